@@ -1,0 +1,82 @@
+"""What a run tells while it goes: a stream of frozen events.
+
+In: nothing. Out: events that feed the progress bar, the log, the status file and the page alike; a new face is a new
+listener. Never: personal data (rows are named by number), a time of their own (the run's clock gives it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from batch_enroll.model import Counts, Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something happened, at an aware UTC time."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsRead(Event):
+    """The plan is being made; `rows` data rows were read so far."""
+
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """Sending begins: `to_send` rows of `counts.rows` will be sent; the rest has its word already."""
+
+    run_id: str
+    to_send: int
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFailed(Event):
+    """A try ended and the row surely was not accepted; it is tried again after `wait_s` seconds."""
+
+    row_number: int
+    attempt: int
+    code: str
+    message: str
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFinished(Event):
+    """A row has its outcome, and the outcome is in the ledger."""
+
+    row_number: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaceChanged(Event):
+    """The platform asked for less, or lets us climb again."""
+
+    rate_per_s: float | None
+    pause_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopping(Event):
+    """No more rows are taken; answers in flight are awaited."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """The last event: every row has its status."""
+
+    run_id: str
+    counts: Counts
+
+
+Listener = Callable[[Event], None]
+"""Called for each event in order, in the run's own task: it must return quickly and never raise."""

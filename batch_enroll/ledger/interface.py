@@ -1,0 +1,254 @@
+"""What every ledger does: it remembers, on disk, what happened to each row.
+
+In: planned rows, then for each attempt an intent before the request leaves and an outcome after the answer.
+Out: which rows are still to send, and the last word on every row in input order. Never: personal data (a row is its
+number, a keyed hash of its identity and a hash of its content), a network, a decision about what to send.
+
+A row inside a ledger is in one of these states (design: durability study, section 1); every move is one conditional
+update whose row count must be 1:
+
+    PLANNED -> INTENT                 `intend`, on disk before the first byte of the request leaves
+    INTENT  -> PLANNED                `release`, only when surely nothing was accepted
+    INTENT  -> SUCCESS|ERROR|UNKNOWN  `settle`, on disk before anyone hears of it
+    INTENT  -> UNKNOWN                `recover`, when the process that made the intent is gone
+    PLANNED -> NOT_SENT is no move: a row that is planned when the run ends is shown as `not_sent`
+    UNKNOWN -> SUCCESS|ERROR|PLANNED  `resolve`, a person's word, kept with who, when and why
+    ERROR   -> PLANNED                `replan`, a person's `retry --errors`
+    SKIPPED, INVALID                  final from the plan on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from batch_enroll.model import Counts, Duplicates, Outcome, RowStatus
+
+
+class RowState(IntEnum):
+    """Where a row stands; the numbers are what is on disk."""
+
+    PLANNED = 0
+    INTENT = 2
+    SUCCESS = 3
+    ERROR = 4
+    UNKNOWN = 5
+    SKIPPED = 6
+    INVALID = 7
+
+
+STATUS_OF: dict[RowState, RowStatus] = {
+    RowState.PLANNED: RowStatus.NOT_SENT,
+    RowState.INTENT: RowStatus.UNKNOWN,  # seen from outside: a request may have left
+    RowState.SUCCESS: RowStatus.SUCCESS,
+    RowState.ERROR: RowStatus.ERROR,
+    RowState.UNKNOWN: RowStatus.UNKNOWN,
+    RowState.SKIPPED: RowStatus.SKIPPED,
+    RowState.INVALID: RowStatus.INVALID,
+}
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    PLANNING = "planning"  #: rows are being read; nothing was sent; a crash leaves nothing worth keeping
+    OPEN = "open"  #: planned; sending, or stopped before the end
+    FINISHED = "finished"  #: no row is left to send
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One run, as `runs` and `show` list it. Times are aware UTC."""
+
+    run_id: str
+    identity: str  #: hex sha256 of input + url + scenario + matching; the same command gives the same
+    input_name: str  #: file name or "-", for people
+    input_path: str  #: absolute path or "-": an edited file is recognised by it
+    input_sha256: str
+    url: str
+    scenario: int
+    matching: str  #: as `--match` takes it
+    settings_json: str  #: the job without its secrets, as JSON
+    tool_version: str
+    created_at: datetime
+    state: RunState = RunState.PLANNING
+    rows: int = 0
+    finished_at: datetime | None = None
+    stop_reason: str = ""  #: why it stopped before the end, "" when it did not
+    results_path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRow:
+    """One row on its way into the ledger."""
+
+    seq: int  #: place in the plan, from 1, without gaps
+    number: int  #: the row number that people see
+    key: bytes | None  #: 16 bytes, keyed hash of url + scenario + matching + normalised identity; None when invalid
+    content_hash: bytes  #: 8 bytes, keyed hash of everything that would be sent
+    code: str = ""  #: why the row is invalid; "" when it is not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRules:
+    """What makes a row a duplicate."""
+
+    duplicates: Duplicates
+    enrolled_since: datetime | None = None  #: rows accepted by any earlier run after this moment are skipped
+    enrolled_by_path: str | None = None  #: rows accepted by earlier runs of the input at this path are skipped
+    hold_unknown: bool = True  #: rows that an earlier run left unknown, and nobody resolved, are skipped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duplicate:
+    """A planned row whose identity was met before."""
+
+    seq: int
+    number: int
+    first_number: int | None = None  #: row number in this input, None when it was another run
+    earlier_run: str | None = None
+    earlier_at: datetime | None = None
+    held: bool = False  #: the earlier run left it unknown
+    changed: bool = False  #: the content differs from what was sent then
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A row that is still to send."""
+
+    seq: int
+    number: int
+    attempts: int  #: requests begun for it so far, in this run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One line of "reasons by frequency"."""
+
+    status: RowStatus
+    code: str
+    message: str
+    count: int
+    first_rows: tuple[int, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """A person's word on an unknown row."""
+
+    seq: int
+    verdict: str  #: `enrolled`, `not_enrolled` or `resend`
+    by: str
+    at: datetime
+    why: str
+
+
+class RunLedger(Protocol):
+    """One run's rows. Every call may wait for the disk; none may be lost when it has returned."""
+
+    @property
+    def record(self) -> RunRecord:
+        """The run as it stands."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """Where the run keeps what it needs besides the ledger: the staged rows. Readable by its owner alone."""
+        ...
+
+    async def plan(self, rows: Sequence[PlannedRow], rules: PlanRules) -> list[Duplicate]:
+        """Add a block of rows in seq order; say which of them are duplicates.
+
+        A duplicate inside the input becomes SKIPPED under `skip`, stays PLANNED under `send` and `stop` (the caller
+        then discards the run). One enrolled or held by an earlier run becomes SKIPPED.
+        """
+        ...
+
+    async def seal(self, *, rows: int) -> None:
+        """The plan is complete and on disk: PLANNING -> OPEN."""
+        ...
+
+    async def recover(self) -> int:
+        """Turn the intents of a dead process into unknown; returns how many."""
+        ...
+
+    async def pending(self, *, after_seq: int, limit: int) -> list[Pending]:
+        """Rows in state PLANNED with seq > `after_seq`, in seq order, at most `limit`."""
+        ...
+
+    async def intend(self, seq: int, *, at: datetime) -> int:
+        """PLANNED -> INTENT, on disk when this returns. Returns the attempt's number, from 1.
+
+        Raises:
+            LedgerError: the row is not PLANNED (it must not be sent), or the disk does not take it.
+        """
+        ...
+
+    async def release(self, seq: int, *, code: str, message: str) -> None:
+        """INTENT -> PLANNED: surely nothing was accepted. Code and message say why the last attempt failed."""
+        ...
+
+    async def settle(self, outcome: Outcome) -> None:
+        """INTENT -> SUCCESS, ERROR or UNKNOWN, on disk when this returns. `outcome.message` has no personal data."""
+        ...
+
+    async def outcomes(self, *, after_seq: int, limit: int) -> list[Outcome]:
+        """The word on every row with seq > `after_seq`, in seq order, at most `limit`, whatever its state."""
+        ...
+
+    async def counts(self) -> Counts:
+        """How many rows are in each status now."""
+        ...
+
+    async def reasons(self, *, limit: int) -> list[Reason]:
+        """Why rows are not `success`: by status, code and message, the most frequent first."""
+        ...
+
+    async def replan(self, *, status: RowStatus) -> int:
+        """Put every row of `status` (error, or not_sent, which is a no-op) back to PLANNED and the run to OPEN."""
+        ...
+
+    async def resolve(self, verdicts: Sequence[Resolution]) -> list[int]:
+        """Take a person's word on unknown rows; returns the seqs that were not unknown and so were left alone."""
+        ...
+
+    async def close(self, *, state: RunState, stop_reason: str, at: datetime, results_path: str = "") -> None:
+        """Write how the run ended, make it durable and let go of the files. Never fails because of what came before."""
+        ...
+
+    async def discard(self) -> None:
+        """Remove a run that was only planned: nothing of it stays."""
+        ...
+
+
+class Ledger(Protocol):
+    """All runs of one installation."""
+
+    async def runs(self) -> list[RunRecord]:
+        """Every run, the newest first."""
+        ...
+
+    async def find(self, identity: str) -> list[RunRecord]:
+        """The runs with this identity, the newest first."""
+        ...
+
+    async def create(self, record: RunRecord) -> RunLedger:
+        """Begin a run in state PLANNING, locked for this process.
+
+        Raises:
+            RunLocked: another process works on a run with this id; names its process and host.
+            LedgerError: the place cannot keep a promise (network file system, read-only, full).
+        """
+        ...
+
+    async def open(self, run_id: str, *, read_only: bool) -> RunLedger:
+        """Open a run that exists; for writing it is locked for this process.
+
+        Raises:
+            RunLocked, LedgerError as in `create`; LedgerError when there is no such run or it is damaged or old.
+        """
+        ...

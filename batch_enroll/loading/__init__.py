@@ -1,0 +1,1 @@
+"""Stage 1, the LOADER: a file becomes rows of text, exactly as stored."""

@@ -1,0 +1,179 @@
+"""The nouns: what a row, a request and an outcome are.
+
+In: nothing. Out: frozen values that every stage shares. Never: I/O, a clock, a library beyond the standard one.
+
+One row's life in these words: a `Row` of the input becomes a `StartRequest`; sending it (in one or more
+attempts) ends in exactly one `Outcome`; a row that cannot become a request has `Problem`s instead.
+"""
+
+from __future__ import annotations
+
+from collections import abc
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class RowStatus(StrEnum):
+    """What became of a row, in the words that people see. The six are all there are."""
+
+    SUCCESS = "success"  #: the platform accepted it
+    ERROR = "error"  #: the platform surely refused it
+    UNKNOWN = "unknown"  #: a request left and no clear answer came
+    INVALID = "invalid"  #: the row could not become a request; nothing was sent
+    SKIPPED = "skipped"  #: a duplicate inside the file, or enrolled by an earlier run
+    NOT_SENT = "not_sent"  #: its turn never came, or surely nothing was accepted
+
+
+class MatchingMode(StrEnum):
+    """How the platform finds the profile; the four that `workflows/start` lists."""
+
+    EMAIL = "email"
+    PHONE = "phone"
+    PROFILE_ID = "profile_id"
+    CUSTOM = "custom"
+
+
+class FieldType(StrEnum):
+    """The JSON type in which a custom field's value is sent."""
+
+    STRING = "string"
+    INT = "int"
+
+
+class Duplicates(StrEnum):
+    """What happens to a row whose identity stood in an earlier row of the same input."""
+
+    SKIP = "skip"
+    SEND = "send"
+    STOP = "stop"
+
+
+class Delivery(StrEnum):
+    """What happens to a row that may or may not have been accepted."""
+
+    AT_MOST_ONCE = "at-most-once"  #: held as unknown
+    AT_LEAST_ONCE = "at-least-once"  #: sent again, so that a customer may get the message twice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matching:
+    """Which column holds the identity and what the platform compares it with."""
+
+    mode: MatchingMode
+    column: str
+    field_name: str | None = None  #: the database field, for `custom` alone
+    field_type: FieldType = FieldType.STRING
+
+    def __str__(self) -> str:
+        """As `--match` takes it: `email=E-mail`, `custom:CRM_ID=Client no`."""
+        field = f":{self.field_name}" if self.field_name else ""
+        return f"{self.mode}{field}={self.column}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputOptions:
+    """How to read the input; everything that is None is found out or asked for."""
+
+    sheet: str | None = None
+    header_row: int | None = None  #: as the person counts, the first row is 1
+    encoding: str | None = None
+    delimiter: str | None = None
+    password: str | None = None
+    start_row: int | None = None  #: the first row number to take, as the person counts
+    limit: int | None = None  #: at most so many data rows
+
+    def __repr__(self) -> str:
+        """Everything but the password."""
+        return (
+            f"InputOptions(sheet={self.sheet!r}, header_row={self.header_row!r}, encoding={self.encoding!r}, "
+            f"delimiter={self.delimiter!r}, start_row={self.start_row!r}, limit={self.limit!r})"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One reason why a row, or one cell of it, cannot be used."""
+
+    code: str  #: a stable slug such as `email_invalid`; advice is looked up by it
+    message: str  #: one sentence that names the column and shows the value
+    column: int | None = None  #: position in the header from 0; None = the whole row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One data row of the input, all text.
+
+    The cells are a tuple beside the table's header and not a mapping by name: a header may hold one name twice or
+    none at all, and the results file repeats every column as it was.
+    """
+
+    number: int  #: the sheet's own row number; in CSV the physical line on which the row begins; the first is 1
+    cells: tuple[str, ...]  #: as many as the header has columns; "" when the cell is empty
+    problems: tuple[Problem, ...] = ()  #: found while reading: too many cells, a NUL byte, an Excel error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that people should hear about the input before anything is sent."""
+
+    code: str
+    message: str  #: one sentence
+    advice: str = ""  #: what to do about it, if anything
+    rows: tuple[int, ...] = ()  #: the first few row numbers concerned
+    count: int = 0  #: how many rows in all; 0 when it is about the file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRequest:
+    """One profile to start in one scenario: what one row asks of the platform."""
+
+    scenario: int
+    mode: MatchingMode
+    identity: str | int  #: the value matched; an int only for a custom field of type int
+    field_name: str | None = None
+    resource_id: int | None = None
+    content: tuple[tuple[str, str], ...] = ()  #: (name, text) pairs; empty cells are left out
+
+    def __repr__(self) -> str:
+        """Name the request without the person."""
+        return f"StartRequest(scenario={self.scenario}, mode={self.mode.value!r}, identity=***)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The last word on a row: exactly one for each row of a run."""
+
+    seq: int  #: place of the row in the plan, from 1
+    status: RowStatus
+    code: str = ""  #: the platform's code, or our slug for what went wrong
+    message: str = ""  #: the platform's text, or our sentence
+    http_status: int | None = None
+    attempts: int = 0  #: requests that were begun for this row in this run
+    sent_at: datetime | None = None  #: aware UTC, when the last attempt began
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many rows ended in each status; `rows` is what they must add up to."""
+
+    success: int = 0
+    error: int = 0
+    unknown: int = 0
+    invalid: int = 0
+    skipped: int = 0
+    not_sent: int = 0
+
+    @property
+    def rows(self) -> int:
+        """All rows, whatever became of them."""
+        return self.success + self.error + self.unknown + self.invalid + self.skipped + self.not_sent
+
+    @classmethod
+    def of(cls, by_status: abc.Mapping[RowStatus, int]) -> Counts:
+        """Make the counts from a mapping; a status that is missing counts 0."""
+        return cls(**{status.value: by_status.get(status, 0) for status in RowStatus})
+
+    def as_dict(self) -> dict[str, int]:
+        """The six statuses in the order people read them, then `rows`."""
+        return {**{status.value: getattr(self, status.value) for status in RowStatus}, "rows": self.rows}

@@ -1,0 +1,1 @@
+"""Stage 5, the REPORTER: outcomes become files and a table."""
