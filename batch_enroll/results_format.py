@@ -24,8 +24,10 @@ ADDED_COLUMNS = (
 )
 """The columns that a results file has after the input's own."""
 
-_FORMULA_STARTS = "=+-@\t\r\n＝＋－＠"
-_PLAIN_NUMBER = re.compile(r"[+-][0-9]+(?:[.,][0-9]+)?\Z")  # a phone, a balance: shown as it is, runs nothing
+# A tab or a line break in front starts the cell anew in some programs; blanks and invisible characters in front of the
+# sign are passed over by others. Apostrophes in front do not count: so "'=1" is guarded too and comes back as it was.
+_RUNS = re.compile(r"'*(?:[\t\r\n]|[\s\0\u200b-\u200f\u2060\ufeff]*[=+\-@＝＋－＠])")
+_PLAIN = re.compile(r" *[+-](?:[0-9]+(?:[.,][0-9]+)?)? *\Z")  # a phone, a balance, a dash for "nothing": runs nothing
 
 
 def guard(text: str) -> str:
@@ -39,6 +41,4 @@ def unguard(text: str) -> str:
 
 
 def _would_run(text: str) -> bool:
-    # Apostrophes in front do not count: so "'=1" is guarded too and comes back as it was.
-    bare = text.lstrip("'")
-    return bool(bare) and bare[0] in _FORMULA_STARTS and not (bare == text and _PLAIN_NUMBER.match(text))
+    return _RUNS.match(text) is not None and _PLAIN.match(text) is None

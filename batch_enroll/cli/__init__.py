@@ -1,1 +1,12 @@
 """The command line: a thin face of the same run."""
+
+from __future__ import annotations
+
+import sys
+
+
+def entry_point() -> None:
+    """Run the command that the shell gave and exit with its code."""
+    from batch_enroll.cli.main import main  # noqa: PLC0415 - so that importing the package stays free
+
+    sys.exit(main(sys.argv[1:]))

@@ -20,11 +20,11 @@ update whose row count must be 1:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from batch_enroll.model import Counts, Duplicates, Outcome, RowStatus
 
@@ -133,7 +133,9 @@ class Reason:
     code: str
     message: str
     count: int
-    first_rows: tuple[int, ...] = field(default=())
+    first_rows: tuple[int, ...] = ()  #: row numbers, at most FIRST_ROWS
+
+    FIRST_ROWS: ClassVar[int] = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,20 +162,29 @@ class RunLedger(Protocol):
         """Where the run keeps what it needs besides the ledger: the staged rows. Readable by its owner alone."""
         ...
 
-    async def plan(self, rows: Sequence[PlannedRow], rules: PlanRules) -> list[Duplicate]:
-        """Add a block of rows in seq order; say which of them are duplicates.
+    async def plan(self, rows: Sequence[PlannedRow]) -> None:
+        """Add a block of rows in seq order, while the run is PLANNING."""
+        ...
 
-        A duplicate inside the input becomes SKIPPED under `skip`, stays PLANNED under `send` and `stop` (the caller
-        then discards the run). One enrolled or held by an earlier run becomes SKIPPED.
+    async def mark_duplicates(self, rules: PlanRules) -> int:
+        """Find the rows whose identity was met before, once all are planned; returns how many there are.
+
+        A duplicate inside the input becomes SKIPPED under `skip` and stays PLANNED under `send` and `stop` (the caller
+        then discards the run). One enrolled or held by an earlier run becomes SKIPPED. All at once and not block by
+        block: one sort costs a few sequential passes, a lookup for each row a random page each.
         """
         ...
 
+    async def duplicates(self, *, after_seq: int, limit: int) -> list[Duplicate]:
+        """The rows that `mark_duplicates` found with seq > `after_seq`, in seq order, at most `limit`."""
+        ...
+
     async def seal(self, *, rows: int) -> None:
-        """The plan is complete and on disk: PLANNING -> OPEN."""
+        """The plan is complete, its duplicates are marked, and it is on disk: PLANNING -> OPEN."""
         ...
 
     async def recover(self) -> int:
-        """Turn the intents of a dead process into unknown; returns how many."""
+        """Say how many intents of a dead process became unknown; opening for writing does it, and only once."""
         ...
 
     async def pending(self, *, after_seq: int, limit: int) -> list[Pending]:
@@ -216,8 +227,15 @@ class RunLedger(Protocol):
         """Take a person's word on unknown rows; returns the seqs that were not unknown and so were left alone."""
         ...
 
+    async def leave(self) -> None:
+        """Let go of the files and leave the record as it is: for readers, and after `resolve` or `replan`."""
+        ...
+
     async def close(self, *, state: RunState, stop_reason: str, at: datetime, results_path: str = "") -> None:
-        """Write how the run ended, make it durable and let go of the files. Never fails because of what came before."""
+        """Write how the run ended, make it durable and let go of the files. Never fails because of what came before.
+
+        `at` becomes the record's `finished_at`; an empty `results_path` leaves the old one. A reader writes nothing.
+        """
         ...
 
     async def discard(self) -> None:
@@ -227,6 +245,10 @@ class RunLedger(Protocol):
 
 class Ledger(Protocol):
     """All runs of one installation."""
+
+    async def salt(self) -> bytes:
+        """The installation's secret for keys and content hashes, 32 bytes; made when it is first asked for."""
+        ...
 
     async def runs(self) -> list[RunRecord]:
         """Every run, the newest first."""

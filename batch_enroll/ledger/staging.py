@@ -1,7 +1,7 @@
 """The rows of a run at rest between plan and send, so that a file that changes later cannot change the run.
 
 In: rows in plan order with the request each became. Out: the same rows, in the same order, as often as asked.
-Never: a decision, a token. The file holds personal data: it is readable by its owner alone and lies in the run's folder.
+Never: a decision, a token. The file holds personal data: its owner alone can read it, and it lies in the run's folder.
 
 One CSV line (RFC 4180, UTF-8) for each row: row number, problems as JSON ("" when none), the request's JSON body
 without the token ("" when invalid), then the input's cells. The first line holds the input's header in the last part.

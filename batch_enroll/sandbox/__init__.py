@@ -1,1 +1,32 @@
-"""A local stand-in of the platform, with its faults: what the tests and the demo talk to."""
+"""A local stand-in of the platform, with its faults: what the tests and the demo talk to.
+
+A test oracle: it runs in a process of its own, outlives the client, and counts the enrolments that really happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from batch_enroll.sandbox.faults import FAULT_NAMES, FaultRule
+from batch_enroll.sandbox.process import SandboxHandle, sandbox_process
+from batch_enroll.sandbox.settings import DEFAULT_TOKEN, ErrorStatus, ReEntry, RetryAfter, SandboxSettings
+
+__all__ = [
+    "DEFAULT_TOKEN",
+    "FAULT_NAMES",
+    "ErrorStatus",
+    "FaultRule",
+    "ReEntry",
+    "RetryAfter",
+    "SandboxHandle",
+    "SandboxSettings",
+    "sandbox_process",
+    "serve",
+]
+
+
+async def serve(settings: SandboxSettings, *, started: Callable[[str], None] = lambda url: None) -> None:
+    """Serve in this process until cancelled; see `batch_enroll.sandbox.server.serve`."""
+    from batch_enroll.sandbox.server import serve  # its libraries are loaded only by those who serve
+
+    await serve(settings, started=started)

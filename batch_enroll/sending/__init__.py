@@ -1,1 +1,54 @@
-"""Stage 4: a start request becomes an outcome: client, classification, retry, pace, breaker and the WORKER POOL."""
+"""Stage 4: a start request becomes an outcome: client, classification, retry, pace, breaker and the WORKER POOL.
+
+wire        the JSON of a request, and what of it may be shown
+client      httpx: a body becomes an answer, "surely not sent" or "perhaps accepted"
+transport   httpx transports of one connection each
+codes       what the platform's error codes mean, as a table
+classify    an answer becomes a verdict
+limiter     when the next request may leave
+retry       tenacity: when a row is tried again
+cycle       one row: permit, intent on disk, send, classify, outcome on disk
+pool        a fixed number of workers over all rows
+breaker     when to stop the run
+preflight   what the platform says about the scenario before anything is sent
+flight      where a request is on its way, and the signal to stop
+"""
+
+from batch_enroll.sending.breaker import Breaker, BreakerLimits, Limit
+from batch_enroll.sending.classify import Answer, Verdict, VerdictKind, classify
+from batch_enroll.sending.client import Client
+from batch_enroll.sending.codes import Class, CodeTable
+from batch_enroll.sending.cycle import RowToSend, enroll_row
+from batch_enroll.sending.flight import Flight, StopSignal
+from batch_enroll.sending.limiter import Limiter, Pace
+from batch_enroll.sending.pool import run_pool
+from batch_enroll.sending.preflight import ScenarioInfo, look_up_scenario
+from batch_enroll.sending.retry import RetryPolicy
+from batch_enroll.sending.wire import body_of, identity_of, masked, restore
+
+__all__ = [
+    "Answer",
+    "Breaker",
+    "BreakerLimits",
+    "Class",
+    "Client",
+    "CodeTable",
+    "Flight",
+    "Limit",
+    "Limiter",
+    "Pace",
+    "RetryPolicy",
+    "RowToSend",
+    "ScenarioInfo",
+    "StopSignal",
+    "Verdict",
+    "VerdictKind",
+    "body_of",
+    "classify",
+    "enroll_row",
+    "identity_of",
+    "look_up_scenario",
+    "masked",
+    "restore",
+    "run_pool",
+]

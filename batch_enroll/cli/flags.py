@@ -1,0 +1,182 @@
+"""The flags of `run` and `check`, each with its variable and its place in the job file: one table, three faces.
+
+In: argv and the environment. Out: `Given` values for `job.build_job`, the environment first and the flags last.
+Never: a check of a value (the job does that, with the place in its message), a library beyond the standard one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batch_enroll.errors import JobError
+
+if TYPE_CHECKING:
+    from batch_enroll.job import Given
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _absolute(value: str) -> str:
+    return str(Path(value).expanduser().absolute())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One thing that can be set: by flag, by variable, in the job file."""
+
+    flag: str  #: `--rate`
+    path: tuple[str, ...]  #: ("send", "rate"): the key in the job file
+    metavar: str = ""  #: "" = a switch
+    help: str
+    group: str
+    convert: Callable[[str], Any] = _text
+
+    @property
+    def variable(self) -> str:
+        """`BATCH_ENROLL_MAX_ERRORS` for `--max-errors`."""
+        return "BATCH_ENROLL_" + self.flag.lstrip("-").replace("-", "_").upper()
+
+    @property
+    def name(self) -> str:
+        """The attribute in argparse's namespace."""
+        return self.flag.lstrip("-").replace("-", "_")
+
+
+def _s(flag: str, path: str, metavar: str, text: str, group: str, convert: Callable[[str], Any] = _text) -> Setting:
+    return Setting(
+        flag=flag, path=tuple(path.split(".")), metavar=metavar, help=text, group=group, convert=convert
+    )
+
+
+WHERE, INPUT, WHAT, PACE, STOP, OUTPUT = (
+    "the platform",
+    "reading the input",
+    "who is enrolled with what",
+    "how it is sent",
+    "when it stops",
+    "what is written",
+)
+
+SETTINGS: tuple[Setting, ...] = (
+    _s("--url", "url", "URL", "address of the platform, for example https://ru.altkraft.com", WHERE),
+    _s("--scenario", "scenario", "ID", "number of the scenario (after # beside its name)", WHERE),
+    _s("--token-file", "token_file", "FILE", "file with the API token (or set BATCH_ENROLL_TOKEN)", WHERE, _absolute),
+    _s("--insecure-http", "insecure_http", "", "allow http:// to other machines than this one", WHERE),
+    _s("--skip-preflight", "send.skip_preflight", "", "do not ask the platform about the scenario first", WHERE),
+    _s("--match", "match", "MODE=COLUMN", "email=E-mail, phone=Phone, profile_id=ID or custom:FIELD=COLUMN", WHAT),
+    _s("--field-type", "match.field_type", "TYPE", "JSON type of a custom field's value: string (default) or int", WHAT),
+    _s("--resource-id", "match.resource_id", "N", "look for the email or phone in this resource only", WHAT),
+    _s("--country", "match.country", "CC", "phones without + are numbers of this country, for example RU", WHAT),
+    _s("--content", "content", "NAME=COLUMN", "send a column along as {apicontent.NAME}; may be repeated", WHAT),
+    _s("--sheet", "input.sheet", "NAME", "sheet of the workbook", INPUT),
+    _s("--header-row", "input.header_row", "N", "row that holds the column names; the first is 1", INPUT),
+    _s("--encoding", "input.encoding", "E", "for example utf-8 or windows-1251", INPUT),
+    _s("--delimiter", "input.delimiter", "D", "one character, or tab, comma, semicolon, pipe", INPUT),
+    _s("--password-file", "input.password_file", "FILE", "file with the workbook's password", INPUT, _absolute),
+    _s("--start-row", "input.start_row", "N", "first row to take, by its number in the file", INPUT),
+    _s("--limit", "input.limit", "N", "take at most so many rows", INPUT),
+    _s("--rate", "send.rate", "N", "requests per second, decimals allowed, or none (default 10)", PACE),
+    _s("--concurrency", "send.concurrency", "N", "requests in flight at once (default 8)", PACE),
+    _s("--timeout", "send.timeout", "S", "seconds for one whole request (default 30)", PACE),
+    _s("--duplicates", "send.duplicates", "WHAT", "a profile that stands twice in the file: skip (default), send, stop", PACE),
+    _s("--window", "send.window", "7d", "skip profiles that any earlier run enrolled so recently", PACE),
+    _s("--again", "send.again", "", "send what an earlier run of this input enrolled once more", PACE),
+    _s("--delivery", "send.delivery", "HOW", "at-most-once (default) or at-least-once (may enroll twice)", PACE),
+    _s("--max-errors", "stop.max_errors", "N|P%", "stop when more rows than this are refused", STOP),
+    _s("--max-unknown", "stop.max_unknown", "N|P%", "stop when more rows than this are unknown", STOP),
+    _s("--max-rows", "stop.max_rows", "N", "refuse an input with more rows to send than this", STOP),
+    _s("--deadline", "stop.deadline", "HH:MM|DURATION", "take no more rows after this time", STOP),
+    _s("--results", "output.results", "FILE", "results file, .csv or .xlsx (default: beside the input)", OUTPUT, _absolute),
+    _s("--ledger", "output.ledger", "FILE", "the file that remembers what was sent", OUTPUT),
+    _s("--canary", "send.canary", "N", "send N rows first, then look and go on, or stop when one of them failed", PACE),
+    _s("--keep", "output.keep", "DAYS", "keep a run's rows for so long, 0 = not after it ends (default 30)", OUTPUT),
+    _s("--yes", "output.yes", "", "do not ask before sending", OUTPUT),
+    _s("--json", "output.json", "", "print one JSON object about the run on standard output", OUTPUT),
+    _s("--quiet", "output.quiet", "", "say nothing but what went wrong", OUTPUT),
+    _s("--verbose", "output.verbose", "", "say more: each failed attempt, each change of pace", OUTPUT),
+    _s("--log-file", "output.log_file", "FILE", "write a log there", OUTPUT, _absolute),
+    _s("--log-format", "output.log_format", "FORM", "form of the log: text (default) or json", OUTPUT),
+)
+
+JOB_VARIABLE = "BATCH_ENROLL_JOB"
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
+
+
+def add_job_flags(parser: argparse.ArgumentParser) -> None:
+    """Add `--job` and every setting to a command's parser, in groups."""
+    parser.add_argument("--job", metavar="FILE", help=f"job file in TOML (or {JOB_VARIABLE}); flags go before it")
+    groups = {name: parser.add_argument_group(name) for name in (WHERE, WHAT, INPUT, PACE, STOP, OUTPUT)}
+    for setting in SETTINGS:
+        text = setting.help.replace("%", "%%")
+        if setting.flag == "--content":
+            groups[setting.group].add_argument(setting.flag, action="append", metavar=setting.metavar, help=text)
+        elif setting.metavar:
+            groups[setting.group].add_argument(setting.flag, metavar=setting.metavar, help=text)
+        else:
+            groups[setting.group].add_argument(setting.flag, action="store_true", default=None, help=text)
+
+
+def given_settings(args: argparse.Namespace, environment: Mapping[str, str]) -> tuple[Given, ...]:
+    """Collect what the environment and the flags say, the environment first so that flags win.
+
+    Raises:
+        JobError: `--match` or `--content` has no `=`, a variable for a switch is neither yes nor no.
+    """
+    given: list[Given] = []
+    for setting in SETTINGS:
+        text = environment.get(setting.variable)
+        if text is not None and text.strip():
+            given += _from_text(setting, text, place=setting.variable)
+    for setting in SETTINGS:
+        value = getattr(args, setting.name, None)
+        if isinstance(value, list):
+            given += [item for text in value for item in _from_text(setting, text, place=setting.flag)]
+        elif isinstance(value, bool):
+            given += _given(setting.path, value, setting.flag)
+        elif value is not None:
+            given += _from_text(setting, value, place=setting.flag)
+    return tuple(given)
+
+
+def _from_text(setting: Setting, text: str, *, place: str) -> list[Given]:
+    if setting.flag == "--match":
+        return _match(text, place)
+    if setting.flag == "--content":
+        return [item for line in text.splitlines() if line.strip() for item in _content(line, place)]
+    if not setting.metavar:
+        word = text.strip().lower()
+        if word not in (*_TRUE, *_FALSE):
+            raise JobError(f"{place}: '{text}' is neither yes nor no.")
+        return _given(setting.path, word in _TRUE, place)
+    return _given(setting.path, setting.convert(text), place)
+
+
+def _match(text: str, place: str) -> list[Given]:
+    how, equals, column = text.partition("=")
+    if not equals or not column.strip():
+        raise JobError(f"{place}: '{text}' has no column.", hint="Write MODE=COLUMN, for example email=E-mail.")
+    mode, colon, field_name = how.strip().partition(":")
+    return [
+        *_given(("match", "mode"), mode.strip().lower(), place),
+        *_given(("match", "column"), column, place),
+        *_given(("match", "field_name"), field_name.strip() if colon else None, place),
+    ]
+
+
+def _content(text: str, place: str) -> list[Given]:
+    name, equals, column = text.partition("=")
+    if not equals or not name.strip() or not column.strip():
+        raise JobError(f"{place}: '{text}' is not NAME=COLUMN.", hint="For example --content first_name='First name'.")
+    return _given(("content", name.strip()), column, place)
+
+
+def _given(path: tuple[str, ...], value: Any, place: str) -> list[Given]:
+    from batch_enroll.job import Given  # noqa: PLC0415 - pydantic comes with it, and --help should not wait
+
+    return [Given(path, value, place)]

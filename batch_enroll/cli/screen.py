@@ -1,0 +1,47 @@
+"""Talk to the person: everything that is not data goes to standard error.
+
+Never: standard output, a token, a wrapped sentence when nobody sits at a terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def say(text: str) -> None:
+    """One line for people."""
+    print(_showable(text), file=sys.stderr, flush=True)  # noqa: T201 - this is the one place that talks
+
+
+def complain(text: str, *, hint: str = "") -> None:
+    """Say what went wrong and what to do about it."""
+    prefix = "batch-enroll: "
+    say(prefix + text.replace("\n", "\n" + " " * len(prefix)))
+    if hint:
+        say(" " * len(prefix) + hint)
+
+
+def put(text: str) -> None:
+    """Data for programs, on standard output."""
+    print(text, flush=True)  # noqa: T201
+
+
+def is_terminal() -> bool:
+    """Tell whether a person can be asked: both ends are a terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str) -> str:
+    """Ask the person and give the answer, stripped; "" when the input ends."""
+    print(question, end=" ", file=sys.stderr, flush=True)  # noqa: T201
+    line = sys.stdin.readline()
+    if not line:
+        say("")
+    return line.strip()
+
+
+def _showable(text: str) -> str:
+    """Replace what the terminal's encoding cannot show, so that talking never fails."""
+    encoding = sys.stderr.encoding or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
+

@@ -1,0 +1,69 @@
+"""The moves of a row and the words that go with them: what every ledger shares.
+
+In: nothing. Out: which state a move starts from, what a person's verdict means, and the codes and sentences that a
+ledger itself gives to rows. Never: I/O.
+"""
+
+from __future__ import annotations
+
+from batch_enroll.clock import iso_utc
+from batch_enroll.errors import LedgerError
+from batch_enroll.ledger.interface import Duplicate, RowState
+from batch_enroll.model import RowStatus
+
+SETTLED: dict[RowStatus, RowState] = {
+    RowStatus.SUCCESS: RowState.SUCCESS,
+    RowStatus.ERROR: RowState.ERROR,
+    RowStatus.UNKNOWN: RowState.UNKNOWN,
+}
+"""What an attempt can end in; any other status is no word on a row that was sent."""
+
+VERDICTS: dict[str, RowState] = {
+    "enrolled": RowState.SUCCESS,
+    "not_enrolled": RowState.ERROR,
+    "resend": RowState.PLANNED,
+}
+"""What a person's word on an unknown row makes of it."""
+
+INTERRUPTED = ("interrupted", "The program ended while this row was being sent; no answer is known.")
+IN_FLIGHT = ("in_flight", "This row is being sent; no answer is known yet.")
+
+SKIPPED_IN_SHORT: dict[str, str] = {
+    "duplicate": "The same profile stands in an earlier row.",
+    "already_enrolled": "An earlier run enrolled the profile.",
+    "held_unknown": "An earlier run may have enrolled the profile; nobody has found out yet.",
+}
+"""Why rows are skipped, without the row or run that differs from one to the next."""
+
+
+def why_skipped(duplicate: Duplicate) -> tuple[str, str]:
+    """Give the code and the sentence of a row that is skipped as a duplicate."""
+    if duplicate.earlier_run is None:
+        return "duplicate", f"The same profile stands in row {duplicate.first_number}."
+    when = f" on {iso_utc(duplicate.earlier_at)}" if duplicate.earlier_at else ""
+    if duplicate.held:
+        return "held_unknown", f"Run {duplicate.earlier_run} sent this profile{when} and got no clear answer."
+    return "already_enrolled", f"Run {duplicate.earlier_run} enrolled this profile{when}."
+
+
+def illegal(seq: int, *, wanted: RowState) -> LedgerError:
+    """Say that a row does not stand where the move begins: it was moved by someone else, or is not there."""
+    return LedgerError(
+        f"Place {seq} of the plan is not in state {wanted.name}, so the ledger refuses to move it.",
+        hint="Nothing was sent for it. This should not happen: please report it with the run's number.",
+    )
+
+
+def not_open(run_id: str) -> LedgerError:
+    """Say that a run cannot be written: it was closed, opened for reading, or is not in the right state."""
+    return LedgerError(f"Run {run_id} is not open for this step.")
+
+
+def wrong_size(*, expected: int, found: int) -> LedgerError:
+    """Say that the plan does not hold the rows that were read."""
+    return LedgerError(f"The plan should hold {expected} rows and holds {found}.")
+
+
+def out_of_order(seq: int, *, last: int) -> LedgerError:
+    """Say that a row does not come right after the last one planned."""
+    return LedgerError(f"Place {seq} of the plan does not follow place {last}.")

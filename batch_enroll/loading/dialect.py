@@ -1,0 +1,115 @@
+"""How a text table separates its cells.
+
+In: the beginning of the text, and the names that the job uses. Out: the delimiter, and how many lines to pass over.
+Never: a choice between two delimiters that fit equally well.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from batch_enroll.errors import InputError
+from batch_enroll.loading.header import HEAD_ROWS, Line, likely_header
+
+SAMPLE_CHARACTERS = 1 << 16
+
+_TITLES = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'"}
+_NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
+_NEVER = "\x1f"  # a delimiter for a single column: the unit separator, which no spreadsheet writes
+_SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[;,\t]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
+_CLEARLY_BETTER = 0.2
+_HARDLY_A_TABLE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What the csv module needs to know."""
+
+    delimiter: str
+    skipped_lines: int = 0  #: lines before the table: Excel's own `sep=;`
+
+    @property
+    def title(self) -> str:
+        """How it is told to people."""
+        if self.delimiter == _NEVER:
+            return "a single column"
+        return f"separated by {_title(self.delimiter)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """What the sample looks like under one delimiter."""
+
+    delimiter: str
+    width: int  #: columns of the likely header
+    wanted: int  #: how many of the wanted names the header holds
+    even: float  #: share of the rows below that are as wide as the header, 0 to 1
+
+
+def find_dialect(sample: str, *, delimiter: str | None, wanted: Sequence[str]) -> Dialect:
+    """Find out how the cells are separated.
+
+    Args:
+        sample: the beginning of the text, whole lines.
+        delimiter: what a person says it is, if anything.
+    Raises:
+        InputError: several delimiters fit, or the one that was named cannot be one.
+    """
+    separator = _SEP_LINE.match(sample)
+    if delimiter is not None:
+        return Dialect(delimiter=_named(delimiter), skipped_lines=1 if separator else 0)
+    if separator:
+        return Dialect(delimiter=separator[1], skipped_lines=1)
+    readings = [_read(sample, candidate, wanted) for candidate in _TITLES if candidate in sample]
+    most_wanted = max((reading.wanted for reading in readings), default=0)
+    likely = [reading for reading in readings if reading.width > 1 and reading.wanted == most_wanted]
+    likely.sort(key=lambda reading: reading.even, reverse=True)
+    if not likely:
+        return Dialect(delimiter=_NEVER)
+    best = likely[0]
+    rivals = [rival for rival in likely if best.even - rival.even < _CLEARLY_BETTER]
+    if len(rivals) > 1:
+        raise InputError(
+            f"The columns may be separated by {' or by '.join(_title(rival.delimiter) for rival in rivals)}.",
+            hint="Say which with --delimiter.",
+        )
+    if best.even < _HARDLY_A_TABLE and not most_wanted:
+        raise InputError(
+            "The file does not look like a table: its lines do not have the same number of cells.",
+            hint="If it is one, say how its cells are separated with --delimiter.",
+        )
+    return Dialect(delimiter=best.delimiter)
+
+
+def _read(sample: str, delimiter: str, wanted: Sequence[str]) -> _Reading:
+    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+    lines = [Line(number, cells) for number, cells in enumerate(reader, start=1) if any(cells)]
+    if not lines:
+        return _Reading(delimiter=delimiter, width=0, wanted=0, even=0)
+    header, found = likely_header(lines[:HEAD_ROWS], wanted)
+    width = len(header.cells)
+    below = [line for line in lines if line.number > header.number] or [header]
+    even = sum(len(line.cells) == width or _trimmed(line.cells) == _trimmed(header.cells) for line in below)
+    return _Reading(delimiter=delimiter, width=width, wanted=found, even=even / len(below))
+
+
+def _trimmed(cells: Sequence[str]) -> int:
+    """Count the cells up to the last that holds anything."""
+    return max((index for index, cell in enumerate(cells, start=1) if cell.strip()), default=0)
+
+
+def _named(delimiter: str) -> str:
+    character = _NAMED.get(delimiter.lower(), delimiter)
+    if len(character) != 1 or character in '"\r\n':
+        raise InputError(
+            f"'{delimiter}' cannot separate columns.", hint="A delimiter is one character, or the word tab."
+        )
+    return character
+
+
+def _title(delimiter: str) -> str:
+    return _TITLES.get(delimiter, repr(delimiter))

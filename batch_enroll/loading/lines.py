@@ -1,0 +1,59 @@
+"""The physical lines of a text, in blocks, with a memory for the row in hand.
+
+In: a text stream that keeps its line ends. Out: the same lines. Never: more memory than one row's lines and a block.
+
+The csv module reads from `iter_lines` at its own speed; when a row turns out to be unusual, `between` gives its lines as
+they stand.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import TextIO
+
+_BLOCK_LINES = 1_000
+_MAX_BLOCKS = 12
+
+
+class EndlessRow(Exception):
+    """A row has more than ten thousand lines: its closing quote is missing."""
+
+
+class PhysicalLines:
+    """Lines numbered from 1, whatever ends them: CR, LF or CRLF.
+
+    Attributes:
+        damaged: a line still in memory holds a NUL.
+        exhausted: the text is at its end.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._blocks: deque[list[str]] = deque()
+        self._first = 1  # number of the first line in memory
+        self.damaged = False
+        self.exhausted = False
+
+    def iter_lines(self) -> Iterator[str]:
+        """Read on, line by line, without a Python step between."""
+        return chain.from_iterable(self._read())
+
+    def between(self, begin: int, end: int) -> list[str]:
+        """The lines from `begin` to `end`, which were read and not yet forgotten."""
+        return list(islice(chain.from_iterable(self._blocks), begin - self._first, end - self._first + 1))
+
+    def forget(self, before: int) -> None:
+        """Nobody will ask for the lines before this one."""
+        while self._blocks and self._first + len(self._blocks[0]) <= before:
+            self._first += len(self._blocks.popleft())
+
+    def _read(self) -> Iterator[list[str]]:
+        while block := list(islice(self._stream, _BLOCK_LINES)):
+            if len(self._blocks) == _MAX_BLOCKS:
+                raise EndlessRow
+            self._blocks.append(block)
+            self.damaged = any("\0" in "".join(lines) for lines in self._blocks)
+            yield block
+        self.exhausted = True

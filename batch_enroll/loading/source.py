@@ -1,0 +1,76 @@
+"""A private copy of the input, so that a file which changes later cannot change the run.
+
+In: a path or a stream, seekable or not. Out: a copy in the run's spool folder, its sha256, its name for people.
+Never: a look at what the bytes mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from batch_enroll.errors import InputError
+
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The input's bytes at rest."""
+
+    path: Path  #: the copy
+    name: str  #: the file's own name, for people; "the standard input" for a stream
+    sha256: str  #: hex, of the bytes as they came in
+    size: int  #: bytes
+
+
+def take(source: Path | BinaryIO, spool: Path) -> Source:
+    """Copy the input into `spool` while hashing it.
+
+    Raises:
+        InputError: it cannot be read, or it changed while it was being copied.
+    """
+    copy = spool / "input"
+    if not isinstance(source, Path):
+        sha256, size = _copy(source, copy)
+        return Source(path=copy, name="the standard input", sha256=sha256, size=size)
+    try:
+        with source.open("rb") as file:
+            before = os.fstat(file.fileno())
+            sha256, size = _copy(file, copy)
+            after = os.fstat(file.fileno())
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file '{source}'.", hint="Check the name and the folder.") from error
+    except IsADirectoryError as error:
+        raise InputError(f"'{source}' is a folder, not a file.", hint="Name the file inside it.") from error
+    except PermissionError as error:
+        raise InputError(
+            f"'{source.name}' cannot be opened: no permission, or another program holds it.",
+            hint="Close it in the other program, or ask for the right to read it.",
+        ) from error
+    except OSError as error:
+        raise InputError(f"'{source.name}' cannot be read: {error.strerror or error}.") from error
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise InputError(
+            f"'{source.name}' changed while it was being read.",
+            hint="Wait until the program that writes it has finished, then start again.",
+        )
+    return Source(path=copy, name=source.name, sha256=sha256, size=size)
+
+
+def private_file(path: Path) -> BinaryIO:
+    """Open a new file for writing that its owner alone can read."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600), "wb")
+
+
+def _copy(stream: BinaryIO, to: Path) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    with private_file(to) as copy:
+        while chunk := stream.read(_CHUNK_BYTES):
+            copy.write(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+    return digest.hexdigest(), size

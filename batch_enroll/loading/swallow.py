@@ -1,0 +1,72 @@
+"""Telling a long quoted cell from rows that a stray quote swallowed.
+
+In: the physical lines of one row, and rows known to be good. Out: whether a line inside looks like a row of its own.
+Never: I/O. By the letter of RFC 4180 both are valid, so this is a judgement: a line counts as a row when, split without
+regard to quotes, it has as many cells as the header and its addresses, numbers and codes stand in the columns of those.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import Enum
+
+from batch_enroll.columns import visible
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_NUMBER = re.compile(r"[+\d][\d\s().,:/-]*")
+_CODE = re.compile(r"(?=\D*\d)\S+")
+_USUAL_SHARE = 0.8
+
+
+class Shape(Enum):
+    """What a cell looks like."""
+
+    BLANK = 0
+    EMAIL = 1
+    NUMBER = 2
+    CODE = 3
+    TEXT = 4
+
+
+def shape(cell: str) -> Shape:
+    """Say what a cell looks like, quotes and blanks around it aside."""
+    value = visible(cell).strip('" ')
+    if not value:
+        return Shape.BLANK
+    for pattern, kind in ((_EMAIL, Shape.EMAIL), (_NUMBER, Shape.NUMBER), (_CODE, Shape.CODE)):
+        if pattern.fullmatch(value):
+            return kind
+    return Shape.TEXT
+
+
+def usual_shapes(rows: Iterable[Sequence[str]], width: int) -> dict[int, Shape]:
+    """Find the columns that nearly always hold an address, a number or a code, and which of them."""
+    rows = list(rows)
+    usual = {}
+    for column in range(width):
+        counts = Counter(shape(row[column]) for row in rows if column < len(row))
+        del counts[Shape.BLANK]
+        if counts:
+            kind, count = counts.most_common(1)[0]
+            if kind is not Shape.TEXT and count >= _USUAL_SHARE * counts.total():
+                usual[column] = kind
+    return usual
+
+
+def looks_swallowed(lines: Sequence[str], *, delimiter: str, width: int, usual: dict[int, Shape]) -> bool:
+    """Judge the physical lines of one row, the first included."""
+    if width == 1:
+        return any(shape(line) is usual.get(0) for line in lines[1:])
+    parts = [line.rstrip("\r\n").split(delimiter) for line in lines]
+    if not usual:  # nothing to compare with: as many cells in each line as in the header
+        return all(len(cells) == width for cells in parts)
+    return any(len(cells) == width and _fits(cells, usual) for cells in parts[1:])
+
+
+def _fits(cells: Sequence[str], usual: dict[int, Shape]) -> bool:
+    shapes = {column: shape(cells[column]) for column in usual}
+    return any(kind is not Shape.BLANK for kind in shapes.values()) and all(
+        kind in (usual[column], Shape.BLANK) for column, kind in shapes.items()
+    )

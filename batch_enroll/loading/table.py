@@ -1,0 +1,115 @@
+"""A table ready to be read: its header is known, its rows come in blocks.
+
+In: a reader of some kind of file, and the options. Out: rows as wide as the header. Never: a trimmed or changed cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import compress
+from typing import Protocol
+
+from batch_enroll.columns import find_column
+from batch_enroll.errors import InputError
+from batch_enroll.loading.header import HEAD_ROWS, Line, find_header
+from batch_enroll.loading.remarks import Remarks
+from batch_enroll.model import InputOptions, Notice, Row
+from batch_enroll.results_format import ADDED_COLUMNS, unguard
+
+BLOCK_ROWS = 1_000
+_OWN_MARKS = {"enroll_row", "enroll_status"}  # no customer's file has both
+
+
+class Reader(Protocol):
+    """What is different between CSV and the kinds of workbook."""
+
+    form: str  #: one phrase for people
+    sheet: str | None
+    place: str  #: what a row is called: "Row", or "Line" in a text file
+
+    def head(self, count: int) -> list[Line]:
+        """The first `count` rows as they stand, blank ones too."""
+        ...
+
+    def blocks(self, header: Line, remarks: Remarks) -> Iterator[list[Row]]:
+        """The rows below the header, as wide as it, without blank rows, at most `BLOCK_ROWS` at a time."""
+        ...
+
+
+class Table:
+    """One table of the input.
+
+    Attributes:
+        columns: the header as it stands in the file, our own added columns left out; names may be double or "".
+        header_row: its row, as the person counts.
+        sheet: None when the file has no sheets.
+        form: one phrase for people, "CSV, UTF-8, separated by ';'".
+        sha256: hex, of the input's bytes.
+    """
+
+    def __init__(self, reader: Reader, *, options: InputOptions, wanted: Sequence[str], sha256: str) -> None:
+        self._reader = reader
+        self._options = options
+        self._found = self._remarks = Remarks()
+        self._header = find_header(
+            reader.head(max(HEAD_ROWS, options.header_row or 0)),
+            wanted=wanted,
+            header_row=options.header_row,
+            remarks=self._remarks,
+            place=reader.place,
+        )
+        is_own = set(self._header.cells) >= _OWN_MARKS
+        self._kept = [not (is_own and name in ADDED_COLUMNS) for name in self._header.cells] if is_own else None
+        self.columns = tuple(self._header.cells)
+        if self._kept:
+            self.columns = tuple(map(unguard, compress(self.columns, self._kept)))
+        for name in wanted:
+            find_column(self.columns, name)
+        self.header_row = self._header.number
+        self.sheet = reader.sheet
+        self.form = reader.form
+        self.sha256 = sha256
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What people should hear; complete once `blocks` is exhausted."""
+        return self._remarks.notices()
+
+    def blocks(self) -> Iterator[list[Row]]:
+        """Read the data rows in order, at most 1,000 at a time, without blank rows.
+
+        Raises:
+            InputError: the file is damaged further down, or has no rows.
+        """
+        self._remarks = self._found.copy()
+        first, left = self._options.start_row or 0, self._options.limit
+        found = 0
+        for block in self._reader.blocks(self._header, self._remarks):
+            rows = block if block[0].number >= first else [row for row in block if row.number >= first]
+            rows = rows[: None if left is None else left - found]
+            found += len(rows)
+            if rows:
+                yield [self._own(row) for row in rows] if self._kept else rows
+            if found == left:
+                return
+        if not found:
+            beyond = f" from row {first} on" if first else ""
+            raise InputError(
+                f"The file has a header ({self._reader.place.lower()} {self.header_row}) but no rows{beyond}.",
+                hint="Check that the right file was chosen and that it was saved with its rows.",
+            )
+
+    def _own(self, row: Row) -> Row:
+        """Take from a row of our own results what was put in when it was written."""
+        assert self._kept is not None
+        places = {old: new for new, old in enumerate(compress(range(len(self._kept)), self._kept))}
+        return replace(
+            row,
+            cells=tuple(map(unguard, compress(row.cells, self._kept))),
+            problems=tuple(
+                replace(problem, column=None if problem.column is None else places[problem.column])
+                for problem in row.problems
+                if problem.column is None or problem.column in places
+            ),
+        )

@@ -1,0 +1,208 @@
+"""The cell that the platform finds the profile by: what is sent for it, or why nothing can be.
+
+In: the text of one cell. Out: an `Identity` (value to send, key to compare by, what was tidied) or a `Problem`.
+Never: a guess. A value is tidied only where no reading is lost (blanks around an address, `mailto:`), and the tidying
+is named so that people can be told.
+
+Sources: RFC 5322 and email-validator for addresses, ITU-T E.164 and phonenumbers for phones, the platform's matching
+page (API reference, section 7) for what each mode takes.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from batch_enroll.model import FieldType, MatchingMode, Problem
+
+_INVISIBLE = "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+_AROUND = _INVISIBLE + " \t\r\n\x0b\x0c\x1c\x1d\x1e\x1f\x85\u00a0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    chr(code) for code in range(0x2000, 0x200B)
+)
+
+# What nearly every address looks like; whatever is not of this shape goes to email-validator for its word.
+# Kept a strict subset of what email-validator accepts: a property test holds the two together.
+_USUAL_EMAIL = re.compile(
+    r"(?=[^@]{1,64}@)(?=.{6,200}\Z)[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*"
+    r"@(?:(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+"
+    r"(?!(?:arpa|invalid|local|localhost|onion|test)\Z)[A-Za-z]{2,24}\Z"
+)
+_NAMED_EMAIL = re.compile(r"[^<>@]*<([^<>\s]+@[^<>\s]+)>\Z")
+_SEVERAL = re.compile(r"@.*[\s,;|/:].*@", re.DOTALL)
+_ROUNDED = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE]\+\d{1,3}\Z")
+_DECIMAL = re.compile(r"\+?\d+[.,]0+\Z")
+_PHONE = re.compile(r"\+?[0-9][0-9 \u00a0\u202f()./\u2010-\u2015-]*\Z|\+?\([0-9][0-9 \u00a0\u202f()./\u2010-\u2015-]*\Z")
+_INTEGER = re.compile(r"[+-]?\d+\Z", re.ASCII)
+_MIN_PHONE_DIGITS = 7
+_MAX_PHONE_DIGITS = 15  # E.164
+_INT64 = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What one cell asks the platform to find."""
+
+    value: str | int  #: what is sent
+    compare: str  #: two rows with the same text here are the same profile
+    tidied: tuple[str, ...] = ()  #: slugs of what was done to the cell, or should be looked at
+
+
+def check_identity(text: str, mode: MatchingMode, *, field_type: FieldType, country: str | None) -> Identity | Problem:
+    """Judge one cell.
+
+    Args:
+        text: the cell, exactly as stored.
+        mode: how the platform will look.
+        field_type: JSON type of a custom field's value.
+        country: ISO 3166 code for phones without a plus; None = such phones are sent as they stand.
+    Returns:
+        The identity, or the one problem that keeps this cell from being sent. The caller adds column and place.
+    """
+    match mode:
+        case MatchingMode.EMAIL:
+            return _email(text)
+        case MatchingMode.PHONE:
+            return _phone(text, country)
+        case MatchingMode.PROFILE_ID:
+            return _profile_id(text)
+        case MatchingMode.CUSTOM:
+            return _custom(text, field_type)
+
+
+def _email(text: str) -> Identity | Problem:
+    if _USUAL_EMAIL.match(text):  # nine in ten cells: nothing to tidy, nothing to ask
+        return Identity(text, text.lower())
+    address, tidied = _trim(text)
+    if not address:
+        return _empty()
+    if address[:7].lower() == "mailto:":
+        address, tidied = address[7:], (*tidied, "mailto")
+    if named := _NAMED_EMAIL.match(address):
+        address, tidied = named[1], (*tidied, "named_address")
+    if address.count("@") > 1 and _SEVERAL.search(address):
+        return Problem(code="several_emails", message=f"{_shown(text)} holds more than one address")
+    reason = _why_no_email(address)
+    if reason:
+        return Problem(code="email_invalid", message=f"{_shown(text)} is not an email address: {reason}")
+    if not address.isascii() and _mixes_alphabets(address):
+        tidied = (*tidied, "lookalike_letters")
+    return Identity(address, unicodedata.normalize("NFC", address).casefold(), tidied)
+
+
+def _why_no_email(address: str) -> str:
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - slow to import, seldom needed
+
+    try:
+        validate_email(address, check_deliverability=False, test_environment=True, allow_smtputf8=True)
+    except EmailNotValidError as error:
+        return str(error).rstrip(".")[:1].lower() + str(error).rstrip(".")[1:]
+    return ""
+
+
+def _phone(text: str, country: str | None) -> Identity | Problem:
+    phone, tidied = _trim(text)
+    if not phone:
+        return _empty()
+    if phone[:4].lower() == "tel:":
+        phone, tidied = _trim(phone[4:])[0], (*tidied, "tel")
+    if phone[:1] == "'" and phone[1:2] in tuple("+0123456789"):
+        phone, tidied = phone[1:], (*tidied, "apostrophe")
+    if _ROUNDED.match(phone):
+        return _rounded(phone)
+    if _DECIMAL.match(phone):
+        return Problem(code="phone_decimal", message=f"{_shown(text)} is a number with decimals, not a phone")
+    digits = "".join(character for character in phone if character.isdigit())
+    if not _PHONE.match(phone):
+        return Problem(code="phone_invalid", message=f"{_shown(text)} is not one plain phone number")
+    if not _MIN_PHONE_DIGITS <= len(digits) <= _MAX_PHONE_DIGITS:
+        return Problem(
+            code="phone_invalid",
+            message=f"{_shown(text)} has {len(digits)} digits; "
+            f"a phone has {_MIN_PHONE_DIGITS} to {_MAX_PHONE_DIGITS}",
+        )
+    if phone.startswith("+"):
+        if not _is_possible(phone, None):
+            return Problem(code="phone_invalid", message=f"{_shown(text)} cannot be a number of any country")
+        return Identity(phone, "+" + digits, tidied)
+    if country is None:
+        return Identity(phone, digits, tidied)
+    international = _international(phone, country)
+    if international is None:
+        return Problem(code="phone_invalid", message=f"{_shown(text)} cannot be a number of {country}")
+    return Identity(international, international, (*tidied, "country_added"))
+
+
+def _is_possible(phone: str, country: str | None) -> bool:
+    import phonenumbers  # noqa: PLC0415 - 60 ms of tables, needed for phones only
+
+    try:
+        return bool(phonenumbers.is_possible_number(phonenumbers.parse(phone, country)))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def _international(phone: str, country: str) -> str | None:
+    import phonenumbers  # noqa: PLC0415
+
+    try:
+        number = phonenumbers.parse(phone, country)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _profile_id(text: str) -> Identity | Problem:
+    value, tidied = _trim(text)
+    if not value:
+        return _empty()
+    return _rounded(value) if _ROUNDED.match(value) else Identity(value, value, tidied)
+
+
+def _custom(text: str, field_type: FieldType) -> Identity | Problem:
+    bare = text.strip(_AROUND)
+    if not bare:
+        return _empty()
+    if _ROUNDED.match(bare):
+        return _rounded(bare)
+    if field_type is FieldType.STRING:
+        # Blanks around a custom value may belong to it: it is sent as it stands, and people are told.
+        return Identity(text, text, () if bare == text else ("blanks_kept",))
+    if not _INTEGER.match(bare):
+        return Problem(code="not_an_integer", message=f"{_shown(text)} is no whole number, but the field's type is int")
+    if len(bare.lstrip("+-")) > 1 and bare.lstrip("+-").startswith("0"):
+        return Problem(code="leading_zeros", message=f"{_shown(text)} begins with 0, which an int field would lose")
+    number = int(bare) if len(bare) <= 20 else _INT64
+    if not -_INT64 <= number < _INT64:
+        return Problem(code="integer_too_large", message=f"{_shown(text)} is too large for an int field")
+    return Identity(number, str(number), () if bare == text else ("trimmed",))
+
+
+def _trim(text: str) -> tuple[str, tuple[str, ...]]:
+    bare = text.strip(_AROUND)
+    return (text, ()) if bare == text else (bare, ("trimmed",))
+
+
+def _empty() -> Problem:
+    return Problem(code="identity_empty", message="the cell is empty")
+
+
+def _rounded(value: str) -> Problem:
+    return Problem(code="digits_lost", message=f"{_shown(value)} is a rounded number, its digits are lost")
+
+
+def _mixes_alphabets(address: str) -> bool:
+    """Tell whether one word of the address holds Latin letters beside Cyrillic or Greek ones that look the same."""
+    for word in re.split(r"[^\w]+", address):
+        scripts = {unicodedata.name(letter, "").split(" ", 1)[0] for letter in word if letter.isalpha()}
+        if "LATIN" in scripts and scripts & {"CYRILLIC", "GREEK", "ARMENIAN"}:
+            return True
+    return False
+
+
+def _shown(text: str) -> str:
+    """Quote a cell for people: one line, invisible characters made visible, not longer than 60 characters."""
+    clean = "".join(c if c.isprintable() and c not in _INVISIBLE else f"\\u{ord(c):04x}" for c in text.strip(" \t\r\n"))
+    return f"'{clean if len(clean) <= 60 else clean[:57] + '…'}'"

@@ -1,0 +1,93 @@
+"""A proposal as the text of a job file, with comments that a newcomer can follow.
+
+In: a `Proposal`. Out: TOML that `read_job_file` accepts once the platform's address and the scenario are filled in.
+Never: I/O.
+"""
+
+from __future__ import annotations
+
+import json
+
+from batch_enroll.mapping.suggest import Proposal, ProposedContent
+from batch_enroll.model import MatchingMode
+
+_HOW = {
+    MatchingMode.EMAIL: "the platform looks for the email in profiles and subscriptions",
+    MatchingMode.PHONE: "the platform looks for the phone in profiles and SMS subscriptions",
+    MatchingMode.PROFILE_ID: "the platform's own profile id",
+    MatchingMode.CUSTOM: "a field of your database; check its name in the platform's database settings",
+}
+
+
+def job_file_text(
+    proposal: Proposal, *, input_name: str, job_name: str, url: str, scenario: int, sheet: str | None
+) -> str:
+    """Write the job file's text.
+
+    Args:
+        proposal: what `suggest` found.
+        input_name: the spreadsheet, for the comments.
+        job_name: the job file, for the comments.
+        url: the platform's address.
+        scenario: the scenario's number.
+        sheet: named in the file only when the workbook has several.
+    """
+    lines = [
+        f"# Proposed from {_comment(input_name)}. Look it through, then try it without sending anything:",
+        f"#   batch-enroll check {_comment(input_name)} --job {_comment(job_name)}",
+        "",
+        f"url = {_quoted(url)}        # address of your platform",
+        f"scenario = {scenario}        # the number after # beside the scenario's name",
+        "",
+    ]
+    if sheet is not None:
+        lines += ["[input]", f"sheet = {_quoted(sheet)}", ""]
+    lines += [
+        f"# {proposal.fitting} of the first {proposal.looked_at} rows hold a usable value in this column.",
+        "[match]",
+        f'mode = "{proposal.mode.value}"        # {_HOW[proposal.mode]}',
+        f"column = {_quoted(proposal.column)}",
+    ]
+    if proposal.field_name is not None:
+        lines += [
+            f"field_name = {_quoted(proposal.field_name)}",
+            'field_type = "string"        # "int" when the field of your database is a number',
+        ]
+    lines += ["", *_content_lines(proposal.content), *_SETTINGS]
+    return "\n".join(lines) + "\n"
+
+
+_SETTINGS = (
+    "[send]",
+    "rate = 10             # requests per second",
+    "concurrency = 8       # requests in flight at once",
+    'duplicates = "skip"   # a profile that stands twice in the file: "skip", "send" or "stop"',
+    "",
+    "[stop]",
+    'max_errors = "20%"    # stop when the platform refuses more rows than this',
+    "max_unknown = 50      # stop when more rows than this got no clear answer",
+)
+
+
+def _content_lines(content: tuple[ProposedContent, ...]) -> list[str]:
+    if not content:
+        return []
+    return [
+        "# To send a column along, remove the # before it; the template shows it as {apicontent.NAME}.",
+        "[content]",
+        *(
+            f"# {item.name} = {_quoted(item.column)}" + (f"        # {_comment(item.example)}" if item.example else "")
+            for item in content
+        ),
+        "",
+    ]
+
+
+def _quoted(text: str) -> str:
+    """Write a TOML basic string: JSON's escapes are a subset of TOML's, except for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _comment(text: str) -> str:
+    shown = "".join(character if character.isprintable() else " " for character in text)
+    return shown if len(shown) <= 60 else shown[:57] + "…"

@@ -1,0 +1,88 @@
+"""The closing table: what became of a run, for people, on stderr.
+
+In: a `RunSummary`. Out: counts, reasons by frequency, where the files are, and what to do next. Never: stdout, a
+decision. Imports rich (through `screen`): import this module when the run is over.
+"""
+
+from __future__ import annotations
+
+from typing import IO
+
+from batch_enroll.reporting.reasons import ReasonLine, reason_text
+from batch_enroll.reporting.screen import Screen
+from batch_enroll.reporting.summary import RunEnd, RunSummary, must_add_up
+from batch_enroll.reporting.words import duration_text, rate_text, rows_text
+
+_SHOWN_REASONS = 10
+
+
+def print_closing(run: RunSummary, stream: IO[str], *, width: int | None = None) -> None:
+    """Show how a run ended.
+
+    Args:
+        width: break lines there even when the stream is no terminal.
+    Raises:
+        LedgerError: the totals do not add up.
+    """
+    must_add_up(run.counts, planned_rows=run.planned_rows)
+    screen = Screen(stream, width=width)
+    screen.line(_headline(run), style="bold")
+    if run.stop_reason:
+        screen.line(run.stop_reason, style="yellow")
+    screen.line()
+    screen.columns([(name, f"{count:,}") for name, count in run.counts.as_dict().items() if count], right={1})
+    _print_reasons(run, screen)
+    if run.files:
+        screen.line("\nFiles", style="bold")
+        for kind, path in run.files.items():
+            screen.unbroken(f"{kind:<7}  {path}")
+    sentence, command = next_step(run)
+    screen.line(f"\n{sentence}", style="bold")
+    if command:
+        screen.unbroken(command)
+
+
+def next_step(run: RunSummary) -> tuple[str, str]:
+    """Give the one sentence of what to do next, and the command or file it speaks of ("" when there is none)."""
+    counts = run.counts
+    held = f", and {rows_text(counts.unknown)} of unknown outcome stay held until resolved" if counts.unknown else ""
+    if run.end is RunEnd.STOPPED or counts.not_sent:
+        return f"Next: give the same command again; it carries on with {rows_text(counts.not_sent)}{held}.", ""
+    if counts.unknown:
+        are = "is" if counts.unknown == 1 else "are"
+        return (
+            f"Next: {rows_text(counts.unknown)} {are} unknown and may have been enrolled; look them up "
+            "on the platform, then tell what you found:",
+            f"batch-enroll resolve {run.run_id}",
+        )
+    refused = counts.error + counts.invalid
+    if refused:
+        return f"Next: correct the {rows_text(refused)} in the failed file and run it:", str(run.failed or "")
+    return "Nothing is left to do: every row is enrolled or was skipped.", ""
+
+
+def _headline(run: RunSummary) -> str:
+    took = f"{rows_text(run.counts.rows)} in {duration_text(run.duration_s)}"
+    rate = f", {rate_text(run.rate_per_s)} requests a second" if run.rate_per_s else ""
+    return f"Run {run.run_id} {run.end}: {took}{rate}."
+
+
+def _print_reasons(run: RunSummary, screen: Screen) -> None:
+    if not run.reasons:
+        return
+    screen.line("\nWhy", style="bold")
+    shown, more = run.reasons[:_SHOWN_REASONS], run.reasons[_SHOWN_REASONS:]
+    screen.columns([(f"{line.count:,}", line.status, _why(line, screen.arrow)) for line in shown], right={0})
+    if more:
+        screen.line(f"  and {rows_text(sum(line.count for line in more))} for {len(more):,} more reasons")
+
+
+def _why(line: ReasonLine, arrow: str) -> str:
+    return reason_text(
+        code=line.code,
+        message=line.message,
+        advice=line.advice,
+        count=line.count,
+        first_rows=line.first_rows,
+        arrow=arrow,
+    )

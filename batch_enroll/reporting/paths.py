@@ -1,0 +1,91 @@
+"""Where a run's files go.
+
+In: the input's name, the run's id, what `--results` says. Out: four paths, and the certainty that they can be written
+before anything is sent. Never: a path that is the input itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from batch_enroll.errors import JobError
+from batch_enroll.reporting.whole_file import WholeFile
+
+STDIN = "-"
+XLSX_ROWS = 1_048_576
+"""Lines of one Excel sheet, the header included. Source: Microsoft, "Excel specifications and limits"."""
+
+_INPUT_SUFFIX = re.compile(r"(?:\.(?:csv|tsv|tab|txt|dat|xlsx|xlsm|xlsb|xls|ods))?(?:\.(?:gz|bz2|xz|zst|zip))?\Z", re.I)
+_RESULTS_SUFFIX = re.compile(r"(?:\.results)?\.(?:csv|xlsx)\Z", re.I)
+_ELSEWHERE = "Choose another place with --results."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultPaths:
+    """A run's files; whether `failed` and `unknown` exist depends on what happened."""
+
+    results: Path
+    failed: Path
+    unknown: Path
+    summary: Path
+
+    @property
+    def is_xlsx(self) -> bool:
+        """Whether the results are a workbook; the other files never are."""
+        return self.results.suffix.lower() == ".xlsx"
+
+    def all(self) -> tuple[Path, ...]:
+        """The four, results first."""
+        return self.results, self.failed, self.unknown, self.summary
+
+
+def result_paths(input_path: str, *, run_id: str, results: Path | None = None) -> ResultPaths:
+    """Name a run's files: beside the input (the current folder for `-`), or after `results` when that is given.
+
+    `customers.csv.gz` -> `customers.RUN.results.csv`, `customers.RUN.failed.csv`, ...;
+    `X.results.csv`, `X.csv` or `X.xlsx` -> `X.failed.csv`, ...
+    """
+    if results is None:
+        source = Path("stdin" if input_path == STDIN else input_path)
+        stem = _INPUT_SUFFIX.sub("", source.name) or source.name
+        results = source.with_name(f"{stem}.{run_id}.results.csv")
+    stem = _RESULTS_SUFFIX.sub("", results.name) or results.name
+    return ResultPaths(
+        results=results,
+        failed=results.with_name(f"{stem}.failed.csv"),
+        unknown=results.with_name(f"{stem}.unknown.csv"),
+        summary=results.with_name(f"{stem}.summary.json"),
+    )
+
+
+def check_writable(paths: ResultPaths, *, rows: int = 0, source: Path | None = None) -> None:
+    """Make sure, before anything is sent, that the files can be written at the end.
+
+    Args:
+        paths: where they go; a temporary file is created there and removed.
+        rows: data rows of the input, as far as known.
+        source: the input's file, which must not be among them; None for standard input.
+    Raises:
+        JobError: the input would be overwritten, a path is no file, or a sheet cannot hold so many rows.
+        RunStopped: the folder is not there or cannot be written.
+    """
+    if paths.is_xlsx and rows >= XLSX_ROWS:
+        raise JobError(
+            f"{rows:,} rows and a header do not fit into {paths.results}: an Excel sheet holds {XLSX_ROWS:,} lines.",
+            hint="Give --results a name that ends in .csv.",
+        )
+    for path in paths.all():
+        if source is not None and _same_file(path, source):
+            raise JobError(f"The results would overwrite the input: {path}.", hint=_ELSEWHERE)
+        if path.exists() and not path.is_file():
+            raise JobError(f"{path} is not a file.", hint=_ELSEWHERE)
+    WholeFile(paths.results, hint=_ELSEWHERE).abandon()
+
+
+def _same_file(path: Path, other: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return path.samefile(other)
+    return False

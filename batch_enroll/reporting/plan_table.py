@@ -1,0 +1,214 @@
+"""The plan, as people see it before anything leaves.
+
+In: a `PlanView`, which the run fills. Out: text on a stream, or a JSON object. Never: a token (requests come without
+one and get a mask), a decision. Imports rich only to print.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, assert_never
+
+from batch_enroll.errors import LedgerError
+from batch_enroll.model import Delivery, Duplicates, Notice
+from batch_enroll.reporting.words import duration_text, first_rows_text, rate_text, reason_text
+
+if TYPE_CHECKING:
+    from batch_enroll.reporting.screen import Screen
+
+TOKEN_MASK = "***"
+START_PATH = "/api/v1.1/workflows/start"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemKind:
+    """One kind of problem and the rows that have it; a row may have several kinds."""
+
+    code: str
+    message: str  #: of the first such row, as an example
+    count: int
+    first_rows: tuple[int, ...]
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanView:
+    """What will happen, before it does: rows = to_send + duplicates that are skipped + already_enrolled + held
+    + invalid + settled.
+    """
+
+    run_id: str
+    carries_on: bool = False  #: the run was begun before and goes on
+    input_name: str
+    input_form: str  #: how the input was read: `CSV, UTF-8, semicolons`
+    notices: tuple[Notice, ...] = ()
+
+    rows: int
+    to_send: int
+    duplicates: int = 0  #: rows whose identity stood in an earlier row of this input
+    on_duplicate: Duplicates = Duplicates.SKIP
+    already_enrolled: int = 0  #: skipped: accepted in an earlier run
+    held: int = 0  #: skipped: an earlier run left them unknown and nobody resolved them
+    invalid: int = 0
+    settled: int = 0  #: have their outcome already, when the run carries on
+    problems: tuple[ProblemKind, ...] = ()  #: why rows are invalid, the most frequent first
+
+    url: str
+    scenario: int
+    scenario_name: str = ""
+    reentry: str = ""  #: one sentence: what the platform does with a profile that was in the scenario before
+    matching: str  #: `email=E-mail`
+    delivery: Delivery
+    rate_per_s: float | None  #: None = unlimited
+    concurrency: int
+    first_requests: tuple[str, ...] = ()  #: JSON bodies without the token
+
+    def __post_init__(self) -> None:
+        skipped = self.duplicates if self.on_duplicate is Duplicates.SKIP else 0
+        told = self.to_send + skipped + self.already_enrolled + self.held + self.invalid + self.settled
+        if told != self.rows:
+            raise LedgerError(f"The plan does not add up: the input has {self.rows:,} rows, the plan {told:,}.")
+
+    @property
+    def needed_s(self) -> float | None:
+        """How long sending takes at the limit; None when there is none."""
+        return self.to_send / self.rate_per_s if self.rate_per_s else None
+
+
+def plan_as_dict(plan: PlanView) -> dict[str, object]:
+    """Give the plan as a JSON object: the fields of `PlanView` and `needed_s`; requests have a masked token."""
+    return {
+        "run": plan.run_id,
+        "carries_on": plan.carries_on,
+        "input": plan.input_name,
+        "input_form": plan.input_form,
+        "notices": [
+            {"code": n.code, "message": n.message, "advice": n.advice, "count": n.count, "first_rows": list(n.rows)}
+            for n in plan.notices
+        ],
+        "rows": plan.rows,
+        "to_send": plan.to_send,
+        "duplicates": plan.duplicates,
+        "on_duplicate": plan.on_duplicate.value,
+        "already_enrolled": plan.already_enrolled,
+        "held": plan.held,
+        "invalid": plan.invalid,
+        "settled": plan.settled,
+        "problems": [
+            {
+                "code": p.code,
+                "message": p.message,
+                "advice": p.advice,
+                "count": p.count,
+                "first_rows": list(p.first_rows),
+            }
+            for p in plan.problems
+        ],
+        "url": plan.url,
+        "scenario": {"id": plan.scenario, "name": plan.scenario_name, "reentry": plan.reentry},
+        "matching": plan.matching,
+        "delivery": plan.delivery.value,
+        "rate_per_s": plan.rate_per_s,
+        "concurrency": plan.concurrency,
+        "needed_s": plan.needed_s,
+        "first_requests": [_masked(body) for body in plan.first_requests],
+    }
+
+
+def print_plan(plan: PlanView, stream: IO[str], *, width: int | None = None) -> None:
+    """Show the plan.
+
+    Args:
+        width: break lines there even when the stream is no terminal.
+    """
+    from batch_enroll.reporting.screen import Screen
+
+    screen = Screen(stream, width=width)
+    screen.line(f"Plan of run {plan.run_id}{', which carries on' if plan.carries_on else ''}\n", style="bold")
+    screen.columns(_settings(plan))
+    screen.line()
+    screen.columns(_numbers(plan), right={1})
+    _print_reasons(
+        "Invalid rows", [(p.code, p.message, p.count, p.first_rows, p.advice) for p in plan.problems], screen
+    )
+    _print_reasons("About the input", [(n.code, n.message, n.count, n.rows, n.advice) for n in plan.notices], screen)
+    if plan.first_requests:
+        screen.line("\nFirst requests", style="bold")
+        screen.unbroken(f"POST {plan.url.rstrip('/')}{START_PATH}")
+        for body in plan.first_requests:
+            screen.unbroken(json.dumps(_masked(body), ensure_ascii=False))
+
+
+def _settings(plan: PlanView) -> list[tuple[str, str]]:
+    scenario = " ".join(filter(None, [f"#{plan.scenario}", plan.scenario_name, f"at {plan.url}"]))
+    return [
+        ("input", f"{plan.input_name} ({plan.input_form})"),
+        ("scenario", "\n".join(filter(None, [scenario, plan.reentry]))),
+        ("matching", plan.matching),
+        ("delivery", _delivery_text(plan.delivery)),
+        ("pace", _pace_text(plan)),
+    ]
+
+
+def _delivery_text(delivery: Delivery) -> str:
+    match delivery:
+        case Delivery.AT_MOST_ONCE:
+            return "at most once: a row without a clear answer is held as unknown, never sent again by itself"
+        case Delivery.AT_LEAST_ONCE:
+            return "at least once: a row without a clear answer is sent again, so customers may get the message twice"
+    assert_never(delivery)
+
+
+def _pace_text(plan: PlanView) -> str:
+    if plan.rate_per_s is None or plan.needed_s is None:
+        return f"as fast as the platform answers, {plan.concurrency} at once"
+    return f"{rate_text(plan.rate_per_s)} a second, {plan.concurrency} at once: {duration_text(plan.needed_s)}"
+
+
+def _numbers(plan: PlanView) -> list[tuple[str, str, str]]:
+    match plan.on_duplicate:
+        case Duplicates.SKIP:
+            duplicates = "skipped: the same profile stands in an earlier row"
+        case Duplicates.SEND:
+            duplicates = "among those sent: the same profile stands in an earlier row"
+        case Duplicates.STOP:
+            duplicates = "the same profile stands in an earlier row; the run stops before it sends"
+        case _:
+            assert_never(plan.on_duplicate)
+    lines = [
+        ("rows", plan.rows, ""),
+        ("will be sent", plan.to_send, ""),
+        ("done before", plan.settled, "have their outcome already"),
+        ("duplicates", plan.duplicates, duplicates),
+        ("already enrolled", plan.already_enrolled, "skipped: an earlier run enrolled the profile"),
+        ("held", plan.held, "skipped: unknown since an earlier run, until somebody resolves it"),
+        ("invalid", plan.invalid, "cannot be sent as they are"),
+    ]
+    return [(name, f"{count:,}", note) for name, count, note in lines if count or name in {"rows", "will be sent"}]
+
+
+def _print_reasons(title: str, reasons: list[tuple[str, str, int, tuple[int, ...], str]], screen: Screen) -> None:
+    if not reasons:
+        return
+    screen.line(f"\n{title}", style="bold")
+    screen.columns(
+        [
+            (
+                f"{count:,}" if count else "",
+                reason_text(
+                    code=code,
+                    message=message,
+                    rows=first_rows_text(first_rows, count),
+                    advice=advice,
+                    arrow=screen.arrow,
+                ),
+            )
+            for code, message, count, first_rows, advice in reasons
+        ],
+        right={0},
+    )
+
+
+def _masked(body: str) -> dict[str, Any]:
+    return {"token": TOKEN_MASK, **json.loads(body)}

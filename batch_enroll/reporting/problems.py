@@ -1,0 +1,49 @@
+"""The problems of an input, one line each, as a CSV file: what `check` leaves for whoever corrects the file.
+
+In: rows with their problems. Out: a file of `row, column, code, message, advice`. Never: half a file, a formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from batch_enroll.model import Row
+from batch_enroll.reporting.sheets import CsvSheet
+from batch_enroll.reporting.whole_file import ANYONE
+from batch_enroll.results_format import guard
+
+PROBLEM_COLUMNS = ("row", "column", "code", "message", "advice")
+
+
+def write_problems(
+    path: Path,
+    rows: Iterable[Row],
+    *,
+    columns: Sequence[str],
+    advice: Callable[[str], str],
+    delimiter: str = ",",
+    mode: int = ANYONE,
+) -> None:
+    """Write every problem of every row, in row order; the file holds its header alone when there is none.
+
+    Args:
+        columns: the input's own header; a problem of the whole row names no column.
+    Raises:
+        RunStopped: the disk does not take it.
+    """
+    sheet = CsvSheet(path, delimiter=delimiter, mode=mode, hint="Choose another place.")
+    try:
+        sheet.write([PROBLEM_COLUMNS])
+        sheet.write(_lines(rows, columns, advice))
+        sheet.commit()
+    finally:
+        sheet.abandon()
+
+
+def _lines(rows: Iterable[Row], columns: Sequence[str], advice: Callable[[str], str]) -> Iterator[list[str]]:
+    for row in rows:
+        for problem in row.problems:
+            column = "" if problem.column is None else columns[problem.column]
+            cells = (column, problem.code, problem.message, advice(problem.code))
+            yield [str(row.number), *map(guard, cells)]

@@ -1,0 +1,49 @@
+"""Why rows are not `success`: one line of "reasons by frequency", in the plan, the closing table and the JSON alike.
+
+In: what the ledger or the plan counted. Out: a value, a JSON object, text. Never: I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from batch_enroll.model import RowStatus
+from batch_enroll.reporting.words import first_rows_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonLine:
+    """Rows that share a status and a reason."""
+
+    status: RowStatus
+    code: str
+    message: str  #: of the first such row
+    count: int
+    first_rows: tuple[int, ...] = ()  #: row numbers as people see them
+    advice: str = ""  #: what can be done, "" when nothing
+
+
+def reason_as_dict(reason: ReasonLine) -> dict[str, object]:
+    """Give the JSON object: `status`, `code`, `message`, `advice`, `count`, `first_rows`."""
+    return {
+        "status": reason.status.value,
+        "code": reason.code,
+        "message": reason.message,
+        "advice": reason.advice,
+        "count": reason.count,
+        "first_rows": list(reason.first_rows),
+    }
+
+
+def reason_text(
+    *, code: str = "", message: str, advice: str, count: int, first_rows: Sequence[int], arrow: str = "→"
+) -> str:
+    """Tell a reason in one or two lines: `Profile not found (404): rows 12 and 40`, `→ Import the profile first.`"""
+    said = message.rstrip(".") or "No reason was given"
+    if code:
+        said += f" ({code})"
+    rows = first_rows_text(first_rows, count)
+    if rows:
+        said += f": {rows}"
+    return f"{said}\n{arrow} {advice}" if advice else said

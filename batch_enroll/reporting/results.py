@@ -1,0 +1,181 @@
+"""The results of a run, row by row: the results file, the failed rows, the unknown rows.
+
+In: (row, outcome) pairs in plan order, in blocks. Out: `X.results.csv` (or .xlsx) with one line for each row, and
+`X.failed.csv`, `X.unknown.csv` when they would hold a row. Never: half a file, a row twice or left out, a formula.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from batch_enroll.clock import iso_utc
+from batch_enroll.model import Counts, Outcome, Row, RowStatus
+from batch_enroll.reporting.paths import ResultPaths
+from batch_enroll.reporting.sheets import CsvSheet, Sheet, XlsxSheet
+from batch_enroll.reporting.whole_file import ANYONE, cannot_write, sync_folder
+from batch_enroll.results_format import ADDED_COLUMNS, guard
+
+_KEPT = "Nothing is lost, every outcome is in the ledger: `batch-enroll report` writes the files again."
+
+Pair = tuple[Row, Outcome]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What came to lie on disk. `failed` and `unknown` are None when no row belongs there."""
+
+    counts: Counts
+    results: Path
+    failed: Path | None
+    unknown: Path | None
+
+
+class ResultsWriter:
+    """Writes a run's files; a `with` block that ends without `finish` leaves no trace and the older files as they were.
+
+    Args:
+        paths: where the files go.
+        columns: the input's own header.
+        run_id: for the column `enroll_run`.
+        advice: what a person can do about a code; "" when there is nothing to say.
+        delimiter: of the CSV files. The input's own is best: the person's spreadsheet program is set to it.
+        mode: permissions before the umask, see `mode_like`.
+    """
+
+    def __init__(
+        self,
+        paths: ResultPaths,
+        columns: Sequence[str],
+        *,
+        run_id: str,
+        advice: Callable[[str], str],
+        delimiter: str = ",",
+        mode: int = ANYONE,
+    ) -> None:
+        self._paths = paths
+        self._header = [*map(guard, columns), *ADDED_COLUMNS]
+        self._run_id = run_id
+        self._advice = advice
+        self._delimiter = delimiter
+        self._mode = mode
+        self._counts: Counter[RowStatus] = Counter()
+        self._seq = 0
+        self._sheets: dict[Path, Sheet] = {}
+        self._finished = False
+
+    def __enter__(self) -> Self:
+        try:
+            self._sheet(self._paths.results)
+        except BaseException:
+            self.abandon()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if not self._finished:
+            self.abandon()
+
+    def write(self, block: Sequence[Pair]) -> None:
+        """Add rows, in plan order.
+
+        Raises:
+            RunStopped: the disk does not take them.
+            ValueError: a row is missing, comes twice or out of turn.
+        """
+        lines: list[list[str]] = []
+        failed: list[list[str]] = []
+        unknown: list[list[str]] = []
+        for row, outcome in block:
+            self._seq += 1
+            if outcome.seq != self._seq:
+                raise ValueError(f"the row in place {self._seq} is due, the one in place {outcome.seq} came")
+            line = self._line(row, outcome)
+            lines.append(line)
+            if outcome.status in (RowStatus.ERROR, RowStatus.INVALID):
+                failed.append(line)
+            elif outcome.status is RowStatus.UNKNOWN:
+                unknown.append(line)
+        self._counts.update(outcome.status for _, outcome in block)
+        for path, some in zip(self._paths.all()[:3], (lines, failed, unknown), strict=True):
+            if some:
+                self._sheet(path).write(some)
+
+    def finish(self) -> Written:
+        """Put the files under their names and remove older ones that would hold no row now.
+
+        The results come last: who finds them new finds the others new too.
+
+        Raises:
+            RunStopped: the disk does not take them, or an older file is in use.
+        """
+        results, failed, unknown, _ = self._paths.all()
+        for path in (unknown, failed, results):
+            if path in self._sheets:
+                self._sheets[path].commit()
+            else:
+                _remove(path)
+        self._finished = True
+        return Written(
+            counts=Counts.of(self._counts),
+            results=results,
+            failed=failed if failed in self._sheets else None,
+            unknown=unknown if unknown in self._sheets else None,
+        )
+
+    def abandon(self) -> None:
+        """Leave nothing behind; older files stay."""
+        for sheet in self._sheets.values():
+            sheet.abandon()
+
+    def _sheet(self, path: Path) -> Sheet:
+        if path not in self._sheets:
+            if path.suffix.lower() == ".xlsx":
+                sheet: Sheet = XlsxSheet(path, mode=self._mode, hint=_KEPT)
+            else:
+                sheet = CsvSheet(path, delimiter=self._delimiter, mode=self._mode, hint=_KEPT)
+            self._sheets[path] = sheet
+            sheet.write([self._header])
+        return self._sheets[path]
+
+    def _line(self, row: Row, outcome: Outcome) -> list[str]:
+        code, message, advice = self._why(row, outcome)
+        return [
+            *map(guard, row.cells),
+            str(row.number),
+            outcome.status.value,
+            guard(code),
+            guard(message),
+            guard(advice),
+            "" if outcome.http_status is None else str(outcome.http_status),
+            str(outcome.attempts),
+            iso_utc(outcome.sent_at) if outcome.sent_at else "",
+            self._run_id,
+        ]
+
+    def _why(self, row: Row, outcome: Outcome) -> tuple[str, str, str]:
+        """Code, message and advice; of an invalid row every problem counts."""
+        if outcome.status is RowStatus.SUCCESS:
+            return outcome.code, outcome.message, ""
+        if outcome.status is RowStatus.INVALID and row.problems:
+            codes = dict.fromkeys(problem.code for problem in row.problems)
+            return (
+                outcome.code or row.problems[0].code,
+                "; ".join(problem.message for problem in row.problems),
+                " ".join(dict.fromkeys(filter(None, map(self._advice, codes)))),
+            )
+        return outcome.code, outcome.message, self._advice(outcome.code) if outcome.code else ""
+
+
+def _remove(path: Path) -> None:
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+            sync_folder(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error, hint=_KEPT) from error

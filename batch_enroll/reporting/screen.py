@@ -1,0 +1,83 @@
+"""Text for people: how the closing table and the plan are put on a screen or into a log. rich's home.
+
+In: a stream. Out: a `Screen` that sections are written to. Never: a path or a sentence broken in the middle when the
+stream is not a terminal, a control character from outside, markup read out of somebody's text.
+"""
+
+from __future__ import annotations
+
+from collections import abc
+from collections.abc import Container, Sequence
+from typing import IO
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from batch_enroll.model import RowStatus
+
+STYLES: dict[str, str] = {
+    RowStatus.SUCCESS: "green",
+    RowStatus.ERROR: "red",
+    RowStatus.UNKNOWN: "yellow",
+    RowStatus.INVALID: "magenta",
+    RowStatus.SKIPPED: "cyan",
+    RowStatus.NOT_SENT: "blue",
+}
+_UNBROKEN = 100_000  # columns of a stream that is no terminal: whoever shows the log breaks its lines
+
+
+class Screen:
+    """A terminal, as wide as it is and coloured; or any other stream: plain, every sentence on one line.
+
+    Args:
+        width: break lines there although the stream is no terminal.
+    """
+
+    def __init__(self, stream: IO[str], *, width: int | None = None) -> None:
+        self._stream = stream
+        self._console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+        if width is None and not self._console.is_terminal:
+            self._console.width = _UNBROKEN
+        unicode = (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
+        self.arrow = "→" if unicode else "->"
+
+    def line(self, text: str = "", *, style: str = "") -> None:
+        """Write a sentence; on a terminal it is broken between words."""
+        self._write(Text(plain(text), style=style))
+
+    def unbroken(self, text: str) -> None:
+        """Write what will be copied (a path, a command): never broken, the terminal itself wraps it."""
+        self._console.print(Text(f"  {plain(text)}"), soft_wrap=True)
+
+    def columns(
+        self, lines: Sequence[Sequence[str]], *, right: Container[int] = (), styles: abc.Mapping[str, str] = STYLES
+    ) -> None:
+        """Write cells under each other; the last column takes the room that is left and is broken between words.
+
+        Args:
+            right: positions of the columns that hold numbers.
+            styles: text of a cell -> its colour.
+        """
+        table = Table.grid(padding=(0, 2, 0, 0))
+        width = max(map(len, lines), default=0)
+        for position in range(width):
+            table.add_column(justify="right" if position in right else "left", no_wrap=position < width - 1)
+        for line in lines:
+            table.add_row(*(Text(plain(cell), style=styles.get(cell, "")) for cell in line))
+        self._write(Padding.indent(table, 2))
+
+    def _write(self, what: RenderableType) -> None:
+        if self._console.is_terminal:
+            self._console.print(what)
+            return
+        # rich pads the lines of a table to one width; nobody wants to find those blanks in a log.
+        with self._console.capture() as capture:
+            self._console.print(what)
+        self._stream.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def plain(text: str) -> str:
+    """Text from outside as it may reach a terminal: no control character, no half of a surrogate pair."""
+    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)

@@ -1,0 +1,152 @@
+"""The two forms of a table on disk: CSV and XLSX, lines of text in, a whole file out.
+
+In: lines, each a list of cells, already guarded. Out: one file. Never: a cell changed, dropped or turned into a number
+(but see `_LONE`), memory that grows with the lines. xlsxwriter's home; it is imported when a workbook is asked for.
+
+CSV is UTF-8 with a BOM, by which Excel knows the encoding, and CRLF, which RFC 4180 asks for and Excel itself writes.
+More than taste: before Python 3.13 csv.writer quotes a lone CR inside a cell only when CR is part of the line end, and
+unquoted it would tear the row in two.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+from xml.sax.saxutils import escape
+
+from batch_enroll.errors import RunStopped
+from batch_enroll.reporting.paths import XLSX_ROWS
+from batch_enroll.reporting.whole_file import ANYONE, WholeFile
+
+XLSX_CELL_CHARS = 32_767
+XLSX_COLUMNS = 16_384
+"""What one cell and one line hold. Source: Microsoft, "Excel specifications and limits"."""
+
+_LONE = "backslashreplace"
+"""Half a surrogate pair is no character and has no UTF-8: it is written as `\\\\ud83d` rather than as a broken file."""
+
+_AS_CSV = "Give --results a name that ends in .csv."
+
+
+class Sheet(Protocol):
+    """A table on its way to disk."""
+
+    def write(self, lines: Iterable[Sequence[str]]) -> None:
+        """Add lines.
+
+        Raises:
+            RunStopped: the disk, or the form, does not take them.
+        """
+        ...
+
+    def commit(self) -> None:
+        """Put the whole file under its name.
+
+        Raises:
+            RunStopped: the disk does not take it; an older file is as it was.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """Leave nothing behind."""
+        ...
+
+
+class CsvSheet:
+    """UTF-8 with BOM, CRLF, cells quoted where needed."""
+
+    def __init__(self, path: Path, *, delimiter: str = ",", mode: int = ANYONE, hint: str = "") -> None:
+        self._whole = WholeFile(path, mode=mode, hint=hint)
+        self._text = io.TextIOWrapper(self._whole.binary, encoding="utf-8-sig", errors=_LONE, newline="")
+        self._csv = csv.writer(self._text, delimiter=delimiter, lineterminator="\r\n")
+
+    def write(self, lines: Iterable[Sequence[str]]) -> None:
+        with self._whole.told():
+            self._csv.writerows(lines)
+
+    def commit(self) -> None:
+        with self._whole.told():
+            self._text.flush()
+        self._whole.commit()
+
+    def abandon(self) -> None:
+        with contextlib.suppress(OSError):
+            self._text.close()  # else it would try to write what it still holds when it is collected
+        self._whole.abandon()
+
+
+class XlsxSheet:
+    """One sheet, every cell text: no date, no number, no formula is made of anything."""
+
+    def __init__(self, path: Path, *, mode: int = ANYONE, hint: str = "") -> None:
+        import xlsxwriter
+
+        self._path = path
+        self._whole = WholeFile(path, mode=mode, hint=hint)
+        with self._whole.told():
+            # xlsxwriter keeps the lines in a file of its own until the end: beside the results, for whose size the
+            # folder was chosen, and not in a /tmp that may be small; TemporaryDirectory is readable by its owner alone.
+            self._scratch = tempfile.TemporaryDirectory(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
+            options = {"constant_memory": True, "tmpdir": self._scratch.name, "use_zip64": True}
+            self._book = xlsxwriter.Workbook(self._whole.binary, options)
+            self._sheet = self._book.add_worksheet("Results")
+        self._as_text = self._book.add_format({"num_format": "@"})
+        self._sheet.freeze_panes(1, 0)
+        self._sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{XLSX_ROWS}"})
+        self._lines = 0
+
+    def write(self, lines: Iterable[Sequence[str]]) -> None:
+        write_string, as_text = self._sheet.write_string, self._as_text
+        with self._whole.told():
+            for line in lines:
+                self._must_fit(line)
+                for column, cell in enumerate(line):
+                    if cell:
+                        write_string(self._lines, column, _xlsx_text(cell), as_text)
+                self._lines += 1
+
+    def commit(self) -> None:
+        from xlsxwriter.exceptions import FileCreateError
+
+        with self._whole.told():
+            try:
+                self._book.close()
+            except FileCreateError as error:  # wraps the OSError
+                raise OSError(*error.args[0].args) from error
+        self._whole.commit()
+        self._clear()
+
+    def abandon(self) -> None:
+        self._whole.abandon()
+        self._clear()
+
+    def _clear(self) -> None:
+        with contextlib.suppress(OSError):
+            self._sheet._opt_close()  # xlsxwriter has no public way to let a workbook go
+        with contextlib.suppress(OSError):
+            self._scratch.cleanup()
+
+    def _must_fit(self, line: Sequence[str]) -> None:
+        if self._lines >= XLSX_ROWS:
+            raise RunStopped(f"{self._path} cannot hold more: an Excel sheet has {XLSX_ROWS:,} lines.", hint=_AS_CSV)
+        if len(line) > XLSX_COLUMNS or max(map(len, line)) > XLSX_CELL_CHARS:
+            raise RunStopped(
+                f"Line {self._lines + 1} does not fit into {self._path}: an Excel sheet holds {XLSX_COLUMNS:,} columns "
+                f"and {XLSX_CELL_CHARS:,} characters in a cell.",
+                hint=_AS_CSV,
+            )
+
+
+_RICH = re.compile(r"<r>.*</r>\Z", re.DOTALL)
+
+
+def _xlsx_text(cell: str) -> str:
+    text = cell if cell.isascii() else cell.encode(errors=_LONE).decode()
+    # xlsxwriter takes text of this shape for its own markup and writes it raw; so it gets true markup for that text.
+    return f'<r><t xml:space="preserve">{escape(text)}</t></r>' if _RICH.match(text) else text

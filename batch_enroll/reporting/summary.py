@@ -1,0 +1,137 @@
+"""A run in numbers: what `--json` prints, `.summary.json` keeps and the closing table shows.
+
+In: the counts and what the run knows of itself. Out: one `RunSummary`, as a value or as a JSON object; the exit code.
+Never: totals that do not add up, a screen, personal data.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from batch_enroll.clock import iso_utc
+from batch_enroll.errors import LedgerError
+from batch_enroll.model import Counts
+from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict
+from batch_enroll.reporting.whole_file import ANYONE, WholeFile
+
+EXIT_DONE = 0  #: every row is success or skipped
+EXIT_SOME_REFUSED = 1  #: finished, some rows are error or invalid
+EXIT_STOPPED = 3  #: stopped before the end; the same command carries on
+EXIT_SOME_UNKNOWN = 4  #: finished, some rows are unknown
+
+
+class RunEnd(StrEnum):
+    """How a run ended."""
+
+    FINISHED = "finished"  #: no row is left to send
+    STOPPED = "stopped"  #: rows are left; the same command carries on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One run, after it. Times are aware UTC."""
+
+    run_id: str
+    end: RunEnd
+    stop_reason: str = ""  #: one sentence; "" when it finished
+    exit_code: int
+    counts: Counts
+    planned_rows: int  #: rows in the plan, counted apart from `counts`: the two must agree
+    requests: int  #: requests begun, retries included
+    started_at: datetime
+    duration_s: float
+    url: str
+    scenario: int
+    scenario_name: str = ""
+    input_name: str
+    reasons: tuple[ReasonLine, ...] = ()  #: the most frequent first
+    results: Path | None = None  #: files that were written; None when they were not
+    failed: Path | None = None
+    unknown: Path | None = None
+    summary: Path | None = None
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files that are there, by kind."""
+        named = {"results": self.results, "failed": self.failed, "unknown": self.unknown, "summary": self.summary}
+        return {kind: path for kind, path in named.items() if path is not None}
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """Requests a second over the whole run; None when no time passed."""
+        return self.requests / self.duration_s if self.duration_s > 0 else None
+
+
+def exit_code_for(counts: Counts, *, stopped: bool) -> int:
+    """Give the exit code of a run that began to send (2, 5, 130 and 143 are decided elsewhere).
+
+    A row that was not sent means "before the end" whoever stopped: the same command carries on.
+    """
+    if stopped or counts.not_sent:
+        return EXIT_STOPPED
+    if counts.unknown:
+        return EXIT_SOME_UNKNOWN
+    return EXIT_SOME_REFUSED if counts.error or counts.invalid else EXIT_DONE
+
+
+def summary_of(run: RunSummary) -> dict[str, object]:
+    """Give the JSON object of a run.
+
+    Keys: `run`, `status` (`finished` | `stopped`), `stop_reason` (text or null), `counts` (the six statuses and
+    `rows`), `duration_s`, `requests`, `files` (kind -> path, only those that exist), `exit_code`, `scenario` (`id`,
+    `name`), `url`, `input`, `started_at` (ISO 8601 UTC), `reasons` (a list
+    of `status`, `code`, `message`, `advice`, `count`, `first_rows`).
+
+    Raises:
+        LedgerError: the totals do not add up.
+    """
+    must_add_up(run.counts, planned_rows=run.planned_rows)
+    return {
+        "run": run.run_id,
+        "status": run.end.value,
+        "stop_reason": run.stop_reason or None,
+        "counts": run.counts.as_dict(),
+        "duration_s": round(run.duration_s, 3),
+        "requests": run.requests,
+        "files": {kind: str(path) for kind, path in run.files.items()},
+        "exit_code": run.exit_code,
+        "scenario": {"id": run.scenario, "name": run.scenario_name},
+        "url": run.url,
+        "input": run.input_name,
+        "started_at": iso_utc(run.started_at),
+        "reasons": [reason_as_dict(reason) for reason in run.reasons],
+    }
+
+
+def must_add_up(counts: Counts, *, planned_rows: int) -> None:
+    """Hold the first promise: every row of the plan has exactly one status.
+
+    Raises:
+        LedgerError: it has not.
+    """
+    if counts.rows != planned_rows:
+        raise LedgerError(
+            f"The totals do not add up: {planned_rows:,} rows were planned, {counts.rows:,} have a status.",
+            hint="Please report this as a bug, and do not send the file again before it is understood.",
+        )
+
+
+def write_summary(path: Path, run: RunSummary, *, mode: int = ANYONE) -> None:
+    """Keep the JSON object of `summary_of` as a file.
+
+    Raises:
+        LedgerError: the totals do not add up.
+        RunStopped: the disk does not take it.
+    """
+    text = json.dumps(summary_of(run), ensure_ascii=False, indent=2) + "\n"
+    file = WholeFile(path, mode=mode)
+    try:
+        with file.told():
+            file.binary.write(text.encode(errors="backslashreplace"))  # half a surrogate pair: JSON reads \ud83d back
+        file.commit()
+    finally:
+        file.abandon()

@@ -1,0 +1,99 @@
+"""A file that is there complete or not at all.
+
+In: bytes, through `binary`. Out: the file under its name, on disk, after `commit`; nothing after `abandon`. Never:
+half a file under the real name, an OSError (people get one sentence and a hint instead).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from batch_enroll.errors import RunStopped
+
+ANYONE = 0o666
+"""Permissions before the umask: what any program's new file in that folder would get, so colleagues can open it."""
+
+
+class WholeFile:
+    """Writes beside `path` under a name of its own and takes the real name at the end."""
+
+    def __init__(self, path: Path, *, mode: int = ANYONE, hint: str = "") -> None:
+        self._path = path
+        self._hint = hint
+        # A name of its own for each writer: `report` may run while the run itself writes the same files.
+        self._partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+        with self.told():
+            descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            self.binary: BinaryIO = os.fdopen(descriptor, "wb")
+
+    @contextlib.contextmanager
+    def told(self) -> Iterator[None]:
+        """Turn the system's refusal into one sentence about this file."""
+        try:
+            yield
+        except OSError as error:
+            raise cannot_write(self._path, error, hint=self._hint) from error
+
+    def commit(self) -> None:
+        """Put the file on disk under its name, in place of an older one.
+
+        Raises:
+            RunStopped: the disk does not take it; the older file is as it was.
+        """
+        with self.told():
+            self.binary.flush()
+            os.fsync(self.binary.fileno())
+            self.binary.close()
+            self._partial.replace(self._path)
+            sync_folder(self._path.parent)
+
+    def abandon(self) -> None:
+        """Leave nothing behind; the older file stays. May be called at any time, also twice."""
+        with contextlib.suppress(OSError):
+            self.binary.close()
+        with contextlib.suppress(OSError):
+            self._partial.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or a removal durable, where a folder can be opened at all (not on Windows)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # a file system that syncs no folders, such as a share
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def mode_like(source: Path | None) -> int:
+    """Permissions for files that repeat the input's rows: no wider than the input's own, the umask aside."""
+    try:
+        return ANYONE & source.stat().st_mode if source and os.name != "nt" else ANYONE
+    except OSError:
+        return ANYONE
+
+
+def cannot_write(path: Path, error: OSError, *, hint: str = "") -> RunStopped:
+    """Say in one sentence why a file cannot be written."""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            why = "the disk is full"
+        case errno.ENOENT | errno.ENOTDIR:
+            why = f"the folder {path.parent} is not there"
+        case errno.EACCES | errno.EPERM if os.name == "nt" and path.exists():
+            why = "it is open in another program, such as Excel, or it is read-only"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            why = f"the folder {path.parent} does not allow it"
+        case _:
+            why = error.strerror or str(error)
+    return RunStopped(f"{path} cannot be written: {why}.", hint=hint)

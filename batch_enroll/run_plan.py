@@ -1,0 +1,351 @@
+"""Plan: the whole input is read, mapped, checked for duplicates and staged before the first request leaves.
+
+In: a `Job` and an input. Out: a `Plan` for people and a sealed run in the ledger, or the unfinished run that the same
+command began before. Never: a request, a row that stays in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import BinaryIO
+
+from batch_enroll.clock import Clock
+from batch_enroll.errors import AlreadyFinished, InputError, InvalidRow, JobError
+from batch_enroll.events import Listener, RowsRead
+from batch_enroll.job import Job
+from batch_enroll.ledger.interface import (
+    Duplicate,
+    Ledger,
+    PlannedRow,
+    PlanRules,
+    RunLedger,
+    RunRecord,
+    RunState,
+)
+from batch_enroll.ledger.staging import StageWriter, staged_rows
+from batch_enroll.loading import Table, open_table
+from batch_enroll.mapping.mapper import Mapper
+from batch_enroll.model import Counts, Duplicates, Notice, Problem, Row
+from batch_enroll.secrets import read_secret_file
+from batch_enroll.sending.wire import body_of, masked
+
+STDIN = "-"
+_SAMPLES = 3
+_FIRST_ROWS = 5
+_TELL_EVERY_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidKind:
+    """One kind of problem that keeps rows from being sent."""
+
+    code: str
+    example: str  #: the first row's message
+    count: int
+    first_rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What people see before anything leaves."""
+
+    run_id: str
+    resumed: bool  #: an unfinished run of the same command goes on
+    interrupted: int = 0  #: rows that a dead process left in flight: unknown from now on
+    form: str = ""  #: what the input is, in words
+    columns: tuple[str, ...] = ()
+    counts: Counts  #: `not_sent` are the rows that will be sent
+    duplicates: int = 0  #: rows whose profile stands in an earlier row of this input
+    enrolled_before: int = 0  #: rows skipped since an earlier run enrolled their profile in this scenario
+    held: int = 0  #: rows skipped since an earlier run left their profile unknown
+    repeated: tuple[Duplicate, ...] = ()  #: the first few of all three
+    invalid: tuple[InvalidKind, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    samples: tuple[str, ...] = ()  #: the first requests, the token masked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan and the run that it is about."""
+
+    plan: Plan
+    ledger: RunLedger
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the plan remembers of the rows: numbers and a few examples, however many rows there are."""
+
+    rows: int = 0
+    repeated: list[Duplicate] = field(default_factory=list)
+    kinds: dict[str, tuple[str, list[int]]] = field(default_factory=dict)
+    invalid: Counter[str] = field(default_factory=Counter)
+    seen_before: Counter[str] = field(default_factory=Counter)
+    samples: list[str] = field(default_factory=list)
+
+    def refuse(self, problem: Problem, number: int) -> None:
+        self.invalid[problem.code] += 1
+        first = self.kinds.setdefault(problem.code, (problem.message, []))[1]
+        if len(first) < _FIRST_ROWS:
+            first.append(number)
+
+    def repeat(self, duplicates: Sequence[Duplicate]) -> None:
+        for duplicate in duplicates:
+            kind = "held" if duplicate.held else "inside" if duplicate.earlier_run is None else "enrolled"
+            self.seen_before[kind] += 1
+            if self.seen_before[kind] <= _FIRST_ROWS:
+                self.repeated.append(duplicate)
+
+
+async def make_plan(
+    job: Job,
+    source: Path | BinaryIO,
+    *,
+    ledger: Ledger,
+    salt: bytes,
+    clock: Clock,
+    emit: Listener,
+    tool_version: str,
+    dry_run: bool = False,
+) -> Planned:
+    """Read the input and plan a run over it, or find the unfinished run that it belongs to.
+
+    Args:
+        job: the settings.
+        source: the input's path, or a binary stream for standard input.
+        ledger: where runs are kept.
+        salt: secret key of the hashes in the ledger.
+        clock: for records.
+        emit: hears how many rows were read.
+        tool_version: for the record.
+        dry_run: plan afresh whatever ran before; the caller discards the run.
+    Raises:
+        InputError: the input cannot be used, or holds no row; nothing stays behind.
+        AlreadyFinished: the same input was sent to the same scenario before.
+        RunLocked, LedgerError, JobError: as their docstrings say.
+    """
+    password = read_secret_file(job.input.password_file, what="password file") if job.input.password_file else None
+    wanted = [job.match.column, *(column for _, column in job.content)]
+    with (
+        tempfile.TemporaryDirectory(prefix="batch-enroll-") as spool,
+        open_table(source, job.input_options(password=password), wanted=wanted, spool=Path(spool)) as table,
+    ):
+        identity = run_identity(job, table)
+        earlier = [] if dry_run else await ledger.find(identity)
+        for record in earlier:
+            if record.state is RunState.OPEN:
+                return await _carry_on(ledger, record)
+        finished = [record for record in earlier if record.state is RunState.FINISHED]
+        if finished and not job.send.again:
+            raise _already(finished[0], await _totals(ledger, finished[0]))
+        mapper = Mapper(
+            columns=table.columns,
+            scenario=job.scenario,
+            matching=job.matching,
+            content=job.content,
+            resource_id=job.match.resource_id,
+            country=job.match.country,
+        )
+        path = str(source.absolute()) if isinstance(source, Path) else STDIN
+        record = RunRecord(
+            run_id=_run_id(identity, again=len(finished), dry_run=dry_run),
+            identity=f"dry run of {identity}" if dry_run else identity,
+            input_name=source.name if isinstance(source, Path) else STDIN,
+            input_path=path,
+            input_sha256=table.sha256,
+            url=job.url,
+            scenario=job.scenario,
+            matching=str(job.matching),
+            settings_json=job.model_dump_json(by_alias=True, exclude={"token_file"}),
+            tool_version=tool_version,
+            created_at=clock.now(),
+        )
+        rules = PlanRules(
+            duplicates=job.send.duplicates,
+            enrolled_since=clock.now() - timedelta(seconds=job.send.window) if job.send.window else None,
+            enrolled_by_path=None if job.send.again or path == STDIN else path,
+            hold_unknown=not job.send.again,
+        )
+        run = await ledger.create(record)
+        try:
+            tally = await _read_rows(table, mapper, run, rules=rules, salt=salt, job=job, clock=clock, emit=emit)
+            await run.seal(rows=tally.rows)
+        except BaseException:
+            await run.discard()
+            raise
+        return Planned(plan=await _shown(run, table, mapper, tally), ledger=run)
+
+
+def run_identity(job: Job, table: Table) -> str:
+    """Name a run by what it is about: the same command on the same input gives the same hex sha256.
+
+    The sheet and the part of the rows belong to the input: two sheets of one workbook are two inputs.
+    """
+    parts = [
+        table.sha256,
+        job.url,
+        job.scenario,
+        job.matching,
+        table.sheet or "",
+        table.header_row,
+        job.input.start_row or "",
+        job.input.limit or "",
+    ]
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+
+
+async def _read_rows(
+    table: Table,
+    mapper: Mapper,
+    run: RunLedger,
+    *,
+    rules: PlanRules,
+    salt: bytes,
+    job: Job,
+    clock: Clock,
+    emit: Listener,
+) -> _Tally:
+    """Take the table block by block through mapping and ledger into the stage."""
+    tally = _Tally()
+    keys = hashlib.blake2b(key=salt, digest_size=16)
+    keys.update(f"{job.url}\n{job.scenario}\n{job.match.mode}\n{job.match.field_name or ''}\n".encode())
+    stage = StageWriter(run.folder, table.columns)
+    try:
+        told = 0
+        for block in table.blocks():
+            planned: list[PlannedRow] = []
+            staged: list[tuple[Row, str]] = []
+            for row in block:
+                tally.rows += 1
+                planned_row, staged_row = _plan_row(row, tally, mapper, keys, salt)
+                planned.append(planned_row)
+                staged.append(staged_row)
+            stage.write(staged)
+            repeated = await run.plan(planned, rules)
+            tally.repeat(repeated)
+            if repeated and rules.duplicates is Duplicates.STOP:
+                _stop_at_duplicate(repeated, job.match.column)
+            if tally.rows - told >= _TELL_EVERY_ROWS:
+                told = tally.rows
+                emit(RowsRead(at=clock.now(), rows=tally.rows))
+        if not tally.rows:
+            raise InputError(
+                "The input has a header but no rows; there is nothing to send.",
+                hint="Look whether the right file and sheet were given.",
+            )
+        _check_size(tally, job)
+        stage.finish()
+    except BaseException:
+        stage.abandon()
+        raise
+    emit(RowsRead(at=clock.now(), rows=tally.rows))
+    return tally
+
+
+def _plan_row(
+    row: Row, tally: _Tally, mapper: Mapper, keys: hashlib.blake2b, salt: bytes
+) -> tuple[PlannedRow, tuple[Row, str]]:
+    try:
+        mapped = mapper.build(row)
+        body = body_of(mapped.request)
+    except InvalidRow as invalid:
+        first = invalid.problems[0]
+        for problem in invalid.problems:
+            tally.refuse(problem, row.number)
+        refused = Row(number=row.number, cells=row.cells, problems=invalid.problems)
+        planned = PlannedRow(seq=tally.rows, number=row.number, key=None, content_hash=b"", code=first.code)
+        return planned, (refused, "")
+    key = keys.copy()
+    key.update(mapped.compare.encode("utf-8", "surrogatepass"))
+    if len(tally.samples) < _SAMPLES:
+        tally.samples.append(masked(body))
+    content_hash = hashlib.blake2b(body.encode(), key=salt, digest_size=8).digest()
+    planned = PlannedRow(seq=tally.rows, number=row.number, key=key.digest(), content_hash=content_hash)
+    return planned, (row, body)
+
+
+def _check_size(tally: _Tally, job: Job) -> None:
+    to_send = tally.rows - sum(tally.seen_before.values()) - sum(tally.invalid.values())
+    if job.stop.max_rows is not None and to_send > job.stop.max_rows:
+        raise JobError(
+            f"{to_send:,} rows would be sent, but max_rows allows {job.stop.max_rows:,}.",
+            hint="Look whether this is the right file; if it is, raise max_rows.",
+        )
+
+
+def _stop_at_duplicate(repeated: Sequence[Duplicate], column: str) -> None:
+    first = repeated[0]
+    where = f"row {first.first_number}" if first.first_number is not None else f"run {first.earlier_run}"
+    raise InputError(
+        f"Row {first.number} holds the same {column} as {where}, and duplicates are set to stop.",
+        hint="Remove the repeated rows, or give --duplicates skip (or send).",
+    )
+
+
+async def _shown(run: RunLedger, table: Table, mapper: Mapper, tally: _Tally) -> Plan:
+    return Plan(
+        run_id=run.record.run_id,
+        resumed=False,
+        form=table.form,
+        columns=table.columns,
+        counts=await run.counts(),
+        duplicates=tally.seen_before["inside"],
+        enrolled_before=tally.seen_before["enrolled"],
+        held=tally.seen_before["held"],
+        repeated=tuple(tally.repeated),
+        invalid=tuple(
+            InvalidKind(code=code, example=tally.kinds[code][0], count=n, first_rows=tuple(tally.kinds[code][1]))
+            for code, n in tally.invalid.most_common()
+        ),
+        notices=(*table.notices, *mapper.notices()),
+        samples=tuple(tally.samples),
+    )
+
+
+async def _carry_on(ledger: Ledger, record: RunRecord) -> Planned:
+    run = await ledger.open(record.run_id, read_only=False)
+    try:
+        interrupted = await run.recover()
+        counts = await run.counts()
+        first = await run.pending(after_seq=0, limit=_SAMPLES)
+        samples: list[str] = []
+        if first:
+            block = next(staged_rows(run.folder, after_seq=first[0].seq - 1), [])
+            bodies = {staged.seq: staged.body for staged in block}
+            samples = [masked(bodies[row.seq]) for row in first if row.seq in bodies]
+    except BaseException:
+        await run.leave()
+        raise
+    plan = Plan(run_id=record.run_id, resumed=True, interrupted=interrupted, counts=counts, samples=tuple(samples))
+    return Planned(plan=plan, ledger=run)
+
+
+async def _totals(ledger: Ledger, record: RunRecord) -> Counts:
+    run = await ledger.open(record.run_id, read_only=True)
+    try:
+        return await run.counts()
+    finally:
+        await run.leave()
+
+
+def _already(record: RunRecord, totals: Counts) -> AlreadyFinished:
+    when = f" on {record.finished_at.astimezone():%Y-%m-%d at %H:%M}" if record.finished_at else ""
+    told = ", ".join(f"{count:,} {name}" for name, count in totals.as_dict().items() if count and name != "rows")
+    return AlreadyFinished(
+        f"This very input was sent to scenario {record.scenario} before: run {record.run_id}, finished{when} "
+        f"({totals.rows:,} rows: {told}). Nothing was sent now.",
+        hint="Give --again to send it once more.",
+    )
+
+
+def _run_id(identity: str, *, again: int, dry_run: bool) -> str:
+    """Eight hex digits that the same command gives again; a repetition is numbered."""
+    if dry_run:
+        return f"check-{identity[:8]}"
+    return identity[:8] if not again else f"{identity[:8]}-{again + 1}"

@@ -1,0 +1,11 @@
+"""`python -m batch_enroll.sandbox`."""
+
+import argparse
+import sys
+
+from batch_enroll.sandbox.command import add_arguments, execute
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m batch_enroll.sandbox")
+    add_arguments(parser)
+    sys.exit(execute(parser.parse_args()))

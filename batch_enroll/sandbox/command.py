@@ -1,0 +1,144 @@
+"""The sandbox as a command: flags in, a running server out.
+
+In: command-line arguments. Out: the URL on stdout, talk on stderr, an exit code. Never: a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from batch_enroll.errors import JobError
+from batch_enroll.sandbox.faults import FAULT_NAMES, parse_faults
+from batch_enroll.sandbox.settings import (
+    DEFAULT_PORT,
+    DEFAULT_TOKEN,
+    ErrorStatus,
+    ReEntry,
+    RetryAfter,
+    SandboxSettings,
+)
+from batch_enroll.sandbox.world import NOBODY, NOBODY_ENDING, World, read_world
+
+EPILOG = f"""\
+Every well-formed identity is a profile, unless it contains "{NOBODY}" or ends in {NOBODY_ENDING}.
+
+Faults are separated by commas: NAME=SHARE of the starts, NAME@NTH start, NAME@NTH+ for that one and all later ones,
+NAME for every start; or a JSON list of rules. After acting means that the profile was enrolled although the answer does
+not say so. The names:
+  {f"{chr(10)}  ".join(FAULT_NAMES)}
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the sandbox."""
+    parser.description = "Serve a local stand-in of the Altcraft platform on 127.0.0.1. Nobody gets a message."
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("--port", type=int, default=DEFAULT_PORT, metavar="N", help="default %(default)s; 0 = a free one")
+    add("--token", default=DEFAULT_TOKEN, metavar="TEXT", help="the token to accept (default %(default)s)")
+    add("--world", type=Path, metavar="FILE", help="scenarios, databases, profiles as TOML or JSON (default: invented)")
+    add("--rate", type=_rate, metavar="N", help="answer 429 above N starts in a sliding second (default none)")
+    add("--retry-after", choices=[*map(str, RetryAfter)], default="seconds", help="how 429 and 503 say when to return")
+    add("--latency-ms", type=_latency_s, default=(0.0, 0.0), metavar="A[-B]", help="answer after A to B milliseconds")
+    add("--faults", default="", metavar="LIST", help="what goes wrong, and how often: see below")
+    add("--seed", type=int, default=0, metavar="N", help="decides whom faults with a share hit (default %(default)s)")
+    add("--idle-timeout", type=float, metavar="S", help="close connections that were idle for S seconds")
+    add("--error-status", choices=[*map(str, ErrorStatus)], default="200", help="HTTP status of answers with an error")
+    add(
+        "--reentry",
+        choices=[*map(str, ReEntry)],
+        default="count",
+        help="what a scenario with mode skip does to repeats",
+    )
+    add(
+        "--settings-from-stdin",
+        action="store_true",
+        help="for programs: a line of JSON replaces the flags; the sandbox ends when its input closes, not on Ctrl-C",
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Serve until Ctrl-C, which is the proper way to end it: 0. A port or a file that cannot be used: 2."""
+    from batch_enroll.sandbox.running import run_until_interrupt, run_until_stdin_closes  # --help does without it
+
+    try:
+        if args.settings_from_stdin:
+            settings = SandboxSettings().changed(json.loads(sys.stdin.readline()))
+            run_until_stdin_closes(settings, started=_say_url)
+            return 0
+        settings = _settings_of(args)
+        world = read_world(settings.world_file)
+
+        def introduce(url: str) -> None:
+            _say_url(url)
+            sys.stderr.write(introduction(url, settings, world))
+
+        run_until_interrupt(settings, started=introduce)
+        return 0
+    except JobError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
+def introduction(url: str, settings: SandboxSettings, world: World) -> str:
+    """Say what a person needs in order to use the sandbox."""
+    scenarios = "\n".join(
+        f"  #{scenario.id:<3} {scenario.name:<24} {scenario.mode:<17}"
+        f"{'' if scenario.is_active else ' inactive'}{'' if scenario.start_node else ' no start node'}".rstrip()
+        for scenario in world.scenarios.values()
+    )
+    people = (
+        f'Every well-formed identity is a profile, unless it contains "{NOBODY}" or ends in {NOBODY_ENDING}.'
+        if world.is_open
+        else f"Only the profiles in {settings.world_file} exist."
+    )
+    return f"""\
+A stand-in of the platform is listening on {url}. Nobody gets a message.
+
+Token: {settings.token}
+Scenarios, with their re-entry modes:
+{scenarios}
+{people}
+
+Try it from another terminal:
+  BATCH_ENROLL_TOKEN={settings.token} batch-enroll run people.csv --url {url} --scenario 3 --match email=Email
+
+What really happened: {url}/stats.html (JSON: /stats, the requests: /requests). Ctrl-C ends it.
+"""
+
+
+def _settings_of(args: argparse.Namespace) -> SandboxSettings:
+    return SandboxSettings(
+        port=args.port,
+        token=args.token,
+        world_file=args.world,
+        rate_per_s=args.rate,
+        retry_after=RetryAfter(args.retry_after),
+        latency_s=args.latency_ms,
+        faults=parse_faults(args.faults),
+        seed=args.seed,
+        idle_timeout_s=args.idle_timeout,
+        error_status=ErrorStatus(args.error_status),
+        reentry=ReEntry(args.reentry),
+    )
+
+
+def _say_url(url: str) -> None:
+    sys.stdout.write(f"{url}\n")
+    sys.stdout.flush()
+
+
+def _rate(text: str) -> float | None:
+    return None if text == "none" else float(text)
+
+
+def _latency_s(text: str) -> tuple[float, float]:
+    low, _, high = text.partition("-")
+    return float(low) / 1000, float(high or low) / 1000
+
+
+_rate.__name__, _latency_s.__name__ = "rate", "latency"  # argparse says "invalid rate value"

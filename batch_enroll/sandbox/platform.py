@@ -1,0 +1,217 @@
+"""The platform's stand-in: the one place that remembers.
+
+In: one request after the other, with the time. Out: a `Play` for each, and the counts. Never: a socket, a wait.
+
+Order for each request: count it, rate limit (`workflows/start` only), fault, token, parameters, method.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from batch_enroll.clock import Clock
+from batch_enroll.errors import JobError
+from batch_enroll.sandbox import methods
+from batch_enroll.sandbox.faults import START, FaultPlan, FaultRule, Shape
+from batch_enroll.sandbox.methods import Body, Refusal, Reply
+from batch_enroll.sandbox.plays import Play, answer, come_back_later, spoil
+from batch_enroll.sandbox.settings import ErrorStatus, SandboxSettings
+from batch_enroll.sandbox.stats import Stats, Window
+from batch_enroll.sandbox.wire import Request
+from batch_enroll.sandbox.world import Identity, read_world
+
+API = "/api/v1.1/"
+CHOSEN_AT_THE_START = {"port", "keep_requests"}
+MASK = "***"
+
+
+class Platform:
+    """Settings, world, counts, and what the switches are at."""
+
+    def __init__(self, settings: SandboxSettings, *, clock: Clock) -> None:
+        self.settings = settings
+        self.world = read_world(settings.world_file)
+        self.stats = Stats(keep=settings.keep_requests)
+        self.token_revoked = False
+        self.tariff_used_up = False
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._log: deque[tuple[float, str, Request]] = deque(maxlen=settings.keep_requests)
+        self._obey()
+
+    def _obey(self) -> None:
+        """Start anew what depends on the settings: the fault rules count from here, the rate window is empty."""
+        self._plan = FaultPlan(self.settings.faults, seed=self.settings.seed)
+        self._luck = random.Random(self.settings.seed)
+        rate = self.settings.rate_per_s
+        self._limit = max(1, int(rate)) if rate is not None else 0
+        self._let_through = Window(self._limit / rate) if rate is not None else None
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Do what a control request says.
+
+        Args:
+            changes: settings by name, but for `CHOSEN_AT_THE_START`; `token_revoked`, `tariff_used_up`: true or
+                false; `scenarios`: id -> whether it is active.
+
+        Raises:
+            JobError: nothing was changed.
+        """
+        left = dict(changes)
+        token_revoked = bool(left.pop("token_revoked", self.token_revoked))
+        tariff_used_up = bool(left.pop("tariff_used_up", self.tariff_used_up))
+        active = {int(number): bool(is_active) for number, is_active in left.pop("scenarios", {}).items()}
+        if fixed := sorted(left.keys() & CHOSEN_AT_THE_START):
+            raise JobError(f"{', '.join(fixed)} cannot change while the sandbox runs.")
+        settings = self.settings.changed(left)
+        world = read_world(settings.world_file) if "world_file" in left else self.world
+        if unknown := active.keys() - world.scenarios.keys():
+            raise JobError(f"There is no scenario {', '.join(map(str, sorted(unknown)))}.")
+        self.settings, self.world = settings, world
+        self.token_revoked, self.tariff_used_up = token_revoked, tariff_used_up
+        for number, is_active in active.items():
+            self.world.switch(number, is_active=is_active)
+        if left:
+            self._obey()
+
+    def state(self) -> dict[str, Any]:
+        """The settings and the switches, as `change` takes them; the token is left out."""
+        settings = asdict(self.settings)
+        return {
+            **{name: value for name, value in settings.items() if name not in {"token", *CHOSEN_AT_THE_START}},
+            "token_revoked": self.token_revoked,
+            "tariff_used_up": self.tariff_used_up,
+            "scenarios": {str(number): each.is_active for number, each in self.world.scenarios.items()},
+        }
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The last API requests as they came, oldest first, tokens masked."""
+        return [_shown(at_s, method, request) for at_s, method, request in self._log]
+
+    def receive(self, request: Request) -> Play:
+        """Decide about one API request; the caller plays it, and tells `acted` when its wait is over."""
+        now = self._clock.monotonic() - self._began
+        method = request.path.removeprefix(API).strip("/")
+        if method not in methods.PARAMETERS:
+            self.stats.requests["unknown method"] += 1
+            return answer(404, Reply(404, "Method not found").body())
+        if request.method != "POST":
+            return answer(405, Reply(405, "Use POST").body(), headers={"Allow": "POST"})
+        self.stats.requests[method] += 1
+        self._log.append((now, method, request))
+        wait_s = self._luck.uniform(*self.settings.latency_s) if self.settings.latency_s[1] else 0.0
+        body = _body_of(request)
+        identity = _identity_in(body)
+        visit = 1
+        if method == START:
+            visit = self.stats.start_arrived(now, _scenario_in(body), None if identity is None else identity.key)
+            if self._too_fast(now):
+                return self._throttle(now, wait_s)
+        rule = self._plan.draw(method, None if identity is None else str(identity.value), visit=visit)
+        if rule is None:
+            return self._reply(method, request, body, wait_s)
+        self.stats.fired(rule)
+        self._throw_switch(rule, body)
+        play = self._reply(method, request, body, wait_s)
+        return spoil(play, rule, form=self.settings.retry_after, now=self._clock.now())
+
+    def acted(self, play: Play, *, client_left: bool) -> None:
+        """The play's wait is over: what it does is done now, and what it says is counted."""
+        if play.enrolment is not None:
+            self.stats.enrolled(play.enrolment, client_left=client_left)
+        self.stats.answered(play.status, play.code)
+
+    def _too_fast(self, now: float) -> bool:
+        if self._let_through is None:
+            return False
+        if self._let_through.count(now) >= self._limit:
+            return True
+        self._let_through.add(now)
+        return False
+
+    def _throttle(self, now: float, wait_s: float) -> Play:
+        assert self._let_through is not None
+        self.stats.throttled += 1
+        return come_back_later(
+            429,
+            form=self.settings.retry_after,
+            seconds=self._let_through.wait_s(now),
+            now=self._clock.now(),
+            wait_s=wait_s,
+        )
+
+    def _throw_switch(self, rule: FaultRule, body: Body) -> None:
+        if rule.shape is Shape.TOKEN_REVOKED:
+            self.token_revoked = True
+        elif rule.shape is Shape.TARIFF_LIMIT:
+            self.tariff_used_up = True
+        elif rule.shape is Shape.SCENARIO_OFF and (number := _scenario_in(body)) is not None:
+            self.world.switch(number, is_active=False)
+
+    def _reply(self, method: str, request: Request, body: Body, wait_s: float) -> Play:
+        try:
+            reply = self._ask(method, request, body)
+        except Refusal as refusal:
+            reply = refusal.reply
+        status = reply.code if reply.code and self.settings.error_status is ErrorStatus.CODE else 200
+        healthy = answer(status, reply.body(), wait_s=wait_s)
+        return replace(healthy, code=reply.code, enrolment=reply.enrolment)
+
+    def _ask(self, method: str, request: Request, body: Body) -> Reply:
+        if not body:
+            methods.read_body(request.body)  # says what is wrong with it
+        methods.check_token(body, _bearer(request), token=None if self.token_revoked else self.settings.token)
+        methods.check_media_type(request.header(b"content-type"))
+        methods.check_parameters(method, body)
+        match method:
+            case "workflows/list":
+                return methods.list_scenarios(body, self.world)
+            case "databases/list":
+                return methods.list_databases(body, self.world)
+            case "profiles/get":
+                return methods.get_profile(body, self.world)
+        if self.tariff_used_up:
+            raise Refusal(methods.TARIFF_LIMIT, "Tariff limit reached")
+        return methods.start(body, self.world, reentry=self.settings.reentry, times_enrolled=self.stats.times_enrolled)
+
+
+def _body_of(request: Request) -> Body:
+    try:
+        return methods.read_body(request.body)
+    except Refusal:
+        return {}
+
+
+def _identity_in(body: Body) -> Identity | None:
+    try:
+        return methods.read_identity(body)
+    except Refusal:
+        return None
+
+
+def _scenario_in(body: Body) -> int | None:
+    number = body.get("id")
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
+
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, token = (request.header(b"authorization") or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _shown(at_s: float, method: str, request: Request) -> dict[str, Any]:
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers}
+    if "authorization" in headers:
+        headers["authorization"] = MASK
+    try:
+        body: object = json.loads(request.body)
+    except ValueError:
+        body = request.body.decode("utf-8", "replace")
+    if isinstance(body, dict) and "token" in body:
+        body["token"] = MASK
+    return {"at_s": at_s, "method": method, "path": request.path, "headers": headers, "body": body}

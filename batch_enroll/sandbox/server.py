@@ -1,0 +1,136 @@
+"""The server: sockets on 127.0.0.1, the API on one side, control and counts on the other.
+
+In: `SandboxSettings`. Out: `serve`, which runs until it is cancelled. Never: a decision about an API request.
+
+    GET  /stats          the counts as JSON; `?totals` leaves out what grows with the number of profiles
+    GET  /stats.html     the totals as a page, also at /
+    GET  /requests       the last API requests, tokens masked
+    GET  /control        settings and switches
+    POST /control        changes them; `"reset": true` first goes back to the settings of the start, all counts at 0
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from batch_enroll.clock import Clock, SystemClock
+from batch_enroll.errors import JobError
+from batch_enroll.sandbox import page
+from batch_enroll.sandbox.platform import API, Platform
+from batch_enroll.sandbox.plays import HTML, Play, answer
+from batch_enroll.sandbox.settings import SandboxSettings
+from batch_enroll.sandbox.wire import Connection, Request
+
+HOST = "127.0.0.1"
+BACKLOG = 1024
+
+
+async def serve(settings: SandboxSettings, *, started: Callable[[str], None] = lambda url: None) -> None:
+    """Serve until cancelled.
+
+    Args:
+        started: called once with the URL, when connections are accepted.
+
+    Raises:
+        JobError: the port is not to be had, or the world file cannot be used.
+    """
+    sandbox = Sandbox(settings, clock=SystemClock())
+    try:
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Connection(sandbox), HOST, settings.port, backlog=BACKLOG
+        )
+    except OSError as error:
+        why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened ({error.strerror})"
+        hint = "Choose another with --port, or --port 0 for any free one."
+        raise JobError(f"Port {settings.port} of {HOST} {why}.", hint=hint) from None
+    try:
+        started(f"http://{HOST}:{server.sockets[0].getsockname()[1]}")
+        await asyncio.Event().wait()
+    finally:
+        server.close()
+        sandbox.close()
+
+
+class Sandbox:
+    """Owns the connections, and the platform that answers them."""
+
+    def __init__(self, settings: SandboxSettings, *, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._platform = Platform(settings, clock=clock)
+        self._connections: set[Connection] = set()
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def idle_timeout_s(self) -> float | None:
+        """After how long an idle connection is closed."""
+        return self._platform.settings.idle_timeout_s
+
+    def opened(self, connection: Connection) -> None:
+        self._connections.add(connection)
+        self._platform.stats.connected(len(self._connections))
+
+    def lost(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+
+    def closed_idle(self) -> None:
+        self._platform.stats.idle_closes += 1
+
+    def asked(self, connection: Connection, request: Request) -> None:
+        if not request.path.startswith(API):
+            connection.deliver(self._observe(request))
+            return
+        platform = self._platform  # a late act counts where its request was counted, also after a reset
+        play = platform.receive(request)
+        if play.wait_s:
+            self._loop.call_later(play.wait_s, self._act, platform, play, connection)
+        else:
+            self._act(platform, play, connection)
+
+    def close(self) -> None:
+        """Drop every connection."""
+        for connection in tuple(self._connections):
+            connection.close()
+
+    def _act(self, platform: Platform, play: Play, connection: Connection) -> None:
+        platform.acted(play, client_left=connection.gone)
+        connection.deliver(play)
+
+    def _observe(self, request: Request) -> Play:
+        stats = self._platform.stats
+        match request.method, request.path:
+            case "GET", "/" | "/stats.html":
+                return answer(200, page.render(stats.totals()), kind=HTML)
+            case "GET", "/stats":
+                return _json(200, stats.totals() if request.query == "totals" else stats.as_dict())
+            case "GET", "/requests":
+                return _json(200, self._platform.requests())
+            case "GET", "/control":
+                return _json(200, self._platform.state())
+            case "POST", "/control":
+                return self._control(request.body)
+        return _json(404, {"error": 404, "error_text": "Not found"})
+
+    def _control(self, body: bytes) -> Play:
+        try:
+            changes = json.loads(body)
+            if not isinstance(changes, dict):
+                raise JobError("A control request is a JSON object.")
+            self._change(changes)
+        except (JobError, ValueError, TypeError, AttributeError) as error:
+            return _json(400, {"error": 400, "error_text": str(error)})
+        return _json(200, self._platform.state())
+
+    def _change(self, changes: Mapping[str, Any]) -> None:
+        changes = dict(changes)
+        platform = Platform(self._settings, clock=self._clock) if changes.pop("reset", False) else self._platform
+        platform.change(changes)
+        self._platform = platform
+
+
+def _json(status: int, content: object) -> Play:
+    return answer(status, json.dumps(content, default=str, ensure_ascii=False).encode())

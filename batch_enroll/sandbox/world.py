@@ -1,0 +1,231 @@
+"""The world behind the API: databases, scenarios, profiles.
+
+In: a TOML or JSON file, or nothing. Out: a `World` that can be asked for a profile. Never: what was enrolled.
+
+An open world invents a profile for every well-formed identity, but for those that `is_nobody` names. A closed world
+knows the profiles of its file and no other. A file without profiles makes an open world unless it says `open = false`.
+An invented profile has one identity only: the same person by e-mail and by phone is two profiles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from batch_enroll.errors import JobError
+from batch_enroll.model import MatchingMode
+
+Found = TypeVar("Found")
+
+NOBODY = "nobody"
+NOBODY_ENDING = "0404040"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How a request names a profile."""
+
+    mode: MatchingMode
+    value: str | int
+    field_name: str | None = None
+
+    @property
+    def key(self) -> str:
+        """`email:john@example.com`, `custom.CRM_ID:123420`."""
+        where = f"{self.mode.value}.{self.field_name}" if self.field_name is not None else self.mode.value
+        return f"{where}:{self.value}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """A database of profiles."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A scenario; `mode` is the re-entry mode as `workflows/list` shows it."""
+
+    id: int
+    name: str
+    list_id: int = 1
+    is_active: bool = True
+    mode: str = "skip"
+    start_node: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A person's record."""
+
+    id: str
+    db_id: int = 1
+    email: str | None = None
+    phones: tuple[str, ...] = ()
+    fields: Mapping[str, object] = field(default_factory=dict)  #: custom fields by name
+
+    def identities(self) -> list[Identity]:
+        """Every way to find the profile; a custom value matches in its own JSON type only."""
+        found = [Identity(MatchingMode.PROFILE_ID, self.id)]
+        if self.email is not None:
+            found.append(Identity(MatchingMode.EMAIL, self.email))
+        found += [Identity(MatchingMode.PHONE, phone) for phone in self.phones]
+        found += [
+            Identity(MatchingMode.CUSTOM, value, name)
+            for name, value in self.fields.items()
+            if isinstance(value, str | int)
+        ]
+        return found
+
+
+# Only "skip" and "skip_in_any_case" are public; the other two strings are invented.
+INVENTED_SCENARIOS = (
+    Scenario(id=3, name="Welcome", mode="skip_in_any_case"),
+    Scenario(id=5, name="Abandoned cart", mode="skip"),
+    Scenario(id=7, name="Birthday", mode="restart"),
+    Scenario(id=9, name="Order placed", list_id=2, mode="process_each"),
+    Scenario(id=11, name="Spring sale (over)", is_active=False),
+    Scenario(id=12, name="Draft without a start", start_node=False),
+)
+INVENTED_DATABASES = (Database(id=1, name="Customers"), Database(id=2, name="Shop orders"))
+
+
+class World:
+    """Scenarios and databases by id, profiles by identity. Only `switch` changes it."""
+
+    def __init__(
+        self,
+        *,
+        scenarios: tuple[Scenario, ...] = INVENTED_SCENARIOS,
+        databases: tuple[Database, ...] = INVENTED_DATABASES,
+        profiles: tuple[Profile, ...] = (),
+        is_open: bool = True,
+    ) -> None:
+        self.scenarios = {scenario.id: scenario for scenario in scenarios}
+        self.databases = {database.id: database for database in databases}
+        self.is_open = is_open
+        self._profiles: dict[tuple[int, Identity], Profile] = {}
+        for profile in profiles:
+            for identity in profile.identities():
+                self._profiles.setdefault((profile.db_id, identity), profile)  # the first of several is meant
+
+    def switch(self, number: int, *, is_active: bool) -> None:
+        """Activate or deactivate a scenario; nothing happens when there is none."""
+        if scenario := self.scenarios.get(number):
+            self.scenarios[number] = replace(scenario, is_active=is_active)
+
+    def profile_key(self, db_id: int, identity: Identity) -> str | None:
+        """Name the profile that is meant, as the counts do; None when there is none."""
+        if listed := self._profiles.get((db_id, identity)):
+            return f"profile_id:{listed.id}"
+        return identity.key if self.is_open and not is_nobody(identity.value) else None
+
+    def profile(self, db_id: int, identity: Identity) -> Profile | None:
+        """Find the profile, or invent it."""
+        if listed := self._profiles.get((db_id, identity)):
+            return listed
+        if self.profile_key(db_id, identity) is None:
+            return None
+        value, mode = str(identity.value), identity.mode
+        return Profile(
+            id=value if mode is MatchingMode.PROFILE_ID else hashlib.sha256(identity.key.encode()).hexdigest()[:24],
+            db_id=db_id,
+            email=value if mode is MatchingMode.EMAIL else None,
+            phones=(value,) if mode is MatchingMode.PHONE else (),
+            fields={identity.field_name: identity.value} if identity.field_name is not None else {},
+        )
+
+
+def is_nobody(value: str | int) -> bool:
+    """Whether an open world has no such profile: the value contains `nobody`, or ends in 0404040."""
+    text = str(value).lower()
+    return NOBODY in text or text.endswith(NOBODY_ENDING)
+
+
+def read_world(path: Path | None) -> World:
+    """Read a world from `.toml` or `.json`; None gives the invented one.
+
+    Raises:
+        JobError: unreadable, or it says something that a world does not have.
+    """
+    if path is None:
+        return World()
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise JobError(f"The world file {path} cannot be read: {error}.") from None
+    world = _Entry(content, f"The world file {path}")
+    profiles = tuple(_read_profile(entry) for entry in world.entries("profiles"))
+    scenarios = tuple(_read_scenario(entry) for entry in world.entries("scenarios"))
+    databases = tuple(_read_database(entry) for entry in world.entries("databases"))
+    is_open = world.take("open", bool, not profiles)
+    world.done()
+    return World(
+        scenarios=scenarios or INVENTED_SCENARIOS,
+        databases=databases or INVENTED_DATABASES,
+        profiles=profiles,
+        is_open=is_open,
+    )
+
+
+def _read_scenario(entry: _Entry) -> Scenario:
+    scenario = Scenario(
+        id=entry.take("id", int),
+        name=entry.take("name", str),
+        list_id=entry.take("list_id", int, 1),
+        is_active=entry.take("is_active", bool, True),
+        mode=entry.take("mode", str, "skip"),
+        start_node=entry.take("start_node", bool, True),
+    )
+    entry.done()
+    return scenario
+
+
+def _read_database(entry: _Entry) -> Database:
+    database = Database(id=entry.take("id", int), name=entry.take("name", str))
+    entry.done()
+    return database
+
+
+def _read_profile(entry: _Entry) -> Profile:
+    profile = Profile(
+        id=entry.take("id", str),
+        db_id=entry.take("db_id", int, 1),
+        email=entry.take("email", str, "") or None,
+        phones=tuple(map(str, entry.take("phones", list, []))),
+        fields=entry.take("fields", dict, {}),
+    )
+    entry.done()
+    return profile
+
+
+class _Entry:
+    """One table of the file, taken apart field by field, so that nothing in it is ignored."""
+
+    def __init__(self, content: object, name: str) -> None:
+        if not isinstance(content, dict):
+            raise JobError(f"{name} is not a table.")
+        self._left = dict(content)
+        self._name = name
+
+    def take(self, key: str, kind: type[Found], default: Found | None = None) -> Found:
+        value = self._left.pop(key, default)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise JobError(f"{self._name} needs `{key}` of type {kind.__name__}.")
+        return value
+
+    def entries(self, key: str) -> list[_Entry]:
+        listed = self.take(key, list, [])
+        return [_Entry(content, f"{self._name}, {key} no. {place}") for place, content in enumerate(listed, 1)]
+
+    def done(self) -> None:
+        if self._left:
+            raise JobError(f"{self._name} has no `{'`, `'.join(self._left)}`.")

@@ -1,0 +1,64 @@
+"""The token and the workbook's password: read once, shown never.
+
+In: the environment, a file, the system keyring. Out: the secret as text. Never: a log line, a message that holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from batch_enroll.errors import JobError
+
+TOKEN_VARIABLE = "BATCH_ENROLL_TOKEN"
+KEYRING_SERVICE = "batch-enroll"
+
+
+def read_token(*, environment: Mapping[str, str], token_file: Path | None, url: str) -> str:
+    """Find the token: the variable, else the file, else the keyring entry of this platform's address.
+
+    Raises:
+        JobError: there is none, or the file cannot be read.
+    """
+    token = environment.get(TOKEN_VARIABLE, "").strip()
+    if not token and token_file is not None:
+        token = read_secret_file(token_file, what="token file")
+    token = token or _from_keyring(url)
+    if not token:
+        raise JobError(
+            "No API token was given.",
+            hint=f"Put it into the variable {TOKEN_VARIABLE}, or into a file and give --token-file FILE. "
+            "A token is made in the platform under Settings > Tokens.",
+        )
+    if any(character.isspace() or not character.isprintable() for character in token):
+        raise JobError("The API token holds blanks or line breaks inside.", hint="Copy it again, one line, no quotes.")
+    return token
+
+
+def read_secret_file(path: Path, *, what: str) -> str:
+    """Read one line from a file.
+
+    Raises:
+        JobError: the file cannot be read or is empty; the message never holds its content.
+    """
+    try:
+        secret = path.read_text(encoding="utf-8-sig").strip("\r\n \t")
+    except OSError as error:
+        raise JobError(f"The {what} {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise JobError(f"The {what} {path} is not UTF-8 text.") from error
+    if not secret:
+        raise JobError(f"The {what} {path} is empty.")
+    return secret
+
+
+def _from_keyring(url: str) -> str:
+    try:
+        import keyring  # noqa: PLC0415 - an extra, and slow to import
+        from keyring.errors import KeyringError  # noqa: PLC0415
+    except ImportError:
+        return ""
+    try:
+        return (keyring.get_password(KEYRING_SERVICE, url) or "").strip()
+    except KeyringError:
+        return ""  # no key store on this machine; the message of read_token tells what else can be done

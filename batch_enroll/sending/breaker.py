@@ -1,0 +1,145 @@
+"""When to stop sending because going on would do harm or no good: a pure count over outcomes.
+
+In: the outcomes of a run in the order in which they come. Out: the reason to stop, once there is one. Never: a clock, a
+way back (a person decides whether to go on, by giving the command again).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from batch_enroll.model import Outcome, RowStatus
+
+_LIMIT = re.compile(r"\s*(?:([0-9]+(?:[.,][0-9]+)?)\s*%|([0-9]+))\s*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many rows may end badly: a number, or a share of the rows sent."""
+
+    rows: int | None = None
+    share: float | None = None  #: 0 to 1
+
+    @classmethod
+    def parse(cls, text: str | int) -> Self:
+        """Read `5` or `20%`.
+
+        Raises:
+            ValueError: it is neither, or above 100 %.
+        """
+        found = _LIMIT.match(str(text))
+        if found is None:
+            raise ValueError(f"a limit is a number of rows such as 5 or a share such as 20%, not {text!r}")
+        percent, rows = found.groups()
+        if rows is not None:
+            return cls(rows=int(rows))
+        share = float(percent.replace(",", ".")) / 100
+        if share > 1:
+            raise ValueError(f"a share is at most 100%, not {text!r}")
+        return cls(share=share)
+
+    def __str__(self) -> str:
+        """As people write it."""
+        return f"{self.rows}" if self.share is None else f"{self.share * 100:g}%"
+
+    def is_passed(self, count: int, sent: int, *, least_sent: int) -> bool:
+        """Say whether `count` of `sent` rows are too many; a share says nothing about fewer than `least_sent` rows."""
+        if self.share is None:
+            return count > (self.rows or 0)
+        return sent >= least_sent and count > self.share * sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerLimits:
+    """The limits of one run; the defaults are the design's."""
+
+    errors: Limit = field(default_factory=lambda: Limit(share=0.20))
+    unknown: Limit | None = None  #: None is the larger of 50 rows and 0.5 % of the rows sent
+    errors_running: int = 20  #: without a success between
+    unknown_running: int = 5
+    used_up_running: int = 3  #: rows whose attempts were used up: the platform is out of reach
+    redirects: int = 3
+    suspects_running: int = 2
+    least_sent: int = 100  #: below it a share says nothing
+
+
+_DEFAULT_UNKNOWN_ROWS: Final = 50
+_DEFAULT_UNKNOWN_SHARE: Final = 0.005
+
+
+class Breaker:
+    """Counts the outcomes of one run."""
+
+    def __init__(self, limits: BreakerLimits | None = None, *, suspects: Set[str] = frozenset({"440"})) -> None:
+        """Begin with nothing counted.
+
+        Args:
+            suspects: codes that stop the run when they come first or twice running (`CodeTable.suspects`).
+        """
+        self._limits = limits or BreakerLimits()
+        self._suspects = suspects
+        self._sent = 0
+        self._errors = 0
+        self._unknown = 0
+        self._redirects = 0
+        self._errors_running = 0
+        self._unknown_running = 0
+        self._used_up_running = 0
+        self._suspects_running = 0
+        self.reason: str | None = None  #: the first reason to stop
+
+    def note(self, outcome: Outcome) -> str | None:
+        """Count one outcome; gives the first reason to stop from then on, None while there is none."""
+        self._count(outcome)
+        self.reason = self.reason or self._judge(outcome)
+        return self.reason
+
+    def _count(self, outcome: Outcome) -> None:
+        match outcome.status:
+            case RowStatus.NOT_SENT:
+                self._used_up_running += outcome.code == "attempts_used_up"
+                return
+            case RowStatus.SUCCESS:
+                self._errors_running = self._unknown_running = 0
+            case RowStatus.ERROR:
+                self._errors += 1
+                self._errors_running += 1
+                self._unknown_running = 0
+            case RowStatus.UNKNOWN:
+                self._unknown += 1
+                self._unknown_running += 1
+                self._redirects += outcome.code == "redirect"
+            case RowStatus.INVALID | RowStatus.SKIPPED:
+                return
+        self._sent += 1
+        self._used_up_running = 0
+        self._suspects_running = self._suspects_running + 1 if outcome.code in self._suspects else 0
+
+    def _judge(self, outcome: Outcome) -> str | None:
+        limits = self._limits
+        last = f"The last was {outcome.code}: {outcome.message}."
+        if self._suspects_running and (self._sent == 1 or self._suspects_running >= limits.suspects_running):
+            when = "to the first row" if self._sent == 1 else f"{self._suspects_running} times running"
+            return f"The platform answered {outcome.code} {when}, which may mean that the token does not work."
+        if self._redirects >= limits.redirects:
+            return f"The platform redirected {self._redirects} requests: the address is probably not the right one."
+        if self._used_up_running >= limits.used_up_running:
+            return f"The platform is out of reach: {self._used_up_running} rows in a row used up their attempts. {last}"
+        if self._unknown_running >= limits.unknown_running:
+            return f"{self._unknown_running} rows in a row got no clear answer. {last}"
+        if self._is_unknown_passed():
+            allowed = limits.unknown or f"{_DEFAULT_UNKNOWN_ROWS} or {_DEFAULT_UNKNOWN_SHARE:.1%}"
+            return f"{self._unknown} of {self._sent} rows got no clear answer, more than {allowed}. {last}"
+        if self._errors_running >= limits.errors_running:
+            return f"{self._errors_running} rows were refused without a success between. {last}"
+        if limits.errors.is_passed(self._errors, self._sent, least_sent=limits.least_sent):
+            return f"{self._errors} of {self._sent} rows were refused, more than {limits.errors}. {last}"
+        return None
+
+    def _is_unknown_passed(self) -> bool:
+        if self._limits.unknown is None:
+            return self._unknown > max(_DEFAULT_UNKNOWN_ROWS, _DEFAULT_UNKNOWN_SHARE * self._sent)
+        return self._limits.unknown.is_passed(self._unknown, self._sent, least_sent=self._limits.least_sent)

@@ -1,0 +1,262 @@
+"""What an answer says about a row: a pure function, total over every status and body.
+
+In: status, three headers and the body of one answer. Out: a verdict. Never: an exception, a look at the text's wording,
+a success out of anything but HTTP 2xx with a JSON object whose `error` is the integer 0.
+
+Status and body are both read. Where they differ the stricter word holds: fatal, then uncertain, then retry, then the
+row. Fatal and uncertain together mean both: the run stops and the row is unknown.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Final, assert_never
+
+from batch_enroll.sending.codes import Class, CodeTable
+
+MAX_MESSAGE_CHARS: Final = 2_000
+MAX_RETRY_AFTER_S: Final = 10 * 365 * 86_400.0  #: what is longer says no more than this
+
+_MAX_LOCATION_CHARS: Final = 200
+_MAX_TITLE_CHARS: Final = 80
+_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?\Z")
+_TITLE = re.compile(rb"<title[^>]*>([^<]{1,400})", re.IGNORECASE)
+_CONFLICT: Final = object()  #: `error` stands twice in the object, with two values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One whole answer of the platform, or of something that stands in front of it."""
+
+    http_status: int
+    headers: Mapping[str, str]  #: lower-case names; `retry-after`, `location` and `content-type` if sent
+    body: bytes
+
+
+class VerdictKind(StrEnum):
+    """What an answer means; the five are all there are."""
+
+    ENROLLED = "enrolled"
+    REFUSED = "refused"  #: surely not accepted, and it will not be
+    RETRY = "retry"  #: surely not accepted, but it may be later
+    AMBIGUOUS = "ambiguous"  #: perhaps accepted
+    FATAL = "fatal"  #: surely not accepted, and the next row would fare the same
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The meaning of one answer."""
+
+    kind: VerdictKind
+    code: str  #: the platform's code, or a slug such as `http_502`
+    message: str  #: one line; the platform's own text where there is one, which may hold personal data
+    http_status: int
+    retry_after_s: float | None = None  #: what the platform asked for, seconds
+    throttled: bool = False  #: it said "too fast", so every worker should slow down
+    stop_reason: str = ""  #: why the run must stop, "" when it need not
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """The platform's envelope."""
+
+    code: int
+    text: str
+
+
+_SEVERITY: Final = {
+    VerdictKind.REFUSED: 1,
+    VerdictKind.RETRY: 2,
+    VerdictKind.AMBIGUOUS: 3,
+    VerdictKind.FATAL: 4,
+}
+
+
+def classify(answer: Answer, codes: CodeTable, *, now: datetime) -> Verdict:
+    """Say what an answer means.
+
+    Args:
+        now: aware UTC, to turn a Retry-After date into seconds.
+    """
+    reply = _read(answer.body)
+    if 200 <= answer.http_status < 300:
+        verdict = _by_envelope(answer, reply, codes) if reply else _unreadable(answer)
+    else:
+        by_status = _by_status(answer, reply)
+        verdict = _stricter(by_status, _by_envelope(answer, reply, codes)) if reply else by_status
+    if verdict.kind is VerdictKind.RETRY:
+        return replace(verdict, retry_after_s=parse_retry_after(answer.headers.get("retry-after"), now=now))
+    return verdict
+
+
+def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
+    """Read a Retry-After header: seconds or a date.
+
+    Returns:
+        Seconds from 0 to ten years; None when there is no header or it is neither.
+    Source: RFC 9110, section 10.2.3.
+    """
+    text = (value or "").strip()
+    if _SECONDS.match(text):
+        return min(float(text), MAX_RETRY_AFTER_S)
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return min(max(0.0, (date - now).total_seconds()), MAX_RETRY_AFTER_S)
+
+
+def _read(body: bytes) -> _Reply | None:
+    """Find the envelope: a JSON object whose `error` is an integer. None is anything else."""
+    try:
+        fields = json.loads(body, object_pairs_hook=_object)
+    except (ValueError, RecursionError):  # also bad UTF-8, numbers of 5,000 digits, nesting without end
+        return None
+    if not isinstance(fields, dict) or type(code := fields.get("error")) is not int:
+        return None
+    text = fields.get("error_text", fields.get("error text", ""))  # one page of the vendor misprints the key
+    text = text if isinstance(text, str) else _compact(text)
+    if (profile := fields.get("profile_id")) not in (None, ""):
+        text = f"{text} (profile_id {profile if isinstance(profile, str) else _compact(profile)})"
+    return _Reply(code, _one_line(text))
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs) and len({repr(value) for name, value in pairs if name == "error"}) > 1:
+        fields["error"] = _CONFLICT  # two parsers would read two answers, so it is none
+    return fields
+
+
+def _by_envelope(answer: Answer, reply: _Reply, codes: CodeTable) -> Verdict:
+    verdict = Verdict(
+        kind=VerdictKind.REFUSED,
+        code=str(reply.code),
+        message=reply.text or f"The platform gave no text with code {reply.code}",
+        http_status=answer.http_status,
+    )
+    if reply.code == 0:
+        ok = 200 <= answer.http_status < 300
+        return replace(
+            verdict,
+            kind=VerdictKind.ENROLLED if ok else VerdictKind.AMBIGUOUS,
+            code="0" if ok else _slug(answer),
+            message=reply.text if ok else f'HTTP {answer.http_status} came with "error": 0. {reply.text}'.rstrip(),
+        )
+    kind = codes.class_of(reply.code)
+    match kind:
+        case Class.ROW | Class.SUSPECT:
+            return verdict
+        case Class.FATAL:
+            reason = f"{_fatal_words(reply.code)} (code {reply.code}: {verdict.message})."
+            return replace(verdict, kind=VerdictKind.FATAL, stop_reason=reason)
+        case Class.RETRY:
+            return replace(verdict, kind=VerdictKind.RETRY, throttled=True)
+        case Class.UNKNOWN:
+            if reply.code == 503 and _is_told_to_wait(answer):  # both say the same: come back later
+                return replace(verdict, kind=VerdictKind.RETRY, throttled=True)
+            return replace(verdict, kind=VerdictKind.AMBIGUOUS)
+    assert_never(kind)
+
+
+def _by_status(answer: Answer, reply: _Reply | None) -> Verdict:
+    """Read the status alone; `reply` serves the wording."""
+    status = answer.http_status
+    text = f": {reply.text}" if reply else f" came without the platform's JSON: {_describe(answer)}"
+    verdict = Verdict(
+        kind=VerdictKind.AMBIGUOUS, code=_slug(answer), message=f"HTTP {status}{text}", http_status=status
+    )
+    if 300 <= status < 400:
+        place = _one_line(answer.headers.get("location", ""))[:_MAX_LOCATION_CHARS] or "a place that it does not name"
+        return replace(verdict, message=f"HTTP {status} redirects to {place}; redirects are never followed")
+    if status in (401, 402, 403):
+        reason = f"{_fatal_words(status)} ({verdict.message})."
+        return replace(verdict, kind=VerdictKind.FATAL, stop_reason=reason)
+    if status == 429 or _is_told_to_wait(answer):
+        return replace(verdict, kind=VerdictKind.RETRY, throttled=True)
+    if status in (421, 425):
+        return replace(verdict, kind=VerdictKind.RETRY)
+    if 400 <= status < 500 and status != 408:  # gateways send 408 also for requests that were carried out
+        return replace(verdict, kind=VerdictKind.REFUSED)
+    return verdict
+
+
+def _unreadable(answer: Answer) -> Verdict:
+    return Verdict(
+        kind=VerdictKind.AMBIGUOUS,
+        code="answer_unreadable",
+        message=f"HTTP {answer.http_status} came without the platform's JSON: {_describe(answer)}",
+        http_status=answer.http_status,
+    )
+
+
+def _stricter(by_status: Verdict, by_envelope: Verdict) -> Verdict:
+    """Take the stricter of two words on one answer; the envelope's when they are equally strict."""
+    strict, other = by_envelope, by_status
+    if _SEVERITY[by_status.kind] > _SEVERITY[by_envelope.kind]:
+        strict, other = by_status, by_envelope
+    if strict.kind is VerdictKind.FATAL and other.kind is VerdictKind.AMBIGUOUS:
+        return replace(other, stop_reason=strict.stop_reason)
+    return (
+        replace(strict, throttled=strict.throttled or other.throttled) if strict.kind is VerdictKind.RETRY else strict
+    )
+
+
+def _is_told_to_wait(answer: Answer) -> bool:
+    return answer.http_status == 503 and "retry-after" in answer.headers
+
+
+def _slug(answer: Answer) -> str:
+    if 300 <= answer.http_status < 400:
+        return "redirect"
+    if answer.http_status == 429 or _is_told_to_wait(answer):
+        return "throttled"
+    return f"http_{answer.http_status}"
+
+
+def _fatal_words(code: int) -> str:
+    match code:
+        case 401:
+            return "The platform refused the token"
+        case 402:
+            return "The limit of the account's tariff is reached"
+        case 403:
+            return "The token has no right to start this scenario"
+        case _:
+            return "The platform's answer says that the next row would fare the same"
+
+
+def _describe(answer: Answer) -> str:
+    """Say in a few words what the body is, without repeating it: it may hold personal data."""
+    body = answer.body.strip()
+    if not body:
+        return "an empty answer"
+    if b"<html" in body[:1000].lower() or b"<!doctype" in body[:1000].lower():
+        title = _TITLE.search(body)
+        words = _one_line(title[1].decode(errors="replace"))[:_MAX_TITLE_CHARS] if title else ""
+        return f"an HTML page ({words})" if words else "an HTML page"
+    if body[:1] in b"{[":
+        return "other JSON, or a part of it"
+    return f"{len(answer.body)} bytes of something else"
+
+
+def _compact(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except (ValueError, RecursionError, TypeError):
+        return "?"
+
+
+def _one_line(text: str) -> str:
+    """Make text fit for a cell, a log and a terminal: printable, one line, bounded, cut between words if it can be."""
+    if len(text) > MAX_MESSAGE_CHARS:
+        head = text[:MAX_MESSAGE_CHARS]
+        text = (head.rpartition(" ")[0] or head) + "…"
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,283 @@
+"""The home of httpx: a body goes out, an answer comes back, or the word that it was surely not sent or perhaps was.
+
+In: the body of one request without the token. Out: an `Answer`, or `Retryable` when not a byte left, or `Ambiguous`
+when one may have. Never: a retry, a redirect followed, a cookie kept, a body or token in an exception or log.
+
+httpcore tells through its trace extension when it begins to write a request. That moment, and not the class of the
+exception, decides what a failure means: a read error is harmless before it and fatal to certainty after it.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from http.cookiejar import CookieJar
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import anyio
+import httpx
+
+from batch_enroll.errors import Ambiguous, JobError, Retryable
+from batch_enroll.sending.classify import Answer
+from batch_enroll.sending.flight import Flight
+from batch_enroll.sending.transport import OneConnectionEach, proxy_for, trust
+from batch_enroll.sending.wire import MASK, with_token
+
+API_PATH: Final = "/api/v1.1/"
+START: Final = "workflows/start"
+MAX_START_ANSWER_BYTES: Final = 1024 * 1024
+MAX_CALL_ANSWER_BYTES: Final = 16 * 1024 * 1024
+CONNECT_TIMEOUT_S: Final = 10.0
+
+_KEPT_HEADERS: Final = {b"retry-after", b"location", b"content-type"}
+_MIN_MASKED_TOKEN_BYTES: Final = 8  #: masking a shorter one would tear answers apart
+_FOREIGN: Final = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.StreamError,
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    OSError,
+)
+"""What the libraries below may raise; TimeoutError (the deadline) is an OSError. Anything else is a bug."""
+
+
+class Client:
+    """Talks to one installation of the platform with one token; shared by all workers."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        token: str,
+        timeout_s: float,
+        transport: httpx.AsyncBaseTransport | None = None,
+        user_agent: str = "batch-enroll",
+        ca_file: Path | None = None,
+        client_certificate: Path | None = None,
+    ) -> None:
+        """Prepare everything that requests have in common.
+
+        Args:
+            url: scheme, host and port, perhaps with a path before `/api`.
+            timeout_s: for one whole request, from connecting to the last byte of the answer.
+            transport: takes the place of the network.
+        Raises:
+            JobError: the address is no address, or a certificate or proxy cannot be used.
+        """
+        self._token = token
+        self._token_bytes = token.encode()
+        self._timeout_s = timeout_s
+        # One deadline goes around the whole call; httpx itself only bounds the part that is surely safe to repeat.
+        self._timeouts = httpx.Timeout(None, connect=min(CONNECT_TIMEOUT_S, timeout_s)).as_dict()
+        self._headers = httpx.Headers(
+            {
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+                "Content-Type": "application/json",
+                "User-Agent": user_agent,
+            }
+        )
+        try:
+            self._base = _address(url)
+            self._start_url = httpx.URL(f"{self._base}{API_PATH}{START}")
+            own = transport or _transport(url, ca_file=ca_file, client_certificate=client_certificate)
+        except (httpx.InvalidURL, ValueError, ImportError) as error:  # a SOCKS proxy needs a package of its own
+            raise JobError(f"The address {url} or its proxy cannot be used: {error}.") from error
+        self._http = _Cookieless(transport=own, trust_env=False, follow_redirects=False)
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._http.__aexit__(kind, error, traceback)
+
+    async def start(self, body: str, flight: Flight | None = None) -> Answer:
+        """Ask the platform to start one profile.
+
+        Args:
+            body: made by `wire.body_of`.
+            flight: kept true, so that the caller knows after a cancellation whether a byte had left.
+        Raises:
+            Retryable: not a byte of the request left this machine.
+            Ambiguous: a byte may have left and no whole answer came.
+        """
+        content = with_token(body, self._token)
+        return await self._exchange(self._start_url, content, flight or Flight(), MAX_START_ANSWER_BYTES)
+
+    async def call(self, method: str, parameters: Mapping[str, object]) -> Answer:
+        """Call another method of the API, such as `workflows/list`. Raises as `start` does."""
+        content = with_token(json.dumps(dict(parameters), ensure_ascii=False), self._token)
+        url = httpx.URL(f"{self._base}{API_PATH}{method}")
+        return await self._exchange(url, content, Flight(), MAX_CALL_ANSWER_BYTES)
+
+    async def _exchange(self, url: httpx.URL, content: bytes, flight: Flight, max_bytes: int) -> Answer:
+        flight.surely_unsent = True
+        status: int | None = None
+
+        async def watch(event: str, info: Mapping[str, Any]) -> None:
+            # The CONNECT that opens a tunnel through a proxy is announced in the same way and is not our request.
+            if event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
+                flight.surely_unsent = False
+
+        request = httpx.Request(
+            "POST",
+            url,
+            headers=self._headers,
+            content=content,
+            extensions={"timeout": self._timeouts, "trace": watch},
+        )
+        try:
+            with anyio.fail_after(self._timeout_s):
+                response = await self._http.send(request, stream=True)
+                flight.surely_unsent = False  # a transport without trace events: an answer is proof enough
+                status = response.status_code
+                try:
+                    body = await _read(response, max_bytes)
+                finally:
+                    await response.aclose()
+        except _FOREIGN as error:
+            raise _translated(error, surely_unsent=flight.surely_unsent, status=status) from error
+        if body is None:
+            text = f"The answer is larger than {max_bytes // 1024} KiB, which no answer of the platform is"
+            raise Ambiguous("answer_too_large", text, http_status=status)
+        return Answer(http_status=status, headers=self._kept(response.headers), body=self._masked(body))
+
+    def _kept(self, headers: httpx.Headers) -> dict[str, str]:
+        kept = ((name.lower(), value) for name, value in headers.raw)
+        return {name.decode(): self._masked(value).decode("latin-1") for name, value in kept if name in _KEPT_HEADERS}
+
+    def _masked(self, text: bytes) -> bytes:
+        """Take the token out of what came back: some servers repeat the request that they refuse."""
+        if len(self._token_bytes) < _MIN_MASKED_TOKEN_BYTES:
+            return text
+        return text.replace(self._token_bytes, MASK.encode())
+
+
+class _NoCookies(httpx.Cookies):
+    """Keeps nothing: a session cookie would tie rows together, and looking for one costs as much as sending a row."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        pass
+
+
+class _Cookieless(httpx.AsyncClient):
+    @property
+    def cookies(self) -> httpx.Cookies:
+        return _NO_COOKIES
+
+    @cookies.setter
+    def cookies(self, cookies: object) -> None:
+        raise AttributeError("this client keeps no cookies")
+
+
+_NO_COOKIES: Final = _NoCookies(CookieJar())
+
+
+def _address(url: str) -> str:
+    """Make sure that an address can be called; gives it without a slash at its end."""
+    parsed = httpx.URL(url)
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError("it must begin with https:// and name a host")
+    if parsed.query or parsed.fragment or parsed.userinfo:
+        raise ValueError("it must have no user name, no ? and no #")
+    return str(parsed).rstrip("/")
+
+
+def _transport(url: str, *, ca_file: Path | None, client_certificate: Path | None) -> OneConnectionEach:
+    if url.startswith("http:"):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and quicker than reading 140 certificates
+    else:
+        context = trust(ca_file=ca_file, client_certificate=client_certificate)
+    return OneConnectionEach(ssl_context=context, proxy=proxy_for(url))
+
+
+async def _read(response: httpx.Response, max_bytes: int) -> bytes | None:
+    """Read the body to its end; None when it is larger than allowed."""
+    chunks: list[bytes] = []
+    room = max_bytes
+    chunk_source: AsyncIterator[bytes] = response.aiter_bytes()
+    async for chunk in chunk_source:
+        room -= len(chunk)
+        if room < 0:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _translated(error: Exception, *, surely_unsent: bool, status: int | None) -> Retryable | Ambiguous:
+    """Turn a foreign exception into ours. Texts are our own: a foreign text may repeat what was sent."""
+    if surely_unsent:
+        code = _why_not_sent(error)
+        return Retryable(code, _NOT_SENT[code])
+    code = _why_in_doubt(error, status)
+    return Ambiguous(code, _IN_DOUBT[code], http_status=status)
+
+
+_NOT_SENT: Final = {
+    "connection_refused": "The platform's computer refused the connection",
+    "connection_failed": "No connection to the platform could be made",
+    "dns_failure": "The platform's address could not be found",
+    "tls_failure": "No trusted connection (TLS) to the platform could be made",
+    "connect_timeout": "The platform did not take the connection in time",
+    "no_free_connection": "No connection was free in time",
+    "proxy_refused": "The proxy refused to connect to the platform",
+}
+
+_IN_DOUBT: Final = {
+    "read_timeout": "The request was sent, but no whole answer came in time",
+    "connection_dropped": "The request was sent, but the connection broke before an answer came",
+    "answer_truncated": "The request was sent, but the connection broke in the middle of the answer",
+    "answer_unreadable": "The request was sent, but what came back is not HTTP",
+}
+
+
+def _why_not_sent(error: Exception) -> str:
+    causes = list(_causes(error))
+
+    def due_to(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(cause, kinds) for cause in causes)
+
+    if isinstance(error, httpx.PoolTimeout):
+        return "no_free_connection"
+    if isinstance(error, httpx.ProxyError):
+        return "proxy_refused"
+    if due_to(socket.gaierror):
+        return "dns_failure"
+    if due_to(ssl.SSLError):
+        return "tls_failure"
+    if due_to(ConnectionRefusedError):
+        return "connection_refused"
+    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+        return "connect_timeout"
+    return "connection_failed"
+
+
+def _why_in_doubt(error: Exception, status: int | None) -> str:
+    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+        return "read_timeout"
+    if isinstance(error, httpx.DecodingError):
+        return "answer_unreadable"
+    if status is not None:
+        return "answer_truncated"
+    if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
+        return "answer_unreadable"
+    return "connection_dropped"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Walk an exception, what it was raised from, and the members of groups (one for each address tried)."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for member in error.exceptions:
+                yield from _causes(member)
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,188 @@
+"""When the next request may leave: never more in any second than allowed, evenly, and slower when told so.
+
+In: permits taken, answers that say "too fast", a monotonic clock. Out: when the next permit may go, and the wait for it.
+Never: a refusal (nobody polls), a burst after a pause, a timer of its own.
+
+`Pace` is arithmetic alone: GCRA (the generic cell rate algorithm) with a small tolerance that makes up for timers which
+oversleep, and behind it a log of the last second that holds the limit whatever the timers do. `Limiter` waits by it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+
+from batch_enroll.clock import Clock
+
+CATCH_UP_S: Final = 0.020
+"""How far behind its plan a permit may be and still not delay the next; timers oversleep by 1 to 15 ms."""
+
+WINDOW_S: Final = 1.001
+"""Any span of this length holds at most the limit: one second, and what two clocks may differ about it."""
+
+CUT: Final = 0.7
+CUT_EVERY_S: Final = 1.0  #: answers of one burst cut once, not fifty times
+CLIMB_S: Final = 60.0  #: from nothing back to the limit
+FLOOR: Final = 0.02  #: of the limit
+MAX_PAUSE_S: Final = 60.0  #: of our own pauses, 1, 2, 4 ... s, when the platform does not say how long
+
+_LONGEST_SLEEP_S: Final = 1.0  #: then look again: a pause may be over, a limit raised
+
+
+class Pace:
+    """The arithmetic of one limit. Times are readings of one monotonic clock, seconds."""
+
+    def __init__(self, rate_per_s: float | None) -> None:
+        """Begin at full rate; None is unlimited, and still obeys pauses."""
+        self._log: deque[float] = deque()
+        self._last = -math.inf  #: when the last permit was due
+        self._paused_until = -math.inf
+        self._cut_at = -math.inf
+        self._climb_from = -math.inf
+        self._strikes = 0
+        self.set_rate(rate_per_s)
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """Permits per second now; None is unlimited."""
+        return self._rate
+
+    @property
+    def limit_per_s(self) -> float | None:
+        """Permits per second at most; None is unlimited."""
+        return self._limit
+
+    @property
+    def paused_until(self) -> float:
+        """No permit goes before this moment; far in the past when there is no pause."""
+        return self._paused_until
+
+    def set_rate(self, rate_per_s: float | None) -> None:
+        """Set the limit, and go at it.
+
+        Raises:
+            ValueError: not a number above 0.
+        """
+        if rate_per_s is not None and not (0 < rate_per_s < math.inf):
+            raise ValueError(f"a rate is a number above 0, not {rate_per_s}")
+        self._limit = self._rate = rate_per_s
+        self._log = deque(self._log, maxlen=None if rate_per_s is None else math.ceil(rate_per_s))
+        if rate_per_s is None:
+            self._log.clear()
+
+    def due(self, now: float) -> float:
+        """Say when the next permit may go: `now` or later."""
+        if self._rate is None:
+            return max(now, self._paused_until)
+        at = max(now, self._paused_until, self._last + 1.0 / self._rate)
+        if len(self._log) == self._log.maxlen:
+            at = max(at, self._log[0] + WINDOW_S)
+        return at
+
+    def take(self, now: float) -> None:
+        """Let a permit go now. Callers ask `due` first."""
+        if self._rate is None:
+            return
+        self._last = max(self._last + 1.0 / self._rate, now - CATCH_UP_S)
+        self._log.append(now)
+
+    def throttled(self, now: float, retry_after_s: float | None, *, jitter: float, rtt_s: float = 0.0) -> bool:
+        """The platform said "too fast": pause, and go slower afterwards.
+
+        Args:
+            retry_after_s: what it asked for; None if nothing.
+            jitter: 0 <= jitter < 1; shortens our own pause by up to half.
+            rtt_s: how long that answer took. Answers of requests that left before the last cut do not cut again.
+        Returns:
+            Whether the rate was cut.
+        """
+        cuts = now >= self._cut_at + max(CUT_EVERY_S, 2.0 * rtt_s)
+        if cuts:
+            self._cut_at = now
+            self._strikes += 1
+            if self._rate is not None and self._limit is not None:
+                self._rate = max(self._rate * CUT, self._limit * FLOOR)
+        if retry_after_s is None:
+            own = min(MAX_PAUSE_S, 2.0 ** min(self._strikes - 1, 30)) * (1.0 - jitter / 2)
+            retry_after_s = own if cuts else 0.0
+        self._paused_until = max(self._paused_until, now + retry_after_s)
+        self._climb_from = max(now, self._paused_until)
+        return cuts
+
+    def accepted(self, now: float) -> bool:
+        """The platform kept up: climb, in a straight line and by the time that passed.
+
+        Returns:
+            Whether the rate came back to the limit with this.
+        """
+        if now < self._climb_from:  # asked before the pause
+            return False
+        self._strikes = 0
+        if self._rate is None or self._limit is None or self._rate >= self._limit:
+            return False
+        self._rate = min(self._limit, self._rate + self._limit * (now - self._climb_from) / CLIMB_S)
+        self._climb_from = now
+        return self._rate >= self._limit
+
+
+class Limiter:
+    """Hands out permits by a pace, in the order of asking."""
+
+    def __init__(
+        self,
+        pace: Pace,
+        clock: Clock,
+        *,
+        jitter: Callable[[], float] = lambda: 0.0,
+        on_change: Callable[[float | None, float], None] | None = None,
+    ) -> None:
+        """Share one among all workers.
+
+        Args:
+            on_change: called with the rate per second and the pause in seconds when the platform slowed us down, and
+                when the full rate is reached again.
+        """
+        self._pace = pace
+        self._clock = clock
+        self._jitter = jitter
+        self._on_change = on_change
+        self._turn = anyio.Lock(fast_acquire=True)
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """Permits per second now; None is unlimited."""
+        return self._pace.rate_per_s
+
+    async def acquire(self) -> None:
+        """Wait for a permit. Only the first in the queue looks at the clock, so that a pause bites at once."""
+        async with self._turn:
+            while True:
+                now = self._clock.monotonic()
+                wait_s = self._pace.due(now) - now
+                if wait_s <= 0:
+                    break
+                await self._clock.sleep(min(wait_s, _LONGEST_SLEEP_S))
+            self._pace.take(now)
+
+    def throttled(self, retry_after_s: float | None = None, *, rtt_s: float = 0.0) -> None:
+        """Tell that the platform asked for less."""
+        now = self._clock.monotonic()
+        if self._pace.throttled(now, retry_after_s, jitter=self._jitter(), rtt_s=rtt_s):
+            self._tell(max(0.0, self._pace.paused_until - now))
+
+    def accepted(self) -> None:
+        """Tell that the platform kept up."""
+        if self._pace.accepted(self._clock.monotonic()):
+            self._tell(0.0)
+
+    def set_rate(self, rate_per_s: float | None) -> None:
+        """Change the limit from the next permit on."""
+        self._pace.set_rate(rate_per_s)
+
+    def _tell(self, pause_s: float) -> None:
+        if self._on_change is not None:
+            self._on_change(self._pace.rate_per_s, pause_s)

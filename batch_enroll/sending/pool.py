@@ -1,0 +1,92 @@
+"""The worker pool: a fixed number of workers over any number of rows.
+
+In: blocks of rows and an async function for one row. Out: nothing; the function keeps what it finds. Never: a task for
+each row (10,000 waiting tasks cost 250 MB and their own time), more rows in memory than a block and two for each worker,
+a failure of one row that cancels its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Final, Protocol, TypeVar
+
+import anyio
+
+from batch_enroll.errors import RunStopped
+
+T = TypeVar("T")
+
+DRAIN_S: Final = 60.0
+
+
+class Stop(Protocol):
+    """An event; `StopSignal` is one that also ends the waits of rows that are not in flight."""
+
+    def set(self) -> object: ...
+    def is_set(self) -> bool: ...
+    async def wait(self) -> object: ...
+
+
+async def run_pool(
+    blocks: AsyncIterator[Sequence[T]],
+    work: Callable[[T], Awaitable[None]],
+    *,
+    workers: int,
+    stop: Stop,
+    drain_s: float = DRAIN_S,
+) -> None:
+    """Call `work` for every row, `workers` at once, in the order in which the blocks give them.
+
+    Args:
+        stop: when set, no more rows are taken, those in flight have `drain_s` seconds to end, then they are cancelled.
+            The pool sets it itself when `work` or `blocks` raises.
+    Raises:
+        Exception: what `work` or `blocks` raised, as itself, after the other rows have ended. Of several, a fault of
+            the program comes before a `RunStopped`, the first before a later one.
+    """
+    give, take = anyio.create_memory_object_stream[T](2 * workers)
+    failures: list[Exception] = []
+    feeding = anyio.CancelScope()
+    working = anyio.CancelScope()
+
+    def fail(error: Exception) -> None:
+        failures.append(error)
+        stop.set()
+
+    async def feed() -> None:
+        with feeding, give:
+            try:
+                async for block in blocks:
+                    for row in block:
+                        await give.send(row)
+            except anyio.BrokenResourceError:  # every worker has gone, because the run stops
+                pass
+            except Exception as error:
+                fail(error)
+
+    async def labour() -> None:
+        async for row in take:
+            if stop.is_set():
+                return
+            try:
+                await work(row)
+            except Exception as error:
+                fail(error)
+                return
+
+    async def watch() -> None:
+        await stop.wait()
+        feeding.cancel()
+        working.deadline = anyio.current_time() + drain_s
+
+    with give, take:
+        async with anyio.create_task_group() as watchers:
+            watchers.start_soon(watch)
+            with working:
+                async with anyio.create_task_group() as crew:
+                    crew.start_soon(feed)
+                    for _ in range(workers):
+                        crew.start_soon(labour)
+            watchers.cancel_scope.cancel()
+    if failures:
+        raise next((error for error in failures if not isinstance(error, RunStopped)), failures[0])

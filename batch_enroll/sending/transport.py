@@ -1,0 +1,143 @@
+"""Stock httpx transports of one connection each, lent out one request at a time.
+
+In: httpx requests. Out: httpx responses; the transport comes back when its response is closed. Never: a retry, a
+redirect, a queue of its own (as many transports are opened as requests run at once).
+
+One transport with a pool of N connections would do, if its pool did not look at every idle connection several times a
+request: 131 requests a second at 64 connections, 13 at 256 (httpcore 1.0.9, https://github.com/encode/httpcore/pull/1035).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+from urllib.request import getproxies, proxy_bypass
+
+import anyio
+import httpx
+
+from batch_enroll.errors import JobError
+
+KEEPALIVE_EXPIRY_S: Final = 2.0
+"""Below the idle time-out of any server: a connection that the server closes just as we send costs an unknown row."""
+
+_ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_EXPIRY_S)
+
+
+class OneConnectionEach(httpx.AsyncBaseTransport):
+    """Lends the connection that was used last, so that few stay warm and the rest goes cold."""
+
+    def __init__(self, *, ssl_context: ssl.SSLContext, proxy: str | None = None) -> None:
+        self._ssl_context = ssl_context
+        self._proxy = proxy
+        self._idle: list[httpx.AsyncHTTPTransport] = []
+        self._closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        lane = self._idle.pop() if self._idle else self._open()
+        try:
+            response = await lane.handle_async_request(request)
+        except BaseException:
+            await _close(lane)  # whatever state it is in, nobody meets it again
+            raise
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        response.stream = _Lent(response.stream, lane, self)
+        return response
+
+    async def give_back(self, lane: httpx.AsyncHTTPTransport, *, fit: bool) -> None:
+        """Take a transport back; one that is not fit to be lent again is closed."""
+        if fit and not self._closed:
+            self._idle.append(lane)
+        else:
+            await _close(lane)
+
+    async def aclose(self) -> None:
+        self._closed = True
+        while self._idle:
+            await _close(self._idle.pop())
+
+    def _open(self) -> httpx.AsyncHTTPTransport:
+        return httpx.AsyncHTTPTransport(verify=self._ssl_context, limits=_ONE, proxy=self._proxy, retries=0)
+
+
+class _Lent(httpx.AsyncByteStream):
+    """The body of an answer; closing it gives the transport back."""
+
+    def __init__(self, stream: httpx.AsyncByteStream, lane: httpx.AsyncHTTPTransport, owner: OneConnectionEach) -> None:
+        self._stream = stream
+        self._lane = lane
+        self._owner = owner
+        self._read_to_end = False
+        self._returned = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._stream:
+            yield chunk
+        self._read_to_end = True
+
+    async def aclose(self) -> None:
+        if self._returned:
+            return
+        self._returned = True
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._stream.aclose()
+            finally:
+                await self._owner.give_back(self._lane, fit=self._read_to_end)
+
+
+async def _close(lane: httpx.AsyncHTTPTransport) -> None:
+    with anyio.CancelScope(shield=True):
+        await lane.aclose()
+
+
+def proxy_for(url: str) -> str | None:
+    """Find the proxy for an address in the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) or the system.
+
+    A loopback address never has one: the token and the rows must not leave the machine.
+    """
+    target = httpx.URL(url)
+    if _is_loopback(target.host) or proxy_bypass(target.netloc.decode()):
+        return None
+    known = getproxies()
+    proxy = known.get(target.scheme) or known.get("all")
+    if not proxy:
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def trust(*, ca_file: Path | None = None, client_certificate: Path | None = None) -> ssl.SSLContext:
+    """Make the TLS settings that all connections share; the server is always verified.
+
+    Args:
+        ca_file: PEM certificates that are trusted besides the usual ones.
+        client_certificate: PEM file with our certificate and its key.
+    Raises:
+        JobError: a file cannot be read.
+    """
+    context = httpx.create_ssl_context()
+    try:
+        if ca_file is not None:
+            context.load_verify_locations(ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise JobError(f"The CA file {ca_file} cannot be read: {error}.", hint="It must be a PEM file.") from error
+    try:
+        if client_certificate is not None:
+            # Without a password here OpenSSL would ask for one on the terminal, and a nightly run would hang.
+            context.load_cert_chain(client_certificate, password="")
+    except OSError as error:
+        raise JobError(
+            f"The client certificate {client_certificate} cannot be read: {error}.",
+            hint="It must be a PEM file that holds the certificate and its key, without a password.",
+        ) from error
+    return context
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

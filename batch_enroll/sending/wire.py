@@ -1,0 +1,102 @@
+"""The JSON of `workflows/start`, and what may be shown or kept of it.
+
+In: a `StartRequest`, or the body made from it. Out: the body as text without the token, the bytes with it, the identity
+in it, texts without personal data. Never: I/O; a field that the platform does not document.
+
+Source: reference of the platform, `workflows/start`, table of parameters.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from batch_enroll.model import MatchingMode, StartRequest
+
+IDENTITY = "{identity}"
+"""Stands in the ledger's messages where the platform's text named the profile."""
+
+MASK = "***"
+
+_MAX_MESSAGE_CHARS = 300
+_SHORT_IDENTITY_CHARS = 4  #: shorter values are replaced as whole words only: "12" is not in "2012"
+_LOOKS_LIKE_TOKEN = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{32,}(?![0-9A-Za-z])")
+_LOOKS_LIKE_EMAIL = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
+_LOOKS_LIKE_PHONE = re.compile(r"(?<![\w+])\+?\d[\d \u00a0()-]{7,}\d(?!\w)")
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def body_of(request: StartRequest) -> str:
+    """Write the request as compact JSON, without the token.
+
+    Returns:
+        `{"id":12,"matching":"email","email":"..."}`, then `resource_id` and `content` when there are any.
+    Raises:
+        ValueError: a value holds half a character (a lone surrogate), or a custom field has no name.
+    """
+    body: dict[str, object] = {"id": request.scenario, "matching": request.mode.value}
+    if request.mode is MatchingMode.CUSTOM:
+        if not request.field_name:
+            raise ValueError("matching by a custom field needs the field's name")
+        body["field_name"] = request.field_name
+        body["field_value"] = request.identity
+    else:
+        body[request.mode.value] = request.identity
+    if request.resource_id is not None:
+        body["resource_id"] = request.resource_id
+    if request.content:
+        body["content"] = dict(request.content)
+    text: str = _encode(body)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = ord(text[error.start])
+        # Not chained: the cause would carry the whole text along.
+        raise ValueError(f"a value holds half a character (U+{half:04X}), which cannot be sent") from None
+    return text
+
+
+def with_token(body: str, token: str) -> bytes:
+    """Put the token in front of a body made by `body_of`; the rest stays as it is, to the byte."""
+    rest = body[1:]
+    return f'{{"token":{_encode(token)}{"" if rest == "}" else ","}{rest}'.encode()
+
+
+def identity_of(body: str) -> str:
+    """Give back the value that the platform is asked to match, as text."""
+    fields = json.loads(body)
+    return str(fields["field_value" if fields["matching"] == MatchingMode.CUSTOM else fields["matching"]])
+
+
+def masked(body: str) -> str:
+    """Show a body to people: indented, the token's place marked, nothing that a terminal would obey."""
+    text = json.dumps({"token": MASK, **json.loads(body)}, ensure_ascii=False, indent=2)
+    return "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text)
+
+
+def redact(message: str, identity: str) -> str:
+    """Take personal data and secrets out of a text that will be kept; at most 300 characters stay.
+
+    The identity becomes `{identity}`, so that equal reasons are counted together and a report can put it back.
+    Other e-mail addresses, phone numbers and what looks like a token become `***`.
+    """
+    if identity:
+        message = _pattern_of(identity).sub(IDENTITY, message)
+    for pattern in (_LOOKS_LIKE_TOKEN, _LOOKS_LIKE_EMAIL, _LOOKS_LIKE_PHONE):
+        message = pattern.sub(MASK, message)
+    return message if len(message) <= _MAX_MESSAGE_CHARS else message[: _MAX_MESSAGE_CHARS - 1] + "…"
+
+
+def restore(message: str, identity: str) -> str:
+    """Put the identity back where `redact` took it out, for the row's own line in a report."""
+    return message.replace(IDENTITY, identity)
+
+
+def _pattern_of(identity: str) -> re.Pattern[str]:
+    """Match the identity as the platform may repeat it: in other case, and a phone without its plus."""
+    text = re.escape(identity.removeprefix("+"))
+    if identity.startswith("+"):
+        text = r"\+?" + text
+    if len(identity) < _SHORT_IDENTITY_CHARS:
+        text = rf"(?<!\w){text}(?!\w)"
+    return re.compile(text, re.IGNORECASE)
