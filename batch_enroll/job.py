@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError, model_validator
@@ -80,7 +80,9 @@ def _deadline(value: object) -> str | None:
         try:
             parse_duration(text)
         except ValueError:
-            raise ValueError(f"'{value}' is no deadline; write a time such as 05:30, or a duration such as 2h") from None
+            raise ValueError(
+                f"'{value}' is no deadline; write a time such as 05:30, or a duration such as 2h"
+            ) from None
     return text
 
 
@@ -118,6 +120,9 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_S = TypeVar("_S", bound=_Section)
+
+
 class InputSection(_Section):
     """How to read the input; all optional: found out by itself, or asked for when two readings are possible."""
 
@@ -128,6 +133,18 @@ class InputSection(_Section):
     password_file: Path | None = Field(default=None, description="file that holds the workbook's password")
     start_row: PositiveInt | None = Field(default=None, description="first row number to take")
     limit: PositiveInt | None = Field(default=None, description="at most so many data rows")
+
+    def options(self, *, password: str | None) -> InputOptions:
+        """The same in the loader's noun."""
+        return InputOptions(
+            sheet=self.sheet,
+            header_row=self.header_row,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            password=password,
+            start_row=self.start_row,
+            limit=self.limit,
+        )
 
 
 class MatchSection(_Section):
@@ -235,19 +252,6 @@ class Job(_Section):
             field_type=self.match.field_type,
         )
 
-    def input_options(self, *, password: str | None) -> InputOptions:
-        """How the loader should read the input."""
-        section = self.input
-        return InputOptions(
-            sheet=section.sheet,
-            header_row=section.header_row,
-            encoding=section.encoding,
-            delimiter=section.delimiter,
-            password=password,
-            start_row=section.start_row,
-            limit=section.limit,
-        )
-
     def deadline_at(self, now: datetime) -> datetime | None:
         """The moment at which no more rows are taken; a time of day is this machine's own."""
         text = self.stop.deadline
@@ -294,7 +298,7 @@ def read_job_file(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise JobError(
             f"The job file {path} is not valid TOML: {error}.",
-            hint="Text needs quotes, for example column = \"E-mail\".",
+            hint='Text needs quotes, for example column = "E-mail".',
         ) from error
     for *section, key in (("token_file",), ("input", "password_file"), ("output", "results"), ("output", "log_file")):
         holder = content
@@ -320,12 +324,27 @@ def build_job(*, file: Mapping[str, Any], file_name: str, given: tuple[Given, ..
     for item in given:
         holder = merged
         for name in item.path[:-1]:
-            inner = holder.setdefault(name, {})
-            holder = inner if isinstance(inner, dict) else holder.__setitem__(name, {}) or holder[name]
+            if not isinstance(holder.get(name), dict):
+                holder[name] = {}
+            holder = holder[name]
         holder[item.path[-1]] = item.value
         places[item.path] = item.place
+    return _validated(Job, merged, file_name, places)
+
+
+def build_input_section(values: Mapping[str, Any]) -> InputSection:
+    """Check what a command without a job says about its input; each key is the flag's name.
+
+    Raises:
+        JobError: as `build_job`.
+    """
+    places: dict[tuple[str, ...], str] = {(name,): "--" + name.replace("_", "-") for name in values}
+    return _validated(InputSection, values, "", places)
+
+
+def _validated(model: type[_S], values: Mapping[str, Any], file_name: str, places: Mapping[tuple[str, ...], str]) -> _S:
     try:
-        return Job.model_validate(merged)
+        return model.model_validate(values)
     except ValidationError as error:
         mistakes = [_mistake(detail, file_name, places) for detail in error.errors(include_url=False)]
         raise JobError("\n".join(dict.fromkeys(mistakes))) from None
@@ -336,7 +355,7 @@ def _deep_copy(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _NEEDED = {
-    ("url",): "The address of the platform is missing: give --url or url = \"https://…\" in the job file.",
+    ("url",): 'The address of the platform is missing: give --url or url = "https://…" in the job file.',
     ("scenario",): "The scenario's number is missing: give --scenario (the number after # beside its name).",
     ("match",): "What profiles are matched by is missing: give --match, for example --match email=E-mail.",
     ("match", "mode"): "The matching mode is missing: give --match, for example --match email=E-mail.",

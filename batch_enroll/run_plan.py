@@ -33,11 +33,12 @@ from batch_enroll.loading import Table, open_table
 from batch_enroll.mapping.mapper import Mapper
 from batch_enroll.model import Counts, Duplicates, Notice, Problem, Row
 from batch_enroll.secrets import read_secret_file
-from batch_enroll.sending.wire import body_of, masked
+from batch_enroll.sending.wire import body_of
 
 STDIN = "-"
 _SAMPLES = 3
 _FIRST_ROWS = 5
+_PAGE_ROWS = 10_000
 _TELL_EVERY_ROWS = 10_000
 
 
@@ -67,7 +68,7 @@ class Plan:
     repeated: tuple[Duplicate, ...] = ()  #: the first few of all three
     invalid: tuple[InvalidKind, ...] = ()
     notices: tuple[Notice, ...] = ()
-    samples: tuple[str, ...] = ()  #: the first requests, the token masked
+    samples: tuple[str, ...] = ()  #: bodies of the first requests, without the token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,6 @@ async def make_plan(
     source: Path | BinaryIO,
     *,
     ledger: Ledger,
-    salt: bytes,
     clock: Clock,
     emit: Listener,
     tool_version: str,
@@ -120,7 +120,6 @@ async def make_plan(
         job: the settings.
         source: the input's path, or a binary stream for standard input.
         ledger: where runs are kept.
-        salt: secret key of the hashes in the ledger.
         clock: for records.
         emit: hears how many rows were read.
         tool_version: for the record.
@@ -134,7 +133,7 @@ async def make_plan(
     wanted = [job.match.column, *(column for _, column in job.content)]
     with (
         tempfile.TemporaryDirectory(prefix="batch-enroll-") as spool,
-        open_table(source, job.input_options(password=password), wanted=wanted, spool=Path(spool)) as table,
+        open_table(source, job.input.options(password=password), wanted=wanted, spool=Path(spool)) as table,
     ):
         identity = run_identity(job, table)
         earlier = [] if dry_run else await ledger.find(identity)
@@ -152,7 +151,7 @@ async def make_plan(
             resource_id=job.match.resource_id,
             country=job.match.country,
         )
-        path = str(source.absolute()) if isinstance(source, Path) else STDIN
+        path = _path_text(source)
         record = RunRecord(
             run_id=_run_id(identity, again=len(finished), dry_run=dry_run),
             identity=f"dry run of {identity}" if dry_run else identity,
@@ -172,6 +171,7 @@ async def make_plan(
             enrolled_by_path=None if job.send.again or path == STDIN else path,
             hold_unknown=not job.send.again,
         )
+        salt = await ledger.salt()
         run = await ledger.create(record)
         try:
             tally = await _read_rows(table, mapper, run, rules=rules, salt=salt, job=job, clock=clock, emit=emit)
@@ -180,6 +180,10 @@ async def make_plan(
             await run.discard()
             raise
         return Planned(plan=await _shown(run, table, mapper, tally), ledger=run)
+
+
+def _path_text(source: Path | BinaryIO) -> str:
+    return str(source.absolute()) if isinstance(source, Path) else STDIN
 
 
 def run_identity(job: Job, table: Table) -> str:
@@ -227,10 +231,7 @@ async def _read_rows(
                 planned.append(planned_row)
                 staged.append(staged_row)
             stage.write(staged)
-            repeated = await run.plan(planned, rules)
-            tally.repeat(repeated)
-            if repeated and rules.duplicates is Duplicates.STOP:
-                _stop_at_duplicate(repeated, job.match.column)
+            await run.plan(planned)
             if tally.rows - told >= _TELL_EVERY_ROWS:
                 told = tally.rows
                 emit(RowsRead(at=clock.now(), rows=tally.rows))
@@ -239,7 +240,8 @@ async def _read_rows(
                 "The input has a header but no rows; there is nothing to send.",
                 hint="Look whether the right file and sheet were given.",
             )
-        _check_size(tally, job)
+        await _mark_duplicates(run, rules, tally, job)
+        _check_size((await run.counts()).not_sent, job)
         stage.finish()
     except BaseException:
         stage.abandon()
@@ -264,14 +266,24 @@ def _plan_row(
     key = keys.copy()
     key.update(mapped.compare.encode("utf-8", "surrogatepass"))
     if len(tally.samples) < _SAMPLES:
-        tally.samples.append(masked(body))
+        tally.samples.append(body)
     content_hash = hashlib.blake2b(body.encode(), key=salt, digest_size=8).digest()
     planned = PlannedRow(seq=tally.rows, number=row.number, key=key.digest(), content_hash=content_hash)
     return planned, (row, body)
 
 
-def _check_size(tally: _Tally, job: Job) -> None:
-    to_send = tally.rows - sum(tally.seen_before.values()) - sum(tally.invalid.values())
+async def _mark_duplicates(run: RunLedger, rules: PlanRules, tally: _Tally, job: Job) -> None:
+    if not await run.mark_duplicates(rules):
+        return
+    after_seq = 0
+    while found := await run.duplicates(after_seq=after_seq, limit=_PAGE_ROWS):
+        if rules.duplicates is Duplicates.STOP:
+            raise _stop_at_duplicate(found[0], job.match.column)
+        tally.repeat(found)
+        after_seq = found[-1].seq
+
+
+def _check_size(to_send: int, job: Job) -> None:
     if job.stop.max_rows is not None and to_send > job.stop.max_rows:
         raise JobError(
             f"{to_send:,} rows would be sent, but max_rows allows {job.stop.max_rows:,}.",
@@ -279,10 +291,9 @@ def _check_size(tally: _Tally, job: Job) -> None:
         )
 
 
-def _stop_at_duplicate(repeated: Sequence[Duplicate], column: str) -> None:
-    first = repeated[0]
-    where = f"row {first.first_number}" if first.first_number is not None else f"run {first.earlier_run}"
-    raise InputError(
+def _stop_at_duplicate(first: Duplicate, column: str) -> InputError:
+    where = f"row {first.first_number}" if first.first_number is not None else f"a row of run {first.earlier_run}"
+    return InputError(
         f"Row {first.number} holds the same {column} as {where}, and duplicates are set to stop.",
         hint="Remove the repeated rows, or give --duplicates skip (or send).",
     )
@@ -318,7 +329,7 @@ async def _carry_on(ledger: Ledger, record: RunRecord) -> Planned:
         if first:
             block = next(staged_rows(run.folder, after_seq=first[0].seq - 1), [])
             bodies = {staged.seq: staged.body for staged in block}
-            samples = [masked(bodies[row.seq]) for row in first if row.seq in bodies]
+            samples = [bodies[row.seq] for row in first if row.seq in bodies]
     except BaseException:
         await run.leave()
         raise

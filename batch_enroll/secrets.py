@@ -54,8 +54,8 @@ def read_secret_file(path: Path, *, what: str) -> str:
 
 def _from_keyring(url: str) -> str:
     try:
-        import keyring  # noqa: PLC0415 - an extra, and slow to import
-        from keyring.errors import KeyringError  # noqa: PLC0415
+        import keyring
+        from keyring.errors import KeyringError
     except ImportError:
         return ""
     try:

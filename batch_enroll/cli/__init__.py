@@ -7,6 +7,6 @@ import sys
 
 def entry_point() -> None:
     """Run the command that the shell gave and exit with its code."""
-    from batch_enroll.cli.main import main  # noqa: PLC0415 - so that importing the package stays free
+    from batch_enroll.cli.main import main
 
     sys.exit(main(sys.argv[1:]))

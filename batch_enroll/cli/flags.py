@@ -49,9 +49,7 @@ class Setting:
 
 
 def _s(flag: str, path: str, metavar: str, text: str, group: str, convert: Callable[[str], Any] = _text) -> Setting:
-    return Setting(
-        flag=flag, path=tuple(path.split(".")), metavar=metavar, help=text, group=group, convert=convert
-    )
+    return Setting(flag=flag, path=tuple(path.split(".")), metavar=metavar, help=text, group=group, convert=convert)
 
 
 WHERE, INPUT, WHAT, PACE, STOP, OUTPUT = (
@@ -70,7 +68,9 @@ SETTINGS: tuple[Setting, ...] = (
     _s("--insecure-http", "insecure_http", "", "allow http:// to other machines than this one", WHERE),
     _s("--skip-preflight", "send.skip_preflight", "", "do not ask the platform about the scenario first", WHERE),
     _s("--match", "match", "MODE=COLUMN", "email=E-mail, phone=Phone, profile_id=ID or custom:FIELD=COLUMN", WHAT),
-    _s("--field-type", "match.field_type", "TYPE", "JSON type of a custom field's value: string (default) or int", WHAT),
+    _s(
+        "--field-type", "match.field_type", "TYPE", "JSON type of a custom field's value: string (default) or int", WHAT
+    ),
     _s("--resource-id", "match.resource_id", "N", "look for the email or phone in this resource only", WHAT),
     _s("--country", "match.country", "CC", "phones without + are numbers of this country, for example RU", WHAT),
     _s("--content", "content", "NAME=COLUMN", "send a column along as {apicontent.NAME}; may be repeated", WHAT),
@@ -84,7 +84,13 @@ SETTINGS: tuple[Setting, ...] = (
     _s("--rate", "send.rate", "N", "requests per second, decimals allowed, or none (default 10)", PACE),
     _s("--concurrency", "send.concurrency", "N", "requests in flight at once (default 8)", PACE),
     _s("--timeout", "send.timeout", "S", "seconds for one whole request (default 30)", PACE),
-    _s("--duplicates", "send.duplicates", "WHAT", "a profile that stands twice in the file: skip (default), send, stop", PACE),
+    _s(
+        "--duplicates",
+        "send.duplicates",
+        "WHAT",
+        "a profile that stands twice in the file: skip (default), send, stop",
+        PACE,
+    ),
     _s("--window", "send.window", "7d", "skip profiles that any earlier run enrolled so recently", PACE),
     _s("--again", "send.again", "", "send what an earlier run of this input enrolled once more", PACE),
     _s("--delivery", "send.delivery", "HOW", "at-most-once (default) or at-least-once (may enroll twice)", PACE),
@@ -92,7 +98,14 @@ SETTINGS: tuple[Setting, ...] = (
     _s("--max-unknown", "stop.max_unknown", "N|P%", "stop when more rows than this are unknown", STOP),
     _s("--max-rows", "stop.max_rows", "N", "refuse an input with more rows to send than this", STOP),
     _s("--deadline", "stop.deadline", "HH:MM|DURATION", "take no more rows after this time", STOP),
-    _s("--results", "output.results", "FILE", "results file, .csv or .xlsx (default: beside the input)", OUTPUT, _absolute),
+    _s(
+        "--results",
+        "output.results",
+        "FILE",
+        "results file, .csv or .xlsx (default: beside the input)",
+        OUTPUT,
+        _absolute,
+    ),
     _s("--ledger", "output.ledger", "FILE", "the file that remembers what was sent", OUTPUT),
     _s("--canary", "send.canary", "N", "send N rows first, then look and go on, or stop when one of them failed", PACE),
     _s("--keep", "output.keep", "DAYS", "keep a run's rows for so long, 0 = not after it ends (default 30)", OUTPUT),
@@ -177,6 +190,6 @@ def _content(text: str, place: str) -> list[Given]:
 
 
 def _given(path: tuple[str, ...], value: Any, place: str) -> list[Given]:
-    from batch_enroll.job import Given  # noqa: PLC0415 - pydantic comes with it, and --help should not wait
+    from batch_enroll.job import Given
 
     return [Given(path, value, place)]

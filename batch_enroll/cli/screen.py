@@ -44,4 +44,3 @@ def _showable(text: str) -> str:
     """Replace what the terminal's encoding cannot show, so that talking never fails."""
     encoding = sys.stderr.encoding or "utf-8"
     return text.encode(encoding, "replace").decode(encoding)
-

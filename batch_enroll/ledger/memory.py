@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
-from batch_enroll.errors import LedgerError, RunLocked
+from batch_enroll.errors import RunLocked
 from batch_enroll.ledger.interface import (
     STATUS_OF,
     Duplicate,
@@ -36,9 +36,14 @@ from batch_enroll.ledger.moves import (
     SETTLED,
     SKIPPED_IN_SHORT,
     VERDICTS,
+    exists_already,
+    has_sent,
     illegal,
+    no_such_run,
     not_open,
     out_of_order,
+    still_planned,
+    why_resolved,
     why_skipped,
     wrong_size,
 )
@@ -75,7 +80,7 @@ class MemoryLedger:
         if earlier and earlier.owner:
             raise _locked(record.run_id)
         if earlier and earlier.record.state is not RunState.PLANNING:
-            raise LedgerError(f"Run {record.run_id} exists already.")
+            raise exists_already(record.run_id)
         self._rows_of.pop(record.run_id, None)
         self._rows_of[record.run_id] = rows = _Rows(replace(record, state=RunState.PLANNING, rows=0))
         return self._hand_out(rows)
@@ -83,7 +88,9 @@ class MemoryLedger:
     async def open(self, run_id: str, *, read_only: bool) -> MemoryRunLedger:
         rows = self._rows_of.get(run_id)
         if rows is None:
-            raise LedgerError(f"There is no run {run_id}.", hint="`batch-enroll runs` lists them.")
+            raise no_such_run(run_id)
+        if read_only and rows.record.state is RunState.PLANNING:
+            raise still_planned(run_id)
         if read_only:
             return MemoryRunLedger(self, rows, self._folder / run_id)
         if rows.owner:
@@ -136,14 +143,14 @@ class MemoryRunLedger:
         return self._folder
 
     async def plan(self, rows: Sequence[PlannedRow]) -> None:
-        mine = self._writable(RunState.PLANNING)
+        mine = self._writable(RunState.PLANNING, marked=False)
         for row in rows:
             if row.seq != len(mine.states) + 1:
                 raise out_of_order(row.seq, last=len(mine.states))
             mine.add(row)
 
     async def mark_duplicates(self, rules: PlanRules) -> int:
-        mine = self._writable(RunState.PLANNING)
+        mine = self._writable(RunState.PLANNING, marked=False)
         mine.duplicates = {
             duplicate.seq: duplicate
             for seq, state in enumerate(mine.states, start=1)
@@ -159,11 +166,9 @@ class MemoryRunLedger:
         return list(islice((duplicate for seq, duplicate in found.items() if seq > after_seq), limit))
 
     async def seal(self, *, rows: int) -> None:
-        mine = self._writable(RunState.PLANNING)
+        mine = self._writable(RunState.PLANNING, marked=True)
         if rows != len(mine.states):
             raise wrong_size(expected=rows, found=len(mine.states))
-        if mine.duplicates is None:
-            raise not_open(mine.record.run_id)
         mine.record = replace(mine.record, state=RunState.OPEN, rows=rows)
 
     async def recover(self) -> int:
@@ -240,7 +245,7 @@ class MemoryRunLedger:
             if mine.state(verdict.seq) is not RowState.UNKNOWN:
                 left_alone.append(verdict.seq)
                 continue
-            mine.put(verdict.seq, state)
+            mine.put(verdict.seq, state, why_resolved(verdict))
             mine.resolutions.append(verdict)
             if state is RowState.PLANNED:
                 mine.record = replace(mine.record, state=RunState.OPEN)
@@ -265,7 +270,7 @@ class MemoryRunLedger:
     async def discard(self) -> None:
         mine = self._writable()
         if any(mine.attempts):
-            raise LedgerError(f"Run {mine.record.run_id} has sent rows, so it is kept.")
+            raise has_sent(mine.record.run_id)
         await self.leave()
         self._ledger._forget(mine.record.run_id)
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -286,10 +291,12 @@ class MemoryRunLedger:
             changed=(sent.content_hash if sent else mine.content_hash(first)) != mine.content_hash(seq),
         )
 
-    def _writable(self, state: RunState | None = None) -> _Rows:
-        if self._rows.owner is not self or (state and self._rows.record.state is not state):
-            raise not_open(self._rows.record.run_id)
-        return self._rows
+    def _writable(self, state: RunState | None = None, *, marked: bool | None = None) -> _Rows:
+        mine = self._rows
+        wrong_state = state is not None and mine.record.state is not state
+        if mine.owner is not self or wrong_state or marked not in (None, mine.duplicates is not None):
+            raise not_open(mine.record.run_id)
+        return mine
 
     def _readable(self) -> _Rows:
         if self._closed:
@@ -366,13 +373,12 @@ class _Rows:
     ) -> None:
         if self.state(seq) is not origin:
             raise illegal(seq, wanted=origin)
-        self.put(seq, to, words if to is not RowState.INTENT else None, http)
+        self.put(seq, to, words, http)
 
-    def put(self, seq: int, to: RowState, words: tuple[str, str] | None = None, http: int | None = None) -> None:
+    def put(self, seq: int, to: RowState, words: tuple[str, str], http: int | None = None) -> None:
         self.states[seq - 1] = to
-        if words is not None:
-            self.words[seq - 1] = self._text(words)
-            self.http[seq - 1] = http or 0
+        self.words[seq - 1] = self._text(words)
+        self.http[seq - 1] = http or 0
 
     def outcome(self, seq: int) -> Outcome:
         state = RowState(self.states[seq - 1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.interface import Duplicate, RowState
+from batch_enroll.ledger.interface import Duplicate, Resolution, RowState
 from batch_enroll.model import RowStatus
 
 SETTLED: dict[RowStatus, RowState] = {
@@ -67,3 +67,24 @@ def wrong_size(*, expected: int, found: int) -> LedgerError:
 def out_of_order(seq: int, *, last: int) -> LedgerError:
     """Say that a row does not come right after the last one planned."""
     return LedgerError(f"Place {seq} of the plan does not follow place {last}.")
+
+
+def why_resolved(verdict: Resolution) -> tuple[str, str]:
+    """Give the code and the sentence of a row that a person resolved; who and why stay in the ledger."""
+    return "resolved", f"Resolved by hand on {iso_utc(verdict.at)}: {verdict.verdict}."
+
+
+def no_such_run(run_id: str) -> LedgerError:
+    return LedgerError(f"There is no run {run_id}.", hint="`batch-enroll runs` lists them.")
+
+
+def exists_already(run_id: str) -> LedgerError:
+    return LedgerError(f"Run {run_id} exists already.", hint="Open it instead of making it anew.")
+
+
+def still_planned(run_id: str) -> LedgerError:
+    return LedgerError(f"Run {run_id} is still being planned; there is nothing to read yet.")
+
+
+def has_sent(run_id: str) -> LedgerError:
+    return LedgerError(f"Run {run_id} has sent rows, so it is kept.")

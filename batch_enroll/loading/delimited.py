@@ -10,7 +10,7 @@ number of cells, a blank first cell, damaged bytes) takes a second, slower look.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -22,7 +22,7 @@ from batch_enroll.loading.dialect import Dialect
 from batch_enroll.loading.header import HEAD_ROWS, Line
 from batch_enroll.loading.lines import EndlessRow, PhysicalLines
 from batch_enroll.loading.remarks import Remarks
-from batch_enroll.loading.swallow import looks_swallowed, usual_shapes
+from batch_enroll.loading.swallow import Shape, looks_swallowed, usual_shapes
 from batch_enroll.loading.text import Encoding
 from batch_enroll.model import Problem, Row
 
@@ -43,22 +43,22 @@ class DelimitedReader:
         self._dialect = dialect
         self.form = f"CSV, {encoding.title}, {dialect.title}"
 
-    def head(self, count: int) -> list[Line]:
-        """The first rows, read without a word about what is wrong with them."""
+    def lines(self) -> Iterator[Line]:
+        """The rows as they stand, read without a word about what is wrong with them."""
         with self._open() as stream:
             reader = csv.reader(stream, delimiter=self._dialect.delimiter)
-            head, begin = [], 1
-            for cells in islice(reader, count + self._dialect.skipped_lines):
-                head.append(Line(begin, cells))
+            begin = 1
+            for cells in reader:
+                if begin > self._dialect.skipped_lines:
+                    yield Line(begin, cells)
                 begin = reader.line_num + 1
-            return head[self._dialect.skipped_lines :]
 
     def blocks(self, header: Line, remarks: Remarks) -> Iterator[list[Row]]:
         """The rows below the header."""
-        samples = [line.cells for line in self.head(header.number + HEAD_ROWS) if line.number > header.number]
+        below = (line.cells for line in self.lines() if line.number > header.number)
+        usual = usual_shapes(islice(below, HEAD_ROWS), len(header.cells))
         with self._open() as stream:
-            rows = _Rows(PhysicalLines(stream), self._dialect.delimiter, header, samples, remarks)
-            yield from rows.blocks()
+            yield from _Rows(PhysicalLines(stream), self._dialect.delimiter, header, usual, remarks).blocks()
 
     @contextmanager
     def _open(self) -> Iterator[TextIO]:
@@ -75,14 +75,14 @@ class _Rows:
         lines: PhysicalLines,
         delimiter: str,
         header: Line,
-        samples: Sequence[Sequence[str]],
+        usual: Mapping[int, Shape],
         remarks: Remarks,
     ) -> None:
         self._lines = lines
         self._delimiter = delimiter
         self._header = header
         self._width = len(header.cells)
-        self._usual = usual_shapes(samples, self._width)
+        self._usual = usual
         self._remarks = remarks
 
     def blocks(self) -> Iterator[list[Row]]:

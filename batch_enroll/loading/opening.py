@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from zipfile import ZipFile
+
 from batch_enroll.errors import InputError
 from batch_enroll.loading.delimited import DelimitedReader
 from batch_enroll.loading.dialect import SAMPLE_CHARACTERS, find_dialect
 from batch_enroll.loading.source import Source
 from batch_enroll.loading.table import Reader
 from batch_enroll.loading.text import find_encoding
+from batch_enroll.loading.workbook import SheetReader
+from batch_enroll.loading.xlsx import XlsxSheet
 from batch_enroll.model import InputOptions
 
 
@@ -22,9 +26,8 @@ def open_reader(source: Source, options: InputOptions, *, wanted: Sequence[str])
     with source.path.open("rb") as file:
         start = file.read(8)
     if start.startswith(b"PK"):
-        from batch_enroll.loading.xlsx import XlsxReader
-
-        yield XlsxReader(source.path, sheet=options.sheet)
+        with ZipFile(source.path) as archive:
+            yield SheetReader(XlsxSheet(archive, sheet=options.sheet), kind="Excel workbook (.xlsx)")
     else:
         yield _text(source, options, wanted=wanted)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
 from batch_enroll.columns import visible
@@ -55,7 +55,7 @@ def usual_shapes(rows: Iterable[Sequence[str]], width: int) -> dict[int, Shape]:
     return usual
 
 
-def looks_swallowed(lines: Sequence[str], *, delimiter: str, width: int, usual: dict[int, Shape]) -> bool:
+def looks_swallowed(lines: Sequence[str], *, delimiter: str, width: int, usual: Mapping[int, Shape]) -> bool:
     """Judge the physical lines of one row, the first included."""
     if width == 1:
         return any(shape(line) is usual.get(0) for line in lines[1:])
@@ -65,7 +65,7 @@ def looks_swallowed(lines: Sequence[str], *, delimiter: str, width: int, usual: 
     return any(len(cells) == width and _fits(cells, usual) for cells in parts[1:])
 
 
-def _fits(cells: Sequence[str], usual: dict[int, Shape]) -> bool:
+def _fits(cells: Sequence[str], usual: Mapping[int, Shape]) -> bool:
     shapes = {column: shape(cells[column]) for column in usual}
     return any(kind is not Shape.BLANK for kind in shapes.values()) and all(
         kind in (usual[column], Shape.BLANK) for column, kind in shapes.items()

@@ -28,8 +28,8 @@ class Reader(Protocol):
     sheet: str | None
     place: str  #: what a row is called: "Row", or "Line" in a text file
 
-    def head(self, count: int) -> list[Line]:
-        """The first `count` rows as they stand, blank ones too."""
+    def lines(self) -> Iterator[Line]:
+        """The rows as they stand, from the top."""
         ...
 
     def blocks(self, header: Line, remarks: Remarks) -> Iterator[list[Row]]:
@@ -53,7 +53,7 @@ class Table:
         self._options = options
         self._found = self._remarks = Remarks()
         self._header = find_header(
-            reader.head(max(HEAD_ROWS, options.header_row or 0)),
+            _head(reader.lines(), through=options.header_row or 0),
             wanted=wanted,
             header_row=options.header_row,
             remarks=self._remarks,
@@ -113,3 +113,14 @@ class Table:
                 if problem.column is None or problem.column in places
             ),
         )
+
+
+def _head(lines: Iterator[Line], *, through: int) -> list[Line]:
+    """Take the first rows that hold anything, and all up to the row that a person named."""
+    head: list[Line] = []
+    for line in lines:
+        if len(head) >= HEAD_ROWS and line.number > through:
+            break
+        if line.filled:
+            head.append(line)
+    return head

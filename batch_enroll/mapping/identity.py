@@ -16,9 +16,14 @@ from dataclasses import dataclass
 
 from batch_enroll.model import FieldType, MatchingMode, Problem
 
-_INVISIBLE = "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
-_AROUND = _INVISIBLE + " \t\r\n\x0b\x0c\x1c\x1d\x1e\x1f\x85\u00a0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
-    chr(code) for code in range(0x2000, 0x200B)
+_INVISIBLE = (
+    "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2066\u2067\u2068\u2069\ufeff"
+)
+_AROUND = (
+    _INVISIBLE
+    + " \t\r\n\x0b\x0c\x1c\x1d\x1e\x1f\x85\u00a0\u1680\u2028\u2029\u202f\u205f\u3000"
+    + "".join(chr(code) for code in range(0x2000, 0x200B))
 )
 
 # What nearly every address looks like; whatever is not of this shape goes to email-validator for its word.
@@ -32,7 +37,9 @@ _NAMED_EMAIL = re.compile(r"[^<>@]*<([^<>\s]+@[^<>\s]+)>\Z")
 _SEVERAL = re.compile(r"@.*[\s,;|/:].*@", re.DOTALL)
 _ROUNDED = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE]\+\d{1,3}\Z")
 _DECIMAL = re.compile(r"\+?\d+[.,]0+\Z")
-_PHONE = re.compile(r"\+?[0-9][0-9 \u00a0\u202f()./\u2010-\u2015-]*\Z|\+?\([0-9][0-9 \u00a0\u202f()./\u2010-\u2015-]*\Z")
+_PHONE = re.compile(
+    r"\+?[0-9][0-9 \u00a0\u202f()./\u2010-\u2015-]*\Z|\+?\([0-9][0-9 \u00a0\u202f()./\u2010-\u2015-]*\Z"
+)
 _INTEGER = re.compile(r"[+-]?\d+\Z", re.ASCII)
 _MIN_PHONE_DIGITS = 7
 _MAX_PHONE_DIGITS = 15  # E.164
@@ -91,7 +98,7 @@ def _email(text: str) -> Identity | Problem:
 
 
 def _why_no_email(address: str) -> str:
-    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - slow to import, seldom needed
+    from email_validator import EmailNotValidError, validate_email
 
     try:
         validate_email(address, check_deliverability=False, test_environment=True, allow_smtputf8=True)
@@ -118,8 +125,7 @@ def _phone(text: str, country: str | None) -> Identity | Problem:
     if not _MIN_PHONE_DIGITS <= len(digits) <= _MAX_PHONE_DIGITS:
         return Problem(
             code="phone_invalid",
-            message=f"{_shown(text)} has {len(digits)} digits; "
-            f"a phone has {_MIN_PHONE_DIGITS} to {_MAX_PHONE_DIGITS}",
+            message=f"{_shown(text)} has {len(digits)} digits; a phone has {_MIN_PHONE_DIGITS} to {_MAX_PHONE_DIGITS}",
         )
     if phone.startswith("+"):
         if not _is_possible(phone, None):
@@ -134,7 +140,7 @@ def _phone(text: str, country: str | None) -> Identity | Problem:
 
 
 def _is_possible(phone: str, country: str | None) -> bool:
-    import phonenumbers  # noqa: PLC0415 - 60 ms of tables, needed for phones only
+    import phonenumbers
 
     try:
         return bool(phonenumbers.is_possible_number(phonenumbers.parse(phone, country)))
@@ -143,7 +149,7 @@ def _is_possible(phone: str, country: str | None) -> bool:
 
 
 def _international(phone: str, country: str) -> str | None:
-    import phonenumbers  # noqa: PLC0415
+    import phonenumbers
 
     try:
         number = phonenumbers.parse(phone, country)

@@ -56,8 +56,10 @@ def next_step(run: RunSummary) -> tuple[str, str]:
             f"batch-enroll resolve {run.run_id}",
         )
     refused = counts.error + counts.invalid
+    if refused and run.failed:
+        return f"Next: correct the {rows_text(refused)} in the failed file and run it:", str(run.failed)
     if refused:
-        return f"Next: correct the {rows_text(refused)} in the failed file and run it:", str(run.failed or "")
+        return f"Next: correct {rows_text(refused)}; this writes them to a file:", f"batch-enroll report {run.run_id}"
     return "Nothing is left to do: every row is enrolled or was skipped.", ""
 
 

@@ -1,35 +1,28 @@
 """The plan, as people see it before anything leaves.
 
-In: a `PlanView`, which the run fills. Out: text on a stream, or a JSON object. Never: a token (requests come without
-one and get a mask), a decision. Imports rich only to print.
+In: a `PlanView`, which the run fills. Out: text on a stream, or a JSON object. Never: a token (a mask stands in
+its place whatever comes), a decision. Imports rich only to print.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, assert_never
+from typing import IO, TYPE_CHECKING, assert_never
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.model import Delivery, Duplicates, Notice
-from batch_enroll.reporting.words import duration_text, first_rows_text, rate_text, reason_text
+from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict, reason_text
+from batch_enroll.reporting.words import duration_text, rate_text
 
 if TYPE_CHECKING:
     from batch_enroll.reporting.screen import Screen
 
 TOKEN_MASK = "***"
 START_PATH = "/api/v1.1/workflows/start"
+_SHOWN_REASONS = 10
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProblemKind:
-    """One kind of problem and the rows that have it; a row may have several kinds."""
-
-    code: str
-    message: str  #: of the first such row, as an example
-    count: int
-    first_rows: tuple[int, ...]
-    advice: str = ""
+_Reason = tuple[str, str, str, int, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +34,7 @@ class PlanView:
     run_id: str
     carries_on: bool = False  #: the run was begun before and goes on
     input_name: str
-    input_form: str  #: how the input was read: `CSV, UTF-8, semicolons`
+    input_form: str = ""  #: how the input was read: `CSV, UTF-8, semicolons`
     notices: tuple[Notice, ...] = ()
 
     rows: int
@@ -52,7 +45,7 @@ class PlanView:
     held: int = 0  #: skipped: an earlier run left them unknown and nobody resolved them
     invalid: int = 0
     settled: int = 0  #: have their outcome already, when the run carries on
-    problems: tuple[ProblemKind, ...] = ()  #: why rows are invalid, the most frequent first
+    problems: tuple[ReasonLine, ...] = ()  #: why rows are invalid, the most frequent first; a row may have several
 
     url: str
     scenario: int
@@ -62,7 +55,7 @@ class PlanView:
     delivery: Delivery
     rate_per_s: float | None  #: None = unlimited
     concurrency: int
-    first_requests: tuple[str, ...] = ()  #: JSON bodies without the token
+    first_requests: tuple[str, ...] = ()  #: JSON bodies; a token in them is masked here again
 
     def __post_init__(self) -> None:
         skipped = self.duplicates if self.on_duplicate is Duplicates.SKIP else 0
@@ -95,16 +88,7 @@ def plan_as_dict(plan: PlanView) -> dict[str, object]:
         "held": plan.held,
         "invalid": plan.invalid,
         "settled": plan.settled,
-        "problems": [
-            {
-                "code": p.code,
-                "message": p.message,
-                "advice": p.advice,
-                "count": p.count,
-                "first_rows": list(p.first_rows),
-            }
-            for p in plan.problems
-        ],
+        "problems": [reason_as_dict(problem) for problem in plan.problems],
         "url": plan.url,
         "scenario": {"id": plan.scenario, "name": plan.scenario_name, "reentry": plan.reentry},
         "matching": plan.matching,
@@ -129,10 +113,10 @@ def print_plan(plan: PlanView, stream: IO[str], *, width: int | None = None) -> 
     screen.columns(_settings(plan))
     screen.line()
     screen.columns(_numbers(plan), right={1})
-    _print_reasons(
-        "Invalid rows", [(p.code, p.message, p.count, p.first_rows, p.advice) for p in plan.problems], screen
-    )
-    _print_reasons("About the input", [(n.code, n.message, n.count, n.rows, n.advice) for n in plan.notices], screen)
+    problems = [(p.code, p.message, p.advice, p.count, p.first_rows) for p in plan.problems]
+    _print_reasons("Invalid rows", problems, screen)
+    notices = [("", n.message, n.advice, n.count, n.rows) for n in plan.notices]
+    _print_reasons("About the input", notices, screen)
     if plan.first_requests:
         screen.line("\nFirst requests", style="bold")
         screen.unbroken(f"POST {plan.url.rstrip('/')}{START_PATH}")
@@ -143,7 +127,7 @@ def print_plan(plan: PlanView, stream: IO[str], *, width: int | None = None) -> 
 def _settings(plan: PlanView) -> list[tuple[str, str]]:
     scenario = " ".join(filter(None, [f"#{plan.scenario}", plan.scenario_name, f"at {plan.url}"]))
     return [
-        ("input", f"{plan.input_name} ({plan.input_form})"),
+        ("input", f"{plan.input_name} ({plan.input_form})" if plan.input_form else plan.input_name),
         ("scenario", "\n".join(filter(None, [scenario, plan.reentry]))),
         ("matching", plan.matching),
         ("delivery", _delivery_text(plan.delivery)),
@@ -188,27 +172,21 @@ def _numbers(plan: PlanView) -> list[tuple[str, str, str]]:
     return [(name, f"{count:,}", note) for name, count, note in lines if count or name in {"rows", "will be sent"}]
 
 
-def _print_reasons(title: str, reasons: list[tuple[str, str, int, tuple[int, ...], str]], screen: Screen) -> None:
+def _print_reasons(title: str, reasons: list[_Reason], screen: Screen) -> None:
     if not reasons:
         return
     screen.line(f"\n{title}", style="bold")
-    screen.columns(
-        [
-            (
-                f"{count:,}" if count else "",
-                reason_text(
-                    code=code,
-                    message=message,
-                    rows=first_rows_text(first_rows, count),
-                    advice=advice,
-                    arrow=screen.arrow,
-                ),
-            )
-            for code, message, count, first_rows, advice in reasons
-        ],
-        right={0},
-    )
+    lines: list[tuple[str, str]] = []
+    for code, message, advice, count, first_rows in reasons[:_SHOWN_REASONS]:
+        text = reason_text(
+            code=code, message=message, advice=advice, count=count, first_rows=first_rows, arrow=screen.arrow
+        )
+        lines.append((f"{count:,}" if count else "-", text))
+    screen.columns(lines, right={0})
+    if len(reasons) > _SHOWN_REASONS:
+        screen.line(f"  and {len(reasons) - _SHOWN_REASONS:,} more")
 
 
-def _masked(body: str) -> dict[str, Any]:
-    return {"token": TOKEN_MASK, **json.loads(body)}
+def _masked(body: str) -> dict[str, object]:
+    request: dict[str, object] = json.loads(body)
+    return {"token": TOKEN_MASK} | request | {"token": TOKEN_MASK}  # in front, and masked whatever came

@@ -36,6 +36,7 @@ def write_problems(
     try:
         sheet.write([PROBLEM_COLUMNS])
         sheet.write(_lines(rows, columns, advice))
+        sheet.save()
         sheet.commit()
     finally:
         sheet.abandon()

@@ -25,6 +25,7 @@ STYLES: dict[str, str] = {
     RowStatus.SKIPPED: "cyan",
     RowStatus.NOT_SENT: "blue",
 }
+_BLANKS = "\n\u00a0\u202f"  # harmless, and common in well-set text
 _UNBROKEN = 100_000  # columns of a stream that is no terminal: whoever shows the log breaks its lines
 
 
@@ -79,5 +80,5 @@ class Screen:
 
 
 def plain(text: str) -> str:
-    """Text from outside as it may reach a terminal: no control character, no half of a surrogate pair."""
-    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
+    """Text from outside as it may reach a terminal: what nobody sees, or a terminal would obey, becomes `\\u200b`."""
+    return "".join(char if char.isprintable() or char in _BLANKS else f"\\u{ord(char):04x}" for char in text)

@@ -45,11 +45,19 @@ class Sheet(Protocol):
         """
         ...
 
-    def commit(self) -> None:
-        """Put the whole file under its name.
+    def save(self) -> None:
+        """Put every byte on disk, not yet under the file's name.
 
         Raises:
-            RunStopped: the disk does not take it; an older file is as it was.
+            RunStopped: the disk does not take it.
+        """
+        ...
+
+    def commit(self) -> None:
+        """Give the saved file its name.
+
+        Raises:
+            RunStopped: an older file is in use; it is as it was.
         """
         ...
 
@@ -70,9 +78,12 @@ class CsvSheet:
         with self._whole.told():
             self._csv.writerows(lines)
 
-    def commit(self) -> None:
+    def save(self) -> None:
         with self._whole.told():
             self._text.flush()
+        self._whole.save()
+
+    def commit(self) -> None:
         self._whole.commit()
 
     def abandon(self) -> None:
@@ -89,13 +100,17 @@ class XlsxSheet:
 
         self._path = path
         self._whole = WholeFile(path, mode=mode, hint=hint)
-        with self._whole.told():
-            # xlsxwriter keeps the lines in a file of its own until the end: beside the results, for whose size the
-            # folder was chosen, and not in a /tmp that may be small; TemporaryDirectory is readable by its owner alone.
-            self._scratch = tempfile.TemporaryDirectory(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
-            options = {"constant_memory": True, "tmpdir": self._scratch.name, "use_zip64": True}
-            self._book = xlsxwriter.Workbook(self._whole.binary, options)
-            self._sheet = self._book.add_worksheet("Results")
+        try:
+            with self._whole.told():
+                # xlsxwriter keeps the lines in a file of its own until the end: beside the results, where there is
+                # room for them, and not in a /tmp that may be small. The folder is readable by its owner alone.
+                self._scratch = tempfile.TemporaryDirectory(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
+        except BaseException:
+            self._whole.abandon()
+            raise
+        options = {"constant_memory": True, "tmpdir": self._scratch.name, "use_zip64": True}
+        self._book = xlsxwriter.Workbook(self._whole.binary, options)
+        self._sheet = self._book.add_worksheet("Results")
         self._as_text = self._book.add_format({"num_format": "@"})
         self._sheet.freeze_panes(1, 0)
         self._sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{XLSX_ROWS}"})
@@ -111,7 +126,7 @@ class XlsxSheet:
                         write_string(self._lines, column, _xlsx_text(cell), as_text)
                 self._lines += 1
 
-    def commit(self) -> None:
+    def save(self) -> None:
         from xlsxwriter.exceptions import FileCreateError
 
         with self._whole.told():
@@ -119,6 +134,9 @@ class XlsxSheet:
                 self._book.close()
             except FileCreateError as error:  # wraps the OSError
                 raise OSError(*error.args[0].args) from error
+        self._whole.save()
+
+    def commit(self) -> None:
         self._whole.commit()
         self._clear()
 

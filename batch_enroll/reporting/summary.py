@@ -132,6 +132,7 @@ def write_summary(path: Path, run: RunSummary, *, mode: int = ANYONE) -> None:
     try:
         with file.told():
             file.binary.write(text.encode(errors="backslashreplace"))  # half a surrogate pair: JSON reads \ud83d back
+        file.save()
         file.commit()
     finally:
         file.abandon()

@@ -40,8 +40,8 @@ class WholeFile:
         except OSError as error:
             raise cannot_write(self._path, error, hint=self._hint) from error
 
-    def commit(self) -> None:
-        """Put the file on disk under its name, in place of an older one.
+    def save(self) -> None:
+        """Put every byte on disk, still under the other name: what fails for want of room fails here.
 
         Raises:
             RunStopped: the disk does not take it; the older file is as it was.
@@ -50,6 +50,14 @@ class WholeFile:
             self.binary.flush()
             os.fsync(self.binary.fileno())
             self.binary.close()
+
+    def commit(self) -> None:
+        """Give the saved file its name, in place of an older one.
+
+        Raises:
+            RunStopped: the older file is in use, or the folder is gone; the older file is as it was.
+        """
+        with self.told():
             self._partial.replace(self._path)
             sync_folder(self._path.parent)
 
@@ -76,9 +84,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def mode_like(source: Path | None) -> int:
-    """Permissions for files that repeat the input's rows: no wider than the input's own, the umask aside."""
+    """Permissions for files that repeat the input's rows: whoever may not read the input may not read them either.
+
+    The owner may always read and write them: the failed rows are there to be corrected.
+    """
     try:
-        return ANYONE & source.stat().st_mode if source and os.name != "nt" else ANYONE
+        return (ANYONE & source.stat().st_mode) | 0o600 if source and os.name != "nt" else ANYONE
     except OSError:
         return ANYONE
 

@@ -6,7 +6,6 @@ In: command-line arguments. Out: the URL on stdout, talk on stderr, an exit code
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -67,7 +66,7 @@ def execute(args: argparse.Namespace) -> int:
 
     try:
         if args.settings_from_stdin:
-            settings = SandboxSettings().changed(json.loads(sys.stdin.readline()))
+            settings = SandboxSettings.from_json(sys.stdin.readline())
             run_until_stdin_closes(settings, started=_say_url)
             return 0
         settings = _settings_of(args)

@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from batch_enroll.errors import BatchEnrollError
 from batch_enroll.model import MatchingMode
@@ -44,7 +44,7 @@ EMAIL = re.compile(r"[^@\s;,]+@[^@\s;,]+")
 PHONE = re.compile(r"\+[1-9]\d{7,14}")
 PROFILE_ID = re.compile(r"[0-9a-fA-F]{24}")
 
-Body = Mapping[str, object]
+Body = Mapping[str, Any]
 
 
 class Enrolment(NamedTuple):

@@ -21,12 +21,13 @@ from batch_enroll.sandbox.faults import START, FaultPlan, FaultRule, Shape
 from batch_enroll.sandbox.methods import Body, Refusal, Reply
 from batch_enroll.sandbox.plays import Play, answer, come_back_later, spoil
 from batch_enroll.sandbox.settings import ErrorStatus, SandboxSettings
-from batch_enroll.sandbox.stats import Stats, Window
+from batch_enroll.sandbox.stats import Stats
+from batch_enroll.sandbox.windows import RateGate
 from batch_enroll.sandbox.wire import Request
 from batch_enroll.sandbox.world import Identity, read_world
 
 API = "/api/v1.1/"
-CHOSEN_AT_THE_START = {"port", "keep_requests"}
+CHOSEN_AT_THE_START = {"port", "token", "keep_requests"}
 MASK = "***"
 
 
@@ -42,18 +43,12 @@ class Platform:
         self._clock = clock
         self._began = clock.monotonic()
         self._log: deque[tuple[float, str, Request]] = deque(maxlen=settings.keep_requests)
-        self._obey()
-
-    def _obey(self) -> None:
-        """Start anew what depends on the settings: the fault rules count from here, the rate window is empty."""
-        self._plan = FaultPlan(self.settings.faults, seed=self.settings.seed)
-        self._luck = random.Random(self.settings.seed)
-        rate = self.settings.rate_per_s
-        self._limit = max(1, int(rate)) if rate is not None else 0
-        self._let_through = Window(self._limit / rate) if rate is not None else None
+        self._luck = random.Random(settings.seed)
+        self._plan = FaultPlan(settings.faults, seed=settings.seed)
+        self._gate = RateGate(settings.rate_per_s)
 
     def change(self, changes: Mapping[str, Any]) -> None:
-        """Do what a control request says.
+        """Do what a control request says. New faults, or a new seed, count from here; a new rate starts empty.
 
         Args:
             changes: settings by name, but for `CHOSEN_AT_THE_START`; `token_revoked`, `tariff_used_up`: true or
@@ -65,7 +60,7 @@ class Platform:
         left = dict(changes)
         token_revoked = bool(left.pop("token_revoked", self.token_revoked))
         tariff_used_up = bool(left.pop("tariff_used_up", self.tariff_used_up))
-        active = {int(number): bool(is_active) for number, is_active in left.pop("scenarios", {}).items()}
+        active = _switches(left.pop("scenarios", {}))
         if fixed := sorted(left.keys() & CHOSEN_AT_THE_START):
             raise JobError(f"{', '.join(fixed)} cannot change while the sandbox runs.")
         settings = self.settings.changed(left)
@@ -76,14 +71,16 @@ class Platform:
         self.token_revoked, self.tariff_used_up = token_revoked, tariff_used_up
         for number, is_active in active.items():
             self.world.switch(number, is_active=is_active)
-        if left:
-            self._obey()
+        if left.keys() & {"faults", "seed"}:
+            self._plan = FaultPlan(settings.faults, seed=settings.seed)
+        if "rate_per_s" in left:
+            self._gate = RateGate(settings.rate_per_s)
 
     def state(self) -> dict[str, Any]:
-        """The settings and the switches, as `change` takes them; the token is left out."""
+        """The settings and the switches, as `change` takes them."""
         settings = asdict(self.settings)
         return {
-            **{name: value for name, value in settings.items() if name not in {"token", *CHOSEN_AT_THE_START}},
+            **{name: value for name, value in settings.items() if name not in CHOSEN_AT_THE_START},
             "token_revoked": self.token_revoked,
             "tariff_used_up": self.tariff_used_up,
             "scenarios": {str(number): each.is_active for number, each in self.world.scenarios.items()},
@@ -110,8 +107,9 @@ class Platform:
         visit = 1
         if method == START:
             visit = self.stats.start_arrived(now, _scenario_in(body), None if identity is None else identity.key)
-            if self._too_fast(now):
-                return self._throttle(now, wait_s)
+            full_for_s = self._gate.full_for_s(now)
+            if full_for_s is not None:
+                return self._throttle(full_for_s, wait_s)
         rule = self._plan.draw(method, None if identity is None else str(identity.value), visit=visit)
         if rule is None:
             return self._reply(method, request, body, wait_s)
@@ -126,24 +124,10 @@ class Platform:
             self.stats.enrolled(play.enrolment, client_left=client_left)
         self.stats.answered(play.status, play.code)
 
-    def _too_fast(self, now: float) -> bool:
-        if self._let_through is None:
-            return False
-        if self._let_through.count(now) >= self._limit:
-            return True
-        self._let_through.add(now)
-        return False
-
-    def _throttle(self, now: float, wait_s: float) -> Play:
-        assert self._let_through is not None
+    def _throttle(self, full_for_s: float, wait_s: float) -> Play:
         self.stats.throttled += 1
-        return come_back_later(
-            429,
-            form=self.settings.retry_after,
-            seconds=self._let_through.wait_s(now),
-            now=self._clock.now(),
-            wait_s=wait_s,
-        )
+        form, now = self.settings.retry_after, self._clock.now()
+        return come_back_later(429, form=form, seconds=full_for_s, now=now, wait_s=wait_s)
 
     def _throw_switch(self, rule: FaultRule, body: Body) -> None:
         if rule.shape is Shape.TOKEN_REVOKED:
@@ -197,6 +181,12 @@ def _identity_in(body: Body) -> Identity | None:
 def _scenario_in(body: Body) -> int | None:
     number = body.get("id")
     return number if isinstance(number, int) and not isinstance(number, bool) else None
+
+
+def _switches(scenarios: object) -> dict[int, bool]:
+    if not isinstance(scenarios, Mapping) or not all(str(number).isdecimal() for number in scenarios):
+        raise JobError("`scenarios` maps the id of a scenario to true or false.")
+    return {int(number): bool(is_active) for number, is_active in scenarios.items()}
 
 
 def _bearer(request: Request) -> str | None:

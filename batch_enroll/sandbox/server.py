@@ -63,6 +63,7 @@ class Sandbox:
         self._clock = clock
         self._platform = Platform(settings, clock=clock)
         self._connections: set[Connection] = set()
+        self._clients: set[Connection] = set()  #: those that came for the API, not only to look or to steer
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -72,10 +73,10 @@ class Sandbox:
 
     def opened(self, connection: Connection) -> None:
         self._connections.add(connection)
-        self._platform.stats.connected(len(self._connections))
 
     def lost(self, connection: Connection) -> None:
         self._connections.discard(connection)
+        self._clients.discard(connection)
 
     def closed_idle(self) -> None:
         self._platform.stats.idle_closes += 1
@@ -85,6 +86,9 @@ class Sandbox:
             connection.deliver(self._observe(request))
             return
         platform = self._platform  # a late act counts where its request was counted, also after a reset
+        if connection not in self._clients:
+            self._clients.add(connection)
+            platform.stats.connected(len(self._clients))
         play = platform.receive(request)
         if play.wait_s:
             self._loop.call_later(play.wait_s, self._act, platform, play, connection)
@@ -121,7 +125,7 @@ class Sandbox:
             if not isinstance(changes, dict):
                 raise JobError("A control request is a JSON object.")
             self._change(changes)
-        except (JobError, ValueError, TypeError, AttributeError) as error:
+        except (JobError, ValueError) as error:
             return _json(400, {"error": 400, "error_text": str(error)})
         return _json(200, self._platform.state())
 

@@ -91,8 +91,23 @@ class SandboxSettings:
         except (TypeError, ValueError) as error:
             raise JobError(f"A setting cannot be used: {error}.") from None
 
+    @classmethod
+    def from_json(cls, line: str) -> SandboxSettings:
+        """Read what `to_json` wrote; what is left out has its default.
+
+        Raises:
+            JobError: no JSON object, an unknown name or an impossible value.
+        """
+        try:
+            changes = json.loads(line)
+        except ValueError:
+            changes = None
+        if not isinstance(changes, dict):
+            raise JobError("The settings are not a JSON object.")
+        return cls().changed(changes)
+
     def to_json(self) -> str:
-        """One line; `changed(json.loads(line))` gives the same settings back."""
+        """Write everything on one line."""
         return json.dumps(asdict(self), default=str)
 
 

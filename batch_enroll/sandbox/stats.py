@@ -10,30 +10,7 @@ from typing import Any
 
 from batch_enroll.sandbox.faults import FaultRule
 from batch_enroll.sandbox.methods import Enrolment
-
-
-class Window:
-    """How many moments lie within the last `span_s` seconds, the far end not counted."""
-
-    def __init__(self, span_s: float) -> None:
-        self.span_s = span_s
-        self.peak = 0
-        self._moments: deque[float] = deque()
-
-    def add(self, now: float) -> None:
-        """Take one more moment, not before the last one."""
-        self._moments.append(now)
-        self.peak = max(self.peak, self.count(now))
-
-    def count(self, now: float) -> int:
-        """Count, and forget what is too old."""
-        while self._moments and self._moments[0] <= now - self.span_s:
-            self._moments.popleft()
-        return len(self._moments)
-
-    def wait_s(self, now: float) -> float:
-        """Seconds until the oldest moment leaves."""
-        return self._moments[0] + self.span_s - now if self._moments else 0.0
+from batch_enroll.sandbox.windows import Window
 
 
 class Stats:
@@ -47,6 +24,9 @@ class Stats:
         self.ambiguous = 0
         self.late_acts = 0
         self.throttled = 0
+        self.enrolled_total = 0
+        self.enrolled_profiles = 0
+        self.enrolled_more_than_once = 0
         self.connections = 0
         self.connections_peak = 0
         self.idle_closes = 0
@@ -74,7 +54,10 @@ class Stats:
 
     def enrolled(self, enrolment: Enrolment, *, client_left: bool) -> None:
         """A profile really was enrolled."""
-        _count(self._enrolled[enrolment.scenario], enrolment.profile)
+        times = _count(self._enrolled[enrolment.scenario], enrolment.profile)
+        self.enrolled_total += 1
+        self.enrolled_profiles += times == 1
+        self.enrolled_more_than_once += times == 2
         self.late_acts += client_left
 
     def answered(self, status: int | None, code: int | None) -> None:
@@ -93,13 +76,12 @@ class Stats:
         self.ambiguous += rule.ambiguous
 
     def connected(self, open_now: int) -> None:
-        """A connection was opened; so many are open, this one included."""
+        """A connection carries its first API request; so many such are open, this one included."""
         self.connections += 1
         self.connections_peak = max(self.connections_peak, open_now)
 
     def totals(self) -> dict[str, Any]:
         """Everything that does not grow with the number of profiles."""
-        times = [times for by_profile in self._enrolled.values() for times in by_profile.values()]
         return {
             "requests": dict(self.requests),
             "answers": dict(self.answers),
@@ -107,9 +89,9 @@ class Stats:
             "faults": dict(self.faults),
             "ambiguous": self.ambiguous,
             "throttled": self.throttled,
-            "enrolled_total": sum(times),
-            "enrolled_profiles": len(times),
-            "enrolled_more_than_once": sum(1 for each in times if each > 1),
+            "enrolled_total": self.enrolled_total,
+            "enrolled_profiles": self.enrolled_profiles,
+            "enrolled_more_than_once": self.enrolled_more_than_once,
             "late_acts": self.late_acts,
             "peak_per_s": self._second.peak,
             "peak_per_100ms": self._tenth.peak,

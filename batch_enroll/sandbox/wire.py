@@ -190,6 +190,6 @@ class Connection(asyncio.Protocol):
             self._idle = None
 
     def _close_idle(self) -> None:
-        if self._transport is not None and self._answering is None:
+        if self._transport is not None:
             self._owner.closed_idle()
             self._transport.close()

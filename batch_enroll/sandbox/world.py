@@ -5,6 +5,24 @@ In: a TOML or JSON file, or nothing. Out: a `World` that can be asked for a prof
 An open world invents a profile for every well-formed identity, but for those that `is_nobody` names. A closed world
 knows the profiles of its file and no other. A file without profiles makes an open world unless it says `open = false`.
 An invented profile has one identity only: the same person by e-mail and by phone is two profiles.
+
+    open = false                    # all that is left out has a default, but for ids and names
+    [[databases]]
+    id = 1
+    name = "Customers"
+    [[scenarios]]
+    id = 3
+    name = "Welcome"
+    list_id = 1
+    is_active = true
+    mode = "skip"
+    start_node = true
+    [[profiles]]
+    id = "66acb337240d5213037986d8"
+    db_id = 1
+    email = "john@example.com"
+    phones = ["+79000000000"]
+    fields = { CRM_ID = "00016" }
 """
 
 from __future__ import annotations

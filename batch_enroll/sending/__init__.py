@@ -19,7 +19,7 @@ from batch_enroll.sending.classify import Answer, Verdict, VerdictKind, classify
 from batch_enroll.sending.client import Client
 from batch_enroll.sending.codes import Class, CodeTable
 from batch_enroll.sending.cycle import RowToSend, enroll_row
-from batch_enroll.sending.flight import Flight, StopSignal
+from batch_enroll.sending.flight import Flight, Stopped, StopSignal
 from batch_enroll.sending.limiter import Limiter, Pace
 from batch_enroll.sending.pool import run_pool
 from batch_enroll.sending.preflight import ScenarioInfo, look_up_scenario
@@ -41,6 +41,7 @@ __all__ = [
     "RowToSend",
     "ScenarioInfo",
     "StopSignal",
+    "Stopped",
     "Verdict",
     "VerdictKind",
     "body_of",

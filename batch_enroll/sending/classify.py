@@ -58,7 +58,7 @@ class Verdict:
     message: str  #: one line; the platform's own text where there is one, which may hold personal data
     http_status: int
     retry_after_s: float | None = None  #: what the platform asked for, seconds
-    throttled: bool = False  #: it said "too fast", so every worker should slow down
+    throttled: bool = False  #: it is asked too much of, so every worker should slow down
     stop_reason: str = ""  #: why the run must stop, "" when it need not
 
 
@@ -185,7 +185,7 @@ def _by_status(answer: Answer, reply: _Reply | None) -> Verdict:
         return replace(verdict, kind=VerdictKind.RETRY)
     if 400 <= status < 500 and status != 408:  # gateways send 408 also for requests that were carried out
         return replace(verdict, kind=VerdictKind.REFUSED)
-    return verdict
+    return replace(verdict, throttled=status == 503)
 
 
 def _unreadable(answer: Answer) -> Verdict:
@@ -202,11 +202,10 @@ def _stricter(by_status: Verdict, by_envelope: Verdict) -> Verdict:
     strict, other = by_envelope, by_status
     if _SEVERITY[by_status.kind] > _SEVERITY[by_envelope.kind]:
         strict, other = by_status, by_envelope
+    throttled = strict.throttled or other.throttled
     if strict.kind is VerdictKind.FATAL and other.kind is VerdictKind.AMBIGUOUS:
-        return replace(other, stop_reason=strict.stop_reason)
-    return (
-        replace(strict, throttled=strict.throttled or other.throttled) if strict.kind is VerdictKind.RETRY else strict
-    )
+        return replace(other, stop_reason=strict.stop_reason, throttled=throttled)
+    return replace(strict, throttled=throttled)
 
 
 def _is_told_to_wait(answer: Answer) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn, Protocol, assert_never
 
@@ -162,7 +162,7 @@ class _RowCycle:
             await checkpoint_if_cancelled()
             flight.surely_unsent = False  # from here on in doubt, unless the sender says otherwise
             answer = await self.send(self.row.body, flight)
-            verdict = self.classify(answer)
+            verdict = self._without_person(self.classify(answer))
         except Retryable as failure:
             return await self._not_accepted(failure)
         except Ambiguous as failure:
@@ -184,20 +184,21 @@ class _RowCycle:
         return await self._word(RowStatus.UNKNOWN, doubt.code, doubt.message, doubt.http_status)
 
     async def _conclude(self, verdict: Verdict, *, rtt_s: float) -> Outcome:
-        kind, code, status = verdict.kind, verdict.code, verdict.http_status
-        message = redact(verdict.message, identity_of(self.row.body))
+        kind, code, message, status = verdict.kind, verdict.code, verdict.message, verdict.http_status
+        if verdict.throttled:
+            self.throttled(verdict.retry_after_s, rtt_s)
         match kind:
             case VerdictKind.ENROLLED:
+                outcome = await self._word(RowStatus.SUCCESS, code, message, status)
                 self.accepted()
-                return await self._word(RowStatus.SUCCESS, code, message, status)
+                return outcome
             case VerdictKind.REFUSED:
-                self.accepted()
                 # After a doubtful attempt a refusal proves nothing: the first may have been accepted and be its reason.
                 word = RowStatus.UNKNOWN if self.doubt else RowStatus.ERROR
-                return await self._word(word, code, message, status)
+                outcome = await self._word(word, code, message, status)
+                self.accepted()
+                return outcome
             case VerdictKind.RETRY:
-                if verdict.throttled:
-                    self.throttled(verdict.retry_after_s, rtt_s)
                 return await self._not_accepted(
                     Retryable(
                         code,
@@ -211,15 +212,17 @@ class _RowCycle:
                 return await self._in_doubt(code, message, status)
             case VerdictKind.AMBIGUOUS:
                 await self._word(RowStatus.UNKNOWN, code, message, status)
-                self._refuse(verdict)
+                raise ServiceRefused(verdict.stop_reason)
             case VerdictKind.FATAL:
                 if await self.settle_doubt() is None:
                     await self._put_back(code, message)
-                self._refuse(verdict)
+                raise ServiceRefused(verdict.stop_reason)
         assert_never(kind)
 
-    def _refuse(self, verdict: Verdict) -> NoReturn:
-        raise ServiceRefused(redact(verdict.stop_reason, identity_of(self.row.body)))
+    def _without_person(self, verdict: Verdict) -> Verdict:
+        identity = identity_of(self.row.body)
+        message, reason = redact(verdict.message, identity), redact(verdict.stop_reason, identity)
+        return replace(verdict, message=message, stop_reason=reason)
 
     async def _not_accepted(self, failure: Retryable) -> NoReturn:
         if self.doubt is None:

@@ -1,6 +1,6 @@
 """When the next request may leave: never more in any second than allowed, evenly, and slower when told so.
 
-In: permits taken, answers that say "too fast", a monotonic clock. Out: when the next permit may go, and the wait for it.
+In: permits taken, answers that say "too fast", a monotonic clock. Out: when the next permit may go; the wait for it.
 Never: a refusal (nobody polls), a burst after a pause, a timer of its own.
 
 `Pace` is arithmetic alone: GCRA (the generic cell rate algorithm) with a small tolerance that makes up for timers which

@@ -1,13 +1,13 @@
 """The worker pool: a fixed number of workers over any number of rows.
 
 In: blocks of rows and an async function for one row. Out: nothing; the function keeps what it finds. Never: a task for
-each row (10,000 waiting tasks cost 250 MB and their own time), more rows in memory than a block and two for each worker,
-a failure of one row that cancels its neighbours.
+each row (10,000 waiting tasks cost 250 MB and their own time), more rows in memory than a block and two for each
+worker, a failure of one row that cancels its neighbours.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, Protocol, TypeVar
 
 import anyio
@@ -54,15 +54,17 @@ async def run_pool(
         stop.set()
 
     async def feed() -> None:
-        with feeding, give:
-            try:
+        try:
+            with feeding, give:
                 async for block in blocks:
                     for row in block:
                         await give.send(row)
-            except anyio.BrokenResourceError:  # every worker has gone, because the run stops
-                pass
-            except Exception as error:
-                fail(error)
+        except anyio.BrokenResourceError:  # every worker has gone, because the run stops
+            pass
+        except Exception as error:
+            fail(error)
+        finally:
+            await _close(blocks)
 
     async def labour() -> None:
         async for row in take:
@@ -90,3 +92,10 @@ async def run_pool(
             watchers.cancel_scope.cancel()
     if failures:
         raise next((error for error in failures if not isinstance(error, RunStopped)), failures[0])
+
+
+async def _close(blocks: object) -> None:
+    """Close a generator that was not read to its end; left to the garbage collector it would end in no task at all."""
+    if isinstance(blocks, AsyncGenerator):
+        with anyio.CancelScope(shield=True):
+            await blocks.aclose()

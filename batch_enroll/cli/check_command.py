@@ -1,0 +1,60 @@
+"""`batch-enroll check`: the dry run. Everything that `run` does before the first request, and nothing after it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from batch_enroll.cli import screen
+from batch_enroll.cli.flags import add_job_flags
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add INPUT, every flag of a job, and where the problems go."""
+    parser.add_argument("input", metavar="INPUT", help="CSV or Excel file; - for standard input")
+    parser.add_argument("--problems", metavar="FILE", type=Path, help="write every problem as a CSV to work through")
+    add_job_flags(parser)
+    parser.epilog = (
+        "Without a token the platform is not asked. exit codes: 0 no problem, 1 some rows are invalid, 2 wrong"
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Check; 0 when every row can be sent or is skipped, 1 when some are invalid."""
+    import anyio
+
+    return anyio.run(_check, args)
+
+
+async def _check(args: argparse.Namespace) -> int:
+    import json
+
+    from batch_enroll.advice import advice_for
+    from batch_enroll.cli.settings import job_of, ledger_of, source_of, token_of
+    from batch_enroll.clock import SystemClock
+    from batch_enroll.errors import JobError
+    from batch_enroll.reporting.plan_table import plan_as_dict, print_plan
+    from batch_enroll.reporting.problems import write_problems
+    from batch_enroll.reporting.progress import progress_on
+    from batch_enroll.run import check_async
+
+    job = job_of(args)
+    source = source_of(args.input)
+    try:
+        token = None if job.send.skip_preflight else token_of(job)
+    except JobError:
+        token = None
+        screen.say("No token was given, so the platform is not asked about the scenario.")
+    with progress_on(sys.stderr, clock=SystemClock(), quiet=job.output.quiet) as progress:
+        checked = await check_async(job, source, token=token, ledger=ledger_of(job), emit=progress)
+    exit_code = 1 if checked.plan.invalid else 0
+    if args.problems is not None:
+        write_problems(args.problems, checked.invalid_rows, columns=checked.columns, advice=advice_for)
+        screen.say(f"Problems: {args.problems}")
+    if not job.output.quiet:
+        print_plan(checked.plan, sys.stderr)
+        screen.say("\nNothing was sent.")
+    if job.output.json_:
+        screen.put(json.dumps({**plan_as_dict(checked.plan), "exit_code": exit_code}, ensure_ascii=False))
+    return exit_code

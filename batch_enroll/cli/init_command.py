@@ -1,0 +1,90 @@
+"""`batch-enroll init`: propose a job file from the headers and values of a spreadsheet."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from batch_enroll.cli import screen
+
+_SAMPLE_ROWS = 500
+_DEFAULT_URL = "https://ru.altkraft.com"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add INPUT and what the job file should say."""
+    parser.add_argument("input", metavar="INPUT", nargs="?", help="CSV or Excel file")
+    parser.add_argument(
+        "--output", metavar="FILE", type=Path, help="the job file to write (default: INPUT's name, .toml)"
+    )
+    parser.add_argument("--url", default=_DEFAULT_URL, help="address of the platform (default %(default)s)")
+    parser.add_argument("--scenario", type=int, default=1, metavar="ID", help="number of the scenario (default 1)")
+    parser.add_argument("--sheet", metavar="NAME", help="sheet of the workbook")
+    parser.add_argument("--header-row", type=int, metavar="N", help="row that holds the column names")
+    parser.add_argument("--encoding", metavar="E", help="for example utf-8 or windows-1251")
+    parser.add_argument("--delimiter", metavar="D", help="one character, or tab, comma, semicolon, pipe")
+    parser.add_argument(
+        "--schema", action="store_true", help="print the JSON Schema of the job file and do nothing else"
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Write the proposal; refuses to overwrite."""
+    from batch_enroll.errors import InputError, JobError
+
+    if args.schema:
+        from batch_enroll.job import Job
+
+        screen.put(json.dumps(Job.model_json_schema(by_alias=True), indent=2, ensure_ascii=False))
+        return 0
+    if args.input is None:
+        raise JobError("init needs a spreadsheet to look at.", hint="For example: batch-enroll init leads.csv")
+    target: Path = args.output or Path(Path(args.input).stem + ".toml")
+    if target.exists():
+        raise JobError(f"{target} is there already.", hint="Give another name with --output, or remove it.")
+    from batch_enroll.mapping.job_template import job_file_text
+    from batch_enroll.mapping.suggest import suggest
+
+    columns, rows, sheet = _look(args)
+    proposal = suggest(columns, rows)
+    if proposal is None:
+        raise InputError(
+            f"No column of {args.input} looks like an email, a phone, a profile id or a client number.",
+            hint=f"The columns are: {', '.join(columns)}.",
+        )
+    text = job_file_text(
+        proposal,
+        input_name=str(args.input),
+        job_name=str(target),
+        url=args.url,
+        scenario=args.scenario,
+        sheet=args.sheet and sheet,
+    )
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise JobError(f"{target} cannot be written: {error.strerror}.") from error
+    screen.say(
+        f"Wrote {target}: profiles are matched by {proposal.mode.value} from column '{proposal.column}' "
+        f"({proposal.fitting} of {proposal.looked_at} rows fit).\n"
+        f"Fill in url and scenario, then: batch-enroll check {args.input} --job {target}"
+    )
+    return 0
+
+
+def _look(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[str, ...]], str | None]:
+    from batch_enroll.cli.settings import source_of
+    from batch_enroll.job import build_input_section
+    from batch_enroll.loading import open_table
+
+    named = ("sheet", "header_row", "encoding", "delimiter")
+    section = build_input_section({**{name: getattr(args, name) for name in named}, "limit": _SAMPLE_ROWS})
+    with (
+        tempfile.TemporaryDirectory(prefix="batch-enroll-") as spool,
+        open_table(source_of(args.input), section.options(password=None), spool=Path(spool)) as table,
+    ):
+        rows = [row.cells for block in table.blocks() for row in block]
+        return table.columns, rows, table.sheet

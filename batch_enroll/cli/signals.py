@@ -1,0 +1,42 @@
+"""Ctrl-C and SIGTERM: the first asks the run to stop, the second breaks it off.
+
+In: signals of the system. Out: calls of the run's `Control`, in the event loop. Never: an exception in the middle of
+something. Works where the loop itself cannot take signals (Windows): the handler only wakes the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from batch_enroll.cli.screen import say
+from batch_enroll.run_send import Control
+
+EXIT_OF = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+@contextmanager
+def signals_stop(control: Control) -> Iterator[None]:
+    """Let signals stop the run while the block runs; must be entered in the event loop's thread."""
+    loop = asyncio.get_running_loop()
+
+    def handler(number: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(take, signal.Signals(number))
+
+    def take(number: signal.Signals) -> None:
+        if control.exit_code is None:
+            name = "Ctrl-C" if number == signal.SIGINT else number.name
+            say(f"{name}: taking no more rows, waiting for the answers in flight. Once more to stop at once.")
+            control.stop(f"Stopped by {name}.", exit_code=EXIT_OF[number])
+        else:
+            control.break_off()
+
+    before = {number: signal.signal(number, handler) for number in EXIT_OF}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

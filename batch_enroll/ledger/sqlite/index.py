@@ -1,0 +1,248 @@
+"""The index of an installation: the record of every run, and which keys the runs sent.
+
+In: run records, and the files of runs that were closed or died. Out: records, and for a plan what earlier runs did with
+its keys. Never: open for longer than one short transaction, so that any number of processes may use it; a row of a run
+that was not sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from batch_enroll.errors import LedgerError
+from batch_enroll.ledger.interface import PlanRules, RowState, RunRecord, RunState
+from batch_enroll.ledger.sqlite.connection import (
+    check_stamp,
+    fsync_path,
+    in_words,
+    open_for_reading,
+    open_index,
+    stamp,
+)
+from batch_enroll.ledger.sqlite.guard import HighWaterMark
+from batch_enroll.ledger.sqlite.planning import Sent
+from batch_enroll.ledger.sqlite.tables import micros, moment_of
+
+_COLUMNS = [field.name for field in fields(RunRecord)]
+_MERGE_ROWS = 20_000  # in one transaction
+_SALT_BYTES = 32
+
+_SCHEMA = f"""
+CREATE TABLE ledger(
+    uuid TEXT NOT NULL,
+    changes INTEGER NOT NULL,    -- only grows: an older copy is known by it
+    salt_hash BLOB               -- tells whether the salt beside the file is the one the keys were made with
+) STRICT;
+CREATE TABLE run(
+    id INTEGER PRIMARY KEY,
+    unmerged INTEGER NOT NULL,   -- it may have sent rows that are not in `sent` yet
+    {", ".join(_COLUMNS)},
+    UNIQUE (run_id)
+);
+CREATE INDEX run_identity ON run(identity);
+CREATE TABLE sent(
+    key BLOB NOT NULL, run INTEGER NOT NULL, at INTEGER NOT NULL, state INTEGER NOT NULL, content_hash BLOB NOT NULL,
+    PRIMARY KEY (key, run)
+) STRICT, WITHOUT ROWID;
+"""
+
+# One line for each key: of its rows the one that weighs most. A row that was only refused or released weighs nothing,
+# but takes the place of what stood there before a person resolved it.
+_SENT_BY_RUN = f"""
+SELECT key, sent_at, max(CASE
+    WHEN state IN ({RowState.INTENT:d}, {RowState.UNKNOWN:d}) THEN {RowState.UNKNOWN:d}
+    WHEN state = {RowState.SUCCESS:d} THEN {RowState.SUCCESS:d} ELSE {RowState.PLANNED:d} END), content_hash
+FROM row WHERE attempts > 0 GROUP BY key ORDER BY key
+"""
+_MERGE = """
+INSERT INTO sent SELECT ?, id, ?, ?, ? FROM run WHERE run_id = ?
+ON CONFLICT DO UPDATE SET at = excluded.at, state = excluded.state, content_hash = excluded.content_hash
+"""
+_LOOK_UP = f"""
+SELECT sent.key, run.run_id, sent.at, sent.state = {RowState.UNKNOWN:d}, sent.content_hash
+FROM sent JOIN run ON run.id = sent.run
+WHERE sent.key IN (%s) AND run.run_id <> ? AND (
+    (sent.state = {RowState.UNKNOWN:d} AND ?)
+    OR (sent.state = {RowState.SUCCESS:d} AND (sent.at > ? OR run.input_path = ?)))
+ORDER BY sent.at, sent.run
+"""
+
+logger = logging.getLogger(__name__)
+
+
+class Index:
+    """The index file. Every method opens it anew; all of them block."""
+
+    def __init__(self, path: Path, state_folder: Path) -> None:
+        self.path = path
+        self._state_folder = state_folder
+
+    def salt(self) -> bytes:
+        """Read the installation's secret; make it at the first time.
+
+        Raises:
+            LedgerError: it is gone, or not the one that the keys in the index were made with.
+        """
+        path = self.path.with_suffix(".salt")
+        with self._change() as connection, in_words(path):
+            (known,) = connection.execute("SELECT salt_hash FROM ledger").fetchone()
+            if known is None and not path.exists():
+                _write_secret(path, secrets.token_bytes(_SALT_BYTES))
+            salt = path.read_bytes() if path.exists() else b""
+            found = hashlib.sha256(salt).digest()
+            if known is None and len(salt) == _SALT_BYTES:
+                connection.execute("UPDATE ledger SET salt_hash = ?", (found,))
+            elif known != found:
+                raise LedgerError(
+                    f"The secret {path} is missing or is not the one that the ledger {self.path} was made with, "
+                    "so profiles that were sent before would not be recognised.",
+                    hint="Put it back from where the ledger was moved or copied from.",
+                )
+            return salt
+
+    def records(self, where: str = "true", *values: object) -> list[RunRecord]:
+        """Read the records of some runs, the newest first; none when there is no index yet."""
+        if not self.path.exists():
+            return []
+        with in_words(self.path), closing(open_for_reading(self.path)) as connection:
+            self._check(connection)
+            query = f"SELECT {', '.join(_COLUMNS)} FROM run WHERE {where} ORDER BY id DESC"
+            return [_record(values) for values in connection.execute(query, values)]
+
+    def add(self, record: RunRecord, *, check: Callable[[Sequence[RunRecord]], None]) -> None:
+        """Write a new record, in the place of an unfinished plan of the same id.
+
+        Args:
+            check: looks at the runs of the same id or identity, and raises to refuse.
+        """
+        columns = ", ".join(_COLUMNS)
+        with self._change() as connection:
+            query = f"SELECT {columns} FROM run WHERE run_id = ? OR identity = ?"
+            check([_record(values) for values in connection.execute(query, (record.run_id, record.identity))])
+            connection.execute("DELETE FROM run WHERE run_id = ?", (record.run_id,))
+            marks = ", ".join("?" * len(_COLUMNS))
+            connection.execute(f"INSERT INTO run(unmerged, {columns}) VALUES (false, {marks})", _values(record))
+
+    def update(self, record: RunRecord, *, unmerged: bool) -> None:
+        """Write a record anew, and whether its run may send rows that are not merged."""
+        settings = ", ".join(f"{column} = ?" for column in _COLUMNS)
+        with self._change() as connection:
+            connection.execute(
+                f"UPDATE run SET unmerged = ?, {settings} WHERE run_id = ?",
+                (unmerged, *_values(record), record.run_id),
+            )
+
+    def settle(self, run_id: str) -> None:
+        """Note that all a run sent is here."""
+        with self._change() as connection:
+            connection.execute("UPDATE run SET unmerged = false WHERE run_id = ?", (run_id,))
+
+    def remove(self, run_id: str) -> None:
+        """Forget a run that sent nothing."""
+        with self._change() as connection:
+            connection.execute("DELETE FROM run WHERE run_id = ?", (run_id,))
+
+    def merge(self, run_id: str, file: Path) -> None:
+        """Take over what a run sent so far, whether it was closed, died, or is still at work."""
+        if not file.exists():
+            logger.warning("the rows of run %s are gone, so what it sent is not known to later runs", run_id)
+            return
+        with in_words(file), closing(open_for_reading(file)) as run:
+            sent = run.execute(_SENT_BY_RUN)
+            while block := sent.fetchmany(_MERGE_ROWS):
+                lines = [(key, at, state, content_hash, run_id) for key, at, state, content_hash in block]
+                with self._change() as connection:
+                    connection.executemany(_MERGE, lines)
+
+    @contextmanager
+    def looking_up(self, run_id: str, rules: PlanRules) -> Iterator[Callable[[Sequence[bytes]], Mapping[bytes, Sent]]]:
+        """Give the question what runs other than `run_id` did with some keys, as far as the rules count it."""
+        since = None if rules.enrolled_since is None else micros(rules.enrolled_since)
+        with in_words(self.path), closing(open_for_reading(self.path)) as connection:
+            if not connection.execute("SELECT EXISTS (SELECT 1 FROM sent)").fetchone()[0]:
+                yield lambda _: {}
+                return
+
+            def look_up(keys: Sequence[bytes]) -> Mapping[bytes, Sent]:
+                found = connection.execute(
+                    _LOOK_UP % ", ".join("?" * len(keys)),
+                    (*keys, run_id, rules.hold_unknown, since, rules.enrolled_by_path),
+                )
+                return {
+                    key: Sent(run_id=run, at=at, held=bool(held), content_hash=content_hash)
+                    for key, run, at, held, content_hash in found  # the latest comes last and stays
+                }
+
+            yield look_up
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        """Open the index for one transaction, and make it first if it is not there."""
+        with in_words(self.path):
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self.path.exists():  # else closing it here would drop the locks that SQLite has on it
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            with closing(open_index(self.path)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                if not connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_schema)").fetchone()[0]:
+                    self._make(connection)
+                uuid, changes = self._check(connection)
+                try:
+                    yield connection
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+                connection.execute("UPDATE ledger SET changes = changes + 1")
+                connection.execute("COMMIT")
+            HighWaterMark(self._state_folder, uuid).raise_to(changes + 1)
+
+    def _check(self, connection: sqlite3.Connection) -> tuple[str, int]:
+        check_stamp(connection, self.path)
+        (uuid,) = connection.execute("SELECT uuid FROM ledger").fetchone()
+
+        def changes() -> int:
+            (many,) = connection.execute("SELECT changes FROM ledger").fetchone()
+            return int(many)
+
+        return uuid, HighWaterMark(self._state_folder, uuid).check(changes, self.path)
+
+    def _make(self, connection: sqlite3.Connection) -> None:
+        for statement in _SCHEMA.split(";\n"):  # `executescript` would end the transaction
+            connection.execute(statement)
+        stamp(connection)
+        connection.execute("INSERT INTO ledger VALUES (?, 0, NULL)", (str(uuid4()),))
+
+
+def _values(record: RunRecord) -> list[object]:
+    values = [getattr(record, column) for column in _COLUMNS]
+    return [micros(value) if isinstance(value, datetime) else value for value in values]
+
+
+def _record(values: Sequence[Any]) -> RunRecord:
+    by_name = dict(zip(_COLUMNS, values, strict=True))
+    by_name["state"] = RunState(by_name["state"])
+    by_name["created_at"] = moment_of(by_name["created_at"])
+    if by_name["finished_at"] is not None:
+        by_name["finished_at"] = moment_of(by_name["finished_at"])
+    return RunRecord(**by_name)
+
+
+def _write_secret(path: Path, secret: bytes) -> None:
+    with suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secret)
+            file.flush()
+            os.fsync(file.fileno())
+        fsync_path(path.parent)

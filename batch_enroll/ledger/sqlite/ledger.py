@@ -1,0 +1,124 @@
+"""All runs of one installation: the index and a folder for each run.
+
+In and out: as `ledger.interface` says. Never: a row; `run` has those.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+from anyio.to_thread import run_sync
+
+from batch_enroll.clock import Clock
+from batch_enroll.errors import LedgerError, RunLocked
+from batch_enroll.ledger.interface import RunRecord, RunState
+from batch_enroll.ledger.moves import exists_already, no_such_run
+from batch_enroll.ledger.sqlite.files import RunFiles
+from batch_enroll.ledger.sqlite.index import Index
+from batch_enroll.ledger.sqlite.place import check_place
+from batch_enroll.ledger.sqlite.run import SqliteRunLedger
+from batch_enroll.model import Notice
+
+
+class SqliteLedger:
+    """The ledger in `path` and in the folder `<path>.runs` beside it."""
+
+    def __init__(self, path: Path, *, clock: Clock, state_folder: Path) -> None:
+        """Name the files; nothing is opened yet.
+
+        Args:
+            path: of the index.
+            clock: for the note that says since when a run is locked.
+            state_folder: outside the ledger's folder; keeps the marks that reveal an older ledger put back.
+        """
+        self._path = path.absolute()
+        self._clock = clock
+        self._state_folder = state_folder
+        self._index = Index(self._path, state_folder)
+
+    def notices(self) -> tuple[Notice, ...]:
+        """Say what people should know about the place.
+
+        Raises:
+            LedgerError: no ledger can be kept there.
+        """
+        notice = check_place(self._path.parent)
+        return (notice,) if notice else ()
+
+    async def salt(self) -> bytes:
+        await run_sync(self.notices)
+        return await run_sync(self._index.salt)
+
+    async def runs(self) -> list[RunRecord]:
+        return await run_sync(self._index.records)
+
+    async def find(self, identity: str) -> list[RunRecord]:
+        return await run_sync(self._index.records, "identity = ?", identity)
+
+    async def create(self, record: RunRecord) -> SqliteRunLedger:
+        record = replace(record, state=RunState.PLANNING, rows=0)
+        files = await self._taken(record.run_id)
+        try:
+            await run_sync(lambda: self._index.add(record, check=lambda others: self._refuse(record, others)))
+            await run_sync(self._merge_leftovers)
+            return await SqliteRunLedger.plan_anew(record, files)
+        except BaseException:
+            await self._untaken(files)
+            raise
+
+    async def open(self, run_id: str, *, read_only: bool) -> SqliteRunLedger:
+        records = await run_sync(self._index.records, "run_id = ?", run_id)
+        if not records:
+            raise no_such_run(run_id)
+        if read_only:
+            return await SqliteRunLedger.read(records[0], self._files(run_id))
+        files = await self._taken(run_id)
+        try:
+            (record,) = await run_sync(self._index.records, "run_id = ?", run_id)  # as the last owner left it
+            await run_sync(lambda: self._index.update(record, unmerged=record.state is not RunState.PLANNING))
+            if record.state is RunState.PLANNING:
+                return await SqliteRunLedger.plan_anew(record, files)
+            return await SqliteRunLedger.go_on(record, files)
+        except BaseException:
+            await self._untaken(files)
+            raise
+
+    async def _taken(self, run_id: str) -> RunFiles:
+        files = self._files(run_id)
+        await run_sync(self.notices)
+        await run_sync(lambda: files.take(now=self._clock.now()))
+        return files
+
+    async def _untaken(self, files: RunFiles) -> None:
+        with anyio.CancelScope(shield=True):
+            await run_sync(files.let_go)
+
+    def _files(self, run_id: str) -> RunFiles:
+        if not re.fullmatch(r"\w[\w.+-]*", run_id):
+            raise LedgerError(f"{run_id!r} cannot be the name of a run.", hint="Use letters, digits, dots and dashes.")
+        folder = self._path.with_name(self._path.name + ".runs") / run_id
+        return RunFiles(self._index, folder, run_id, state_folder=self._state_folder)
+
+    def _refuse(self, record: RunRecord, others: Sequence[RunRecord]) -> None:
+        """See that a new run neither replaces an older one nor races with one on the same input."""
+        for other in others:
+            if other.run_id != record.run_id:
+                with self._files(other.run_id).lock.borrowed():
+                    pass
+            elif other.state is not RunState.PLANNING:
+                raise exists_already(record.run_id)
+
+    def _merge_leftovers(self) -> None:
+        """Take over what runs sent that died, or are at work now."""
+        for record in self._index.records("unmerged"):
+            files = self._files(record.run_id)
+            try:
+                with files.lock.borrowed():
+                    self._index.merge(record.run_id, files.path)
+                    self._index.settle(record.run_id)
+            except RunLocked:
+                self._index.merge(record.run_id, files.path)

@@ -1,0 +1,92 @@
+"""Who is working on a run: a lock that the system takes away from a dead process, and a note of who holds it.
+
+In: a run's folder. Out: the lock, or a RunLocked that names process and host. Never: a guess by age or by pid; a lock
+whose process is gone is free at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import filelock
+
+from batch_enroll.clock import iso_utc
+from batch_enroll.errors import RunLocked
+from batch_enroll.ledger.sqlite.connection import in_words
+
+_PATIENCE_S = 0.3  # whoever borrows the lock has it for a moment
+
+
+class RunLock:
+    """The lock of one run."""
+
+    def __init__(self, folder: Path, run_id: str) -> None:
+        self._run_id = run_id
+        self._owner = folder / "run.owner"
+        self._path = folder / "run.lock"
+        # Not bound to the thread that took it; not the library's singleton: a second one in this process must fail too.
+        self._lock = filelock.FileLock(self._path, thread_local=False)
+
+    @property
+    def held(self) -> bool:
+        """Whether this object has the lock."""
+        return self._lock.is_locked
+
+    def take(self, *, now: datetime) -> None:
+        """Take the lock and sign it.
+
+        Raises:
+            RunLocked: another process, or another part of this one, has it.
+            LedgerError: the folder cannot be used.
+        """
+        with in_words(self._path):
+            try:
+                self._lock.acquire(timeout=_PATIENCE_S, poll_interval=_PATIENCE_S / 10)
+            except filelock.Timeout as error:
+                raise self._locked() from error
+            self._owner.write_text(
+                json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": iso_utc(now)}), encoding="utf-8"
+            )
+
+    def release(self) -> None:
+        """Let go; the note goes first, so that nobody reads a note about a lock that is free."""
+        if self.held:
+            self._owner.unlink(missing_ok=True)
+            self._lock.release()
+
+    @contextmanager
+    def borrowed(self) -> Iterator[None]:
+        """Keep others out for a moment, unsigned; a run whose folder is gone is nobody's.
+
+        Raises:
+            RunLocked: somebody works on the run.
+        """
+        if not self._path.parent.exists():
+            yield
+            return
+        with in_words(self._path):
+            try:
+                self._lock.acquire(blocking=False)
+            except filelock.Timeout as error:
+                raise self._locked() from error
+            try:
+                yield
+            finally:
+                self._lock.release()
+
+    def _locked(self) -> RunLocked:
+        try:
+            owner = json.loads(self._owner.read_text(encoding="utf-8"))
+            who = f"process {owner['pid']} on {owner['host']} since {owner['since']}"
+        except (OSError, ValueError, KeyError):
+            who = "another process"
+        return RunLocked(
+            f"Run {self._run_id} is being worked on by {who}.",
+            hint="Wait for it to end, or stop it; then give the same command again.",
+        )

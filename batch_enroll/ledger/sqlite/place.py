@@ -1,0 +1,157 @@
+"""Whether a folder can keep a promise: its file system, a probe, and some room in reserve.
+
+In: a folder. Out: a LedgerError with what to do, or how long a commit takes there. Never: a row.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from pathlib import Path
+
+from batch_enroll.errors import LedgerError
+from batch_enroll.ledger.sqlite.connection import fsync_path, in_words, open_for_sending
+from batch_enroll.model import Notice
+
+NETWORK = re.compile(
+    r"nfs\d?|cifs|smb\w*|9p|afs|ncpfs|ceph|lustre|gpfs|beegfs|ocfs2|gfs2|glusterfs|virtiofs|vboxsf|prl_fs|vmhgfs|webdav"
+    r"|fuse\.(sshfs|glusterfs|ceph\w*|rclone|s3fs|gcsfuse|vmhgfs-fuse|juicefs|mfs|davfs2?|curlftpfs)|davfs2?|\\\\"
+)
+"""Types on which SQLite's locks or its shared memory cannot be trusted (sqlite.org/wal.html, section 1)."""
+
+VOLATILE = {"tmpfs", "ramfs"}
+_BALLAST_BYTES = 1 << 20
+_DRIVE_REMOTE = 4  # GetDriveTypeW
+
+
+def check_place(folder: Path) -> Notice | None:
+    """Refuse a network file system; give a notice where nothing outlives the machine's memory.
+
+    Raises:
+        LedgerError: the folder lies on a network file system.
+    """
+    kind = file_system(folder)
+    if NETWORK.fullmatch(kind):
+        raise LedgerError(
+            f"The ledger cannot be kept at {folder}: that is a network file system ({kind}), "
+            "where SQLite may lose or mix up what was written.",
+            hint="Choose a place on a local disk with --ledger, or a PostgreSQL ledger for several machines.",
+        )
+    if kind in VOLATILE:
+        return Notice(
+            code="ledger_not_durable",
+            message=f"The ledger at {folder} lies in the machine's memory ({kind}): a restart loses it.",
+            advice="Choose a place on a disk with --ledger, so that no row can be sent twice.",
+        )
+    return None
+
+
+def file_system(folder: Path) -> str:
+    """Name the type of the file system that holds a folder (or will hold it); "" when it cannot be found out."""
+    folder = folder.absolute().resolve()
+    if sys.platform == "linux":
+        with suppress(OSError):
+            return _type_at(folder, _linux_mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8")))
+    elif sys.platform == "darwin":
+        with suppress(OSError, subprocess.SubprocessError):
+            listing = subprocess.run(["/sbin/mount"], capture_output=True, text=True, check=True, timeout=10).stdout
+            return _type_at(folder, _mac_mounts(listing))
+    elif sys.platform == "win32":
+        import ctypes
+
+        remote = ctypes.windll.kernel32.GetDriveTypeW(folder.anchor) == _DRIVE_REMOTE
+        return "smb" if remote or folder.drive.startswith("\\\\") else ""
+    return ""
+
+
+def probe(folder: Path) -> float:
+    """Do once in `folder` all that a run will do there; give the seconds that a commit takes (the median of five).
+
+    Raises:
+        LedgerError: something of it does not work.
+    """
+    path = folder / "probe.sqlite"
+    with in_words(folder):
+        try:
+            with closing(open_for_sending(path)) as connection:
+                connection.execute("CREATE TABLE IF NOT EXISTS probe(n)")
+                times_s = sorted(_commit_time(connection) for _ in range(5))
+            renamed = path.replace(path.with_name("probe.renamed"))
+            fsync_path(renamed)
+            renamed.unlink()
+            fsync_path(folder)
+        finally:
+            for left in folder.glob("probe.*"):
+                left.unlink(missing_ok=True)
+    return times_s[2]
+
+
+class Ballast:
+    """A file whose only use is to be deleted: its room lets the outcomes in flight be saved on a full disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "ballast"
+        self.gone = False  #: it was given up; nothing new should begin
+
+    def take(self) -> None:
+        """Take the room, for real: random bytes, so that no file system compresses them away.
+
+        Raises:
+            LedgerError: there is no room.
+        """
+        with in_words(self._path):
+            if not (self._path.exists() and self._path.stat().st_size >= _BALLAST_BYTES):
+                self._path.write_bytes(os.urandom(_BALLAST_BYTES))
+                fsync_path(self._path)
+
+    def give_up(self) -> bool:
+        """Make room; says whether there was any left to make."""
+        if self.gone:
+            return False
+        self.gone = True
+        return self.drop()
+
+    def drop(self) -> bool:
+        """Remove the file; says whether it was there."""
+        try:
+            self._path.unlink()
+        except OSError:
+            return False
+        return True
+
+
+def _commit_time(connection: sqlite3.Connection) -> float:
+    start_s = time.perf_counter()
+    connection.execute("INSERT INTO probe VALUES (1)")
+    return time.perf_counter() - start_s
+
+
+def _type_at(folder: Path, mounts: Iterable[tuple[str, str]]) -> str:
+    """Give the type of the deepest mount over `folder`; of two on the same folder the later hides the other."""
+    best, kind = -1, ""
+    for point, its_kind in mounts:
+        depth = len(Path(point).parts)
+        if depth >= best and folder.is_relative_to(point):
+            best, kind = depth, its_kind
+    return kind
+
+
+def _linux_mounts(mountinfo: str) -> Iterable[tuple[str, str]]:
+    """Read (mount point, type) from `/proc/self/mountinfo` (proc(5)); blanks in it are written as octal escapes."""
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        point = re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), before.split(" ")[4])
+        yield point, after.split(" ")[0]
+
+
+def _mac_mounts(listing: str) -> Iterable[tuple[str, str]]:
+    """Read (mount point, type) from what `mount` prints: `//me@host/share on /Volumes/share (smbfs, nodev)`."""
+    for line in listing.splitlines():
+        if match := re.fullmatch(r".* on (/.*) \((\w+).*\)", line):
+            yield match[1], match[2]

@@ -1,0 +1,123 @@
+"""A run's file while it is being planned: rows come in, duplicates are found, the file is put on disk.
+
+In: blocks of planned rows in seq order. Out: a sealed file in which every row stands where the plan says. Never:
+durable before the seal. Rows are appended without an index, and duplicates found by one sort at the end: an index on
+random keys would touch a page for each row, and get slower and slower as the plan grows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from batch_enroll.ledger.interface import Duplicate, PlannedRow, RowState
+from batch_enroll.ledger.sqlite.connection import open_for_planning, stamp
+from batch_enroll.ledger.sqlite.tables import SCHEMA, follow_states, moment_of, one_by_one
+
+_BLOCK_ROWS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What an earlier run did with a key."""
+
+    run_id: str
+    at: int  #: microseconds
+    held: bool
+    content_hash: bytes
+
+
+Lookup = Callable[[Sequence[bytes]], Mapping[bytes, Sent]]
+"""Gives what earlier runs did with some keys, as far as the rules count it."""
+
+
+def new_file(path: Path, run_id: str) -> sqlite3.Connection:
+    """Make an empty file in the place of whatever an unfinished plan left there."""
+    for left in path.parent.glob(path.name + "*"):
+        left.unlink()
+    connection = open_for_planning(path)
+    connection.executescript(SCHEMA)
+    stamp(connection)
+    connection.execute("INSERT INTO run VALUES (?, ?, 0, NULL)", (run_id, str(uuid4())))
+    return connection
+
+
+@one_by_one
+def add_rows(connection: sqlite3.Connection, rows: Sequence[PlannedRow]) -> None:
+    """Append a block."""
+    invalid, planned = int(RowState.INVALID), int(RowState.PLANNED)
+    connection.executemany(
+        "INSERT INTO row(seq, number, key, content_hash, state, code) VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (row.seq, row.number, row.key, row.content_hash, invalid if row.key is None else planned, row.code or None)
+            for row in rows
+        ],
+    )
+
+
+def mark_duplicates(connection: sqlite3.Connection, lookup: Lookup, *, skip_inside: bool) -> int:
+    """Note every row whose key was met before, here or in an earlier run, and skip those that must not be sent."""
+    connection.executemany("INSERT INTO duplicate VALUES (?, ?, ?, ?, ?, ?)", _met_before(connection, lookup))
+    connection.execute(
+        f"""
+        UPDATE row SET state = {RowState.SKIPPED:d}, code = CASE
+            WHEN earlier_run IS NULL THEN 'duplicate' WHEN held THEN 'held_unknown' ELSE 'already_enrolled' END
+        FROM duplicate WHERE duplicate.seq = row.seq AND (earlier_run IS NOT NULL OR ?)
+        """,
+        (skip_inside,),
+    )
+    (many,) = connection.execute("SELECT count(*) FROM duplicate").fetchone()
+    return int(many)
+
+
+@one_by_one
+def duplicates(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Duplicate]:
+    """The duplicates with seq > page[0], at most page[1]."""
+    found = connection.execute(
+        """
+        SELECT duplicate.seq, row.number, first.number, earlier_run, earlier_at, held, changed
+        FROM duplicate JOIN row USING (seq) LEFT JOIN row AS first ON first.seq = first_seq
+        WHERE duplicate.seq > ? ORDER BY duplicate.seq LIMIT ?
+        """,
+        page,
+    )
+    return [
+        Duplicate(
+            seq=seq,
+            number=number,
+            first_number=first_number,
+            earlier_run=earlier_run,
+            earlier_at=None if earlier_at is None else moment_of(earlier_at),
+            held=bool(held),
+            changed=bool(changed),
+        )
+        for seq, number, first_number, earlier_run, earlier_at, held, changed in found
+    ]
+
+
+@one_by_one
+def seal(connection: sqlite3.Connection, rows: int) -> None:
+    """Finish the plan; it is on disk once the file is closed and synced."""
+    follow_states(connection)
+    connection.execute("UPDATE run SET rows = ?", (rows,))
+
+
+def _met_before(connection: sqlite3.Connection, lookup: Lookup) -> Iterator[tuple[object, ...]]:
+    """Walk over the rows by key; give a line of the table `duplicate` for each that was met before."""
+    by_key = connection.execute("SELECT key, seq, content_hash FROM row WHERE key IS NOT NULL ORDER BY key, seq")
+    last_key, first_seq, first_hash = None, 0, b""
+    while block := by_key.fetchmany(_BLOCK_ROWS):
+        sent_before = lookup([key for key, _, _ in block])
+        for key, seq, content_hash in block:
+            inside = key == last_key
+            if not inside:
+                last_key, first_seq, first_hash = key, seq, content_hash
+            sent = sent_before.get(key)
+            if sent:
+                changed = sent.content_hash != content_hash
+                yield seq, first_seq if inside else None, sent.run_id, sent.at, sent.held, changed
+            elif inside:
+                yield seq, first_seq, None, None, False, first_hash != content_hash

@@ -1,0 +1,218 @@
+"""The rows of one run in their file: every move and every question as a function of a connection.
+
+In: lists of payloads. Out: one result for each. Each move is one UPDATE that names the state it starts from, and its
+row count must be the number of payloads. Never: a transaction of its own, a clock, personal data.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from batch_enroll.ledger.interface import STATUS_OF, Pending, Reason, Resolution, RowState
+from batch_enroll.ledger.moves import (
+    IN_FLIGHT,
+    INTERRUPTED,
+    SKIPPED_IN_SHORT,
+    VERDICTS,
+    illegal,
+    why_resolved,
+    why_skipped,
+)
+from batch_enroll.ledger.sqlite.planning import duplicates
+from batch_enroll.ledger.sqlite.tables import micros, moment_of, one_by_one
+from batch_enroll.model import Counts, Outcome, RowStatus
+
+# The payloads travel as one JSON array and each work is a few statements however many rows it moves (see `writer`).
+_INTEND = f"""
+UPDATE row SET state = {RowState.INTENT:d}, attempts = attempts + 1, sent_at = move.at,
+    http_status = NULL, code = NULL, message = NULL
+FROM (SELECT json_extract(value, '$[0]') AS seq, json_extract(value, '$[1]') AS at FROM json_each(?)) AS move
+WHERE row.seq = move.seq AND row.state = {RowState.PLANNED:d}
+"""
+_ATTEMPTS = """
+SELECT json_group_array(attempts) FROM (
+    SELECT row.attempts FROM json_each(?) AS move CROSS JOIN row ON row.seq = json_extract(move.value, '$[0]')
+    ORDER BY move.key)
+"""
+_SETTLE = f"""
+UPDATE row SET state = move.state, http_status = move.http_status, code = move.code, message = move.message
+FROM (SELECT json_extract(value, '$[0]') AS seq, json_extract(value, '$[1]') AS state,
+             json_extract(value, '$[2]') AS http_status, json_extract(value, '$[3]') AS code,
+             json_extract(value, '$[4]') AS message FROM json_each(?)) AS move
+WHERE row.seq = move.seq AND row.state = {RowState.INTENT:d}
+"""
+_REMEMBER = """
+INSERT INTO attempt SELECT seq, attempts, sent_at, state, http_status, code, message FROM row
+WHERE seq IN (SELECT json_extract(value, '$[0]') FROM json_each(?))
+"""
+
+
+def intend(connection: sqlite3.Connection, moves: Sequence[tuple[int, int]]) -> list[int]:
+    """PLANNED -> INTENT for each (seq, microseconds); gives the attempts' numbers."""
+    batch = json.dumps(moves)
+    _check(connection.execute(_INTEND, (batch,)), moves, RowState.PLANNED)
+    attempts: list[int] = json.loads(connection.execute(_ATTEMPTS, (batch,)).fetchone()[0])
+    return attempts
+
+
+def settle(
+    connection: sqlite3.Connection, moves: Sequence[tuple[int, RowState, int | None, str | None, str | None]]
+) -> Sequence[None]:
+    """INTENT -> the state given (PLANNED when it is released), for each (seq, state, HTTP status, code, message)."""
+    batch = json.dumps(moves)
+    _check(connection.execute(_SETTLE, (batch,)), moves, RowState.INTENT)
+    if any(move[1] is not RowState.SUCCESS for move in moves):
+        remembered = json.dumps([move for move in moves if move[1] is not RowState.SUCCESS])
+        connection.execute(_REMEMBER, (remembered,))
+    return [None] * len(moves)
+
+
+@one_by_one
+def recover(connection: sqlite3.Connection, _: None) -> int:
+    """INTENT -> UNKNOWN for every row: whoever sent them is gone."""
+    connection.execute(
+        f"INSERT INTO attempt SELECT seq, attempts, sent_at, {RowState.UNKNOWN:d}, NULL, ?, ? FROM row "
+        f"WHERE state = {RowState.INTENT:d}",
+        INTERRUPTED,
+    )
+    return connection.execute(
+        f"UPDATE row SET state = {RowState.UNKNOWN:d}, http_status = NULL, code = ?, message = ? "
+        f"WHERE state = {RowState.INTENT:d}",
+        INTERRUPTED,
+    ).rowcount
+
+
+@one_by_one
+def replan(connection: sqlite3.Connection, origin: RowState) -> int:
+    """ERROR -> PLANNED for every row; for PLANNED only counts."""
+    if origin is RowState.PLANNED:
+        return _count(connection, origin)
+    return connection.execute(f"UPDATE row SET state = {RowState.PLANNED:d} WHERE state = ?", (int(origin),)).rowcount
+
+
+@one_by_one
+def resolve(connection: sqlite3.Connection, verdicts: Sequence[Resolution]) -> list[int]:
+    """UNKNOWN -> what each verdict means; gives the seqs that were not unknown."""
+    left_alone = []
+    for verdict in verdicts:
+        moved = connection.execute(
+            f"UPDATE row SET state = ?, code = ?, message = ? WHERE seq = ? AND state = {RowState.UNKNOWN:d}",
+            (int(VERDICTS[verdict.verdict]), *why_resolved(verdict), verdict.seq),
+        ).rowcount
+        if not moved:
+            left_alone.append(verdict.seq)
+            continue
+        kept = (verdict.seq, verdict.verdict, verdict.by, micros(verdict.at), verdict.why)
+        connection.execute("INSERT INTO resolution VALUES (?, ?, ?, ?, ?)", kept)
+    return left_alone
+
+
+@one_by_one
+def anything_sent(connection: sqlite3.Connection, _: None) -> bool:
+    """Whether a request may have left for any row."""
+    (any_sent,) = connection.execute("SELECT EXISTS (SELECT 1 FROM row WHERE attempts > 0)").fetchone()
+    return bool(any_sent)
+
+
+@one_by_one
+def pending(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Pending]:
+    """Rows to send with seq > page[0], at most page[1]."""
+    found = connection.execute(
+        f"SELECT seq, number, attempts FROM row WHERE seq > ? AND state = {RowState.PLANNED:d} ORDER BY seq LIMIT ?",
+        page,
+    )
+    return [Pending(seq=seq, number=number, attempts=attempts) for seq, number, attempts in found]
+
+
+@one_by_one
+def outcomes(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Outcome]:
+    """The word on each row with seq > page[0], at most page[1]."""
+    found = connection.execute(
+        "SELECT seq, state, code, message, http_status, attempts, sent_at FROM row WHERE seq > ? ORDER BY seq LIMIT ?",
+        page,
+    ).fetchall()
+    if not found:
+        return []
+    skipped = (
+        {duplicate.seq: duplicate for duplicate in duplicates(connection, [page])[0]}
+        if any(state == RowState.SKIPPED for _, state, *_ in found)
+        else {}
+    )
+    words = []
+    for seq, state, code, message, http_status, attempts, sent_at in found:
+        if state == RowState.SKIPPED:
+            code, message = why_skipped(skipped[seq])
+        elif state == RowState.INTENT:
+            code, message, http_status = *IN_FLIGHT, None
+        words.append(
+            Outcome(
+                seq=seq,
+                status=STATUS_OF[state],
+                code=code or "",
+                message=message or "",
+                http_status=http_status,
+                attempts=attempts,
+                sent_at=moment_of(sent_at) if sent_at is not None else None,
+            )
+        )
+    return words
+
+
+@one_by_one
+def counts(connection: sqlite3.Connection, _: None) -> Counts:
+    """How many rows are in each status; of a plan that is not sealed, counted now."""
+    (rows,) = connection.execute("SELECT rows FROM run").fetchone()
+    kept = "SELECT state, rows FROM tally" if rows is not None else "SELECT state, count(*) FROM row GROUP BY state"
+    by_status: dict[RowStatus, int] = {}
+    for state, many in connection.execute(kept):
+        by_status[STATUS_OF[state]] = by_status.get(STATUS_OF[state], 0) + many
+    return Counts.of(by_status)
+
+
+@one_by_one
+def reasons(connection: sqlite3.Connection, limit: int) -> list[Reason]:
+    """Why rows are no success, the most frequent first."""
+    found = connection.execute(
+        f"""
+        SELECT state, coalesce(code, ''), coalesce(message, ''), count(*) AS many, min(seq) FROM row
+        WHERE state <> {RowState.SUCCESS:d} GROUP BY 1, 2, 3 ORDER BY many DESC, min(seq) LIMIT ?
+        """,
+        (limit,),
+    ).fetchall()
+    return [
+        _reason(connection, RowState(state), code, message, many=many, first=first)
+        for state, code, message, many, first in found
+    ]
+
+
+def _reason(
+    connection: sqlite3.Connection, state: RowState, code: str, message: str, *, many: int, first: int
+) -> Reason:
+    numbers = connection.execute(
+        "SELECT number FROM row WHERE seq >= ? AND state = ? AND coalesce(code, '') = ? AND coalesce(message, '') = ? "
+        "ORDER BY seq LIMIT ?",
+        (first, int(state), code, message, Reason.FIRST_ROWS),
+    ).fetchall()
+    if state is RowState.INTENT:
+        code, message = IN_FLIGHT
+    return Reason(
+        status=STATUS_OF[state],
+        code=code,
+        message=SKIPPED_IN_SHORT[code] if state is RowState.SKIPPED else message,
+        count=many,
+        first_rows=tuple(number for (number,) in numbers),
+    )
+
+
+def _count(connection: sqlite3.Connection, state: RowState) -> int:
+    many: int = connection.execute("SELECT rows FROM tally WHERE state = ?", (int(state),)).fetchone()[0]
+    return many
+
+
+def _check(moved: sqlite3.Cursor, moves: Sequence[tuple[Any, ...]], origin: RowState) -> None:
+    """See that every row was moved: else one of them did not stand in `origin`."""
+    if moved.rowcount != len(moves):
+        raise illegal(moves[0][0], wanted=origin)

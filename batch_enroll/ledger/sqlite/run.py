@@ -1,0 +1,210 @@
+"""One run in its SQLite file.
+
+In and out: as `ledger.interface` says. This class knows which step is allowed now; the waiting happens at the desks of
+`writer`, the rows move in `rows` and `planning`, and `files` opens and puts away.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+import anyio
+from anyio.to_thread import run_sync
+
+from batch_enroll.ledger.interface import (
+    Duplicate,
+    Pending,
+    PlannedRow,
+    PlanRules,
+    Reason,
+    Resolution,
+    RowState,
+    RunRecord,
+    RunState,
+)
+from batch_enroll.ledger.moves import SETTLED, VERDICTS, has_sent, not_open, out_of_order, still_planned, wrong_size
+from batch_enroll.ledger.sqlite import planning, rows
+from batch_enroll.ledger.sqlite.files import RunFiles
+from batch_enroll.ledger.sqlite.tables import micros, one_by_one
+from batch_enroll.ledger.sqlite.writer import Desk, GroupWriter, OneByOne
+from batch_enroll.model import Counts, Duplicates, Outcome, RowStatus
+
+
+class SqliteRunLedger:
+    """A run of a `SqliteLedger`. Made by one of `plan_anew`, `go_on` and `read`; used in one event loop."""
+
+    def __init__(self, record: RunRecord, files: RunFiles, desk: Desk, *, recovered: int = 0) -> None:
+        self._record = record
+        self._files = files
+        self._desk = desk
+        self._recovered = recovered
+        self._planned = 0
+        self._marked = False
+        self._closed = False
+
+    @classmethod
+    async def plan_anew(cls, record: RunRecord, files: RunFiles) -> Self:
+        """Begin an empty plan in files that were taken."""
+        return cls(record, files, OneByOne(await run_sync(files.plan_anew), files.path))
+
+    @classmethod
+    async def go_on(cls, record: RunRecord, files: RunFiles) -> Self:
+        """Go on with a sealed plan in files that were taken."""
+        connection, recovered = await run_sync(files.open)
+        return cls(record, files, _writer(connection, files), recovered=recovered)
+
+    @classmethod
+    async def read(cls, record: RunRecord, files: RunFiles) -> Self:
+        """Read, whoever has taken the files."""
+        if record.state is RunState.PLANNING:
+            raise still_planned(record.run_id)
+        return cls(record, files, OneByOne(await run_sync(files.read), files.path))
+
+    @property
+    def record(self) -> RunRecord:
+        return self._record
+
+    @property
+    def folder(self) -> Path:
+        return self._files.folder
+
+    @property
+    def commit_s(self) -> float:
+        """How long a commit takes at this place, seconds, as measured when the run was taken; 0 for a reader."""
+        return self._files.commit_s
+
+    async def plan(self, block: Sequence[PlannedRow]) -> None:
+        self._writable(RunState.PLANNING, marked=False)
+        for seq, row in enumerate(block, start=self._planned + 1):
+            if row.seq != seq:
+                raise out_of_order(row.seq, last=seq - 1)
+        await self._desk.ask(planning.add_rows, block)
+        self._planned += len(block)
+
+    async def mark_duplicates(self, rules: PlanRules) -> int:
+        self._writable(RunState.PLANNING, marked=False)
+        self._marked = True
+
+        @one_by_one
+        def mark(connection: sqlite3.Connection, rules: PlanRules) -> int:
+            with self._files.index.looking_up(self._record.run_id, rules) as look_up:
+                skip_inside = rules.duplicates is Duplicates.SKIP
+                return planning.mark_duplicates(connection, look_up, skip_inside=skip_inside)
+
+        return await self._desk.ask(mark, rules)
+
+    async def duplicates(self, *, after_seq: int, limit: int) -> list[Duplicate]:
+        return await self._readable().ask(planning.duplicates, (after_seq, limit))
+
+    async def seal(self, *, rows: int) -> None:
+        self._writable(RunState.PLANNING, marked=True)
+        if rows != self._planned:
+            raise wrong_size(expected=rows, found=self._planned)
+        with anyio.CancelScope(shield=True):
+            await self._desk.ask(planning.seal, rows)
+            await self._desk.stop()
+            await run_sync(self._files.make_durable)
+            connection, _ = await run_sync(self._files.open)
+            self._desk = _writer(connection, self._files)
+            await self._tell_index(replace(self._record, state=RunState.OPEN, rows=rows))
+
+    async def recover(self) -> int:
+        self._writable()
+        return self._recovered
+
+    async def pending(self, *, after_seq: int, limit: int) -> list[Pending]:
+        return await self._readable().ask(rows.pending, (after_seq, limit))
+
+    async def intend(self, seq: int, *, at: datetime) -> int:
+        self._writable(RunState.OPEN)
+        return await self._desk.ask(rows.intend, (seq, micros(at)), begins=True)
+
+    async def release(self, seq: int, *, code: str, message: str) -> None:
+        self._writable(RunState.OPEN)
+        await self._desk.ask(rows.settle, (seq, RowState.PLANNED, None, code, message))
+
+    async def settle(self, outcome: Outcome) -> None:
+        self._writable(RunState.OPEN)
+        state = SETTLED[outcome.status]
+        await self._desk.ask(rows.settle, (outcome.seq, state, outcome.http_status, outcome.code, outcome.message))
+
+    async def outcomes(self, *, after_seq: int, limit: int) -> list[Outcome]:
+        return await self._readable().ask(rows.outcomes, (after_seq, limit))
+
+    async def counts(self) -> Counts:
+        return await self._readable().ask(rows.counts, None)
+
+    async def reasons(self, *, limit: int) -> list[Reason]:
+        return await self._readable().ask(rows.reasons, limit)
+
+    async def replan(self, *, status: RowStatus) -> int:
+        self._writable()
+        origin = {RowStatus.ERROR: RowState.ERROR, RowStatus.NOT_SENT: RowState.PLANNED}[status]
+        many = await self._desk.ask(rows.replan, origin)
+        await self._tell_index(replace(self._record, state=RunState.OPEN))
+        return many
+
+    async def resolve(self, verdicts: Sequence[Resolution]) -> list[int]:
+        self._writable()
+        resend = any(VERDICTS[verdict.verdict] is RowState.PLANNED for verdict in verdicts)
+        left_alone = await self._desk.ask(rows.resolve, verdicts)
+        if resend and len(left_alone) < len(verdicts):
+            await self._tell_index(replace(self._record, state=RunState.OPEN))
+        return left_alone
+
+    async def leave(self) -> None:
+        await self._let_go(self._record)
+
+    async def close(self, *, state: RunState, stop_reason: str, at: datetime, results_path: str = "") -> None:
+        await self._let_go(
+            replace(
+                self._record,
+                state=state,
+                stop_reason=stop_reason,
+                finished_at=at,
+                results_path=results_path or self._record.results_path,
+            )
+        )
+
+    async def discard(self) -> None:
+        self._writable()
+        with anyio.CancelScope(shield=True):
+            if self._record.state is not RunState.PLANNING and await self._desk.ask(rows.anything_sent, None):
+                raise has_sent(self._record.run_id)
+            self._closed = True
+            await self._desk.stop()
+            await run_sync(self._files.throw_away)
+
+    async def _let_go(self, record: RunRecord) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        with anyio.CancelScope(shield=True):
+            await self._desk.stop()
+            if self._files.lock.held:
+                self._record = record
+                await run_sync(self._files.put_away, record)
+
+    async def _tell_index(self, record: RunRecord) -> None:
+        with anyio.CancelScope(shield=True):
+            await run_sync(lambda: self._files.index.update(record, unmerged=True))
+            self._record = record
+
+    def _readable(self) -> Desk:
+        if self._closed:
+            raise not_open(self._record.run_id)
+        return self._desk
+
+    def _writable(self, state: RunState | None = None, *, marked: bool | None = None) -> None:
+        wrong_state = state is not None and self._record.state is not state
+        if self._closed or not self._files.lock.held or wrong_state or marked not in (None, self._marked):
+            raise not_open(self._record.run_id)
+
+
+def _writer(connection: sqlite3.Connection, files: RunFiles) -> GroupWriter:
+    return GroupWriter(connection, files.path, ballast=files.ballast, mark=files.mark(connection))

@@ -1,0 +1,112 @@
+"""The tables of a run's file.
+
+In: a connection. Out: empty tables, or their totals. Times are integer microseconds since 1970, UTC. Never: a name, an
+address, a phone number: a person is a keyed hash here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from batch_enroll.ledger.interface import RowState
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+SCHEMA = """
+CREATE TABLE run(
+    run_id TEXT NOT NULL,
+    uuid TEXT NOT NULL,          -- of this file; another plan of the same run is another file
+    commits INTEGER NOT NULL,    -- only grows: an older copy is known by it
+    rows INTEGER                 -- NULL until the plan is sealed
+) STRICT;
+CREATE TABLE row(
+    seq INTEGER PRIMARY KEY,
+    number INTEGER NOT NULL,
+    key BLOB,                    -- keyed hash of the identity; NULL when invalid
+    content_hash BLOB NOT NULL,
+    state INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    sent_at INTEGER,             -- microseconds since 1970, UTC: when the last attempt began
+    http_status INTEGER,
+    code TEXT,
+    message TEXT
+) STRICT;
+CREATE TABLE duplicate(
+    seq INTEGER PRIMARY KEY,
+    first_seq INTEGER,           -- NULL when it was another run
+    earlier_run TEXT,
+    earlier_at INTEGER,
+    held INTEGER NOT NULL,
+    changed INTEGER NOT NULL
+) STRICT;
+CREATE TABLE attempt(            -- tries that were no success; append only
+    seq INTEGER NOT NULL, n INTEGER NOT NULL, at INTEGER, state INTEGER NOT NULL, http_status INTEGER,
+    code TEXT, message TEXT
+) STRICT;
+CREATE TABLE resolution(         -- a person's word; append only
+    seq INTEGER NOT NULL, verdict TEXT NOT NULL, by TEXT NOT NULL, at INTEGER NOT NULL, why TEXT NOT NULL
+) STRICT;
+CREATE TABLE tally(state INTEGER PRIMARY KEY, rows INTEGER NOT NULL) STRICT;
+"""
+
+_FOLLOW = """
+CREATE TRIGGER row_moved AFTER UPDATE OF state ON row WHEN old.state <> new.state BEGIN
+    UPDATE tally SET rows = rows - 1 WHERE state = old.state;
+    UPDATE tally SET rows = rows + 1 WHERE state = new.state;
+END
+"""
+
+
+def one_by_one(function: Callable[[sqlite3.Connection, P], R]) -> Callable[[sqlite3.Connection, Sequence[P]], list[R]]:
+    """Make a work of a function that takes a single payload."""
+
+    def work(connection: sqlite3.Connection, payloads: Sequence[P]) -> list[R]:
+        return [function(connection, payload) for payload in payloads]
+
+    return work
+
+
+def micros(moment: datetime) -> int:
+    """Turn an aware time into what is on disk."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment_of(at: int) -> datetime:
+    """Turn what is on disk into an aware UTC time."""
+    return _EPOCH + at * _MICROSECOND
+
+
+def follow_states(connection: sqlite3.Connection) -> None:
+    """Count the rows by state, once; from now on the file keeps its own totals, in the same transaction."""
+    connection.execute("DELETE FROM tally")
+    connection.executemany("INSERT INTO tally VALUES (?, 0)", [(int(state),) for state in RowState])
+    connection.execute(
+        "UPDATE tally SET rows = counted.rows FROM (SELECT state, count(*) AS rows FROM row GROUP BY state) AS counted "
+        "WHERE tally.state = counted.state"
+    )
+    connection.execute(_FOLLOW)
+
+
+def totals_agree(connection: sqlite3.Connection, *, rows: int) -> bool:
+    """Say whether the rows that are there are as many as were planned, and stand where the totals say."""
+    counted = dict(connection.execute("SELECT state, count(*) FROM row GROUP BY state"))
+    kept = dict(connection.execute("SELECT state, rows FROM tally WHERE rows > 0"))
+    return counted == kept and sum(counted.values()) == rows
+
+
+def count_commit(connection: sqlite3.Connection) -> None:
+    """Raise the file's counter, once in each transaction."""
+    connection.execute("UPDATE run SET commits = commits + 1")
+
+
+def commits_of(connection: sqlite3.Connection) -> int:
+    """Read the file's counter."""
+    (commits,) = connection.execute("SELECT commits FROM run").fetchone()
+    return int(commits)

@@ -1,0 +1,228 @@
+"""Who talks to a run's file: calls from the event loop, done by a thread, answered when they are on disk.
+
+In: works, each a function of (connection, payloads) that gives one result for each payload. Out: the results, after the
+commit. Never: two connections that write; a write that is lost because its caller was cancelled.
+
+Group commit: while one commit waits for the disk the next calls gather, and all of them become one transaction. Calls
+of the same work are done together in one statement or a few. That is for the interpreter lock, not for SQLite: each
+statement gives the lock away and must win it back from a busy event loop.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from batch_enroll.errors import LedgerError
+from batch_enroll.ledger.sqlite.connection import in_words, is_full, trouble
+from batch_enroll.ledger.sqlite.guard import HighWaterMark
+from batch_enroll.ledger.sqlite.place import Ballast
+from batch_enroll.ledger.sqlite.tables import commits_of, count_commit
+
+_COMMITS_PER_MARK = 128
+
+P = TypeVar("P")
+R = TypeVar("R")
+Work = Callable[[sqlite3.Connection, list[P]], Sequence[R]]
+"""Does the same for each payload, or raises and then has changed nothing that a rollback would not undo."""
+
+
+class Desk(Protocol):
+    """Where works are handed in."""
+
+    async def ask(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
+        """Do a work and wait until it is on disk. `begins`: it begins something new, which a full disk forbids."""
+        ...
+
+    async def stop(self) -> None:
+        """Finish what was handed in and close the file."""
+        ...
+
+
+class OneByOne:
+    """A desk without a thread of its own: for planning, where one caller waits, and for reading."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._lock = anyio.Lock()
+
+    async def ask(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
+        async with self._lock:
+            return await anyio.to_thread.run_sync(self._do, work, payload)
+
+    async def stop(self) -> None:
+        async with self._lock:
+            await anyio.to_thread.run_sync(self._connection.close)
+
+    def _do(self, work: Work[P, R], payload: P) -> R:
+        with in_words(self._path):
+            self._connection.execute("BEGIN")
+            try:
+                return work(self._connection, [payload])[0]
+            finally:  # a plan keeps no journal to roll back to; a work that fails is the end of it
+                if self._connection.in_transaction:
+                    self._connection.execute("COMMIT")
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    work: Work[Any, Any]
+    payload: Any
+    begins: bool
+    done: anyio.Event
+    result: Any = None
+    error: Exception | None = None
+
+
+class GroupWriter:
+    """A thread with the one connection that writes. Belongs to the event loop in which it was made."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        *,
+        ballast: Ballast,
+        mark: HighWaterMark,
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            connection: opened for sending.
+            path: of its file, for messages.
+            ballast: given up when the disk is full.
+            mark: raised each few commits.
+        """
+        self._connection = connection
+        self._path = path
+        self._ballast = ballast
+        self._mark = mark
+        self.commits = commits_of(connection)  #: that are on disk; read it when the desk has stopped
+        self._broken: sqlite3.Error | None = None
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._soon = _threadsafe_caller()
+        self._thread = threading.Thread(target=self._serve, name=f"ledger {path.parent.name}", daemon=True)
+        self._thread.start()
+
+    async def ask(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
+        call = _Call(work, payload, begins, anyio.Event())
+        self._calls.put(call)
+        # The write happens whether or not anyone waits. Waiting it out tells the caller what is on disk.
+        with anyio.CancelScope(shield=True):
+            await call.done.wait()
+        if call.error is not None:
+            raise call.error
+        result: R = call.result
+        return result
+
+    async def stop(self) -> None:
+        self._calls.put(None)
+        await anyio.to_thread.run_sync(self._thread.join)
+
+    def _serve(self) -> None:
+        last, marked = False, self.commits
+        while not last:
+            group = [self._calls.get()]
+            with suppress(queue.Empty):
+                while True:
+                    group.append(self._calls.get_nowait())
+            calls = [call for call in group if call is not None]
+            last = len(calls) < len(group)
+            self._commit(calls)
+            with suppress(RuntimeError):  # the event loop is gone; what was to be saved is saved
+                self._soon(_wake, calls)
+            if self.commits - marked >= _COMMITS_PER_MARK:
+                marked = self.commits
+                self._mark.try_raise_to(marked)
+        with suppress(sqlite3.Error):  # closing moves the log into the file; the log alone is as good
+            self._connection.close()
+
+    def _commit(self, calls: list[_Call]) -> None:
+        """Do the calls in one transaction; on a full disk give up the ballast and save what can be saved."""
+        try:
+            if self._broken:
+                raise self._broken
+            self._transact([call for call in calls if not self._refused(call)])
+        except sqlite3.Error as error:
+            self._roll_back()
+            if is_full(error) and self._ballast.give_up():
+                self._commit(calls)
+                return
+            if not is_full(error):
+                self._broken = error  # after a failed sync nobody knows what the disk holds: no second try
+            for call in calls:
+                call.error = trouble(self._path, error)
+
+    def _refused(self, call: _Call) -> bool:
+        """Say no to what begins something new on a full disk."""
+        if self._ballast.gone and call.begins:
+            call.error = LedgerError(
+                f"The disk that holds {self._path} is full, so nothing new is sent; what was sent is saved.",
+                hint="Make room, then give the same command again.",
+            )
+            return True
+        call.error = None
+        return False
+
+    def _transact(self, calls: list[_Call]) -> None:
+        if not calls:
+            return
+        before = self._connection.total_changes
+        self._connection.execute("BEGIN IMMEDIATE")
+        alike: dict[Work[Any, Any], list[_Call]] = {}  # in order of arrival
+        for call in calls:
+            alike.setdefault(call.work, []).append(call)
+        for together in alike.values():
+            self._do_together(together)
+        changed = self._connection.total_changes > before
+        if changed:
+            count_commit(self._connection)
+        self._connection.execute("COMMIT")
+        self.commits += changed
+
+    def _do_together(self, calls: list[_Call]) -> None:
+        """Do calls of the same work at once; when one of them cannot be done, each for itself."""
+        self._connection.execute("SAVEPOINT together")
+        try:
+            results = calls[0].work(self._connection, [call.payload for call in calls])
+            for call, result in zip(calls, results, strict=True):
+                call.result = result
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            self._connection.execute("ROLLBACK TO together")
+            if len(calls) == 1:
+                calls[0].error = error
+            else:
+                for call in calls:
+                    self._do_together([call])
+        self._connection.execute("RELEASE together")
+
+    def _roll_back(self) -> None:
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+
+def _wake(calls: list[_Call]) -> None:
+    for call in calls:
+        call.done.set()
+
+
+def _threadsafe_caller() -> Callable[..., object]:
+    """Give the running loop's way to be called from a thread without waiting for it; anyio's own way waits."""
+    token = anyio.lowlevel.current_token()
+    loop: Any = getattr(token, "native_token", token)  # before anyio 4.11 the token is the loop's own
+    soon: Callable[..., object] = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+    return soon

@@ -1,0 +1,180 @@
+"""The parts of an .xlsx package around its sheets.
+
+In: the zip file. Out: the sheets, the texts they share, the display formats, the kind of dates. Never: an entity of an XML
+document type, which a workbook has no use for and an attack has.
+
+Source: ECMA-376 part 1 (SpreadsheetML) and part 2 (packages).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import IO, NoReturn
+from xml.etree.ElementTree import Element, ParseError, iterparse
+from xml.parsers import expat
+from zipfile import ZipFile
+
+from batch_enroll.errors import InputError
+from batch_enroll.loading.cells import Format, format_of
+from batch_enroll.loading.sheets import Sheet
+
+_MAX_TEXTS_BYTES = 1 << 30  # shared texts stay in memory
+_PROLOG_BYTES = 1 << 16
+_ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
+
+_BUILT_IN_FORMATS = {
+    0: "General", 1: "0", 49: "@",
+    **dict.fromkeys([14, 15, 16, 17, *range(27, 32), 36, *range(50, 59)], "yyyy-mm-dd"),
+    **dict.fromkeys([18, 19, 20, 21, 32, 33, 34, 35, 45, 47], "hh:mm:ss"),
+    22: "yyyy-mm-dd hh:mm", 46: "[h]:mm:ss",
+    2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00", 12: "# ?/?", 13: "# ??/??",
+}  # fmt: skip
+_UNKNOWN_FORMAT = "#,##0.00"  # what is left of the built-in ones shows amounts
+
+
+class Package:
+    """An opened .xlsx or .xlsm."""
+
+    def __init__(self, archive: ZipFile) -> None:
+        self._archive = archive
+        self._names = {name.replace("\\", "/").lstrip("/").lower(): name for name in archive.namelist()}
+        root = self._relations("")
+        self._book = next((target for kind, target in root.values() if kind == "officeDocument"), "xl/workbook.xml")
+        self._parts = self._relations(self._book)
+        self.counts_from_1904 = False
+        self.recalculates = False  #: whoever wrote it left the formulas' results to be computed
+        self.sheets = self._read_book()
+
+    def formats(self) -> list[tuple[Format, str]]:
+        """Give what each cell style (by its position) makes of a number, and the format's code."""
+        custom: dict[int, str] = {}
+        formats: list[tuple[Format, str]] = []
+        for part in self._parts_of("styles"):
+            in_cells = False
+            for event, element in self.elements(part, events=("start", "end")):
+                tag = local_name(element)
+                if tag == "cellXfs":
+                    in_cells = event == "start"
+                elif event == "start" and tag == "numFmt":
+                    custom[int(element.get("numFmtId", "0"))] = element.get("formatCode", "")
+                elif event == "start" and tag == "xf" and in_cells:
+                    number = int(element.get("numFmtId", "0"))
+                    code = custom.get(number) or _BUILT_IN_FORMATS.get(number, _UNKNOWN_FORMAT)
+                    formats.append((format_of(code), code))
+        return formats
+
+    def texts(self) -> list[str]:
+        """Give the texts that cells refer to by position."""
+        texts: list[str] = []
+        for part in self._parts_of("sharedStrings"):
+            if self._archive.getinfo(self._stored(part)).file_size > _MAX_TEXTS_BYTES:
+                raise InputError("The workbook is too large.", hint="Save the sheet as CSV (UTF-8) and load that.")
+            root: Element | None = None
+            for event, element in self.elements(part, events=("start", "end")):
+                if root is None:
+                    root = element
+                elif event == "end" and local_name(element) == "si":
+                    texts.append(rich_text(element))
+                    root.clear()
+        return texts
+
+    def elements(self, part: str, *, events: tuple[str, ...]) -> Iterator[tuple[str, Element]]:
+        """Walk through the XML of a part."""
+        with self.open(part) as file:
+            _refuse_document_type(file.read(_PROLOG_BYTES))
+        with self.open(part) as file:
+            yield from iterparse(file, events=events)
+
+    def open(self, part: str) -> IO[bytes]:
+        """Open a part as bytes."""
+        return self._archive.open(self._stored(part))
+
+    def _stored(self, part: str) -> str:
+        if part.lower() not in self._names:
+            raise ParseError(f"no part {part}")
+        return self._names[part.lower()]
+
+    def _parts_of(self, kind: str) -> list[str]:
+        return [target for found, target in self._parts.values() if found == kind][:1]
+
+    def _read_book(self) -> list[Sheet]:
+        sheets = []
+        for _, element in self.elements(self._book, events=("start",)):
+            match local_name(element):
+                case "workbookPr":
+                    self.counts_from_1904 = element.get("date1904") in ("1", "true")
+                case "calcPr":
+                    self.recalculates = element.get("fullCalcOnLoad") in ("1", "true")
+                case "sheet":
+                    link = next((value for key, value in element.items() if key.endswith("}id")), "")
+                    kind, part = self._parts.get(link, ("", ""))
+                    if kind == "worksheet":
+                        is_visible = element.get("state", "visible") == "visible"
+                        sheets.append(Sheet(name=element.get("name", ""), is_visible=is_visible, part=part))
+        return sheets
+
+    def _relations(self, part: str) -> dict[str, tuple[str, str]]:
+        """Read what a part refers to: id -> (last word of the kind, part)."""
+        folder, name = posixpath.split(part)
+        listing = posixpath.join(folder, "_rels", f"{name}.rels")
+        if listing.lower() not in self._names:
+            return {}
+        return {
+            element.get("Id", ""): (
+                posixpath.basename(element.get("Type", "")),
+                posixpath.normpath(posixpath.join("/", folder, element.get("Target", "").replace("\\", "/"))).lstrip("/"),
+            )
+            for _, element in self.elements(listing, events=("start",))
+            if local_name(element) == "Relationship"
+        }
+
+
+def local_name(element: Element) -> str:
+    """The tag without its namespace; the strict and the transitional form differ only there."""
+    return element.tag.rpartition("}")[2]
+
+
+def rich_text(element: Element) -> str:
+    """Join the runs of a text; the reading aids for Japanese (`rPh`) are no part of it."""
+    texts = []
+    for child in element:
+        match local_name(child):
+            case "t":
+                texts.append(child.text or "")
+            case "r":
+                texts.extend(run.text or "" for run in child if local_name(run) == "t")
+    return unescape("".join(texts))
+
+
+def unescape(text: str) -> str:
+    """Turn `_x000D_` back into the character that XML cannot hold."""
+    return _ESCAPE.sub(_character, text) if "_x" in text else text
+
+
+def _character(escape: re.Match[str]) -> str:
+    character = chr(int(escape[1], 16))
+    return escape[0] if "\ud800" <= character <= "\udfff" else character
+
+
+class _PrologRead(Exception):
+    """The root element was met."""
+
+
+def _refuse_document_type(start: bytes) -> None:
+    def stop(*_: object) -> NoReturn:
+        raise _PrologRead
+
+    def refuse(*_: object) -> NoReturn:
+        raise ParseError("a document type")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = stop
+    parser.StartDoctypeDeclHandler = refuse
+    try:
+        parser.Parse(start)
+    except _PrologRead:
+        return
+    except expat.ExpatError as error:
+        raise ParseError(str(error)) from error

@@ -1,0 +1,145 @@
+"""What all kinds of workbook have in common: cells with a place, a value and perhaps a flaw become rows.
+
+In: the rows of a sheet, cell by cell. Out: rows of text as wide as the header, and what people should hear about them.
+Never: an Excel error, a formula without a result or a number with lost digits passed on as if it were a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from batch_enroll.columns import column_letter, column_title, visible
+from batch_enroll.loading.header import Line
+from batch_enroll.loading.merges import Merges
+from batch_enroll.loading.remarks import Remarks
+from batch_enroll.model import Problem, Row
+
+_BLOCK_ROWS = 1_000
+
+
+@dataclass(slots=True)
+class SheetRow:
+    """One row of a sheet as its reader found it."""
+
+    number: int
+    cells: list[str] = field(default_factory=list)  #: from column A on
+    flaws: list[tuple[int, str, str]] = field(default_factory=list)  #: column, code, what is wrong: "holds the error #N/A"
+    otherwise_shown: list[tuple[int, str]] = field(default_factory=list)  #: column, display format
+    is_hidden: bool = False
+
+
+class Sheet(Protocol):
+    """An opened sheet of any kind of workbook."""
+
+    name: str
+
+    def rows(self) -> Iterator[SheetRow]:
+        """From the top, rows without any cell left out."""
+        ...
+
+    def merges(self) -> Merges:
+        """Which cells are merged."""
+        ...
+
+    def hidden_columns(self) -> set[int]:
+        """Positions of the columns that are hidden."""
+        ...
+
+
+class SheetReader:
+    """Rows of one sheet."""
+
+    place = "Row"
+
+    def __init__(self, sheet: Sheet, *, kind: str) -> None:
+        self._sheet = sheet
+        self.sheet = sheet.name
+        self.form = f"{kind}, sheet '{sheet.name}'"
+
+    def lines(self) -> Iterator[Line]:
+        """The rows as they stand, the header among them."""
+        for row in self._sheet.rows():
+            if row.cells:
+                yield Line(row.number, row.cells)
+
+    def blocks(self, header: Line, remarks: Remarks) -> Iterator[list[Row]]:
+        """The rows below the header."""
+        self._remark_hidden_columns(header, remarks)
+        merges = self._sheet.merges()
+        rows: list[Row] = []
+        for sheet_row in self._sheet.rows():
+            if sheet_row.number <= header.number:
+                continue
+            if row := _row(sheet_row, header, merges, remarks):
+                rows.append(row)
+            if len(rows) == _BLOCK_ROWS:
+                yield rows
+                rows = []
+        if rows:
+            yield rows
+
+    def _remark_hidden_columns(self, header: Line, remarks: Remarks) -> None:
+        hidden = sorted(column for column in self._sheet.hidden_columns() if column < len(header.cells))
+        named = [column_title(header.cells, column) for column in hidden if visible(header.cells[column])]
+        if named:
+            remarks.add("hidden_columns", f"Hidden in the sheet, but read all the same: {', '.join(named)}.")
+
+
+def _row(found: SheetRow, header: Line, merges: Merges, remarks: Remarks) -> Row | None:
+    """Make a row as wide as the header; None when it is blank."""
+    width, number = len(header.cells), found.number
+    covered = merges.covered(number)
+    cells = found.cells[:width] + [""] * (width - len(found.cells))
+    problems = []
+    for column, code, what in found.flaws:
+        if column < width and column not in covered:
+            message = f"{column_letter(column)}{number} ({column_title(header.cells, column)}) {what}."
+            problems.append(Problem(code=code, message=message, column=column))
+    for column in covered:
+        if column < width:
+            cells[column] = ""
+    if not problems and not any(map(visible, cells)):
+        return None
+    for column, merge in covered.items():
+        if column < width:
+            message = (
+                f"{column_letter(column)}{number} ({column_title(header.cells, column)}) has no value of its own: "
+                f"it is part of the merged cell {merge}."
+            )
+            problems.append(Problem(code="merged_cell", message=message, column=column))
+            remarks.add(
+                "merged_cells",
+                "Some cells are merged; only the first row and column of a merged cell has a value.",
+                advice="Unmerge them in the spreadsheet program and fill every cell.",
+                row=number,
+            )
+    _remark(found, header, remarks)
+    return Row(number=number, cells=tuple(cells), problems=tuple(problems))
+
+
+def _remark(found: SheetRow, header: Line, remarks: Remarks) -> None:
+    for column, shown in found.otherwise_shown:
+        if column < len(header.cells):
+            remarks.add(
+                "number_format",
+                f"In {column_title(header.cells, column)} the sheet shows numbers in another form ({shown}) than they "
+                f"are stored; what is stored is read.",
+                advice="If what the sheet shows is right (leading zeros, for example), format the column as text and "
+                "enter the values again, or save as CSV.",
+                row=found.number,
+            )
+    if found.is_hidden:
+        remarks.add(
+            "hidden_rows",
+            "Some rows are hidden in the sheet, by a filter or by hand; they are read all the same.",
+            advice="To leave them out, copy the visible rows to a new sheet.",
+            row=found.number,
+        )
+    if any(map(visible, found.cells[len(header.cells) :])):
+        remarks.add(
+            "cells_without_header",
+            "Some rows have values to the right of the last column that has a name; these values are not read.",
+            row=found.number,
+        )

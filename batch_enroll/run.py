@@ -1,0 +1,266 @@
+"""A run: plan -> preflight -> send -> report, joined here and nowhere else.
+
+In: a `Job`, an input and a token. Out: a `RunSummary`, the files beside the input, and events on the way.
+Never: a screen (listeners show what happens), a question (the caller's `confirm` and `look` are asked instead).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import BinaryIO
+
+import anyio
+import httpx
+
+from batch_enroll.advice import advice_for
+from batch_enroll.clock import Clock, SystemClock
+from batch_enroll.errors import RunStopped
+from batch_enroll.events import Event, Listener, RunFinished
+from batch_enroll.job import Job
+from batch_enroll.ledger.interface import Ledger, RunLedger, RunState
+from batch_enroll.ledger.staging import staged_rows
+from batch_enroll.model import Counts, Row, RowStatus
+from batch_enroll.reporting.paths import check_writable, result_paths
+from batch_enroll.reporting.plan_table import PlanView
+from batch_enroll.reporting.reasons import ReasonLine
+from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
+from batch_enroll.run_plan import Plan, Planned, make_plan
+from batch_enroll.run_report import reason_lines, write_files
+from batch_enroll.run_send import Control, send_rows
+from batch_enroll.sending import Class, Client, CodeTable, ScenarioInfo, look_up_scenario, restore
+
+Confirm = Callable[[PlanView], Awaitable[bool]]
+Look = Callable[[Counts], Awaitable[bool]]
+
+
+class Declined(RunStopped):
+    """The person looked at the plan and said no; nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What a dry run found."""
+
+    plan: PlanView
+    columns: tuple[str, ...]
+    invalid_rows: Sequence[Row]  #: with their problems; at most `MAX_KEPT_PROBLEM_ROWS`
+
+
+MAX_KEPT_PROBLEM_ROWS = 100_000
+
+
+def _silent(event: Event) -> None:
+    """Listen to nothing."""
+
+
+async def enroll_async(
+    job: Job,
+    source: Path | BinaryIO,
+    *,
+    token: str,
+    ledger: Ledger,
+    emit: Listener = _silent,
+    confirm: Confirm | None = None,
+    look: Look | None = None,
+    control: Control | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+    clock: Clock | None = None,
+) -> RunSummary:
+    """Enroll every row of a spreadsheet, or carry on where the same call stopped before.
+
+    Args:
+        job: the settings, from `build_job` or `Job.model_validate`.
+        source: the spreadsheet's path, or a binary stream.
+        token: the platform's API token.
+        ledger: remembers what was sent: `SqliteLedger(path)`, or `MemoryLedger(folder)` to forget it.
+        emit: hears every event, in order; must return quickly.
+        confirm: shown the plan, says whether to go on; None = go on.
+        look: shown the counts after the canary rows; None = go on when none of them failed.
+        control: stops the run from outside.
+        transport: takes the place of the network, for tests.
+        clock: takes the place of the machine's clock, for tests.
+    Returns:
+        What became of the run; `exit_code` is 0, 1, 3 or 4 as the command line's.
+    Raises:
+        JobError, InputError, PreflightError, AlreadyFinished, Declined: nothing was sent.
+        RunLocked: another process is working on this run.
+        LedgerError: the ledger or the results cannot be written; what was sent is not lost.
+    """
+    clock = clock or SystemClock()
+    control = control or Control()
+    planned = await make_plan(job, source, ledger=ledger, clock=clock, emit=emit, tool_version=tool_version())
+    run = planned.ledger
+    paths = result_paths(run.record.input_path, run_id=run.record.run_id, results=job.output.results)
+    async with _client(job, token, transport) as client:
+        try:
+            check_writable(paths, rows=planned.plan.counts.rows, source=_path_of(source))
+            scenario = await _preflight(job, client, clock)
+            view = view_of(planned.plan, job, scenario, input_name=run.record.input_name)
+            if confirm is not None and not await confirm(view):
+                raise Declined("Nothing was sent.")
+        except BaseException:
+            await _put_away(planned)
+            raise
+        started_at, began = clock.now(), clock.monotonic()
+        sent = await send_rows(run, job, client, clock=clock, emit=emit, control=control, look=look)
+        duration_s = clock.monotonic() - began
+    reason = restore(control.reason, "…")
+    try:
+        counts = await run.counts()
+        written = await write_files(run, paths)
+        summary = RunSummary(
+            run_id=run.record.run_id,
+            end=RunEnd.STOPPED if counts.not_sent else RunEnd.FINISHED,
+            stop_reason=reason,
+            exit_code=(control.exit_code if counts.not_sent else None) or exit_code_for(counts, stopped=False),
+            counts=counts,
+            planned_rows=run.record.rows,
+            requests=sent.requests,
+            started_at=started_at,
+            duration_s=duration_s,
+            url=job.url,
+            scenario=job.scenario,
+            scenario_name=scenario.name if scenario else "",
+            input_name=run.record.input_name,
+            reasons=await reason_lines(run),
+            results=written.results,
+            failed=written.failed,
+            unknown=written.unknown,
+            summary=paths.summary,
+        )
+        write_summary(paths.summary, summary)
+    finally:
+        await _close(run, reason, clock, results=paths.results)
+    emit(RunFinished(at=clock.now(), run_id=summary.run_id, counts=counts))
+    return summary
+
+
+def enroll(job: Job, source: Path | BinaryIO, *, token: str, ledger: Ledger, emit: Listener = _silent) -> RunSummary:
+    """Do as `enroll_async` does and wait for the end; for programs without an event loop."""
+    return anyio.run(partial(enroll_async, job, source, token=token, ledger=ledger, emit=emit))
+
+
+async def check_async(
+    job: Job,
+    source: Path | BinaryIO,
+    *,
+    token: str | None,
+    ledger: Ledger,
+    emit: Listener = _silent,
+    transport: httpx.AsyncBaseTransport | None = None,
+    clock: Clock | None = None,
+) -> Checked:
+    """Plan and ask the platform about the scenario; send nothing and leave nothing behind.
+
+    Args:
+        token: None leaves the platform out.
+        job, source, ledger, emit, transport, clock: as for `enroll_async`.
+    Raises:
+        JobError, InputError, PreflightError, LedgerError: as for `enroll_async`.
+    """
+    clock = clock or SystemClock()
+    planned = await make_plan(
+        job, source, ledger=ledger, clock=clock, emit=emit, tool_version=tool_version(), dry_run=True
+    )
+    try:
+        scenario = None
+        if token is not None:
+            async with _client(job, token, transport) as client:
+                scenario = await _preflight(job, client, clock)
+        view = view_of(planned.plan, job, scenario, input_name=planned.ledger.record.input_name)
+        invalid = [
+            row for block in staged_rows(planned.ledger.folder) for staged in block if (row := staged.row).problems
+        ]
+        return Checked(plan=view, columns=planned.plan.columns, invalid_rows=invalid[:MAX_KEPT_PROBLEM_ROWS])
+    finally:
+        await planned.ledger.discard()
+
+
+def view_of(plan: Plan, job: Job, scenario: ScenarioInfo | None, *, input_name: str) -> PlanView:
+    """Put a plan, the job and what the platform said of the scenario into the form in which people see it."""
+    counts = plan.counts
+    settled = counts.success + counts.error + counts.unknown + (counts.skipped if plan.resumed else 0)
+    return PlanView(
+        run_id=plan.run_id,
+        carries_on=plan.resumed,
+        input_name=input_name,
+        input_form=plan.form,
+        notices=plan.notices,
+        rows=counts.rows,
+        to_send=counts.not_sent,
+        duplicates=plan.duplicates,
+        on_duplicate=job.send.duplicates,
+        already_enrolled=plan.enrolled_before,
+        held=plan.held,
+        invalid=counts.invalid,
+        settled=settled,
+        problems=tuple(
+            ReasonLine(
+                status=RowStatus.INVALID,
+                code=kind.code,
+                message=kind.example,
+                count=kind.count,
+                first_rows=kind.first_rows,
+                advice=advice_for(kind.code),
+            )
+            for kind in plan.invalid
+        ),
+        url=job.url,
+        scenario=job.scenario,
+        scenario_name=scenario.name if scenario else "",
+        reentry=scenario.repeated_start if scenario else "",
+        matching=str(job.matching),
+        delivery=job.send.delivery,
+        rate_per_s=job.send.rate,
+        concurrency=job.send.concurrency,
+        first_requests=plan.samples,
+    )
+
+
+def tool_version() -> str:
+    """The version of this package as it is installed."""
+    try:
+        return version("batch-enroll")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _client(job: Job, token: str, transport: httpx.AsyncBaseTransport | None) -> Client:
+    return Client(
+        url=job.url,
+        token=token,
+        timeout_s=job.send.timeout,
+        transport=transport,
+        user_agent=f"batch-enroll/{tool_version()}",
+    )
+
+
+async def _preflight(job: Job, client: Client, clock: Clock) -> ScenarioInfo | None:
+    if job.send.skip_preflight:
+        return None
+    codes = CodeTable({code: Class(kind) for code, kind in job.codes})
+    return await look_up_scenario(client, job.scenario, codes=codes, clock=clock)
+
+
+async def _put_away(planned: Planned) -> None:
+    """Leave things as they were before the plan."""
+    with anyio.CancelScope(shield=True):
+        if planned.plan.resumed:
+            await planned.ledger.leave()
+        else:
+            await planned.ledger.discard()
+
+
+async def _close(run: RunLedger, reason: str, clock: Clock, *, results: Path) -> None:
+    with anyio.CancelScope(shield=True):
+        left = (await run.counts()).not_sent
+        state = RunState.OPEN if left else RunState.FINISHED
+        await run.close(state=state, stop_reason=reason, at=clock.now(), results_path=str(results))
+
+
+def _path_of(source: Path | BinaryIO) -> Path | None:
+    return source if isinstance(source, Path) else None

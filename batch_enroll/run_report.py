@@ -1,0 +1,82 @@
+"""Report: what the ledger says of each row, beside the row itself, becomes the run's files.
+
+In: a run in the ledger, finished or not. Out: results, failed and unknown rows and the summary, in input order.
+Never: a change of the run; it can be done again at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+from batch_enroll.advice import advice_for
+from batch_enroll.errors import LedgerError
+from batch_enroll.ledger.interface import RunLedger
+from batch_enroll.ledger.staging import staged_columns, staged_rows
+from batch_enroll.model import Outcome, Row
+from batch_enroll.reporting.paths import ResultPaths
+from batch_enroll.reporting.reasons import ReasonLine
+from batch_enroll.reporting.results import ResultsWriter, Written
+from batch_enroll.sending.wire import identity_of, restore
+
+MAX_REASONS = 10
+
+
+async def write_files(run: RunLedger, paths: ResultPaths) -> Written:
+    """Write the results file and, when they would hold a row, the failed and the unknown rows.
+
+    Raises:
+        RunStopped: the disk does not take them; nothing is lost, they can be written again.
+    """
+    columns = staged_columns(run.folder)
+    with ResultsWriter(paths, columns, run_id=run.record.run_id, advice=advice_for) as writer:
+        async for pairs in rows_with_outcomes(run):
+            writer.write(pairs)
+        return writer.finish()
+
+
+async def rows_with_outcomes(run: RunLedger) -> AsyncIterator[list[tuple[Row, Outcome]]]:
+    """Pair every row of the plan with the last word on it, in plan order, in blocks.
+
+    Raises:
+        LedgerError: the stage and the ledger do not hold the same rows.
+    """
+    seen = 0
+    for block in staged_rows(run.folder):
+        outcomes = await run.outcomes(after_seq=seen, limit=len(block))
+        if [staged.seq for staged in block] != [outcome.seq for outcome in outcomes]:
+            raise LedgerError(
+                f"The rows of run {run.record.run_id} do not fit its ledger after row {seen}.",
+                hint="One of the two was changed from outside. Please report this; do not send the file again.",
+            )
+        yield [(staged.row, _told(outcome, staged.body)) for staged, outcome in zip(block, outcomes, strict=True)]
+        seen += len(block)
+
+
+async def reason_lines(run: RunLedger) -> tuple[ReasonLine, ...]:
+    """Why rows are not `success`, the most frequent first, with the advice."""
+    return tuple(
+        ReasonLine(
+            status=reason.status,
+            code=reason.code,
+            message=restore(reason.message, "…"),
+            count=reason.count,
+            first_rows=reason.first_rows,
+            advice=advice_for(reason.code),
+        )
+        for reason in await run.reasons(limit=MAX_REASONS)
+    )
+
+
+def input_of(run: RunLedger) -> Path | None:
+    """The input's path, None when it came through standard input."""
+    path = run.record.input_path
+    return None if path == "-" else Path(path)
+
+
+def _told(outcome: Outcome, body: str) -> Outcome:
+    """Put the identity back where the ledger kept a placeholder for it."""
+    if not body or not outcome.message:
+        return outcome
+    return replace(outcome, message=restore(outcome.message, identity_of(body)))

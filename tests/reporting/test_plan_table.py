@@ -1,0 +1,124 @@
+"""The plan: what people see before anything leaves."""
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+
+from batch_enroll.errors import LedgerError
+from batch_enroll.model import Delivery, Duplicates, Notice, RowStatus
+from batch_enroll.reporting.plan_table import PlanView, plan_as_dict, print_plan
+from batch_enroll.reporting.reasons import ReasonLine
+
+PLAN = PlanView(
+    run_id="7f3a",
+    input_name="customers.csv",
+    input_form="CSV, UTF-8, semicolons",
+    notices=(Notice(code="encoding", message="Read as windows-1251.", advice="Give --encoding if names look wrong."),),
+    rows=1_842,
+    to_send=1_829,
+    duplicates=5,
+    already_enrolled=3,
+    held=1,
+    invalid=4,
+    problems=(
+        ReasonLine(
+            status=RowStatus.INVALID,
+            code="email_invalid",
+            message="Column 'E-mail': 'ivan@' is not an e-mail address.",
+            count=4,
+            first_rows=(12, 40, 77, 99),
+            advice="Correct the address.",
+        ),
+    ),
+    url="https://ru.altkraft.com",
+    scenario=3,
+    scenario_name="Welcome",
+    reentry="A profile that was in the scenario before is let in again only after it has left it.",
+    matching="email=E-mail",
+    delivery=Delivery.AT_MOST_ONCE,
+    rate_per_s=10,
+    concurrency=8,
+    first_requests=('{"workflow_id": 3, "token": "s3cret", "email": "a@b.ru"}',),
+)
+GOLDEN = """\
+Plan of run 7f3a
+
+  input     customers.csv (CSV, UTF-8, semicolons)
+  scenario  #3 Welcome at https://ru.altkraft.com
+            A profile that was in the scenario before is let in again only after
+            it has left it.
+  matching  email=E-mail
+  delivery  at most once: a row without a clear answer is held as unknown, never
+            sent again by itself
+  pace      10 a second, 8 at once: 3 min 3 s
+
+  rows              1,842
+  will be sent      1,829
+  duplicates            5  skipped: the same profile stands in an earlier row
+  already enrolled      3  skipped: an earlier run enrolled the profile
+  held                  1  skipped: unknown since an earlier run, until somebody
+                           resolves it
+  invalid               4  cannot be sent as they are
+
+Invalid rows
+  4  Column 'E-mail': 'ivan@' is not an e-mail address (email_invalid): rows 12,
+     40, 77 and 99
+     → Correct the address.
+
+About the input
+  -  Read as windows-1251
+     → Give --encoding if names look wrong.
+
+First requests
+  POST https://ru.altkraft.com/api/v1.1/workflows/start
+  {"token": "***", "workflow_id": 3, "email": "a@b.ru"}
+"""
+
+
+def printed(plan: PlanView, *, width: int | None = None) -> str:
+    stream = io.StringIO()
+    print_plan(plan, stream, width=width)
+    return stream.getvalue()
+
+
+def test_it_reads_well_at_80_columns():
+    assert printed(PLAN, width=80) == GOLDEN
+
+
+def test_the_token_is_masked_whatever_came():
+    assert "s3cret" not in printed(PLAN) + json.dumps(plan_as_dict(PLAN))
+
+
+def test_numbers_that_do_not_add_up_are_an_error():
+    with pytest.raises(LedgerError, match="the input has 1,842 rows, the plan 1,843"):
+        replace(PLAN, to_send=1_830)
+
+
+def test_duplicates_that_are_sent_count_among_the_sent():
+    plan = replace(PLAN, on_duplicate=Duplicates.SEND, to_send=1_834)
+    assert "among those sent" in printed(plan)
+
+
+def test_sending_twice_is_said_in_words():
+    assert "customers may get the message twice" in printed(replace(PLAN, delivery=Delivery.AT_LEAST_ONCE))
+
+
+def test_no_limit_is_said_in_words():
+    plan = replace(PLAN, rate_per_s=None)
+    assert "as fast as the platform answers, 8 at once" in printed(plan)
+    assert plan_as_dict(plan)["needed_s"] is None
+
+
+def test_a_run_that_carries_on_shows_what_is_done():
+    plan = replace(PLAN, carries_on=True, to_send=29, settled=1_800)
+    assert "which carries on" in printed(plan)
+    assert "done before       1,800" in printed(plan)
+
+
+def test_the_json_object_holds_the_numbers():
+    plan = plan_as_dict(PLAN)
+    assert (plan["rows"], plan["to_send"], plan["needed_s"]) == (1_842, 1_829, 182.9)
+    assert plan["first_requests"] == [{"token": "***", "workflow_id": 3, "email": "a@b.ru"}]
+    assert json.loads(json.dumps(plan)) == plan

@@ -1,0 +1,160 @@
+"""Progress: shown by time and not by row, never on stdout, never a reason for a run to end."""
+
+import io
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from batch_enroll.events import PaceChanged, RowFinished, RowsRead, RunFinished, RunStarted, Stopping
+from batch_enroll.model import Counts, Outcome, RowStatus
+from batch_enroll.reporting.progress import progress_on
+
+AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
+
+
+class StillClock:
+    """Time stands until the test moves it."""
+
+    def __init__(self) -> None:
+        self.time_s = 1_000.0
+
+    def now(self) -> datetime:
+        return AT
+
+    def monotonic(self) -> float:
+        return self.time_s
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError("progress never waits")
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def row(seq: int, status: RowStatus = RowStatus.SUCCESS) -> RowFinished:
+    return RowFinished(at=AT, row_number=seq + 1, outcome=Outcome(seq=seq, status=status))
+
+
+def started(to_send: int) -> RunStarted:
+    return RunStarted(at=AT, run_id="r1", to_send=to_send, counts=Counts(not_sent=to_send))
+
+
+FINISHED = RunFinished(at=AT, run_id="r1", counts=Counts())
+
+
+def test_a_log_gets_a_line_every_30_seconds_however_many_rows_pass():
+    clock, stream = StillClock(), io.StringIO()
+    with progress_on(stream, clock=clock, quiet=False) as progress:
+        progress(started(2_000))
+        for seq in range(1, 1_001):
+            progress(row(seq, RowStatus.ERROR if seq % 100 == 0 else RowStatus.SUCCESS))
+            clock.time_s += 0.125
+        progress(FINISHED)
+    assert stream.getvalue().splitlines() == [
+        "sending 2,000 rows",
+        "241 of 2,000 rows: 239 success, 2 error; 8.03 a second, 3 min 39 s left",
+        "481 of 2,000 rows: 477 success, 4 error; 8.02 a second, 3 min 9 s left",
+        "721 of 2,000 rows: 714 success, 7 error; 8.01 a second, 2 min 40 s left",
+        "961 of 2,000 rows: 952 success, 9 error; 8.01 a second, 2 min 10 s left",
+        "1,000 of 2,000 rows: 990 success, 10 error; 8 a second, 2 min 5 s left",
+    ]
+
+
+def test_reading_is_shown_by_time_too():
+    clock, stream = StillClock(), io.StringIO()
+    progress = progress_on(stream, clock=clock, quiet=False)
+    for rows in (10_000, 20_000, 30_000):
+        progress(RowsRead(at=AT, rows=rows))
+        clock.time_s += 15
+    assert stream.getvalue() == "read 30,000 rows\n"
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_pauses_and_stops_are_told(stream):
+    with progress_on(stream, clock=StillClock(), quiet=False) as progress:
+        progress(started(2))
+        progress(PaceChanged(at=AT, rate_per_s=7, pause_s=0.2))
+        progress(PaceChanged(at=AT, rate_per_s=7, pause_s=30))
+        progress(Stopping(at=AT, reason="the platform refused the token."))
+    text = stream.getvalue()
+    assert text.count("asked for a pause") == 1
+    assert "The platform asked for a pause of 30 s." in text
+    assert "waiting for the answers in flight: the platform refused the token." in text
+
+
+def test_a_terminal_gets_a_bar_that_is_drawn_ten_times_a_second_at_most():
+    clock, stream = StillClock(), Terminal()
+    with progress_on(stream, clock=clock, quiet=False) as progress:
+        progress(started(1_000))
+        for seq in range(1, 1_001):
+            progress(row(seq, RowStatus.UNKNOWN if seq == 1 else RowStatus.SUCCESS))
+            clock.time_s += 0.001
+        progress(FINISHED)
+    text = stream.getvalue()
+    assert 10 <= text.count("\r") <= 25  # each drawing is one or two of them
+    assert "100%" in text
+    assert "1,000/1,000" in text
+    assert "999 success, 1 unknown" in text
+
+
+def test_the_bar_gives_the_line_back_when_an_exception_ends_the_block():
+    stream = Terminal()
+
+    def run() -> None:
+        with progress_on(stream, clock=StillClock(), quiet=False) as progress:
+            progress(started(2))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run()
+    assert stream.getvalue().endswith("\n")
+
+
+def test_after_close_a_question_may_be_asked_and_progress_goes_on():
+    clock, stream = StillClock(), Terminal()
+    progress = progress_on(stream, clock=clock, quiet=False)
+    clock.time_s += 1
+    progress(RowsRead(at=AT, rows=5))
+    progress.close()
+    stream.write("Start 5 profiles? ")
+    progress(started(5))
+    progress(row(1))
+    progress.close()
+    after = stream.getvalue().partition("Start 5 profiles? ")[2]
+    assert "0/5" in after
+    assert "read" not in after
+
+
+def test_quiet_shows_nothing():
+    stream = Terminal()
+    with progress_on(stream, clock=StillClock(), quiet=True) as progress:
+        progress(started(1))
+        progress(row(1))
+        progress(Stopping(at=AT, reason="x"))
+        progress(FINISHED)
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+def test_a_terminal_that_goes_away_never_ends_the_run(kind):
+    stream = kind()
+    with progress_on(stream, clock=StillClock(), quiet=False) as progress:
+        progress(started(1))
+        stream.close()
+        progress(Stopping(at=AT, reason="x"))
+        progress(FINISHED)
+
+
+def test_importing_the_reporter_loads_no_heavy_library():
+    modules = "paths, plan_table, problems, progress, results, summary"
+    code = (
+        f"from batch_enroll.reporting import {modules}\nimport sys\n"
+        "heavy = {'rich', 'tqdm', 'xlsxwriter', 'pandas'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

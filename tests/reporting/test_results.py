@@ -1,0 +1,283 @@
+"""The results files: complete or not there, in order, every cell as it was."""
+
+import csv
+import os
+import stat
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from openpyxl.utils.escape import unescape
+
+from batch_enroll.errors import RunStopped
+from batch_enroll.model import Counts, Outcome, Problem, Row, RowStatus
+from batch_enroll.reporting import sheets
+from batch_enroll.reporting.paths import result_paths
+from batch_enroll.reporting.results import ResultsWriter
+from batch_enroll.reporting.whole_file import mode_like
+from batch_enroll.results_format import ADDED_COLUMNS, unguard
+
+COLUMNS = ("E-mail", "Name")
+SENT = ("2026-11-25T09:30:00.123Z", "r1")
+SENT_AT = datetime(2026, 11, 25, 9, 30, 0, 123_000, tzinfo=UTC)
+
+
+def advice(code: str) -> str:
+    return {"404": "Import the profile first.", "email_invalid": "Correct the address."}.get(code, "")
+
+
+def pair(seq: int, status: RowStatus = RowStatus.SUCCESS, cells=("a@b.ru", "Ann"), problems=(), **fields):
+    return Row(number=seq + 1, cells=cells, problems=problems), Outcome(seq=seq, status=status, **fields)
+
+
+def write(folder: Path, pairs, *, name="x.results.csv", columns=COLUMNS, **options):
+    paths = result_paths("x.csv", run_id="r1", results=folder / name)
+    with ResultsWriter(paths, columns, run_id="r1", advice=advice, **options) as writer:
+        for start in range(0, len(pairs), 2):
+            writer.write(pairs[start : start + 2])
+        return writer.finish()
+
+
+def read(path: Path, delimiter=",") -> list[list[str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [[unguard(cell) for cell in line] for line in csv.reader(file, delimiter=delimiter)]
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_each_row_becomes_one_line_in_plan_order_behind_its_own_cells(tmp_path):
+    sent: dict[str, Any] = {"http_status": 200, "attempts": 1, "sent_at": SENT_AT}
+    written = write(
+        tmp_path,
+        [
+            pair(1, **sent),
+            pair(2, RowStatus.ERROR, code="404", message="Not found", **sent),
+            pair(3, RowStatus.SKIPPED, code="duplicate_in_input", message="Stands in row 2"),
+        ],
+    )
+    assert read(written.results) == [
+        [*COLUMNS, *ADDED_COLUMNS],
+        ["a@b.ru", "Ann", "2", "success", "", "", "", "200", "1", *SENT],
+        ["a@b.ru", "Ann", "3", "error", "404", "Not found", "Import the profile first.", "200", "1", *SENT],
+        ["a@b.ru", "Ann", "4", "skipped", "duplicate_in_input", "Stands in row 2", "", "", "0", "", "r1"],
+    ]
+    assert written.counts == Counts(success=1, error=1, skipped=1)
+
+
+def test_the_file_begins_with_a_bom_and_its_lines_end_as_excel_writes_them(tmp_path):
+    raw = write(tmp_path, [pair(1)]).results.read_bytes()
+    assert raw.startswith(b"\xef\xbb\xbfE-mail,Name,enroll_row")
+    assert raw.count(b"\r\n") == raw.count(b"\n") == 2
+
+
+def test_an_invalid_row_shows_every_problem_and_each_advice_once(tmp_path):
+    problems = (
+        Problem(code="email_invalid", message="'a' is no address.", column=0),
+        Problem(code="email_invalid", message="'b' is no address.", column=1),
+    )
+    written = write(tmp_path, [pair(1, RowStatus.INVALID, problems=problems)])
+    line = read(written.results)[1]
+    assert line[3:7] == ["invalid", "email_invalid", "'a' is no address.; 'b' is no address.", "Correct the address."]
+
+
+def test_a_message_that_left_the_identity_out_names_it_again(tmp_path):
+    rows = [pair(1, RowStatus.ERROR, code="404", message="No profile {identity}")]
+    assert read(write(tmp_path, rows, identity_column=0).results)[1][5] == "No profile a@b.ru"
+
+
+def test_failed_and_unknown_rows_get_files_of_their_own(tmp_path):
+    rows = [
+        pair(1),
+        pair(2, RowStatus.ERROR),
+        pair(3, RowStatus.UNKNOWN),
+        pair(4, RowStatus.INVALID),
+        pair(5, RowStatus.NOT_SENT),
+    ]
+    written = write(tmp_path, rows)
+    assert written.failed is not None
+    assert written.unknown is not None
+    results = read(written.results)
+    assert read(written.failed) == [results[0], results[2], results[4]]
+    assert read(written.unknown) == [results[0], results[3]]
+
+
+def test_an_older_failed_file_goes_when_no_row_belongs_there_now(tmp_path):
+    write(tmp_path, [pair(1, RowStatus.ERROR), pair(2, RowStatus.UNKNOWN)])
+    assert names(tmp_path) == {"x.results.csv", "x.failed.csv", "x.unknown.csv"}
+    written = write(tmp_path, [pair(1), pair(2)])
+    assert names(tmp_path) == {"x.results.csv"}
+    assert written.failed is written.unknown is None
+
+
+CELLS = st.text(alphabet=st.characters(exclude_categories=["Cs"])) | st.text(alphabet="=+-@'\t\r\n\",; \0a1")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=5), st.sampled_from([",", ";", "\t"]))
+def test_every_cell_comes_back_exactly(tmp_path, rows, delimiter):
+    pairs = [pair(seq, RowStatus.ERROR, cells=cells) for seq, cells in enumerate(rows, start=1)]
+    written = write(tmp_path, pairs, delimiter=delimiter)
+    assert [tuple(line[:2]) for line in read(written.results, delimiter)[1:]] == rows
+    assert written.failed is not None
+    assert [tuple(line[:2]) for line in read(written.failed, delimiter)[1:]] == rows
+
+
+@pytest.mark.parametrize("name", ["x.results.csv", "x.results.xlsx"])
+def test_half_a_surrogate_pair_neither_stops_the_writing_nor_breaks_the_file(tmp_path, name):
+    written = write(tmp_path, [pair(1, cells=("a\ud83d", "Ann"))], name=name)
+    assert cells_of(written.results)[1][0] == "a\\ud83d"
+
+
+def cells_of(path: Path) -> list[list[str]]:
+    return (
+        read(path) if path.suffix == ".csv" else [[str(cell.value or "") for cell in line] for line in lines_of(path)]
+    )
+
+
+def lines_of(workbook: Path) -> list[tuple[Any, ...]]:
+    book = openpyxl.load_workbook(workbook)
+    lines = list(book["Results"].iter_rows())
+    book.close()
+    return lines
+
+
+TRICKY = [
+    "007",
+    "1.10",
+    "2026-01-02",
+    "TRUE",
+    "=1+1",
+    "'=1",
+    " a ",
+    "a\r\nb",
+    "<r>&</r>",
+    "<b>",
+    "_x0041_",
+    "\x01",
+    "x" * 32_767,
+]
+
+
+@pytest.mark.parametrize("text", TRICKY)
+def test_a_workbook_holds_every_cell_as_text(tmp_path, text):
+    written = write(tmp_path, [pair(1, cells=(text, "Ann"))], name="x.xlsx")
+    cell = lines_of(written.results)[1][0]
+    assert cell.data_type == "s"
+    assert unescape(unguard(cell.value)) == text
+    assert cell.number_format == "@"
+    assert names(tmp_path) == {"x.xlsx"}
+
+
+def test_a_cell_too_long_for_a_workbook_is_said_and_not_cut(tmp_path):
+    with pytest.raises(RunStopped, match=r"32,767 characters in a cell. Give --results a name that ends in .csv"):
+        write(tmp_path, [pair(1, cells=("x" * 32_768, ""))], name="x.xlsx")
+    assert names(tmp_path) == set()
+
+
+def test_more_lines_than_a_sheet_has_are_said_and_not_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr(sheets, "XLSX_ROWS", 3)
+    with pytest.raises(RunStopped, match="an Excel sheet has 3 lines"):
+        write(tmp_path, [pair(1), pair(2), pair(3)], name="x.xlsx")
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("name", ["x.results.csv", "x.results.xlsx"])
+def test_an_exception_in_the_middle_leaves_no_file_and_the_older_one_as_it_was(tmp_path, name):
+    old = write(tmp_path, [pair(1, RowStatus.ERROR)], name=name)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    paths = result_paths("x.csv", run_id="r1", results=old.results)
+
+    def run() -> None:
+        with ResultsWriter(paths, COLUMNS, run_id="r2", advice=advice) as writer:
+            writer.write([pair(1, RowStatus.ERROR), pair(2, RowStatus.UNKNOWN)])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run()
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["x.results.csv", "x.results.xlsx"])
+@pytest.mark.parametrize("room", [0, 100, 20_000])
+def test_a_disk_that_takes_no_more_is_one_sentence_and_the_older_files_stay(tmp_path, name, room):
+    resource = pytest.importorskip("resource", reason="only Unix can limit the size of a file")
+    write(tmp_path, [pair(1, RowStatus.ERROR)], name=name)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    rows = [pair(seq, RowStatus.ERROR, cells=(os.urandom(200).hex(), "")) for seq in range(1, 2_000)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        with pytest.raises(
+            RunStopped, match=r"cannot be written: File too large\. Nothing is lost.*batch-enroll report"
+        ):
+            write(tmp_path, rows, name=name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_no_file_changes_its_name_before_all_are_on_disk(tmp_path):
+    resource = pytest.importorskip("resource", reason="only Unix can limit the size of a file")
+    write(tmp_path, [pair(1, RowStatus.ERROR), pair(2, RowStatus.UNKNOWN)])
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    paths = result_paths("x.csv", run_id="r1", results=tmp_path / "x.results.csv")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with ResultsWriter(paths, COLUMNS, run_id="r2", advice=advice) as writer:
+        writer.write([pair(seq, RowStatus.ERROR if seq == 1 else RowStatus.SUCCESS) for seq in range(1, 80)])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))  # room for the failed row, not for the results
+        try:
+            with pytest.raises(RunStopped):
+                writer.finish()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_folder_that_is_gone_is_one_sentence(tmp_path):
+    with pytest.raises(RunStopped, match=f"the folder {tmp_path}/gone is not there"):
+        write(tmp_path / "gone", [pair(1)])
+
+
+@pytest.mark.parametrize("seqs", [(2,), (1, 1), (1, 3), (1, 2, 1)])
+def test_a_row_that_is_missing_or_comes_twice_is_a_bug_and_no_report(tmp_path, seqs):
+    with pytest.raises(ValueError, match="is due"):
+        write(tmp_path, [pair(seq) for seq in seqs])
+    assert names(tmp_path) == set()
+
+
+def test_a_run_that_is_still_going_may_be_reported_by_another_process_at_the_same_time(tmp_path):
+    paths = result_paths("x.csv", run_id="r1", results=tmp_path / "x.csv")
+    first = ResultsWriter(paths, COLUMNS, run_id="r1", advice=advice)
+    second = ResultsWriter(paths, COLUMNS, run_id="r1", advice=advice)
+    with first, second:
+        first.write([pair(1, RowStatus.UNKNOWN)])
+        second.write([pair(1)])
+        second.finish()
+        first.finish()
+    assert read(paths.results)[1][3] == "unknown"
+
+
+def test_new_files_follow_the_umask_and_are_no_wider_than_the_input(tmp_path):
+    source = tmp_path / "in.csv"
+    source.touch(mode=0o400)
+    old = os.umask(0o022)
+    try:
+        shared = write(tmp_path, [pair(1)], name="a.csv").results
+        private = write(tmp_path, [pair(1)], name="b.csv", mode=mode_like(source)).results
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o644
+    assert stat.S_IMODE(private.stat().st_mode) == 0o600
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path):
+    rows = [pair(1), pair(2, RowStatus.ERROR)]
+    first = write(tmp_path, rows).results.read_bytes()
+    assert write(tmp_path, [(row, replace(outcome)) for row, outcome in rows]).results.read_bytes() == first

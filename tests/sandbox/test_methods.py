@@ -1,0 +1,136 @@
+"""The API methods, without a socket."""
+
+from __future__ import annotations
+
+import pytest
+
+from batch_enroll.sandbox import methods
+from batch_enroll.sandbox.methods import Enrolment, Refusal, Reply
+from batch_enroll.sandbox.settings import ReEntry
+from batch_enroll.sandbox.world import World
+
+JOHN = {"id": 3, "matching": "email", "email": "john@example.com"}
+
+
+def start(body, *, reentry=ReEntry.COUNT, times_enrolled=0) -> Reply:
+    methods.check_parameters("workflows/start", body)
+    return methods.start(body, World(), reentry=reentry, times_enrolled=lambda enrolment: times_enrolled)
+
+
+def refusal_code(body, **options) -> int:
+    with pytest.raises(Refusal) as refusal:
+        start(body, **options)
+    return refusal.value.reply.code
+
+
+@pytest.mark.parametrize(
+    ("body", "profile"),
+    [
+        ({"id": 3, "email": "john@example.com"}, "email:john@example.com"),
+        (JOHN | {"resource_id": 24}, "email:john@example.com"),
+        ({"id": 3, "matching": "phone", "phone": "+79000000000"}, "phone:+79000000000"),
+        (
+            {"id": 3, "matching": "profile_id", "profile_id": "66acb337240d5213037986d8"},
+            "profile_id:66acb337240d5213037986d8",
+        ),
+        ({"id": 3, "matching": "custom", "field_name": "CRM_ID", "field_value": "00016"}, "custom.CRM_ID:00016"),
+        ({"id": 3, "matching": "custom", "field_name": "CRM_ID", "field_value": 16}, "custom.CRM_ID:16"),
+        (JOHN | {"content": {"first_name": "John"}, "format": "json"}, "email:john@example.com"),
+    ],
+)
+def test_documented_bodies_enrol(body, profile):
+    assert start(body).enrolment == Enrolment(3, profile)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"email": "john@example.com"}, 400),
+        (JOHN | {"id": "3"}, 400),
+        (JOHN | {"id": True}, 400),
+        ({"id": 3, "matching": "email"}, 400),
+        ({"id": 3, "matching": "email", "phone": "+79000000000"}, 400),
+        (JOHN | {"matching": "email_profile"}, 400),
+        (JOHN | {"matching": None}, 400),
+        (JOHN | {"workflow_id": 3}, 400),
+        (JOHN | {"custom_request": {}}, 400),
+        (JOHN | {"format": "xml"}, 400),
+        (JOHN | {"content": "x"}, 400),
+        ({"id": 3, "matching": "custom", "field_name": "CRM_ID", "field_value": 1.5}, 400),
+        ({"id": 3, "matching": "custom", "field_name": "CRM_ID", "field_value": ""}, 400),
+        ({"id": 3, "matching": "custom", "field_value": "1"}, 400),
+        (JOHN | {"email": "a@x.com;b@x.com"}, 422),
+        ({"id": 3, "matching": "phone", "phone": "12345"}, 422),
+        ({"id": 3, "matching": "phone", "phone": "+000000000000"}, 422),
+        ({"id": 3, "matching": "phone", "phone": "+799912345678901234567890"}, 422),
+        ({"id": 3, "matching": "profile_id", "profile_id": "xyz"}, 422),
+        (JOHN | {"id": 4}, 410),
+        (JOHN | {"id": 11}, 423),
+        (JOHN | {"id": 12}, 424),
+        (JOHN | {"email": "nobody@example.com"}, 404),
+    ],
+)
+def test_what_is_wrong_has_its_code(body, code):
+    assert refusal_code(body) == code
+
+
+def test_repeat_is_accepted_unless_refusal_was_asked_for():
+    assert start(JOHN, times_enrolled=1).enrolment is not None
+    assert refusal_code(JOHN, reentry=ReEntry.REFUSE, times_enrolled=1) == 409
+    assert start(JOHN | {"id": 7}, reentry=ReEntry.REFUSE, times_enrolled=1).enrolment is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "bearer", "fits"),
+    [
+        ({"token": "t"}, None, True),
+        ({}, "t", True),
+        ({"token": "t"}, "t", True),
+        ({}, None, False),
+        ({"token": "x"}, None, False),
+        ({"token": "x"}, "t", False),
+        ({"token": "t"}, "x", False),
+    ],
+)
+def test_token_must_be_there_and_right_wherever_it_is(body, bearer, fits):
+    if fits:
+        methods.check_token(body, bearer, token="t")
+    else:
+        with pytest.raises(Refusal) as refusal:
+            methods.check_token(body, bearer, token="t")
+        assert refusal.value.reply.code == 401
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b"\xff"])
+def test_body_must_be_a_json_object(raw):
+    with pytest.raises(Refusal):
+        methods.read_body(raw)
+
+
+def test_scenario_is_found_by_preflight_recipe():
+    reply = methods.list_scenarios({"from_id": 7, "limit": 1}, World()).extra
+    (scenario,) = reply["data"]
+    assert (scenario["id"], scenario["is_active"], scenario["mode"]) == (7, True, "restart")
+    assert any(node["name"] == "DEFAULT_START_NODE_TITLE" for node in scenario["nodes"])
+    assert (reply["next_from_id"], reply["total"]) == (8, 6)
+
+
+def test_paging_walks_through_all_scenarios_once():
+    seen, from_id = [], 1
+    while page := (reply := methods.list_scenarios({"from_id": from_id, "limit": 4}, World()).extra)["data"]:
+        seen += [scenario["id"] for scenario in page]
+        from_id = reply["next_from_id"]
+    assert seen == [3, 5, 7, 9, 11, 12]
+
+
+def test_profile_comes_with_what_was_matched():
+    data = methods.get_profile({"db_id": 1, "matching": "phone", "phone": "+79000000000"}, World()).extra["data"]
+    assert data["phones"] == ["+79000000000"]
+    assert data["email"] is None
+    with pytest.raises(Refusal):
+        methods.get_profile({"db_id": 99, "email": "john@example.com"}, World())
+
+
+def test_databases_are_listed():
+    data = methods.list_databases({}, World()).extra["data"]
+    assert [entry["id"] for entry in data] == [1, 2]

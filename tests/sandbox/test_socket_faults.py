@@ -1,0 +1,176 @@
+"""Every fault through a real socket: what a raw client hears, and what the oracle counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from batch_enroll.sandbox.faults import AFTER, BEFORE, FAULT_NAMES, FaultRule, Shape
+from batch_enroll.sandbox.plays import GARBAGE
+from tests.support.sandbox import Heard, RawClient, wait_until
+
+EMAIL = "john@example.com"
+KEY = f"email:{EMAIL}"
+
+# shape -> how the raw client's request ends, the HTTP status it can read, a piece of what it hears
+HEARD = {
+    Shape.DROP: ("closed", None, b""),
+    Shape.RESET: ("reset", None, b""),
+    Shape.SILENCE: ("silent", None, b""),
+    Shape.TRICKLE: ("answered", 200, b'"error": 0'),
+    Shape.TRUNCATED_HEADER: ("closed", 200, b"Content-Le"),
+    Shape.TRUNCATED_BODY: ("closed", 200, b'{"error": 0'),
+    Shape.GARBAGE: ("closed", None, GARBAGE),
+    Shape.HTTP_500: ("answered", 500, b'"error": 500'),
+    Shape.HTTP_502: ("answered", 502, b"502 Bad Gateway</h1>"),
+    Shape.HTTP_503: ("answered", 503, b"503 Service Unavailable</h1>"),
+    Shape.HTTP_504: ("answered", 504, b"504 Gateway Timeout</h1>"),
+    Shape.REDIRECT_302: ("answered", 302, b"Location: /login"),
+    Shape.HTML_200: ("answered", 200, b"<!doctype html>"),
+    Shape.EMPTY_200: ("answered", 200, b"Content-Length: 0"),
+    Shape.NO_ERROR_200: ("answered", 200, b'{"status": "ok"}'),
+    Shape.ERROR_BOOL_200: ("answered", 200, b'"error": false'),
+    Shape.ERROR_STRING_200: ("answered", 200, b'"error": "0"'),
+    Shape.ERROR_500_200: ("answered", 200, b'"error": 500'),
+    Shape.LATE_ACT: ("answered", 200, b'"error": 0'),
+    Shape.CLOSE_AFTER_ANSWER: ("answered", 200, b'"error": 0'),
+    Shape.HTTP_429: ("answered", 429, b"Retry-After: 1"),
+    Shape.HTTP_503_RETRY_AFTER: ("answered", 503, b"Retry-After: 1"),
+    Shape.TOKEN_REVOKED: ("answered", 200, b'"error": 401'),
+    Shape.SCENARIO_OFF: ("answered", 200, b'"error": 423'),
+    Shape.TARIFF_LIMIT: ("answered", 200, b'"error": 402'),
+}
+ENROLS = {name for name in FAULT_NAMES if name.endswith(AFTER)} | {"late_act", "close_after_answer"}
+DELAYS = {Shape.TRICKLE: 0.001, Shape.LATE_ACT: 0.05}
+
+
+def only(name: str) -> list[FaultRule]:
+    """The fault, on the first start only."""
+    return [FaultRule(fault=name, nth=(1,), delay_s=DELAYS.get(FaultRule(fault=name).shape))]
+
+
+@pytest.mark.parametrize("name", FAULT_NAMES)
+def test_client_hears_the_fault_and_the_oracle_knows_the_truth(sandbox, name):
+    oracle = sandbox(faults=only(name))
+    rule = FaultRule(fault=name)
+    ending, status, piece = HEARD[rule.shape]
+    with RawClient(oracle) as client:
+        client.send(id=3, matching="email", email=EMAIL)
+        heard = client.hear(patience_s=0.05 if ending == "silent" else 10)
+    assert (heard.ending, heard.status) == (ending, status)
+    assert piece in heard.data
+    counted = oracle.stats()
+    assert counted["enrolments"] == ({"3": {KEY: 1}} if name in ENROLS else {})
+    assert counted["received"] == {"3": {KEY: 1}}
+    assert counted["faults"] == {name: 1}
+    assert counted["ambiguous"] == rule.ambiguous
+    assert counted["answers"] == {str(status) if status else "none": 1}
+
+
+@pytest.mark.parametrize("name", [f"drop{BEFORE}", f"drop{AFTER}", f"reset{BEFORE}", f"reset{AFTER}"])
+def test_before_and_after_look_the_same_and_a_resend_enrols_twice_only_after(sandbox, name):
+    oracle = sandbox(faults=only(name))
+    for _ in range(2):
+        with RawClient(oracle) as client:
+            client.start(EMAIL)
+    assert oracle.enrolments() == {KEY: 2 if name.endswith(AFTER) else 1}
+    assert oracle.totals()["enrolled_more_than_once"] == (1 if name.endswith(AFTER) else 0)
+
+
+def test_late_act_happens_although_the_client_has_gone(sandbox):
+    oracle = sandbox(faults=only("late_act"))
+    with RawClient(oracle) as client:
+        client.send(id=3, matching="email", email=EMAIL)
+        wait_until(lambda: oracle.received() == {KEY: 1})
+    wait_until(lambda: oracle.enrolments() == {KEY: 1})
+    assert oracle.totals()["late_acts"] == 1
+
+
+def test_reset_of_the_counts_is_not_disturbed_by_a_late_act_from_before(sandbox):
+    oracle = sandbox(faults=only("late_act"))
+    with RawClient(oracle) as client:
+        client.send(id=3, matching="email", email=EMAIL)
+        wait_until(lambda: oracle.received() == {KEY: 1})
+        oracle.control(reset=True)
+        assert client.hear().status == 200
+    assert oracle.enrolments() == {}
+
+
+def test_trickle_comes_one_byte_at_a_time(sandbox):
+    oracle = sandbox(faults=[FaultRule(fault="trickle_after_acting", delay_s=0.05)])
+    with RawClient(oracle) as client:
+        client.send(id=3, matching="email", email=EMAIL)
+        assert [client.socket.recv(100) for _ in range(3)] == [b"H", b"T", b"T"]
+    assert oracle.enrolments() == {KEY: 1}
+
+
+def test_silent_connection_stays_open_and_never_answers_again(sandbox):
+    oracle = sandbox(faults="silence_after_acting@1")
+    with RawClient(oracle) as client:
+        client.send(id=3, matching="email", email=EMAIL)
+        assert client.hear(patience_s=0.05).ending == "silent"
+        client.send(id=3, matching="email", email="jane@example.com")
+        assert client.hear(patience_s=0.05).ending == "silent"
+    assert oracle.received() == {KEY: 1}
+
+
+def test_close_after_answer_is_not_announced(sandbox):
+    oracle = sandbox(faults="close_after_answer@1")
+    with RawClient(oracle) as client:
+        heard = client.start(EMAIL)
+        assert (heard.json["error"], "connection" in heard.headers) == (0, False)
+        assert client.hear().ending == "closed"
+
+
+def test_idle_connection_is_closed_without_a_word(sandbox):
+    oracle = sandbox(idle_timeout_s=0.05)
+    with RawClient(oracle) as client:
+        assert client.start(EMAIL).status == 200
+        assert client.hear() == Heard(b"", "closed")
+    assert oracle.totals()["idle_closes"] == 1
+
+
+def test_slow_answer_is_not_idleness(sandbox):
+    oracle = sandbox(idle_timeout_s=0.05, latency_s=[0.15, 0.15])
+    with RawClient(oracle) as client:
+        assert client.start(EMAIL).status == 200
+    assert oracle.totals()["idle_closes"] == 0
+
+
+@pytest.mark.parametrize(("name", "code"), [("token_revoked", 401), ("scenario_off", 423), ("tariff_limit", 402)])
+def test_switch_stays_thrown_until_it_is_put_back(sandbox, name, code):
+    oracle = sandbox(faults=f"{name}@2")
+    with RawClient(oracle) as client:
+        assert [client.start(f"user{n}@example.com").json["error"] for n in range(4)] == [0, code, code, code]
+        oracle.control(token_revoked=False, tariff_used_up=False, scenarios={"3": True})
+        assert client.start("user4@example.com").json["error"] == 0
+    assert set(oracle.enrolments()) == {"email:user0@example.com", "email:user4@example.com"}
+
+
+def test_preflight_sees_a_scenario_that_was_switched_off(sandbox):
+    oracle = sandbox(faults="scenario_off")
+    with RawClient(oracle) as client:
+        client.start(EMAIL)
+        (scenario,) = client.ask("workflows/list", from_id=3, limit=1).json["data"]
+    assert scenario["is_active"] is False
+
+
+def test_change_of_the_rate_does_not_begin_the_faults_again(sandbox):
+    oracle = sandbox(faults="http_429@1")
+    with RawClient(oracle) as client:
+        assert client.start(EMAIL).status == 429
+        oracle.control(rate_per_s=100, retry_after="date")
+        assert client.start(EMAIL).status == 200
+
+
+def test_fault_can_hit_another_method(sandbox):
+    oracle = sandbox(faults=[FaultRule(fault="http_500_before_acting", method="workflows/list")])
+    with RawClient(oracle) as client:
+        assert client.ask("workflows/list").status == 500
+        assert client.start(EMAIL).status == 200
+
+
+def test_fault_after_acting_enrols_nobody_when_nobody_is_there(sandbox):
+    oracle = sandbox(faults="drop_after_acting")
+    with RawClient(oracle) as client:
+        assert client.start("nobody@example.com").ending == "closed"
+    assert oracle.enrolments() == {}

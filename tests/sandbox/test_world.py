@@ -1,0 +1,104 @@
+"""The world: who exists, and what a world file may say."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from batch_enroll.errors import JobError
+from batch_enroll.model import MatchingMode
+from batch_enroll.sandbox.world import Identity, Profile, World, read_world
+
+EMAIL, PHONE, PROFILE_ID, CUSTOM = MatchingMode
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        Identity(EMAIL, "john@example.com"),
+        Identity(PHONE, "+79000000000"),
+        Identity(PROFILE_ID, "66acb337240d5213037986d8"),
+        Identity(CUSTOM, "00016", "CRM_ID"),
+        Identity(CUSTOM, 123420, "CRM_ID"),
+    ],
+)
+def test_open_world_has_a_profile_for_every_identity(identity):
+    assert World().profile_key(1, identity) == identity.key
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        Identity(EMAIL, "nobody@example.com"),
+        Identity(EMAIL, "john@Nobody.example"),
+        Identity(PHONE, "+79160404040"),
+        Identity(PROFILE_ID, "66acb337240d52130" + "0404040"),
+        Identity(CUSTOM, "nobody-7", "CRM_ID"),
+        Identity(CUSTOM, 10404040, "CRM_ID"),
+    ],
+)
+def test_open_world_has_documented_nobodies(identity):
+    assert World().profile_key(1, identity) is None
+    assert World().profile(1, identity) is None
+
+
+def test_invented_profile_is_the_same_every_time():
+    identity = Identity(EMAIL, "john@example.com")
+    assert World().profile(1, identity) == World().profile(1, identity)
+
+
+def test_closed_world_knows_only_its_profiles_and_names_them_by_id():
+    john = Profile(id="john-1", email="john@example.com", phones=("+79000000000",), fields={"CRM_ID": "00016"})
+    world = World(profiles=(john,), is_open=False)
+    for identity in john.identities():
+        assert world.profile_key(1, identity) == "profile_id:john-1"
+    assert world.profile_key(2, Identity(EMAIL, "john@example.com")) is None
+    assert world.profile_key(1, Identity(EMAIL, "jane@example.com")) is None
+
+
+def test_custom_value_matches_in_its_own_json_type_only():
+    world = World(profiles=(Profile(id="p", fields={"CRM_ID": 16}),), is_open=False)
+    assert world.profile_key(1, Identity(CUSTOM, 16, "CRM_ID")) == "profile_id:p"
+    assert world.profile_key(1, Identity(CUSTOM, "16", "CRM_ID")) is None
+
+
+def test_world_file_in_toml(tmp_path):
+    path = tmp_path / "world.toml"
+    path.write_text(
+        '[[scenarios]]\nid = 42\nname = "Leads"\nmode = "skip"\n'
+        '[[profiles]]\nid = "p1"\nemail = "john@example.com"\nfields = {CRM_ID = "00016"}\n',
+        encoding="utf-8",
+    )
+    world = read_world(path)
+    assert list(world.scenarios) == [42]
+    assert not world.is_open
+    assert world.profile_key(1, Identity(CUSTOM, "00016", "CRM_ID")) == "profile_id:p1"
+
+
+def test_world_file_without_profiles_is_open(tmp_path):
+    path = tmp_path / "world.json"
+    path.write_text(json.dumps({"scenarios": [{"id": 1, "name": "One"}]}), encoding="utf-8")
+    assert read_world(path).is_open
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ({"scenario": []}, "has no `scenario`"),
+        ({"scenarios": [{"id": "3", "name": "x"}]}, "scenarios no. 1 needs `id` of type int"),
+        ({"scenarios": [{"id": 3}]}, "needs `name` of type str"),
+        ({"profiles": [{"id": "p", "mail": "x"}]}, "profiles no. 1 has no `mail`"),
+        ([], "is not a table"),
+    ],
+)
+def test_world_file_says_what_is_wrong(tmp_path, content, complaint):
+    path = tmp_path / "world.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(JobError, match=complaint):
+        read_world(path)
+
+
+def test_missing_world_file_is_one_sentence(tmp_path):
+    with pytest.raises(JobError, match="cannot be read"):
+        read_world(tmp_path / "nowhere.toml")

@@ -1,0 +1,119 @@
+"""When a run stops by itself, and that it does not stop before."""
+
+from __future__ import annotations
+
+import pytest
+
+from batch_enroll.model import Outcome, RowStatus
+from batch_enroll.sending.breaker import Breaker, BreakerLimits, Limit
+
+
+def outcome(kind: str) -> Outcome:
+    """s: success, e: error, x: suspect error, u: unknown, r: redirect, n: attempts used up, -: stopped."""
+    status, code = {
+        "s": (RowStatus.SUCCESS, "0"),
+        "e": (RowStatus.ERROR, "400"),
+        "x": (RowStatus.ERROR, "440"),
+        "u": (RowStatus.UNKNOWN, "read_timeout"),
+        "r": (RowStatus.UNKNOWN, "redirect"),
+        "n": (RowStatus.NOT_SENT, "attempts_used_up"),
+        "-": (RowStatus.NOT_SENT, "stopped"),
+    }[kind]
+    return Outcome(seq=1, status=status, code=code, message="text")
+
+
+def stops_after(kinds: str, limits: BreakerLimits | None = None) -> int | None:
+    breaker = Breaker(limits)
+    for count, kind in enumerate(kinds, start=1):
+        if breaker.note(outcome(kind)):
+            return count
+    return None
+
+
+@pytest.mark.parametrize(
+    ("kinds", "count"),
+    [
+        ("s" * 500, None),
+        # unknown
+        ("suuuu" * 4, None),
+        ("suuuuu", 6),
+        ("uuuueu", None),
+        ("suuuu" * 13, 64),  # 51 unknown rows
+        ("s" * 20_000 + "us" * 100, None),  # 100 of 20,200: under 0.5 %
+        # errors
+        ("s" + "e" * 19, None),
+        ("s" + "e" * 20, 21),
+        ("ueueueueueueueueueueueueueueueueueueueue", 40),  # an unknown row is no success between
+        ("sesss" * 19 + "seee", None),  # 22 of 99: a share says nothing below 100 rows
+        ("sesss" * 19 + "seeee", 100),
+        ("sssse" * 100, None),  # exactly 20 %
+        # suspects
+        ("x", 1),
+        ("sx" * 10, None),
+        ("s" * 30 + "xx", 32),
+        ("s" * 30 + "xux", None),
+        # redirects
+        ("srsrsr", 6),
+        # out of reach
+        ("snsnsnn", None),
+        ("nnn", 3),
+        ("nn-n", 4),
+        ("-" * 50, None),
+    ],
+)
+def test_the_defaults(kinds, count):
+    assert stops_after(kinds) == count
+
+
+@pytest.mark.parametrize(
+    ("limits", "kinds", "count"),
+    [
+        (BreakerLimits(errors=Limit.parse("5")), "se" * 5 + "s", None),
+        (BreakerLimits(errors=Limit.parse("5")), "se" * 6, 12),
+        (BreakerLimits(errors=Limit.parse(0)), "sse", 3),
+        (BreakerLimits(errors=Limit.parse("100%")), "see" * 200, None),
+        (BreakerLimits(unknown=Limit.parse(1)), "susu", 4),
+        (BreakerLimits(unknown=Limit.parse("50%")), "su" * 200, None),
+        (BreakerLimits(unknown=Limit.parse("1%")), "s" * 98 + "us" + "u", 101),
+    ],
+)
+def test_limits_of_the_job_replace_the_shares(limits, kinds, count):
+    assert stops_after(kinds, limits) == count
+
+
+def test_the_first_reason_stays():
+    breaker = Breaker()
+    first = breaker.note(outcome("x"))
+    assert first == "The platform answered 440 to the first row, which may mean that the token does not work."
+    assert breaker.note(outcome("s")) == breaker.reason == first
+
+
+@pytest.mark.parametrize("kinds", ["uuuuu", "e" * 20, "nnn", "rrr", "xx", "su" * 51, "sessess" * 20])
+def test_each_reason_is_a_sentence(kinds):
+    breaker = Breaker()
+    for kind in kinds:
+        breaker.note(outcome(kind))
+    assert breaker.reason
+    assert not breaker.reason[0].islower()
+    assert breaker.reason.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "shown"),
+    [
+        ("5", Limit(rows=5), "5"),
+        (5, Limit(rows=5), "5"),
+        ("20%", Limit(share=0.2), "20%"),
+        (" 0,5 % ", Limit(share=0.005), "0.5%"),
+        ("0", Limit(rows=0), "0"),
+    ],
+)
+def test_a_limit_is_a_number_or_a_share(text, limit, shown):
+    assert Limit.parse(text) == limit
+    assert str(limit) == shown
+
+
+@pytest.mark.parametrize("text", ["", "%", "-1", "1.5", "101%", "many", "5 rows", "٥"])
+def test_anything_else_is_no_limit(text):
+    with pytest.raises(ValueError, match=r"a limit|a share"):
+        Limit.parse(text)

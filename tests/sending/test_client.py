@@ -1,0 +1,595 @@
+"""What the client says about every way in which a request can fail, against real sockets on 127.0.0.1.
+
+For each fault: whether the row may be sent again, and how many requests the server read. It must never be two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import logging
+import socket
+import ssl
+import struct
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import anyio
+import httpx
+import pytest
+
+from batch_enroll.errors import Ambiguous, AttemptError, JobError, Retryable
+from batch_enroll.sending.client import Client
+from batch_enroll.sending.flight import Flight
+from batch_enroll.sending.transport import OneConnectionEach, trust
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+BODY = '{"id":12,"matching":"email","email":"john@example.com"}'
+OK_BODY = b'{"error":0,"error_text":"Successful operation"}'
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+def answer(body: bytes = OK_BODY, status: str = "200 OK", headers: str = "") -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
+
+
+class Server:
+    """Reads whole requests, counts them, and lets a script do the rest."""
+
+    def __init__(self, talk: Callable[[Server, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> None:
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.url = ""
+        self._talk = talk
+
+    async def read(self, reader: asyncio.StreamReader) -> bytes:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(
+            int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
+        )
+        request = head + await reader.readexactly(length)
+        self.requests.append(request)
+        return request
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            await self._talk(self, reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def serving(talk, tls: ssl.SSLContext | None = None):
+    server = Server(talk)
+    handlers: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(server.handle(reader, writer))
+        handlers.add(task)
+        task.add_done_callback(handlers.discard)
+
+    listener = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
+    server.url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    try:
+        yield server
+    finally:
+        listener.close()
+        for task in list(handlers):
+            task.cancel()
+        await asyncio.gather(*handlers, return_exceptions=True)
+        await asyncio.sleep(0)
+
+
+def client(url: str, timeout_s: float = 5.0, **more) -> Client:
+    return Client(url=url, token=TOKEN, timeout_s=timeout_s, **more)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close with RST instead of FIN."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def ok(server: Server, reader, writer) -> None:
+    while True:
+        await server.read(reader)
+        writer.write(answer())
+
+
+# What goes out, what comes back
+
+
+async def test_a_request_is_the_documented_one_and_an_answer_comes_back():
+    async with serving(ok) as server, client(server.url + "/") as it:
+        got = await it.start(BODY)
+    assert (got.http_status, got.body, dict(got.headers)) == (200, OK_BODY, {})
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "POST /api/v1.1/workflows/start HTTP/1.1"
+    names = {line.partition(":")[0].lower(): line.partition(": ")[2] for line in lines[1:]}
+    assert names == {
+        "host": server.url.removeprefix("http://"),
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+        "user-agent": "batch-enroll",
+        "content-length": str(len(body)),
+    }
+    assert json.loads(body) == {"token": TOKEN, **json.loads(BODY)}
+
+
+async def test_another_method_is_called_with_its_parameters():
+    async with serving(ok) as server, client(server.url + "/altcraft") as it:
+        await it.call("workflows/list", {"from_id": 12, "limit": 1})
+    assert server.requests[0].startswith(b"POST /altcraft/api/v1.1/workflows/list HTTP/1.1")
+    assert server.requests[0].endswith(f'{{"token":"{TOKEN}","from_id": 12, "limit": 1}}'.encode())
+
+
+async def test_rows_one_after_another_share_a_connection():
+    async with serving(ok) as server, client(server.url) as it:
+        for _ in range(5):
+            await it.start(BODY)
+    assert (len(server.requests), server.connections) == (5, 1)
+
+
+async def test_rows_at_once_have_a_connection_each():
+    async with serving(ok) as server, client(server.url) as it, anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(it.start, BODY)
+    assert len(server.requests) == 20
+    assert server.connections <= 20
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "303 See Other", "307 Temporary Redirect"])
+async def test_redirects_are_answers_and_never_followed(status):
+    async def redirect(server: Server, reader, writer) -> None:
+        while True:
+            await server.read(reader)
+            writer.write(answer(b"", status, f"Location: {server.url}/elsewhere?token={TOKEN}\r\n"))
+
+    async with serving(redirect) as server, client(server.url) as it:
+        got = await it.start(BODY)
+    assert len(server.requests) == 1
+    assert got.headers["location"] == f"{server.url}/elsewhere?token=***"
+
+
+async def test_cookies_are_not_kept():
+    async def baker(server: Server, reader, writer) -> None:
+        while True:
+            await server.read(reader)
+            writer.write(answer(headers="Set-Cookie: session=1\r\n"))
+
+    async with serving(baker) as server, client(server.url) as it:
+        await it.start(BODY)
+        await it.start(BODY)
+    assert b"cookie" not in server.requests[1].lower()
+
+
+async def test_a_token_that_is_repeated_does_not_come_back():
+    async def parrot(server: Server, reader, writer) -> None:
+        writer.write(answer(await server.read(reader)))
+
+    async with serving(parrot) as server, client(server.url) as it:
+        got = await it.start(BODY)
+    assert TOKEN.encode() not in got.body
+    assert b'"token":"***"' in got.body
+
+
+async def test_retry_after_comes_along():
+    async def busy(server: Server, reader, writer) -> None:
+        await server.read(reader)
+        writer.write(answer(b"", "429 Too Many Requests", "RETRY-AFTER: 7\r\nX-Other: 1\r\n"))
+
+    async with serving(busy) as server, client(server.url) as it:
+        assert dict((await it.start(BODY)).headers) == {"retry-after": "7"}
+
+
+async def test_an_interim_answer_is_not_the_answer():
+    async def interim(server: Server, reader, writer) -> None:
+        await server.read(reader)
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + answer())
+
+    async with serving(interim) as server, client(server.url) as it:
+        assert (await it.start(BODY)).http_status == 200
+    assert len(server.requests) == 1
+
+
+async def test_an_answer_before_the_request_was_read_counts():
+    async def early(server: Server, reader, writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer(b"{}", "413 Too Large", "Connection: close\r\n"))
+        await asyncio.sleep(5)
+
+    async with serving(early) as server, client(server.url) as it:
+        assert (await it.start(BODY)).http_status == 413
+
+
+async def test_compressed_answers_are_read_although_none_were_asked_for():
+    async def squeeze(server: Server, reader, writer) -> None:
+        await server.read(reader)
+        writer.write(answer(gzip.compress(OK_BODY), headers="Content-Encoding: gzip\r\n"))
+
+    async with serving(squeeze) as server, client(server.url) as it:
+        assert (await it.start(BODY)).body == OK_BODY
+
+
+# Surely nothing left
+
+
+async def failure_of(it: Client) -> AttemptError:
+    flight = Flight()
+    with pytest.raises(AttemptError) as caught:
+        await it.start(BODY, flight)
+    assert flight.surely_unsent == isinstance(caught.value, Retryable)
+    text = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    assert TOKEN not in text
+    assert "john" not in text
+    return caught.value
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+async def test_a_refused_connection_is_retryable():
+    async with client(f"http://127.0.0.1:{free_port()}") as it:
+        failure = await failure_of(it)
+    assert (type(failure), failure.code) == (Retryable, "connection_refused")
+
+
+async def test_a_name_that_does_not_resolve_is_retryable():
+    async with client("https://altcraft.invalid") as it:
+        failure = await failure_of(it)
+    assert (type(failure), failure.code) == (Retryable, "dns_failure")
+
+
+async def test_a_server_that_speaks_no_tls_is_retryable():
+    async def plain(server: Server, reader, writer) -> None:
+        await reader.read(1)
+        writer.write(answer(b"", "400 Bad Request"))
+
+    async with serving(plain) as server, client(server.url.replace("http:", "https:")) as it:
+        failure = await failure_of(it)
+    assert (type(failure), failure.code) == (Retryable, "tls_failure")
+    assert server.requests == []
+
+
+async def test_a_connection_that_is_closed_during_the_handshake_is_retryable():
+    async def shut(server: Server, reader, writer) -> None:
+        await reader.read(1)
+
+    async with serving(shut) as server, client(server.url.replace("http:", "https:")) as it:
+        failure = await failure_of(it)
+    assert type(failure) is Retryable
+
+
+async def test_a_server_that_nobody_vouches_for_is_retryable(certificate):
+    async with serving(ok, certificate.server) as server, client(server.url) as it:
+        failure = await failure_of(it)
+    assert (type(failure), failure.code) == (Retryable, "tls_failure")
+    assert server.requests == []
+
+
+async def test_a_server_that_a_ca_file_vouches_for_is_trusted(certificate):
+    async with serving(ok, certificate.server) as server, client(server.url, ca_file=certificate.path) as it:
+        assert (await it.start(BODY)).http_status == 200
+        assert (await it.start(BODY)).http_status == 200
+    assert server.connections == 1
+
+
+async def test_a_handshake_that_hangs_is_retryable():
+    async def silent(server: Server, reader, writer) -> None:
+        await asyncio.sleep(5)
+
+    async with serving(silent) as server, client(server.url.replace("http:", "https:"), timeout_s=0.3) as it:
+        failure = await failure_of(it)
+    assert (type(failure), failure.code) == (Retryable, "connect_timeout")
+
+
+async def test_a_connection_that_is_not_taken_is_retryable():
+    with socket.socket() as full:  # a queue of length 0 that is full: further SYNs are dropped
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        try:
+            async with client(f"http://127.0.0.1:{port}", timeout_s=0.3) as it:
+                failure = await failure_of(it)
+        finally:
+            for filler in fillers:
+                filler.close()
+    assert (type(failure), failure.code) == (Retryable, "connect_timeout")
+
+
+# One may have been accepted
+
+Talk = Callable[[Server, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def closes(server: Server, reader, writer) -> None:
+    await server.read(reader)
+
+
+async def resets(server: Server, reader, writer) -> None:
+    await server.read(reader)
+    reset(writer)
+
+
+async def resets_in_the_request(server: Server, reader, writer) -> None:
+    await reader.readexactly(20)
+    server.requests.append(b"a part")
+    reset(writer)
+
+
+def sends(raw: bytes) -> Talk:
+    async def talk(server: Server, reader, writer) -> None:
+        await server.read(reader)
+        writer.write(raw)
+        await writer.drain()
+
+    return talk
+
+
+async def hangs(server: Server, reader, writer) -> None:
+    await server.read(reader)
+    await asyncio.sleep(5)
+
+
+async def trickles(server: Server, reader, writer) -> None:
+    await server.read(reader)
+    for byte in answer():
+        writer.write(bytes([byte]))
+        await asyncio.sleep(0.03)
+
+
+async def trickles_a_body(server: Server, reader, writer) -> None:
+    await server.read(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
+    for _ in range(500):
+        writer.write(b" ")
+        await asyncio.sleep(0.03)
+
+
+async def floods(server: Server, reader, writer) -> None:
+    await server.read(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        writer.write(b"10000\r\n" + b" " * 65536 + b"\r\n")
+        await writer.drain()
+
+
+FAULTS = [
+    (closes, "connection_dropped", None),
+    (resets, "connection_dropped", None),
+    (resets_in_the_request, "connection_dropped", None),
+    (sends(b"HTTP/1.1 200 OK\r\nContent-Le"), "connection_dropped", None),
+    (sends(b"HTTP/1.1 100 Continue\r\n\r\n"), "connection_dropped", None),
+    (sends(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"), "answer_truncated", 200),
+    (sends(b"HTTP/1.1 502 Bad\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"), "answer_truncated", 502),
+    (sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), "answer_truncated", 200),
+    (sends(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "answer_unreadable", None),
+    (sends(b"\x00\x01\x02\x03\r\n\r\n"), "answer_unreadable", None),
+    (sends(b"HTTP/1.1 200 OK\r\nA: " + b"x" * 200_000), "answer_unreadable", None),
+    (sends(answer(b"not gzip", headers="Content-Encoding: gzip\r\n")), "answer_unreadable", 200),
+    (sends(answer(b" " * (1024 * 1024 + 1))), "answer_too_large", 200),
+    (floods, "answer_too_large", 200),
+    (hangs, "read_timeout", None),
+    (trickles, "read_timeout", None),
+    (trickles_a_body, "read_timeout", 200),
+]
+
+
+@pytest.mark.parametrize(("talk", "code", "http_status"), FAULTS)
+@pytest.mark.parametrize("warm", [False, True], ids=["first request", "kept-alive connection"])
+async def test_a_request_that_was_begun_is_ambiguous_and_sent_once(talk, code, http_status, warm):
+    async def first_well(server: Server, reader, writer) -> None:
+        if warm:
+            await server.read(reader)
+            writer.write(answer())
+        await talk(server, reader, writer)
+
+    async with serving(first_well) as server, client(server.url, timeout_s=0.5) as it:
+        if warm:
+            await it.start(BODY)
+        failure = await failure_of(it)
+        await asyncio.sleep(0.02)  # a second request would be read now
+    assert (type(failure), failure.code, failure.http_status) == (Ambiguous, code, http_status)
+    assert (len(server.requests), server.connections) == (1 + warm, 1)
+
+
+async def test_the_deadline_is_for_the_whole_call():
+    async with serving(trickles) as server, client(server.url, timeout_s=0.3) as it:
+        began = asyncio.get_running_loop().time()
+        await failure_of(it)
+        assert asyncio.get_running_loop().time() - began < 0.6
+
+
+async def test_a_connection_that_failed_is_not_used_again():
+    talks = iter([closes, ok])
+
+    async def talk(server: Server, reader, writer) -> None:
+        await next(talks)(server, reader, writer)
+
+    async with serving(talk) as server, client(server.url) as it:
+        await failure_of(it)
+        assert (await it.start(BODY)).http_status == 200
+    assert (len(server.requests), server.connections) == (2, 2)
+
+
+async def test_a_connection_that_the_server_closed_while_idle_is_replaced():
+    async def one_answer(server: Server, reader, writer) -> None:
+        await server.read(reader)
+        writer.write(answer())
+
+    async with serving(one_answer) as server, client(server.url) as it:
+        for _ in range(3):
+            assert (await it.start(BODY)).http_status == 200
+            await asyncio.sleep(0.02)
+    assert (len(server.requests), server.connections) == (3, 3)
+
+
+async def test_an_answer_that_nobody_asked_for_is_never_the_next_rows():
+    async def twice(server: Server, reader, writer) -> None:
+        while True:
+            await server.read(reader)
+            writer.write(answer() + answer(b'{"error":400}'))
+
+    async with serving(twice) as server, client(server.url) as it:
+        for _ in range(3):
+            assert (await it.start(BODY)).body == OK_BODY
+    assert len(server.requests) == 3
+
+
+# Cancellation
+
+
+@pytest.mark.parametrize(("talk", "surely_unsent"), [(hangs, False), (None, True)])
+async def test_a_cancelled_call_tells_whether_a_byte_had_left(talk, surely_unsent):
+    async def silent(server: Server, reader, writer) -> None:
+        await asyncio.sleep(5)
+
+    async with serving(talk or silent) as server:
+        url = server.url if talk else server.url.replace("http:", "https:")
+        async with client(url) as it:
+            flight = Flight()
+            with anyio.move_on_after(0.2) as scope:
+                await it.start(BODY, flight)
+            assert scope.cancelled_caught
+            assert flight.surely_unsent is surely_unsent
+
+
+# Proxies
+
+
+def through(proxy: Server, url: str) -> Client:
+    return client(url, transport=OneConnectionEach(ssl_context=trust(), proxy=proxy.url))
+
+
+async def test_a_proxy_that_refuses_the_tunnel_is_retryable():
+    async def refuse(server: Server, reader, writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer(b"", "407 Proxy Authentication Required"))
+
+    async with serving(refuse) as proxy, through(proxy, "https://altcraft.invalid") as it:
+        failure = await failure_of(it)
+    assert (type(failure), failure.code) == (Retryable, "proxy_refused")
+
+
+async def test_a_tunnel_that_breaks_before_our_request_is_retryable():
+    async def tunnel(server: Server, reader, writer) -> None:
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"CONNECT altcraft.invalid:443")
+        writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+        await reader.read(1)
+
+    async with serving(tunnel) as proxy, through(proxy, "https://altcraft.invalid") as it:
+        failure = await failure_of(it)
+    assert type(failure) is Retryable
+
+
+async def test_a_proxy_that_drops_the_tunnel_request_is_retryable():
+    async def drop(server: Server, reader, writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+
+    async with serving(drop) as proxy, through(proxy, "https://altcraft.invalid") as it:
+        failure = await failure_of(it)
+    assert type(failure) is Retryable
+
+
+async def test_a_plain_request_that_a_proxy_drops_is_ambiguous():
+    async with serving(closes) as proxy, through(proxy, "http://altcraft.invalid") as it:
+        failure = await failure_of(it)
+    assert type(failure) is Ambiguous
+    assert len(proxy.requests) == 1
+
+
+# Every exception that httpx has
+
+
+def transport_errors() -> list[type[httpx.TransportError]]:
+    found, left = [], [httpx.RequestError]
+    while left:
+        kind = left.pop()
+        left += kind.__subclasses__()
+        found.append(kind)
+    assert len(found) > 15
+    return sorted(set(found), key=lambda kind: kind.__name__)
+
+
+def raising(error: Exception, *, begun: bool) -> httpx.AsyncBaseTransport:
+    class Raising(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            trace = request.extensions["trace"]
+            await trace("http11.send_request_headers.started", {"request": SimpleNamespace(method=b"CONNECT")})
+            if begun:
+                await trace("http2.send_request_headers.started", {"request": SimpleNamespace(method=b"POST")})
+            raise error
+
+    return Raising()
+
+
+OTHERS = [TimeoutError(), OSError(5, "x"), ConnectionResetError(), anyio.BrokenResourceError(), ssl.SSLError(1, "x"),
+          anyio.ClosedResourceError(), httpx.InvalidURL("x"), httpx.StreamClosed()]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "error", [*(kind(f"about {TOKEN} john") for kind in transport_errors()), *OTHERS], ids=lambda e: type(e).__name__
+)
+@pytest.mark.parametrize("begun", [False, True])
+async def test_no_exception_slips_through(error, begun):
+    async with client("http://127.0.0.1", transport=raising(error, begun=begun)) as it:
+        with pytest.raises(AttemptError) as caught:
+            await it.start(BODY)
+    assert type(caught.value) is (Ambiguous if begun else Retryable)
+    assert TOKEN not in str(caught.value) + repr(caught.value)
+    assert "john" not in str(caught.value) + repr(caught.value)
+
+
+async def test_a_fault_of_the_program_is_not_taken_for_one_of_the_network():
+    async with client("http://127.0.0.1", transport=raising(KeyError("x"), begun=True)) as it:
+        with pytest.raises(KeyError):
+            await it.start(BODY)
+
+
+# Setting up
+
+
+@pytest.mark.parametrize(
+    "url", ["altkraft.com", "ftp://altkraft.com", "https://", "https://a?b", "https://u:p@a", "https://a:port", ""]
+)
+def test_an_address_that_cannot_be_called_is_refused(url):
+    with pytest.raises(JobError, match="cannot be used"):
+        client(url)
+
+
+@pytest.mark.parametrize("which", ["ca_file", "client_certificate"])
+def test_a_certificate_that_cannot_be_read_is_named(which, tmp_path):
+    with pytest.raises(JobError, match=r"x\.pem"):
+        client("https://altkraft.com", **{which: tmp_path / "x.pem"})
+    (tmp_path / "y.pem").write_text("no certificate")
+    with pytest.raises(JobError, match=r"y\.pem"):
+        client("https://altkraft.com", **{which: tmp_path / "y.pem"})
+
+
+async def test_no_log_line_holds_token_or_person(caplog):
+    caplog.set_level(logging.DEBUG)
+    async with serving(ok) as server, client(server.url) as it:
+        await it.start(BODY)
+    assert caplog.text
+    assert TOKEN not in caplog.text
+    assert "john" not in caplog.text

@@ -1,0 +1,49 @@
+"""The signal to stop ends waits, and only those that were made through it."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from batch_enroll.sending.flight import Stopped, StopSignal
+
+
+async def test_a_wait_that_ends_by_itself_gives_its_result():
+    async def wait() -> str:
+        await anyio.sleep(1)
+        return "done"
+
+    assert await StopSignal().unless_set(wait) == "done"
+
+
+async def test_a_signal_ends_every_wait_at_once():
+    stop = StopSignal()
+    ended = []
+
+    async def waiter(number: int) -> None:
+        with pytest.raises(Stopped):
+            await stop.unless_set(lambda: anyio.sleep(3600))
+        ended.append((number, anyio.current_time() - began))
+
+    began = anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        for number in range(3):
+            tasks.start_soon(waiter, number)
+        await anyio.sleep(1)
+        stop.set()
+    assert sorted(ended) == [(0, 1), (1, 1), (2, 1)]
+
+
+async def test_a_signal_that_is_set_lets_no_wait_begin():
+    stop = StopSignal()
+    stop.set()
+    assert stop.is_set()
+    await stop.wait()
+    with pytest.raises(Stopped):
+        await stop.unless_set(lambda: pytest.fail("began"))
+
+
+async def test_a_cancellation_from_outside_is_not_taken_for_the_signal():
+    with anyio.move_on_after(1) as scope:
+        await StopSignal().unless_set(lambda: anyio.sleep(3600))
+    assert scope.cancelled_caught

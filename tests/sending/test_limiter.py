@@ -1,0 +1,268 @@
+"""No second holds more permits than the limit, whatever rows, pauses and timers do; and no fewer than it may.
+
+A limiter that counts in fixed windows has to fail the same property: a test that cannot fail proves nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from itertools import pairwise
+from random import Random
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batch_enroll.sending.limiter import CLIMB_S, WINDOW_S, Limiter, Pace
+
+
+class FixedWindow:
+    """The negative control: as many permits as the limit in each second of the clock."""
+
+    def __init__(self, rate_per_s: float) -> None:
+        self._limit = math.ceil(rate_per_s)
+        self._window = -1
+        self._used = 0
+
+    def due(self, now: float) -> float:
+        return now if math.floor(now) != self._window or self._used < self._limit else float(math.floor(now) + 1)
+
+    def take(self, now: float) -> None:
+        if math.floor(now) != self._window:
+            self._window, self._used = math.floor(now), 0
+        self._used += 1
+
+    def throttled(self, now: float, retry_after_s: float | None, *, jitter: float) -> None:
+        pass
+
+
+def most_in(times: list[float], span_s: float) -> int:
+    """Most permits in any half-open span."""
+    window: deque[float] = deque()
+    most = 0
+    for time in times:
+        window.append(time)
+        while window[0] <= time - span_s:
+            window.popleft()
+        most = max(most, len(window))
+    return most
+
+
+def simulate(pace: Pace | FixedWindow, events: list[tuple[str, float]]) -> list[float]:
+    """Play one queue: rows come after idle times, sleeps last longer than asked, the platform throttles.
+
+    The order of calls is the limiter's: look, sleep until it is due, take.
+    """
+    now, times = 1000.0, []
+    for kind, seconds in events:
+        if kind == "idle":
+            now += seconds
+        elif kind == "throttle":
+            pace.throttled(now, seconds if seconds > 0.1 else None, jitter=0.5)
+        else:
+            for _ in range(kind.count("row")):
+                while (due := pace.due(now)) > now:
+                    now = due + seconds  # overslept
+                pace.take(now)
+                times.append(now)
+    return times
+
+
+events = st.lists(
+    st.tuples(st.just("idle"), st.floats(0, 3) | st.sampled_from([0.5, 0.999, 1.0]))
+    | st.tuples(st.just("throttle"), st.floats(0, 2))
+    | st.tuples(st.integers(1, 60).map(lambda n: "row " * n), st.just(0.0) | st.floats(0, 0.05) | st.floats(0, 2)),
+    max_size=30,
+)
+rates = st.sampled_from([0.3, 1.0, 2.5, 5.0, 10.0, 50.0]) | st.floats(0.1, 100)
+
+
+@settings(max_examples=300, deadline=None)
+@given(rates, events)
+def test_no_window_is_exceeded_whatever_happens(rate, events):
+    times = simulate(Pace(rate), events)
+    assert most_in(times, 1.0) <= math.ceil(rate)
+    assert most_in(times, 0.1) <= 1.5 * rate * 0.1 + 1
+
+
+def test_a_fixed_window_fails_the_same_property():
+    times = simulate(FixedWindow(10), [("idle", 0.95), ("row " * 10, 0.0), ("idle", 0.1), ("row " * 10, 0.0)])
+    assert most_in(times, 1.0) == 20
+    assert most_in(times, 0.1) > 1.5 * 10 * 0.1 + 1
+
+
+@pytest.mark.parametrize("rate", [5, 50, 500, 2000])
+@pytest.mark.parametrize(("timer_s", "error"), [(0.0, 0.002), (0.0012, 0.005), (0.0156, 0.015)])
+def test_timers_that_oversleep_hardly_lower_the_mean(rate, timer_s, error):
+    timer = Random(1)
+    times = simulate(Pace(rate), [("row ", timer.uniform(0, timer_s)) for _ in range(rate * 20)])
+    mean = (len(times) - 1) / (times[-1] - times[0])
+    assert mean == pytest.approx(rate, rel=error)
+    assert most_in(times, 1.0) <= rate
+    assert most_in(times, 0.1) <= 1.5 * rate * 0.1 + 1
+
+
+async def release_times(limiter: Limiter, workers: int, seconds: float) -> list[float]:
+    times: list[float] = []
+
+    async def worker() -> None:
+        while True:
+            await limiter.acquire()
+            times.append(anyio.current_time())
+
+    with anyio.move_on_after(seconds):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(workers):
+                tasks.start_soon(worker)
+    return times
+
+
+@pytest.mark.parametrize("rate", [2.5, 10, 100])
+async def test_many_workers_share_one_rate(clock, rate):
+    times = await release_times(Limiter(Pace(rate), clock), workers=20, seconds=30)
+    assert len(times) == pytest.approx(rate * 30, rel=0.01, abs=2)
+    assert most_in(times, 1.0) <= math.ceil(rate)
+
+
+async def test_order_of_asking_is_order_of_sending(clock):
+    limiter = Limiter(Pace(10), clock)
+    order = []
+
+    async def worker(number: int) -> None:
+        await limiter.acquire()
+        order.append(number)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(30):
+            tasks.start_soon(worker, number)
+            await anyio.sleep(0.001)
+    assert order == list(range(30))
+
+
+async def test_a_pause_bites_at_once_and_ends_without_a_burst(clock):
+    limiter = Limiter(Pace(10), clock)
+    began = anyio.current_time()
+
+    async def throttle() -> None:
+        await anyio.sleep(2.05)
+        limiter.throttled(5.0)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(throttle)
+        times = [time - began for time in await release_times(limiter, workers=8, seconds=12)]
+        tasks.cancel_scope.cancel()
+    assert not [time for time in times if 2.05 < time < 7.05]
+    after = [time for time in times if time > 7]
+    assert after[0] == pytest.approx(7.05)
+    assert most_in(after, 1.0) <= 8  # 0.7 of 10, and one at the edge
+
+
+async def test_unlimited_still_obeys_a_pause(clock):
+    limiter = Limiter(Pace(None), clock)
+    for _ in range(1000):
+        await limiter.acquire()
+    began = anyio.current_time()
+    limiter.throttled(3.0)
+    await limiter.acquire()
+    assert anyio.current_time() - began == pytest.approx(3.0)
+    assert limiter.rate_per_s is None
+
+
+async def test_a_raised_limit_is_felt_within_a_second(clock):
+    limiter = Limiter(Pace(0.01), clock)
+    await limiter.acquire()
+    began = anyio.current_time()
+
+    async def raise_it() -> None:
+        await anyio.sleep(3)
+        limiter.set_rate(10)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(raise_it)
+        await limiter.acquire()
+    assert anyio.current_time() - began <= 4
+
+
+async def test_a_cancelled_wait_gives_its_turn_on(clock):
+    limiter = Limiter(Pace(1), clock)
+    await limiter.acquire()
+    with anyio.move_on_after(0.5):
+        await limiter.acquire()
+    await limiter.acquire()
+
+
+async def test_changes_of_pace_are_told(clock):
+    told = []
+    limiter = Limiter(Pace(10), clock, on_change=lambda rate, pause_s: told.append((rate, pause_s)))
+    limiter.throttled(2.0)
+    limiter.throttled(2.0)
+    assert told == [(7.0, 2.0)]
+    await anyio.sleep(120)
+    limiter.accepted()
+    assert told[1:] == [(10.0, 0.0)]
+
+
+def test_one_burst_of_answers_cuts_once():
+    pace = Pace(100)
+    for _ in range(50):
+        pace.throttled(0.0, 1.0, jitter=0.0)
+    assert pace.rate_per_s == 70
+    pace.throttled(0.9, 1.0, jitter=0.0)
+    assert pace.rate_per_s == 70
+    pace.throttled(1.0, 1.0, jitter=0.0)
+    assert pace.rate_per_s == 49
+
+
+def test_a_slow_platform_is_given_two_round_trips_to_feel_a_cut():
+    pace = Pace(100)
+    pace.throttled(0.0, 1.0, jitter=0.0, rtt_s=5.0)
+    pace.throttled(9.9, 1.0, jitter=0.0, rtt_s=5.0)
+    assert pace.rate_per_s == 70
+
+
+def test_the_rate_has_a_floor_and_climbs_back_in_a_straight_line_within_a_minute():
+    pace = Pace(100)
+    for second in range(100):
+        pace.throttled(float(second), 0.0, jitter=0.0)
+    assert pace.rate_per_s == 2
+    rates = []
+    for second in range(100, 159):
+        pace.accepted(float(second))
+        rates.append(pace.rate_per_s)
+    assert rates[-1] == 100
+    steps = {round(b - a, 6) for a, b in pairwise(rates[:-1])}
+    assert steps == {round(100 / CLIMB_S, 6)}
+
+
+def test_pauses_that_the_platform_does_not_time_double_up_to_a_minute():
+    pace, now, pauses = Pace(100), 0.0, []
+    for _ in range(9):
+        pace.throttled(now, None, jitter=0.0)
+        pauses.append(pace.paused_until - now)
+        now = pace.paused_until + 1
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    pace.accepted(now)
+    pace.throttled(now, None, jitter=0.0)
+    assert pace.paused_until - now == 1
+
+
+def test_a_late_acceptance_does_not_end_a_pause_or_climb():
+    pace = Pace(100)
+    pace.throttled(0.0, 10.0, jitter=0.0)
+    pace.accepted(5.0)
+    assert (pace.rate_per_s, pace.paused_until) == (70, 10.0)
+
+
+@pytest.mark.parametrize("rate", [0, -1, math.inf, math.nan])
+def test_a_rate_is_a_number_above_zero(rate):
+    with pytest.raises(ValueError, match="above 0"):
+        Pace(rate)
+
+
+def test_a_lowered_limit_counts_what_just_went():
+    pace = Pace(100)
+    times = simulate(pace, [("row " * 50, 0.0)])
+    pace.set_rate(10)
+    assert pace.due(times[-1]) >= times[-10] + WINDOW_S

@@ -1,0 +1,134 @@
+"""When a row is tried again: only when nothing was accepted, with waits that stay in bounds."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_enroll.errors import Ambiguous, Retryable, ServiceRefused
+from batch_enroll.sending.retry import RetryPolicy, next_wait, with_retries
+
+POLICY = RetryPolicy()
+
+
+def test_our_own_waits_double_up_to_a_minute():
+    waits = [next_wait(n, retry_after_s=None, policy=POLICY, jitter=0.0) for n in range(1, 9)]
+    assert waits == [1, 2, 4, 8, 16, 32, 60, None]
+
+
+@given(
+    st.integers(1, 10_000),
+    st.none() | st.floats(0, 1e9),
+    st.builds(
+        RetryPolicy,
+        max_attempts=st.integers(1, 20_000),
+        first_wait_s=st.floats(0, 100),
+        max_wait_s=st.floats(0, 1000),
+        give_up_after_s=st.floats(0, 10_000),
+    ),
+    st.floats(0, 1, exclude_max=True),
+)
+def test_waits_stay_in_bounds_and_are_never_shorter_than_asked(attempt, asked, policy, jitter):
+    wait = next_wait(attempt, retry_after_s=asked, policy=policy, jitter=jitter)
+    if wait is None:
+        assert attempt >= policy.max_attempts or (asked or 0) > policy.give_up_after_s
+    else:
+        assert (asked or 0) <= wait <= max(policy.max_wait_s, policy.give_up_after_s + policy.first_wait_s)
+
+
+def test_attempts_count_from_one():
+    with pytest.raises(ValueError, match="count from 1"):
+        next_wait(0, retry_after_s=None, policy=POLICY, jitter=0.0)
+
+
+def failing(*failures: Exception):
+    """An attempt that fails so often and then gives its number."""
+    left = list(failures)
+    seen: list[int] = []
+
+    async def cycle(number: int) -> int:
+        seen.append(number)
+        if left:
+            raise left.pop(0)
+        return number
+
+    return cycle, seen
+
+
+def refused(retry_after_s: float | None = None) -> Retryable:
+    return Retryable("connection_refused", "refused", retry_after_s=retry_after_s)
+
+
+async def test_a_row_that_goes_well_is_tried_once_without_a_wait(clock):
+    cycle, seen = failing()
+    assert await with_retries(cycle, policy=POLICY, sleep=clock.sleep, jitter=lambda: 0.0) == 1
+    assert (seen, clock.sleeps) == ([1], [])
+
+
+async def test_attempts_are_numbered_and_waits_are_told_before_they_are_slept(clock):
+    cycle, seen = failing(refused(), refused(), refused(5.0))
+    told = []
+    result = await with_retries(
+        cycle,
+        policy=POLICY,
+        sleep=clock.sleep,
+        jitter=lambda: 0.0,
+        on_wait=lambda failure, attempt, wait_s: told.append((failure.code, attempt, wait_s, len(clock.sleeps))),
+    )
+    assert result == 4
+    assert seen == [1, 2, 3, 4]
+    assert clock.sleeps == [1, 2, 5]
+    assert told == [("connection_refused", 1, 1, 0), ("connection_refused", 2, 2, 1), ("connection_refused", 3, 5, 2)]
+
+
+async def test_used_up_attempts_raise_the_last_failure(clock):
+    failures = [refused() for _ in range(8)]
+    cycle, seen = failing(*failures)
+    with pytest.raises(Retryable) as caught:
+        await with_retries(cycle, policy=POLICY, sleep=clock.sleep, jitter=lambda: 0.0)
+    assert caught.value is failures[-1]
+    assert seen == list(range(1, 9))
+
+
+@pytest.mark.parametrize("error", [Ambiguous("read_timeout", "t"), ServiceRefused("s"), ValueError("v")])
+@pytest.mark.parametrize("before", [0, 2])
+async def test_nothing_but_retryable_is_tried_again(clock, error, before):
+    cycle, seen = failing(*[refused() for _ in range(before)], error)
+    with pytest.raises(type(error)) as caught:
+        await with_retries(cycle, policy=POLICY, sleep=clock.sleep, jitter=lambda: 0.0)
+    assert caught.value is error
+    assert len(seen) == before + 1
+
+
+@pytest.mark.parametrize(("asked", "words"), [(36_000, "10 hours"), (86_400, "1 day"), (901, "15 minutes")])
+@pytest.mark.parametrize("before", [0, 1])
+async def test_a_platform_that_asks_for_hours_stops_the_run(clock, asked, words, before):
+    cycle, _ = failing(*[refused() for _ in range(before)], refused(asked))
+    with pytest.raises(ServiceRefused, match=f"asks to wait {words}"):
+        await with_retries(cycle, policy=POLICY, sleep=clock.sleep, jitter=lambda: 0.0)
+    assert len(clock.sleeps) == before
+
+
+async def test_a_cancelled_wait_is_not_swallowed(clock):
+    cycle, seen = failing(*[refused() for _ in range(8)])
+    with anyio.move_on_after(2.5) as scope:
+        await with_retries(cycle, policy=POLICY, sleep=clock.sleep, jitter=lambda: 0.0)
+    assert scope.cancelled_caught
+    assert seen == [1, 2]
+
+
+async def test_a_cancelled_attempt_is_not_tried_again(clock):
+    calls = []
+
+    async def cycle(number: int) -> None:
+        calls.append(number)
+        if number == 1:
+            raise refused()
+        await anyio.sleep(100)
+
+    with anyio.move_on_after(10) as scope:
+        await with_retries(cycle, policy=POLICY, sleep=clock.sleep, jitter=lambda: 0.0)
+    assert scope.cancelled_caught
+    assert calls == [1, 2]

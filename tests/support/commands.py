@@ -1,0 +1,103 @@
+"""`batch-enroll` as a process, as a shell would start it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The object that `--json` printed."""
+        return json.loads(self.out)
+
+
+class Cli(Protocol):
+    """`cli("run", path, "--rate", "none")` runs it to the end; `start` leaves it running."""
+
+    folder: Path
+
+    def __call__(self, *words: object, stdin: bytes = b"", **environment: str) -> Ended: ...
+
+    def start(self, *words: object, **environment: str) -> subprocess.Popen[str]: ...
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    return _Cli(tmp_path)
+
+
+class _Cli:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, *words: object, stdin: bytes = b"", **environment: str) -> Ended:
+        done = subprocess.run(
+            self._words(words),
+            input=stdin,
+            capture_output=True,
+            env=self._environment(environment),
+            cwd=self.folder,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def start(self, *words: object, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self._words(words),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self._environment(environment),
+            cwd=self.folder,
+            text=True,
+            encoding="utf-8",
+        )
+
+    @staticmethod
+    def _words(words: Sequence[object]) -> list[str]:
+        return [sys.executable, "-m", "batch_enroll", *map(str, words)]
+
+    def _environment(self, more: dict[str, str]) -> dict[str, str]:
+        root = str(Path(__file__).resolve().parents[2])
+        return {**os.environ, "BATCH_ENROLL_TOKEN": "sandbox-token", "PYTHONPATH": root, **more}
+
+
+def write_csv(path: Path, *rows: Sequence[str], header: Sequence[str] = ("email", "first_name")) -> Path:
+    """Write a small input."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
+
+
+def read_results(path: Path) -> list[dict[str, str]]:
+    """Read one of our results files."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def people(count: int, *, domain: str = "example.com") -> list[tuple[str, str]]:
+    """Rows for `write_csv`: so many people."""
+    return [(f"user{number:05d}@{domain}", f"Name {number}") for number in range(1, count + 1)]

@@ -1,0 +1,47 @@
+"""A scripted platform on httpx's own seam: no socket, and every answer decided by the test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+Reply = httpx.Response | Exception
+OK = {"error": 0, "error_text": "Successful operation"}
+SCENARIO = {
+    "id": 3,
+    "name": "Welcome",
+    "list_id": 1,
+    "is_active": True,
+    "mode": "skip_in_any_case",
+    "nodes": [{"name": "DEFAULT_START_NODE_TITLE", "type": "start", "node_id": 0}],
+}
+
+
+class ScriptedPlatform:
+    """Answers `workflows/start` by `reply(body)` and counts what it was asked.
+
+    Args:
+        reply: given the body of a start request; the default accepts everyone.
+    """
+
+    def __init__(self, reply: Callable[[dict[str, Any]], Reply] | None = None) -> None:
+        self.reply = reply or (lambda body: httpx.Response(200, json=OK))
+        self.started: list[dict[str, Any]] = []
+        self.transport = httpx.MockTransport(self._answer)
+
+    def emails(self) -> list[str]:
+        """Whom the platform was asked to start, in order."""
+        return [body["email"] for body in self.started]
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        if request.url.path.endswith("/workflows/list"):
+            return httpx.Response(200, json={**OK, "data": [SCENARIO], "total": 1})
+        self.started.append(body)
+        reply = self.reply(body)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply

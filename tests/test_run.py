@@ -1,0 +1,374 @@
+"""All steps of a run on a scripted platform: what goes in, what goes out, what is remembered."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from batch_enroll.errors import AlreadyFinished, InputError, JobError, PreflightError
+from batch_enroll.events import RowFinished, RunFinished, RunStarted
+from batch_enroll.job import Job
+from batch_enroll.ledger.memory import MemoryLedger
+from batch_enroll.model import Counts
+from batch_enroll.run import Declined, check_async, enroll, enroll_async
+from batch_enroll.run_send import Control
+from tests.support.commands import people, read_results, write_csv
+from tests.support.platform import OK, ScriptedPlatform
+
+
+@dataclass
+class World:
+    """A folder, a ledger and a platform."""
+
+    folder: object
+    ledger: MemoryLedger
+    platform: ScriptedPlatform
+
+    async def run(self, source, *, job=None, **arguments):
+        return await enroll_async(
+            job or make_job(), source, token="secret-token", ledger=self.ledger, transport=self.platform.transport, **arguments
+        )
+
+    async def check(self, source, *, job=None, token="secret-token"):
+        return await check_async(
+            job or make_job(), source, token=token, ledger=self.ledger, transport=self.platform.transport
+        )
+
+
+def make_job(**changes):
+    settings = {
+        "url": "https://platform.example",
+        "scenario": 3,
+        "match": {"mode": "email", "column": "email"},
+        "content": {"first_name": "first_name"},
+        "send": {"rate": "none"},
+    }
+    for path, value in changes.items():
+        *sections, key = path.split("__")
+        holder = settings
+        for section in sections:
+            holder = holder.setdefault(section, {})
+        holder[key] = value
+    return Job.model_validate(settings)
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path, MemoryLedger(tmp_path / "runs"), ScriptedPlatform())
+
+
+async def test_every_row_goes_out_once_and_comes_back_in_input_order(world, tmp_path):
+    source = write_csv(tmp_path / "leads.csv", *people(50))
+    summary = await world.run(source)
+    assert sorted(world.platform.emails()) == [email for email, _ in people(50)]
+    results = read_results(tmp_path / f"leads.{summary.run_id}.results.csv")
+    assert [row["email"] for row in results] == [email for email, _ in people(50)]
+    assert {row["enroll_status"] for row in results} == {"success"}
+    assert [int(row["enroll_row"]) for row in results] == list(range(2, 52))
+    assert (summary.counts, summary.exit_code, summary.requests) == (Counts(success=50), 0, 50)
+
+
+async def test_a_request_holds_what_the_row_holds_and_nothing_else(world, tmp_path):
+    await world.run(write_csv(tmp_path / "in.csv", ("anna@example.com", "NA"), ("boris@example.com", "")))
+    assert world.platform.started[0] == {
+        "token": "secret-token",
+        "id": 3,
+        "matching": "email",
+        "email": "anna@example.com",
+        "content": {"first_name": "NA"},
+    }
+    assert "content" not in world.platform.started[1]
+
+
+async def test_statuses_add_up_and_every_row_has_one(world, tmp_path):
+    def reply(body):
+        match body["email"].split("@")[0]:
+            case "refused":
+                return httpx.Response(200, json={"error": 404, "error_text": f"Profile {body['email']} not found"})
+            case "lost":
+                return httpx.Response(502, text="<html>Bad gateway</html>")
+        return httpx.Response(200, json=OK)
+
+    world.platform.reply = reply
+    source = write_csv(
+        tmp_path / "in.csv",
+        ("anna@example.com", ""),
+        ("refused@example.com", ""),
+        ("lost@example.com", ""),
+        ("Total: 3", ""),
+        ("Anna@example.com", ""),
+    )
+    summary = await world.run(source)
+    assert summary.counts == Counts(success=1, error=1, unknown=1, invalid=1, skipped=1)
+    assert summary.exit_code == 4
+    results = read_results(summary.results)
+    assert [row["enroll_status"] for row in results] == ["success", "error", "unknown", "invalid", "skipped"]
+    assert results[1]["enroll_message"] == "Profile refused@example.com not found"
+    assert "row 2" in results[4]["enroll_message"]
+    assert all(row["enroll_advice"] for row in results[1:])
+    assert [row["email"] for row in read_results(summary.failed)] == ["refused@example.com", "Total: 3"]
+    assert [row["email"] for row in read_results(summary.unknown)] == ["lost@example.com"]
+
+
+async def test_the_ledger_holds_no_personal_data_where_the_results_do(world, tmp_path):
+    world.platform.reply = lambda body: httpx.Response(
+        200, json={"error": 404, "error_text": f"No profile {body['email']}"}
+    )
+    summary = await world.run(write_csv(tmp_path / "in.csv", ("anna@example.com", "")))
+    run = await world.ledger.open(summary.run_id, read_only=True)
+    (outcome,) = await run.outcomes(after_seq=0, limit=10)
+    assert "anna" not in outcome.message
+    assert read_results(summary.results)[0]["enroll_message"] == "No profile anna@example.com"
+
+
+async def test_the_same_input_again_is_refused_with_its_totals(world, tmp_path):
+    source = write_csv(tmp_path / "in.csv", *people(3))
+    await world.run(source)
+    with pytest.raises(AlreadyFinished, match=r"3 rows: 3 success.*--again"):
+        await world.run(source)
+    assert len(world.platform.started) == 3
+
+
+async def test_again_sends_once_more_under_a_new_run(world, tmp_path):
+    source = write_csv(tmp_path / "in.csv", *people(3))
+    first = await world.run(source)
+    second = await world.run(source, job=make_job(send__again=True))
+    assert second.run_id == f"{first.run_id}-2"
+    assert len(world.platform.started) == 6
+
+
+async def test_an_edited_file_sends_only_who_was_not_enrolled(world, tmp_path):
+    source = tmp_path / "in.csv"
+    await world.run(write_csv(source, ("anna@example.com", ""), ("Total: 1", "")))
+    summary = await world.run(write_csv(source, ("anna@example.com", ""), ("boris@example.com", "")))
+    assert world.platform.emails() == ["anna@example.com", "boris@example.com"]
+    assert summary.counts == Counts(success=1, skipped=1)
+
+
+async def test_another_file_with_the_same_people_is_sent_unless_a_window_says_otherwise(world, tmp_path):
+    await world.run(write_csv(tmp_path / "may.csv", *people(2)))
+    await world.run(write_csv(tmp_path / "june.csv", *people(3)))
+    assert len(world.platform.started) == 5
+    summary = await world.run(write_csv(tmp_path / "july.csv", *people(4)), job=make_job(send__window="7d"))
+    assert summary.counts == Counts(success=1, skipped=3)
+
+
+async def test_a_row_left_unknown_is_held_in_later_files_too(world, tmp_path):
+    world.platform.reply = lambda body: httpx.Response(500)
+    await world.run(write_csv(tmp_path / "may.csv", *people(1)))
+    summary = await world.run(write_csv(tmp_path / "june.csv", *people(1), ("new@example.com", "")))
+    assert summary.counts == Counts(unknown=1, skipped=1)
+    assert world.platform.emails() == [people(1)[0][0], "new@example.com"]
+
+
+async def test_a_stopped_run_carries_on_with_the_rows_that_are_left(world, tmp_path):
+    source = write_csv(tmp_path / "in.csv", *people(40))
+    control = Control()
+
+    def stop_early(event):
+        if isinstance(event, RowFinished) and event.row_number == 10:
+            control.stop("Stopped by the test.", exit_code=130)
+
+    first = await world.run(source, job=make_job(send__concurrency=1), emit=stop_early, control=control)
+    assert first.exit_code == 130
+    assert first.stop_reason == "Stopped by the test."
+    assert first.counts.not_sent > 0
+    second = await world.run(source)
+    assert second.run_id == first.run_id
+    assert second.counts == Counts(success=40)
+    assert sorted(world.platform.emails()) == [email for email, _ in people(40)]
+
+
+async def test_a_refused_token_stops_the_run_and_the_row_stays_planned(world, tmp_path):
+    world.platform.reply = lambda body: httpx.Response(200, json={"error": 401, "error_text": "API token required"})
+    summary = await world.run(write_csv(tmp_path / "in.csv", *people(30)))
+    assert summary.exit_code == 3
+    assert summary.counts.not_sent == 30
+    assert "refused the token" in summary.stop_reason
+
+
+async def test_twenty_errors_in_a_row_stop_the_run(world, tmp_path):
+    world.platform.reply = lambda body: httpx.Response(200, json={"error": 404, "error_text": "Profile not found"})
+    summary = await world.run(write_csv(tmp_path / "in.csv", *people(100)), job=make_job(send__concurrency=1))
+    assert (summary.exit_code, summary.counts.error) == (3, 20)
+    assert "20 rows" in summary.stop_reason
+
+
+async def test_a_throttled_row_is_sent_again_and_counted_once(world, tmp_path):
+    answers = iter([httpx.Response(429, headers={"Retry-After": "0"}), httpx.Response(200, json=OK)])
+    world.platform.reply = lambda body: next(answers)
+    summary = await world.run(write_csv(tmp_path / "in.csv", *people(1)))
+    assert (summary.counts, summary.requests) == (Counts(success=1), 2)
+    assert read_results(summary.results)[0]["enroll_attempts"] == "2"
+
+
+async def test_a_doubtful_row_is_not_sent_again(world, tmp_path):
+    world.platform.reply = lambda body: httpx.ReadError("reset", request=None)
+    summary = await world.run(write_csv(tmp_path / "in.csv", *people(3)))
+    assert summary.counts == Counts(unknown=3)
+    assert len(world.platform.started) == 3
+
+
+async def test_the_canary_stops_the_run_when_one_of_its_rows_failed(world, tmp_path):
+    world.platform.reply = lambda body: httpx.Response(200, json={"error": 404, "error_text": "Profile not found"})
+    summary = await world.run(write_csv(tmp_path / "in.csv", *people(30)), job=make_job(send__canary=2))
+    assert (summary.counts.error, summary.counts.not_sent) == (2, 28)
+    assert "first 2 rows" in summary.stop_reason
+
+
+async def test_the_canary_asks_and_goes_on(world, tmp_path):
+    seen = []
+
+    async def look(counts):
+        seen.append(counts)
+        return True
+
+    summary = await world.run(write_csv(tmp_path / "in.csv", *people(9)), job=make_job(send__canary=2), look=look)
+    assert seen == [Counts(success=2, not_sent=7)]
+    assert summary.counts == Counts(success=9)
+
+
+async def test_a_plan_that_is_declined_leaves_nothing_behind(world, tmp_path):
+    async def no(plan):
+        assert plan.to_send == 3
+        return False
+
+    with pytest.raises(Declined):
+        await world.run(write_csv(tmp_path / "in.csv", *people(3)), confirm=no)
+    assert not world.platform.started
+    assert not await world.ledger.runs()
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["in.csv"]
+
+
+async def test_a_deadline_that_has_passed_sends_nothing_more(world, tmp_path):
+    job = make_job(stop__deadline="1s", send__rate=2, send__concurrency=1)
+    summary = await world.run(write_csv(tmp_path / "in.csv", *people(50)), job=job)
+    assert summary.exit_code == 3
+    assert "deadline" in summary.stop_reason
+    assert 0 < summary.counts.success < 5
+
+
+@pytest.mark.parametrize(
+    ("listed", "words"),
+    [
+        ({"error": 401, "error_text": "API token required"}, "token"),
+        ({**OK, "data": [], "total": 0}, "scenario"),
+        ({**OK, "data": [{"id": 3, "name": "Off", "is_active": False}], "total": 1}, "active"),
+    ],
+)
+async def test_a_preflight_that_fails_sends_nothing_and_leaves_nothing(world, tmp_path, listed, words):
+    world.platform.transport = httpx.MockTransport(lambda request: httpx.Response(200, json=listed))
+    with pytest.raises(PreflightError, match=words):
+        await world.run(write_csv(tmp_path / "in.csv", *people(3)))
+    assert not await world.ledger.runs()
+
+
+async def test_duplicates_can_be_sent_or_stop_the_plan(world, tmp_path):
+    source = write_csv(tmp_path / "in.csv", ("a@example.com", ""), ("A@example.com", ""))
+    with pytest.raises(InputError, match=r"Row 3 .* row 2"):
+        await world.run(source, job=make_job(send__duplicates="stop"))
+    summary = await world.run(source, job=make_job(send__duplicates="send"))
+    assert summary.counts == Counts(success=2)
+
+
+async def test_a_file_with_too_many_rows_is_refused_before_anything_is_sent(world, tmp_path):
+    with pytest.raises(JobError, match="max_rows"):
+        await world.run(write_csv(tmp_path / "in.csv", *people(3)), job=make_job(stop__max_rows=2))
+    assert not world.platform.started
+
+
+async def test_a_header_without_rows_is_no_success(world, tmp_path):
+    with pytest.raises(InputError, match="no rows"):
+        await world.run(write_csv(tmp_path / "in.csv"))
+
+
+async def test_a_stream_can_be_the_input(world, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    summary = await world.run(io.BytesIO(b"email,first_name\nanna@example.com,Anna\n"))
+    assert summary.counts == Counts(success=1)
+    assert summary.results.name == f"stdin.{summary.run_id}.results.csv"
+
+
+async def test_a_file_that_changes_later_cannot_change_the_run(world, tmp_path):
+    source = write_csv(tmp_path / "in.csv", *people(30))
+
+    def overwrite(event):
+        if isinstance(event, RunStarted):
+            write_csv(source, *people(30, domain="example.org"))
+
+    summary = await world.run(source, emit=overwrite)
+    assert all(email.endswith("example.com") for email in world.platform.emails())
+    assert {row["email"].partition("@")[2] for row in read_results(summary.results)} == {"example.com"}
+
+
+async def test_a_failed_rows_file_can_be_corrected_and_loaded_again(world, tmp_path):
+    world.platform.reply = lambda body: httpx.Response(
+        200, json={"error": 404, "error_text": "?"} if body["email"].startswith("x") else OK
+    )
+    first = await world.run(write_csv(tmp_path / "in.csv", ("anna@example.com", ""), ("x@example.com", "=1+1")))
+    world.platform.reply = lambda body: httpx.Response(200, json=OK)
+    again = await world.run(first.failed)
+    assert again.counts == Counts(success=1)
+    assert world.platform.started[-1]["content"] == {"first_name": "=1+1"}
+    header = again.results.read_text(encoding="utf-8-sig").splitlines()[0]
+    assert header.count("enroll_status") == 1
+
+
+async def test_results_can_be_a_workbook(world, tmp_path):
+    import openpyxl
+
+    job = make_job(output__results=str(tmp_path / "out.xlsx"))
+    await world.run(write_csv(tmp_path / "in.csv", ("anna@example.com", "=1+1")), job=job)
+    sheet = openpyxl.load_workbook(tmp_path / "out.xlsx").active
+    assert sheet is not None
+    cells = [[cell.value for cell in row] for row in sheet.iter_rows()]
+    assert cells[1][:4] == ["anna@example.com", "=1+1", "2", "success"]
+    assert sheet["B2"].data_type == "s"
+
+
+async def test_a_check_sends_nothing_and_leaves_nothing(world, tmp_path):
+    checked = await world.check(write_csv(tmp_path / "in.csv", *people(3), ("Total: 3", "")))
+    assert (checked.plan.rows, checked.plan.to_send, checked.plan.invalid) == (4, 3, 1)
+    assert checked.plan.scenario_name == "Welcome"
+    assert [row.number for row in checked.invalid_rows] == [5]
+    assert "secret-token" not in repr(checked)
+    assert not world.platform.started
+    assert not await world.ledger.runs()
+
+
+async def test_a_check_without_a_token_does_not_ask_the_platform(world, tmp_path):
+    world.platform.transport = httpx.MockTransport(lambda request: pytest.fail("the platform was asked"))
+    checked = await world.check(write_csv(tmp_path / "in.csv", *people(1)), token=None)
+    assert checked.plan.scenario_name == ""
+
+
+async def test_events_tell_the_run_from_start_to_end(world, tmp_path):
+    events = []
+    await world.run(write_csv(tmp_path / "in.csv", *people(3)), emit=events.append)
+    kinds = [type(event) for event in events]
+    assert kinds.index(RunStarted) < kinds.index(RowFinished)
+    assert kinds[-1] is RunFinished
+    assert all("@" not in repr(event) for event in events)
+
+
+async def test_the_summary_file_says_what_the_summary_says(world, tmp_path):
+    summary = await world.run(write_csv(tmp_path / "in.csv", *people(2)))
+    read = json.loads(summary.summary.read_text(encoding="utf-8"))
+    assert read["counts"] == {**summary.counts.as_dict()}
+    assert (read["run"], read["exit_code"]) == (summary.run_id, 0)
+
+
+def test_a_program_without_an_event_loop_can_enroll(tmp_path, sandbox):
+    server = sandbox()
+    summary = enroll(
+        make_job(url=server.url),
+        write_csv(tmp_path / "in.csv", *people(5)),
+        token=server.token,
+        ledger=MemoryLedger(tmp_path / "runs"),
+    )
+    assert summary.counts == Counts(success=5)
+    assert set(server.enrolments().values()) == {1}
