@@ -1,7 +1,8 @@
-"""What a person can do about a row or a stop, one sentence for each code.
+"""What a code means in a few words and what a person can do about it.
 
 In: a platform code as text (`401`) or a slug (`connection_refused`). Out: one sentence, "" for a code not listed.
-Never: I/O, or a guess; whoever shows a row looks its advice up here, so that file, terminal and page say the same.
+Never: I/O, personal data, or a guess; whoever shows a row looks its advice up here, so that file, terminal and page say
+the same.
 """
 
 from __future__ import annotations
@@ -67,12 +68,61 @@ ADVICE = MappingProxyType(
         "http_422": "Correct the values of the row and load it again.",
         # Decided here, before anything was sent.
         "duplicate": "The same person stands in an earlier row; use --duplicates send if both rows are meant.",
+        "identity_empty": "Fill in the cell, or take the row out.",
+        "email_invalid": "Correct the address; a total or a comment below the table can be removed.",
+        "several_emails": "Leave one address in the cell; which one is meant cannot be known.",
+        "phone_invalid": "Write one number with + and the country's code, for example +79000000001.",
+        "phone_decimal": "A program made a number of the phone: export the column as text.",
+        "digits_lost": "A spreadsheet program rounded it: export again with the column formatted as text.",
+        "not_an_integer": "Correct the value, or use --field-type string if the field is text.",
+        "leading_zeros": "Use --field-type string if the zeros belong to the value.",
+        "integer_too_large": "Correct the value, or use --field-type string if the field is text.",
+        "value_unsendable": "Type the text of this row again; half of a character in it was lost.",
+        "too_many_cells": "A cell of this row probably holds the delimiter: put that cell in quotes.",
+        "stray_quote": "Remove or double the quote, so that the row ends where it should.",
+        "nul_byte": "The cell is damaged: type it again, or export the file again.",
+        "cut_off": "The file ends in the middle of a row: export or copy it again.",
+        "repeated_header": "Take the row out: it repeats the header.",
+        "merged_cell": "Take the merge apart and fill in each row's own value.",
+        "formula_without_value": "Open the workbook in Excel and save it, so that the results are stored.",
+        "excel_error": "Correct the formula or type the value.",
+        "date_out_of_range": "Format the cell as text or as a number.",
         "already_enrolled": "An earlier run enrolled this person; use --again or a shorter --window to send it again.",
     }
 )
-"""Code or slug -> one sentence. Codes of invalid rows explain themselves and are not here."""
+"""Code or slug -> one sentence."""
+
+WHY_INVALID = MappingProxyType(
+    {
+        "identity_empty": "The matching cell is empty",
+        "email_invalid": "The cell does not hold an email address",
+        "several_emails": "The cell holds more than one address",
+        "phone_invalid": "The cell does not hold one plain phone number",
+        "phone_decimal": "The phone became a number with decimals",
+        "digits_lost": "The value became a rounded number",
+        "not_an_integer": "The value is no whole number",
+        "leading_zeros": "An int field would lose the zeros in front",
+        "integer_too_large": "The number is too large for an int field",
+        "value_unsendable": "A value holds half a character",
+        "too_many_cells": "The row has more cells than the header",
+        "stray_quote": "A stray quote swallows what follows",
+        "nul_byte": "A cell holds a NUL byte",
+        "cut_off": "The row is cut off",
+        "repeated_header": "The row repeats the header",
+        "merged_cell": "The cell is part of a merged cell",
+        "formula_without_value": "A formula has no stored value",
+        "excel_error": "A cell holds an Excel error",
+        "date_out_of_range": "A cell holds no date that exists",
+    }
+)
+"""Code of an invalid row -> what is wrong, without the value, for counting rows of one kind together."""
 
 
 def advice_for(code: str) -> str:
     """Give the advice for a platform code or one of our slugs; "" when there is none."""
     return ADVICE.get(code, "")
+
+
+def why_invalid(code: str) -> str:
+    """Say what is wrong with rows of this code, without any row's value; the code itself when it is not listed."""
+    return WHY_INVALID.get(code, code)

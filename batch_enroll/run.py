@@ -28,6 +28,7 @@ from batch_enroll.reporting.paths import check_writable, result_paths
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
+from batch_enroll.reporting.whole_file import mode_like
 from batch_enroll.run_plan import Plan, Planned, make_plan
 from batch_enroll.run_report import reason_lines, write_files
 from batch_enroll.run_send import Control, send_rows
@@ -132,7 +133,7 @@ async def enroll_async(
             unknown=written.unknown,
             summary=paths.summary,
         )
-        write_summary(paths.summary, summary)
+        write_summary(paths.summary, summary, mode=mode_like(_path_of(source)))
     finally:
         await _close(run, reason, clock, results=paths.results)
     emit(RunFinished(at=clock.now(), run_id=summary.run_id, counts=counts))

@@ -31,7 +31,7 @@ from batch_enroll.ledger.interface import (
 from batch_enroll.ledger.staging import StageWriter, staged_rows
 from batch_enroll.loading import Table, open_table
 from batch_enroll.mapping.mapper import Mapper
-from batch_enroll.model import Counts, Duplicates, Notice, Problem, Row
+from batch_enroll.model import Counts, Duplicates, Notice, Problem, Row, StartRequest
 from batch_enroll.secrets import read_secret_file
 from batch_enroll.sending.wire import body_of
 
@@ -255,7 +255,7 @@ def _plan_row(
 ) -> tuple[PlannedRow, tuple[Row, str]]:
     try:
         mapped = mapper.build(row)
-        body = body_of(mapped.request)
+        body = _body_of(mapped.request)
     except InvalidRow as invalid:
         first = invalid.problems[0]
         for problem in invalid.problems:
@@ -270,6 +270,14 @@ def _plan_row(
     content_hash = hashlib.blake2b(body.encode(), key=salt, digest_size=8).digest()
     planned = PlannedRow(seq=tally.rows, number=row.number, key=key.digest(), content_hash=content_hash)
     return planned, (row, body)
+
+
+def _body_of(request: StartRequest) -> str:
+    try:
+        return body_of(request)
+    except ValueError as error:
+        problem = Problem(code="value_unsendable", message=str(error))
+        raise InvalidRow((problem,)) from error
 
 
 async def _mark_duplicates(run: RunLedger, rules: PlanRules, tally: _Tally, job: Job) -> None:

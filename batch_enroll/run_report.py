@@ -10,14 +10,15 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
-from batch_enroll.advice import advice_for
+from batch_enroll.advice import advice_for, why_invalid
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.staging import staged_columns, staged_rows
-from batch_enroll.model import Outcome, Row
+from batch_enroll.model import Outcome, Row, RowStatus
 from batch_enroll.reporting.paths import ResultPaths
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.results import ResultsWriter, Written
+from batch_enroll.reporting.whole_file import mode_like
 from batch_enroll.sending.wire import identity_of, restore
 
 MAX_REASONS = 10
@@ -30,7 +31,8 @@ async def write_files(run: RunLedger, paths: ResultPaths) -> Written:
         RunStopped: the disk does not take them; nothing is lost, they can be written again.
     """
     columns = staged_columns(run.folder)
-    with ResultsWriter(paths, columns, run_id=run.record.run_id, advice=advice_for) as writer:
+    mode = mode_like(Path(run.record.input_path))
+    with ResultsWriter(paths, columns, run_id=run.record.run_id, advice=advice_for, mode=mode) as writer:
         async for pairs in rows_with_outcomes(run):
             writer.write(pairs)
         return writer.finish()
@@ -60,19 +62,13 @@ async def reason_lines(run: RunLedger) -> tuple[ReasonLine, ...]:
         ReasonLine(
             status=reason.status,
             code=reason.code,
-            message=restore(reason.message, "…"),
+            message=why_invalid(reason.code) if reason.status is RowStatus.INVALID else restore(reason.message, "…"),
             count=reason.count,
             first_rows=reason.first_rows,
             advice=advice_for(reason.code),
         )
         for reason in await run.reasons(limit=MAX_REASONS)
     )
-
-
-def input_of(run: RunLedger) -> Path | None:
-    """The input's path, None when it came through standard input."""
-    path = run.record.input_path
-    return None if path == "-" else Path(path)
 
 
 def _told(outcome: Outcome, body: str) -> Outcome:

@@ -326,7 +326,7 @@ async def test_results_can_be_a_workbook(world, tmp_path):
     sheet = openpyxl.load_workbook(tmp_path / "out.xlsx").active
     assert sheet is not None
     cells = [[cell.value for cell in row] for row in sheet.iter_rows()]
-    assert cells[1][:4] == ["anna@example.com", "=1+1", "2", "success"]
+    assert cells[1][:4] == ["anna@example.com", "'=1+1", "2", "success"]
     assert sheet["B2"].data_type == "s"
 
 

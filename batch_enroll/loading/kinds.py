@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import Path
+from struct import unpack_from
 from zipfile import BadZipFile, ZipFile
 
 from batch_enroll.errors import InputError
@@ -29,7 +30,8 @@ class Kind(StrEnum):
     ZIP = "zip archive"
 
 
-_START_BYTES = 1 << 13
+START_BYTES = 1 << 13  #: enough of a file to tell what it is
+_ZIP = b"PK"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _MAX_CONTROL_SHARE = 0.02
 _MAX_NUL_SHARE = 0.2
@@ -97,11 +99,8 @@ _OTHER_PACKAGES = (
     ("androidmanifest.xml", "an Android program"),
 )
 _ODS_TYPE = b"application/vnd.oasis.opendocument.spreadsheet"
-_OLE_FOLDERS = (  # the first that is there decides
-    ("EncryptedPackage", Kind.LOCKED),
-    ("Workbook", Kind.XLS),
-    ("Book", Kind.XLS),
-)
+_XLS_BEGIN = b"\x09\x08\x10\x00\x00\x06\x05\x00"  # BOF of the workbook's globals, BIFF8
+_XLS_PASSWORD, _XLS_SHEET = 0x2F, 0x85  # records FILEPASS and BOUNDSHEET
 _OTHER_OLE = (
     ("WordDocument", "a text document (Word)"),
     ("PowerPoint Document", "a presentation (PowerPoint)"),
@@ -124,24 +123,45 @@ def recognise(path: Path, name: str) -> Kind:
             hint="Load the document itself, the file without ~$ in front.",
         )
     with path.open("rb") as file:
-        start = file.read(_START_BYTES)
+        start = file.read(START_BYTES)
     if not start.strip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe"):
         size = "0 bytes" if not start else "only blanks"
         raise InputError(f"'{name}' is empty ({size}).", hint="Check that the right file was chosen and saved.")
     for signature, kind in _PACKED.items():
         if start.startswith(signature):
             return kind
-    if start.startswith(b"PK"):
-        return _zip(path, name, start)
+    if start.startswith(_ZIP):
+        return _zip(path, name)
     if start.startswith(_OLE):
         return _ole(path, name)
+    refuse_others(name, start)
+    return Kind.TEXT
+
+
+def refuse_others(name: str, start: bytes) -> None:
+    """Look at the beginning of a file that is neither packed nor a workbook.
+
+    Raises:
+        InputError: it is no text either, or a text that is no table; says what it is.
+    """
     for offset, signature, what, advice in _OTHERS:
         if start.startswith(signature, offset):
             raise _no_table(name, what, advice)
-    return _text(name, start)
+    _refuse_other_texts(name, start)
 
 
-def _text(name: str, start: bytes) -> Kind:
+def may_hold_table(start: bytes) -> bool:
+    """Tell from its beginning whether a file may be a table, packed or not."""
+    if start.startswith((*_PACKED, _ZIP, _OLE)):
+        return True
+    try:
+        refuse_others("", start)
+    except InputError:
+        return False
+    return bool(start.strip())
+
+
+def _refuse_other_texts(name: str, start: bytes) -> None:
     is_wide = start.startswith((b"\xff\xfe", b"\xfe\xff")) or _looks_wide(start)
     text = start.replace(b"\0", b"") if is_wide else start  # good enough to see how it begins
     opening = text.decode("latin-1").lstrip("\xef\xbb\xbf\xff\xfe \t\r\n")
@@ -153,7 +173,6 @@ def _text(name: str, start: bytes) -> Kind:
     is_binary = controls > _MAX_CONTROL_SHARE * len(body) + 1 or body.count(0) > _MAX_NUL_SHARE * len(body) + 1
     if is_binary and not is_wide:
         raise _no_table(name, "neither a table nor a text that is known here", _AS_TABLE)
-    return Kind.TEXT
 
 
 def _looks_wide(start: bytes) -> bool:
@@ -162,7 +181,7 @@ def _looks_wide(start: bytes) -> bool:
     return nuls > 0 and nuls in (start[::2].count(0), start[1::2].count(0)) or start.count(b"\0\0\0") * 4 > len(start) // 2
 
 
-def _zip(path: Path, name: str, start: bytes) -> Kind:
+def _zip(path: Path, name: str) -> Kind:
     try:
         with ZipFile(path) as archive:
             names = [entry.replace("\\", "/").lstrip("/").lower() for entry in archive.namelist()]
@@ -188,11 +207,23 @@ def _ole(path: Path, name: str) -> Kind:
     def has(folder: str) -> bool:
         return folder.encode("utf-16-le") + b"\0\0" in content
 
-    for folder, kind in _OLE_FOLDERS:
-        if has(folder):
-            return kind
+    if has("EncryptedPackage") or _asks_for_password(content):
+        return Kind.LOCKED
+    if has("Workbook") or has("Book"):
+        return Kind.XLS
     what = next((what for folder, what in _OTHER_OLE if has(folder)), "an old Office file, but no workbook")
     raise _no_table(name, what, _AS_TABLE)
+
+
+def _asks_for_password(content: bytes) -> bool:
+    """Walk through the first records of an .xls, up to its first sheet."""
+    place = content.find(_XLS_BEGIN)
+    while 0 <= place <= len(content) - 4:
+        record, size = unpack_from("<HH", content, place)
+        if record in (_XLS_PASSWORD, _XLS_SHEET):
+            return bool(record == _XLS_PASSWORD)
+        place += 4 + size
+    return False
 
 
 def _no_table(name: str, what: str, advice: str) -> InputError:

@@ -1,7 +1,6 @@
 """The parts of an .xlsx package around its sheets.
 
-In: the zip file. Out: the sheets, the texts they share, the display formats, the kind of dates. Never: an entity of an XML
-document type, which a workbook has no use for and an attack has.
+In: the zip file. Out: the sheets, the texts they share, the display formats, the kind of dates. Never: a cell.
 
 Source: ECMA-376 part 1 (SpreadsheetML) and part 2 (packages).
 """
@@ -11,17 +10,16 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from typing import IO, NoReturn
-from xml.etree.ElementTree import Element, ParseError, iterparse
-from xml.parsers import expat
+from typing import IO
+from xml.etree.ElementTree import Element, ParseError
 from zipfile import ZipFile
 
 from batch_enroll.errors import InputError
 from batch_enroll.loading.cells import Format, format_of
+from batch_enroll.loading.markup import local_name, walk
 from batch_enroll.loading.sheets import Sheet
 
 _MAX_TEXTS_BYTES = 1 << 30  # shared texts stay in memory
-_PROLOG_BYTES = 1 << 16
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 _BUILT_IN_FORMATS = {
@@ -82,10 +80,7 @@ class Package:
 
     def elements(self, part: str, *, events: tuple[str, ...]) -> Iterator[tuple[str, Element]]:
         """Walk through the XML of a part."""
-        with self.open(part) as file:
-            _refuse_document_type(file.read(_PROLOG_BYTES))
-        with self.open(part) as file:
-            yield from iterparse(file, events=events)
+        yield from walk(self._archive, self._stored(part), events=events)
 
     def open(self, part: str) -> IO[bytes]:
         """Open a part as bytes."""
@@ -131,11 +126,6 @@ class Package:
         }
 
 
-def local_name(element: Element) -> str:
-    """The tag without its namespace; the strict and the transitional form differ only there."""
-    return element.tag.rpartition("}")[2]
-
-
 def rich_text(element: Element) -> str:
     """Join the runs of a text; the reading aids for Japanese (`rPh`) are no part of it."""
     texts = []
@@ -157,24 +147,3 @@ def _character(escape: re.Match[str]) -> str:
     character = chr(int(escape[1], 16))
     return escape[0] if "\ud800" <= character <= "\udfff" else character
 
-
-class _PrologRead(Exception):
-    """The root element was met."""
-
-
-def _refuse_document_type(start: bytes) -> None:
-    def stop(*_: object) -> NoReturn:
-        raise _PrologRead
-
-    def refuse(*_: object) -> NoReturn:
-        raise ParseError("a document type")
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = stop
-    parser.StartDoctypeDeclHandler = refuse
-    try:
-        parser.Parse(start)
-    except _PrologRead:
-        return
-    except expat.ExpatError as error:
-        raise ParseError(str(error)) from error

@@ -26,11 +26,11 @@ class SheetRow:
     number: int
     cells: list[str] = field(default_factory=list)  #: from column A on
     flaws: list[tuple[int, str, str]] = field(default_factory=list)  #: column, code, what is wrong: "holds the error #N/A"
-    otherwise_shown: list[tuple[int, str]] = field(default_factory=list)  #: column, display format
+    otherwise_shown: list[tuple[int, str]] = field(default_factory=list)  #: column, display format if known
     is_hidden: bool = False
 
 
-class Sheet(Protocol):
+class OpenSheet(Protocol):
     """An opened sheet of any kind of workbook."""
 
     name: str
@@ -53,7 +53,7 @@ class SheetReader:
 
     place = "Row"
 
-    def __init__(self, sheet: Sheet, *, kind: str) -> None:
+    def __init__(self, sheet: OpenSheet, *, kind: str) -> None:
         self._sheet = sheet
         self.sheet = sheet.name
         self.form = f"{kind}, sheet '{sheet.name}'"
@@ -124,8 +124,8 @@ def _remark(found: SheetRow, header: Line, remarks: Remarks) -> None:
         if column < len(header.cells):
             remarks.add(
                 "number_format",
-                f"In {column_title(header.cells, column)} the sheet shows numbers in another form ({shown}) than they "
-                f"are stored; what is stored is read.",
+                f"In {column_title(header.cells, column)} the sheet shows numbers in another form{shown and f' ({shown})'} "
+                f"than they are stored; what is stored is read.",
                 advice="If what the sheet shows is right (leading zeros, for example), format the column as text and "
                 "enter the values again, or save as CSV.",
                 row=found.number,

@@ -16,8 +16,9 @@ from xml.etree.ElementTree import Element
 from zipfile import ZipFile
 
 from batch_enroll.loading.cells import Format, date_text, number_text, value_text
+from batch_enroll.loading.markup import local_name
 from batch_enroll.loading.merges import Merge, Merges, column_index
-from batch_enroll.loading.ooxml import Package, local_name, rich_text, unescape
+from batch_enroll.loading.ooxml import Package, rich_text, unescape
 from batch_enroll.loading.sheets import Sheet, choose_sheet
 from batch_enroll.loading.workbook import SheetRow
 

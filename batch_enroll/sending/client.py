@@ -45,6 +45,16 @@ _FOREIGN: Final = (
 )
 """What the libraries below may raise; TimeoutError (the deadline) is an OSError. Anything else is a bug."""
 
+_BEFORE_SENDING: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+"""What a transport can only raise before it sends; needed for one that traces nothing."""
+
 
 class Client:
     """Talks to one installation of the platform with one token; shared by all workers."""
@@ -120,32 +130,32 @@ class Client:
         return await self._exchange(url, content, Flight(), MAX_CALL_ANSWER_BYTES)
 
     async def _exchange(self, url: httpx.URL, content: bytes, flight: Flight, max_bytes: int) -> Answer:
-        flight.surely_unsent = True
-        status: int | None = None
-
-        async def watch(event: str, info: Mapping[str, Any]) -> None:
-            # The CONNECT that opens a tunnel through a proxy is announced in the same way and is not our request.
-            if event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
-                flight.surely_unsent = False
-
+        watch = _Watch(flight)
         request = httpx.Request(
             "POST",
             url,
             headers=self._headers,
             content=content,
-            extensions={"timeout": self._timeouts, "trace": watch},
+            extensions={"timeout": self._timeouts, "trace": watch.trace},
         )
+        status: int | None = None
         try:
             with anyio.fail_after(self._timeout_s):
                 response = await self._http.send(request, stream=True)
-                flight.surely_unsent = False  # a transport without trace events: an answer is proof enough
+                flight.surely_unsent = False
                 status = response.status_code
                 try:
                     body = await _read(response, max_bytes)
                 finally:
                     await response.aclose()
         except _FOREIGN as error:
-            raise _translated(error, surely_unsent=flight.surely_unsent, status=status) from error
+            await watch.clear_up()
+            surely_unsent = flight.surely_unsent or (watch.is_silent and isinstance(error, _BEFORE_SENDING))
+            flight.surely_unsent = surely_unsent
+            raise _translated(error, surely_unsent=surely_unsent, status=status) from error
+        except BaseException:
+            await watch.clear_up()
+            raise
         if body is None:
             text = f"The answer is larger than {max_bytes // 1024} KiB, which no answer of the platform is"
             raise Ambiguous("answer_too_large", text, http_status=status)
@@ -160,6 +170,35 @@ class Client:
         if len(self._token_bytes) < _MIN_MASKED_TOKEN_BYTES:
             return text
         return text.replace(self._token_bytes, MASK.encode())
+
+
+class _Watch:
+    """Follows one request by httpcore's trace events, and tells its flight."""
+
+    def __init__(self, flight: Flight) -> None:
+        flight.surely_unsent = False
+        self.is_silent = (
+            True  #: the transport has told nothing yet, so that only the exception's class is left to go by
+        )
+        self._flight = flight
+        self._begun = False
+        self._opened: Any = None
+
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        self.is_silent = False
+        if event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
+            self._begun = (
+                True  # the CONNECT that opens a tunnel through a proxy is traced alike, and is not our request
+            )
+        elif event == "connection.connect_tcp.complete":
+            self._opened = info["return_value"]
+        self._flight.surely_unsent = not self._begun
+
+    async def clear_up(self) -> None:
+        """Close the socket of a call that did not come to its end: httpcore leaves it open when a handshake is cancelled."""
+        if self._opened is not None:
+            with anyio.CancelScope(shield=True):
+                await self._opened.aclose()
 
 
 class _NoCookies(httpx.Cookies):
@@ -252,12 +291,12 @@ def _why_not_sent(error: Exception) -> str:
         return "proxy_refused"
     if due_to(socket.gaierror):
         return "dns_failure"
+    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+        return "connect_timeout"
     if due_to(ssl.SSLError):
         return "tls_failure"
     if due_to(ConnectionRefusedError):
         return "connection_refused"
-    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
-        return "connect_timeout"
     return "connection_failed"
 
 

@@ -86,7 +86,24 @@ class _Lent(httpx.AsyncByteStream):
             try:
                 await self._stream.aclose()
             finally:
-                await self._owner.give_back(self._lane, fit=self._read_to_end)
+                await self._owner.give_back(self._lane, fit=self._read_to_end and _is_clean(self._lane))
+
+
+def _is_clean(lane: httpx.AsyncHTTPTransport) -> bool:
+    """Say whether nothing waits behind the answer that was read: it would be taken for the answer to the next row.
+
+    Neither httpx 0.28 nor httpcore 1.0.9 looks; both drop a connection only when bytes wait in its socket, not in the
+    parser. The names are private, so a connection that does not look as expected is not used again.
+    """
+    for connection in lane._pool.connections:
+        while (inner := getattr(connection, "_connection", None)) is not None:  # tunnels and forwarders wrap another
+            connection = inner
+        if hasattr(connection, "_h2_state"):  # HTTP/2 numbers its answers
+            continue
+        parser = getattr(connection, "_h11_state", None)
+        if parser is None or parser.trailing_data[0]:
+            return False
+    return True
 
 
 async def _close(lane: httpx.AsyncHTTPTransport) -> None:

@@ -374,30 +374,34 @@ async def floods(server: Server, reader, writer) -> None:
         await writer.drain()
 
 
-FAULTS = [
-    (closes, "connection_dropped", None),
-    (resets, "connection_dropped", None),
-    (resets_in_the_request, "connection_dropped", None),
-    (sends(b"HTTP/1.1 200 OK\r\nContent-Le"), "connection_dropped", None),
-    (sends(b"HTTP/1.1 100 Continue\r\n\r\n"), "connection_dropped", None),
-    (sends(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"), "answer_truncated", 200),
-    (sends(b"HTTP/1.1 502 Bad\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"), "answer_truncated", 502),
-    (sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), "answer_truncated", 200),
-    (sends(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "answer_unreadable", None),
-    (sends(b"\x00\x01\x02\x03\r\n\r\n"), "answer_unreadable", None),
-    (sends(b"HTTP/1.1 200 OK\r\nA: " + b"x" * 200_000), "answer_unreadable", None),
-    (sends(answer(b"not gzip", headers="Content-Encoding: gzip\r\n")), "answer_unreadable", 200),
-    (sends(answer(b" " * (1024 * 1024 + 1))), "answer_too_large", 200),
-    (floods, "answer_too_large", 200),
-    (hangs, "read_timeout", None),
-    (trickles, "read_timeout", None),
-    (trickles_a_body, "read_timeout", 200),
-]
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+FAULTS: dict[str, tuple[Talk, str, int | None]] = {
+    "closes": (closes, "connection_dropped", None),
+    "resets": (resets, "connection_dropped", None),
+    "resets in the request": (resets_in_the_request, "connection_dropped", None),
+    "half a head": (sends(HEAD + b"Content-Le"), "connection_dropped", None),
+    "only an interim answer": (sends(b"HTTP/1.1 100 Continue\r\n\r\n"), "connection_dropped", None),
+    "half a body": (sends(HEAD + b"Content-Length: 500\r\n\r\n{"), "answer_truncated", 200),
+    "half a chunk": (sends(b"HTTP/1.1 502 Bad\r\n" + CHUNKED + b"5\r\nab"), "answer_truncated", 502),
+    "no chunk": (sends(HEAD + CHUNKED + b"zz\r\n"), "answer_truncated", 200),
+    "another protocol": (sends(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "answer_unreadable", None),
+    "garbage": (sends(b"\x00\x01\x02\x03\r\n\r\n"), "answer_unreadable", None),
+    "endless head": (sends(HEAD + b"A: " + b"x" * 200_000), "answer_unreadable", None),
+    "no gzip": (sends(answer(b"no gzip", headers="Content-Encoding: gzip\r\n")), "answer_unreadable", 200),
+    "large body": (sends(answer(b" " * (1024 * 1024 + 1))), "answer_too_large", 200),
+    "endless body": (floods, "answer_too_large", 200),
+    "silence": (hangs, "read_timeout", None),
+    "trickling head": (trickles, "read_timeout", None),
+    "trickling body": (trickles_a_body, "read_timeout", 200),
+}
 
 
-@pytest.mark.parametrize(("talk", "code", "http_status"), FAULTS)
+@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("warm", [False, True], ids=["first request", "kept-alive connection"])
-async def test_a_request_that_was_begun_is_ambiguous_and_sent_once(talk, code, http_status, warm):
+async def test_a_request_that_was_begun_is_ambiguous_and_sent_once(fault, warm):
+    talk, code, http_status = FAULTS[fault]
+
     async def first_well(server: Server, reader, writer) -> None:
         if warm:
             await server.read(reader)
@@ -459,7 +463,7 @@ async def test_an_answer_that_nobody_asked_for_is_never_the_next_rows():
 # Cancellation
 
 
-@pytest.mark.parametrize(("talk", "surely_unsent"), [(hangs, False), (None, True)])
+@pytest.mark.parametrize(("talk", "surely_unsent"), [(hangs, False), (None, True)], ids=["sent", "connecting"])
 async def test_a_cancelled_call_tells_whether_a_byte_had_left(talk, surely_unsent):
     async def silent(server: Server, reader, writer) -> None:
         await asyncio.sleep(5)
@@ -558,6 +562,17 @@ async def test_no_exception_slips_through(error, begun):
     assert type(caught.value) is (Ambiguous if begun else Retryable)
     assert TOKEN not in str(caught.value) + repr(caught.value)
     assert "john" not in str(caught.value) + repr(caught.value)
+
+
+@pytest.mark.parametrize("kind", transport_errors())
+async def test_a_transport_that_traces_nothing_is_believed_only_about_connecting(kind):
+    def silent(request: httpx.Request) -> httpx.Response:
+        raise kind("x")
+
+    async with client("http://127.0.0.1", transport=httpx.MockTransport(silent)) as it:
+        failure = await failure_of(it)
+    before = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
+    assert type(failure) is (Retryable if kind.__name__ in before else Ambiguous)
 
 
 async def test_a_fault_of_the_program_is_not_taken_for_one_of_the_network():

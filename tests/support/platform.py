@@ -20,6 +20,10 @@ SCENARIO = {
 }
 
 
+class _Post:
+    method = b"POST"
+
+
 class ScriptedPlatform:
     """Answers `workflows/start` by `reply(body)` and counts what it was asked.
 
@@ -43,5 +47,7 @@ class ScriptedPlatform:
         self.started.append(body)
         reply = self.reply(body)
         if isinstance(reply, Exception):
+            # A failure after the request left, as httpcore announces it.
+            await request.extensions["trace"]("http11.send_request_headers.started", {"request": _Post})
             raise reply
         return reply

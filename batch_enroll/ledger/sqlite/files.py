@@ -138,7 +138,12 @@ class RunFiles:
 
     def throw_away(self) -> None:
         """Remove every trace of a run that sent nothing."""
-        self.index.remove(self._run_id)
+        self.ballast.drop()  # the index may need the room
+        try:
+            self.index.remove(self._run_id)
+        except LedgerError:
+            self.let_go()
+            raise
         self.let_go(forget=True)
 
     def _see_that_it_is_there(self) -> None:

@@ -31,7 +31,7 @@ from batch_enroll.ledger.sqlite.connection import (
     stamp,
 )
 from batch_enroll.ledger.sqlite.guard import HighWaterMark
-from batch_enroll.ledger.sqlite.planning import Sent
+from batch_enroll.ledger.sqlite.planning import Lookup, Sent
 from batch_enroll.ledger.sqlite.tables import micros, moment_of
 
 _COLUMNS = [field.name for field in fields(RunRecord)]
@@ -166,15 +166,14 @@ class Index:
                     connection.executemany(_MERGE, lines)
 
     @contextmanager
-    def looking_up(self, run_id: str, rules: PlanRules) -> Iterator[Callable[[Sequence[bytes]], Mapping[bytes, Sent]]]:
+    def looking_up(self, run_id: str, rules: PlanRules) -> Iterator[Lookup]:
         """Give the question what runs other than `run_id` did with some keys, as far as the rules count it."""
         since = None if rules.enrolled_since is None else micros(rules.enrolled_since)
-        with in_words(self.path), closing(open_for_reading(self.path)) as connection:
-            if not connection.execute("SELECT EXISTS (SELECT 1 FROM sent)").fetchone()[0]:
-                yield lambda _: {}
-                return
+        with in_words(self.path):
+            connection = open_for_reading(self.path)
 
-            def look_up(keys: Sequence[bytes]) -> Mapping[bytes, Sent]:
+        def look_up(keys: Sequence[bytes]) -> Mapping[bytes, Sent]:
+            with in_words(self.path):
                 found = connection.execute(
                     _LOOK_UP % ", ".join("?" * len(keys)),
                     (*keys, run_id, rules.hold_unknown, since, rules.enrolled_by_path),
@@ -184,6 +183,7 @@ class Index:
                     for key, run, at, held, content_hash in found  # the latest comes last and stays
                 }
 
+        with closing(connection):
             yield look_up
 
     @contextmanager

@@ -94,20 +94,16 @@ def replan(connection: sqlite3.Connection, origin: RowState) -> int:
 
 
 @one_by_one
-def resolve(connection: sqlite3.Connection, verdicts: Sequence[Resolution]) -> list[int]:
-    """UNKNOWN -> what each verdict means; gives the seqs that were not unknown."""
-    left_alone = []
-    for verdict in verdicts:
-        moved = connection.execute(
-            f"UPDATE row SET state = ?, code = ?, message = ? WHERE seq = ? AND state = {RowState.UNKNOWN:d}",
-            (int(VERDICTS[verdict.verdict]), *why_resolved(verdict), verdict.seq),
-        ).rowcount
-        if not moved:
-            left_alone.append(verdict.seq)
-            continue
+def resolve(connection: sqlite3.Connection, verdict: Resolution) -> bool:
+    """UNKNOWN -> what the verdict means; says whether the row was unknown."""
+    moved = connection.execute(
+        f"UPDATE row SET state = ?, code = ?, message = ? WHERE seq = ? AND state = {RowState.UNKNOWN:d}",
+        (int(VERDICTS[verdict.verdict]), *why_resolved(verdict), verdict.seq),
+    ).rowcount
+    if moved:
         kept = (verdict.seq, verdict.verdict, verdict.by, micros(verdict.at), verdict.why)
         connection.execute("INSERT INTO resolution VALUES (?, ?, ?, ?, ?)", kept)
-    return left_alone
+    return bool(moved)
 
 
 @one_by_one
