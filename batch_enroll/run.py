@@ -22,15 +22,15 @@ from batch_enroll.errors import RunStopped
 from batch_enroll.events import Event, Listener, RunFinished
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunLedger, RunState
-from batch_enroll.ledger.staging import staged_rows
+from batch_enroll.ledger.staging import forget_rows, staged_rows
 from batch_enroll.model import Counts, Row, RowStatus
 from batch_enroll.reporting.paths import check_writable, result_paths
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
 from batch_enroll.reporting.whole_file import mode_like
-from batch_enroll.run_plan import Plan, Planned, make_plan
-from batch_enroll.run_report import reason_lines, write_files
+from batch_enroll.run_plan import Plan, Planned, carry_on, make_plan
+from batch_enroll.run_report import input_of, paths_of, reason_lines, write_files
 from batch_enroll.run_send import Control, send_rows
 from batch_enroll.sending import Class, Client, CodeTable, ScenarioInfo, look_up_scenario, restore
 
@@ -92,13 +92,78 @@ async def enroll_async(
         LedgerError: the ledger or the results cannot be written; what was sent is not lost.
     """
     clock = clock or SystemClock()
-    control = control or Control()
+    if isinstance(source, Path):  # a folder that cannot be written should be told before a million rows are read
+        check_writable(result_paths(str(source), run_id="new", results=job.output.results), source=source)
     planned = await make_plan(job, source, ledger=ledger, clock=clock, emit=emit, tool_version=tool_version())
+    return await _go_through(
+        planned,
+        job,
+        token=token,
+        emit=emit,
+        confirm=confirm,
+        look=look,
+        control=control or Control(),
+        transport=transport,
+        clock=clock,
+    )
+
+
+async def retry_async(
+    job: Job,
+    run_id: str,
+    status: RowStatus,
+    *,
+    token: str,
+    ledger: Ledger,
+    emit: Listener = _silent,
+    confirm: Confirm | None = None,
+    control: Control | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+    clock: Clock | None = None,
+) -> RunSummary:
+    """Send rows of an earlier run in a new wave: those that were refused, or those that were not sent.
+
+    Args:
+        job: the run's own settings; pace and limits may differ.
+        run_id: as `runs` lists it.
+        status: ERROR or NOT_SENT.
+        token, ledger, emit, confirm, control, transport, clock: as for `enroll_async`.
+    Raises:
+        LedgerError: there is no such run, or its rows are no longer kept.
+        PreflightError, Declined, RunLocked, JobError: as for `enroll_async`.
+    """
+    planned = await carry_on(ledger, run_id, again=status)
+    return await _go_through(
+        planned,
+        job,
+        token=token,
+        emit=emit,
+        confirm=confirm,
+        look=None,
+        control=control or Control(),
+        transport=transport,
+        clock=clock or SystemClock(),
+    )
+
+
+async def _go_through(
+    planned: Planned,
+    job: Job,
+    *,
+    token: str,
+    emit: Listener,
+    confirm: Confirm | None,
+    look: Look | None,
+    control: Control,
+    transport: httpx.AsyncBaseTransport | None,
+    clock: Clock,
+) -> RunSummary:
+    """Take a plan through preflight, sending and report; the run is put away whatever happens."""
     run = planned.ledger
-    paths = result_paths(run.record.input_path, run_id=run.record.run_id, results=job.output.results)
     async with _client(job, token, transport) as client:
         try:
-            check_writable(paths, rows=planned.plan.counts.rows, source=_path_of(source))
+            paths = paths_of(run, job.output.results)
+            check_writable(paths, rows=planned.plan.counts.rows, source=input_of(run))
             scenario = await _preflight(job, client, clock)
             view = view_of(planned.plan, job, scenario, input_name=run.record.input_name)
             if confirm is not None and not await confirm(view):
@@ -133,9 +198,11 @@ async def enroll_async(
             unknown=written.unknown,
             summary=paths.summary,
         )
-        write_summary(paths.summary, summary, mode=mode_like(_path_of(source)))
+        write_summary(paths.summary, summary, mode=mode_like(input_of(run)))
     finally:
         await _close(run, reason, clock, results=paths.results)
+    if job.output.keep == 0 and summary.end is RunEnd.FINISHED:
+        forget_rows(run.folder)
     emit(RunFinished(at=clock.now(), run_id=summary.run_id, counts=counts))
     return summary
 
@@ -261,7 +328,3 @@ async def _close(run: RunLedger, reason: str, clock: Clock, *, results: Path) ->
         left = (await run.counts()).not_sent
         state = RunState.OPEN if left else RunState.FINISHED
         await run.close(state=state, stop_reason=reason, at=clock.now(), results_path=str(results))
-
-
-def _path_of(source: Path | BinaryIO) -> Path | None:
-    return source if isinstance(source, Path) else None

@@ -7,6 +7,7 @@ command began before. Never: a request, a row that stays in memory.
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -28,10 +29,10 @@ from batch_enroll.ledger.interface import (
     RunRecord,
     RunState,
 )
-from batch_enroll.ledger.staging import StageWriter, staged_rows
+from batch_enroll.ledger.staging import StageWriter, staged_columns, staged_rows
 from batch_enroll.loading import Table, open_table
 from batch_enroll.mapping.mapper import Mapper
-from batch_enroll.model import Counts, Duplicates, Notice, Problem, Row, StartRequest
+from batch_enroll.model import Counts, Duplicates, Notice, Problem, Row, RowStatus, StartRequest
 from batch_enroll.secrets import read_secret_file
 from batch_enroll.sending.wire import body_of
 
@@ -139,7 +140,8 @@ async def make_plan(
         earlier = [] if dry_run else await ledger.find(identity)
         for record in earlier:
             if record.state is RunState.OPEN:
-                return await _carry_on(ledger, record)
+                _see_same_requests(record, job)
+                return await carry_on(ledger, record.run_id)
         finished = [record for record in earlier if record.state is RunState.FINISHED]
         if finished and not job.send.again:
             raise _already(finished[0], await _totals(ledger, finished[0]))
@@ -327,10 +329,23 @@ async def _shown(run: RunLedger, table: Table, mapper: Mapper, tally: _Tally) ->
     )
 
 
-async def _carry_on(ledger: Ledger, record: RunRecord) -> Planned:
-    run = await ledger.open(record.run_id, read_only=False)
+async def carry_on(ledger: Ledger, run_id: str, *, again: RowStatus | None = None) -> Planned:
+    """Open a run that was planned before.
+
+    Args:
+        ledger: where it is kept.
+        run_id: as `runs` lists it.
+        again: send the rows of this status once more: ERROR, or NOT_SENT for those that were never sent.
+    Raises:
+        RunLocked: another process is working on it.
+        LedgerError: there is no such run, or its rows are no longer kept.
+    """
+    run = await ledger.open(run_id, read_only=False)
     try:
         interrupted = await run.recover()
+        staged_columns(run.folder)  # are the rows still there?
+        if again is not None:
+            await run.replan(status=again)
         counts = await run.counts()
         first = await run.pending(after_seq=0, limit=_SAMPLES)
         samples: list[str] = []
@@ -341,8 +356,21 @@ async def _carry_on(ledger: Ledger, record: RunRecord) -> Planned:
     except BaseException:
         await run.leave()
         raise
-    plan = Plan(run_id=record.run_id, resumed=True, interrupted=interrupted, counts=counts, samples=tuple(samples))
+    plan = Plan(run_id=run_id, resumed=True, interrupted=interrupted, counts=counts, samples=tuple(samples))
     return Planned(plan=plan, ledger=run)
+
+
+def _see_same_requests(record: RunRecord, job: Job) -> None:
+    """An unfinished run goes on with the requests that were planned; other content needs other words first."""
+    planned = json.loads(record.settings_json)
+    now = json.loads(job.model_dump_json(by_alias=True))
+    for name, what in (("content", "content"), ("match", "matching")):
+        if planned.get(name) != now[name]:
+            raise JobError(
+                f"Run {record.run_id} over this very input is unfinished and was planned with other settings "
+                f"for the {what}.",
+                hint=f"Finish it first: batch-enroll retry {record.run_id} --not-sent. Then change the settings.",
+            )
 
 
 async def _totals(ledger: Ledger, record: RunRecord) -> Counts:

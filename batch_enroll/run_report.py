@@ -15,13 +15,25 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.staging import staged_columns, staged_rows
 from batch_enroll.model import Outcome, Row, RowStatus
-from batch_enroll.reporting.paths import ResultPaths
+from batch_enroll.reporting.paths import STDIN, ResultPaths, result_paths
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.results import ResultsWriter, Written
 from batch_enroll.reporting.whole_file import mode_like
 from batch_enroll.sending.wire import identity_of, restore
 
 MAX_REASONS = 10
+
+
+def input_of(run: RunLedger) -> Path | None:
+    """The input's path, None when it came through standard input."""
+    return None if run.record.input_path == STDIN else Path(run.record.input_path)
+
+
+def paths_of(run: RunLedger, results: Path | None) -> ResultPaths:
+    """Where the run's files go: where the job says, else where they went before, else beside the input."""
+    if results is None and run.record.results_path:
+        results = Path(run.record.results_path)
+    return result_paths(run.record.input_path, run_id=run.record.run_id, results=results)
 
 
 async def write_files(run: RunLedger, paths: ResultPaths) -> Written:
@@ -31,7 +43,7 @@ async def write_files(run: RunLedger, paths: ResultPaths) -> Written:
         RunStopped: the disk does not take them; nothing is lost, they can be written again.
     """
     columns = staged_columns(run.folder)
-    mode = mode_like(Path(run.record.input_path))
+    mode = mode_like(input_of(run))
     with ResultsWriter(paths, columns, run_id=run.record.run_id, advice=advice_for, mode=mode) as writer:
         async for pairs in rows_with_outcomes(run):
             writer.write(pairs)

@@ -29,9 +29,8 @@ class World:
     platform: ScriptedPlatform
 
     async def run(self, source, *, job=None, **arguments):
-        return await enroll_async(
-            job or make_job(), source, token="secret-token", ledger=self.ledger, transport=self.platform.transport, **arguments
-        )
+        arguments = {"ledger": self.ledger, "transport": self.platform.transport, **arguments}
+        return await enroll_async(job or make_job(), source, token="secret-token", **arguments)
 
     async def check(self, source, *, job=None, token="secret-token"):
         return await check_async(

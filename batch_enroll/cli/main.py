@@ -41,6 +41,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run_command", "enroll every row of a spreadsheet; the same command carries on an unfinished run"),
     "check": ("check_command", "the dry run: read, check and show what would be sent; sends nothing"),
     "init": ("init_command", "propose a job file from the headers and values of a spreadsheet"),
+    "runs": ("runs_command", "list earlier runs with their totals"),
+    "show": ("show_command", "show one run: totals, reasons and files"),
+    "report": ("report_command", "write a run's files again, at any time, also while it goes"),
+    "retry": ("retry_command", "send the refused or the unsent rows of a run in a new wave"),
+    "resolve": ("resolve_command", "list the unknown rows of a run, and take back what you found out about them"),
     "sandbox": ("sandbox_command", "serve a local stand-in of the platform to try things on"),
     "demo": ("demo_command", "see it work: sandbox, example spreadsheet and results in one command"),
 }

@@ -6,6 +6,7 @@ Never: standard output, a token, a wrapped sentence when nobody sits at a termin
 from __future__ import annotations
 
 import sys
+from typing import TextIO
 
 
 def say(text: str) -> None:
@@ -24,6 +25,11 @@ def complain(text: str, *, hint: str = "") -> None:
 def put(text: str) -> None:
     """Data for programs, on standard output."""
     print(text, flush=True)  # noqa: T201
+
+
+def data_stream() -> TextIO:
+    """Where data for people and programs goes."""
+    return sys.stdout
 
 
 def is_terminal() -> bool:

@@ -43,6 +43,7 @@ from batch_enroll.ledger.moves import (
     not_open,
     out_of_order,
     still_planned,
+    whole_text,
     why_resolved,
     why_skipped,
     wrong_size,
@@ -197,11 +198,13 @@ class MemoryRunLedger:
         return mine.attempts[seq - 1]
 
     async def release(self, seq: int, *, code: str, message: str) -> None:
-        self._writable(RunState.OPEN).move(seq, RowState.INTENT, RowState.PLANNED, (code, message))
+        self._writable(RunState.OPEN).move(
+            seq, RowState.INTENT, RowState.PLANNED, (whole_text(code), whole_text(message))
+        )
 
     async def settle(self, outcome: Outcome) -> None:
         mine = self._writable(RunState.OPEN)
-        words = (outcome.code, outcome.message)
+        words = (whole_text(outcome.code), whole_text(outcome.message))
         mine.move(outcome.seq, RowState.INTENT, SETTLED[outcome.status], words, outcome.http_status)
 
     async def outcomes(self, *, after_seq: int, limit: int) -> list[Outcome]:

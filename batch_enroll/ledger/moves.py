@@ -36,6 +36,11 @@ SKIPPED_IN_SHORT: dict[str, str] = {
 """Why rows are skipped, without the row or run that differs from one to the next."""
 
 
+def whole_text(text: str) -> str:
+    """Make a text from outside fit to be kept: no half of a surrogate pair, and no NUL, which ends a text in SQLite."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
 def why_skipped(duplicate: Duplicate) -> tuple[str, str]:
     """Give the code and the sentence of a row that is skipped as a duplicate."""
     if duplicate.earlier_run is None:

@@ -10,7 +10,6 @@ without the token ("" when invalid), then the input's cells. The first line hold
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -119,10 +118,9 @@ def staged_rows(folder: Path, *, after_seq: int = 0) -> Iterator[list[StagedRow]
             yield block
 
 
-def file_sha256(path: Path) -> str:
-    """Hash a file's bytes, as the run's identity needs it."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def forget_rows(folder: Path) -> None:
+    """Remove the personal data of a run; what happened to its rows stays in the ledger."""
+    (folder / STAGE_NAME).unlink(missing_ok=True)
 
 
 def _open(folder: Path) -> IO[str]:

@@ -1,13 +1,13 @@
 """Stage 1, the LOADER: a file becomes rows of text, exactly as stored.
 
-In: a file or a stream, of whatever kind its bytes say, and what a person says about it. Out: a `Table` whose rows come in
-blocks. Never: a value that was guessed, trimmed or changed; a row or a column that was dropped in silence.
+In: a file or a stream, of whatever kind its bytes say, and what a person says about it. Out: a `Table` whose rows
+come in blocks. Never: a value that was guessed, trimmed or changed; a row or a column that was dropped in silence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -35,7 +35,7 @@ def open_table(
     Raises:
         InputError: the input cannot be read as one table, or two readings of it are possible.
     """
-    with TemporaryDirectory(dir=spool, prefix="input-") as folder:
+    with TemporaryDirectory(dir=spool, prefix="input-") as folder, ExitStack() as closing:
         taken = take(source, Path(folder))
-        with open_reader(taken, options, wanted=wanted) as reader:
-            yield Table(reader, options=options, wanted=wanted, sha256=taken.sha256)
+        reader = open_reader(taken, options, wanted=wanted, closing=closing)
+        yield Table(reader, options=options, wanted=wanted, sha256=taken.sha256)

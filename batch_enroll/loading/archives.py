@@ -1,7 +1,7 @@
 """Unpacking what was compressed for the mail.
 
-In: a gzip, bzip2, xz or zip file. Out: the one file inside. Never: one of several tables without asking, or more bytes than
-a table of customers can have.
+In: a gzip, bzip2, xz or zip file. Out: the one file inside. Never: one of several tables without asking, or more bytes
+than a table of customers can have.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import bz2
 import gzip
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from batch_enroll.errors import InputError
@@ -26,6 +26,7 @@ _SURELY_FINE_BYTES = 1 << 28
 _MAX_RATIO = 250  # a table shrinks to a tenth, seldom to a fiftieth; a bomb to a thousandth
 _COMPANIONS = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 _ENCRYPTED = 0x1
+_OPENERS: dict[Kind, Callable[[Path], Any]] = {Kind.GZIP: gzip.open, Kind.BZIP2: bz2.open, Kind.XZ: lzma.open}
 
 
 def unpack(path: Path, kind: Kind, *, name: str, to: Path) -> str:
@@ -37,21 +38,14 @@ def unpack(path: Path, kind: Kind, *, name: str, to: Path) -> str:
         InputError: it is damaged, holds no table or several, is protected, or unpacks to a size beyond reason.
     """
     with _reported(name):
-        match kind:
-            case Kind.ZIP:
-                with ZipFile(path) as archive:
-                    member = _table_of(archive, name)
-                    with archive.open(member) as packed:
-                        _copy(packed, to, packed_bytes=member.compress_size, name=name)
-                return PurePosixPath(member.filename).name
-            case Kind.GZIP:
-                packed_file: IO[bytes] = gzip.open(path)
-            case Kind.BZIP2:
-                packed_file = bz2.open(path)
-            case _:
-                packed_file = lzma.open(path)
-        with packed_file:
-            _copy(packed_file, to, packed_bytes=path.stat().st_size, name=name)
+        if kind is Kind.ZIP:
+            with ZipFile(path) as archive:
+                member = _table_of(archive, name)
+                with archive.open(member) as packed:
+                    _copy(packed, to, packed_bytes=member.compress_size, name=name)
+            return PurePosixPath(member.filename).name
+        with _OPENERS[kind](path) as packed:
+            _copy(packed, to, packed_bytes=path.stat().st_size, name=name)
         return PurePosixPath(name).stem
 
 

@@ -3,8 +3,8 @@
 In: bytes that are not UTF-8. Out: how each code page of Europe and Russia would read them, the most sensible first.
 Never: a choice; whoever calls compares the first two.
 
-A reading makes sense when its letters are those of one language (or few), when no symbol and no letter of another script
-stands inside a word, when capitals come before small letters, and when the common letters are the common ones.
+A reading makes sense when its letters are those of one language (or few), when no symbol and no letter of another
+script stands inside a word, when capitals come before small letters, and when the common letters are the common ones.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ _TOKEN = re.compile(rb'[^\s,;|"]*[\x80-\xff][^\s,;|"]*')
 _MAX_TOKENS = 400
 
 _CONTROL = 5.0  # no text has the control characters between 80 and 9F
+_GLUED = 2.0  # a symbol stuck to a letter
 _HALF_ODD = 0.25  # a word hard to pronounce
 _CROWD = 3  # so many accented letters stand side by side only in names like Żółć
 _EXTRA_LANGUAGE = 0.12
@@ -156,7 +157,7 @@ def _oddities(word: str) -> Iterator[float]:
         if character in _QUOTES:
             yield float(before.isalpha() and after.isalpha() and character not in "’‘·")
         elif character in _SYMBOLS:
-            yield float(before.isalpha() or (after.isalpha() and character not in "¿¡"))
+            yield _GLUED * (before.isalpha() or (after.isalpha() and character not in "¿¡"))
         elif run:
             yield _oddity(word, before, character, after, run)
         elif character > "\x7f" and unicodedata.category(character) != "Mn":

@@ -23,7 +23,7 @@ from batch_enroll.loading.header import HEAD_ROWS, Line
 from batch_enroll.loading.lines import EndlessRow, PhysicalLines
 from batch_enroll.loading.remarks import Remarks
 from batch_enroll.loading.swallow import Shape, looks_swallowed, usual_shapes
-from batch_enroll.loading.text import Encoding
+from batch_enroll.loading.text import Encoding, readable, undecodable
 from batch_enroll.model import Problem, Row
 
 _BLOCK_ROWS = 1_000
@@ -34,7 +34,7 @@ class DelimitedReader:
     """Rows of one text file."""
 
     place = "Line"
-    sheet = None
+    sheet: str | None = None
 
     def __init__(self, path: Path, *, encoding: Encoding, dialect: Dialect) -> None:
         csv.field_size_limit(2**31 - 1)  # the default refuses a note of 140,000 characters
@@ -58,7 +58,13 @@ class DelimitedReader:
         below = (line.cells for line in self.lines() if line.number > header.number)
         usual = usual_shapes(islice(below, HEAD_ROWS), len(header.cells))
         with self._open() as stream:
-            yield from _Rows(PhysicalLines(stream), self._dialect.delimiter, header, usual, remarks).blocks()
+            yield from _Rows(
+                PhysicalLines(stream, is_damaged=self._encoding.errors != "strict"),
+                self._dialect.delimiter,
+                header,
+                usual,
+                remarks,
+            ).blocks()
 
     @contextmanager
     def _open(self) -> Iterator[TextIO]:
@@ -95,7 +101,13 @@ class _Rows:
             try:
                 for cells in reader:
                     end = reader.line_num
-                    if begin == end and len(cells) == width and cells[0].strip() and cells != first and not lines.damaged:
+                    if (
+                        begin == end
+                        and len(cells) == width
+                        and ("!" <= cells[0] < "\x7f" or cells[0][:1].isalpha())
+                        and cells != first
+                        and not lines.damaged
+                    ):
                         rows.append(Row(number=begin, cells=tuple(cells)))
                     elif row := self._look_again(begin, end, cells):
                         rows.append(row)
@@ -123,7 +135,7 @@ class _Rows:
             except csv.Error as error:
                 if begin == self._header.number:
                     raise InputError(
-                        f"Line {begin}, the header, has a quote (\") where none may stand.",
+                        f'Line {begin}, the header, has a quote (") where none may stand.',
                         hint="Correct the quotes there and save the file.",
                     ) from error
             except EndlessRow as error:
@@ -134,6 +146,8 @@ class _Rows:
         """Make a row of cells about which something is unusual; None when it is blank."""
         if not any(map(visible, cells)) and not any("\0" in cell for cell in cells):
             return None
+        if undecodable("".join(cells)):
+            return self._undecodable(begin, end, cells)
         problems = [*self._swallowing(begin, end), *self._wrong_width(begin, end, cells), *self._damage(begin, cells)]
         if tuple(cells) == tuple(self._header.cells):
             problems.append(Problem(code="repeated_header", message=f"Line {begin} repeats the header."))
@@ -178,10 +192,21 @@ class _Rows:
                     column=column,
                 )
 
+    def _undecodable(self, begin: int, end: int, cells: Sequence[str]) -> Row:
+        cells = self._fit(cells)
+        column = next((column for column, cell in enumerate(cells) if undecodable(cell)), None)
+        where = "" if column is None else f" in {column_title(self._header.cells, column)}"
+        if self._lines.between(end, end)[0].endswith(("\r", "\n")):
+            message = f"Line {begin} has bytes that are no text in the file's encoding{where}."
+            problem = Problem(code="undecodable", message=message, column=column)
+        else:
+            problem = self._cut_off(begin, f"it ends inside a character{where}")
+        return Row(number=begin, cells=tuple(map(readable, cells)), problems=(problem,))
+
     def _broken_row(self, begin: int, end: int) -> Row:
         """Make a row of lines that the csv module cannot tell apart."""
         lines = self._lines.between(begin, end)
-        cells = next(csv.reader(lines, delimiter=self._delimiter))
+        cells = [readable(cell) for cell in next(csv.reader(lines, delimiter=self._delimiter))]
         if not self._lines.exhausted:
             problem = self._stray_quote(begin, end, "text follows a closing quote, so cells cannot be told apart")
         elif begin != end:
@@ -197,11 +222,11 @@ class _Rows:
         sentence = what.format(lines=lines)
         self._remarks.add(
             "stray_quote",
-            "Quotes in the file are not in pairs: some lines cannot be read as rows, and rows may be lost inside a cell.",
+            "Quotes in the file are not in pairs: some lines cannot be read as rows, rows may be lost inside a cell.",
             advice="Correct the quotes in these lines and load the file again.",
             row=begin,
         )
-        return Problem(code="stray_quote", message=f"Line {begin}: {sentence}; check the quotes (\") in {lines}.")
+        return Problem(code="stray_quote", message=f'Line {begin}: {sentence}; check the quotes (") in {lines}.')
 
     def _cut_off(self, begin: int, why: str) -> Problem:
         self._remarks.add(
@@ -214,7 +239,7 @@ class _Rows:
 
     def _never_closed(self, begin: int) -> InputError:
         return InputError(
-            f"Line {begin}: a quote (\") opens in the row that begins there and is never closed, so all rows after it are "
-            f"inside one cell.",
+            f'Line {begin}: a quote (") opens in the row that begins there and is never closed, so all rows after it '
+            f"are inside one cell.",
             hint="Correct the quotes there, or load the file again if it may be cut off.",
         )

@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from batch_enroll.errors import InputError
 from batch_enroll.loading.header import HEAD_ROWS, Line, likely_header
@@ -22,6 +23,7 @@ _NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 _NEVER = "\x1f"  # a delimiter for a single column: the unit separator, which no spreadsheet writes
 _SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[;,\t]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 _CLEARLY_BETTER = 0.2
+_TITLES_ABOVE = 0.3
 _HARDLY_A_TABLE = 0.5
 
 
@@ -47,7 +49,7 @@ class _Reading:
     delimiter: str
     width: int  #: columns of the likely header
     wanted: int  #: how many of the wanted names the header holds
-    even: float  #: share of the rows below that are as wide as the header, 0 to 1
+    even: float  #: share of the rows below that are as wide as the header, 0 to 1; less if titles stand above it
 
 
 def find_dialect(sample: str, *, delimiter: str | None, wanted: Sequence[str]) -> Dialect:
@@ -64,12 +66,11 @@ def find_dialect(sample: str, *, delimiter: str | None, wanted: Sequence[str]) -
         return Dialect(delimiter=_named(delimiter), skipped_lines=1 if separator else 0)
     if separator:
         return Dialect(delimiter=separator[1], skipped_lines=1)
-    readings = [_read(sample, candidate, wanted) for candidate in _TITLES if candidate in sample]
-    most_wanted = max((reading.wanted for reading in readings), default=0)
-    likely = [reading for reading in readings if reading.width > 1 and reading.wanted == most_wanted]
-    likely.sort(key=lambda reading: reading.even, reverse=True)
+    likely = _likely(sample, wanted, quoting=csv.QUOTE_MINIMAL)
     if not likely:
         return Dialect(delimiter=_NEVER)
+    if likely[0].even < _HARDLY_A_TABLE:  # a quote that is never closed may hide the table
+        likely = _likely(sample, wanted, quoting=csv.QUOTE_NONE) or likely
     best = likely[0]
     rivals = [rival for rival in likely if best.even - rival.even < _CLEARLY_BETTER]
     if len(rivals) > 1:
@@ -77,7 +78,7 @@ def find_dialect(sample: str, *, delimiter: str | None, wanted: Sequence[str]) -
             f"The columns may be separated by {' or by '.join(_title(rival.delimiter) for rival in rivals)}.",
             hint="Say which with --delimiter.",
         )
-    if best.even < _HARDLY_A_TABLE and not most_wanted:
+    if best.even < _HARDLY_A_TABLE and not best.wanted:
         raise InputError(
             "The file does not look like a table: its lines do not have the same number of cells.",
             hint="If it is one, say how its cells are separated with --delimiter.",
@@ -85,16 +86,26 @@ def find_dialect(sample: str, *, delimiter: str | None, wanted: Sequence[str]) -
     return Dialect(delimiter=best.delimiter)
 
 
-def _read(sample: str, delimiter: str, wanted: Sequence[str]) -> _Reading:
-    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
-    lines = [Line(number, cells) for number, cells in enumerate(reader, start=1) if any(cells)]
+def _likely(sample: str, wanted: Sequence[str], *, quoting: Literal[0, 3]) -> list[_Reading]:
+    """Read the sample with each delimiter that occurs; keep the readings that find most, the most even first."""
+    readings = [_read(sample, delimiter, wanted, quoting) for delimiter in _TITLES if delimiter in sample]
+    most_wanted = max((reading.wanted for reading in readings), default=0)
+    likely = [reading for reading in readings if reading.width > 1 and reading.wanted == most_wanted]
+    return sorted(likely, key=lambda reading: reading.even, reverse=True)
+
+
+def _read(sample: str, delimiter: str, wanted: Sequence[str], quoting: Literal[0, 3]) -> _Reading:
+    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, quoting=quoting)
+    lines = [Line(number, cells) for number, cells in enumerate(reader, start=1)]
+    lines = [line for line in lines if line.filled]
     if not lines:
         return _Reading(delimiter=delimiter, width=0, wanted=0, even=0)
     header, found = likely_header(lines[:HEAD_ROWS], wanted)
     width = len(header.cells)
     below = [line for line in lines if line.number > header.number] or [header]
-    even = sum(len(line.cells) == width or _trimmed(line.cells) == _trimmed(header.cells) for line in below)
-    return _Reading(delimiter=delimiter, width=width, wanted=found, even=even / len(below))
+    as_wide = sum(len(line.cells) == width or _trimmed(line.cells) == _trimmed(header.cells) for line in below)
+    even = as_wide / len(below) - (_TITLES_ABOVE if header is not lines[0] else 0)
+    return _Reading(delimiter=delimiter, width=width, wanted=found, even=even)
 
 
 def _trimmed(cells: Sequence[str]) -> int:

@@ -122,5 +122,6 @@ def _above(header: Line, filled: Sequence[Line]) -> list[Line]:
 
 def _first_rows(filled: Sequence[Line], place: str) -> str:
     return "".join(
-        f"{place} {line.number} holds {list_columns([cell for cell in line.cells if cell][:5])}. " for line in filled[:3]
+        f"{place} {line.number} holds {list_columns([cell for cell in line.cells if cell][:5])}. "
+        for line in filled[:3]
     ).strip()

@@ -33,8 +33,10 @@ class Kind(StrEnum):
 START_BYTES = 1 << 13  #: enough of a file to tell what it is
 _ZIP = b"PK"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_FEW_CONTROLS = 8  # a small table may have a few damaged cells
 _MAX_CONTROL_SHARE = 0.02
 _MAX_NUL_SHARE = 0.2
+_MIN_WIDE_SHARE = 0.04
 
 _PACKED = {b"\x1f\x8b": Kind.GZIP, b"BZh": Kind.BZIP2, b"\xfd7zXZ\x00": Kind.XZ}
 
@@ -57,8 +59,8 @@ _OTHERS = (  # offset, bytes, what it is, what to do
     (0, b"ARROW1", "an Arrow file", "Export the table from it as CSV (UTF-8)."),
     (0, b"{\\rtf", "a text document (RTF)", _AS_TABLE),
     (0, b"bplist", "a property list of a Mac", _AS_TABLE),
-    (0, b"\x00\x05\x16\x07", "a companion file of a Mac (AppleDouble), not the table itself", "Load the file without ._ in front."),
-    (0, b"MZ", "a program", "Choose the table."),
+    (0, b"\x00\x05\x16\x07", "a companion file of a Mac, not the table itself", "Load the file without ._ in front."),
+    (0, b"MZ\x90\x00", "a program", "Choose the table."),
     (0, b"\x7fELF", "a program", "Choose the table."),
     (0, b"\x09\x08\x06\x00", "a workbook of a very old Excel", "Open it and save it as .xlsx."),
     (0, b"\x09\x04\x06\x00", "a workbook of a very old Excel", "Open it and save it as .xlsx."),
@@ -170,7 +172,10 @@ def _refuse_other_texts(name: str, start: bytes) -> None:
             raise _no_table(name, what, _TEXT_ADVICE.get(what, _OPEN_IN_EXCEL))
     body = start.rstrip(b"\0")
     controls = sum(body.count(byte) for byte in range(1, 32) if byte not in b"\t\n\r\x0b\x0c\x1a\x1b\x1f")
-    is_binary = controls > _MAX_CONTROL_SHARE * len(body) + 1 or body.count(0) > _MAX_NUL_SHARE * len(body) + 1
+    is_binary = (
+        controls > _MAX_CONTROL_SHARE * len(body) + _FEW_CONTROLS
+        or body.count(0) > _MAX_NUL_SHARE * len(body) + _FEW_CONTROLS
+    )
     if is_binary and not is_wide:
         raise _no_table(name, "neither a table nor a text that is known here", _AS_TABLE)
 
@@ -178,7 +183,8 @@ def _refuse_other_texts(name: str, start: bytes) -> None:
 def _looks_wide(start: bytes) -> bool:
     """UTF-16 or UTF-32 without a byte order mark: the zero bytes stand in every second place, or in three of four."""
     nuls = start.count(0)
-    return nuls > 0 and nuls in (start[::2].count(0), start[1::2].count(0)) or start.count(b"\0\0\0") * 4 > len(start) // 2
+    in_every_second = nuls > _MIN_WIDE_SHARE * len(start) and nuls in (start[::2].count(0), start[1::2].count(0))
+    return in_every_second or start.count(b"\0\0\0") * 8 > len(start)
 
 
 def _zip(path: Path, name: str) -> Kind:

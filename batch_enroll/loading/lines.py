@@ -2,8 +2,8 @@
 
 In: a text stream that keeps its line ends. Out: the same lines. Never: more memory than one row's lines and a block.
 
-The csv module reads from `iter_lines` at its own speed; when a row turns out to be unusual, `between` gives its lines as
-they stand.
+The csv module reads from `iter_lines` at its own speed; when a row turns out to be unusual, `between` gives its lines
+as they stand.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ class PhysicalLines:
     """Lines numbered from 1, whatever ends them: CR, LF or CRLF.
 
     Attributes:
-        damaged: a line still in memory holds a NUL.
+        damaged: a line still in memory may hold a NUL or bytes that could not be decoded.
         exhausted: the text is at its end.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, is_damaged: bool) -> None:
         self._stream = stream
         self._blocks: deque[list[str]] = deque()
         self._first = 1  # number of the first line in memory
-        self.damaged = False
+        self._is_damaged = is_damaged
+        self.damaged = is_damaged
         self.exhausted = False
 
     def iter_lines(self) -> Iterator[str]:
@@ -54,6 +55,6 @@ class PhysicalLines:
             if len(self._blocks) == _MAX_BLOCKS:
                 raise EndlessRow
             self._blocks.append(block)
-            self.damaged = any("\0" in "".join(lines) for lines in self._blocks)
+            self.damaged = self._is_damaged or any("\0" in "".join(lines) for lines in self._blocks)
             yield block
         self.exhausted = True

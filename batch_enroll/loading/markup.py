@@ -6,8 +6,8 @@ attack has (billion laughs, files read from elsewhere).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
+from typing import Literal, NoReturn
 from xml.etree.ElementTree import Element, ParseError, iterparse
 from xml.parsers import expat
 from zipfile import ZipFile
@@ -15,7 +15,7 @@ from zipfile import ZipFile
 _PROLOG_BYTES = 1 << 16
 
 
-def walk(archive: ZipFile, part: str, *, events: tuple[str, ...]) -> Iterator[tuple[str, Element]]:
+def walk(archive: ZipFile, part: str, *, events: Sequence[Literal["start", "end"]]) -> Iterator[tuple[str, Element]]:
     """Walk through a part as `iterparse` does.
 
     Raises:

@@ -1,7 +1,7 @@
 """Sheets of .ods (LibreOffice and others), read as a stream.
 
-In: the zip file. Out: each cell's text as a person reads it, or what is wrong with it. Never: the whole sheet in memory, or
-a million repeated blank rows one by one.
+In: the zip file. Out: each cell's text as a person reads it, or what is wrong with it. Never: the whole sheet in
+memory, or a million repeated blank rows one by one.
 
 The file holds for each number both its value and what the sheet shows, so a display that differs is seen at once.
 Source: OASIS OpenDocument 1.3 part 3, section 9 (tables).
@@ -20,7 +20,7 @@ from batch_enroll.loading.cells import duration_text, number_text
 from batch_enroll.loading.markup import local_name, walk
 from batch_enroll.loading.merges import Merge, Merges
 from batch_enroll.loading.sheets import Sheet, choose_sheet
-from batch_enroll.loading.workbook import SheetRow
+from batch_enroll.loading.workbook import Flaw, SheetRow
 
 _PART = "content.xml"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
@@ -147,10 +147,10 @@ def _cell_text(cell: Element, column: int, row: SheetRow) -> str:
     has_formula = cell.get(f"{_TABLE}formula") is not None
     is_error = any(key.endswith("}value-type") and value == "error" for key, value in cell.items())
     if is_error or (has_formula and _ERROR.fullmatch(shown)):
-        row.flaws.append((column, "excel_error", f"holds the error {shown or '#VALUE!'}"))
+        row.flaws.append(Flaw.error(column, shown or "#VALUE!"))
         return ""
     if has_formula and kind is None:
-        row.flaws.append((column, "formula_without_value", "is a formula whose result is not stored in the file"))
+        row.flaws.append(Flaw.no_result(column))
         return ""
     match kind:
         case "float" | "percentage" | "currency":
@@ -173,7 +173,7 @@ def _number(value: str, shown: str, column: int, row: SheetRow) -> str:
     except ValueError as error:
         raise ParseError(f"no number: {value}") from error
     if is_lossy:
-        row.flaws.append((column, "digits_lost", f"holds a number of more than 15 digits ({text}): some of them are lost"))
+        row.flaws.append(Flaw.digits_lost(column, text))
     elif shown.replace(",", ".") not in ("", text):
         row.otherwise_shown.append((column, ""))
     return text

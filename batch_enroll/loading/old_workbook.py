@@ -1,21 +1,22 @@
 """Sheets of .xls and .xlsb, read by pandas with calamine.
 
-In: the file. Out: each cell's text as a person reads it. Never: more than calamine tells; what it hides (errors, display
-formats, hidden rows) is said once, as a notice.
+In: the file. Out: each cell's text as a person reads it. Never: more than calamine tells; what it hides (errors,
+display formats, hidden rows) is said once, as a notice.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from batch_enroll.errors import InputError
 from batch_enroll.loading.cells import value_text
 from batch_enroll.loading.merges import Merge, Merges
 from batch_enroll.loading.sheets import Sheet, choose_sheet
-from batch_enroll.loading.workbook import SheetRow
+from batch_enroll.loading.workbook import Flaw, SheetRow
 
 if TYPE_CHECKING:
     import pandas
@@ -28,10 +29,10 @@ class OldSheet:
         import pandas
 
         with _reported(name):
-            self._book = pandas.ExcelFile(path, engine="calamine")
+            self._book = pandas.ExcelFile(io.BytesIO(path.read_bytes()), engine="calamine")
             sheets = [
                 Sheet(name=found.name, is_visible=str(found.visible).endswith(".Visible"))
-                for found in self._book.book.sheets_metadata
+                for found in cast(Any, self._book.book).sheets_metadata
                 if str(found.typ).endswith(".WorkSheet")
             ]
         frames: dict[str, pandas.DataFrame] = {}
@@ -39,7 +40,9 @@ class OldSheet:
         def frame(of: Sheet) -> pandas.DataFrame:
             if of.name not in frames:
                 with _reported(name):
-                    frames[of.name] = self._book.parse(of.name, header=None, dtype=object, na_filter=False)
+                    frames[of.name] = pandas.read_excel(
+                        self._book, sheet_name=of.name, header=None, dtype=object, na_filter=False
+                    )
             return frames[of.name]
 
         chosen = choose_sheet(sheets, name=sheet, is_empty=lambda sheet: frame(sheet).empty)
@@ -54,13 +57,16 @@ class OldSheet:
                 text, is_lossy = value_text(value)
                 row.cells.append(text)
                 if is_lossy:
-                    what = f"holds a number of more than 15 digits ({text}): some of them are lost"
-                    row.flaws.append((column, "digits_lost", what))
+                    row.flaws.append(Flaw.digits_lost(column, text))
             yield row
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._book.close()
 
     def merges(self) -> Merges:
         """Which cells are merged."""
-        ranges = self._book.book.get_sheet_by_name(self.name).merged_cell_ranges or []
+        ranges = cast(Any, self._book.book).get_sheet_by_name(self.name).merged_cell_ranges or []
         return Merges(Merge(top + 1, left, bottom + 1, right) for (top, left), (bottom, right) in ranges)
 
     def hidden_columns(self) -> set[int]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Iterator, Sequence
+from typing import IO, Literal
 from xml.etree.ElementTree import Element, ParseError
 from zipfile import ZipFile
 
@@ -78,7 +78,7 @@ class Package:
                     root.clear()
         return texts
 
-    def elements(self, part: str, *, events: tuple[str, ...]) -> Iterator[tuple[str, Element]]:
+    def elements(self, part: str, *, events: Sequence[Literal["start", "end"]]) -> Iterator[tuple[str, Element]]:
         """Walk through the XML of a part."""
         yield from walk(self._archive, self._stored(part), events=events)
 
@@ -119,7 +119,9 @@ class Package:
         return {
             element.get("Id", ""): (
                 posixpath.basename(element.get("Type", "")),
-                posixpath.normpath(posixpath.join("/", folder, element.get("Target", "").replace("\\", "/"))).lstrip("/"),
+                posixpath.normpath(posixpath.join("/", folder, element.get("Target", "").replace("\\", "/"))).lstrip(
+                    "/"
+                ),
             )
             for _, element in self.elements(listing, events=("start",))
             if local_name(element) == "Relationship"
@@ -146,4 +148,3 @@ def unescape(text: str) -> str:
 def _character(escape: re.Match[str]) -> str:
     character = chr(int(escape[1], 16))
     return escape[0] if "\ud800" <= character <= "\udfff" else character
-

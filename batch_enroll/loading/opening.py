@@ -1,17 +1,15 @@
 """From bytes to a reader: what the input is decides who reads it.
 
-In: the input's private copy, and what a person says about it. Out: the reader for its kind, layers of archive and password
-taken off. Never: an exception of a library; what it says about a damaged file is translated here.
+In: the input's private copy, and what a person says about it. Out: the reader for its kind, layers of archive and
+password taken off. Never: a reading that the bytes do not support.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 from batch_enroll.errors import InputError
 from batch_enroll.loading.archives import unpack
@@ -22,17 +20,21 @@ from batch_enroll.loading.ods import OdsSheet
 from batch_enroll.loading.old_workbook import OldSheet
 from batch_enroll.loading.password import unlock
 from batch_enroll.loading.source import Source
-from batch_enroll.loading.table import Reader
 from batch_enroll.loading.text import find_encoding
-from batch_enroll.loading.workbook import SheetReader
+from batch_enroll.loading.workbook import OpenSheet, SheetReader, damage_reported
 from batch_enroll.loading.xlsx import XlsxSheet
 from batch_enroll.model import InputOptions
 
 _MAX_LAYERS = 3  # a .csv.gz in a .zip has two
 
 
-def open_reader(source: Source, options: InputOptions, *, wanted: Sequence[str]) -> Reader:
+def open_reader(
+    source: Source, options: InputOptions, *, wanted: Sequence[str], closing: ExitStack
+) -> DelimitedReader | SheetReader:
     """Recognise the input and open it.
+
+    Args:
+        closing: takes what has to be closed when the reader is no longer needed.
 
     Raises:
         InputError: it is nothing that can be read, or several readings of it are possible.
@@ -49,6 +51,29 @@ def open_reader(source: Source, options: InputOptions, *, wanted: Sequence[str])
             case Kind.TEXT:
                 return _text(path, options, wanted=wanted)
             case _:
-                return _workbook(path, kind, options, name=name)
+                return _workbook(path, kind, options, name=name, closing=closing)
         path = inside
     raise InputError(f"'{source.name}' is packed in more than {_MAX_LAYERS} layers.", hint="Unpack it first.")
+
+
+def _text(path: Path, options: InputOptions, *, wanted: Sequence[str]) -> DelimitedReader:
+    encoding = find_encoding(path, encoding=options.encoding)
+    with path.open(encoding=encoding.codec, errors=encoding.errors, newline="") as stream:
+        sample = stream.read(SAMPLE_CHARACTERS)
+        if stream.read(1):  # whole lines only
+            sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1] or sample
+    dialect = find_dialect(sample, delimiter=options.delimiter, wanted=wanted)
+    return DelimitedReader(path, encoding=encoding, dialect=dialect)
+
+
+def _workbook(path: Path, kind: Kind, options: InputOptions, *, name: str, closing: ExitStack) -> SheetReader:
+    with damage_reported(name):
+        match kind:
+            case Kind.XLSX:
+                sheet: OpenSheet = XlsxSheet(closing.enter_context(ZipFile(path)), sheet=options.sheet)
+            case Kind.ODS:
+                sheet = OdsSheet(closing.enter_context(ZipFile(path)), sheet=options.sheet)
+            case _:
+                sheet = OldSheet(path, sheet=options.sheet, name=name)
+                closing.callback(sheet.close)
+    return SheetReader(sheet, kind=kind, name=name)

@@ -1,7 +1,7 @@
 """Workbooks that are locked with a password.
 
-In: the locked file and the password. Out: the workbook in the clear, in the run's private folder. Never: the password in a
-message. msoffcrypto-tool is an extra: it is imported here, when a locked workbook is met.
+In: the locked file and the password. Out: the workbook in the clear, in the run's private folder. Never: the password
+in a message. msoffcrypto-tool is an extra: it is imported here, when a locked workbook is met.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def unlock(path: Path, password: str | None, *, name: str, to: Path) -> None:
             raise locked from error
         raise InputError(
             f"'{name}' is protected with a password, and msoffcrypto-tool, which opens it, is not installed.",
-            hint="Install it (pip install 'batch-enroll[password]'), or save a copy of the workbook without a password.",
+            hint="Install it (pip install 'batch-enroll[password]'), or save a copy without a password.",
         ) from error
     try:
         with path.open("rb") as file, private_file(to) as clear:

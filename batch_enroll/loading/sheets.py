@@ -1,6 +1,7 @@
 """Which sheet of a workbook is read.
 
-In: the sheets with what is known of them. Out: one. Never: a hidden sheet by itself, the first of several without asking.
+In: the sheets with what is known of them. Out: one. Never: a hidden sheet by itself, or the first of several without
+asking.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -35,24 +37,15 @@ def take(source: Path | BinaryIO, spool: Path) -> Source:
     """
     copy = spool / "input"
     if not isinstance(source, Path):
-        sha256, size = _copy(source, copy)
+        with _reported("the standard input"):
+            sha256, size = _copy(source, copy)
         return Source(path=copy, name="the standard input", sha256=sha256, size=size)
-    try:
-        with source.open("rb") as file:
-            before = os.fstat(file.fileno())
-            sha256, size = _copy(file, copy)
-            after = os.fstat(file.fileno())
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file '{source}'.", hint="Check the name and the folder.") from error
-    except IsADirectoryError as error:
-        raise InputError(f"'{source}' is a folder, not a file.", hint="Name the file inside it.") from error
-    except PermissionError as error:
-        raise InputError(
-            f"'{source.name}' cannot be opened: no permission, or another program holds it.",
-            hint="Close it in the other program, or ask for the right to read it.",
-        ) from error
-    except OSError as error:
-        raise InputError(f"'{source.name}' cannot be read: {error.strerror or error}.") from error
+    if source.is_dir():
+        raise InputError(f"'{source}' is a folder, not a file.", hint="Name the file inside it.")
+    with _reported(f"'{source.name}'"), source.open("rb") as file:
+        before = os.fstat(file.fileno())
+        sha256, size = _copy(file, copy)
+        after = os.fstat(file.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise InputError(
             f"'{source.name}' changed while it was being read.",
@@ -64,6 +57,24 @@ def take(source: Path | BinaryIO, spool: Path) -> Source:
 def private_file(path: Path) -> BinaryIO:
     """Open a new file for writing that its owner alone can read."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600), "wb")
+
+
+@contextmanager
+def _reported(name: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {name}.", hint="Check the name and the folder.") from error
+    except PermissionError as error:
+        raise InputError(
+            f"{name} cannot be opened: the right to read it is missing, or another program holds it.",
+            hint="Close it in the other program, or ask for the right to read it.",
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"{name} cannot be read: {error.strerror or error}.",
+            hint="Check the disk, and that there is room for a copy of the input.",
+        ) from error
 
 
 def _copy(stream: BinaryIO, to: Path) -> tuple[str, int]:

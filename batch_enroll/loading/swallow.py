@@ -43,8 +43,8 @@ def shape(cell: str) -> Shape:
 
 def usual_shapes(rows: Iterable[Sequence[str]], width: int) -> dict[int, Shape]:
     """Find the columns that nearly always hold an address, a number or a code, and which of them."""
-    rows = list(rows)
-    usual = {}
+    rows = [row for row in rows if not any("\n" in cell or "\r" in cell for cell in row)]
+    usual: dict[int, Shape] = {}
     for column in range(width):
         counts = Counter(shape(row[column]) for row in rows if column < len(row))
         del counts[Shape.BLANK]

@@ -1,12 +1,13 @@
 """Which encoding a text is in.
 
-In: the bytes of a text file, and what a person says it is. Out: how to decode it. Never: a guess that does not make sense,
-or one of two that make as much sense; those are asked for.
+In: the bytes of a text file, and what a person says it is. Out: how to decode it. Never: a guess that does not make
+sense, or one of two that make as much sense; those are asked for.
 """
 
 from __future__ import annotations
 
 import codecs
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,11 +31,13 @@ _WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 _TITLES = {"utf-8-sig": "UTF-8", "utf-8": "UTF-8", "ascii": "ASCII"} | CODE_PAGES
 
 _BEYOND_ASCII = re.compile(rb"[^\n\r]*[\x80-\xff][^\n\r]*")
-_UNDECODABLE = re.compile("[\udc80-\udcff]")
+_ESCAPED = re.compile("[\udc80-\udcff]")
+_UNDECODABLE = re.compile("[\udc80-\udcff\ufffd]")
 _EUROPEAN = re.compile(r"[\t\n\r -\x7e\xa0-\u052f\u2000-\u206f\u20a0-\u20bf\u2116]")
 _EUROPEAN_SHARE = 0.9
 _WIDE_NULS = 0.04  # share of zero bytes: even a Cyrillic UTF-16 has them in blanks, digits and line ends
 
+_SHOWN_CHARACTERS = 20
 _SENSE = 0.2  # badness up to which a reading makes sense
 _CLEARLY_BETTER = 0.07
 _DOUBT_PER_CHARACTER = 0.2
@@ -45,8 +48,8 @@ class Encoding:
     """How to open the text.
 
     Attributes:
-        errors: `strict`; or `surrogateescape` when some of the bytes are damaged: U+DC80 to U+DCFF in the decoded text are
-            what could not be read.
+        errors: `strict`; another when some of the bytes are damaged: U+DC80 to U+DCFF and U+FFFD in the decoded text
+            are what could not be read.
     """
 
     codec: str
@@ -84,11 +87,16 @@ def undecodable(text: str) -> bool:
     return bool(_UNDECODABLE.search(text))
 
 
+def readable(text: str) -> str:
+    """Put a mark for what could not be decoded."""
+    return _UNDECODABLE.sub("\ufffd", text)
+
+
 def _named(path: Path, name: str, by_mark: str | None) -> Encoding:
     try:
-        b"".decode(name)
+        io.TextIOWrapper(io.BytesIO(), encoding=name)  # refuses what is no encoding of text, such as base64
         codec = codecs.lookup(name).name
-    except (LookupError, ValueError, UnicodeError) as error:
+    except (LookupError, ValueError) as error:
         raise InputError(
             f"There is no encoding '{name}'.", hint="Usual ones are utf-8, utf-16, windows-1251, windows-1252, cp866."
         ) from error
@@ -97,9 +105,10 @@ def _named(path: Path, name: str, by_mark: str | None) -> Encoding:
     if is_other and not _decodes(path, "ascii"):
         title = Encoding(codec=by_mark or "utf-8").title
         raise InputError(
-            f"The encoding was given as {name}, but the file is in {title}.", hint="Leave out --encoding, or correct it."
+            f"The encoding was given as {name}, but the file is in {title}.",
+            hint="Leave out --encoding, or correct it.",
         )
-    if by_mark and codec.replace("-", "")[:5] == by_mark.replace("-", "")[:5]:
+    if by_mark and codec.startswith(by_mark.removesuffix("-sig")):
         codec = by_mark  # so that the mark is no part of the first column's name
     if not _decodes(path, codec):
         raise InputError(
@@ -127,7 +136,7 @@ def _utf_8(path: Path) -> Encoding | None:
         return Encoding(codec="utf-8")
     damaged = good = 0
     for text in _decoded(path, "utf-8", "surrogateescape"):
-        bad = len(_UNDECODABLE.findall(text))
+        bad = len(_ESCAPED.findall(text))
         damaged += bad
         good += len(text) - len(text.encode("ascii", "ignore")) - bad
     is_cut = _decodes(path, "utf-8", is_whole=False)
@@ -159,18 +168,20 @@ def _code_page(path: Path) -> Encoding:
         if len(rivals) == 1:
             return Encoding(codec=best.codec)
         found = rivals
-    raise InputError(f"The file is not UTF-8, and its encoding cannot be told for sure.", hint=_choices(found[:4]))
+    raise InputError("The file is not UTF-8, and its encoding cannot be told for sure.", hint=_choices(found[:4]))
 
 
 def _choices(found: list[Reading]) -> str:
-    ways = "; ".join(f"{reading.title} reads {', '.join(_examples(reading))}" for reading in found)
-    return (
-        f"Say which with --encoding: {ways}. Or save the file as CSV UTF-8." if found else "Save the file as CSV UTF-8."
-    )
-
-
-def _examples(reading: Reading) -> list[str]:
-    return [f"'{visible(word)[:20]}'" for word in reading.words[:3]]
+    """Show words by which a person can tell the readings apart."""
+    if not found:
+        return "Save the file as CSV UTF-8."
+    words = list(zip(*(reading.words for reading in found), strict=True))
+    telling = [place for place, variants in enumerate(words) if len(set(variants)) > 1] or [0]
+    ways = []
+    for reading in found:
+        shown = ", ".join(f"'{visible(reading.words[place])[:_SHOWN_CHARACTERS]}'" for place in telling[:3])
+        ways.append(f"{reading.title} reads {shown}")
+    return f"Say which with --encoding: {'; '.join(ways)}. Or save the file as CSV UTF-8."
 
 
 def _sample(path: Path) -> bytes:
@@ -205,6 +216,6 @@ def _first_damage(path: Path, codec: str) -> str:
         return "its bytes do not fit"
     with path.open(encoding=codec, errors="surrogateescape") as lines:
         for number, line in enumerate(lines, start=1):
-            if match := _UNDECODABLE.search(line):
+            if match := _ESCAPED.search(line):
                 return f"line {number} has the byte {ord(match[0]) & 0xFF:02X}, which it does not know"
     return "its bytes do not fit"

@@ -6,11 +6,16 @@ Never: an Excel error, a formula without a result or a number with lost digits p
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
+from xml.etree.ElementTree import ParseError
+from zipfile import BadZipFile
 
 from batch_enroll.columns import column_letter, column_title, visible
+from batch_enroll.errors import InputError
 from batch_enroll.loading.header import Line
 from batch_enroll.loading.merges import Merges
 from batch_enroll.loading.remarks import Remarks
@@ -19,13 +24,42 @@ from batch_enroll.model import Problem, Row
 _BLOCK_ROWS = 1_000
 
 
+class Flaw(NamedTuple):
+    """What makes a cell worthless."""
+
+    column: int
+    code: str
+    what: str  #: the end of a sentence that begins with the cell: "holds the error #N/A"
+
+    @classmethod
+    def error(cls, column: int, shown: str) -> Self:
+        """An error value."""
+        return cls(column, "excel_error", f"holds the Excel error {shown}")
+
+    @classmethod
+    def no_result(cls, column: int) -> Self:
+        """A formula that nobody has computed; opening and saving the file in Excel does."""
+        what = "is a formula whose result is not stored in the file (open it in Excel and save it)"
+        return cls(column, "formula_without_value", what)
+
+    @classmethod
+    def digits_lost(cls, column: int, text: str) -> Self:
+        """A number longer than a spreadsheet can keep."""
+        return cls(column, "digits_lost", f"holds a number of more than 15 digits ({text}): its last digits are lost")
+
+    @classmethod
+    def no_date(cls, column: int, value: str) -> Self:
+        """A number that no calendar has a day for."""
+        return cls(column, "date_out_of_range", f"is formatted as a date but holds {value}")
+
+
 @dataclass(slots=True)
 class SheetRow:
     """One row of a sheet as its reader found it."""
 
     number: int
     cells: list[str] = field(default_factory=list)  #: from column A on
-    flaws: list[tuple[int, str, str]] = field(default_factory=list)  #: column, code, what is wrong: "holds the error #N/A"
+    flaws: list[Flaw] = field(default_factory=list)
     otherwise_shown: list[tuple[int, str]] = field(default_factory=list)  #: column, display format if known
     is_hidden: bool = False
 
@@ -53,23 +87,25 @@ class SheetReader:
 
     place = "Row"
 
-    def __init__(self, sheet: OpenSheet, *, kind: str) -> None:
+    def __init__(self, sheet: OpenSheet, *, kind: str, name: str) -> None:
         self._sheet = sheet
-        self.sheet = sheet.name
+        self._name = name
+        self.sheet: str | None = sheet.name
         self.form = f"{kind}, sheet '{sheet.name}'"
 
     def lines(self) -> Iterator[Line]:
         """The rows as they stand, the header among them."""
-        for row in self._sheet.rows():
+        for row in self._rows():
             if row.cells:
                 yield Line(row.number, row.cells)
 
     def blocks(self, header: Line, remarks: Remarks) -> Iterator[list[Row]]:
         """The rows below the header."""
-        self._remark_hidden_columns(header, remarks)
-        merges = self._sheet.merges()
+        with damage_reported(self._name):
+            merges = self._sheet.merges()
+            self._remark_hidden_columns(header, remarks)
         rows: list[Row] = []
-        for sheet_row in self._sheet.rows():
+        for sheet_row in self._rows():
             if sheet_row.number <= header.number:
                 continue
             if row := _row(sheet_row, header, merges, remarks):
@@ -80,11 +116,37 @@ class SheetReader:
         if rows:
             yield rows
 
+    def _rows(self) -> Iterator[SheetRow]:
+        with damage_reported(self._name):
+            yield from self._sheet.rows()
+
     def _remark_hidden_columns(self, header: Line, remarks: Remarks) -> None:
         hidden = sorted(column for column in self._sheet.hidden_columns() if column < len(header.cells))
         named = [column_title(header.cells, column) for column in hidden if visible(header.cells[column])]
         if named:
             remarks.add("hidden_columns", f"Hidden in the sheet, but read all the same: {', '.join(named)}.")
+
+
+@contextmanager
+def damage_reported(name: str) -> Iterator[None]:
+    """Translate what the libraries, and the values in a workbook, say when it does not follow its format."""
+    try:
+        yield
+    except (
+        ParseError,
+        BadZipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        ValueError,
+        LookupError,
+        OverflowError,
+        RuntimeError,
+    ) as error:
+        raise InputError(
+            f"'{name}' is damaged: it cannot be read as the workbook that it begins like ({error}).",
+            hint="Open it in a spreadsheet program and save it again as .xlsx or CSV (UTF-8).",
+        ) from error
 
 
 def _row(found: SheetRow, header: Line, merges: Merges, remarks: Remarks) -> Row | None:
@@ -124,8 +186,8 @@ def _remark(found: SheetRow, header: Line, remarks: Remarks) -> None:
         if column < len(header.cells):
             remarks.add(
                 "number_format",
-                f"In {column_title(header.cells, column)} the sheet shows numbers in another form{shown and f' ({shown})'} "
-                f"than they are stored; what is stored is read.",
+                f"In {column_title(header.cells, column)} the sheet shows numbers in another form"
+                f"{shown and f' ({shown})'} than they are stored; what is stored is read.",
                 advice="If what the sheet shows is right (leading zeros, for example), format the column as text and "
                 "enter the values again, or save as CSV.",
                 row=found.number,

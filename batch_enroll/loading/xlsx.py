@@ -1,6 +1,7 @@
 """Sheets of .xlsx and .xlsm, read as a stream.
 
-In: the zip file. Out: each cell's text as a person reads it, or what is wrong with it. Never: the whole sheet in memory.
+In: the zip file. Out: each cell's text as a person reads it, or what is wrong with it. Never: the whole sheet in
+memory.
 
 pandas, by way of calamine, hides what people must hear of (errors, formulas without a result, display formats, hidden
 rows), and openpyxl takes ten times as long; so the sheet's XML is read here. Tests compare all three cell by cell.
@@ -20,12 +21,13 @@ from batch_enroll.loading.markup import local_name
 from batch_enroll.loading.merges import Merge, Merges, column_index
 from batch_enroll.loading.ooxml import Package, rich_text, unescape
 from batch_enroll.loading.sheets import Sheet, choose_sheet
-from batch_enroll.loading.workbook import SheetRow
+from batch_enroll.loading.workbook import Flaw, SheetRow
 
 _MERGE = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref\s*=\s*[\"']([A-Za-z0-9:$]+)[\"']")
 _SCAN_BYTES = 1 << 20
 _LONGEST_MERGE_BYTES = 200
-_BLANK = frozenset(["", "0"])
+_MAX_COLUMNS = 1 << 14
+_TRUE = ("1", "true")
 
 
 class XlsxSheet:
@@ -33,19 +35,22 @@ class XlsxSheet:
 
     def __init__(self, archive: ZipFile, *, sheet: str | None) -> None:
         self._package = Package(archive)
-        self._sheet = choose_sheet(self._package.sheets, name=sheet, is_empty=self._is_empty)
-        self.name = self._sheet.name
         self._texts = self._package.texts()
         self._formats = self._package.formats()
         self._columns: dict[str, int] = {}
+        self._sheet = choose_sheet(self._package.sheets, name=sheet, is_empty=self._is_empty)
+        self.name = self._sheet.name
 
     def rows(self) -> Iterator[SheetRow]:
-        """From the top, rows without any cell left out."""
+        """From the top, blank rows left out."""
+        return self._rows_of(self._sheet)
+
+    def _rows_of(self, sheet: Sheet) -> Iterator[SheetRow]:
         number = 0
-        for element in self._row_elements(self._sheet):
+        for element in self._row_elements(sheet):
             number = int(element.get("r") or number + 1)
             if len(element):
-                row = SheetRow(number, is_hidden=element.get("hidden") in ("1", "true"))
+                row = SheetRow(number, is_hidden=element.get("hidden") in _TRUE)
                 self._read_cells(element, row)
                 if row.cells or row.flaws:
                     yield row
@@ -71,34 +76,34 @@ class XlsxSheet:
             tag = local_name(element)
             if tag == "sheetData":
                 break
-            if tag == "col" and element.get("hidden") in ("1", "true"):
+            if tag == "col" and element.get("hidden") in _TRUE:
                 hidden.update(range(int(element.get("min", "1")) - 1, int(element.get("max", "1"))))
         return hidden
 
     def _is_empty(self, sheet: Sheet) -> bool:
-        return not any(
-            (element.find("{*}v") is not None or element.find("{*}is") is not None or element.find("{*}f") is not None)
-            for row in self._row_elements(sheet)
-            for element in row
-        )
+        return next(self._rows_of(sheet), None) is None
 
     def _row_elements(self, sheet: Sheet) -> Iterator[Element]:
-        rows: Element | None = None
+        """Give the rows one by one, and forget each when the next is asked for: a million blank ones take no room."""
+        tag, rows = "", None
         for event, element in self._package.elements(sheet.part, events=("start", "end")):
-            if event == "end":
-                if element.tag.endswith("}row"):
+            if element.tag == tag:
+                if event == "end":
                     yield element
                     if rows is not None:
                         rows.clear()
-            elif rows is None and element.tag.endswith("}sheetData"):
-                rows = element
+            elif rows is None and local_name(element) == "sheetData":
+                rows, namespace = element, element.tag.removesuffix("sheetData")
+                tag, self._value, self._inline = f"{namespace}row", f"{namespace}v", f"{namespace}is"
+                self._formula = f"{namespace}f"
 
     def _read_cells(self, element: Element, row: SheetRow) -> None:
-        cells, column = row.cells, -1
+        cells, texts, column = row.cells, self._texts, -1
         for cell in element:
             reference = cell.get("r")
             column = self._column(reference) if reference else column + 1
-            text = self._text(cell, column, row)
+            value = cell.findtext(self._value)
+            text = texts[int(value)] if value and cell.get("t") == "s" else self._text(cell, value, column, row)
             if text:
                 cells.extend([""] * (column + 1 - len(cells)))
                 cells[column] = text
@@ -106,37 +111,31 @@ class XlsxSheet:
     def _column(self, reference: str) -> int:
         letters = reference.rstrip("0123456789")
         if letters not in self._columns:
-            self._columns[letters] = column_index(letters)
+            column = column_index(letters)
+            if not 0 <= column < _MAX_COLUMNS:
+                raise ValueError(f"no cell {reference}")
+            self._columns[letters] = column
         return self._columns[letters]
 
-    def _text(self, cell: Element, column: int, row: SheetRow) -> str:
-        """Give a cell's text; what is wrong with it goes to the row."""
-        value: str | None = None
-        has_formula = False
-        for child in cell:
-            tag = child.tag
-            if tag.endswith("}v"):
-                value = child.text or ""
-            elif tag.endswith("}f"):
-                has_formula = True
-            elif tag.endswith("}is"):
-                return rich_text(child)
+    def _text(self, cell: Element, value: str | None, column: int, row: SheetRow) -> str:
+        """Give the text of a cell that is no shared text; what is wrong with it goes to the row."""
         kind = cell.get("t", "n")
-        if value and kind == "s":
-            return self._texts[int(value)]
+        if kind == "inlineStr":
+            inline = cell.find(self._inline)
+            return "" if inline is None else rich_text(inline)
         if kind == "str" and value is not None:
             return unescape(value)
-        if has_formula and (not value or (value == "0" and self._package.recalculates)):
-            row.flaws.append((column, "formula_without_value", "is a formula whose result is not stored in the file"))
+        if (not value or (value == "0" and self._package.recalculates)) and cell.find(self._formula) is not None:
+            row.flaws.append(Flaw.no_result(column))
             return ""
         if not value:
             return ""
         match kind:
             case "e":
-                row.flaws.append((column, "excel_error", f"holds the Excel error {value}"))
+                row.flaws.append(Flaw.error(column, value))
                 return ""
             case "b":
-                return "TRUE" if value in ("1", "true") else "FALSE"
+                return "TRUE" if value in _TRUE else "FALSE"
             case "d":
                 return value_text(datetime.fromisoformat(value))[0]
             case _:
@@ -147,13 +146,11 @@ class XlsxSheet:
         if shown in (Format.DATE, Format.TIME, Format.DATE_TIME, Format.DURATION):
             text = date_text(float(value), shown, from_1904=self._package.counts_from_1904)
             if text is None:
-                row.flaws.append((column, "date_out_of_range", f"is formatted as a date but holds {value}"))
+                row.flaws.append(Flaw.no_date(column, value))
             return text or ""
         text, is_lossy = number_text(value)
         if is_lossy:
-            row.flaws.append(
-                (column, "digits_lost", f"holds a number of more than 15 digits ({text}): the digits after the 15th are lost")
-            )
+            row.flaws.append(Flaw.digits_lost(column, text))
         elif shown is Format.OTHER or (shown is Format.WHOLE and "." in text):
             row.otherwise_shown.append((column, code))
         return text

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import IO
 
-from batch_enroll.reporting.reasons import ReasonLine, reason_text
 from batch_enroll.reporting.screen import Screen
 from batch_enroll.reporting.summary import RunEnd, RunSummary, must_add_up
 from batch_enroll.reporting.words import duration_text, rate_text, rows_text
@@ -74,17 +73,6 @@ def _print_reasons(run: RunSummary, screen: Screen) -> None:
         return
     screen.line("\nWhy", style="bold")
     shown, more = run.reasons[:_SHOWN_REASONS], run.reasons[_SHOWN_REASONS:]
-    screen.columns([(f"{line.count:,}", line.status, _why(line, screen.arrow)) for line in shown], right={0})
+    screen.columns([(f"{line.count:,}", line.status, line.text(screen.arrow)) for line in shown], right={0})
     if more:
         screen.line(f"  and {rows_text(sum(line.count for line in more))} for {len(more):,} more reasons")
-
-
-def _why(line: ReasonLine, arrow: str) -> str:
-    return reason_text(
-        code=line.code,
-        message=line.message,
-        advice=line.advice,
-        count=line.count,
-        first_rows=line.first_rows,
-        arrow=arrow,
-    )

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch_enroll.errors import JobError
+from batch_enroll.errors import JobError, RunStopped
 from batch_enroll.reporting.whole_file import WholeFile
 
 STDIN = "-"
@@ -69,8 +69,8 @@ def check_writable(paths: ResultPaths, *, rows: int = 0, source: Path | None = N
         rows: data rows of the input, as far as known.
         source: the input's file, which must not be among them; None for standard input.
     Raises:
-        JobError: the input would be overwritten, a path is no file, or a sheet cannot hold so many rows.
-        RunStopped: the folder is not there or cannot be written.
+        JobError: the input would be overwritten, a path is no file, a sheet cannot hold so many rows, or the folder is
+            not there or cannot be written.
     """
     if paths.is_xlsx and rows >= XLSX_ROWS:
         raise JobError(
@@ -82,7 +82,10 @@ def check_writable(paths: ResultPaths, *, rows: int = 0, source: Path | None = N
             raise JobError(f"The results would overwrite the input: {path}.", hint=_ELSEWHERE)
         if path.exists() and not path.is_file():
             raise JobError(f"{path} is not a file.", hint=_ELSEWHERE)
-    WholeFile(paths.results, hint=_ELSEWHERE).abandon()
+    try:
+        WholeFile(paths.results, hint=_ELSEWHERE).abandon()
+    except RunStopped as error:
+        raise JobError(error.message, hint=error.hint) from error
 
 
 def _same_file(path: Path, other: Path) -> bool:

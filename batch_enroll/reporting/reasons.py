@@ -23,6 +23,17 @@ class ReasonLine:
     first_rows: tuple[int, ...] = ()  #: row numbers as people see them
     advice: str = ""  #: what can be done, "" when nothing
 
+    def text(self, arrow: str) -> str:
+        """Tell it in one or two lines, see `reason_text`."""
+        return reason_text(
+            code=self.code,
+            message=self.message,
+            advice=self.advice,
+            count=self.count,
+            first_rows=self.first_rows,
+            arrow=arrow,
+        )
+
 
 def reason_as_dict(reason: ReasonLine) -> dict[str, object]:
     """Give the JSON object: `status`, `code`, `message`, `advice`, `count`, `first_rows`."""

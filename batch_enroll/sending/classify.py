@@ -258,4 +258,6 @@ def _one_line(text: str) -> str:
     if len(text) > MAX_MESSAGE_CHARS:
         head = text[:MAX_MESSAGE_CHARS]
         text = (head.rpartition(" ")[0] or head) + "…"
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(text.split())

@@ -177,25 +177,22 @@ class _Watch:
 
     def __init__(self, flight: Flight) -> None:
         flight.surely_unsent = False
-        self.is_silent = (
-            True  #: the transport has told nothing yet, so that only the exception's class is left to go by
-        )
+        self.is_silent = True  #: nothing was traced yet, so that only an exception's class is left to go by
         self._flight = flight
         self._begun = False
         self._opened: Any = None
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         self.is_silent = False
+        # The CONNECT that opens a tunnel through a proxy is traced alike, and is not our request.
         if event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
-            self._begun = (
-                True  # the CONNECT that opens a tunnel through a proxy is traced alike, and is not our request
-            )
+            self._begun = True
         elif event == "connection.connect_tcp.complete":
             self._opened = info["return_value"]
         self._flight.surely_unsent = not self._begun
 
     async def clear_up(self) -> None:
-        """Close the socket of a call that did not come to its end: httpcore leaves it open when a handshake is cancelled."""
+        """Close the socket of a call that failed: httpcore leaves it open when a TLS handshake is cancelled."""
         if self._opened is not None:
             with anyio.CancelScope(shield=True):
                 await self._opened.aclose()

@@ -20,6 +20,7 @@ from typing import NoReturn, Protocol, assert_never
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from batch_enroll.advice import advice_for
 from batch_enroll.clock import Clock
 from batch_enroll.errors import Ambiguous, Retryable, ServiceRefused
 from batch_enroll.model import Delivery, Outcome, RowStatus
@@ -212,11 +213,11 @@ class _RowCycle:
                 return await self._in_doubt(code, message, status)
             case VerdictKind.AMBIGUOUS:
                 await self._word(RowStatus.UNKNOWN, code, message, status)
-                raise ServiceRefused(verdict.stop_reason)
+                raise ServiceRefused(verdict.stop_reason, hint=advice_for(code))
             case VerdictKind.FATAL:
                 if await self.settle_doubt() is None:
                     await self._put_back(code, message)
-                raise ServiceRefused(verdict.stop_reason)
+                raise ServiceRefused(verdict.stop_reason, hint=advice_for(code))
         assert_never(kind)
 
     def _without_person(self, verdict: Verdict) -> Verdict:

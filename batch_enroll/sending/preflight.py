@@ -24,6 +24,8 @@ from batch_enroll.sending.retry import RetryPolicy, with_retries
 _METHOD = "workflows/list"
 _DEFAULT_START = "DEFAULT_START_NODE_TITLE"
 _POLICY = RetryPolicy(max_attempts=3, first_wait_s=0.5, max_wait_s=2.0, give_up_after_s=30.0)
+_NOT_THE_PLATFORM = ("answer_unreadable", "redirect")
+_CHECK_URL = "Nothing was sent. Check --url: scheme, host and port, without /api."
 _SKIP = "If the token may start scenarios but not list them, use --skip-preflight."
 
 _MODES = {
@@ -98,17 +100,14 @@ def _listed(answer: Answer, codes: CodeTable, *, now: datetime) -> dict[str, Any
             raise Retryable(
                 verdict.code, verdict.message, http_status=verdict.http_status, retry_after_s=verdict.retry_after_s
             )
-        case VerdictKind.AMBIGUOUS if verdict.code.startswith("http_5") or verdict.http_status == 408:
-            raise Retryable(verdict.code, verdict.message, http_status=verdict.http_status)
+        case VerdictKind.AMBIGUOUS if verdict.code in _NOT_THE_PLATFORM:
+            raise PreflightError(f"The answer is not the platform's: {verdict.message}.", hint=_CHECK_URL)
         case VerdictKind.AMBIGUOUS:
-            raise PreflightError(
-                f"The answer of the address is not the platform's: {verdict.message}.",
-                hint="Nothing was sent. Check --url: scheme, host and port, without a path.",
-            )
+            raise Retryable(verdict.code, verdict.message, http_status=verdict.http_status)
         case VerdictKind.REFUSED | VerdictKind.FATAL:
             raise PreflightError(
                 f"The platform would not list the scenario (code {verdict.code}: {verdict.message}).",
-                hint=f"Nothing was sent. {_SKIP}",
+                hint=_CHECK_URL if verdict.code.startswith("http_") else f"Nothing was sent. {_SKIP}",
             )
 
 

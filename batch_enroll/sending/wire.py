@@ -22,7 +22,7 @@ _MAX_MESSAGE_CHARS = 300
 _SHORT_IDENTITY_CHARS = 4  #: shorter values are replaced as whole words only: "12" is not in "2012"
 _LOOKS_LIKE_TOKEN = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{32,}(?![0-9A-Za-z])")
 _LOOKS_LIKE_EMAIL = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
-_LOOKS_LIKE_PHONE = re.compile(r"(?<![\w+])\+?\d[\d \u00a0()-]{7,}\d(?!\w)")
+_LOOKS_LIKE_PHONE = re.compile(r"(?<![\w+])(?<!profile_id )\+?\d[\d \u00a0()-]{7,}\d(?!\w)")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 

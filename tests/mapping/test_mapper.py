@@ -46,9 +46,7 @@ def test_content_is_sent_to_the_character():
 
 def test_a_custom_field_carries_its_name_and_type():
     built = mapper(
-        matching=Matching(
-            mode=MatchingMode.CUSTOM, column="First name", field_name="CRM_ID", field_type=FieldType.INT
-        )
+        matching=Matching(mode=MatchingMode.CUSTOM, column="First name", field_name="CRM_ID", field_type=FieldType.INT)
     ).build(row("", "123", "", ""))
     assert (built.request.field_name, built.request.identity) == ("CRM_ID", 123)
 

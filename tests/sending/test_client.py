@@ -238,7 +238,7 @@ async def failure_of(it: Client) -> AttemptError:
     return caught.value
 
 
-def free_port() -> int:
+def free_port():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
@@ -248,6 +248,19 @@ async def test_a_refused_connection_is_retryable():
     async with client(f"http://127.0.0.1:{free_port()}") as it:
         failure = await failure_of(it)
     assert (type(failure), failure.code) == (Retryable, "connection_refused")
+
+
+async def test_a_connection_is_tried_once_because_retries_must_pass_limiter_and_ledger():
+    events = []
+
+    async def trace(event, info) -> None:
+        events.append(event)
+
+    lanes = OneConnectionEach(ssl_context=trust())
+    request = httpx.Request("POST", f"http://127.0.0.1:{free_port()}", extensions={"trace": trace})
+    with pytest.raises(httpx.ConnectError):
+        await lanes.handle_async_request(request)
+    assert events.count("connection.connect_tcp.started") == 1
 
 
 async def test_a_name_that_does_not_resolve_is_retryable():
@@ -525,8 +538,9 @@ async def test_a_plain_request_that_a_proxy_drops_is_ambiguous():
 # Every exception that httpx has
 
 
-def transport_errors() -> list[type[httpx.TransportError]]:
-    found, left = [], [httpx.RequestError]
+def transport_errors() -> list[type[httpx.RequestError]]:
+    found: list[type[httpx.RequestError]] = []
+    left: list[type[httpx.RequestError]] = [httpx.RequestError]
     while left:
         kind = left.pop()
         left += kind.__subclasses__()

@@ -102,6 +102,7 @@ def test_a_body_is_shown_without_token_and_without_what_a_terminal_obeys():
         ("token 0123456789abcdef0123456789abcdef refused", "x@y.ru", "token *** refused"),
         ("Code 12 for 12 in 2012", "12", "Code {identity} for {identity} in 2012"),
         ("Done (profile_id 5f4fa1a5ce9448665fef548e)", "x@y.ru", "Done (profile_id 5f4fa1a5ce9448665fef548e)"),
+        ("Done (profile_id 123456789012)", "x@y.ru", "Done (profile_id 123456789012)"),
         ("", "x@y.ru", ""),
         ("empty identity", "", "empty identity"),
     ],

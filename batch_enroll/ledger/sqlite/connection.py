@@ -133,7 +133,7 @@ def trouble(path: Path, error: sqlite3.Error | OSError) -> LedgerError:
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
             said, hint = "is damaged, or is no ledger", "Put a good copy back, or give another file with --ledger."
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_AUTH:
-            said, hint = "cannot be opened for writing", "Correct its permissions, or choose another with --ledger."
+            said, hint = "cannot be opened or written", "Correct its permissions, or choose another with --ledger."
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             said, hint = "is locked by another program", f"Close that program, {again}"
         case sqlite3.SQLITE_IOERR:

@@ -125,20 +125,29 @@ class RunFiles:
 
     def put_away(self, record: RunRecord) -> None:
         """Tell the index how the run stands, and let go. What cannot be told now is found at the next opening."""
+        self.ballast.drop()  # the index may need the room
         try:
-            if self.path.exists() and record.rows:
-                with closing(self.read()) as connection:
+            if record.rows:
+                with in_words(self.path), closing(self.read()) as connection:
                     self.mark(connection).raise_to(commits_of(connection))
-                self.index.merge(record.run_id, self.path)
+                    self.index.merge(record.run_id, connection)
             self.index.update(record, unmerged=False)
         except LedgerError as error:
             logger.warning("the index was not told how run %s ended: %s", record.run_id, error)
         finally:
             self.let_go()
 
+    def merge_leftovers(self) -> None:
+        """Take over into the index what a run sent that died or is at work now."""
+        if not self.path.exists():
+            logger.warning("the rows of run %s are gone, so later runs do not know what it sent", self._run_id)
+            return
+        with in_words(self.path), closing(self.read()) as connection:
+            self.index.merge(self._run_id, connection)
+
     def throw_away(self) -> None:
         """Remove every trace of a run that sent nothing."""
-        self.ballast.drop()  # the index may need the room
+        self.ballast.drop()
         try:
             self.index.remove(self._run_id)
         except LedgerError:

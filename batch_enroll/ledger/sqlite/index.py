@@ -8,7 +8,6 @@ that was not sent.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import secrets
 import sqlite3
@@ -78,8 +77,6 @@ WHERE sent.key IN (%s) AND run.run_id <> ? AND (
 ORDER BY sent.at, sent.run
 """
 
-logger = logging.getLogger(__name__)
-
 
 class Index:
     """The index file. Every method opens it anew; all of them block."""
@@ -95,28 +92,29 @@ class Index:
             LedgerError: it is gone, or not the one that the keys in the index were made with.
         """
         path = self.path.with_suffix(".salt")
-        with self._change() as connection, in_words(path):
-            (known,) = connection.execute("SELECT salt_hash FROM ledger").fetchone()
+        known = self._salt_hash()
+        with in_words(path):
             if known is None and not path.exists():
                 _write_secret(path, secrets.token_bytes(_SALT_BYTES))
             salt = path.read_bytes() if path.exists() else b""
-            found = hashlib.sha256(salt).digest()
-            if known is None and len(salt) == _SALT_BYTES:
-                connection.execute("UPDATE ledger SET salt_hash = ?", (found,))
-            elif known != found:
-                raise LedgerError(
-                    f"The secret {path} is missing or is not the one that the ledger {self.path} was made with, "
-                    "so profiles that were sent before would not be recognised.",
-                    hint="Put it back from where the ledger was moved or copied from.",
-                )
-            return salt
+        found = hashlib.sha256(salt).digest()
+        if known is None and len(salt) == _SALT_BYTES:
+            with self._change() as connection:
+                connection.execute("UPDATE ledger SET salt_hash = ? WHERE salt_hash IS NULL", (found,))
+            known = self._salt_hash()
+        if known != found:
+            raise LedgerError(
+                f"The secret {path} is missing or is not the one that the ledger {self.path} was made with, "
+                "so profiles that were sent before would not be recognised.",
+                hint="Put it back from where the ledger was moved or copied from.",
+            )
+        return salt
 
     def records(self, where: str = "true", *values: object) -> list[RunRecord]:
         """Read the records of some runs, the newest first; none when there is no index yet."""
-        if not self.path.exists():
-            return []
-        with in_words(self.path), closing(open_for_reading(self.path)) as connection:
-            self._check(connection)
+        with self._read() as connection:
+            if connection is None:
+                return []
             query = f"SELECT {', '.join(_COLUMNS)} FROM run WHERE {where} ORDER BY id DESC"
             return [_record(values) for values in connection.execute(query, values)]
 
@@ -153,17 +151,13 @@ class Index:
         with self._change() as connection:
             connection.execute("DELETE FROM run WHERE run_id = ?", (run_id,))
 
-    def merge(self, run_id: str, file: Path) -> None:
+    def merge(self, run_id: str, run: sqlite3.Connection) -> None:
         """Take over what a run sent so far, whether it was closed, died, or is still at work."""
-        if not file.exists():
-            logger.warning("the rows of run %s are gone, so what it sent is not known to later runs", run_id)
-            return
-        with in_words(file), closing(open_for_reading(file)) as run:
-            sent = run.execute(_SENT_BY_RUN)
-            while block := sent.fetchmany(_MERGE_ROWS):
-                lines = [(key, at, state, content_hash, run_id) for key, at, state, content_hash in block]
-                with self._change() as connection:
-                    connection.executemany(_MERGE, lines)
+        sent = run.execute(_SENT_BY_RUN)
+        while block := sent.fetchmany(_MERGE_ROWS):
+            lines = [(key, at, state, content_hash, run_id) for key, at, state, content_hash in block]
+            with self._change() as connection:
+                connection.executemany(_MERGE, lines)
 
     @contextmanager
     def looking_up(self, run_id: str, rules: PlanRules) -> Iterator[Lookup]:
@@ -186,6 +180,26 @@ class Index:
         with closing(connection):
             yield look_up
 
+    def _salt_hash(self) -> bytes | None:
+        with self._read() as connection:
+            if connection is None:
+                return None
+            known: bytes | None = connection.execute("SELECT salt_hash FROM ledger").fetchone()[0]
+            return known
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection | None]:
+        """Open the index for reading; None when nobody has made it yet."""
+        if not self.path.exists():
+            yield None
+            return
+        with in_words(self.path), closing(open_for_reading(self.path)) as connection:
+            if _is_empty(connection):
+                yield None
+                return
+            self._check(connection)
+            yield connection
+
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
         """Open the index for one transaction, and make it first if it is not there."""
@@ -195,13 +209,14 @@ class Index:
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             with closing(open_index(self.path)) as connection:
                 connection.execute("BEGIN IMMEDIATE")
-                if not connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_schema)").fetchone()[0]:
-                    self._make(connection)
+                if _is_empty(connection):
+                    _make(connection)
                 uuid, changes = self._check(connection)
                 try:
                     yield connection
                 except BaseException:
-                    connection.execute("ROLLBACK")
+                    if connection.in_transaction:  # a full disk has rolled back already
+                        connection.execute("ROLLBACK")
                     raise
                 connection.execute("UPDATE ledger SET changes = changes + 1")
                 connection.execute("COMMIT")
@@ -217,11 +232,16 @@ class Index:
 
         return uuid, HighWaterMark(self._state_folder, uuid).check(changes, self.path)
 
-    def _make(self, connection: sqlite3.Connection) -> None:
-        for statement in _SCHEMA.split(";\n"):  # `executescript` would end the transaction
-            connection.execute(statement)
-        stamp(connection)
-        connection.execute("INSERT INTO ledger VALUES (?, 0, NULL)", (str(uuid4()),))
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    for statement in _SCHEMA.split(";\n"):  # `executescript` would end the transaction
+        connection.execute(statement)
+    stamp(connection)
+    connection.execute("INSERT INTO ledger VALUES (?, 0, NULL)", (str(uuid4()),))
 
 
 def _values(record: RunRecord) -> list[object]:
@@ -239,6 +259,7 @@ def _record(values: Sequence[Any]) -> RunRecord:
 
 
 def _write_secret(path: Path, secret: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:

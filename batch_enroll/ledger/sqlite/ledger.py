@@ -118,7 +118,7 @@ class SqliteLedger:
             files = self._files(record.run_id)
             try:
                 with files.lock.borrowed():
-                    self._index.merge(record.run_id, files.path)
+                    files.merge_leftovers()
                     self._index.settle(record.run_id)
             except RunLocked:
-                self._index.merge(record.run_id, files.path)
+                files.merge_leftovers()

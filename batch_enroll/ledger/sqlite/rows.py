@@ -94,16 +94,9 @@ def replan(connection: sqlite3.Connection, origin: RowState) -> int:
 
 
 @one_by_one
-def resolve(connection: sqlite3.Connection, verdict: Resolution) -> bool:
-    """UNKNOWN -> what the verdict means; says whether the row was unknown."""
-    moved = connection.execute(
-        f"UPDATE row SET state = ?, code = ?, message = ? WHERE seq = ? AND state = {RowState.UNKNOWN:d}",
-        (int(VERDICTS[verdict.verdict]), *why_resolved(verdict), verdict.seq),
-    ).rowcount
-    if moved:
-        kept = (verdict.seq, verdict.verdict, verdict.by, micros(verdict.at), verdict.why)
-        connection.execute("INSERT INTO resolution VALUES (?, ?, ?, ?, ?)", kept)
-    return bool(moved)
+def resolve(connection: sqlite3.Connection, verdicts: Sequence[Resolution]) -> list[bool]:
+    """UNKNOWN -> what each verdict means; says for each whether its row was unknown."""
+    return [_resolve(connection, verdict) for verdict in verdicts]
 
 
 @one_by_one
@@ -182,6 +175,17 @@ def reasons(connection: sqlite3.Connection, limit: int) -> list[Reason]:
         _reason(connection, RowState(state), code, message, many=many, first=first)
         for state, code, message, many, first in found
     ]
+
+
+def _resolve(connection: sqlite3.Connection, verdict: Resolution) -> bool:
+    moved = connection.execute(
+        f"UPDATE row SET state = ?, code = ?, message = ? WHERE seq = ? AND state = {RowState.UNKNOWN:d}",
+        (int(VERDICTS[verdict.verdict]), *why_resolved(verdict), verdict.seq),
+    ).rowcount
+    if moved:
+        kept = (verdict.seq, verdict.verdict, verdict.by, micros(verdict.at), verdict.why)
+        connection.execute("INSERT INTO resolution VALUES (?, ?, ?, ?, ?)", kept)
+    return bool(moved)
 
 
 def _reason(

@@ -27,7 +27,16 @@ from batch_enroll.ledger.interface import (
     RunRecord,
     RunState,
 )
-from batch_enroll.ledger.moves import SETTLED, VERDICTS, has_sent, not_open, out_of_order, still_planned, wrong_size
+from batch_enroll.ledger.moves import (
+    SETTLED,
+    VERDICTS,
+    has_sent,
+    not_open,
+    out_of_order,
+    still_planned,
+    whole_text,
+    wrong_size,
+)
 from batch_enroll.ledger.sqlite import planning, rows
 from batch_enroll.ledger.sqlite.files import RunFiles
 from batch_enroll.ledger.sqlite.tables import micros, one_by_one
@@ -126,12 +135,13 @@ class SqliteRunLedger:
 
     async def release(self, seq: int, *, code: str, message: str) -> None:
         self._writable(RunState.OPEN)
-        await self._desk.ask(rows.settle, (seq, RowState.PLANNED, None, code, message))
+        await self._desk.ask(rows.settle, (seq, RowState.PLANNED, None, whole_text(code), whole_text(message)))
 
     async def settle(self, outcome: Outcome) -> None:
         self._writable(RunState.OPEN)
         state = SETTLED[outcome.status]
-        await self._desk.ask(rows.settle, (outcome.seq, state, outcome.http_status, outcome.code, outcome.message))
+        words = whole_text(outcome.code), whole_text(outcome.message)
+        await self._desk.ask(rows.settle, (outcome.seq, state, outcome.http_status, *words))
 
     async def outcomes(self, *, after_seq: int, limit: int) -> list[Outcome]:
         return await self._readable().ask(rows.outcomes, (after_seq, limit))
@@ -151,11 +161,11 @@ class SqliteRunLedger:
 
     async def resolve(self, verdicts: Sequence[Resolution]) -> list[int]:
         self._writable()
-        resend = any(VERDICTS[verdict.verdict] is RowState.PLANNED for verdict in verdicts)
-        left_alone = await self._desk.ask(rows.resolve, verdicts)
-        if resend and len(left_alone) < len(verdicts):
+        states = [VERDICTS[verdict.verdict] for verdict in verdicts]
+        moved = await self._desk.ask(rows.resolve, verdicts)
+        if any(was_unknown and state is RowState.PLANNED for was_unknown, state in zip(moved, states, strict=True)):
             await self._tell_index(replace(self._record, state=RunState.OPEN))
-        return left_alone
+        return [verdict.seq for verdict, was_unknown in zip(verdicts, moved, strict=True) if not was_unknown]
 
     async def leave(self) -> None:
         await self._let_go(self._record)

@@ -148,21 +148,28 @@ class GroupWriter:
         with suppress(sqlite3.Error):  # closing moves the log into the file; the log alone is as good
             self._connection.close()
 
-    def _commit(self, calls: list[_Call]) -> None:
-        """Do the calls in one transaction; on a full disk give up the ballast and save what can be saved."""
+    def _commit(self, calls: list[_Call], *, last_try: bool = False) -> None:
+        """Do the calls in one transaction; on a full disk make room and save what can be saved."""
         try:
             if self._broken:
                 raise self._broken
             self._transact([call for call in calls if not self._refused(call)])
         except sqlite3.Error as error:
             self._roll_back()
-            if is_full(error) and self._ballast.give_up():
-                self._commit(calls)
+            if is_full(error) and not last_try:
+                self._make_room()
+                self._commit(calls, last_try=True)
                 return
             if not is_full(error):
                 self._broken = error  # after a failed sync nobody knows what the disk holds: no second try
             for call in calls:
                 call.error = trouble(self._path, error)
+
+    def _make_room(self) -> None:
+        """Give up the ballast and empty the log into the file, where the rows have their places already."""
+        self._ballast.give_up()
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _refused(self, call: _Call) -> bool:
         """Say no to what begins something new on a full disk."""

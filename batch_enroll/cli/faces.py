@@ -1,0 +1,79 @@
+"""The face of a run that sends: progress, log, questions and signals around it, the closing table after it.
+
+In: a function that begins the run with these hands. Out: the exit code. Never: a decision about rows.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from batch_enroll.cli import screen
+from batch_enroll.cli.logs import log_to
+from batch_enroll.cli.questions import Questions
+from batch_enroll.cli.signals import signals_stop
+from batch_enroll.clock import Clock, SystemClock
+from batch_enroll.events import Event, Listener
+from batch_enroll.job import Job
+from batch_enroll.reporting.progress import progress_on
+from batch_enroll.reporting.summary import RunSummary, summary_of
+from batch_enroll.run import Confirm, Declined, Look
+from batch_enroll.run_send import Control
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """What a run gets from its face."""
+
+    emit: Listener
+    confirm: Confirm
+    look: Look | None
+    control: Control
+    clock: Clock
+
+
+async def run_and_tell(job: Job, token: str, *, asks: bool, begin: Callable[[Hands], Awaitable[RunSummary]]) -> int:
+    """Run to the end and say what became of it.
+
+    Args:
+        job: says what is shown, logged and printed.
+        token: to keep it out of the log.
+        asks: a person sits there and wants to be asked.
+        begin: starts the run.
+    Raises:
+        RunStopped: what ended it before the first request.
+    """
+    control, clock = Control(), SystemClock()
+    with (
+        log_to(job, token) as log,
+        progress_on(sys.stderr, clock=clock, quiet=job.output.quiet) as progress,
+        signals_stop(control),
+    ):
+        questions = Questions(asks=asks, quiet=job.output.quiet, before=progress.close)
+
+        def emit(event: Event) -> None:
+            progress(event)
+            log(event)
+
+        hands = Hands(
+            emit=emit,
+            confirm=questions.confirm,
+            look=questions.look if asks else None,
+            control=control,
+            clock=clock,
+        )
+        try:
+            summary = await begin(hands)
+        except Declined as no:
+            screen.say(no.message)
+            return 2
+    if not job.output.quiet:
+        from batch_enroll.reporting.closing import print_closing
+
+        screen.say("")
+        print_closing(summary, sys.stderr)
+    if job.output.json_:
+        screen.put(json.dumps(summary_of(summary), ensure_ascii=False))
+    return summary.exit_code

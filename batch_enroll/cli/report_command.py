@@ -1,0 +1,37 @@
+"""`batch-enroll report RUN`: write a run's files again, at any time."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from batch_enroll.cli import screen
+from batch_enroll.cli.ledger_flags import add_ledger_flags, ledger_from
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add RUN, the ledger and where the files go."""
+    add_ledger_flags(parser)
+    parser.add_argument("--results", metavar="FILE", type=Path, help="results file, .csv or .xlsx (default: as before)")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Write them."""
+    import anyio
+
+    return anyio.run(_report, args)
+
+
+async def _report(args: argparse.Namespace) -> int:
+    from batch_enroll.run_report import paths_of, write_files
+
+    run = await ledger_from(args).open(args.run, read_only=True)
+    try:
+        written = await write_files(run, paths_of(run, args.results))
+    finally:
+        await run.leave()
+    for path in filter(None, (written.results, written.failed, written.unknown)):
+        screen.put(str(path))
+    told = ", ".join(f"{count:,} {name}" for name, count in written.counts.as_dict().items() if count)
+    screen.say(f"Run {args.run}: {told}.")
+    return 0

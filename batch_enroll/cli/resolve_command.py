@@ -1,0 +1,146 @@
+"""`batch-enroll resolve RUN`: the unknown rows go out as CSV, a person's verdicts come back as CSV or flags."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import getpass
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batch_enroll.cli import screen
+from batch_enroll.cli.ledger_flags import add_ledger_flags, ledger_from
+
+if TYPE_CHECKING:
+    from batch_enroll.run_resolve import Said
+
+_COLUMNS = ("row", "verdict", "why", "identity", "sent_at", "code", "message", "http_status", "attempts")
+_WORDS = ("enrolled", "not_enrolled", "resend")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add RUN, the verdicts and who gives them."""
+    add_ledger_flags(parser)
+    parser.add_argument(
+        "--verdicts", metavar="FILE", type=Path, help="CSV or Excel file with the columns row and verdict"
+    )
+    parser.add_argument("--rows", metavar="LIST", help="row numbers such as 5,7-9, or all; goes with --verdict")
+    parser.add_argument("--verdict", choices=_WORDS, help="the word on these rows")
+    parser.add_argument("--why", metavar="TEXT", default="", help="what you saw; kept with the verdict")
+    parser.add_argument("--by", metavar="NAME", help="who says so (default: your login)")
+    parser.description = (
+        "Without verdicts: list the rows whose outcome nobody knows, as CSV on standard output. Look each up on the\n"
+        "platform, fill in the column verdict, and give the file back with --verdicts:\n\n"
+        "  enrolled      it arrived: the row becomes success\n"
+        "  not_enrolled  it did not, and shall not be sent: the row becomes error\n"
+        "  resend        it did not, and shall be sent: the same run command sends it. If it did arrive after all,\n"
+        "                the customer gets the message twice.\n"
+    )
+    parser.epilog = "Rows without a verdict stay unknown. Each verdict is kept with who gave it, when and why."
+
+
+def execute(args: argparse.Namespace) -> int:
+    """List or take back."""
+    import anyio
+
+    return anyio.run(_resolve, args)
+
+
+async def _resolve(args: argparse.Namespace) -> int:
+    from batch_enroll.clock import SystemClock
+    from batch_enroll.errors import JobError
+    from batch_enroll.run_resolve import Said, Word, resolve_rows, unknown_rows
+
+    ledger = ledger_from(args)
+    if bool(args.rows) != bool(args.verdict):
+        raise JobError("--rows and --verdict go together.", hint="For example: --rows 5,7-9 --verdict enrolled")
+    unknown = await unknown_rows(ledger, args.run)
+    if args.verdicts is None and not args.rows:
+        writer = csv.writer(screen.data_stream(), lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        writer.writerows(_line(row) for row in unknown)
+        screen.say(f"{len(unknown):,} rows of run {args.run} are unknown.")
+        return 0
+    if args.verdicts is not None:
+        said = _read_verdicts(args.verdicts)
+    else:
+        numbers = [row.number for row in unknown] if args.rows == "all" else _numbers(args.rows)
+        said = [Said(number=number, word=Word(args.verdict), why=args.why) for number in numbers]
+    if not said:
+        raise JobError("There is no verdict to take.", hint=f"Fill in the column verdict: {', '.join(_WORDS)}.")
+    counts = await resolve_rows(ledger, args.run, said, by=args.by or getpass.getuser(), at=SystemClock().now())
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
+    screen.say(f"Took {len(said):,} verdicts. Run {args.run} now: {told}.")
+    if any(word.word is Word.RESEND for word in said):
+        screen.say(f"To send rows again: the same run command, or batch-enroll retry {args.run} --not-sent")
+    return 0
+
+
+def _line(row: object) -> list[str]:
+    from batch_enroll.clock import iso_utc
+    from batch_enroll.results_format import guard
+    from batch_enroll.run_resolve import UnknownRow
+
+    assert isinstance(row, UnknownRow)
+    outcome = row.outcome
+    return [
+        str(row.number),
+        "",
+        "",
+        guard(row.identity),
+        iso_utc(outcome.sent_at) if outcome.sent_at else "",
+        guard(outcome.code),
+        guard(outcome.message),
+        "" if outcome.http_status is None else str(outcome.http_status),
+        str(outcome.attempts),
+    ]
+
+
+def _read_verdicts(path: Path) -> list[Said]:
+    """Read the person's file, whatever a spreadsheet program made of it."""
+    from batch_enroll.cli.settings import source_of
+    from batch_enroll.columns import find_column
+    from batch_enroll.errors import JobError
+    from batch_enroll.loading import open_table
+    from batch_enroll.model import InputOptions
+
+    said = []
+    with (
+        tempfile.TemporaryDirectory(prefix="batch-enroll-") as spool,
+        open_table(source_of(str(path)), InputOptions(), wanted=("row", "verdict"), spool=Path(spool)) as table,
+    ):
+        row_at, word_at = find_column(table.columns, "row"), find_column(table.columns, "verdict")
+        why_at = find_column(table.columns, "why") if "why" in table.columns else None
+        for block in table.blocks():
+            for line in block:
+                word = line.cells[word_at].strip().lower()
+                if not word:
+                    continue
+                if not line.cells[row_at].strip().isdecimal():
+                    raise JobError(f"{path}, row {line.number}: '{line.cells[row_at]}' is no row number.")
+                why = line.cells[why_at] if why_at is not None else ""
+                said.append(_said(int(line.cells[row_at]), word, why, place=f"{path}, row {line.number}"))
+    return said
+
+
+def _said(number: int, word: str, why: str, *, place: str) -> Said:
+    from batch_enroll.errors import JobError
+    from batch_enroll.run_resolve import Said, Word
+
+    try:
+        return Said(number=number, word=Word(word), why=why)
+    except ValueError:
+        raise JobError(f"{place}: '{word}' is no verdict.", hint=f"Write one of: {', '.join(_WORDS)}.") from None
+
+
+def _numbers(text: str) -> list[int]:
+    from batch_enroll.errors import JobError
+
+    numbers: list[int] = []
+    for part in text.replace(" ", "").split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise JobError(f"--rows: '{part}' is no row number.", hint="Write for example 5,7-9, or all.")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers

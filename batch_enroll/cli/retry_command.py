@@ -1,0 +1,72 @@
+"""`batch-enroll retry RUN`: a new wave over the refused or the unsent rows of a run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import Any
+
+from batch_enroll.cli.flags import add_job_flags, given_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add RUN, which rows, and every flag of a job: the run's own settings are the default."""
+    parser.add_argument("run", metavar="RUN", help="the run's id, as `batch-enroll runs` lists it")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--errors", action="store_true", help="the rows that the platform refused")
+    which.add_argument("--not-sent", action="store_true", help="the rows that were not sent")
+    add_job_flags(parser)
+    parser.epilog = "The rows are sent as they were planned; pace and limits may be set anew."
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Send them; the exit code is that of `run`."""
+    import anyio
+
+    return anyio.run(_retry, args)
+
+
+async def _retry(args: argparse.Namespace) -> int:
+    from batch_enroll.cli.faces import run_and_tell
+    from batch_enroll.cli.settings import token_of
+    from batch_enroll.job import build_job, read_job_file
+    from batch_enroll.ledger.default import open_ledger
+    from batch_enroll.model import RowStatus
+    from batch_enroll.run import retry_async
+
+    given = given_settings(args, os.environ)
+    where = next((item.value for item in reversed(given) if item.path == ("output", "ledger")), None)
+    ledger = open_ledger(where)
+    record = await _record(ledger, args.run)
+    settings: dict[str, Any] = json.loads(record.settings_json)
+    if args.job:
+        settings = {**settings, **read_job_file(args.job)}
+    job = build_job(file=settings, file_name=args.job or f"run {args.run}", given=given)
+    status = RowStatus.ERROR if args.errors else RowStatus.NOT_SENT
+    token = token_of(job)
+    return await run_and_tell(
+        job,
+        token,
+        asks=not job.output.yes and sys.stdin.isatty(),
+        begin=lambda hands: retry_async(
+            job,
+            args.run,
+            status,
+            token=token,
+            ledger=ledger,
+            emit=hands.emit,
+            confirm=hands.confirm,
+            control=hands.control,
+            clock=hands.clock,
+        ),
+    )
+
+
+async def _record(ledger: Any, run_id: str) -> Any:
+    run = await ledger.open(run_id, read_only=True)
+    try:
+        return run.record
+    finally:
+        await run.leave()

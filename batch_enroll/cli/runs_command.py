@@ -1,0 +1,34 @@
+"""`batch-enroll runs`: earlier runs with their totals."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from batch_enroll.cli import screen
+from batch_enroll.cli.ledger_flags import add_json_flag, add_ledger_flags, ledger_from
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the ledger and the form."""
+    add_ledger_flags(parser, run=False)
+    add_json_flag(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """List them, the newest first."""
+    import anyio
+
+    from batch_enroll.run_history import run_as_dict, run_totals
+
+    ledger = ledger_from(args)
+    runs = anyio.run(run_totals, ledger)
+    if args.json:
+        screen.put(json.dumps([run_as_dict(total) for total in runs], ensure_ascii=False))
+    elif not runs:
+        screen.say("No runs yet.")
+    else:
+        from batch_enroll.reporting.history import print_runs
+
+        print_runs(runs, screen.data_stream())
+    return 0

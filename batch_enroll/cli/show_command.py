@@ -1,0 +1,31 @@
+"""`batch-enroll show RUN`: totals, reasons and files of one run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from batch_enroll.cli import screen
+from batch_enroll.cli.ledger_flags import add_json_flag, add_ledger_flags, ledger_from
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add RUN, the ledger and the form."""
+    add_ledger_flags(parser)
+    add_json_flag(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Show it."""
+    import anyio
+
+    from batch_enroll.run_history import run_as_dict, run_total
+
+    total = anyio.run(run_total, ledger_from(args), args.run)
+    if args.json:
+        screen.put(json.dumps(run_as_dict(total), ensure_ascii=False))
+    else:
+        from batch_enroll.reporting.history import print_run
+
+        print_run(total, screen.data_stream())
+    return 0

@@ -1,0 +1,88 @@
+"""Earlier runs, as a list and one by one, for people.
+
+In: `RunTotal`s. Out: text on a stream. Never: a ledger. Imports rich (through `screen`): import this module late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, TYPE_CHECKING
+
+from batch_enroll.model import Counts
+from batch_enroll.reporting.reasons import ReasonLine
+
+if TYPE_CHECKING:
+    from batch_enroll.reporting.screen import Screen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTotal:
+    """One run and what became of its rows. Times are aware UTC."""
+
+    run_id: str
+    state: str  #: `open` or `finished`
+    input_name: str
+    scenario: int
+    url: str
+    matching: str
+    created_at: datetime
+    ended_at: datetime | None
+    stop_reason: str
+    counts: Counts
+    results: str
+    reasons: tuple[ReasonLine, ...] = ()
+
+
+def print_runs(runs: Sequence[RunTotal], stream: IO[str]) -> None:
+    """List runs, one on a line."""
+    screen = _screen(stream)
+    head = ("run", "begun", "state", "scenario", "rows", "success", "other", "input")
+    lines = [
+        (
+            run.run_id,
+            f"{run.created_at.astimezone():%Y-%m-%d %H:%M}",
+            run.state,
+            f"#{run.scenario}",
+            f"{run.counts.rows:,}",
+            f"{run.counts.success:,}",
+            _others(run.counts),
+            run.input_name,
+        )
+        for run in runs
+    ]
+    screen.columns([head, *lines], right={3, 4, 5})
+
+
+def print_run(run: RunTotal, stream: IO[str]) -> None:
+    """Show one run with its reasons."""
+    screen = _screen(stream)
+    screen.line(f"Run {run.run_id} ({run.state})\n", style="bold")
+    screen.columns(
+        [
+            ("input", run.input_name),
+            ("scenario", f"#{run.scenario} at {run.url}"),
+            ("matching", run.matching),
+            ("begun", f"{run.created_at.astimezone():%Y-%m-%d %H:%M:%S}"),
+            *([("ended", f"{run.ended_at.astimezone():%Y-%m-%d %H:%M:%S}")] if run.ended_at else []),
+            *([("stopped", run.stop_reason)] if run.stop_reason else []),
+            *([("results", run.results)] if run.results else []),
+        ]
+    )
+    screen.line()
+    screen.columns([(name, f"{count:,}") for name, count in run.counts.as_dict().items() if count], right={1})
+    if run.reasons:
+        screen.line("\nWhy", style="bold")
+        screen.columns([(f"{line.count:,}", line.status, line.text(screen.arrow)) for line in run.reasons], right={0})
+
+
+def _others(counts: Counts) -> str:
+    named = counts.as_dict()
+    return ", ".join(f"{count:,} {name}" for name, count in named.items() if count and name not in ("success", "rows"))
+
+
+def _screen(stream: IO[str]) -> Screen:
+    from batch_enroll.reporting.screen import Screen
+
+    return Screen(stream)

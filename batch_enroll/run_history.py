@@ -1,0 +1,74 @@
+"""History: what earlier runs were about and what became of their rows.
+
+In: a ledger. Out: one `RunTotal` for each run. Never: a change, a row.
+"""
+
+from __future__ import annotations
+
+from batch_enroll.clock import iso_utc
+from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
+from batch_enroll.model import Counts
+from batch_enroll.reporting.history import RunTotal
+from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict
+from batch_enroll.run_report import reason_lines
+
+
+async def run_totals(ledger: Ledger) -> list[RunTotal]:
+    """Every run, the newest first."""
+    return [await _total(ledger, record) for record in await ledger.runs() if record.state is not RunState.PLANNING]
+
+
+async def run_total(ledger: Ledger, run_id: str) -> RunTotal:
+    """One run, with its reasons.
+
+    Raises:
+        LedgerError: there is no such run.
+    """
+    run = await ledger.open(run_id, read_only=True)
+    try:
+        return _told(run.record, await run.counts(), reasons=await reason_lines(run))
+    finally:
+        await run.leave()
+
+
+def run_as_dict(total: RunTotal) -> dict[str, object]:
+    """Give the JSON object of a run."""
+    return {
+        "run": total.run_id,
+        "state": total.state,
+        "input": total.input_name,
+        "scenario": total.scenario,
+        "url": total.url,
+        "matching": total.matching,
+        "created_at": iso_utc(total.created_at),
+        "ended_at": iso_utc(total.ended_at) if total.ended_at else None,
+        "stop_reason": total.stop_reason or None,
+        "counts": total.counts.as_dict(),
+        "results": total.results or None,
+        "reasons": [reason_as_dict(reason) for reason in total.reasons],
+    }
+
+
+async def _total(ledger: Ledger, record: RunRecord) -> RunTotal:
+    run = await ledger.open(record.run_id, read_only=True)
+    try:
+        return _told(record, await run.counts())
+    finally:
+        await run.leave()
+
+
+def _told(record: RunRecord, counts: Counts, *, reasons: tuple[ReasonLine, ...] = ()) -> RunTotal:
+    return RunTotal(
+        run_id=record.run_id,
+        state=record.state.value,
+        input_name=record.input_name,
+        scenario=record.scenario,
+        url=record.url,
+        matching=record.matching,
+        created_at=record.created_at,
+        ended_at=record.finished_at,
+        stop_reason=record.stop_reason,
+        counts=counts,
+        results=record.results_path,
+        reasons=reasons,
+    )

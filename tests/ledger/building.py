@@ -1,0 +1,101 @@
+"""Makes runs, rows and ledgers for the tests of the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from batch_enroll.clock import SystemClock
+from batch_enroll.ledger.interface import (
+    Duplicate,
+    Ledger,
+    PlannedRow,
+    PlanRules,
+    RunLedger,
+    RunRecord,
+)
+from batch_enroll.ledger.memory import MemoryLedger, MemoryRunLedger
+from batch_enroll.ledger.sqlite import SqliteLedger, SqliteRunLedger
+from batch_enroll.model import Duplicates, Outcome, RowStatus
+
+NOON = datetime(2026, 11, 25, 12, 0, 0, 123456, tzinfo=UTC)
+SKIP = PlanRules(duplicates=Duplicates.SKIP)
+
+
+def minutes(many: float) -> timedelta:
+    return timedelta(minutes=many)
+
+
+def sqlite_ledger(folder: Path) -> SqliteLedger:
+    return SqliteLedger(folder / "data" / "ledger.sqlite", clock=SystemClock(), state_folder=folder / "state")
+
+
+def make_record(run_id: str = "run-1", *, identity: str = "", input_path: str = "/in/leads.csv") -> RunRecord:
+    return RunRecord(
+        run_id=run_id,
+        identity=identity or f"identity of {run_id}",
+        input_name="leads.csv",
+        input_path=input_path,
+        input_sha256="ab" * 32,
+        url="https://example.org",
+        scenario=3,
+        matching="email=E-mail",
+        settings_json="{}",
+        tool_version="0.1.0",
+        created_at=NOON,
+    )
+
+
+def key_of(who: str) -> bytes:
+    return hashlib.blake2b(who.encode(), digest_size=16).digest()
+
+
+def make_rows(people: Iterable[str | None], *, content: str = "", first: int = 1) -> list[PlannedRow]:
+    """One row for each person; None is an invalid row."""
+    return [
+        PlannedRow(
+            seq=seq,
+            number=seq + 1,
+            key=None if who is None else key_of(who),
+            content_hash=b"" if who is None else hashlib.blake2b(f"{who}{content}".encode(), digest_size=8).digest(),
+            code="email_invalid" if who is None else "",
+        )
+        for seq, who in enumerate(people, start=first)
+    ]
+
+
+async def open_run(
+    ledger: Ledger, people: Sequence[str | None], *, record: RunRecord | None = None, rules: PlanRules = SKIP
+) -> RunLedger:
+    """Plan a run over some people and seal it."""
+    run = await ledger.create(record or make_record())
+    await run.plan(make_rows(people))
+    await run.mark_duplicates(rules)
+    await run.seal(rows=len(people))
+    return run
+
+
+async def send(run: RunLedger, seq: int, status: RowStatus, *, at: datetime = NOON, code: str = "") -> None:
+    """Let one attempt end in `status`."""
+    await run.intend(seq, at=at)
+    await run.settle(Outcome(seq=seq, status=status, code=code, message=code and f"It was {code}."))
+
+
+async def statuses(run: RunLedger) -> list[RowStatus]:
+    return [outcome.status for outcome in await run.outcomes(after_seq=0, limit=1000)]
+
+
+async def all_duplicates(run: RunLedger) -> list[Duplicate]:
+    return await run.duplicates(after_seq=0, limit=1000)
+
+
+async def die(ledger: Ledger, run: RunLedger) -> None:
+    """Let go of a run as a killed process does: the lock is free and nobody wrote how it ended."""
+    if isinstance(ledger, MemoryLedger) and isinstance(run, MemoryRunLedger):
+        ledger.kill(run.record.run_id)
+    elif isinstance(run, SqliteRunLedger):
+        await run._desk.stop()
+        run._closed = True
+        run._files.let_go()

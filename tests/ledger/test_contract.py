@@ -1,0 +1,655 @@
+"""The rules that every ledger keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from batch_enroll.errors import LedgerError, RunLocked
+from batch_enroll.ledger.interface import Ledger, Pending, PlanRules, Reason, Resolution, RunLedger, RunState
+from batch_enroll.model import Counts, Duplicates, Outcome, RowStatus
+from tests.ledger.building import (
+    NOON,
+    SKIP,
+    all_duplicates,
+    die,
+    make_record,
+    make_rows,
+    minutes,
+    open_run,
+    send,
+    statuses,
+)
+
+SUCCESS, ERROR, UNKNOWN = RowStatus.SUCCESS, RowStatus.ERROR, RowStatus.UNKNOWN
+INVALID, SKIPPED, NOT_SENT = RowStatus.INVALID, RowStatus.SKIPPED, RowStatus.NOT_SENT
+
+
+def a_word(seq: int, verdict: str) -> Resolution:
+    return Resolution(seq=seq, verdict=verdict, by="anna", at=NOON + minutes(9), why="looked it up")
+
+
+# The plan
+
+
+async def test_a_planned_run_has_every_row_in_order_and_nothing_sent(ledger: Ledger):
+    run = await open_run(ledger, ["ann", None, "bob"])
+
+    assert run.record == replace(make_record(), state=RunState.OPEN, rows=3)
+    assert await run.outcomes(after_seq=0, limit=9) == [
+        Outcome(seq=1, status=NOT_SENT),
+        Outcome(seq=2, status=INVALID, code="email_invalid"),
+        Outcome(seq=3, status=NOT_SENT),
+    ]
+    assert await run.counts() == Counts(not_sent=2, invalid=1)
+    assert await run.pending(after_seq=0, limit=9) == [
+        Pending(seq=1, number=2, attempts=0),
+        Pending(seq=3, number=4, attempts=0),
+    ]
+    await run.leave()
+
+
+async def test_rows_come_in_pages(ledger: Ledger):
+    run = await open_run(ledger, [f"p{n}" for n in range(7)])
+
+    assert [row.seq for row in await run.pending(after_seq=2, limit=3)] == [3, 4, 5]
+    assert [row.seq for row in await run.outcomes(after_seq=5, limit=3)] == [6, 7]
+    assert await run.pending(after_seq=7, limit=3) == []
+    await run.leave()
+
+
+async def test_a_row_out_of_order_is_refused(ledger: Ledger):
+    run = await ledger.create(make_record())
+    await run.plan(make_rows(["ann"]))
+
+    with pytest.raises(LedgerError, match="does not follow"):
+        await run.plan(make_rows(["bob"], first=3))
+    await run.discard()
+
+
+async def test_a_plan_of_the_wrong_size_is_not_sealed(ledger: Ledger):
+    run = await ledger.create(make_record())
+    await run.plan(make_rows(["ann", "bob"]))
+    await run.mark_duplicates(SKIP)
+
+    with pytest.raises(LedgerError, match="3 rows and holds 2"):
+        await run.seal(rows=3)
+    await run.discard()
+
+
+async def test_a_plan_whose_duplicates_were_not_looked_for_is_not_sealed(ledger: Ledger):
+    run = await ledger.create(make_record())
+    await run.plan(make_rows(["ann"]))
+
+    with pytest.raises(LedgerError):
+        await run.seal(rows=1)
+    await run.discard()
+
+
+async def test_nothing_is_sent_before_the_plan_is_sealed(ledger: Ledger):
+    run = await ledger.create(make_record())
+    await run.plan(make_rows(["ann"]))
+
+    with pytest.raises(LedgerError):
+        await run.intend(1, at=NOON)
+    await run.discard()
+
+
+async def test_nothing_is_planned_after_the_plan_is_sealed(ledger: Ledger):
+    run = await open_run(ledger, ["ann"])
+
+    with pytest.raises(LedgerError):
+        await run.plan(make_rows(["bob"], first=2))
+    await run.leave()
+
+
+async def test_a_plan_that_died_is_worth_nothing(ledger: Ledger):
+    run = await ledger.create(make_record())
+    await run.plan(make_rows(["ann", "bob"]))
+    await die(ledger, run)
+
+    again = await ledger.open("run-1", read_only=False)
+    assert again.record.state is RunState.PLANNING
+    assert await again.counts() == Counts()
+    await die(ledger, again)
+    once_more = await open_run(ledger, ["cid"])
+    assert await once_more.counts() == Counts(not_sent=1)
+    await once_more.leave()
+
+
+# Duplicates
+
+
+async def test_a_duplicate_inside_the_input_is_skipped_and_names_the_first_row(ledger: Ledger):
+    run = await open_run(ledger, ["ann", "bob", None, "ann", "ann"])
+
+    assert await statuses(run) == [NOT_SENT, NOT_SENT, INVALID, SKIPPED, SKIPPED]
+    assert [(found.seq, found.number, found.first_number) for found in await all_duplicates(run)] == [
+        (4, 5, 2),
+        (5, 6, 2),
+    ]
+    (outcome,) = await run.outcomes(after_seq=3, limit=1)
+    assert (outcome.code, outcome.message) == ("duplicate", "The same profile stands in row 2.")
+    await run.leave()
+
+
+@pytest.mark.parametrize("duplicates", [Duplicates.SEND, Duplicates.STOP])
+async def test_a_duplicate_stays_planned_when_it_is_to_be_sent_or_to_stop_the_run(
+    ledger: Ledger, duplicates: Duplicates
+):
+    run = await open_run(ledger, ["ann", "ann"], rules=PlanRules(duplicates=duplicates))
+
+    assert await statuses(run) == [NOT_SENT, NOT_SENT]
+    assert [found.first_number for found in await all_duplicates(run)] == [2]
+    await run.leave()
+
+
+async def test_a_duplicate_with_other_content_is_named_as_changed(ledger: Ledger):
+    run = await ledger.create(make_record())
+    await run.plan(
+        [*make_rows(["ann", "bob"]), *make_rows(["ann"], content="!", first=3), *make_rows(["bob"], first=4)]
+    )
+
+    assert await run.mark_duplicates(SKIP) == 2
+    assert [found.changed for found in await all_duplicates(run)] == [True, False]
+    await run.discard()
+
+
+async def test_duplicates_come_in_pages(ledger: Ledger):
+    run = await open_run(ledger, ["ann"] * 6)
+
+    assert [found.seq for found in await run.duplicates(after_seq=2, limit=3)] == [3, 4, 5]
+    assert [found.seq for found in await run.duplicates(after_seq=5, limit=3)] == [6]
+    await run.leave()
+
+
+async def sent_before(ledger: Ledger, *, input_path: str = "/in/leads.csv") -> None:
+    """An earlier run: ann was accepted, bob is unknown, cid refused, dan in flight when it died, eve never sent."""
+    run = await open_run(ledger, ["ann", "bob", "cid", "dan", "eve"], record=make_record("old", input_path=input_path))
+    await send(run, 1, SUCCESS, at=NOON)
+    await send(run, 2, UNKNOWN, at=NOON)
+    await send(run, 3, ERROR, at=NOON)
+    await run.intend(4, at=NOON)
+    await die(ledger, run)
+
+
+EVERYBODY = ["ann", "bob", "cid", "dan", "eve"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "skipped"),
+    [
+        pytest.param(PlanRules(duplicates=Duplicates.SKIP), {"bob", "dan"}, id="unknown is held"),
+        pytest.param(
+            PlanRules(duplicates=Duplicates.SKIP, enrolled_since=NOON - minutes(1)),
+            {"ann", "bob", "dan"},
+            id="inside the window",
+        ),
+        pytest.param(
+            PlanRules(duplicates=Duplicates.SKIP, enrolled_since=NOON + minutes(1)),
+            {"bob", "dan"},
+            id="before the window",
+        ),
+        pytest.param(
+            PlanRules(duplicates=Duplicates.SEND, enrolled_by_path="/in/leads.csv"),
+            {"ann", "bob", "dan"},
+            id="same path",
+        ),
+        pytest.param(
+            PlanRules(duplicates=Duplicates.SEND, enrolled_by_path="/in/other.csv"), {"bob", "dan"}, id="other path"
+        ),
+        pytest.param(PlanRules(duplicates=Duplicates.SKIP, hold_unknown=False), set(), id="all over again"),
+    ],
+)
+async def test_rows_of_earlier_runs_are_skipped_as_the_rules_say(ledger: Ledger, rules: PlanRules, skipped: set[str]):
+    await sent_before(ledger)
+
+    run = await open_run(ledger, EVERYBODY, record=make_record("new"), rules=rules)
+
+    found = await all_duplicates(run)
+    assert {EVERYBODY[one.seq - 1] for one in found} == skipped
+    assert all((one.earlier_run, one.earlier_at) == ("old", NOON) for one in found)
+    assert {EVERYBODY[one.seq - 1] for one in found if one.held} == skipped - {"ann"}
+    by_name = dict(zip(EVERYBODY, await statuses(run), strict=True))
+    assert {name for name, status in by_name.items() if status is SKIPPED} == skipped
+    await run.leave()
+
+
+async def test_a_row_skipped_for_an_earlier_run_names_it(ledger: Ledger):
+    await sent_before(ledger)
+    rules = PlanRules(duplicates=Duplicates.SKIP, enrolled_since=NOON - minutes(1))
+
+    run = await open_run(ledger, ["ann", "bob"], record=make_record("new"), rules=rules)
+
+    assert [(outcome.code, outcome.message) for outcome in await run.outcomes(after_seq=0, limit=2)] == [
+        ("already_enrolled", "Run old enrolled this profile on 2026-11-25T12:00:00.123Z."),
+        ("held_unknown", "Run old sent this profile on 2026-11-25T12:00:00.123Z and got no clear answer."),
+    ]
+    await run.leave()
+
+
+async def test_a_row_met_here_and_before_names_both(ledger: Ledger):
+    await sent_before(ledger)
+
+    run = await open_run(ledger, ["bob", "bob"], record=make_record("new"))
+
+    assert [(found.first_number, found.earlier_run) for found in await all_duplicates(run)] == [
+        (None, "old"),
+        (2, "old"),
+    ]
+    await run.leave()
+
+
+async def test_an_unknown_row_that_a_person_resolved_is_held_no_more(ledger: Ledger):
+    await sent_before(ledger)
+    old = await ledger.open("old", read_only=False)
+    await old.resolve([a_word(2, "not_enrolled"), a_word(4, "enrolled")])
+    await old.leave()
+
+    run = await open_run(ledger, EVERYBODY, record=make_record("new"))
+
+    assert await all_duplicates(run) == []
+    await run.leave()
+
+
+async def test_of_two_earlier_runs_the_later_sending_counts(ledger: Ledger):
+    for name, at in (("first", NOON), ("second", NOON + minutes(5))):
+        run = await open_run(ledger, ["ann"], record=make_record(name))
+        await send(run, 1, SUCCESS, at=at)
+        await run.leave()
+
+    rules = PlanRules(duplicates=Duplicates.SKIP, enrolled_since=NOON - minutes(1))
+    run = await open_run(ledger, ["ann"], record=make_record("third"), rules=rules)
+
+    assert [(one.earlier_run, one.earlier_at) for one in await all_duplicates(run)] == [("second", NOON + minutes(5))]
+    await run.leave()
+
+
+async def test_what_a_run_at_work_has_sent_counts_for_a_new_plan(ledger: Ledger):
+    working = await open_run(ledger, ["ann", "bob"], record=make_record("working"))
+    await send(working, 1, UNKNOWN)
+
+    run = await open_run(ledger, ["ann", "bob"], record=make_record("new"))
+
+    assert await statuses(run) == [SKIPPED, NOT_SENT]
+    await working.leave()
+    await run.leave()
+
+
+async def test_of_a_key_sent_twice_the_unknown_one_counts(ledger: Ledger):
+    old = await open_run(ledger, ["ann", "ann"], record=make_record("old"), rules=PlanRules(duplicates=Duplicates.SEND))
+    await send(old, 1, UNKNOWN)
+    await send(old, 2, SUCCESS, at=NOON + minutes(1))
+    await old.leave()
+
+    run = await open_run(ledger, ["ann"], record=make_record("new"))
+
+    assert [one.held for one in await all_duplicates(run)] == [True]
+    await run.leave()
+
+
+# Moves of a row
+
+
+async def test_an_attempt_is_counted_and_dated(ledger: Ledger):
+    run = await open_run(ledger, ["ann"])
+
+    assert await run.intend(1, at=NOON) == 1
+    await run.release(1, code="connect_refused", message="Nobody listened.")
+    assert await run.outcomes(after_seq=0, limit=1) == [
+        Outcome(seq=1, status=NOT_SENT, code="connect_refused", message="Nobody listened.", attempts=1, sent_at=NOON)
+    ]
+    assert await run.intend(1, at=NOON + minutes(1)) == 2
+    await run.settle(Outcome(seq=1, status=ERROR, code="1006", message="No profile.", http_status=200))
+    assert await run.outcomes(after_seq=0, limit=1) == [
+        Outcome(
+            seq=1,
+            status=ERROR,
+            code="1006",
+            message="No profile.",
+            http_status=200,
+            attempts=2,
+            sent_at=NOON + minutes(1),
+        )
+    ]
+    await run.leave()
+
+
+async def test_an_intent_is_unknown_to_anybody_who_looks(ledger: Ledger):
+    run = await open_run(ledger, ["ann", "bob"])
+    await run.intend(1, at=NOON)
+
+    assert await statuses(run) == [UNKNOWN, NOT_SENT]
+    assert await run.counts() == Counts(unknown=1, not_sent=1)
+    assert [row.seq for row in await run.pending(after_seq=0, limit=9)] == [2]
+    await run.leave()
+
+
+Move = Callable[[RunLedger, int], Awaitable[object]]
+
+
+async def intend(run: RunLedger, seq: int) -> None:
+    await run.intend(seq, at=NOON)
+
+
+async def release(run: RunLedger, seq: int) -> None:
+    await run.release(seq, code="", message="")
+
+
+async def settle(run: RunLedger, seq: int) -> None:
+    await run.settle(Outcome(seq=seq, status=SUCCESS))
+
+
+ILLEGAL = [
+    pytest.param(move, state, id=f"{move.__name__} a row that is {state}")
+    for move, legal in ((intend, "planned"), (release, "in flight"), (settle, "in flight"))
+    for state in ("planned", "in flight", "accepted", "refused", "unknown", "skipped", "invalid", "not there")
+    if state != legal
+]
+
+
+async def one_row_in_each_state(ledger: Ledger) -> tuple[RunLedger, dict[str, int]]:
+    run = await open_run(ledger, ["ann", "bob", "cid", "dan", "eve", "ann", None])
+    await run.intend(2, at=NOON)
+    await send(run, 3, SUCCESS)
+    await send(run, 4, ERROR)
+    await send(run, 5, UNKNOWN)
+    names = ["planned", "in flight", "accepted", "refused", "unknown", "skipped", "invalid", "not there"]
+    return run, {name: seq for seq, name in enumerate(names, start=1)}
+
+
+@pytest.mark.parametrize(("move", "state"), ILLEGAL)
+async def test_an_illegal_move_is_refused_and_changes_nothing(ledger: Ledger, move: Move, state: str):
+    run, seq_of = await one_row_in_each_state(ledger)
+    before = await run.outcomes(after_seq=0, limit=9)
+
+    with pytest.raises(LedgerError):
+        await move(run, seq_of[state])
+
+    assert await run.outcomes(after_seq=0, limit=9) == before
+    await run.leave()
+
+
+@pytest.mark.parametrize("status", [INVALID, SKIPPED, NOT_SENT])
+async def test_an_attempt_ends_in_no_other_status(ledger: Ledger, status: RowStatus):
+    run = await open_run(ledger, ["ann"])
+    await run.intend(1, at=NOON)
+
+    with pytest.raises(KeyError):
+        await run.settle(Outcome(seq=1, status=status))
+    await run.leave()
+
+
+async def test_intents_of_a_dead_process_become_unknown(ledger: Ledger):
+    run = await open_run(ledger, ["ann", "bob", "cid"])
+    await run.intend(1, at=NOON)
+    await run.intend(2, at=NOON)
+    await run.release(2, code="", message="")
+    await run.intend(2, at=NOON)
+    await send(run, 3, SUCCESS)
+    await die(ledger, run)
+
+    again = await ledger.open("run-1", read_only=False)
+
+    assert await again.recover() == 2
+    assert await again.recover() == 2
+    assert await statuses(again) == [UNKNOWN, UNKNOWN, SUCCESS]
+    first, second, _ = await again.outcomes(after_seq=0, limit=9)
+    assert (first.code, first.attempts, first.sent_at) == ("interrupted", 1, NOON)
+    assert second.attempts == 2
+    await again.leave()
+
+
+async def test_recovering_leaves_the_intents_of_the_living_alone(ledger: Ledger):
+    run = await open_run(ledger, ["ann"])
+    await run.intend(1, at=NOON)
+
+    assert await run.recover() == 0
+    await run.settle(Outcome(seq=1, status=SUCCESS))
+    await run.leave()
+
+
+async def test_refused_rows_are_planned_again_when_asked(ledger: Ledger):
+    run, _ = await one_row_in_each_state(ledger)
+    await run.close(state=RunState.FINISHED, stop_reason="", at=NOON)
+    run = await ledger.open("run-1", read_only=False)
+
+    assert await run.replan(status=ERROR) == 1
+    assert run.record.state is RunState.OPEN
+    assert [row.seq for row in await run.pending(after_seq=0, limit=9)] == [1, 4]
+    assert await run.replan(status=NOT_SENT) == 2
+    assert await run.intend(4, at=NOON) == 2
+    await run.leave()
+
+
+@pytest.mark.parametrize("status", [SUCCESS, UNKNOWN, INVALID, SKIPPED])
+async def test_no_other_rows_are_planned_again(ledger: Ledger, status: RowStatus):
+    run, _ = await one_row_in_each_state(ledger)
+
+    with pytest.raises(KeyError):
+        await run.replan(status=status)
+    await run.leave()
+
+
+@pytest.mark.parametrize(("verdict", "status"), [("enrolled", SUCCESS), ("not_enrolled", ERROR), ("resend", NOT_SENT)])
+async def test_a_person_resolves_unknown_rows_and_no_others(ledger: Ledger, verdict: str, status: RowStatus):
+    run, seq_of = await one_row_in_each_state(ledger)
+    await run.close(state=RunState.FINISHED, stop_reason="", at=NOON)
+    run = await ledger.open("run-1", read_only=False)  # the row in flight is unknown now
+    before = await statuses(run)
+
+    left_alone = await run.resolve([a_word(seq, verdict) for seq in seq_of.values()])
+
+    assert left_alone == [seq for name, seq in seq_of.items() if name not in ("in flight", "unknown")]
+    after = await statuses(run)
+    assert [now for now, then in zip(after, before, strict=True) if then is UNKNOWN] == [status, status]
+    assert [now for now, then in zip(after, before, strict=True) if then is not UNKNOWN] == [
+        then for then in before if then is not UNKNOWN
+    ]
+    assert run.record.state is (RunState.OPEN if verdict == "resend" else RunState.FINISHED)
+    assert (await run.outcomes(after_seq=4, limit=1))[0].message == (
+        f"Resolved by hand on 2026-11-25T12:09:00.123Z: {verdict}."
+    )
+    await run.leave()
+
+
+async def test_a_row_is_resolved_only_once(ledger: Ledger):
+    run, seq_of = await one_row_in_each_state(ledger)
+
+    assert await run.resolve([a_word(seq_of["unknown"], "enrolled"), a_word(seq_of["unknown"], "resend")]) == [5]
+    assert (await statuses(run))[4] is SUCCESS
+    await run.leave()
+
+
+# What people see
+
+
+async def test_totals_add_up_whatever_happened(ledger: Ledger):
+    run, _ = await one_row_in_each_state(ledger)
+
+    counts = await run.counts()
+    assert counts == Counts(success=1, error=1, unknown=2, invalid=1, skipped=1, not_sent=1)
+    assert counts.rows == run.record.rows
+    await run.leave()
+
+
+async def test_reasons_come_by_frequency_with_the_first_rows(ledger: Ledger):
+    people = [*(f"p{n}" for n in range(8)), "p0", "p1", "p2", None]
+    run = await open_run(ledger, people)
+    for seq in range(1, 8):
+        await send(run, seq, ERROR, code="1006")
+    await run.intend(8, at=NOON)
+
+    assert await run.reasons(limit=3) == [
+        Reason(status=ERROR, code="1006", message="It was 1006.", count=7, first_rows=(2, 3, 4, 5, 6)),
+        Reason(
+            status=SKIPPED,
+            code="duplicate",
+            message="The same profile stands in an earlier row.",
+            count=3,
+            first_rows=(10, 11, 12),
+        ),
+        Reason(
+            status=UNKNOWN,
+            code="in_flight",
+            message="This row is being sent; no answer is known yet.",
+            count=1,
+            first_rows=(9,),
+        ),
+    ]
+    await run.leave()
+
+
+@pytest.mark.parametrize("text", ["Привет, «мир» 🙂", 'quote " and \\ and \n line', "\ufeff", "x" * 5000])
+async def test_the_platforms_words_survive(ledger: Ledger, text: str):
+    run = await open_run(ledger, ["ann"])
+    await run.intend(1, at=NOON)
+    await run.settle(Outcome(seq=1, status=ERROR, code=text, message=text))
+
+    (outcome,) = await run.outcomes(after_seq=0, limit=1)
+    assert (outcome.code, outcome.message) == (text, text)
+    await run.leave()
+
+
+@pytest.mark.parametrize(("text", "kept"), [("half \ud83d.", "half ?."), ("nul \0.", "nul \ufffd.")])
+async def test_what_is_no_character_does_not_spoil_the_report(ledger: Ledger, text: str, kept: str):
+    run = await open_run(ledger, ["ann"])
+    await run.intend(1, at=NOON)
+    await run.release(1, code=text, message=text)
+
+    (outcome,) = await run.outcomes(after_seq=0, limit=1)
+    assert (outcome.code, outcome.message) == (kept, kept)
+    await run.leave()
+
+
+# Runs
+
+
+async def test_runs_are_listed_and_found_the_newest_first(ledger: Ledger):
+    assert await ledger.runs() == []
+    for name, identity in (("a", "same"), ("b", "other"), ("c", "same")):
+        run = await open_run(ledger, ["ann"], record=make_record(name, identity=identity))
+        await run.close(state=RunState.FINISHED, stop_reason="", at=NOON)
+
+    assert [record.run_id for record in await ledger.runs()] == ["c", "b", "a"]
+    assert [record.run_id for record in await ledger.find("same")] == ["c", "a"]
+    assert await ledger.find("none") == []
+
+
+async def test_how_a_run_ended_is_kept(ledger: Ledger):
+    run = await open_run(ledger, ["ann"])
+    await run.close(state=RunState.OPEN, stop_reason="deadline", at=NOON, results_path="/out/a.csv")
+    ended = replace(
+        make_record(), state=RunState.OPEN, rows=1, stop_reason="deadline", finished_at=NOON, results_path="/out/a.csv"
+    )
+    assert await ledger.runs() == [ended]
+
+    run = await ledger.open("run-1", read_only=False)
+    assert run.record == ended
+    await run.close(state=RunState.FINISHED, stop_reason="", at=NOON + minutes(1))
+    assert await ledger.runs() == [
+        replace(ended, state=RunState.FINISHED, stop_reason="", finished_at=NOON + minutes(1))
+    ]
+
+
+async def test_a_closed_run_takes_no_more(ledger: Ledger):
+    run = await open_run(ledger, ["ann"])
+    await run.close(state=RunState.OPEN, stop_reason="", at=NOON)
+    await run.close(state=RunState.FINISHED, stop_reason="a second time", at=NOON)
+
+    assert run.record.state is RunState.OPEN
+    with pytest.raises(LedgerError):
+        await run.intend(1, at=NOON)
+    with pytest.raises(LedgerError):
+        await run.counts()
+
+
+async def test_a_run_is_worked_on_by_one_at_a_time(ledger: Ledger):
+    run = await open_run(ledger, ["ann"])
+
+    with pytest.raises(RunLocked):
+        await ledger.open("run-1", read_only=False)
+    await run.leave()
+    again = await ledger.open("run-1", read_only=False)
+    await again.leave()
+
+
+async def test_one_input_is_planned_by_one_at_a_time(ledger: Ledger):
+    run = await open_run(ledger, ["ann"], record=make_record("a", identity="same"))
+
+    with pytest.raises(RunLocked):
+        await ledger.create(make_record("b", identity="same"))
+    with pytest.raises(RunLocked):
+        await ledger.create(make_record("a", identity="same"))
+    await run.leave()
+    assert [record.run_id for record in await ledger.runs()] == ["a"]
+
+
+async def test_a_run_that_was_planned_is_not_made_anew(ledger: Ledger):
+    run = await open_run(ledger, ["ann"])
+    await run.leave()
+
+    with pytest.raises(LedgerError, match="exists"):
+        await ledger.create(make_record())
+
+
+async def test_a_run_that_is_not_there_cannot_be_opened(ledger: Ledger):
+    with pytest.raises(LedgerError, match="no run"):
+        await ledger.open("nothing", read_only=True)
+
+
+async def test_a_reader_sees_the_run_while_it_goes_and_writes_nothing(ledger: Ledger):
+    run = await open_run(ledger, ["ann", "bob"])
+    await send(run, 1, SUCCESS)
+
+    reader = await ledger.open("run-1", read_only=True)
+    assert await statuses(reader) == [SUCCESS, NOT_SENT]
+    await run.intend(2, at=NOON)
+    assert await reader.counts() == Counts(success=1, unknown=1)
+    with pytest.raises(LedgerError):
+        await reader.settle(Outcome(seq=2, status=SUCCESS))
+    with pytest.raises(LedgerError):
+        await reader.discard()
+    await reader.close(state=RunState.FINISHED, stop_reason="no word of mine", at=NOON)
+    await run.settle(Outcome(seq=2, status=SUCCESS))
+    await run.leave()
+    assert (await ledger.runs())[0].stop_reason == ""
+
+
+async def test_a_plan_cannot_be_read_before_it_is_sealed(ledger: Ledger):
+    run = await ledger.create(make_record())
+
+    with pytest.raises(LedgerError, match="still being planned"):
+        await ledger.open("run-1", read_only=True)
+    await run.discard()
+
+
+async def test_of_a_discarded_run_nothing_stays(ledger: Ledger):
+    run = await open_run(ledger, ["ann"])
+    (run.folder / "rows.csv").write_text("personal")
+
+    await run.discard()
+
+    assert await ledger.runs() == []
+    assert not run.folder.exists()
+    with pytest.raises(LedgerError):
+        await ledger.open("run-1", read_only=False)
+
+
+async def test_a_run_that_sent_something_is_not_discarded(ledger: Ledger):
+    run = await open_run(ledger, ["ann"])
+    await run.intend(1, at=NOON)
+
+    with pytest.raises(LedgerError, match="sent"):
+        await run.discard()
+    await run.leave()
+    assert len(await ledger.runs()) == 1
+
+
+async def test_the_salt_of_an_installation_stays_the_same(ledger: Ledger):
+    salt = await ledger.salt()
+
+    assert len(salt) == 32
+    assert await ledger.salt() == salt

@@ -1,0 +1,131 @@
+"""The disk fills up: nothing new is sent, and what was sent is saved."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from batch_enroll.errors import LedgerError
+from batch_enroll.ledger.interface import RunLedger, RunState
+from batch_enroll.model import Outcome, RowStatus
+from tests.ledger.building import NOON, make_record, make_rows, open_run, sqlite_ledger
+
+MEBIBYTE = 1 << 20
+PEOPLE = [f"p{n}" for n in range(2000)]
+IN_FLIGHT = 300
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def fill(disk: Path, *, leave: int = 0) -> None:
+    """Take all the room but `leave` bytes."""
+    free = os.statvfs(disk)
+    with (disk / "filler").open("ab", buffering=0) as file:
+        file.write(bytes(max(0, free.f_bavail * free.f_frsize - leave)))
+
+
+async def plan_many(run: RunLedger) -> None:
+    for first in range(1, 100_000, 1000):
+        await run.plan(make_rows([f"p{n}" for n in range(first, first + 1000)], first=first))
+
+
+async def intend_until_refused(run: RunLedger, intended: list[int]) -> None:
+    for row in await run.pending(after_seq=0, limit=len(PEOPLE)):
+        await run.intend(row.seq, at=NOON)
+        intended.append(row.seq)
+
+
+async def send_until_refused(run: RunLedger) -> None:
+    for row in await run.pending(after_seq=0, limit=len(PEOPLE)):
+        await run.intend(row.seq, at=NOON)
+        await run.settle(Outcome(seq=row.seq, status=RowStatus.ERROR, message="long " * 200))
+
+
+def make_room(disk: Path) -> None:
+    (disk / "filler").unlink()
+
+
+@pytest.mark.parametrize("leave", [0, MEBIBYTE // 2, MEBIBYTE])
+async def test_no_run_begins_without_room_for_its_ballast(disk: Path, leave: int):
+    ledger = sqlite_ledger(disk)
+    await ledger.salt()
+    fill(disk, leave=leave)
+
+    with pytest.raises(LedgerError, match="full") as refused:
+        await ledger.create(make_record())
+    assert "Make room" in refused.value.hint
+
+    make_room(disk)
+    run = await open_run(ledger, ["ann"])
+    await run.leave()
+
+
+async def test_a_plan_that_does_not_fit_is_refused_and_can_be_discarded(disk: Path):
+    ledger = sqlite_ledger(disk)
+    run = await ledger.create(make_record())
+    fill(disk, leave=MEBIBYTE // 4)
+
+    with pytest.raises(LedgerError, match="full"):
+        await plan_many(run)
+    await run.discard()
+
+    assert await ledger.runs() == []
+
+
+async def test_outcomes_in_flight_are_saved_and_nothing_new_is_sent(disk: Path):
+    ledger = sqlite_ledger(disk)
+    run = await open_run(ledger, PEOPLE)
+    for seq in range(1, IN_FLIGHT + 1):
+        await run.intend(seq * 6, at=NOON)  # far apart, so that many pages are written
+    fill(disk)
+
+    for seq in range(1, IN_FLIGHT + 1):
+        await run.settle(Outcome(seq=seq * 6, status=RowStatus.SUCCESS))
+    with pytest.raises(LedgerError, match="full"):
+        await send_until_refused(run)
+    with pytest.raises(LedgerError, match="full"):
+        await run.intend(1999, at=NOON)
+    await run.close(state=RunState.OPEN, stop_reason="the disk is full", at=NOON)
+
+    make_room(disk)
+    again = await ledger.open("run-1", read_only=False)
+    saved = {
+        outcome.seq for outcome in await again.outcomes(after_seq=0, limit=5000) if outcome.status is RowStatus.SUCCESS
+    }
+    assert saved == {seq * 6 for seq in range(1, IN_FLIGHT + 1)}
+    await again.leave()
+
+
+async def test_an_intent_that_does_not_fit_is_no_intent(disk: Path):
+    ledger = sqlite_ledger(disk)
+    run = await open_run(ledger, PEOPLE)
+    fill(disk)
+
+    sent: list[int] = []
+    with pytest.raises(LedgerError, match="full"):
+        await intend_until_refused(run, sent)
+    counts = await run.counts()
+    assert (counts.unknown, counts.not_sent) == (len(sent), len(PEOPLE) - len(sent))
+    await run.leave()
+
+
+async def test_a_run_that_met_a_full_disk_carries_on_when_there_is_room(disk: Path):
+    ledger = sqlite_ledger(disk)
+    run = await open_run(ledger, PEOPLE)
+    fill(disk)
+    with pytest.raises(LedgerError, match="full"):
+        await send_until_refused(run)
+    await run.leave()
+    with pytest.raises(LedgerError, match="full"):
+        await ledger.open("run-1", read_only=False)
+
+    make_room(disk)
+    again = await ledger.open("run-1", read_only=False)
+    assert (await again.counts()).unknown == 0
+    await again.intend((await again.pending(after_seq=0, limit=1))[0].seq, at=NOON)
+    await again.leave()

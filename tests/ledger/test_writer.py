@@ -1,0 +1,135 @@
+"""The thread that writes: many at once, cancelled callers, one bad call among good ones."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from batch_enroll.errors import LedgerError
+from batch_enroll.ledger.interface import RunLedger
+from batch_enroll.ledger.sqlite import SqliteRunLedger, rows
+from batch_enroll.model import Counts, Outcome, RowStatus
+from tests.ledger import test_contract as contract
+from tests.ledger.building import NOON, open_run, sqlite_ledger, statuses
+
+MANY = 200
+
+
+@pytest.fixture
+async def run(tmp_path: Path) -> Any:
+    opened = await open_run(sqlite_ledger(tmp_path), [f"p{n}" for n in range(MANY)])
+    yield opened
+    await opened.leave()
+
+
+async def test_many_rows_share_a_commit(run: SqliteRunLedger):
+    async with anyio.create_task_group() as tasks:
+        for seq in range(1, MANY + 1):
+            tasks.start_soon(intend_and_settle, run, seq)
+
+    assert await run.counts() == Counts(success=MANY)
+    await run.leave()
+    assert run._desk.commits < MANY / 4  # type: ignore[attr-defined]
+
+
+async def intend_and_settle(run: RunLedger, seq: int) -> None:
+    assert await run.intend(seq, at=NOON) == 1
+    await run.settle(Outcome(seq=seq, status=RowStatus.SUCCESS))
+
+
+async def test_of_many_who_want_the_same_row_one_gets_it(run: RunLedger):
+    got: list[int] = []
+
+    async def want(seq: int) -> None:
+        try:
+            await run.intend(seq, at=NOON)
+        except LedgerError:
+            return
+        got.append(seq)
+
+    async with anyio.create_task_group() as tasks:
+        for seq in [1, 2, 1, 3, 2, 1, 9999, 4]:
+            tasks.start_soon(want, seq)
+
+    assert sorted(got) == [1, 2, 3, 4]
+    assert await run.counts() == Counts(unknown=4, not_sent=MANY - 4)
+
+
+async def test_a_write_is_not_lost_when_its_caller_is_cancelled(run: RunLedger):
+    await run.intend(1, at=NOON)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await run.settle(Outcome(seq=1, status=RowStatus.SUCCESS))
+
+    assert (await statuses(run))[0] is RowStatus.SUCCESS
+
+
+async def test_a_run_is_closed_even_when_everything_is_cancelled(tmp_path: Path):
+    ledger = sqlite_ledger(tmp_path)
+    run = await open_run(ledger, ["ann"])
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await run.leave()
+
+    again = await ledger.open("run-1", read_only=False)
+    await again.leave()
+
+
+async def test_a_call_that_fails_takes_no_other_with_it(run: RunLedger, monkeypatch: pytest.MonkeyPatch):
+    plain = rows.settle
+
+    def stumbles(connection: sqlite3.Connection, moves: Any) -> Any:
+        result = plain(connection, moves)
+        if any(move[4] == "a bug" for move in moves):
+            raise ZeroDivisionError
+        return result
+
+    monkeypatch.setattr(rows, "settle", stumbles)
+    for seq in range(1, 6):
+        await run.intend(seq, at=NOON)
+    failed: list[int] = []
+
+    async def settle(seq: int) -> None:
+        try:
+            await run.settle(Outcome(seq=seq, status=RowStatus.ERROR, message="a bug" if seq == 3 else ""))
+        except ZeroDivisionError:
+            failed.append(seq)
+
+    async with anyio.create_task_group() as tasks:
+        for seq in range(1, 6):
+            tasks.start_soon(settle, seq)
+
+    assert failed == [3]
+    assert await run.counts() == Counts(error=4, unknown=1, not_sent=MANY - 5)
+
+
+async def test_after_an_error_of_the_disk_nothing_more_is_believed(run: RunLedger, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: Any) -> Any:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+        raise error
+
+    await run.intend(1, at=NOON)
+    with monkeypatch.context() as patch:
+        patch.setattr(rows, "intend", broken)
+        with pytest.raises(LedgerError, match="disk reported an error"):
+            await run.intend(2, at=NOON)
+
+    with pytest.raises(LedgerError, match="disk reported an error"):
+        await run.settle(Outcome(seq=1, status=RowStatus.SUCCESS))
+
+
+@pytest.mark.parametrize("statement", ["_INTEND", "_SETTLE"])
+async def test_negative_control_moves_without_compare_and_set_break_the_contract(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
+):
+    plain: str = getattr(rows, statement)
+    monkeypatch.setattr(rows, statement, plain[: plain.index("AND row.state")])
+    move = contract.intend if statement == "_INTEND" else contract.settle
+
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        await contract.test_an_illegal_move_is_refused_and_changes_nothing(sqlite_ledger(tmp_path), move, "accepted")

@@ -1,0 +1,64 @@
+"""A column is found by what people see of its name."""
+
+from __future__ import annotations
+
+import pytest
+
+from batch_enroll.columns import column_letter, find_column, visible
+from batch_enroll.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("column", "name"),
+    [
+        ("email", "email"),
+        ("E-Mail", "e-mail"),
+        ("\u200bE-Mail\xa0", "e-mail"),
+        ("\ufeffemail", "email"),
+        ("e\u00admail", "email"),
+        (" First  Name ", "first name"),
+        ("First\nName", "First Name"),
+        ("First\xa0Name", "First Name"),
+        ("Имe\u0301", "ИМÉ".replace("М", "м")),
+        ("Prénom", "Pre\u0301nom"),
+        ("Город", "город"),
+        ("Straße", "STRASSE"),
+    ],
+)
+def test_case_composition_and_invisible_characters_make_no_difference(column, name):
+    assert find_column(["other", column], name) == 1
+
+
+def test_an_exact_match_wins():
+    assert find_column(["Email", "email", "EMAIL"], "email") == 1
+
+
+@pytest.mark.parametrize("columns", [["email", "name", "email"], ["Email", "name", "EMAIL"]])
+def test_two_columns_of_one_name_are_never_chosen_between(columns):
+    with pytest.raises(InputError, match=r"2 columns have the same name 'email': columns 1 \(A\), 3 \(C\)"):
+        find_column(columns, "email")
+
+
+def test_a_name_that_is_not_there_gets_the_nearest_and_all():
+    with pytest.raises(InputError) as caught:
+        find_column(["E-mail", "", "Город"], "emial")
+    assert "There is no column 'emial'" in caught.value.message
+    assert caught.value.hint == "Did you mean 'E-mail'? The columns are: 'E-mail', B (without a name), 'Город'."
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u200b"])
+def test_a_column_without_a_name_cannot_be_named(name):
+    with pytest.raises(InputError, match="There is no column"):
+        find_column(["email", "", " "], name)
+
+
+@pytest.mark.parametrize(("index", "letter"), [(0, "A"), (25, "Z"), (26, "AA"), (701, "ZZ"), (702, "AAA")])
+def test_columns_have_the_letters_of_a_spreadsheet(index, letter):
+    assert column_letter(index) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"), [("\u2800\u3164", ""), ("\x00\x1a", ""), (" a\t\u200bb \n", "a b"), ("нет", "нет")]
+)
+def test_what_nobody_sees_is_left_out(text, seen):
+    assert visible(text) == seen

@@ -1,0 +1,142 @@
+"""How cells are separated, and where the header is."""
+
+from __future__ import annotations
+
+import pytest
+
+from batch_enroll.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "form"),
+    [
+        (",", "CSV, UTF-8, separated by ','"),
+        (";", "CSV, UTF-8, separated by ';'"),
+        ("\t", "CSV, UTF-8, separated by tabs"),
+        ("|", "CSV, UTF-8, separated by '|'"),
+    ],
+)
+@pytest.mark.parametrize("wanted", [(), ("email",)])
+def test_usual_delimiters_are_found(load, delimiter, form, wanted):
+    rows = [["email", "name", "city"], ["a@example.com", "Anna", "Tver"], ["b@example.com", "", "Tula"]]
+    loaded = load("\n".join(delimiter.join(row) for row in rows) + "\n", wanted=wanted)
+    assert loaded.table.columns == ("email", "name", "city")
+    assert loaded.table.form == form
+
+
+def test_commas_inside_cells_do_not_split_a_semicolon_file(load):
+    loaded = load("email;full name;balance\na@example.com;Ivanova, Anna;1500,50\nb@example.com;Petrov, Boris;-20,00\n")
+    assert loaded.cells == [("a@example.com", "Ivanova, Anna", "1500,50"), ("b@example.com", "Petrov, Boris", "-20,00")]
+
+
+def test_a_single_column_stays_whole(load):
+    loaded = load("name\nIvanova, Anna\nPetrov; Boris\nOrlov\n", wanted=("name",))
+    assert loaded.cells == [("Ivanova, Anna",), ("Petrov; Boris",), ("Orlov",)]
+    assert loaded.table.form == "CSV, UTF-8, a single column"
+
+
+def test_two_delimiters_that_fit_are_asked_for(load):
+    with pytest.raises(InputError, match="may be separated by ',' or by ';'") as caught:
+        load("a,b;c,d\n1,2;3,4\n5,6;7,8\n")
+    assert "--delimiter" in caught.value.hint
+    assert load("a,b;c,d\n1,2;3,4\n", delimiter=";").table.columns == ("a,b", "c,d")
+    assert load("id,b;c,d\n1,2;3,4\n", wanted=("id",)).table.columns == ("id", "b;c", "d")
+
+
+@pytest.mark.parametrize(("given", "text"), [("tab", "a\tb\n1\t2\n"), ("\\t", "a\tb\n1\t2\n"), ("^", "a^b\n1^2\n")])
+def test_a_delimiter_can_be_named(load, given, text):
+    assert load(text, delimiter=given).cells == [("1", "2")]
+
+
+@pytest.mark.parametrize("given", ["", ",,", '"', "\n"])
+def test_what_cannot_separate_is_refused(load, given):
+    with pytest.raises(InputError, match="cannot separate columns"):
+        load("a,b\n1,2\n", delimiter=given)
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;", "sep=;;;"])
+def test_the_separator_line_of_excel_is_no_header(load, first):
+    loaded = load(f"\ufeff{first}\r\nemail;tags\r\na@example.com;vip, new\r\n", wanted=("email",))
+    assert loaded.table.columns == ("email", "tags")
+    assert loaded.table.header_row == 2
+    assert loaded.numbers == [3]
+
+
+def test_a_named_delimiter_passes_over_the_separator_line(load):
+    assert load("sep=,\nid;name\n1;Anna, B\n", delimiter=";").cells == [("1", "Anna, B")]
+
+
+def test_prose_is_no_table(load):
+    with pytest.raises(InputError, match="does not look like a table"):
+        load("Dear all,\nplease find, as agreed, the list, below.\nIt is long\nand winding, truly.\nBye, me, you, us\n")
+
+
+TITLES = "Customer export,,\nGenerated 12.03.2026,,\n,,\n"
+TABLE = "email,name,city\na@example.com,Anna,Tver\nb@example.com,Boris,Tula\n"
+
+
+@pytest.mark.parametrize("wanted", [(), ("email",), ("email", "city")])
+def test_titles_above_the_header_are_passed_over_with_a_word(load, wanted):
+    loaded = load(TITLES + TABLE, wanted=wanted)
+    assert loaded.table.header_row == 4
+    assert loaded.numbers == [5, 6]
+    assert "line 4" in loaded.notices["header_found"].message
+
+
+def test_a_title_without_delimiters_is_passed_over(load):
+    loaded = load("Customer export\n\n" + TABLE.replace(",", ";"), wanted=("email",))
+    assert (loaded.table.header_row, loaded.numbers) == (3, [4, 5])
+
+
+def test_a_header_row_that_is_named_is_taken_without_a_word(load):
+    loaded = load(TITLES + TABLE, wanted=("email",), header_row=4)
+    assert loaded.numbers == [5, 6]
+    assert not loaded.table.notices
+
+
+@pytest.mark.parametrize("row", [3, 99])
+def test_a_named_header_row_that_is_empty_is_refused(load, row):
+    with pytest.raises(InputError, match=f"Line {row}, named as the header, is empty") as caught:
+        load(TITLES + TABLE, header_row=row)
+    assert "Customer export" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a@example.com,Anna,Tver\nb@example.com,Boris,Tula\n",
+        "Anna,+7 900 000-00-01,Tver\nBoris,+7 900 000-00-02,Tula\n",
+        "1001,25\n1002,30\n",
+        "1001\n1002\n1003\n",
+    ],
+)
+@pytest.mark.parametrize("wanted", [(), ("email",)])
+def test_a_first_row_of_data_is_never_eaten_as_a_header(load, text, wanted):
+    with pytest.raises(InputError, match="looks like data"):
+        load(text, wanted=wanted)
+
+
+def test_data_that_happens_to_hold_the_name_is_no_header(load):
+    text = "address,channel\na@example.com,email\nb@example.com,sms\n"
+    with pytest.raises(InputError, match=r"There is no column|looks like data"):
+        load(text, wanted=("email",))
+
+
+def test_a_second_full_row_with_the_names_is_asked_about(load):
+    text = "Kontakt,Person,Ort\nemail,name,city\na@example.com,Anna,Tver\n"
+    with pytest.raises(InputError, match="Line 1 has no column 'email', but line 2 has") as caught:
+        load(text, wanted=("email",))
+    assert "--header-row 2" in caught.value.hint
+
+
+def test_a_missing_column_is_told_with_the_columns_that_are_there(load):
+    with pytest.raises(InputError, match="There is no column 'e-mail'") as caught:
+        load(TABLE, wanted=("e-mail", "city"))
+    assert "Did you mean 'email'?" in caught.value.hint
+    assert "'city'" in caught.value.hint
+
+
+def test_double_and_empty_names_are_kept(load):
+    assert load("id,,name,name\n1,x,A,B\n").table.columns == ("id", "", "name", "name")
+    with pytest.raises(InputError, match="same name 'name'"):
+        load("id,,name,name\n1,x,A,B\n", wanted=("name",))

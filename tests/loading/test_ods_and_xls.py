@@ -1,0 +1,191 @@
+"""The other kinds of workbook give what .xlsx gives, as far as they can tell."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from typing import Any
+
+import pytest
+import xlwt
+from odf.opendocument import OpenDocumentSpreadsheet
+from odf.style import Style, TableProperties
+from odf.table import CoveredTableCell, Table, TableCell, TableColumn, TableRow
+from odf.text import P, S
+
+from batch_enroll.errors import InputError
+
+
+def cell(text: str = "", kind: str = "string", **attributes: Any) -> TableCell:
+    made = TableCell(**({"valuetype": kind} if kind else {}), **attributes)
+    for line in text.split("\n") if text else []:
+        made.addElement(P(text=line))
+    return made
+
+
+def ods(*rows: list[Any], columns: tuple[dict[str, Any], ...] = (), hidden: tuple[str, ...] = ()) -> bytes:
+    """A document with one sheet; a row is a list of cells, perhaps with a dict of attributes in front."""
+    document = OpenDocumentSpreadsheet()
+    style = Style(name="unseen", family="table")
+    style.addElement(TableProperties(display="false"))
+    document.automaticstyles.addElement(style)
+    for name in ("Leads", *hidden):
+        table = Table(name=name, **({"stylename": style} if name in hidden else {}))
+        for attributes in columns:
+            table.addElement(TableColumn(**attributes))
+        for row in rows:
+            attributes = row.pop(0) if isinstance(row[0], dict) and name == "Leads" else {}
+            made = TableRow(**attributes)
+            for value in row:
+                made.addElement(cell(value) if isinstance(value, str) else value)
+            table.addElement(made)
+            if hidden:
+                break
+        document.spreadsheet.addElement(table)
+    out = io.BytesIO()
+    document.save(out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (lambda: cell("000123"), "000123"),
+        (lambda: cell("1001", "float", value="1001"), "1001"),
+        (lambda: cell("1002", "float", value="1002.0"), "1002"),
+        (lambda: cell("7,9E+10", "float", value="79000000001"), "79000000001"),
+        (lambda: cell("0,1", "float", value="0.1"), "0.1"),
+        (lambda: cell("17.05.1990", "date", datevalue="1990-05-17"), "1990-05-17"),
+        (lambda: cell("01.03.2024 10:30", "date", datevalue="2024-03-01T10:30:00"), "2024-03-01 10:30:00"),
+        (lambda: cell("31.12.2024 00:00", "date", datevalue="2024-12-31T00:00:00"), "2024-12-31 00:00:00"),
+        (lambda: cell("10:30", "time", timevalue="PT10H30M00S"), "10:30:00"),
+        (lambda: cell("WAHR", "boolean", booleanvalue="true"), "TRUE"),
+        (lambda: cell("one\ntwo"), "one\ntwo"),
+    ],
+)
+def test_an_ods_cell_is_what_a_person_reads(load, made, text):
+    loaded = load(ods(["value"], [made()]))
+    assert loaded.cells == [(text,)]
+    assert loaded.codes == [[]]
+
+
+def test_blanks_in_an_ods_text_are_kept(load):
+    spaced = cell("")
+    paragraph = P(text="a")
+    paragraph.addElement(S(c=3))
+    paragraph.addText("b")
+    spaced.addElement(paragraph)
+    assert load(ods(["value"], [spaced])).cells == [("a   b",)]
+
+
+def test_an_ods_display_that_differs_is_told(load):
+    loaded = load(ods(["value"], [cell("00123", "float", value="123")]))
+    assert loaded.cells == [("123",)]
+    assert loaded.notices["number_format"].rows == (2,)
+
+
+@pytest.mark.parametrize(
+    ("made", "code"),
+    [
+        (lambda: cell("#N/A", formula="of:=NA()"), "excel_error"),
+        (lambda: cell("Err:502", "float", value="0", formula="of:=X"), "excel_error"),
+        (lambda: cell("", "", formula="of:=LOWER([.B2])"), "formula_without_value"),
+        (lambda: cell("1,2E+19", "float", value="12345678901234567890"), "digits_lost"),
+    ],
+    ids=["error", "error of LibreOffice", "formula", "digits"],
+)
+def test_what_is_wrong_with_an_ods_cell_is_told(load, made, code):
+    loaded = load(ods(["value"], [made()]))
+    assert loaded.codes == [[code]]
+    assert "A2 (column 'value')" in loaded.said
+
+
+def test_an_error_word_that_was_typed_is_a_text(load):
+    assert load(ods(["value"], ["#N/A"])).cells == [("#N/A",)]
+
+
+def test_repeated_rows_and_cells_are_as_many_as_they_say(load):
+    data = ods(
+        ["id", "a", "b"],
+        [{"numberrowsrepeated": 2}, cell("x"), cell("y", numbercolumnsrepeated=2)],
+        [{"numberrowsrepeated": 3}, cell("", "", numbercolumnsrepeated=16384)],
+        ["z"],
+        [{"numberrowsrepeated": 1048570}, cell("", "", numbercolumnsrepeated=16384)],
+    )
+    loaded = load(data)
+    assert loaded.numbers == [2, 3, 7]
+    assert loaded.cells == [("x", "y", "y"), ("x", "y", "y"), ("z", "", "")]
+
+
+def test_ods_merges_hidden_rows_and_hidden_columns_are_told(load):
+    data = ods(
+        ["email", "name"],
+        [cell("a@example.com", numberrowsspanned=2, numbercolumnsspanned=1), "Anna"],
+        [{"visibility": "filter"}, CoveredTableCell(), cell("Boris")],
+        columns=({}, {"visibility": "collapse"}),
+    )
+    loaded = load(data)
+    assert loaded.codes == [[], ["merged_cell"]]
+    assert "part of the merged cell A2:A3" in loaded.said
+    assert loaded.notices["hidden_rows"].rows == (3,)
+    assert "column 'name'" in loaded.notices["hidden_columns"].message
+
+
+def test_a_hidden_ods_sheet_is_not_read_by_itself(load):
+    data = ods(["id"], hidden=("Old",))
+    with pytest.raises(InputError, match="no rows"):
+        load(data)
+    assert load(ods(["id"], ["1"])).table.sheet == "Leads"
+
+
+def xls(rows: list[list[Any]], *, visible: bool = True, more: tuple[str, ...] = ()) -> bytes:
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("Leads")
+    day = xlwt.easyxf(num_format_str="DD.MM.YYYY")
+    for number, row in enumerate(rows):
+        for column, value in enumerate(row):
+            if isinstance(value, dt.date):
+                sheet.write(number, column, value, day)
+            elif value is not None:
+                sheet.write(number, column, value)
+    sheet.visibility = 0 if visible else 1
+    for name in more:
+        book.add_sheet(name).write(0, 0, "id")
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def test_an_xls_cell_is_what_a_person_reads(load):
+    loaded = load(
+        xls([["id", "n", "day", "yes"], ["000123", 1001, dt.date(1990, 5, 17), True], [7.5, "NA", None, False]])
+    )
+    assert loaded.cells == [("000123", "1001", "1990-05-17", "TRUE"), ("7.5", "NA", "", "FALSE")]
+    assert loaded.numbers == [2, 3]
+
+
+def test_blank_rows_of_an_xls_keep_the_numbers(load):
+    loaded = load(xls([[None], [None], ["id", "x"], ["1", None], [None], ["2", "y"]]))
+    assert (loaded.table.header_row, loaded.numbers) == (3, [4, 6])
+
+
+def test_an_xls_number_with_lost_digits_is_refused(load):
+    assert load(xls([["id"], [12345678901234567890]])).codes == [["digits_lost"]]
+
+
+def test_what_an_xls_cannot_tell_is_said_once(load):
+    assert "old_format" in load(xls([["id"], ["1"]])).notices
+
+
+def test_the_sheets_of_an_xls_are_chosen_like_others(load):
+    with pytest.raises(InputError, match="'Leads', 'More'"):
+        load(xls([["id"], ["1"]], more=("More",)))
+    assert load(xls([["id"], ["1"]], more=("More",)), sheet="leads").cells == [("1",)]
+    with pytest.raises(InputError, match="no rows"):
+        load(xls([["id"], ["1"]], visible=False, more=("More",)))
+
+
+@pytest.mark.parametrize("size", [600, 3000, 5000])
+def test_a_damaged_xls_is_one_sentence(load, size):
+    with pytest.raises(InputError):
+        load(xls([["id"], ["1"]])[:size])

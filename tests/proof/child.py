@@ -1,0 +1,240 @@
+"""`batch-enroll` with something done to it: `child.py [--kill WHEN:POINT:N] [--sabotage NAME] -- run ...`.
+
+In: the words before `--`, then an ordinary command line. Out: what the command does, until it kills itself with SIGKILL
+`before` or `after` the n-th call of a named point, or `during` it (a moment after it began). A sabotage breaks one rule
+of the package on purpose: the negative controls, which the check must find. Never: a switch inside the package; all of
+it is done from here, to this process alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import itertools
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+DURING_S = 0.05  #: from the beginning of a call to a death in the middle of it
+
+POINTS: dict[str, str] = {
+    "create": "batch_enroll.ledger.sqlite.ledger:SqliteLedger.create",
+    "plan": "batch_enroll.ledger.sqlite.run:SqliteRunLedger.plan",
+    "mark": "batch_enroll.ledger.sqlite.run:SqliteRunLedger.mark_duplicates",
+    "stage": "batch_enroll.ledger.staging:StageWriter.finish",
+    "seal": "batch_enroll.ledger.sqlite.run:SqliteRunLedger.seal",
+    "intend": "batch_enroll.ledger.sqlite.run:SqliteRunLedger.intend",
+    "send": "batch_enroll.sending.client:Client.start",
+    "settle": "batch_enroll.ledger.sqlite.run:SqliteRunLedger.settle",
+    "release": "batch_enroll.ledger.sqlite.run:SqliteRunLedger.release",
+    "results": "batch_enroll.run:write_files",
+    "summary": "batch_enroll.run:write_summary",
+    "close": "batch_enroll.ledger.sqlite.run:SqliteRunLedger.close",
+    "merge": "batch_enroll.ledger.sqlite.index:Index.merge",
+}
+"""Name -> where the function hangs, module and attribute."""
+
+
+def kill_at(spec: str) -> None:
+    """Arrange that this process dies at `before:intend:3`."""
+    when, point, nth = spec.split(":")
+    calls = itertools.count(1)
+
+    def is_now() -> bool:
+        return next(calls) == int(nth)
+
+    wrap(POINTS[point], lambda original: _deadly(original, when, is_now))
+
+
+def wrap(place: str, change: Callable[[Any], Any]) -> None:
+    """Put `change(original)` in the place of a function or method."""
+    module, _, path = place.partition(":")
+    *holders, name = path.split(".")
+    owner: Any = importlib.import_module(module)
+    for holder in holders:
+        owner = getattr(owner, holder)
+    setattr(owner, name, change(getattr(owner, name)))
+
+
+def _deadly(original: Any, when: str, is_now: Callable[[], bool]) -> Any:
+    async def later(*args: Any, **named: Any) -> Any:
+        now = is_now()
+        if now and when == "before":
+            die()
+        if now and when == "during":
+            signal.signal(signal.SIGALRM, lambda *_: die())
+            signal.setitimer(signal.ITIMER_REAL, DURING_S)
+        result = await original(*args, **named)
+        if now and when == "after":
+            die()
+        return result
+
+    def at_once(*args: Any, **named: Any) -> Any:
+        now = is_now()
+        if now and when == "before":
+            die()
+        result = original(*args, **named)
+        if now and when == "after":
+            die()
+        return result
+
+    return later if inspect.iscoroutinefunction(original) else at_once
+
+
+def die() -> None:
+    """End as a power switch ends a process: nothing is flushed, closed or said."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def resend_what_is_in_doubt() -> None:
+    """Take every failure after sending for one before it, as retry presets do (ReadError, 500, 502)."""
+    from batch_enroll.errors import Ambiguous, Retryable
+
+    def change(start: Any) -> Any:
+        async def started(*args: Any, **named: Any) -> Any:
+            try:
+                return await start(*args, **named)
+            except Ambiguous as doubt:
+                raise Retryable(doubt.code, doubt.message, http_status=doubt.http_status) from doubt
+
+        return started
+
+    wrap(POINTS["send"], change)
+
+
+def resend_on_expiry() -> None:
+    """Put the intents of a dead process back into the queue, as job queues do with expired leases."""
+    from batch_enroll.ledger.interface import RowState
+    from batch_enroll.ledger.sqlite.tables import one_by_one
+
+    @one_by_one
+    def requeue(connection: Any, _: None) -> int:
+        query = f"UPDATE row SET state = {RowState.PLANNED:d} WHERE state = {RowState.INTENT:d}"
+        return int(connection.execute(query).rowcount)
+
+    wrap("batch_enroll.ledger.sqlite.files:recover", lambda _: requeue)
+
+
+def lock_nothing() -> None:
+    """Let two processes work on one run."""
+    import filelock
+
+    class OpenDoor:
+        is_locked = False
+
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def acquire(self, *_: object, **__: object) -> None:
+            self.is_locked = True
+
+        def release(self, *_: object, **__: object) -> None:
+            self.is_locked = False
+
+    filelock.FileLock = OpenDoor  # type: ignore[assignment,misc]
+
+
+def compare_nothing() -> None:
+    """Go on when the ledger says that the row does not stand where the move begins: no compare-and-set."""
+    from batch_enroll.errors import LedgerError
+
+    def change(move: Any) -> Any:
+        async def moved(*args: Any, **named: Any) -> Any:
+            with contextlib.suppress(LedgerError):
+                return await move(*args, **named)
+            return 1
+
+        return moved
+
+    for point in ("intend", "settle", "release"):
+        wrap(POINTS[point], change)
+
+
+def intend_afterwards() -> None:
+    """Write the intent together with the outcome: one sync saved, and a death between send and outcome forgets both."""
+    due: dict[int, Any] = {}
+
+    def intend(original: Any) -> Any:
+        async def noted(self: Any, seq: int, *, at: Any) -> int:
+            due[seq] = lambda: original(self, seq, at=at)
+            return 1
+
+        return noted
+
+    def end(original: Any) -> Any:
+        async def ended(self: Any, outcome: Any, **named: Any) -> Any:
+            await due.pop(getattr(outcome, "seq", outcome))()
+            return await original(self, outcome, **named)
+
+        return ended
+
+    wrap(POINTS["intend"], intend)
+    wrap(POINTS["settle"], end)
+    wrap(POINTS["release"], end)
+
+
+def say_sent_unsent() -> None:
+    """Note a success for every fifth row without sending it."""
+    _answer_instead(b'{"error": 0}', send_first=False)
+
+
+def say_refused_accepted() -> None:
+    """Note a refusal for every fifth row although it was accepted."""
+    _answer_instead(b'{"error": 404}', send_first=True)
+
+
+def miss_duplicates() -> None:
+    """Look for no duplicates in the input: no unique key."""
+    wrap("batch_enroll.ledger.sqlite.planning:mark_duplicates", lambda _: lambda *_, **__: 0)
+
+
+def _answer_instead(body: bytes, *, send_first: bool) -> None:
+    from batch_enroll.sending import Answer
+
+    calls = itertools.count(1)
+
+    def change(start: Any) -> Any:
+        async def started(*args: Any, **named: Any) -> Any:
+            fifth = next(calls) % 5 == 0
+            answer = await start(*args, **named) if send_first or not fifth else None
+            return Answer(http_status=200, headers={}, body=body) if fifth else answer
+
+        return started
+
+    wrap(POINTS["send"], change)
+
+
+SABOTAGES: dict[str, Callable[[], None]] = {
+    sabotage.__name__.replace("_", "-"): sabotage
+    for sabotage in (
+        resend_what_is_in_doubt,
+        resend_on_expiry,
+        lock_nothing,
+        compare_nothing,
+        intend_afterwards,
+        say_sent_unsent,
+        say_refused_accepted,
+        miss_duplicates,
+    )
+}
+
+
+def main(words: Sequence[str]) -> int:
+    """Do to this process what the words say, then run the command after `--`."""
+    from batch_enroll.cli.main import main as command
+
+    changes, rest = words[: words.index("--")], words[words.index("--") + 1 :]
+    for what, how in zip(changes[::2], changes[1::2], strict=True):
+        if what == "--kill":
+            kill_at(how)
+        elif what == "--sabotage":
+            SABOTAGES[how]()
+        else:
+            raise SystemExit(f"{what} is nothing that can be done here")
+    return command(rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,379 @@
+"""A trial: `batch-enroll run` as a process against a sandbox that outlives it, cut short again and again.
+
+In: a sandbox, rows, faults, and how each process ends. Out: an `invariants.Verdict`. Never: a request to anything but
+the sandbox, a signal to a process that was not started here.
+
+The same command is given until the run is finished, as the product promises that one may; then once more, which must be
+refused and must send nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import batch_enroll
+from batch_enroll.clock import SystemClock
+from batch_enroll.ledger.sqlite import SqliteLedger
+from batch_enroll.reporting.paths import result_paths
+from batch_enroll.run_report import write_files
+from batch_enroll.sandbox import FaultRule, SandboxHandle
+from tests.proof.invariants import Told, Verdict, check
+
+CHILD = Path(__file__).with_name("child.py")
+PACKAGE_ROOT = Path(batch_enroll.__path__[0]).parent
+HEADER = ("email", "first_name")
+PATIENCE_S = 90.0
+FINISHED = {0, 1, 4}
+REFUSED, STOPPED, LOCKED = 2, 3, 5
+KILLED = -signal.SIGKILL
+_LOOK_EVERY_S = 0.004
+_MOST_STOPS = 60  #: without a kill: a run that stops more often than this gets nowhere
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float  #: since it was started
+
+    def __str__(self) -> str:
+        return f"exit {self.code} after {self.seconds:.1f} s\n{self.out}\n{self.err}"
+
+
+Strike = Callable[["Trial", subprocess.Popen[str]], None]
+"""Does something to a running process; returns when it is done, or when the process has ended by itself."""
+
+
+@dataclass(kw_only=True)
+class Trial:
+    """One input on its way through any number of processes."""
+
+    folder: Path
+    sandbox: SandboxHandle
+    rows: Sequence[tuple[str, str]]
+    concurrency: int = 8
+    flags: Sequence[object] = ()
+    name: str = "leads"
+    results: Path = field(init=False)
+    source: Path = field(init=False)
+    kills: int = 0
+    cuts: int = 0  #: kills, and whatever else abandoned requests in flight
+    starts: int = 0
+    codes: list[int] = field(default_factory=list)  #: of the processes that ended, in order
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.source = write_leads(self.folder / f"{self.name}.csv", self.rows)
+        self.results = self.folder / f"{self.name}.out.csv"
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "ledger.sqlite"
+
+    @property
+    def summary(self) -> Path:
+        return self.results.with_suffix(".summary.json")
+
+    def edited(self, rows: Sequence[tuple[str, str]], *, encoding: str = "utf-8") -> Trial:
+        """Put other rows into the same file; they are a trial of their own with results of its own."""
+        other = replace(self, rows=rows, name=f"{self.name}-edited", kills=0, cuts=0, starts=0, codes=[])
+        other.source.unlink()
+        other.source = write_leads(self.source, rows, encoding=encoding)
+        return other
+
+    def start(
+        self,
+        *words: str,
+        under: Sequence[str] = (),
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+    ) -> subprocess.Popen[str]:
+        """Start the command.
+
+        Args:
+            words: what the process does to itself, as `child.py` takes it.
+            under: a command that runs this one.
+        """
+        self.starts += 1
+        head = [*under, sys.executable, *([CHILD, *words, "--"] if words else ["-m", "batch_enroll"])]
+        settings = {
+            "--url": self.sandbox.url,
+            "--scenario": 3,
+            "--match": "email=email",
+            "--content": "first_name=first_name",
+            "--rate": "none",
+            "--concurrency": self.concurrency,
+            "--max-errors": "100%",
+            "--max-unknown": "100%",
+            "--results": self.results,
+            "--ledger": self.ledger,
+        }
+        line = [*head, "run", self.source, *(each for pair in settings.items() for each in pair), "--quiet", *self.flags]
+        return subprocess.Popen(
+            [*map(str, line)],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=self.folder,
+            env=surroundings(self.folder / "home", token=self.sandbox.token),
+            text=True,
+            encoding="utf-8",
+        )
+
+    def end(self, process: subprocess.Popen[str], *, began: float | None = None) -> Ended:
+        """Wait for a process and keep account of how it ended."""
+        out, err = process.communicate(timeout=PATIENCE_S)
+        ended = Ended(process.returncode, out or "", err or "", time.monotonic() - (began or time.monotonic()))
+        self.codes.append(ended.code)
+        if ended.code in (KILLED, -signal.SIGHUP):
+            self.kills += 1
+            self.cuts += 1
+        return ended
+
+    def once(self, *words: str, strike: Strike | None = None, under: Sequence[str] = ()) -> Ended:
+        """Start the command, perhaps strike it, and wait for its end."""
+        began = time.monotonic()
+        with started(self.start(*words, under=under)) as process:
+            if strike is not None:
+                strike(self, process)
+            return self.end(process, began=began)
+
+    def until_finished(self, *words: str, strikes: Iterable[Strike] = ()) -> Ended:
+        """Give the command until the run is finished, each time struck by the next strike while there are any."""
+        for strike in (*strikes, *[None] * _MOST_STOPS):
+            ended = self.once(*words, strike=strike)
+            if ended.code in FINISHED:
+                return ended
+            if ended.code == REFUSED and self.starts > 1 and "finished" in ended.err:
+                return ended  # the process before this one was cut when all was done
+            assert ended.code in (KILLED, STOPPED, 130, 143), f"start {self.starts}: {ended}"
+        raise AssertionError(f"not finished after {self.starts} starts: {ended}")
+
+    def verdict(self, *before: Told, cuts: int = 0, is_finished: bool = True) -> Verdict:
+        """Give the command once more, which must be refused and send nothing; then check everything.
+
+        Args:
+            before: what earlier trials told that sent to the same sandbox.
+            cuts: theirs.
+            is_finished: False leaves the refusal out.
+        """
+        if is_finished:
+            before = self.sandbox.totals()["requests"]
+            again = self.once()
+            assert again.code == REFUSED, f"a finished run was not refused: {again}"
+            after = self.sandbox.totals()["requests"]
+            assert before == after, f"a finished run sent {before} -> {after}"
+        stats = self.sandbox.stats()
+        return check(stats, [*before, self.told()], cuts=cuts + self.cuts, in_flight=self.concurrency)
+
+    def told(self) -> Told:
+        """Read the run's files."""
+        with self.results.open(encoding="utf-8-sig", newline="") as file:
+            results = list(csv.DictReader(file))
+        return Told(planned=self.rows, results=results, summary=json.loads(self.summary.read_text(encoding="utf-8")))
+
+    async def report(self) -> Told:
+        """Write the files of the first run in the ledger, whatever its state, as `report` does; the run is left alone."""
+        state = self.folder / "home" / "state" / "batch-enroll"
+        ledger = SqliteLedger(self.ledger, clock=SystemClock(), state_folder=state)
+        record = (await ledger.runs())[-1]
+        run = await ledger.open(record.run_id, read_only=True)
+        try:
+            written = await write_files(run, result_paths("-", run_id=record.run_id, results=self.results))
+        finally:
+            await run.leave()
+        self.summary.write_text(json.dumps({"counts": written.counts.as_dict()}), encoding="utf-8")
+        return self.told()
+
+    def arrived(self) -> int:
+        """How many start requests the sandbox has got, whatever became of them."""
+        return int(self.sandbox.totals()["requests"].get("workflows/start", 0))
+
+
+# What can be done to a process
+
+
+def kill_after_requests(count: int) -> Strike:
+    """SIGKILL when so many more requests have come."""
+    return lambda trial, process: after_requests(trial, process, count, process.kill)
+
+
+def kill_after_seconds(seconds: float) -> Strike:
+    """SIGKILL so long after the start, wherever the process is then."""
+
+    def strike(_: Trial, process: subprocess.Popen[str]) -> None:
+        watch(process, until=at_moment(seconds))
+        process.kill()
+
+    return strike
+
+
+def stop_after_requests(count: int, *signals: signal.Signals, apart_s: float = 0.15) -> Strike:
+    """Send one signal after the other when so many more requests have come."""
+
+    def strike(trial: Trial, process: subprocess.Popen[str]) -> None:
+        def send() -> None:
+            for number in signals:
+                process.send_signal(number)
+                watch(process, until=at_moment(apart_s))
+            trial.cuts += len(signals) > 1
+
+        after_requests(trial, process, count, send)
+
+    return strike
+
+
+def freeze_after_requests(count: int, *, for_s: float) -> Strike:
+    """SIGSTOP when so many more requests have come, SIGCONT after a while."""
+
+    def strike(trial: Trial, process: subprocess.Popen[str]) -> None:
+        def freeze() -> None:
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(for_s)
+            process.send_signal(signal.SIGCONT)
+            trial.cuts += 1
+
+        after_requests(trial, process, count, freeze)
+
+    return strike
+
+
+def random_strikes(luck: random.Random, *, per_strike: int) -> Iterator[Strike]:
+    """Draw strikes without end: most are kills after about `per_strike` requests, some during start and plan.
+
+    Args:
+        luck: decides everything.
+        per_strike: requests from one strike to the next, on average.
+    """
+    while True:
+        draw, count = luck.random(), luck.randint(1, 2 * per_strike)
+        if draw < 0.80:
+            yield kill_after_requests(count)
+        elif draw < 0.92:
+            yield kill_after_seconds(luck.uniform(0.05, 1.0))
+        elif draw < 0.95:
+            yield stop_after_requests(count, signal.SIGTERM)
+        elif draw < 0.98:
+            yield stop_after_requests(count, signal.SIGINT, signal.SIGINT, apart_s=0.05)
+        else:
+            yield freeze_after_requests(count, for_s=0.5)
+
+
+def after_requests(trial: Trial, process: subprocess.Popen[str], count: int, act: Callable[[], None]) -> None:
+    """Act when so many more requests have come, unless the process has ended before."""
+    enough = trial.arrived() + count
+    watch(process, until=lambda: trial.arrived() >= enough)
+    if process.poll() is None:
+        act()
+
+
+def watch(process: subprocess.Popen[str], *, until: Callable[[], bool]) -> None:
+    """Wait until it is so, or the process has ended."""
+    give_up = time.monotonic() + PATIENCE_S
+    while process.poll() is None and not until():
+        assert time.monotonic() < give_up, "it never came to pass"
+        time.sleep(_LOOK_EVERY_S)
+
+
+def at_moment(seconds: float) -> Callable[[], bool]:
+    """Give a condition that comes true so long from now."""
+    due = time.monotonic() + seconds
+    return lambda: time.monotonic() >= due
+
+
+@contextmanager
+def started(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """Leave no process behind."""
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def surroundings(home: Path, *, token: str) -> dict[str, str]:
+    """The environment of a process that knows nothing of the person who runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BATCH_ENROLL_")}
+    homes = {f"XDG_{kind}_HOME": str(home / kind.lower()) for kind in ("DATA", "STATE", "CONFIG")}
+    return {**kept, **homes, "BATCH_ENROLL_TOKEN": token, "PYTHONPATH": str(PACKAGE_ROOT), "NO_PROXY": "*"}
+
+
+# What goes in
+
+
+def leads(count: int, luck: random.Random | None = None) -> list[tuple[str, str]]:
+    """Make rows as they come: mostly people, some twice, some that no request can be made of, some nobody knows.
+
+    Without `luck`, people only.
+    """
+    rows: list[tuple[str, str]] = []
+    for number in range(1, count + 1):
+        draw = luck.random() if luck else 1.0
+        person = f"user{number:06d}@example.com"
+        if draw < 0.03:
+            person = f"nobody{number:06d}@example.com"
+        elif draw < 0.06:
+            person = f"no address {number}"
+        elif luck and draw < 0.10 and rows:
+            person = luck.choice(rows)[0]
+            person = person.upper() if draw < 0.08 else person
+        rows.append((person, f"Name {number}"))
+    return rows
+
+
+def write_leads(path: Path, rows: Iterable[tuple[str, str]], *, encoding: str = "utf-8") -> Path:
+    """Write an input."""
+    with path.open("w", encoding=encoding, newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(HEADER)
+        writer.writerows(rows)
+    return path
+
+
+def mixed_faults(*, throttled: float) -> list[FaultRule]:
+    """About 13 % of the requests go wrong, in every way in which an answer can fail to come.
+
+    Args:
+        throttled: share of requests that are told to come back later. Each makes the whole run wait a second.
+    """
+    shares = {
+        "drop_after_acting": 0.015,
+        "drop_before_acting": 0.015,
+        "reset_after_acting": 0.010,
+        "reset_before_acting": 0.010,
+        "http_500_after_acting": 0.012,
+        "http_500_before_acting": 0.010,
+        "http_502_after_acting": 0.010,
+        "http_502_before_acting": 0.010,
+        "truncated_body_after_acting": 0.010,
+        "truncated_header_after_acting": 0.005,
+        "truncated_header_before_acting": 0.005,
+        "garbage_after_acting": 0.008,
+        "garbage_before_acting": 0.004,
+        "silence_after_acting": 0.002,
+        "silence_before_acting": 0.001,
+        "http_429": throttled / 2,
+        "http_503_retry_after": throttled / 2,
+    }
+    return [FaultRule(fault=fault, share=share) for fault, share in shares.items()]
+
+
+def faults_by_kind(totals: dict[str, Any]) -> dict[str, int]:
+    """Read how often each fault was played."""
+    return dict(sorted(totals["faults"].items()))

@@ -1,0 +1,151 @@
+"""What must be true after every scenario, whatever was killed and whatever the platform did: a pure check.
+
+In: what the oracle counted and what the runs told people. Out: a `Verdict` in numbers, with a sentence for each wrong
+thing found. Never: I/O, a look into the ledger.
+
+The unit is a person: an identity as the platform matches it, without regard to case. Over all rows that name one:
+
+    enrolled <= 1                             else the person was enrolled twice        `duplicated`
+    enrolled >= rows that say success         else a success that never was             `lost`
+    enrolled <= rows that say success or      else a row says error, invalid, skipped
+                unknown                       or not_sent, and was enrolled all the same `misreported`
+    requests that came <= attempts told       else a request left without its intent     `misreported`
+
+Together: success means exactly once; error, invalid, skipped and not_sent mean never; unknown means once or never.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from batch_enroll.model import RowStatus
+from batch_enroll.results_format import ADDED_COLUMNS, unguard
+
+_SHOWN_COMPLAINTS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What one run told about its input."""
+
+    planned: Sequence[tuple[str, ...]]  #: the input's data rows in order; the first cell is the identity
+    results: Sequence[Mapping[str, str]]  #: the lines of the results file
+    summary: Mapping[str, Any]  #: the object of the summary file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How it went, in numbers. `duplicated`, `lost` and `misreported` must be 0."""
+
+    statuses: Mapping[str, int]  #: status -> rows
+    duplicated: int
+    lost: int
+    misreported: int
+    unknown_allowed: int  #: ambiguous faults + cuts x in flight + idle closes
+    complaints: tuple[str, ...] = field(repr=False)
+
+    @property
+    def rows(self) -> int:
+        return sum(self.statuses.values())
+
+    @property
+    def unknown(self) -> int:
+        return self.statuses.get(RowStatus.UNKNOWN, 0)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the promise was kept."""
+        return not (self.duplicated or self.lost or self.misreported or self.unknown > self.unknown_allowed)
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} {status}" for status, count in self.statuses.items())
+        text = (
+            f"{self.rows} rows ({counts}): {self.duplicated} duplicated, {self.lost} lost, "
+            f"{self.misreported} misreported, {self.unknown} unknown of {self.unknown_allowed} allowed"
+        )
+        return "\n  ".join([text, *self.complaints[:_SHOWN_COMPLAINTS]])
+
+
+def check(
+    oracle: Mapping[str, Any], told: Sequence[Told], *, cuts: int, in_flight: int, matched: str = "email"
+) -> Verdict:
+    """Compare what runs told with what really happened.
+
+    Args:
+        oracle: the sandbox's counts, `Stats.as_dict`, since before the first of the runs.
+        told: each run that sent to it, with all rows in their last state.
+        cuts: how often requests in flight were abandoned: kills, break-offs, freezes longer than the deadline.
+        in_flight: how many there can be at once.
+        matched: how the platform finds profiles, the part of the oracle's keys before the colon.
+    """
+    enrolled = _by_person(oracle["enrolments"], matched)
+    received = _by_person(oracle["received"], matched)
+    statuses: Counter[str] = Counter()
+    attempts: Counter[str] = Counter()
+    said: dict[str, Counter[str]] = {}
+    misread: list[str] = []
+    for run in told:
+        misread += _misread(run)
+        for line in run.results:
+            person = _person(next(iter(line.values())))
+            statuses[line["enroll_status"]] += 1
+            attempts[person] += int(line["enroll_attempts"] or 0)
+            said.setdefault(person, Counter())[line["enroll_status"]] += 1
+    duplicated = [f"{person} was enrolled {times} times" for person, times in enrolled.items() if times > 1]
+    lost = []
+    for person in enrolled.keys() | received.keys() | said.keys():
+        words = said.get(person, Counter())
+        told_of = ", ".join(f"{times} x {status}" for status, times in words.items()) or "no row"
+        happened = f"{person} was enrolled {enrolled[person]} times in {received[person]} requests"
+        success, unknown = words[RowStatus.SUCCESS], words[RowStatus.UNKNOWN]
+        if enrolled[person] < success:
+            lost.append(f"{happened}, but the results say {told_of}")
+        if success + unknown < enrolled[person] <= 1 or received[person] > attempts[person]:
+            misread.append(f"{happened}, but the results say {told_of} in {attempts[person]} attempts")
+    return Verdict(
+        statuses=dict(statuses),
+        duplicated=len(duplicated),
+        lost=len(lost),
+        misreported=len(misread),
+        unknown_allowed=oracle["ambiguous"] + cuts * in_flight + oracle["idle_closes"],
+        complaints=(*duplicated, *lost, *misread),
+    )
+
+
+def _misread(told: Told) -> Iterator[str]:
+    """Compare the results with the input line by line, and with the summary."""
+    if len(told.planned) != len(told.results):
+        yield f"{len(told.planned)} rows went in, {len(told.results)} lines came out"
+    number = 1
+    for planned, line in zip(told.planned, told.results, strict=False):
+        cells = tuple(unguard(cell) for name, cell in line.items() if name not in ADDED_COLUMNS)
+        if cells != planned:
+            yield f"{planned} is due, the line holds {cells}"
+        if int(line["enroll_row"]) <= number:
+            yield f"row {line['enroll_row']} comes after row {number}"
+        number = int(line["enroll_row"])
+        if line["enroll_status"] not in set(RowStatus):
+            yield f"row {number} has the status {line['enroll_status']!r}"
+    found = Counter(line["enroll_status"] for line in told.results)
+    counts = dict(told.summary["counts"])
+    rows = counts.pop("rows")
+    if rows != sum(counts.values()) or rows != len(told.planned):
+        yield f"the summary's totals do not add up to {len(told.planned)}: {told.summary['counts']}"
+    if {status: count for status, count in counts.items() if count} != dict(found):
+        yield f"the summary says {counts}, the results {dict(found)}"
+
+
+def _by_person(counts: Mapping[str, Mapping[str, int]], matched: str) -> Counter[str]:
+    """Add up an oracle's counts over scenarios, person by person."""
+    total: Counter[str] = Counter()
+    for by_key in counts.values():
+        for key, times in by_key.items():
+            total[_person(key.removeprefix(f"{matched}:"))] += times
+    return total
+
+
+def _person(identity: str) -> str:
+    return unguard(identity).strip().casefold()

@@ -1,0 +1,123 @@
+"""Faults 12 and 13: signals, ends that close, and a folder that goes away; the same command carries on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+
+import anyio
+import pytest
+
+from tests.proof.harness import (
+    FINISHED,
+    REFUSED,
+    STOPPED,
+    after_requests,
+    freeze_after_requests,
+    leads,
+    started,
+    stop_after_requests,
+)
+from tests.proof.invariants import check
+
+LATENCY_S = 0.2
+
+
+def test_sigterm_waits_for_the_answers_in_flight_and_the_same_command_carries_on(trial):
+    the = trial(leads(60), latency_s=LATENCY_S)
+    ended = the.once(strike=stop_after_requests(12, signal.SIGTERM, apart_s=0))
+    assert ended.code == 143, ended
+    assert 12 <= the.arrived() < 60
+    the.sandbox.control(latency_s=0)
+    the.until_finished()
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+    assert verdict.statuses == {"success": 60}, "no answer was given up"
+
+
+def test_after_sigterm_the_results_say_what_was_done_so_far(trial):
+    the = trial(leads(60), latency_s=LATENCY_S)
+    assert the.once(strike=stop_after_requests(12, signal.SIGTERM, apart_s=0)).code == 143
+    verdict = the.verdict(is_finished=False)
+    assert verdict.holds, verdict
+    assert verdict.statuses["success"] == the.arrived()
+    assert verdict.statuses["not_sent"] == 60 - the.arrived()
+
+
+def test_a_second_ctrl_c_waits_for_no_answer_and_loses_nothing(trial):
+    the = trial(leads(60), faults="silence_after_acting@5+", concurrency=4)
+    ended = the.once(strike=stop_after_requests(8, signal.SIGINT, signal.SIGINT))
+    assert ended.code == 130, ended
+    assert ended.seconds < 10, "the time-out of 30 s was not waited for"
+    the.sandbox.control(faults=[])
+    the.until_finished()
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+    assert verdict.unknown == 4
+
+
+def test_sigkill_while_it_waits_after_ctrl_c_loses_nothing(trial):
+    the = trial(leads(60), faults="silence_before_acting@5+", concurrency=4)
+
+    def strike(the, process):
+        after_requests(the, process, 8, lambda: process.send_signal(signal.SIGINT))
+        process.kill()
+
+    the.once(strike=strike)
+    the.sandbox.control(faults=[])
+    the.until_finished()
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+
+
+def test_sighup_is_a_death_like_any_other(trial):
+    the = trial(leads(60), latency_s=0.05)
+    assert the.once(strike=stop_after_requests(10, signal.SIGHUP)).code == -signal.SIGHUP
+    the.until_finished()
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+
+
+def test_a_freeze_longer_than_the_time_out_makes_rows_unknown_and_sends_nobody_twice(trial):
+    the = trial(leads(60), latency_s=0.05, flags=("--timeout", 0.5))
+    the.until_finished(strikes=[freeze_after_requests(10, for_s=1.0)])
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr", "both"])
+def test_an_end_that_nobody_listens_to_any_more_loses_nothing(trial, closed):
+    the = trial(leads(60), latency_s=0.02, flags=("--json", "--verbose"))
+    reading, writing = os.pipe()
+    ends = {name: writing if closed in (name, "both") else subprocess.DEVNULL for name in ("stdout", "stderr")}
+    with started(the.start(**ends)) as process:
+        os.close(writing)
+        after_requests(the, process, 10, lambda: os.close(reading))
+        the.end(process)
+    assert the.codes[0] in (*FINISHED, STOPPED), the.codes
+    the.until_finished()
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+    assert verdict.statuses == {"success": 60}
+
+
+def test_when_the_results_folder_goes_in_mid_run_nothing_is_lost_and_the_report_can_be_written_again(trial, tmp_path):
+    the = trial(leads(60), latency_s=0.05)
+    the.results = tmp_path / "results" / "out.csv"
+    the.results.parent.mkdir()
+    ended = the.once(
+        strike=lambda the, process: after_requests(the, process, 10, lambda: shutil.rmtree(the.results.parent))
+    )
+    assert ended.code == STOPPED, ended
+    assert str(the.results.parent) in ended.err
+    assert the.arrived() == 60, "what was begun is sent to its end"
+    assert sorted(the.sandbox.enrolments().values()) == [1] * 60
+    the.results.parent.mkdir()
+    again = the.once()
+    assert again.code in (REFUSED, *FINISHED), again
+    assert the.arrived() == 60
+    verdict = check(the.sandbox.stats(), [anyio.run(the.report)], cuts=0, in_flight=the.concurrency)
+    assert verdict.holds, verdict
+    assert verdict.statuses == {"success": 60}

@@ -1,0 +1,202 @@
+"""Faults 5 to 10: each way in which an answer can fail to come, alone; pauses; connections that are no more."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import anyio
+import pytest
+
+from batch_enroll.clock import SystemClock
+from batch_enroll.job import Job
+from batch_enroll.ledger.sqlite import SqliteLedger
+from batch_enroll.model import Counts
+from batch_enroll.run import enroll_async
+from batch_enroll.sandbox import FAULT_NAMES, FaultRule, SandboxSettings, sandbox_process
+from tests.proof.harness import leads, write_leads
+from tests.proof.invariants import Told, check
+from tests.support.commands import read_results
+
+TIMEOUT_S = 0.4
+AMBIGUOUS = [
+    name
+    for name in FAULT_NAMES
+    if FaultRule(fault=name).ambiguous and name not in ("close_after_answer", "late_act")
+]
+
+
+class Desk:
+    """Runs in this process, with the real client and the real ledger: quick enough for many small ones."""
+
+    def __init__(self, folder, sandbox):
+        self.folder = folder
+        self.sandbox = sandbox
+        self.ledger = SqliteLedger(folder / "ledger.sqlite", clock=SystemClock(), state_folder=folder / "state")
+
+    async def run(self, rows, *, url=None, in_flight=4, **send):
+        source = write_leads(self.folder / "leads.csv", rows)
+        job = Job.model_validate(
+            {
+                "url": url or self.sandbox.url,
+                "scenario": 3,
+                "match": {"mode": "email", "column": "email"},
+                "send": {"rate": "none", "timeout": TIMEOUT_S, "concurrency": in_flight, **send},
+            }
+        )
+        token = self.sandbox.token if self.sandbox else "sandbox-token"
+        self.rows = rows
+        self.in_flight = in_flight
+        self.summary = await enroll_async(job, source, token=token, ledger=self.ledger)
+        return self.summary
+
+    def verdict(self, sandbox=None):
+        told = Told(
+            planned=self.rows,
+            results=read_results(self.summary.results),
+            summary={"counts": self.summary.counts.as_dict()},
+        )
+        return check((sandbox or self.sandbox).stats(), [told], cuts=0, in_flight=self.in_flight)
+
+
+@pytest.fixture
+def desk(tmp_path, sandbox):
+    return lambda **world: Desk(tmp_path, sandbox(**world))
+
+
+@pytest.mark.parametrize("fault", AMBIGUOUS)
+async def test_an_answer_that_does_not_come_makes_the_row_unknown_after_one_request(desk, fault):
+    the = desk(faults=[FaultRule(fault=fault, contains="000002")])
+    began = time.monotonic()
+    summary = await the.run(leads(3))
+    took_s = time.monotonic() - began
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+    assert summary.counts == Counts(success=2, unknown=1), fault
+    assert set(the.sandbox.received().values()) == {1}
+    assert took_s < TIMEOUT_S + 2.0
+
+
+async def test_a_late_act_after_the_deadline_is_unknown_and_happens_once(desk):
+    the = desk(faults=[FaultRule(fault="late_act", contains="000002", delay_s=2 * TIMEOUT_S)])
+    summary = await the.run(leads(3))
+    assert summary.counts == Counts(success=2, unknown=1)
+    while the.sandbox.totals()["late_acts"] == 0:
+        time.sleep(0.02)
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+    assert set(the.sandbox.enrolments().values()) == {1}
+
+
+async def test_many_doubtful_answers_in_a_row_stop_the_run_before_the_next_hundred(desk):
+    the = desk(faults="drop_after_acting@21+")
+    summary = await the.run(leads(300), in_flight=4)
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+    assert summary.exit_code == 3
+    assert summary.counts.unknown <= 5 + 4
+
+
+@pytest.mark.parametrize("form", ["seconds", "date", "absent", "negative"])
+async def test_whoever_is_told_to_come_back_later_comes_back_and_is_enrolled_once(desk, form):
+    the = desk(faults=[FaultRule(fault="http_429", times=3)], retry_after=form)
+    summary = await the.run(leads(8))
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+    assert summary.counts == Counts(success=8)
+    assert summary.requests == 8 + 3
+
+
+async def test_a_503_that_says_when_is_a_pause_and_one_that_does_not_is_a_doubt(desk):
+    told = FaultRule(fault="http_503_retry_after", contains="000001", times=1)
+    the = desk(faults=[told, FaultRule(fault="http_503_before_acting", contains="000002")])
+    summary = await the.run(leads(4))
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+    assert (summary.counts, summary.requests) == (Counts(success=3, unknown=1), 5)
+
+
+async def test_a_wait_of_ten_hours_stops_the_run_and_the_same_call_carries_on(desk):
+    the = desk(faults=[FaultRule(fault="http_429", from_nth=11, times=20)], retry_after="huge")
+    summary = await the.run(leads(40))
+    assert summary.exit_code == 3
+    assert summary.counts.unknown == 0
+    assert summary.counts.not_sent >= 20
+    assert "10 hours" in summary.stop_reason
+    the.sandbox.control(faults=[])
+    summary = await the.run(leads(40))
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+    assert summary.counts == Counts(success=40)
+
+
+async def test_in_a_storm_of_429_nobody_is_lost_and_nobody_sent_twice(desk):
+    the = desk(rate_per_s=25)
+    summary = await the.run(leads(75), in_flight=16)
+    while summary.counts.not_sent:  # rows whose attempts were used up are left for the same call
+        assert summary.exit_code == 3
+        summary = await the.run(leads(75), in_flight=16)
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+    assert the.sandbox.totals()["throttled"] > 0
+    assert summary.counts == Counts(success=75)
+
+
+async def test_idle_connections_that_the_server_closes_make_no_row_unknown(desk):
+    the = desk(idle_timeout_s=0.05)
+    summary = await the.run(leads(20), in_flight=1, rate=10)
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+    assert the.sandbox.totals()["idle_closes"] >= 10
+    assert summary.counts.unknown <= 1, "a close and a request may really cross, but seldom"
+
+
+async def test_connections_that_end_unannounced_after_the_answer_make_no_row_unknown(desk):
+    the = desk(faults="close_after_answer")
+    summary = await the.run(leads(60), in_flight=2)
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+    assert summary.counts.unknown <= 1, "a close and a request may really cross, but seldom"
+
+
+async def test_a_server_that_refuses_and_then_returns_gets_every_row_once(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    the = Desk(tmp_path, None)
+    ended = anyio.Event()
+    verdicts = []
+
+    async def appear():
+        await anyio.sleep(0.5)
+        with sandbox_process(SandboxSettings(port=port)) as handle:
+            await ended.wait()
+            verdicts.append(the.verdict(handle))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(appear)
+        summary = await the.run(leads(10), url=f"http://127.0.0.1:{port}", skip_preflight=True, timeout=5)
+        ended.set()
+    assert verdicts[0].holds, verdicts
+    assert summary.counts == Counts(success=10)
+    assert summary.requests > 10
+
+
+async def test_a_name_that_cannot_be_found_and_then_can_gets_every_row_once(desk, monkeypatch):
+    the = desk()
+    real, failures = socket.getaddrinfo, iter(range(4))
+
+    def getaddrinfo(host, *rest, **named):
+        if host in ("platform.localhost", b"platform.localhost"):
+            if next(failures, None) is not None:
+                raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+            host = "127.0.0.1"
+        return real(host, *rest, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    url = the.sandbox.url.replace("127.0.0.1", "platform.localhost")
+    summary = await the.run(leads(10), url=url, skip_preflight=True, timeout=5)
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+    assert summary.counts == Counts(success=10)
+    assert summary.requests == 14

@@ -1,0 +1,107 @@
+"""Fault 19 and the lock: another file under the same name, two starts at once, a run whose process is gone."""
+
+from __future__ import annotations
+
+import socket
+
+import anyio
+import pytest
+
+from tests.proof.harness import FINISHED, KILLED, LOCKED, REFUSED, kill_after_requests, leads, started, watch, write_leads
+
+
+@pytest.fixture
+def interrupted(trial):
+    """A run that was killed in the middle, and what the ledger says of it."""
+    the = trial(leads(60), latency_s=0.02, concurrency=4)
+    assert the.once(strike=kill_after_requests(30)).code == KILLED
+    the.sandbox.control(latency_s=0)
+    return the
+
+
+CHANGES = {
+    "sorted": lambda rows: sorted(rows, reverse=True),
+    "inserted": lambda rows: [("new1@example.com", "New"), *rows[:20], ("new2@example.com", "New"), *rows[20:]],
+    "corrected": lambda rows: [(email, f"{name} (corrected)") for email, name in rows],
+    "doubled": lambda rows: [*rows, *((email.upper(), name) for email, name in rows)],
+    "shortened": lambda rows: rows[::2],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_an_edited_file_sends_only_those_whom_the_dead_run_had_not_sent(interrupted, change):
+    before = anyio.run(interrupted.report)
+    the = interrupted.edited(change(interrupted.rows))
+    the.until_finished()
+    verdict = the.verdict(before, cuts=interrupted.cuts)
+    assert verdict.holds, verdict
+    assert max(the.sandbox.received().values()) == 1
+    assert verdict.statuses["skipped"] >= 10
+
+
+def test_a_file_in_another_encoding_is_the_same_people(interrupted):
+    before = anyio.run(interrupted.report)
+    rows = [(email, f"Имя {number}") for number, (email, _) in enumerate(interrupted.rows)]
+    the = interrupted.edited(rows, encoding="windows-1251")
+    the.until_finished()
+    verdict = the.verdict(before, cuts=interrupted.cuts)
+    assert verdict.holds, verdict
+    assert max(the.sandbox.received().values()) == 1
+
+
+def test_when_the_first_file_comes_back_after_an_edited_one_was_sent_nobody_is_sent_twice(interrupted):
+    original = list(interrupted.rows)
+    before = anyio.run(interrupted.report)
+    the = interrupted.edited([*original, ("late@example.com", "Late")])
+    the.until_finished()
+    assert the.verdict(before, cuts=interrupted.cuts).holds
+    write_leads(interrupted.source, original)
+    ended = interrupted.once()
+    assert ended.code in (*FINISHED, REFUSED), ended
+    assert max(the.sandbox.enrolments().values()) == 1, "the first run sent what the second had sent"
+
+
+def test_when_a_file_is_edited_and_started_while_its_run_is_sending_nobody_is_sent_twice(trial):
+    first = trial(leads(80), latency_s=0.1, concurrency=4)
+    with started(first.start()) as process:
+        watch(process, until=lambda: first.arrived() >= 8)
+        second = first.edited([*first.rows, ("late@example.com", "Late")])
+        second.once()
+        first.end(process)
+    assert max(first.sandbox.enrolments().values()) == 1, "two runs over one file sent the same people"
+
+
+def test_a_second_start_is_told_who_is_at_work_and_sends_nothing(trial):
+    the = trial(leads(60), latency_s=0.1)
+    with started(the.start()) as first:
+        watch(first, until=lambda: the.arrived() >= 8)
+        second = the.once()
+        assert second.code == LOCKED, second
+        assert f"process {first.pid} on {socket.gethostname()}" in second.err
+        the.sandbox.control(latency_s=0)
+        the.end(first)
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+    assert verdict.statuses == {"success": 60}
+
+
+def test_of_several_starts_at_the_same_moment_one_works_and_nobody_is_sent_twice(trial):
+    the = trial(leads(60), latency_s=0.05)
+    with started(the.start()) as first, started(the.start()) as second, started(the.start()) as third:
+        codes = sorted(the.end(process).code for process in (first, second, third))
+    assert codes == [0, LOCKED, LOCKED]
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+    assert verdict.statuses == {"success": 60}
+
+
+def test_a_run_whose_process_is_gone_is_carried_on_at_once(trial):
+    the = trial(leads(60), latency_s=0.05, concurrency=4)
+    with started(the.start()) as process:
+        watch(process, until=lambda: the.arrived() >= 10)
+        process.kill()  # and nobody has asked yet how it ended: the system still lists it
+        ended = the.once()
+        assert ended.code in FINISHED, ended
+        the.end(process)
+    verdict = the.verdict()
+    assert verdict.holds, verdict

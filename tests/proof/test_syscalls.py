@@ -1,0 +1,93 @@
+"""Fault 4: in which order this machine was really asked to write and to send, row by row."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tests.proof.harness import leads
+
+ROWS = 20
+_CALL = re.compile(r"^(\d+) +(?:(\w+)\((.*)|<\.\.\. (\w+) resumed>(.*))$")
+
+
+def can_trace():
+    if shutil.which("strace") is None:
+        return "strace is not installed"
+    tried = subprocess.run(["strace", "-f", "-o", "/dev/null", "true"], capture_output=True, check=False)
+    return "" if tried.returncode == 0 else "this machine does not let one process trace another (ptrace)"
+
+
+why_not = can_trace()
+pytestmark = pytest.mark.skipif(bool(why_not), reason=why_not or "it can")
+
+
+def moments(log):
+    """Turn a trace into words: `synced` when a sync of the ledger's log is over, `sent` when a request's first byte is
+    handed over, `told 3` when the log says how row 3 ended."""
+    syncing = set()
+    for line in log.splitlines():
+        found = _CALL.match(line)
+        if not found:
+            continue
+        thread, call, rest, resumed, _ = found.groups()
+        if call in ("fdatasync", "fsync") and "run.sqlite-wal>" in rest:
+            if rest.endswith("<unfinished ...>"):
+                syncing.add(thread)
+            elif rest.endswith("= 0"):
+                yield "synced"
+        elif resumed in ("fdatasync", "fsync") and thread in syncing:
+            syncing.discard(thread)
+            yield "synced"
+        elif call == "sendto" and "POST /api/v1.1/workflows/start" in rest:
+            yield "sent"
+        elif call == "write" and (row := re.search(r"leads\.log>, .*row finished row=(\d+)", rest)):
+            yield f"told {row[1]}"
+
+
+def traced(the, *words):
+    """Run the command under strace; gives the words of `moments` without the plan's."""
+    log = the.folder / "trace"
+    strace = ["strace", "-f", "-y", "-s", "160", "-e", "trace=fdatasync,fsync,sendto,write", "-o", str(log)]
+    ended = the.once(*words, under=strace)
+    return ended, list(moments(log.read_text(encoding="utf-8", errors="replace")))
+
+
+def complaints(words):
+    """Say what is out of order: before each request a sync of its own, and after it one before anything is told."""
+    syncs = 0
+    for place, word in enumerate(words):
+        if word == "synced":
+            syncs += 1
+        elif word == "sent":
+            # One sync for the outcome of the row before, one for the intent of this row.
+            if syncs < (2 if "sent" in words[:place] else 1):
+                yield f"request {words[: place + 1].count('sent')} left after {syncs} syncs"
+            syncs = 0
+        elif syncs < 1:
+            yield f"{word} before it was on disk"
+    if not syncs:
+        yield "the last outcome is not on disk"
+
+
+def test_each_row_is_on_disk_before_it_is_sent_and_again_before_anything_is_told(trial):
+    people = leads(ROWS)
+    nobody = [(email.replace("user", "nobody") if number % 2 else email, name) for number, (email, name) in enumerate(people)]
+    the = trial(nobody, concurrency=1, flags=("--log-file", "leads.log"))
+    ended, words = traced(the)
+    assert ended.code == 1, ended
+    assert words.count("sent") == ROWS
+    assert sum(word.startswith("told") for word in words) == ROWS // 2
+    assert not list(complaints(words))
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+
+
+def test_an_intent_that_comes_late_is_seen_in_the_trace(trial):
+    the = trial(leads(ROWS), concurrency=1)
+    _, words = traced(the, "--sabotage", "intend-afterwards")
+    assert words.count("sent") == ROWS
+    assert len(list(complaints(words))) >= ROWS - 1

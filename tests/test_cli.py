@@ -1,0 +1,358 @@
+"""The command line as a process: what it takes, what it says, and each of its exit codes."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from tests.support.commands import people, read_results, write_csv
+
+COMMON = ("--scenario", "3", "--match", "email=email", "--rate", "none")
+
+
+def run_flags(server):
+    return ("--url", server.url, *COMMON)
+
+
+def test_exit_0_when_every_row_is_enrolled_or_skipped(cli, sandbox):
+    server = sandbox()
+    source = write_csv(cli.folder / "leads.csv", *people(20), people(1)[0])
+    ended = cli("run", source, *run_flags(server), "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json["counts"] == {
+        "success": 20,
+        "error": 0,
+        "unknown": 0,
+        "invalid": 0,
+        "skipped": 1,
+        "not_sent": 0,
+        "rows": 21,
+    }
+    assert {"run", "status", "counts", "duration_s", "requests", "files", "exit_code"} <= set(ended.json)
+    assert (ended.json["status"], ended.json["exit_code"], ended.json["requests"]) == ("finished", 0, 20)
+    assert server.enrolments() == {f"email:{email}": 1 for email, _ in people(20)}
+    results = read_results(cli.folder / f"leads.{ended.json['run']}.results.csv")
+    assert [row["enroll_status"] for row in results] == ["success"] * 20 + ["skipped"]
+    assert "sandbox-token" not in ended.out + ended.err
+
+
+def test_exit_1_when_some_rows_are_refused_or_invalid(cli, sandbox):
+    source = write_csv(cli.folder / "in.csv", *people(5), ("nobody@example.com", ""), ("Total: 5", ""))
+    ended = cli("run", source, *run_flags(sandbox()), "--json")
+    assert ended.code == 1
+    assert (ended.json["counts"]["error"], ended.json["counts"]["invalid"]) == (1, 1)
+    assert set(ended.json["files"]) == {"results", "failed", "summary"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "missing.csv"), "There is no file missing.csv"),
+        (("run", "in.csv", "--scenario", "three"), "--scenario"),
+        (("run", "in.csv", "--rate", "fast"), "--rate: 'fast' is no rate"),
+        (("run", "in.csv", "--rate", "0"), "--rate"),
+        (("run", "in.csv", "--match", "email"), "--match"),
+        (("run", "in.csv", "--match", "e-mail=email"), "--match"),
+        (("run", "in.csv", "--match", "custom=email"), "field's name"),
+        (("run", "in.csv", "--match", "email=emial"), "email"),
+        (("run", "in.csv", "--content", "name=Nmae"), "Nmae"),
+        (("run", "in.csv", "--timeout", "-1"), "--timeout"),
+        (("run", "in.csv", "--max-errors", "many"), "--max-errors"),
+        (("run", "in.csv", "--window", "soon"), "--window"),
+        (("run", "in.csv", "--deadline", "25:00"), "--deadline"),
+        (("run", "in.csv", "--url", "http://platform.example"), "unencrypted"),
+        (("run", "in.csv", "--url", "platform"), "--url"),
+        (("run", "in.csv", "--url", "https://user:secret@platform.example"), "password"),
+        (("run", "in.csv", "--job", "missing.toml"), "missing.toml"),
+        (("run", "in.csv", "--results", "nowhere/out.csv"), "nowhere"),
+        (("run", "in.csv", "--ledger", "mysql://x"), "--ledger"),
+        (("run", "in.csv", "--unknown-flag"), "--unknown-flag"),
+        (("run",), "INPUT"),
+        (("enrol", "in.csv"), "enrol"),
+        (("run", "in.csv", "--limit", "0"), "--limit"),
+        (("run", "in.csv", "--header-row", "9"), "9"),
+        (("run", "in.csv", "--delimiter", "ab"), "--delimiter"),
+    ],
+)
+def test_exit_2_with_one_clear_sentence_for_what_is_wrong(cli, sandbox, words, said):
+    server = sandbox()
+    write_csv(cli.folder / "in.csv", *people(3), header=("email", "name"))
+    flags = [] if words[0] != "run" or "INPUT" in said else list(run_flags(server))
+    ended = cli(*words[:2], *flags, *words[2:])
+    assert ended.code == 2, ended.err
+    assert said in ended.err
+    assert "Traceback" not in ended.err
+    assert "secret" not in ended.err
+    assert not server.totals()["requests"].get("workflows/start")
+
+
+def test_exit_2_without_a_token(cli, sandbox):
+    source = write_csv(cli.folder / "in.csv", *people(1))
+    ended = cli("run", source, *run_flags(sandbox()), BATCH_ENROLL_TOKEN="")
+    assert ended.code == 2
+    assert "BATCH_ENROLL_TOKEN" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("scenario", "said"), [("4", "no scenario"), ("11", "not active"), ("3", "token")], ids=["missing", "off", "token"]
+)
+def test_exit_2_when_the_preflight_fails(cli, sandbox, scenario, said):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(1))
+    token = "wrong-token-0000" if said == "token" else "sandbox-token"
+    flags = ("--url", server.url, *COMMON[2:], "--scenario", scenario)
+    ended = cli("run", source, *flags, BATCH_ENROLL_TOKEN=token)
+    assert ended.code == 2
+    assert said in ended.err.lower()
+    assert token not in ended.err
+    assert server.totals()["enrolled_total"] == 0
+
+
+def test_exit_2_for_a_finished_run_and_again_sends_it_once_more(cli, sandbox):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(4))
+    assert cli("run", source, *run_flags(server)).code == 0
+    second = cli("run", source, *run_flags(server))
+    assert second.code == 2
+    assert "4 success" in second.err
+    assert "--again" in second.err
+    assert server.totals()["enrolled_total"] == 4
+    assert cli("run", source, *run_flags(server), "--again").code == 0
+    assert server.totals()["enrolled_total"] == 8
+
+
+def test_exit_3_when_the_platform_refuses_the_token_and_the_same_command_carries_on(cli, sandbox):
+    server = sandbox(faults="token_revoked@11+")
+    source = write_csv(cli.folder / "in.csv", *people(40))
+    flags = (*run_flags(server), "--concurrency", "1", "--json")
+    first = cli("run", source, *flags)
+    assert first.code == 3, first.err
+    assert (first.json["counts"]["success"], first.json["counts"]["not_sent"]) == (10, 30)
+    assert first.json["status"] == "stopped"
+    server.control(faults="", token_revoked=False)
+    second = cli("run", source, *flags)
+    assert second.code == 0, second.err
+    assert second.json["run"] == first.json["run"]
+    assert set(server.enrolments().values()) == {1}
+    assert len(server.enrolments()) == 40
+
+
+def test_exit_4_when_some_rows_are_unknown(cli, sandbox):
+    server = sandbox(faults="drop_after_acting@2,drop_before_acting@4")
+    source = write_csv(cli.folder / "in.csv", *people(6))
+    ended = cli("run", source, *run_flags(server), "--concurrency", "1", "--json")
+    assert ended.code == 4
+    assert ended.json["counts"]["unknown"] == 2
+    assert len(server.enrolments()) == 5
+    unknown = read_results(cli.folder / f"in.{ended.json['run']}.unknown.csv")
+    assert [row["email"] for row in unknown] == [people(4)[1][0], people(4)[3][0]]
+
+
+def test_exit_5_while_another_process_works_on_the_run(cli, sandbox):
+    server = sandbox(latency_s=(0.3, 0.3))
+    source = write_csv(cli.folder / "in.csv", *people(30))
+    flags = (*run_flags(server), "--concurrency", "1")
+    first = cli.start("run", source, *flags)
+    try:
+        _wait_for_starts(server, 1)
+        second = cli("run", source, *flags)
+        assert second.code == 5, second.err
+        assert str(first.pid) in second.err
+    finally:
+        first.send_signal(signal.SIGTERM)
+        first.communicate(timeout=60)
+    assert first.returncode == 143
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_exit_130_and_143_save_what_was_sent_and_the_same_command_carries_on(cli, sandbox, number, code):
+    server = sandbox(latency_s=(0.05, 0.05))
+    source = write_csv(cli.folder / "in.csv", *people(60))
+    flags = (*run_flags(server), "--concurrency", "2", "--json")
+    first = cli.start("run", source, *flags)
+    _wait_for_starts(server, 5)
+    first.send_signal(number)
+    out, err = first.communicate(timeout=60)
+    assert first.returncode == code, err
+    ended = json.loads(out)
+    assert ended["counts"]["unknown"] == 0
+    assert ended["counts"]["not_sent"] > 0
+    second = cli("run", source, *flags)
+    assert second.code == 0, second.err
+    assert set(server.enrolments().values()) == {1}
+    assert len(server.enrolments()) == 60
+
+
+def test_flags_go_before_variables_and_variables_before_the_job_file(cli, sandbox):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(3))
+    (cli.folder / "job.toml").write_text(
+        f'url = "{server.url}"\nscenario = 11\n[match]\nmode = "email"\ncolumn = "email"\n[input]\nlimit = 1\n'
+        '[send]\nrate = "none"\n'
+    )
+    by_file = cli("check", source, "--job", "job.toml", "--skip-preflight", "--json")
+    by_variable = cli("check", source, "--job", "job.toml", "--json", BATCH_ENROLL_SCENARIO="3", BATCH_ENROLL_LIMIT="2")
+    by_flag = cli(
+        "check", source, "--job", "job.toml", "--json", "--limit", "3", "--scenario", "5", BATCH_ENROLL_LIMIT="2"
+    )
+    assert [ended.json["scenario"]["id"] for ended in (by_file, by_variable, by_flag)] == [11, 3, 5]
+    assert [ended.json["rows"] for ended in (by_file, by_variable, by_flag)] == [1, 2, 3]
+
+
+def test_a_mistake_in_the_job_file_names_its_place_and_the_nearest_key(cli):
+    write_csv(cli.folder / "in.csv", *people(1))
+    (cli.folder / "job.toml").write_text(
+        'url = "https://x.example"\nscenario = "x"\n[match]\nmode = "email"\ncolum = "email"\n[send]\nratee = 5\n'
+    )
+    ended = cli("run", "in.csv", "--job", "job.toml")
+    assert ended.code == 2
+    for words in ("job.toml: scenario", "[match] colum", "'column'", "[send] ratee", "'rate'"):
+        assert words in ended.err
+    (cli.folder / "broken.toml").write_text("url = https://x.example\n")
+    assert "line 1" in cli("run", "in.csv", "--job", "broken.toml").err
+
+
+def test_standard_input_and_a_token_file_work(cli, sandbox):
+    server = sandbox()
+    (cli.folder / "token").write_text("sandbox-token\n")
+    ended = cli(
+        "run",
+        "-",
+        *run_flags(server),
+        "--token-file",
+        "token",
+        "--json",
+        stdin=b"email\nanna@example.com\n",
+        BATCH_ENROLL_TOKEN="",
+    )
+    assert ended.code == 0, ended.err
+    assert server.enrolments() == {"email:anna@example.com": 1}
+    assert (cli.folder / f"stdin.{ended.json['run']}.results.csv").exists()
+
+
+def test_check_shows_the_problems_and_sends_nothing(cli, sandbox):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(3), ("Total: 3", ""), ("", "x"), (" anna@example.com ", ""))
+    ended = cli("check", source, *run_flags(server), "--json", "--problems", "problems.csv")
+    assert ended.code == 1
+    assert (ended.json["rows"], ended.json["to_send"], ended.json["invalid"]) == (6, 4, 2)
+    assert ended.json["first_requests"][0]["token"] == "***"
+    assert [problem["row"] for problem in read_results(cli.folder / "problems.csv")] == ["5", "6"]
+    assert "'Total: 3' is not an email address" in ended.err
+    assert "Nothing was sent" in ended.err
+    assert not server.totals()["requests"].get("workflows/start")
+    assert cli("runs", "--json").json == []
+
+
+def test_init_proposes_a_job_file_that_check_accepts(cli, sandbox):
+    server = sandbox()
+    write_csv(cli.folder / "leads.csv", *people(5))
+    ended = cli("init", "leads.csv", "--url", server.url, "--scenario", "3")
+    assert ended.code == 0, ended.err
+    assert cli("check", "leads.csv", "--job", "leads.toml", "--json").json["to_send"] == 5
+    again = cli("init", "leads.csv")
+    assert again.code == 2
+    assert "there already" in again.err
+
+
+def test_init_prints_the_schema_of_the_job_file(cli):
+    schema = cli("init", "--schema").json
+    assert {"url", "scenario", "match", "send", "stop"} <= set(schema["properties"])
+
+
+def test_runs_show_and_report_tell_of_earlier_runs(cli, sandbox):
+    source = write_csv(cli.folder / "in.csv", *people(3), ("nobody@example.com", ""))
+    run_id = cli("run", source, *run_flags(sandbox()), "--json").json["run"]
+    (listed,) = cli("runs", "--json").json
+    assert (listed["run"], listed["state"], listed["counts"]["success"]) == (run_id, "finished", 3)
+    assert run_id in cli("runs").out
+    shown = cli("show", run_id)
+    assert "nobody" not in shown.out
+    assert "404" in shown.out
+    for path in cli.folder.glob("in.*.csv"):
+        path.unlink()
+    ended = cli("report", run_id)
+    assert ended.code == 0
+    assert len(read_results(cli.folder / f"in.{run_id}.results.csv")) == 4
+    assert cli("show", "no-such-run").code == 3
+    assert "no run" in cli("show", "no-such-run").err
+
+
+def test_retry_sends_the_refused_rows_once_more(cli, sandbox):
+    server = sandbox(faults='[{"fault": "http_429", "identity": "x"}]', scenarios={})
+    source = write_csv(cli.folder / "in.csv", *people(3), ("nobody@example.com", ""))
+    run_id = cli("run", source, *run_flags(server), "--json").json["run"]
+    ended = cli("retry", run_id, "--errors", "--json")
+    assert ended.code == 1
+    assert ended.json["requests"] == 1
+    assert ended.json["counts"]["success"] == 3
+    assert set(server.enrolments().values()) == {1}
+
+
+def test_resolve_lists_unknown_rows_and_takes_verdicts_back(cli, sandbox):
+    server = sandbox(faults="drop_after_acting@1,drop_before_acting@2,drop_before_acting@3")
+    source = write_csv(cli.folder / "in.csv", *people(5))
+    flags = (*run_flags(server), "--concurrency", "1", "--json")
+    run_id = cli("run", source, *flags).json["run"]
+    listed = cli("resolve", run_id)
+    lines = listed.out.splitlines()
+    assert lines[0].startswith("row,verdict,why,identity,sent_at,code,message")
+    assert [line.split(",")[0] for line in lines[1:]] == ["2", "3", "4"]
+    (cli.folder / "verdicts.csv").write_text(
+        "row;verdict;why\n2;enrolled;seen in the platform\n3;resend;not there\n4;;\n"
+    )
+    taken = cli("resolve", run_id, "--verdicts", "verdicts.csv", "--by", "Anna")
+    assert taken.code == 0, taken.err
+    server.control(faults="")
+    ended = cli("run", source, *flags)
+    assert ended.code == 4
+    assert ended.json["counts"] == {**ended.json["counts"], "success": 4, "unknown": 1, "not_sent": 0}
+    assert cli("resolve", run_id, "--rows", "4", "--verdict", "not_enrolled").code == 0
+    assert cli("show", run_id, "--json").json["counts"]["error"] == 1
+    assert set(server.enrolments().values()) == {1}
+    wrong = cli("resolve", run_id, "--rows", "2", "--verdict", "resend")
+    assert wrong.code == 2
+    assert "not unknown" in wrong.err
+
+
+def test_the_log_file_names_rows_and_no_person(cli, sandbox):
+    server = sandbox(faults="http_429@2")
+    source = write_csv(cli.folder / "in.csv", *people(3), ("nobody@example.com", ""))
+    cli("run", source, *run_flags(server), "--log-file", "run.log", "--log-format", "json")
+    lines = [json.loads(line) for line in (cli.folder / "run.log").read_text().splitlines()]
+    assert lines[0]["event"] == "run started"
+    assert {"attempt failed", "row finished", "run finished"} <= {line["event"] for line in lines}
+    assert "@" not in (cli.folder / "run.log").read_text()
+    assert "sandbox-token" not in (cli.folder / "run.log").read_text()
+
+
+def test_quiet_says_nothing_when_all_is_well(cli, sandbox):
+    source = write_csv(cli.folder / "in.csv", *people(3))
+    ended = cli("run", source, *run_flags(sandbox()), "--quiet")
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+
+
+def test_demo_needs_nothing_and_shows_everything(cli):
+    ended = cli("demo", "--rows", "30", "--rate", "none", BATCH_ENROLL_TOKEN="")
+    assert ended.code == 0, ended.err
+    assert "0 of them twice" in ended.err
+    assert len(read_results(cli.folder / "batch-enroll-demo" / "leads.results.csv")) == 30
+    assert cli("demo", "--rows", "30", "--rate", "none").code == 0
+
+
+def test_help_and_version_answer_without_heavy_imports(cli):
+    for words in (["--help"], ["run", "--help"], ["--version"], ["resolve", "--help"]):
+        ended = cli(*words)
+        assert ended.code == 0
+        assert ended.out
+
+
+def _wait_for_starts(server, count):
+    import time
+
+    give_up = time.monotonic() + 30
+    while server.totals()["requests"].get("workflows/start", 0) < count:
+        assert time.monotonic() < give_up, "no request came"
+        time.sleep(0.02)
