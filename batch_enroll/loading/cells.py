@@ -19,6 +19,15 @@ _DAY_SECONDS = 86_400
 _LAST_SERIAL = 2_958_466  # 9999-12-31, plus one
 _LEAP_BUG_SERIAL = 60  # 29 February 1900, which never was
 
+BUILT_IN_FORMATS = {
+    0: "General", 1: "0", 49: "@",
+    **dict.fromkeys([14, 15, 16, 17, *range(27, 32), 36, *range(50, 59)], "yyyy-mm-dd"),
+    **dict.fromkeys([18, 19, 20, 21, 32, 33, 34, 35, 45, 47], "hh:mm:ss"),
+    22: "yyyy-mm-dd hh:mm", 46: "[h]:mm:ss",
+    2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00", 12: "# ?/?", 13: "# ??/??",
+}  # fmt: skip
+UNKNOWN_FORMAT = "#,##0.00"  # what is left of the built-in ones shows amounts
+
 
 class Format(Enum):
     """What a display format makes of a number."""
@@ -47,6 +56,11 @@ def format_of(code: str) -> Format:
     if has_date or has_time or "m" in bare:
         return Format.DATE_TIME if has_date and has_time else Format.TIME if has_time else Format.DATE
     return Format.WHOLE if code in ("0", "#") else Format.OTHER
+
+
+def shows_other(shown: Format, text: str) -> bool:
+    """Tell whether a sheet shows a number in another form than `number_text` gives it."""
+    return shown is Format.OTHER or (shown is Format.WHOLE and "." in text)
 
 
 def number_text(stored: str) -> tuple[str, bool]:

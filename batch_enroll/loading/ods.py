@@ -50,6 +50,8 @@ class _Table:
 class OdsSheet:
     """One sheet of an opened document."""
 
+    unseen = ""
+
     def __init__(self, archive: ZipFile, *, sheet: str | None) -> None:
         self._archive = archive
         tables = {table.sheet: table for table in self._survey()}

@@ -1,7 +1,7 @@
 """Sheets of .xls and .xlsb, read by pandas with calamine.
 
-In: the file. Out: each cell's text as a person reads it. Never: more than calamine tells; what it hides (errors,
-display formats, hidden rows) is said once, as a notice.
+In: the file. Out: each cell's text as a person reads it, or what is wrong with it. Never: silence about what cannot be
+seen: calamine hides errors, display formats and hidden rows, which are looked for in an .xls and named for an .xlsb.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from batch_enroll.errors import InputError
-from batch_enroll.loading.cells import value_text
+from batch_enroll.loading.biff import Notes, read_notes
+from batch_enroll.loading.cells import format_of, shows_other, value_text
 from batch_enroll.loading.merges import Merge, Merges
 from batch_enroll.loading.sheets import Sheet, choose_sheet
 from batch_enroll.loading.workbook import Flaw, SheetRow
@@ -28,8 +29,9 @@ class OldSheet:
     def __init__(self, path: Path, *, sheet: str | None, name: str) -> None:
         import pandas
 
+        data = path.read_bytes()
         with _reported(name):
-            self._book = pandas.ExcelFile(io.BytesIO(path.read_bytes()), engine="calamine")
+            self._book = pandas.ExcelFile(io.BytesIO(data), engine="calamine")
             sheets = [
                 Sheet(name=found.name, is_visible=str(found.visible).endswith(".Visible"))
                 for found in cast(Any, self._book.book).sheets_metadata
@@ -48,17 +50,29 @@ class OldSheet:
         chosen = choose_sheet(sheets, name=sheet, is_empty=lambda sheet: frame(sheet).empty)
         self.name = chosen.name
         self._frame = frame(chosen)
+        notes = read_notes(data, self.name)
+        self._notes = notes or Notes()
+        self.unseen = "" if notes else "errors, hidden rows and columns, numbers shown in another form"
 
     def rows(self) -> Iterator[SheetRow]:
         """From the top."""
-        for number, values in enumerate(self._frame.itertuples(index=False, name=None), start=1):
-            row = SheetRow(number)
+        for place, values in enumerate(self._frame.itertuples(index=False, name=None)):
+            row = SheetRow(place + 1, is_hidden=place in self._notes.hidden_rows)
             for column, value in enumerate(values):
-                text, is_lossy = value_text(value)
-                row.cells.append(text)
-                if is_lossy:
-                    row.flaws.append(Flaw.digits_lost(column, text))
+                row.cells.append(self._text(value, place, column, row))
             yield row
+
+    def _text(self, value: object, place: int, column: int, row: SheetRow) -> str:
+        if error := self._notes.errors.get((place, column)):
+            row.flaws.append(Flaw.error(column, error))
+            return ""
+        text, is_lossy = value_text(value)
+        code = self._notes.formats.get((place, column), "")
+        if is_lossy:
+            row.flaws.append(Flaw.digits_lost(column, text))
+        elif code and shows_other(format_of(code), text):
+            row.otherwise_shown.append((column, code))
+        return text
 
     def close(self) -> None:
         """Let go of the file."""
@@ -70,8 +84,8 @@ class OldSheet:
         return Merges(Merge(top + 1, left, bottom + 1, right) for (top, left), (bottom, right) in ranges)
 
     def hidden_columns(self) -> set[int]:
-        """Calamine does not tell."""
-        return set()
+        """Positions of the columns that are hidden."""
+        return self._notes.hidden_columns
 
 
 @contextmanager

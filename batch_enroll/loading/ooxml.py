@@ -15,21 +15,12 @@ from xml.etree.ElementTree import Element, ParseError
 from zipfile import ZipFile
 
 from batch_enroll.errors import InputError
-from batch_enroll.loading.cells import Format, format_of
+from batch_enroll.loading.cells import BUILT_IN_FORMATS, UNKNOWN_FORMAT, Format, format_of
 from batch_enroll.loading.markup import local_name, walk
 from batch_enroll.loading.sheets import Sheet
 
 _MAX_TEXTS_BYTES = 1 << 30  # shared texts stay in memory
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
-
-_BUILT_IN_FORMATS = {
-    0: "General", 1: "0", 49: "@",
-    **dict.fromkeys([14, 15, 16, 17, *range(27, 32), 36, *range(50, 59)], "yyyy-mm-dd"),
-    **dict.fromkeys([18, 19, 20, 21, 32, 33, 34, 35, 45, 47], "hh:mm:ss"),
-    22: "yyyy-mm-dd hh:mm", 46: "[h]:mm:ss",
-    2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00", 12: "# ?/?", 13: "# ??/??",
-}  # fmt: skip
-_UNKNOWN_FORMAT = "#,##0.00"  # what is left of the built-in ones shows amounts
 
 
 class Package:
@@ -59,7 +50,7 @@ class Package:
                     custom[int(element.get("numFmtId", "0"))] = element.get("formatCode", "")
                 elif event == "start" and tag == "xf" and in_cells:
                     number = int(element.get("numFmtId", "0"))
-                    code = custom.get(number) or _BUILT_IN_FORMATS.get(number, _UNKNOWN_FORMAT)
+                    code = custom.get(number) or BUILT_IN_FORMATS.get(number, UNKNOWN_FORMAT)
                     formats.append((format_of(code), code))
         return formats
 

@@ -68,6 +68,7 @@ class OpenSheet(Protocol):
     """An opened sheet of any kind of workbook."""
 
     name: str
+    unseen: str  #: what cannot be told of this kind of workbook, "" if nothing
 
     def rows(self) -> Iterator[SheetRow]:
         """From the top, rows without any cell left out."""
@@ -104,6 +105,12 @@ class SheetReader:
         with damage_reported(self._name):
             merges = self._sheet.merges()
             self._remark_hidden_columns(header, remarks)
+        if self._sheet.unseen:
+            remarks.add(
+                "unseen",
+                f"In this kind of workbook some things cannot be seen: {self._sheet.unseen}.",
+                advice="Save it as .xlsx to have them checked.",
+            )
         rows: list[Row] = []
         for sheet_row in self._rows():
             if sheet_row.number <= header.number:

@@ -16,7 +16,7 @@ from datetime import datetime
 from xml.etree.ElementTree import Element
 from zipfile import ZipFile
 
-from batch_enroll.loading.cells import Format, date_text, number_text, value_text
+from batch_enroll.loading.cells import Format, date_text, number_text, shows_other, value_text
 from batch_enroll.loading.markup import local_name
 from batch_enroll.loading.merges import Merge, Merges, column_index
 from batch_enroll.loading.ooxml import Package, rich_text, unescape
@@ -32,6 +32,8 @@ _TRUE = ("1", "true")
 
 class XlsxSheet:
     """One sheet of an opened package."""
+
+    unseen = ""
 
     def __init__(self, archive: ZipFile, *, sheet: str | None) -> None:
         self._package = Package(archive)
@@ -151,6 +153,6 @@ class XlsxSheet:
         text, is_lossy = number_text(value)
         if is_lossy:
             row.flaws.append(Flaw.digits_lost(column, text))
-        elif shown is Format.OTHER or (shown is Format.WHOLE and "." in text):
+        elif shows_other(shown, text):
             row.otherwise_shown.append((column, code))
         return text

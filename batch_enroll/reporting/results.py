@@ -19,7 +19,7 @@ from batch_enroll.model import Counts, Outcome, Row, RowStatus
 from batch_enroll.reporting.paths import ResultPaths
 from batch_enroll.reporting.sheets import CsvSheet, Sheet, XlsxSheet
 from batch_enroll.reporting.whole_file import ANYONE, cannot_write, sync_folder
-from batch_enroll.results_format import ADDED_COLUMNS, IDENTITY, guard
+from batch_enroll.results_format import ADDED_COLUMNS, guard
 
 _KEPT = "Nothing is lost, every outcome is in the ledger: `batch-enroll report` writes the files again."
 
@@ -46,7 +46,6 @@ class ResultsWriter:
         advice: what a person can do about a code; "" when there is nothing to say.
         delimiter: of the CSV files. The input's own is best: the person's spreadsheet program is set to it.
         mode: permissions before the umask, see `mode_like`.
-        identity_column: position of the matching column; a message that speaks of the identity gets it from there.
     """
 
     def __init__(
@@ -58,7 +57,6 @@ class ResultsWriter:
         advice: Callable[[str], str],
         delimiter: str = ",",
         mode: int = ANYONE,
-        identity_column: int | None = None,
     ) -> None:
         self._paths = paths
         self._header = [*map(guard, columns), *ADDED_COLUMNS]
@@ -66,7 +64,6 @@ class ResultsWriter:
         self._advice = advice
         self._delimiter = delimiter
         self._mode = mode
-        self._identity_column = identity_column
         self._counts: Counter[RowStatus] = Counter()
         self._seq = 0
         self._sheets: dict[Path, Sheet] = {}
@@ -172,15 +169,10 @@ class ResultsWriter:
             codes = dict.fromkeys(problem.code for problem in row.problems)
             return (
                 outcome.code or row.problems[0].code,
-                "; ".join(problem.message for problem in row.problems),
+                "; ".join(problem.message.rstrip(".") for problem in row.problems),
                 " ".join(dict.fromkeys(filter(None, map(self._advice, codes)))),
             )
-        return outcome.code, self._message(row, outcome), self._advice(outcome.code) if outcome.code else ""
-
-    def _message(self, row: Row, outcome: Outcome) -> str:
-        if self._identity_column is None:
-            return outcome.message
-        return outcome.message.replace(IDENTITY, row.cells[self._identity_column])
+        return outcome.code, outcome.message, self._advice(outcome.code) if outcome.code else ""
 
 
 def _remove(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -138,7 +139,13 @@ def test_a_hidden_ods_sheet_is_not_read_by_itself(load):
     assert load(ods(["id"], ["1"])).table.sheet == "Leads"
 
 
-def xls(rows: list[list[Any]], *, visible: bool = True, more: tuple[str, ...] = ()) -> bytes:
+def xls(
+    rows: list[list[Any]],
+    *,
+    visible: bool = True,
+    more: tuple[str, ...] = (),
+    fill: Callable[[Any], None] = lambda sheet: None,
+) -> bytes:
     book = xlwt.Workbook()
     sheet = book.add_sheet("Leads")
     day = xlwt.easyxf(num_format_str="DD.MM.YYYY")
@@ -148,6 +155,7 @@ def xls(rows: list[list[Any]], *, visible: bool = True, more: tuple[str, ...] = 
                 sheet.write(number, column, value, day)
             elif value is not None:
                 sheet.write(number, column, value)
+    fill(sheet)
     sheet.visibility = 0 if visible else 1
     for name in more:
         book.add_sheet(name).write(0, 0, "id")
@@ -173,8 +181,50 @@ def test_an_xls_number_with_lost_digits_is_refused(load):
     assert load(xls([["id"], [12345678901234567890]])).codes == [["digits_lost"]]
 
 
-def test_what_an_xls_cannot_tell_is_said_once(load):
-    assert "old_format" in load(xls([["id"], ["1"]])).notices
+def test_an_error_in_an_xls_is_no_blank(load):
+    def fill(sheet: Any) -> None:
+        sheet.row(1).set_cell_error(0, 0x2A)
+
+    loaded = load(xls([["id", "name"], [None, "Anna"], ["2", "Boris"]], fill=fill))
+    assert loaded.codes == [["excel_error"], []]
+    assert loaded.said == "A2 (column 'id') holds the Excel error #N/A."
+
+
+def test_hidden_rows_and_columns_of_an_xls_are_told(load):
+    def fill(sheet: Any) -> None:
+        sheet.row(2).hidden = True
+        sheet.col(1).hidden = True
+
+    loaded = load(xls([["id", "name"], ["1", "Anna"], ["2", "Boris"]], fill=fill))
+    assert loaded.notices["hidden_rows"].rows == (3,)
+    assert "column 'name'" in loaded.notices["hidden_columns"].message
+
+
+def test_an_xls_display_that_differs_is_told(load):
+    def fill(sheet: Any) -> None:
+        zeros = xlwt.easyxf(num_format_str="00000")
+        sheet.write(1, 0, 123, zeros)
+        sheet.write(1, 1, 124, zeros)
+        sheet.write(2, 0, 0.1, zeros)
+
+    loaded = load(xls([["id", "n"]], fill=fill))
+    assert loaded.cells == [("123", "124"), ("0.1", "")]
+    told = [(notice.message.split("'")[1], notice.rows) for notice in loaded.table.notices]
+    assert told == [("id", (2, 3)), ("n", (2,))]
+
+
+def test_merged_cells_of_an_xls_have_no_value_of_their_own(load):
+    def fill(sheet: Any) -> None:
+        sheet.write_merge(1, 2, 0, 0, "a@example.com")
+
+    assert load(xls([["email", "n"], [None, "1"], [None, "2"]], fill=fill)).codes == [[], ["merged_cell"]]
+
+
+def test_the_sheets_of_a_long_xls_are_read_to_the_end(load):
+    rows: list[list[Any]] = [["id", "n"], *[[f"r{number}", number] for number in range(3_000)]]
+    loaded = load(xls(rows))
+    assert loaded.cells[-1] == ("r2999", "2999")
+    assert not loaded.table.notices
 
 
 def test_the_sheets_of_an_xls_are_chosen_like_others(load):

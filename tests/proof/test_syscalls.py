@@ -58,36 +58,38 @@ def traced(the, *words):
 
 def complaints(words):
     """Say what is out of order: before each request a sync of its own, and after it one before anything is told."""
-    syncs = 0
-    for place, word in enumerate(words):
+    syncs, last = 0, ""
+    for word in words:
         if word == "synced":
             syncs += 1
-        elif word == "sent":
-            # One sync for the outcome of the row before, one for the intent of this row.
-            if syncs < (2 if "sent" in words[:place] else 1):
-                yield f"request {words[: place + 1].count('sent')} left after {syncs} syncs"
-            syncs = 0
-        elif syncs < 1:
-            yield f"{word} before it was on disk"
-    if not syncs:
+            continue
+        # A success is told on the screen alone, so two requests may follow each other here: an outcome and an intent.
+        if syncs < (2 if word == last == "sent" else 1):
+            yield f"{word} comes after {last or 'nothing'} and {syncs} syncs"
+        syncs, last = 0, word
+    if last == "sent" and not syncs:
         yield "the last outcome is not on disk"
 
 
-def test_each_row_is_on_disk_before_it_is_sent_and_again_before_anything_is_told(trial):
-    people = leads(ROWS)
-    nobody = [(email.replace("user", "nobody") if number % 2 else email, name) for number, (email, name) in enumerate(people)]
-    the = trial(nobody, concurrency=1, flags=("--log-file", "leads.log"))
+@pytest.fixture
+def mostly_nobody():
+    """Rows of which most are refused, since the log names only those; a success now and then keeps the run going."""
+    rows = leads(ROWS)
+    return [row if place % 7 == 6 else (row[0].replace("user", "nobody"), row[1]) for place, row in enumerate(rows)]
+
+
+def test_each_row_is_on_disk_before_it_is_sent_and_again_before_anything_is_told(trial, mostly_nobody):
+    the = trial(mostly_nobody, concurrency=1, flags=("--log-file", "leads.log"))
     ended, words = traced(the)
     assert ended.code == 1, ended
-    assert words.count("sent") == ROWS
-    assert sum(word.startswith("told") for word in words) == ROWS // 2
+    assert (words.count("sent"), sum(word.startswith("told") for word in words)) == (ROWS, ROWS - ROWS // 7)
     assert not list(complaints(words))
     verdict = the.verdict()
     assert verdict.holds, verdict
 
 
-def test_an_intent_that_comes_late_is_seen_in_the_trace(trial):
-    the = trial(leads(ROWS), concurrency=1)
+def test_an_intent_that_comes_late_is_seen_in_the_trace(trial, mostly_nobody):
+    the = trial(mostly_nobody, concurrency=1, flags=("--log-file", "leads.log"))
     _, words = traced(the, "--sabotage", "intend-afterwards")
     assert words.count("sent") == ROWS
-    assert len(list(complaints(words))) >= ROWS - 1
+    assert len(list(complaints(words))) >= ROWS // 2

@@ -18,7 +18,7 @@ from batch_enroll.errors import LedgerError
 APPLICATION_ID = 0x62656E72  # "benr", in the header of every file of ours
 SCHEMA_VERSION = 1
 _BUSY_MS = 10_000
-_CACHE_KIB = 8_000
+_CACHE_KIB = 4_000
 _OLDEST = (3, 37, 0)  # STRICT tables
 
 _FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT}

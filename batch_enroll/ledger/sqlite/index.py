@@ -234,7 +234,8 @@ class Index:
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
-    return connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
+    (many,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    return not many
 
 
 def _make(connection: sqlite3.Connection) -> None:

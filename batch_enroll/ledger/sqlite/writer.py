@@ -118,9 +118,7 @@ class GroupWriter:
     async def ask(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
         call = _Call(work, payload, begins, anyio.Event())
         self._calls.put(call)
-        # The write happens whether or not anyone waits. Waiting it out tells the caller what is on disk.
-        with anyio.CancelScope(shield=True):
-            await call.done.wait()
+        await call.done.wait()  # when this is cancelled the work is done all the same
         if call.error is not None:
             raise call.error
         result: R = call.result
