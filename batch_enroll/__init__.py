@@ -14,8 +14,8 @@ For programs; the command line is `batch-enroll`. One call enrolls a file and gi
     summary = enroll(job, Path("leads.csv"), token=token, ledger=open_ledger(None))
     print(summary.counts.success, summary.exit_code, summary.results)
 
-`enroll_async` does the same inside an event loop and takes listeners, questions and a stop. Names are imported when they
-are first used, so that importing the package costs nothing.
+`enroll_async` does the same inside an event loop and takes listeners, questions and a stop. Names are imported when
+they are first used, so that importing the package costs nothing.
 """
 
 from __future__ import annotations

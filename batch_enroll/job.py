@@ -19,7 +19,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
 
 from batch_enroll.errors import JobError
 from batch_enroll.model import Delivery, Duplicates, FieldType, InputOptions, Matching, MatchingMode
@@ -231,6 +240,10 @@ class Job(_Section):
     codes: Annotated[tuple[tuple[int, CodeClass], ...], BeforeValidator(_pairs)] = Field(
         default=(), description="what an error code of the platform means: row, fatal, retry, unknown or suspect"
     )
+
+    @field_serializer("content", "codes")
+    def _as_table(self, pairs: tuple[tuple[Any, Any], ...]) -> dict[str, Any]:
+        return {str(name): value for name, value in pairs}
 
     @model_validator(mode="after")
     def _http_only_at_home(self) -> Job:

@@ -88,13 +88,23 @@ async def enroll_async(
         What became of the run; `exit_code` is 0, 1, 3 or 4 as the command line's.
     Raises:
         JobError, InputError, PreflightError, AlreadyFinished, Declined: nothing was sent.
+        RunStopped: `control` stopped it while the plan was made; nothing was sent.
         RunLocked: another process is working on this run.
         LedgerError: the ledger or the results cannot be written; what was sent is not lost.
     """
     clock = clock or SystemClock()
     if isinstance(source, Path):  # a folder that cannot be written should be told before a million rows are read
         check_writable(result_paths(str(source), run_id="new", results=job.output.results), source=source)
-    planned = await make_plan(job, source, ledger=ledger, clock=clock, emit=emit, tool_version=tool_version())
+    control = control or Control()
+    planned = await make_plan(
+        job,
+        source,
+        ledger=ledger,
+        clock=clock,
+        emit=emit,
+        tool_version=tool_version(),
+        stop_reason=lambda: control.reason,
+    )
     return await _go_through(
         planned,
         job,
@@ -102,7 +112,7 @@ async def enroll_async(
         emit=emit,
         confirm=confirm,
         look=look,
-        control=control or Control(),
+        control=control,
         transport=transport,
         clock=clock,
     )

@@ -10,14 +10,14 @@ import hashlib
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 from batch_enroll.clock import Clock
-from batch_enroll.errors import AlreadyFinished, InputError, InvalidRow, JobError
+from batch_enroll.errors import AlreadyFinished, InputError, InvalidRow, JobError, RunStopped
 from batch_enroll.events import Listener, RowsRead
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import (
@@ -113,6 +113,7 @@ async def make_plan(
     clock: Clock,
     emit: Listener,
     tool_version: str,
+    stop_reason: Callable[[], str] = lambda: "",
     dry_run: bool = False,
 ) -> Planned:
     """Read the input and plan a run over it, or find the unfinished run that it belongs to.
@@ -124,11 +125,13 @@ async def make_plan(
         clock: for records.
         emit: hears how many rows were read.
         tool_version: for the record.
+        stop_reason: asked between blocks; what it gives, when it is not "", ends the planning.
         dry_run: plan afresh whatever ran before; the caller discards the run.
     Raises:
         InputError: the input cannot be used, or holds no row; nothing stays behind.
         AlreadyFinished: the same input was sent to the same scenario before.
         RunLocked, LedgerError, JobError: as their docstrings say.
+        RunStopped: `stop_reason` gave one.
     """
     password = read_secret_file(job.input.password_file, what="password file") if job.input.password_file else None
     wanted = [job.match.column, *(column for _, column in job.content)]
@@ -176,7 +179,9 @@ async def make_plan(
         salt = await ledger.salt()
         run = await ledger.create(record)
         try:
-            tally = await _read_rows(table, mapper, run, rules=rules, salt=salt, job=job, clock=clock, emit=emit)
+            tally = await _read_rows(
+                table, mapper, run, rules=rules, salt=salt, job=job, clock=clock, emit=emit, stop_reason=stop_reason
+            )
             await run.seal(rows=tally.rows)
         except BaseException:
             await run.discard()
@@ -216,6 +221,7 @@ async def _read_rows(
     job: Job,
     clock: Clock,
     emit: Listener,
+    stop_reason: Callable[[], str],
 ) -> _Tally:
     """Take the table block by block through mapping and ledger into the stage."""
     tally = _Tally()
@@ -234,6 +240,8 @@ async def _read_rows(
                 staged.append(staged_row)
             stage.write(staged)
             await run.plan(planned)
+            if reason := stop_reason():
+                raise RunStopped(f"{reason} Nothing was sent.")
             if tally.rows - told >= _TELL_EVERY_ROWS:
                 told = tally.rows
                 emit(RowsRead(at=clock.now(), rows=tally.rows))

@@ -32,9 +32,7 @@ EXPECTED = {
 @pytest.mark.parametrize("job", sorted(EXPECTED))
 def test_every_job_file_enrolls_the_leads_from_csv_and_from_excel(cli, sandbox, examples, job, leads):
     server = sandbox()
-    ended = cli(
-        "run", examples / leads, "--job", examples / job, "--url", server.url, "--rate", "none", "--json"
-    )
+    ended = cli("run", examples / leads, "--job", examples / job, "--url", server.url, "--rate", "none", "--json")
     assert ended.code == 1, ended.err
     counts = {name: count for name, count in ended.json["counts"].items() if count}
     assert counts == {**EXPECTED[job], "rows": 300}

@@ -15,6 +15,7 @@ from batch_enroll.cli.logs import log_to
 from batch_enroll.cli.questions import Questions
 from batch_enroll.cli.signals import signals_stop
 from batch_enroll.clock import Clock, SystemClock
+from batch_enroll.errors import RunStopped
 from batch_enroll.events import Event, Listener
 from batch_enroll.job import Job
 from batch_enroll.reporting.progress import progress_on
@@ -69,6 +70,11 @@ async def run_and_tell(job: Job, token: str, *, asks: bool, begin: Callable[[Han
         except Declined as no:
             screen.say(no.message)
             return 2
+        except RunStopped as stopped:
+            if control.exit_code is None:
+                raise
+            screen.say(stopped.message)
+            return control.exit_code
     if not job.output.quiet:
         from batch_enroll.reporting.closing import print_closing
 

@@ -47,8 +47,8 @@ def log_to(job: Job, token: str) -> Iterator[Listener]:
         handlers.append(logging.StreamHandler())
     level = _log.level
     for handler in handlers:
-        handler.setFormatter(_JsonLines() if job.output.log_format == "json" else _TextLines())
-        handler.addFilter(_Masked(token))
+        lines: logging.Formatter = _JsonLines() if job.output.log_format == "json" else _TextLines()
+        handler.setFormatter(_Masked(lines, token))
         _log.addHandler(handler)
     _log.setLevel(logging.DEBUG if job.output.verbose else logging.INFO)
     try:
@@ -91,17 +91,16 @@ def _tell(what: str, **fields: object) -> None:
     _log.info(what, extra={"fields": fields})
 
 
-class _Masked(logging.Filter):
+class _Masked(logging.Formatter):
     """The last guard: a line that would hold the token does not."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, lines: logging.Formatter, token: str) -> None:
         super().__init__()
+        self._lines = lines
         self._token = token
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        if self._token in record.getMessage():
-            record.msg, record.args = record.getMessage().replace(self._token, "***"), None
-        return True
+    def format(self, record: logging.LogRecord) -> str:
+        return self._lines.format(record).replace(self._token, "***")
 
 
 class _TextLines(logging.Formatter):

@@ -8,9 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-import anyio.to_thread
-
 from batch_enroll.cli import screen
+from batch_enroll.cli.signals import interruptible
 from batch_enroll.model import Counts
 from batch_enroll.reporting.plan_table import PlanView, print_plan
 
@@ -38,15 +37,21 @@ class Questions:
         if not self._asks or not plan.to_send:
             return True
         name = f" {plan.scenario_name}" if plan.scenario_name else ""
-        return await _yes(f"Start {plan.to_send:,} profiles in #{plan.scenario}{name}? [y/N]")
+        return _yes(f"Start {plan.to_send:,} profiles in #{plan.scenario}{name}? [y/N]")
 
     async def look(self, counts: Counts) -> bool:
-        """Ask whether to go on after the canary rows."""
+        """Ask whether to go on after the canary rows; Ctrl-C means no."""
         self._before()
         told = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
-        return await _yes(f"The canary rows are through: {told}. Look at the platform. Go on with the rest? [y/N]")
+        try:
+            return _yes(f"The canary rows are through: {told}. Look at the platform. Go on with the rest? [y/N]")
+        except KeyboardInterrupt:
+            screen.say("")
+            return False
 
 
-async def _yes(question: str) -> bool:
-    answer = await anyio.to_thread.run_sync(screen.ask, question, abandon_on_cancel=True)
+def _yes(question: str) -> bool:
+    """Wait for the answer in the event loop's own thread: nothing else is going on, and Ctrl-C ends the waiting."""
+    with interruptible():
+        answer = screen.ask(question)
     return answer.lower() in ("y", "yes", "д", "да", "j", "ja")

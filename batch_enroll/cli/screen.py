@@ -5,13 +5,16 @@ Never: standard output, a token, a wrapped sentence when nobody sits at a termin
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from typing import TextIO
 
 
 def say(text: str) -> None:
-    """One line for people."""
-    print(_showable(text), file=sys.stderr, flush=True)  # noqa: T201 - this is the one place that talks
+    """One line for people; a terminal that went away must not end a run."""
+    with contextlib.suppress(OSError, ValueError):
+        print(_showable(text), file=sys.stderr, flush=True)  # noqa: T201 - this is the one place that talks
 
 
 def complain(text: str, *, hint: str = "") -> None:
@@ -23,8 +26,12 @@ def complain(text: str, *, hint: str = "") -> None:
 
 
 def put(text: str) -> None:
-    """Data for programs, on standard output."""
-    print(text, flush=True)  # noqa: T201
+    """Data for programs, on standard output; when nobody reads it any more, say so and go on."""
+    try:
+        print(text, flush=True)  # noqa: T201
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that the interpreter's own flush stays quiet
+        say("batch-enroll: standard output was closed before everything was written.")
 
 
 def data_stream() -> TextIO:

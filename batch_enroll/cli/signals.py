@@ -16,6 +16,8 @@ from batch_enroll.cli.screen import say
 from batch_enroll.run_send import Control
 
 EXIT_OF = {signal.SIGINT: 130, signal.SIGTERM: 143}
+if hasattr(signal, "SIGHUP"):  # the terminal was closed; Windows has no such thing
+    EXIT_OF[signal.SIGHUP] = 143
 
 
 @contextmanager
@@ -34,9 +36,20 @@ def signals_stop(control: Control) -> Iterator[None]:
         else:
             control.break_off()
 
-    before = {number: signal.signal(number, handler) for number in EXIT_OF}
+    heeded = [number for number in EXIT_OF if signal.getsignal(number) is not signal.SIG_IGN]  # nohup means it
+    before = {number: signal.signal(number, handler) for number in heeded}
     try:
         yield
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt while the block waits for a person."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -168,7 +168,7 @@ class LedgersAgree(RuleBasedStateMachine):
 
 TestLedgersAgree = LedgersAgree.TestCase
 TestLedgersAgree.settings = settings(
-    max_examples=1000 if LONG else 15,
+    max_examples=300 if LONG else 15,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),

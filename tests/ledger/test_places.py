@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_enroll.errors import LedgerError
+from batch_enroll.errors import LedgerError, RunLocked
 from batch_enroll.ledger.sqlite import place
 from batch_enroll.model import RowStatus
 from tests.ledger.building import make_record, open_run, send, sqlite_ledger, statuses
@@ -103,6 +103,17 @@ async def test_only_the_owner_can_read_what_is_kept(tmp_path: Path):
     assert mode(tmp_path / "data" / "ledger.sqlite") == 0o600
     assert mode(run.folder) == 0o700
     assert mode(run.folder.parent) == 0o700
+    await run.leave()
+
+
+async def test_a_run_that_is_refused_leaves_no_folder(tmp_path: Path):
+    ledger = sqlite_ledger(tmp_path)
+    run = await open_run(ledger, ["ann"])
+
+    with pytest.raises(RunLocked):
+        await ledger.create(make_record("run-2", identity=make_record().identity))
+
+    assert [folder.name for folder in sorted(run.folder.parent.iterdir())] == ["run-1"]
     await run.leave()
 
 

@@ -45,6 +45,7 @@ class RunFiles:
         self.ballast = Ballast(folder)
         self.lock = RunLock(folder, run_id)
         self.commit_s = 0.0  #: how long a commit took when the run was taken, seconds
+        self._new = False
         self._run_id = run_id
         self._state_folder = state_folder
 
@@ -54,7 +55,7 @@ class RunFiles:
         Raises:
             RunLocked, LedgerError: and nothing is held.
         """
-        new = not self.folder.exists()
+        self._new = not self.folder.exists()
         try:
             with in_words(self.folder):
                 for folder in (self.folder.parent, self.folder):
@@ -63,16 +64,20 @@ class RunFiles:
             self.commit_s = probe(self.folder)
             self.ballast.take()
         except BaseException:
-            self.let_go(forget=new)
+            self.give_up()
             raise
 
-    def let_go(self, *, forget: bool = False) -> None:
-        """Release the run; `forget` removes its folder."""
+    def let_go(self) -> None:
+        """Release the run."""
         if self.lock.held:
             self.ballast.drop()
             self.lock.release()
-        if forget:
-            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def give_up(self) -> None:
+        """Release a run that could not be begun or opened; a folder that was made for it goes."""
+        if self._new:
+            self._remove_folder()
+        self.let_go()
 
     def plan_anew(self) -> sqlite3.Connection:
         """Open an empty file for planning."""
@@ -153,7 +158,13 @@ class RunFiles:
         except LedgerError:
             self.let_go()
             raise
-        self.let_go(forget=True)
+        self._remove_folder()
+        self.let_go()
+
+    def _remove_folder(self) -> None:
+        """Remove it while the lock is held: without the lock it may be another's by now."""
+        if self.lock.held:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _see_that_it_is_there(self) -> None:
         if not self.path.exists():

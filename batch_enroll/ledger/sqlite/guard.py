@@ -39,7 +39,8 @@ class HighWaterMark:
             LedgerError: the ledger is older than what was seen.
         """
         with in_words(self._path):
-            seen = int(self._path.read_text(encoding="ascii") or 0) if self._path.exists() else 0
+            digits = self._path.read_bytes() if self._path.exists() else b""
+        seen = int(digits) if digits.isdigit() else 0  # a power cut may leave a new mark empty
         held = commits()
         if held < seen:
             raise LedgerError(

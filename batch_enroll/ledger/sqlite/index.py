@@ -12,7 +12,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -93,16 +93,13 @@ class Index:
         """
         path = self.path.with_suffix(".salt")
         known = self._salt_hash()
+        if known is None:
+            with self._change() as connection:  # one process at a time
+                known = hashlib.sha256(_secret(path)).digest()
+                connection.execute("UPDATE ledger SET salt_hash = ? WHERE salt_hash IS NULL", (known,))
         with in_words(path):
-            if known is None and not path.exists():
-                _write_secret(path, secrets.token_bytes(_SALT_BYTES))
             salt = path.read_bytes() if path.exists() else b""
-        found = hashlib.sha256(salt).digest()
-        if known is None and len(salt) == _SALT_BYTES:
-            with self._change() as connection:
-                connection.execute("UPDATE ledger SET salt_hash = ? WHERE salt_hash IS NULL", (found,))
-            known = self._salt_hash()
-        if known != found:
+        if hashlib.sha256(salt).digest() != known:
             raise LedgerError(
                 f"The secret {path} is missing or is not the one that the ledger {self.path} was made with, "
                 "so profiles that were sent before would not be recognised.",
@@ -259,12 +256,15 @@ def _record(values: Sequence[Any]) -> RunRecord:
     return RunRecord(**by_name)
 
 
-def _write_secret(path: Path, secret: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secret)
-            file.flush()
-            os.fsync(file.fileno())
-        fsync_path(path.parent)
+def _secret(path: Path) -> bytes:
+    """Read a secret, or make it; the file is whole or not there."""
+    with in_words(path):
+        if not path.exists():
+            partial = path.with_name(path.name + ".part")
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(secrets.token_bytes(_SALT_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+            fsync_path(path.parent)
+        return path.read_bytes()

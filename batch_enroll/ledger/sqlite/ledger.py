@@ -67,7 +67,7 @@ class SqliteLedger:
             await run_sync(self._merge_leftovers)
             return await SqliteRunLedger.plan_anew(record, files)
         except BaseException:
-            await self._untaken(files)
+            await _given_up(files)
             raise
 
     async def open(self, run_id: str, *, read_only: bool) -> SqliteRunLedger:
@@ -84,7 +84,7 @@ class SqliteLedger:
                 return await SqliteRunLedger.plan_anew(record, files)
             return await SqliteRunLedger.go_on(record, files)
         except BaseException:
-            await self._untaken(files)
+            await _given_up(files)
             raise
 
     async def _taken(self, run_id: str) -> RunFiles:
@@ -92,10 +92,6 @@ class SqliteLedger:
         await run_sync(self.notices)
         await run_sync(lambda: files.take(now=self._clock.now()))
         return files
-
-    async def _untaken(self, files: RunFiles) -> None:
-        with anyio.CancelScope(shield=True):
-            await run_sync(files.let_go)
 
     def _files(self, run_id: str) -> RunFiles:
         if not re.fullmatch(r"\w[\w.+-]*", run_id):
@@ -122,3 +118,8 @@ class SqliteLedger:
                     self._index.settle(record.run_id)
             except RunLocked:
                 files.merge_leftovers()
+
+
+async def _given_up(files: RunFiles) -> None:
+    with anyio.CancelScope(shield=True):
+        await run_sync(files.give_up)

@@ -155,16 +155,18 @@ class SqliteRunLedger:
     async def replan(self, *, status: RowStatus) -> int:
         self._writable()
         origin = {RowStatus.ERROR: RowState.ERROR, RowStatus.NOT_SENT: RowState.PLANNED}[status]
-        many = await self._desk.ask(rows.replan, origin)
-        await self._tell_index(replace(self._record, state=RunState.OPEN))
+        with anyio.CancelScope(shield=True):
+            many = await self._desk.ask(rows.replan, origin)
+            await self._tell_index(replace(self._record, state=RunState.OPEN))
         return many
 
     async def resolve(self, verdicts: Sequence[Resolution]) -> list[int]:
         self._writable()
         states = [VERDICTS[verdict.verdict] for verdict in verdicts]
-        moved = await self._desk.ask(rows.resolve, verdicts)
-        if any(was_unknown and state is RowState.PLANNED for was_unknown, state in zip(moved, states, strict=True)):
-            await self._tell_index(replace(self._record, state=RunState.OPEN))
+        with anyio.CancelScope(shield=True):
+            moved = await self._desk.ask(rows.resolve, verdicts)
+            if any(was_unknown and state is RowState.PLANNED for was_unknown, state in zip(moved, states, strict=True)):
+                await self._tell_index(replace(self._record, state=RunState.OPEN))
         return [verdict.seq for verdict, was_unknown in zip(verdicts, moved, strict=True) if not was_unknown]
 
     async def leave(self) -> None:
@@ -201,9 +203,8 @@ class SqliteRunLedger:
                 await run_sync(self._files.put_away, record)
 
     async def _tell_index(self, record: RunRecord) -> None:
-        with anyio.CancelScope(shield=True):
-            await run_sync(lambda: self._files.index.update(record, unmerged=True))
-            self._record = record
+        await run_sync(lambda: self._files.index.update(record, unmerged=True))
+        self._record = record
 
     def _readable(self) -> Desk:
         if self._closed:

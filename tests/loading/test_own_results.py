@@ -1,0 +1,52 @@
+"""One of our own results files is the input again: what was added goes, what was guarded comes back."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batch_enroll.loading import open_table
+from batch_enroll.model import InputOptions
+from batch_enroll.results_format import ADDED_COLUMNS, guard
+
+
+def results(columns: list[str], rows: list[list[str]]) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([*map(guard, columns), *ADDED_COLUMNS])
+    for number, row in enumerate(rows, start=7):
+        added = [str(number), "error", "bad_email", "=no", "", "", "1", "2026-01-01T00:00:00Z", "R1"]
+        writer.writerow([*map(guard, row), *added])
+    return out.getvalue().encode("utf-8-sig")
+
+
+def test_added_columns_are_left_out_and_rows_are_numbered_by_this_file(load):
+    loaded = load(results(["email", "=name"], [["a@example.com", "=1+1"], ["", "-"]]), wanted=("email",))
+    assert loaded.table.columns == ("email", "=name")
+    assert loaded.cells == [("a@example.com", "=1+1"), ("", "-")]
+    assert loaded.numbers == [2, 3]
+
+
+def test_problems_keep_their_column_when_columns_are_left_out(load):
+    header = ",".join(ADDED_COLUMNS[:2]) + ",email,name\n"
+    loaded = load(f"{header}1,error,a@example.com,A\0nna\n")
+    assert loaded.table.columns == ("email", "name")
+    assert [problem.column for problem in loaded.rows[0].problems] == [1]
+
+
+def test_a_customers_own_column_of_that_name_is_kept(load):
+    loaded = load("enroll_status,name\n'=x,Anna\n")
+    assert loaded.table.columns == ("enroll_status", "name")
+    assert loaded.cells == [("'=x", "Anna")]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(alphabet="'=+-@ a1\t,\n", max_size=6), min_size=1, max_size=5))
+def test_any_cell_of_the_input_comes_back_from_its_results(tmp_path_factory, values):
+    data = results(["id", "value"], [[f"r{number}", value] for number, value in enumerate(values)])
+    with open_table(io.BytesIO(data), InputOptions(), spool=tmp_path_factory.mktemp("spool")) as table:
+        cells = [row.cells[1] for block in table.blocks() for row in block]
+    assert cells == values

@@ -1,0 +1,365 @@
+"""Deterministic simulation: whole runs in virtual time, with every choice drawn from one seed.
+
+In: a seed. Out: a `Story`: what the oracle counted, what the last report said, and each step on the way. Never: a
+socket, a thread, a real wait; an hour of virtual time takes milliseconds.
+
+What is real: the run from the file to the report, the worker pool, limiter, retry, breaker, client and classification.
+What is simulated: the network and the platform (`Platform`, on httpx's own seam), the ledger's disk (`SlowLedger`: each
+call takes a moment before and after it is done, so that death can come on either side), and death itself: the ledger
+lets the run go as if its process were gone, so that nothing more is written, and the platform takes no more from it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import trio
+import trio.testing
+
+from batch_enroll.errors import AlreadyFinished
+from batch_enroll.job import Job
+from batch_enroll.ledger.interface import RunLedger, RunRecord
+from batch_enroll.ledger.memory import MemoryLedger
+from batch_enroll.run import enroll_async
+from batch_enroll.run_send import Control
+from tests.proof.harness import leads, write_leads
+from tests.proof.invariants import Told, Verdict, check
+from tests.support.commands import read_results
+from tests.support.platform import OK, SCENARIO
+
+URL = "https://platform.example"
+_BEGAN = datetime(2026, 11, 25, tzinfo=UTC)
+_MOST_LIVES = 40
+_FATED_LIVES = 8  #: after these a process is left alone, so that every story has an end
+
+# What becomes of a request, and how often. `ambiguous` ones count towards the unknown rows allowed.
+ANSWERS: dict[str, float] = {
+    "ok": 0.72,
+    "refused": 0.03,
+    "no connection": 0.03,
+    "connect timeout": 0.01,
+    "429": 0.03,
+    "503 come back": 0.02,
+    "401": 0.002,
+    "dropped": 0.04,
+    "reset in body": 0.02,
+    "silence": 0.02,
+    "500": 0.03,
+    "502": 0.02,
+    "html": 0.01,
+    "redirect": 0.008,
+    "slow": 0.03,
+}
+_NOT_SENT = {"no connection", "connect timeout"}
+_SURELY_REFUSED = {"refused", "429", "503 come back", "401"}
+_FATES = {"none": 0.25, "death": 0.50, "stop": 0.12, "break off": 0.13}
+
+
+class VirtualClock:
+    """The clock of the simulation: trio's, which jumps when everybody waits."""
+
+    def now(self) -> datetime:
+        return _BEGAN + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        return anyio.current_time()
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(max(0.0, seconds))
+
+
+class _Post:
+    method = b"POST"
+
+
+class Platform(httpx.AsyncBaseTransport):
+    """The oracle: decides what becomes of each request, and counts what it really did."""
+
+    def __init__(self, luck: random.Random) -> None:
+        self.enrolled: Counter[str] = Counter()
+        self.received: Counter[str] = Counter()
+        self.ambiguous = 0
+        self.requests = 0
+        self.log: list[str] = []
+        self.process = 0  #: the one that is alive; requests of others go nowhere
+        self._luck = luck
+
+    def of(self, process: int) -> httpx.AsyncBaseTransport:
+        """Give a process its line to the platform, which is cut when it dies."""
+        return _Line(self, process)
+
+    async def answer(self, request: httpx.Request, process: int) -> httpx.Response:
+        if process != self.process:
+            raise httpx.ConnectError("this process is dead")
+        body = json.loads(request.content)
+        self.requests += 1
+        if request.url.path.endswith("/workflows/list"):
+            return httpx.Response(200, json={**OK, "data": [SCENARIO], "total": 1})
+        person = body["email"]
+        (kind,) = self._luck.choices(list(ANSWERS), list(ANSWERS.values()))
+        await anyio.sleep(self._luck.uniform(0, 0.05))
+        if kind in _NOT_SENT:
+            self.log.append(f"{person}: {kind}")
+            await anyio.sleep(10.0 if kind == "connect timeout" else 0.0)
+            raise httpx.ConnectTimeout("") if kind == "connect timeout" else httpx.ConnectError("")
+        await request.extensions["trace"]("http11.send_request_headers.started", {"request": _Post})
+        return await self._act(person, kind)
+
+    async def _act(self, person: str, kind: str) -> httpx.Response:
+        """From here on the request is on its way: whoever gives up waiting does not know what is done with it."""
+        self.received[person] += 1
+        acts = kind == "ok" or kind == "slow" or (kind not in _SURELY_REFUSED and self._luck.random() < 0.6)
+        acts = acts and not person.startswith("nobody")
+        self.ambiguous += kind not in _SURELY_REFUSED and kind != "ok"
+        self.log.append(f"{person}: {kind}, {'acts' if acts else 'does not act'}")
+        try:
+            await anyio.sleep(45.0 if kind == "slow" else self._luck.uniform(0, 0.4))
+        finally:  # also when nobody waits for the answer any more
+            self.enrolled[person] += acts
+        return await self._reply(person, kind)
+
+    async def _reply(self, person: str, kind: str) -> httpx.Response:
+        match kind:
+            case "ok" | "slow" if person.startswith("nobody"):
+                return httpx.Response(200, json={"error": 404, "error_text": f"No profile {person}"})
+            case "ok" | "slow":
+                return httpx.Response(200, json=OK)
+            case "refused":
+                return httpx.Response(200, json={"error": 422, "error_text": "Incorrect email"})
+            case "429":
+                return httpx.Response(429, headers={"Retry-After": str(self._luck.choice([0, 1, 5, 30]))})
+            case "503 come back":
+                return httpx.Response(503, headers={"Retry-After": "2"})
+            case "401":
+                return httpx.Response(200, json={"error": 401, "error_text": "API token required"})
+            case "dropped":
+                raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+            case "reset in body":
+                return httpx.Response(200, stream=_Broken())
+            case "silence":
+                await anyio.sleep_forever()
+            case "500":
+                return httpx.Response(500, json={"error": 500, "error_text": "Internal error"})
+            case "502":
+                return httpx.Response(502, text="<h1>Bad gateway</h1>")
+            case "html":
+                return httpx.Response(200, text="<!doctype html><title>Sign in</title>")
+            case "redirect":
+                return httpx.Response(302, headers={"Location": "/login"})
+        raise AssertionError(kind)
+
+    def counts(self) -> dict[str, Any]:
+        """Give the counts in the form of the sandbox's."""
+        return {
+            "enrolments": {"3": {f"email:{person}": times for person, times in self.enrolled.items() if times}},
+            "received": {"3": {f"email:{person}": times for person, times in self.received.items()}},
+            "ambiguous": self.ambiguous,
+            "idle_closes": 0,
+        }
+
+
+class _Line(httpx.AsyncBaseTransport):
+    def __init__(self, platform: Platform, process: int) -> None:
+        self._platform = platform
+        self._process = process
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._platform.answer(request, self._process)
+
+
+class _Broken(httpx.AsyncByteStream):
+    async def __aiter__(self):
+        yield b'{"err'
+        raise httpx.ReadError("")
+
+
+class SlowLedger(MemoryLedger):
+    """A ledger whose calls take time before and after they are done."""
+
+    def __init__(self, folder: Path, pause: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(folder)
+        self._pause = pause
+
+    async def create(self, record: RunRecord) -> Any:
+        return _SlowRun(await super().create(record), self._pause)
+
+    async def open(self, run_id: str, *, read_only: bool) -> Any:
+        return _SlowRun(await super().open(run_id, read_only=read_only), self._pause)
+
+    async def lose_owner(self) -> None:
+        """Let go of every run, as when the process is gone."""
+        for record in await self.runs():
+            self.kill(record.run_id)
+
+
+class _SlowRun:
+    def __init__(self, run: RunLedger, pause: Callable[[], Awaitable[None]]) -> None:
+        self._run = run
+        self._pause = pause
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self._run, name)
+        if not inspect.iscoroutinefunction(function):
+            return function
+
+        async def slowly(*args: Any, **named: Any) -> Any:
+            await self._pause()
+            result = await function(*args, **named)
+            await self._pause()
+            return result
+
+        return slowly
+
+
+@dataclass(slots=True)
+class Story:
+    """What happened under one seed."""
+
+    seed: int
+    steps: list[str] = field(default_factory=list)
+    platform: Platform = field(init=False)
+    verdict: Verdict | None = None
+    deaths: int = 0
+    cuts: int = 0
+    lives: int = 0
+
+    def __str__(self) -> str:
+        return "\n".join([f"seed {self.seed}: {self.verdict}", *self.steps, *self.platform.log])
+
+
+LedgerMaker = Callable[[Path, Callable[[], Awaitable[None]]], SlowLedger]
+
+
+def simulate(seed: int, folder: Path, *, ledger: LedgerMaker = SlowLedger) -> Story:
+    """Tell the story of a seed from its first process to the refusal of a finished run.
+
+    Args:
+        folder: empty; takes the input and the results.
+        ledger: makes the ledger; a broken one is a negative control.
+    """
+    random.seed(seed)  # the jitter of a run draws from it
+    trio._core._run._r.seed(seed)  # the order in which trio wakes those who are ready; there is no public way
+    story = Story(seed)
+    anyio.run(
+        _tell,
+        story,
+        folder,
+        ledger,
+        backend="trio",
+        backend_options={"clock": trio.testing.MockClock(autojump_threshold=0)},
+    )
+    return story
+
+
+async def _tell(story: Story, folder: Path, make_ledger: LedgerMaker) -> None:
+    luck = random.Random(story.seed)
+    rows = leads(luck.randint(1, 30), luck)
+    source = write_leads(folder / "leads.csv", rows)
+    story.platform = platform = Platform(luck)
+    ledger = make_ledger(folder / "runs", lambda: anyio.sleep(luck.uniform(0, 0.01)))
+    job = _job(luck)
+    while True:
+        story.lives += 1
+        platform.process = story.lives
+        assert story.lives <= _MOST_LIVES, f"no end after {story.lives} lives\n{story}"
+        summary = await _live(story, luck, job, source, ledger)
+        if summary is not None and not summary.counts.not_sent:
+            break
+    told = Told(planned=rows, results=read_results(summary.results), summary={"counts": summary.counts.as_dict()})
+    sent = platform.requests
+    try:
+        await _enroll(job, source, ledger, platform, Control(), story.lives)
+        raise AssertionError(f"a finished run was not refused\n{story}")
+    except AlreadyFinished:
+        assert platform.requests == sent, f"a finished run asked the platform something\n{story}"
+    await anyio.sleep(60)  # whatever is still under way at the platform happens
+    story.verdict = check(platform.counts(), [told], cuts=story.cuts, in_flight=job.send.concurrency)
+
+
+def _job(luck: random.Random) -> Job:
+    send = {
+        "rate": luck.choice(["none", "none", 50, 5]),
+        "concurrency": luck.choice([1, 2, 3, 8]),
+        "timeout": 30,
+        "skip_preflight": luck.random() < 0.5,
+        "canary": luck.choice([None, None, None, 2]),
+    }
+    return Job.model_validate(
+        {
+            "url": URL,
+            "scenario": 3,
+            "match": {"mode": "email", "column": "email"},
+            "send": send,
+            "stop": luck.choice([{}, {"max_errors": "100%", "max_unknown": "100%"}, {"deadline": "30s"}]),
+        }
+    )
+
+
+async def _live(story: Story, luck: random.Random, job: Job, source: Path, ledger: SlowLedger) -> Any:
+    """One process from its start to its end, natural or not; gives the summary of a natural one."""
+    control = Control()
+    fate = "none"
+    if story.lives <= _FATED_LIVES:
+        (fate,) = luck.choices(list(_FATES), list(_FATES.values()))
+    moment_s = luck.choice([0.05, 0.5, 3.0, 40.0]) * luck.random()
+    story.steps.append(f"life {story.lives}: {fate} after {moment_s:.3f} s")
+    summary = None
+    is_dead = False
+
+    async def meet_fate() -> None:
+        nonlocal is_dead
+        await anyio.sleep(moment_s)
+        match fate:
+            case "death":
+                is_dead = True
+                story.platform.process = 0
+                await ledger.lose_owner()
+                story.deaths += 1
+                story.cuts += 1
+                life.cancel_scope.cancel()
+            case "stop" | "break off":
+                control.stop("Stopped by the simulation.", exit_code=130)
+                if fate == "break off":
+                    await anyio.sleep(luck.uniform(0, 0.3))
+                    story.cuts += 1
+                    control.break_off()
+
+    try:
+        async with anyio.create_task_group() as life:
+            life.start_soon(meet_fate)
+            summary = await _enroll(job, source, ledger, story.platform, control, story.lives)
+            life.cancel_scope.cancel()
+    except Exception as error:
+        if not is_dead:
+            if isinstance(error, BaseExceptionGroup) and error.subgroup(AlreadyFinished):
+                raise AssertionError(f"refused before it was finished\n{story}") from error
+            raise
+        story.steps.append(f"  dying, it said {type(error).__name__}")
+    if is_dead:
+        return None
+    story.steps.append(f"  ended with {summary.exit_code}: {summary.counts}" if summary else "  ended without a word")
+    return summary
+
+
+async def _enroll(
+    job: Job, source: Path, ledger: SlowLedger, platform: Platform, control: Control, process: int
+) -> Any:
+    return await enroll_async(
+        job,
+        source,
+        token="secret-token",
+        ledger=ledger,
+        control=control,
+        transport=platform.of(process),
+        clock=VirtualClock(),
+    )
