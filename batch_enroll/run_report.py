@@ -12,7 +12,7 @@ from pathlib import Path
 
 from batch_enroll.advice import advice_for, why_invalid
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.interface import RunLedger
+from batch_enroll.ledger.interface import Reason, RunLedger
 from batch_enroll.ledger.staging import staged_columns, staged_rows
 from batch_enroll.model import Outcome, Row, RowStatus
 from batch_enroll.reporting.paths import STDIN, ResultPaths, result_paths
@@ -22,6 +22,7 @@ from batch_enroll.reporting.whole_file import mode_like
 from batch_enroll.sending.wire import identity_of, restore
 
 MAX_REASONS = 10
+_NO_TURN = ("stopped", "The run ended before the row's turn came")
 
 
 def input_of(run: RunLedger) -> Path | None:
@@ -73,8 +74,8 @@ async def reason_lines(run: RunLedger) -> tuple[ReasonLine, ...]:
     return tuple(
         ReasonLine(
             status=reason.status,
-            code=reason.code,
-            message=why_invalid(reason.code) if reason.status is RowStatus.INVALID else restore(reason.message, "…"),
+            code=reason.code or (_NO_TURN[0] if reason.status is RowStatus.NOT_SENT else ""),
+            message=_message_of(reason),
             count=reason.count,
             first_rows=reason.first_rows,
             advice=advice_for(reason.code),
@@ -83,8 +84,19 @@ async def reason_lines(run: RunLedger) -> tuple[ReasonLine, ...]:
     )
 
 
+def _message_of(reason: Reason) -> str:
+    match reason.status:
+        case RowStatus.INVALID:
+            return why_invalid(reason.code)
+        case RowStatus.NOT_SENT if not reason.code:
+            return _NO_TURN[1]
+    return restore(reason.message, "…")
+
+
 def _told(outcome: Outcome, body: str) -> Outcome:
-    """Put the identity back where the ledger kept a placeholder for it."""
+    """Put the identity back where the ledger kept a placeholder for it, and words where it needs none."""
+    if outcome.status is RowStatus.NOT_SENT and not outcome.code:
+        return replace(outcome, code=_NO_TURN[0], message=_NO_TURN[1])
     if not body or not outcome.message:
         return outcome
     return replace(outcome, message=restore(outcome.message, identity_of(body)))

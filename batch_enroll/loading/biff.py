@@ -30,11 +30,17 @@ class _Record(IntEnum):
     SHEET = 0x85
     SMALL_NUMBERS = 0xBD
     CELL_STYLE = 0xE0
+    TEXTS = 0xFC
+    EXTENT = 0x200
     NUMBER = 0x203
     ERROR_OR_BOOLEAN = 0x205
     ROW = 0x208
     SMALL_NUMBER = 0x27E
     FORMAT = 0x41E
+
+
+_CELLS = frozenset([_Record.FORMULA, _Record.SMALL_NUMBERS, 0xBE, 0xD6, 0xFD, 0x201, *range(0x203, 0x206), 0x27E])
+_MAX_ROWS, _MAX_COLUMNS = 1 << 16, 1 << 8
 
 
 @dataclass(slots=True)
@@ -47,10 +53,34 @@ class Notes:
     hidden_columns: set[int] = field(default_factory=set)
 
 
+def check(data: bytes) -> None:
+    """Look for what makes calamine take all memory and die: endless chains, cells and counts beyond all bounds.
+
+    Raises:
+        ValueError: there is such a thing, or the bytes are no such file.
+    """
+    try:
+        book = _Container(data).workbook()
+        place = 0
+        while place + 4 <= len(book):
+            record, size = unpack_from("<2H", book, place)
+            if record in _CELLS and unpack_from("<H", book, place + 6)[0] >= _MAX_COLUMNS:
+                raise ValueError("a cell beyond the last column")
+            if record == _Record.EXTENT:
+                _, last_row, _, last_column = unpack_from("<2I2H", book, place + 4)
+                if last_row > _MAX_ROWS or last_column > _MAX_COLUMNS:
+                    raise ValueError("a sheet larger than all sheets")
+            if record == _Record.TEXTS and unpack_from("<2I", book, place + 4)[1] > len(book):
+                raise ValueError("more texts than bytes")
+            place += 4 + size
+    except (StructError, LookupError) as error:
+        raise ValueError("cut off or damaged") from error
+
+
 def read_notes(data: bytes, sheet: str) -> Notes | None:
     """Go through the records of a sheet; None when they cannot be found."""
     try:
-        book = _workbook(data)
+        book = _Container(data).workbook()
         formats, sheets = _globals(book)
         return _notes(book, sheets[sheet], formats)
     except (StructError, LookupError, ValueError):
@@ -122,31 +152,48 @@ def _records(book: bytes, place: int) -> Iterator[tuple[int, int, int]]:
         place += 4 + size
 
 
-def _workbook(data: bytes) -> bytes:
-    """Take the stream named Workbook out of the container."""
-    size = 1 << unpack_from("<H", data, 30)[0]
-    (first_folder,), (more, _) = unpack_from("<I", data, 48), unpack_from("<2I", data, 68)
-    tables = [*unpack_from(f"<{_SECTORS_IN_HEADER}I", data, 76)]
-    while more < _NO_SECTOR and len(tables) * size < len(data):
-        *numbers, more = unpack_from(f"<{size // 4}I", data, (more + 1) * size)
-        tables += numbers
-    after = [
-        number
-        for table in tables
-        if table < _NO_SECTOR
-        for number in unpack_from(f"<{size // 4}I", data, (table + 1) * size)
-    ]
+class _Container:
+    """The file system inside an old Office file: streams whose sectors are chained by a table."""
 
-    def chain(sector: int) -> bytes:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._size = 1 << unpack_from("<H", data, 30)[0]
+        self._after = self._chains()
+        folder = self._stream(unpack_from("<I", data, 48)[0])
+        self._stream(unpack_from("<I", data, 60)[0])  # the table of the small streams: only walked through
+        self._streams: dict[str, tuple[int, int]] = {}
+        for place in range(0, len(folder) - 127, 128):
+            (length,), (start, size) = unpack_from("<H", folder, place + 64), unpack_from("<2I", folder, place + 116)
+            self._streams[folder[place : place + length].decode("utf-16-le", "replace").rstrip("\0")] = (start, size)
+
+    def workbook(self) -> bytes:
+        """The stream that holds the sheets."""
+        start, size = self._streams["Workbook" if "Workbook" in self._streams else "Book"]
+        self._stream(self._streams["Root Entry"][0])
+        return self._stream(start)[:size]
+
+    def _chains(self) -> list[int]:
+        """Read the table that names for each sector the one after it."""
+        sectors = len(self._data) // self._size
+        tables = [*unpack_from(f"<{_SECTORS_IN_HEADER}I", self._data, 76)]
+        (more,) = unpack_from("<I", self._data, 68)
+        while more < _NO_SECTOR:
+            *numbers, more = self._sector(more)
+            tables += numbers
+            if len(tables) > sectors + _SECTORS_IN_HEADER:
+                raise ValueError("a chain of sectors without an end")
+        return [number for table in tables if table < _NO_SECTOR for number in self._sector(table)]
+
+    def _sector(self, number: int) -> tuple[int, ...]:
+        return unpack_from(f"<{self._size // 4}I", self._data, (number + 1) * self._size)
+
+    def _stream(self, sector: int) -> bytes:
         content = bytearray()
-        while sector < _NO_SECTOR and len(content) <= len(data):
-            content += data[(sector + 1) * size : (sector + 2) * size]
-            sector = after[sector]
+        while sector < _NO_SECTOR:
+            content += self._data[(sector + 1) * self._size : (sector + 2) * self._size]
+            sector = self._after[sector]
+            if len(content) % self._size:
+                raise ValueError("the file is cut off")
+            if len(content) > len(self._data):
+                raise ValueError("a chain of sectors without an end")
         return bytes(content)
-
-    folder = chain(first_folder)
-    for place in range(0, len(folder) - 127, 128):
-        length, start, stream_size = unpack_from("<H", folder, place + 64)[0], *unpack_from("<2I", folder, place + 116)
-        if folder[place : place + length].decode("utf-16-le", "replace").rstrip("\0") == "Workbook":
-            return chain(start)[:stream_size]
-    raise LookupError("no stream named Workbook")

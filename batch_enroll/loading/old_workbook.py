@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from batch_enroll.errors import InputError
-from batch_enroll.loading.biff import Notes, read_notes
+from batch_enroll.loading.biff import Notes, check, read_notes
 from batch_enroll.loading.cells import format_of, shows_other, value_text
 from batch_enroll.loading.merges import Merge, Merges
 from batch_enroll.loading.sheets import Sheet, choose_sheet
@@ -21,6 +21,8 @@ from batch_enroll.loading.workbook import Flaw, SheetRow
 
 if TYPE_CHECKING:
     import pandas
+
+_XLS = b"\xd0\xcf"
 
 
 class OldSheet:
@@ -31,6 +33,8 @@ class OldSheet:
 
         data = path.read_bytes()
         with _reported(name):
+            if data.startswith(_XLS):
+                check(data)
             self._book = pandas.ExcelFile(io.BytesIO(data), engine="calamine")
             sheets = [
                 Sheet(name=found.name, is_visible=str(found.visible).endswith(".Visible"))

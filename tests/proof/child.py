@@ -133,7 +133,7 @@ def lock_nothing() -> None:
         def release(self, *_: object, **__: object) -> None:
             self.is_locked = False
 
-    filelock.FileLock = OpenDoor  # type: ignore[assignment,misc]
+    filelock.FileLock = OpenDoor  # type: ignore[assignment]
 
 
 def compare_nothing() -> None:

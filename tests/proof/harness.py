@@ -20,8 +20,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain, repeat
 from pathlib import Path
-from typing import Any
 
 import batch_enroll
 from batch_enroll.clock import SystemClock
@@ -38,8 +38,8 @@ PATIENCE_S = 90.0
 FINISHED = {0, 1, 4}
 REFUSED, STOPPED, LOCKED = 2, 3, 5
 KILLED = -signal.SIGKILL
-_LOOK_EVERY_S = 0.004
-_MOST_STOPS = 60  #: without a kill: a run that stops more often than this gets nowhere
+_LOOK_EVERY_S = 0.01
+_MOST_STOPS = 60  #: a run that stops by itself more often than this gets nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,17 @@ class Ended:
         return f"exit {self.code} after {self.seconds:.1f} s\n{self.out}\n{self.err}"
 
 
-Strike = Callable[["Trial", subprocess.Popen[str]], None]
-"""Does something to a running process; returns when it is done, or when the process has ended by itself."""
+def _nothing(trial: Trial, process: subprocess.Popen[str]) -> None:
+    """Leave the process alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """What is done to one process."""
+
+    act: Callable[[Trial, subprocess.Popen[str]], None] = _nothing
+    """From outside; returns when it is done, or when the process has ended by itself."""
+    words: tuple[str, ...] = ()  #: from inside, as `child.py` takes them
 
 
 @dataclass(kw_only=True)
@@ -123,7 +132,14 @@ class Trial:
             "--results": self.results,
             "--ledger": self.ledger,
         }
-        line = [*head, "run", self.source, *(each for pair in settings.items() for each in pair), "--quiet", *self.flags]
+        line = [
+            *head,
+            "run",
+            self.source,
+            *(each for pair in settings.items() for each in pair),
+            "--quiet",
+            *self.flags,
+        ]
         return subprocess.Popen(
             [*map(str, line)],
             stdin=subprocess.DEVNULL,
@@ -145,17 +161,16 @@ class Trial:
             self.cuts += 1
         return ended
 
-    def once(self, *words: str, strike: Strike | None = None, under: Sequence[str] = ()) -> Ended:
+    def once(self, *words: str, strike: Strike = Strike(), under: Sequence[str] = ()) -> Ended:
         """Start the command, perhaps strike it, and wait for its end."""
         began = time.monotonic()
-        with started(self.start(*words, under=under)) as process:
-            if strike is not None:
-                strike(self, process)
+        with started(self.start(*words, *strike.words, under=under)) as process:
+            strike.act(self, process)
             return self.end(process, began=began)
 
     def until_finished(self, *words: str, strikes: Iterable[Strike] = ()) -> Ended:
         """Give the command until the run is finished, each time struck by the next strike while there are any."""
-        for strike in (*strikes, *[None] * _MOST_STOPS):
+        for strike in chain(strikes, repeat(Strike(), _MOST_STOPS)):
             ended = self.once(*words, strike=strike)
             if ended.code in FINISHED:
                 return ended
@@ -187,7 +202,7 @@ class Trial:
         return Told(planned=self.rows, results=results, summary=json.loads(self.summary.read_text(encoding="utf-8")))
 
     async def report(self) -> Told:
-        """Write the files of the first run in the ledger, whatever its state, as `report` does; the run is left alone."""
+        """Write the files of the ledger's first run, whatever its state, as `report` does; the run is left alone."""
         state = self.folder / "home" / "state" / "batch-enroll"
         ledger = SqliteLedger(self.ledger, clock=SystemClock(), state_folder=state)
         record = (await ledger.runs())[-1]
@@ -207,25 +222,30 @@ class Trial:
 # What can be done to a process
 
 
+def kill_at(point: str, nth: int = 1) -> Strike:
+    """SIGKILL at a named point of `child.py`, such as `before:settle`."""
+    return Strike(words=("--kill", f"{point}:{nth}"))
+
+
 def kill_after_requests(count: int) -> Strike:
     """SIGKILL when so many more requests have come."""
-    return lambda trial, process: after_requests(trial, process, count, process.kill)
+    return Strike(lambda trial, process: after_requests(trial, process, count, process.kill))
 
 
 def kill_after_seconds(seconds: float) -> Strike:
     """SIGKILL so long after the start, wherever the process is then."""
 
-    def strike(_: Trial, process: subprocess.Popen[str]) -> None:
+    def act(_: Trial, process: subprocess.Popen[str]) -> None:
         watch(process, until=at_moment(seconds))
         process.kill()
 
-    return strike
+    return Strike(act)
 
 
-def stop_after_requests(count: int, *signals: signal.Signals, apart_s: float = 0.15) -> Strike:
+def signal_after_requests(count: int, *signals: signal.Signals, apart_s: float = 0.15) -> Strike:
     """Send one signal after the other when so many more requests have come."""
 
-    def strike(trial: Trial, process: subprocess.Popen[str]) -> None:
+    def act(trial: Trial, process: subprocess.Popen[str]) -> None:
         def send() -> None:
             for number in signals:
                 process.send_signal(number)
@@ -234,13 +254,13 @@ def stop_after_requests(count: int, *signals: signal.Signals, apart_s: float = 0
 
         after_requests(trial, process, count, send)
 
-    return strike
+    return Strike(act)
 
 
 def freeze_after_requests(count: int, *, for_s: float) -> Strike:
     """SIGSTOP when so many more requests have come, SIGCONT after a while."""
 
-    def strike(trial: Trial, process: subprocess.Popen[str]) -> None:
+    def act(trial: Trial, process: subprocess.Popen[str]) -> None:
         def freeze() -> None:
             process.send_signal(signal.SIGSTOP)
             time.sleep(for_s)
@@ -249,7 +269,18 @@ def freeze_after_requests(count: int, *, for_s: float) -> Strike:
 
         after_requests(trial, process, count, freeze)
 
-    return strike
+    return Strike(act)
+
+
+ROW_POINTS = (
+    "before:intend",
+    "after:intend",
+    "before:send",
+    "after:send",
+    "before:settle",
+    "after:settle",
+)
+"""The points of one row on its way, in their order."""
 
 
 def random_strikes(luck: random.Random, *, per_strike: int) -> Iterator[Strike]:
@@ -261,14 +292,16 @@ def random_strikes(luck: random.Random, *, per_strike: int) -> Iterator[Strike]:
     """
     while True:
         draw, count = luck.random(), luck.randint(1, 2 * per_strike)
-        if draw < 0.80:
+        if draw < 0.65:
             yield kill_after_requests(count)
+        elif draw < 0.82:
+            yield kill_at(luck.choice(ROW_POINTS), count)
         elif draw < 0.92:
             yield kill_after_seconds(luck.uniform(0.05, 1.0))
         elif draw < 0.95:
-            yield stop_after_requests(count, signal.SIGTERM)
+            yield signal_after_requests(count, signal.SIGTERM)
         elif draw < 0.98:
-            yield stop_after_requests(count, signal.SIGINT, signal.SIGINT, apart_s=0.05)
+            yield signal_after_requests(count, signal.SIGINT, signal.SIGINT, apart_s=0.05)
         else:
             yield freeze_after_requests(count, for_s=0.5)
 
@@ -316,7 +349,7 @@ def surroundings(home: Path, *, token: str) -> dict[str, str]:
 # What goes in
 
 
-def leads(count: int, luck: random.Random | None = None) -> list[tuple[str, str]]:
+def leads(count: int, luck: random.Random | None = None, *, domain: str = "example.com") -> list[tuple[str, str]]:
     """Make rows as they come: mostly people, some twice, some that no request can be made of, some nobody knows.
 
     Without `luck`, people only.
@@ -324,9 +357,9 @@ def leads(count: int, luck: random.Random | None = None) -> list[tuple[str, str]
     rows: list[tuple[str, str]] = []
     for number in range(1, count + 1):
         draw = luck.random() if luck else 1.0
-        person = f"user{number:06d}@example.com"
+        person = f"user{number:06d}@{domain}"
         if draw < 0.03:
-            person = f"nobody{number:06d}@example.com"
+            person = f"nobody{number:06d}@{domain}"
         elif draw < 0.06:
             person = f"no address {number}"
         elif luck and draw < 0.10 and rows:
@@ -371,8 +404,3 @@ def mixed_faults(*, throttled: float) -> list[FaultRule]:
         "http_503_retry_after": throttled / 2,
     }
     return [FaultRule(fault=fault, share=share) for fault, share in shares.items()]
-
-
-def faults_by_kind(totals: dict[str, Any]) -> dict[str, int]:
-    """Read how often each fault was played."""
-    return dict(sorted(totals["faults"].items()))

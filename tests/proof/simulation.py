@@ -90,6 +90,7 @@ class Platform(httpx.AsyncBaseTransport):
         self.received: Counter[str] = Counter()
         self.ambiguous = 0
         self.requests = 0
+        self.faults: Counter[str] = Counter()
         self.log: list[str] = []
         self.process = 0  #: the one that is alive; requests of others go nowhere
         self._luck = luck
@@ -107,6 +108,8 @@ class Platform(httpx.AsyncBaseTransport):
             return httpx.Response(200, json={**OK, "data": [SCENARIO], "total": 1})
         person = body["email"]
         (kind,) = self._luck.choices(list(ANSWERS), list(ANSWERS.values()))
+        if kind != "ok":
+            self.faults[kind] += 1
         await anyio.sleep(self._luck.uniform(0, 0.05))
         if kind in _NOT_SENT:
             self.log.append(f"{person}: {kind}")
@@ -228,25 +231,22 @@ class Story:
     seed: int
     steps: list[str] = field(default_factory=list)
     platform: Platform = field(init=False)
-    verdict: Verdict | None = None
+    verdict: Verdict = field(init=False)  #: when it is told to the end
     deaths: int = 0
     cuts: int = 0
     lives: int = 0
 
     def __str__(self) -> str:
-        return "\n".join([f"seed {self.seed}: {self.verdict}", *self.steps, *self.platform.log])
+        return "\n".join([f"seed {self.seed}: {getattr(self, 'verdict', 'untold')}", *self.steps, *self.platform.log])
 
 
-LedgerMaker = Callable[[Path, Callable[[], Awaitable[None]]], SlowLedger]
-
-
-def simulate(seed: int, folder: Path, *, ledger: LedgerMaker = SlowLedger) -> Story:
+def simulate(seed: int, folder: Path) -> Story:
     """Tell the story of a seed from its first process to the refusal of a finished run.
 
     Args:
-        folder: empty; takes the input and the results.
-        ledger: makes the ledger; a broken one is a negative control.
+        folder: takes the input and the results; it is made.
     """
+    folder.mkdir()
     random.seed(seed)  # the jitter of a run draws from it
     trio._core._run._r.seed(seed)  # the order in which trio wakes those who are ready; there is no public way
     story = Story(seed)
@@ -254,19 +254,18 @@ def simulate(seed: int, folder: Path, *, ledger: LedgerMaker = SlowLedger) -> St
         _tell,
         story,
         folder,
-        ledger,
         backend="trio",
         backend_options={"clock": trio.testing.MockClock(autojump_threshold=0)},
     )
     return story
 
 
-async def _tell(story: Story, folder: Path, make_ledger: LedgerMaker) -> None:
+async def _tell(story: Story, folder: Path) -> None:
     luck = random.Random(story.seed)
     rows = leads(luck.randint(1, 30), luck)
     source = write_leads(folder / "leads.csv", rows)
     story.platform = platform = Platform(luck)
-    ledger = make_ledger(folder / "runs", lambda: anyio.sleep(luck.uniform(0, 0.01)))
+    ledger = SlowLedger(folder / "runs", lambda: anyio.sleep(luck.uniform(0, 0.01)))
     job = _job(luck)
     while True:
         story.lives += 1

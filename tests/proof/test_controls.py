@@ -5,7 +5,7 @@ A harness that cannot fail proves nothing.
 
 from __future__ import annotations
 
-from tests.proof.harness import KILLED, leads, started, watch
+from tests.proof.harness import KILLED, kill_at, leads, started, watch
 
 DROPS = "drop_after_acting=0.2"
 
@@ -19,7 +19,7 @@ def test_sending_again_after_a_read_error_enrolls_people_twice(trial):
 def test_sending_again_what_a_dead_run_had_in_flight_enrolls_people_twice(trial):
     the = trial(leads(60))
     for _ in range(2):
-        assert the.once("--sabotage", "resend-on-expiry", "--kill", "after:send:15").code == KILLED
+        assert the.once("--sabotage", "resend-on-expiry", strike=kill_at("after:send", 15)).code == KILLED
     the.until_finished("--sabotage", "resend-on-expiry")
     assert the.verdict().duplicated > 0
 
@@ -27,7 +27,7 @@ def test_sending_again_what_a_dead_run_had_in_flight_enrolls_people_twice(trial)
 def test_an_intent_that_comes_late_enrolls_people_twice(trial):
     the = trial(leads(60))
     for _ in range(2):
-        assert the.once("--sabotage", "intend-afterwards", "--kill", "after:send:15").code == KILLED
+        assert the.once("--sabotage", "intend-afterwards", strike=kill_at("after:send", 15)).code == KILLED
     the.until_finished("--sabotage", "intend-afterwards")
     assert the.verdict().duplicated > 0
 

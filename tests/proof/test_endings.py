@@ -12,13 +12,15 @@ import pytest
 
 from tests.proof.harness import (
     FINISHED,
+    KILLED,
     REFUSED,
     STOPPED,
+    Strike,
     after_requests,
     freeze_after_requests,
     leads,
+    signal_after_requests,
     started,
-    stop_after_requests,
 )
 from tests.proof.invariants import check
 
@@ -27,7 +29,7 @@ LATENCY_S = 0.2
 
 def test_sigterm_waits_for_the_answers_in_flight_and_the_same_command_carries_on(trial):
     the = trial(leads(60), latency_s=LATENCY_S)
-    ended = the.once(strike=stop_after_requests(12, signal.SIGTERM, apart_s=0))
+    ended = the.once(strike=signal_after_requests(12, signal.SIGTERM, apart_s=0))
     assert ended.code == 143, ended
     assert 12 <= the.arrived() < 60
     the.sandbox.control(latency_s=0)
@@ -39,7 +41,7 @@ def test_sigterm_waits_for_the_answers_in_flight_and_the_same_command_carries_on
 
 def test_after_sigterm_the_results_say_what_was_done_so_far(trial):
     the = trial(leads(60), latency_s=LATENCY_S)
-    assert the.once(strike=stop_after_requests(12, signal.SIGTERM, apart_s=0)).code == 143
+    assert the.once(strike=signal_after_requests(12, signal.SIGTERM, apart_s=0)).code == 143
     verdict = the.verdict(is_finished=False)
     assert verdict.holds, verdict
     assert verdict.statuses["success"] == the.arrived()
@@ -48,7 +50,7 @@ def test_after_sigterm_the_results_say_what_was_done_so_far(trial):
 
 def test_a_second_ctrl_c_waits_for_no_answer_and_loses_nothing(trial):
     the = trial(leads(60), faults="silence_after_acting@5+", concurrency=4)
-    ended = the.once(strike=stop_after_requests(8, signal.SIGINT, signal.SIGINT))
+    ended = the.once(strike=signal_after_requests(8, signal.SIGINT, signal.SIGINT))
     assert ended.code == 130, ended
     assert ended.seconds < 10, "the time-out of 30 s was not waited for"
     the.sandbox.control(faults=[])
@@ -61,11 +63,11 @@ def test_a_second_ctrl_c_waits_for_no_answer_and_loses_nothing(trial):
 def test_sigkill_while_it_waits_after_ctrl_c_loses_nothing(trial):
     the = trial(leads(60), faults="silence_before_acting@5+", concurrency=4)
 
-    def strike(the, process):
+    def interrupt_and_kill(the, process):
         after_requests(the, process, 8, lambda: process.send_signal(signal.SIGINT))
         process.kill()
 
-    the.once(strike=strike)
+    assert the.once(strike=Strike(interrupt_and_kill)).code == KILLED
     the.sandbox.control(faults=[])
     the.until_finished()
     verdict = the.verdict()
@@ -74,7 +76,7 @@ def test_sigkill_while_it_waits_after_ctrl_c_loses_nothing(trial):
 
 def test_sighup_is_a_death_like_any_other(trial):
     the = trial(leads(60), latency_s=0.05)
-    assert the.once(strike=stop_after_requests(10, signal.SIGHUP)).code == -signal.SIGHUP
+    assert the.once(strike=signal_after_requests(10, signal.SIGHUP)).code == -signal.SIGHUP
     the.until_finished()
     verdict = the.verdict()
     assert verdict.holds, verdict
@@ -107,9 +109,8 @@ def test_when_the_results_folder_goes_in_mid_run_nothing_is_lost_and_the_report_
     the = trial(leads(60), latency_s=0.05)
     the.results = tmp_path / "results" / "out.csv"
     the.results.parent.mkdir()
-    ended = the.once(
-        strike=lambda the, process: after_requests(the, process, 10, lambda: shutil.rmtree(the.results.parent))
-    )
+    removal = Strike(lambda the, process: after_requests(the, process, 10, lambda: shutil.rmtree(the.results.parent)))
+    ended = the.once(strike=removal)
     assert ended.code == STOPPED, ended
     assert str(the.results.parent) in ended.err
     assert the.arrived() == 60, "what was begun is sent to its end"

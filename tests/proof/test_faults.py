@@ -20,9 +20,7 @@ from tests.support.commands import read_results
 
 TIMEOUT_S = 0.4
 AMBIGUOUS = [
-    name
-    for name in FAULT_NAMES
-    if FaultRule(fault=name).ambiguous and name not in ("close_after_answer", "late_act")
+    name for name in FAULT_NAMES if FaultRule(fault=name).ambiguous and name not in ("close_after_answer", "late_act")
 ]
 
 
@@ -51,6 +49,7 @@ class Desk:
         return self.summary
 
     def verdict(self, sandbox=None):
+        assert self.summary.results is not None
         told = Told(
             planned=self.rows,
             results=read_results(self.summary.results),
@@ -82,7 +81,7 @@ async def test_a_late_act_after_the_deadline_is_unknown_and_happens_once(desk):
     summary = await the.run(leads(3))
     assert summary.counts == Counts(success=2, unknown=1)
     while the.sandbox.totals()["late_acts"] == 0:
-        time.sleep(0.02)
+        await anyio.sleep(0.02)
     verdict = the.verdict()
     assert verdict.holds, verdict
     assert set(the.sandbox.enrolments().values()) == {1}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from tests.proof.invariants import Told, check
@@ -24,7 +26,7 @@ def lines(*statuses, attempts=1):
 
 def oracle(enrolled=(), received=None, **changes):
     def keys(names):
-        counts = {}
+        counts: dict[str, int] = {}
         for name in names:
             key = f"email:{name}@example.com"
             counts[key] = counts.get(key, 0) + 1
@@ -35,9 +37,7 @@ def oracle(enrolled=(), received=None, **changes):
 
 
 def judge(real, results, *, planned=PEOPLE, counts=None, cuts=0, in_flight=1):
-    found = {}
-    for line in results:
-        found[line["enroll_status"]] = found.get(line["enroll_status"], 0) + 1
+    found = Counter(line["enroll_status"] for line in results)
     counts = counts or {**found, "rows": len(results)}
     told = Told(planned=planned, results=results, summary={"counts": counts})
     return check(real, [told], cuts=cuts, in_flight=in_flight)
@@ -66,7 +66,11 @@ def test_an_unknown_row_may_have_been_enrolled():
         (oracle(["anna", "boris"]), lines("success", "error", "error", "invalid"), (0, 0, 1)),
         (oracle(["anna", "clara"]), lines("success", "error", "skipped", "invalid", attempts=1), (0, 0, 1)),
         (oracle(["anna", "clara"]), lines("success", "error", "not_sent", "invalid"), (0, 0, 1)),
-        (oracle(["anna"], received=["anna", "boris", "boris"]), lines("success", "error", "error", "invalid"), (0, 0, 1)),
+        (
+            oracle(["anna"], received=["anna", "boris", "boris"]),
+            lines("success", "error", "error", "invalid"),
+            (0, 0, 1),
+        ),
         (oracle(["anna", "zoe"]), lines("success", "error", "error", "invalid"), (0, 0, 1)),
     ],
     ids=["twice", "twice-in-other-case", "lost", "error", "skipped", "not-sent", "sent-unannounced", "a-stranger"],

@@ -7,7 +7,17 @@ import socket
 import anyio
 import pytest
 
-from tests.proof.harness import FINISHED, KILLED, LOCKED, REFUSED, kill_after_requests, leads, started, watch, write_leads
+from tests.proof.harness import (
+    FINISHED,
+    KILLED,
+    LOCKED,
+    REFUSED,
+    kill_after_requests,
+    leads,
+    started,
+    watch,
+    write_leads,
+)
 
 
 @pytest.fixture
