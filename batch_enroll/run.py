@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -250,10 +251,7 @@ async def check_async(
             async with _client(job, token, transport) as client:
                 scenario = await _preflight(job, client, clock)
         view = view_of(planned.plan, job, scenario, input_name=planned.ledger.record.input_name)
-        invalid = [
-            row for block in staged_rows(planned.ledger.folder) for staged in block if (row := staged.row).problems
-        ]
-        return Checked(plan=view, columns=planned.plan.columns, invalid_rows=invalid[:MAX_KEPT_PROBLEM_ROWS])
+        return Checked(plan=view, columns=planned.plan.columns, invalid_rows=_invalid_rows(planned))
     finally:
         await planned.ledger.discard()
 
@@ -305,6 +303,13 @@ def tool_version() -> str:
         return version("batch-enroll")
     except PackageNotFoundError:
         return "unknown"
+
+
+def _invalid_rows(planned: Planned) -> list[Row]:
+    if not planned.plan.counts.invalid:
+        return []
+    rows = (staged.row for block in staged_rows(planned.ledger.folder) for staged in block)
+    return list(islice((row for row in rows if row.problems), MAX_KEPT_PROBLEM_ROWS))
 
 
 def _client(job: Job, token: str, transport: httpx.AsyncBaseTransport | None) -> Client:

@@ -7,7 +7,6 @@ command began before. Never: a request, a row that stays in memory.
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from batch_enroll.clock import Clock
-from batch_enroll.errors import AlreadyFinished, InputError, InvalidRow, JobError, RunStopped
+from batch_enroll.errors import InputError, InvalidRow, JobError, RunStopped
 from batch_enroll.events import Listener, RowsRead
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import (
@@ -33,10 +32,10 @@ from batch_enroll.ledger.staging import StageWriter, staged_columns, staged_rows
 from batch_enroll.loading import Table, open_table
 from batch_enroll.mapping.mapper import Mapper
 from batch_enroll.model import Counts, Duplicates, Notice, Problem, Row, RowStatus, StartRequest
+from batch_enroll.run_identity import STDIN, already_finished, new_run_id, path_text, run_identity, see_same_requests
 from batch_enroll.secrets import read_secret_file
 from batch_enroll.sending.wire import body_of
 
-STDIN = "-"
 _SAMPLES = 3
 _FIRST_ROWS = 5
 _PAGE_ROWS = 10_000
@@ -143,11 +142,11 @@ async def make_plan(
         earlier = [] if dry_run else await ledger.find(identity)
         for record in earlier:
             if record.state is RunState.OPEN:
-                _see_same_requests(record, job)
+                see_same_requests(record, job)
                 return await carry_on(ledger, record.run_id)
         finished = [record for record in earlier if record.state is RunState.FINISHED]
         if finished and not job.send.again:
-            raise _already(finished[0], await _totals(ledger, finished[0]))
+            raise await already_finished(ledger, finished[0])
         mapper = Mapper(
             columns=table.columns,
             scenario=job.scenario,
@@ -156,9 +155,9 @@ async def make_plan(
             resource_id=job.match.resource_id,
             country=job.match.country,
         )
-        path = _path_text(source)
+        path = path_text(source)
         record = RunRecord(
-            run_id=_run_id(identity, again=len(finished), dry_run=dry_run),
+            run_id=new_run_id(identity, again=len(finished), dry_run=dry_run),
             identity=f"dry run of {identity}" if dry_run else identity,
             input_name=source.name if isinstance(source, Path) else STDIN,
             input_path=path,
@@ -187,28 +186,6 @@ async def make_plan(
             await run.discard()
             raise
         return Planned(plan=await _shown(run, table, mapper, tally), ledger=run)
-
-
-def _path_text(source: Path | BinaryIO) -> str:
-    return str(source.absolute()) if isinstance(source, Path) else STDIN
-
-
-def run_identity(job: Job, table: Table) -> str:
-    """Name a run by what it is about: the same command on the same input gives the same hex sha256.
-
-    The sheet and the part of the rows belong to the input: two sheets of one workbook are two inputs.
-    """
-    parts = [
-        table.sha256,
-        job.url,
-        job.scenario,
-        job.matching,
-        table.sheet or "",
-        table.header_row,
-        job.input.start_row or "",
-        job.input.limit or "",
-    ]
-    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 
 async def _read_rows(
@@ -366,41 +343,3 @@ async def carry_on(ledger: Ledger, run_id: str, *, again: RowStatus | None = Non
         raise
     plan = Plan(run_id=run_id, resumed=True, interrupted=interrupted, counts=counts, samples=tuple(samples))
     return Planned(plan=plan, ledger=run)
-
-
-def _see_same_requests(record: RunRecord, job: Job) -> None:
-    """An unfinished run goes on with the requests that were planned; other content needs other words first."""
-    planned = json.loads(record.settings_json)
-    now = json.loads(job.model_dump_json(by_alias=True))
-    for name, what in (("content", "content"), ("match", "matching")):
-        if planned.get(name) != now[name]:
-            raise JobError(
-                f"Run {record.run_id} over this very input is unfinished and was planned with other settings "
-                f"for the {what}.",
-                hint=f"Finish it first: batch-enroll retry {record.run_id} --not-sent. Then change the settings.",
-            )
-
-
-async def _totals(ledger: Ledger, record: RunRecord) -> Counts:
-    run = await ledger.open(record.run_id, read_only=True)
-    try:
-        return await run.counts()
-    finally:
-        await run.leave()
-
-
-def _already(record: RunRecord, totals: Counts) -> AlreadyFinished:
-    when = f" on {record.finished_at.astimezone():%Y-%m-%d at %H:%M}" if record.finished_at else ""
-    told = ", ".join(f"{count:,} {name}" for name, count in totals.as_dict().items() if count and name != "rows")
-    return AlreadyFinished(
-        f"This very input was sent to scenario {record.scenario} before: run {record.run_id}, finished{when} "
-        f"({totals.rows:,} rows: {told}). Nothing was sent now.",
-        hint="Give --again to send it once more.",
-    )
-
-
-def _run_id(identity: str, *, again: int, dry_run: bool) -> str:
-    """Eight hex digits that the same command gives again; a repetition is numbered."""
-    if dry_run:
-        return f"check-{identity[:8]}"
-    return identity[:8] if not again else f"{identity[:8]}-{again + 1}"

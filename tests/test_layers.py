@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "batch_enroll"
 STAGES = {"loading", "mapping", "ledger", "sending", "reporting"}
 SHARED = {"model", "errors", "clock", "events", "results_format", "columns", "advice"}
-HALL = {"run", "run_plan", "run_send", "run_report", "run_resolve", "run_history"}
+HALL = {"run", "run_plan", "run_send", "run_report", "run_resolve", "run_history", "run_identity"}
 FACES = {"cli", "web", "cluster"}
 
 # What each room may import of the package; a room that is missing here fails the test by name.
@@ -33,7 +33,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "sqlite3": ("ledger/sqlite/",),
     "tqdm": ("reporting/progress.py",),
     "pandas": ("loading/", "reporting/"),
-    "httptools": ("sandbox/",),
+    "httptools": ("sandbox/", "sending/"),
     "pydantic": ("job.py",),
     "rich": ("reporting/",),
     "openpyxl": ("loading/",),

@@ -248,7 +248,7 @@ class MemoryRunLedger:
             if mine.state(verdict.seq) is not RowState.UNKNOWN:
                 left_alone.append(verdict.seq)
                 continue
-            mine.put(verdict.seq, state, why_resolved(verdict))
+            mine.put(verdict.seq, state, why_resolved(verdict), mine.http[verdict.seq - 1])
             mine.resolutions.append(verdict)
             if state is RowState.PLANNED:
                 mine.record = replace(mine.record, state=RunState.OPEN)

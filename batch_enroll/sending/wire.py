@@ -23,7 +23,7 @@ _SHORT_IDENTITY_CHARS = 4  #: shorter values are replaced as whole words only: "
 _LOOKS_LIKE_TOKEN = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{32,}(?![0-9A-Za-z])")
 _LOOKS_LIKE_EMAIL = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
 _LOOKS_LIKE_PHONE = re.compile(r"(?<![\w+])(?<!profile_id )\+?\d[\d \u00a0()-]{7,}\d(?!\w)")
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_text = json.encoder.encode_basestring  # one string as JSON, in C: a whole encoder costs four times as much a row
 
 
 def body_of(request: StartRequest) -> str:
@@ -34,19 +34,23 @@ def body_of(request: StartRequest) -> str:
     Raises:
         ValueError: a value holds half a character (a lone surrogate), or a custom field has no name.
     """
-    body: dict[str, object] = {"id": request.scenario, "matching": request.mode.value}
+    mode = request.mode.value
+    parts = [f'{{"id":{request.scenario},"matching":"{mode}",']
     if request.mode is MatchingMode.CUSTOM:
         if not request.field_name:
             raise ValueError("matching by a custom field needs the field's name")
-        body["field_name"] = request.field_name
-        body["field_value"] = request.identity
+        parts.append(f'"field_name":{_text(request.field_name)},"field_value":')
     else:
-        body[request.mode.value] = request.identity
+        parts.append(f'"{mode}":')
+    identity = request.identity
+    parts.append(_text(identity) if isinstance(identity, str) else str(identity))
     if request.resource_id is not None:
-        body["resource_id"] = request.resource_id
+        parts.append(f',"resource_id":{request.resource_id}')
     if request.content:
-        body["content"] = dict(request.content)
-    text: str = _encode(body)
+        pairs = ",".join([f"{_text(name)}:{_text(value)}" for name, value in request.content])
+        parts.append(f',"content":{{{pairs}}}')
+    parts.append("}")
+    text = "".join(parts)
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -59,7 +63,7 @@ def body_of(request: StartRequest) -> str:
 def with_token(body: str, token: str) -> bytes:
     """Put the token in front of a body made by `body_of`; the rest stays as it is, to the byte."""
     rest = body[1:]
-    return f'{{"token":{_encode(token)}{"" if rest == "}" else ","}{rest}'.encode()
+    return f'{{"token":{_text(token)}{"" if rest == "}" else ","}{rest}'.encode()
 
 
 def identity_of(body: str) -> str:

@@ -455,6 +455,17 @@ async def test_a_person_resolves_unknown_rows_and_no_others(ledger: Ledger, verd
     await run.leave()
 
 
+async def test_a_resolved_row_keeps_the_evidence_of_its_attempt(ledger: Ledger):
+    run = await open_run(ledger, ["ann"])
+    await run.intend(1, at=NOON)
+    await run.settle(Outcome(seq=1, status=UNKNOWN, code="cut_off", http_status=200))
+    await run.resolve([a_word(1, "enrolled")])
+
+    (outcome,) = await run.outcomes(after_seq=0, limit=1)
+    assert (outcome.code, outcome.http_status, outcome.attempts, outcome.sent_at) == ("resolved", 200, 1, NOON)
+    await run.leave()
+
+
 async def test_a_row_is_resolved_only_once(ledger: Ledger):
     run, seq_of = await one_row_in_each_state(ledger)
 

@@ -17,6 +17,7 @@ from batch_enroll.sandbox import FAULT_NAMES, FaultRule, SandboxSettings, sandbo
 from tests.proof.harness import leads, write_leads
 from tests.proof.invariants import Told, check
 from tests.support.commands import read_results
+from tests.support.sandbox import wait_until
 
 TIMEOUT_S = 0.4
 AMBIGUOUS = [
@@ -80,8 +81,7 @@ async def test_a_late_act_after_the_deadline_is_unknown_and_happens_once(desk):
     the = desk(faults=[FaultRule(fault="late_act", contains="000002", delay_s=2 * TIMEOUT_S)])
     summary = await the.run(leads(3))
     assert summary.counts == Counts(success=2, unknown=1)
-    while the.sandbox.totals()["late_acts"] == 0:
-        await anyio.sleep(0.02)
+    wait_until(lambda: the.sandbox.totals()["late_acts"] == 1)
     verdict = the.verdict()
     assert verdict.holds, verdict
     assert set(the.sandbox.enrolments().values()) == {1}

@@ -1,0 +1,87 @@
+"""Which run a command means: a new one, one that goes on, or one that is finished and must not be sent again.
+
+In: a job, an opened table, earlier runs in the ledger. Out: the run's identity and id, or the reason why it may not
+begin. Never: a change of the ledger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import BinaryIO
+
+from batch_enroll.errors import AlreadyFinished, JobError
+from batch_enroll.job import Job
+from batch_enroll.ledger.interface import Ledger, RunRecord
+from batch_enroll.loading import Table
+from batch_enroll.model import Counts
+
+STDIN = "-"
+
+
+def run_identity(job: Job, table: Table) -> str:
+    """Name a run by what it is about: the same command on the same input gives the same hex sha256.
+
+    The sheet and the part of the rows belong to the input: two sheets of one workbook are two inputs.
+    """
+    parts = [
+        table.sha256,
+        job.url,
+        job.scenario,
+        job.matching,
+        table.sheet or "",
+        table.header_row,
+        job.input.start_row or "",
+        job.input.limit or "",
+    ]
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+
+
+def path_text(source: Path | BinaryIO) -> str:
+    """Write the input's place as the ledger keeps it: an edited file is recognised by its absolute path."""
+    return str(source.absolute()) if isinstance(source, Path) else STDIN
+
+
+def new_run_id(identity: str, *, again: int, dry_run: bool) -> str:
+    """Eight hex digits that the same command gives again; a repetition is numbered."""
+    if dry_run:
+        return f"check-{identity[:8]}"
+    return identity[:8] if not again else f"{identity[:8]}-{again + 1}"
+
+
+def see_same_requests(record: RunRecord, job: Job) -> None:
+    """Make sure that an unfinished run goes on with the requests that were planned.
+
+    Raises:
+        JobError: the job asks for other content or another matching now.
+    """
+    planned = json.loads(record.settings_json)
+    now = json.loads(job.model_dump_json(by_alias=True))
+    for name, what in (("content", "content"), ("match", "matching")):
+        if planned.get(name) != now[name]:
+            raise JobError(
+                f"Run {record.run_id} over this very input is unfinished and was planned with other settings "
+                f"for the {what}.",
+                hint=f"Finish it first: batch-enroll retry {record.run_id} --not-sent. Then change the settings.",
+            )
+
+
+async def already_finished(ledger: Ledger, record: RunRecord) -> AlreadyFinished:
+    """Say when the same command ran to its end and what came of it."""
+    totals = await _totals(ledger, record)
+    when = f" on {record.finished_at.astimezone():%Y-%m-%d at %H:%M}" if record.finished_at else ""
+    told = ", ".join(f"{count:,} {name}" for name, count in totals.as_dict().items() if count and name != "rows")
+    return AlreadyFinished(
+        f"This very input was sent to scenario {record.scenario} before: run {record.run_id}, finished{when} "
+        f"({totals.rows:,} rows: {told}). Nothing was sent now.",
+        hint="Give --again to send it once more.",
+    )
+
+
+async def _totals(ledger: Ledger, record: RunRecord) -> Counts:
+    run = await ledger.open(record.run_id, read_only=True)
+    try:
+        return await run.counts()
+    finally:
+        await run.leave()

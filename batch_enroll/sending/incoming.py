@@ -1,0 +1,132 @@
+"""One answer as it comes in: bytes become a status, headers and the pieces of a body. No socket, no wait.
+
+In: what a connection brings, in pieces of any size, and its end. Out: the answer so far, whether it is whole, whether
+the connection may carry another request. Never: a byte that is not this answer's; whatever is in doubt ends it.
+
+httptools reads the HTTP. Refused is what it would forgive: a blank line before an answer, a version other than 1.x, a
+head above 64 KiB, a switch of protocols that nobody asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import httptools
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+
+_START: Final = b"HTTP/1."
+_HEAD_END: Final = b"\r\n\r\n"
+_LAST_CHUNK: Final = b"0\r\n\r\n"
+_LENGTH_IS_TOLD_BY: Final = {b"content-length", b"transfer-encoding"}
+_PARSER_ERRORS: Final = (httptools.HttpParserError, httptools.HttpParserUpgrade)
+
+
+class Incoming:
+    """The answer to one request. Interim answers (1xx) before it are read and forgotten, trailers behind it too."""
+
+    __slots__ = ("_body_bytes", "_bytes_behind_head", "_head", "_is_chunked", "_parser", "error", "headers", "is_last",
+                 "is_whole", "pieces", "status")  # fmt: skip
+
+    def __init__(self) -> None:
+        self.status = 0  #: 0 until the head is whole
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.pieces: list[bytes] = []  #: of the body; whoever takes them clears the list
+        self.is_whole = False
+        self.is_last = True  #: the connection must not carry another request
+        self.error = ""  #: why this is no answer; nothing is read behind it
+        self._head = b""
+        self._bytes_behind_head = 0
+        self._body_bytes = 0
+        self._is_chunked = False
+        self._parser: Any = httptools.HttpResponseParser(self)
+
+    def feed(self, data: bytes) -> None:
+        """Read what came next."""
+        if not self.status:
+            data = self._read_heads(data)
+        if data:
+            self._read_body(data)
+        if self.is_whole or self.error:
+            self._parser = None  # it refers to this object, and a circle waits long for the garbage collector
+
+    def end(self) -> None:
+        """Nothing more will come: the connection has ended."""
+        self.is_last = True
+        if self.is_whole or self.error:
+            return
+        if self.status and not any(name.lower() in _LENGTH_IS_TOLD_BY for name, _ in self.headers):
+            self.is_whole = True
+        else:
+            self.error = "Server disconnected before its answer was whole."
+        self._parser = None
+
+    def _read_heads(self, data: bytes) -> bytes:
+        """Read up to the end of the answer's own head; gives what is behind it."""
+        while data and not self.status and not self.error:
+            head = self._head + data
+            end = head.find(_HEAD_END) + len(_HEAD_END)
+            is_whole = end >= len(_HEAD_END)
+            if not is_whole:
+                end = len(head)
+            if not _START.startswith(head[: len(_START)]):
+                self.error = "What came is not HTTP/1."
+            elif end > MAX_HEAD_BYTES:
+                self.error = f"The head of the answer is larger than {MAX_HEAD_BYTES // 1024} KiB."
+            else:
+                self._parse(head[len(self._head) : end])
+            self._head, data = (b"", head[end:]) if is_whole else (head, b"")
+        return data
+
+    def _read_body(self, data: bytes) -> None:
+        if self.is_whole or self.error:
+            self.is_last = True
+            return
+        self._bytes_behind_head += len(data)
+        self._parse(data)
+        if self.is_whole and not self._ends_with(data):
+            self.is_last = True
+
+    def _ends_with(self, data: bytes) -> bool:
+        """Say whether the answer ends where the data ends; the parser swallows line ends between two answers."""
+        return data.endswith(_LAST_CHUNK) if self._is_chunked else self._body_bytes == self._bytes_behind_head
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except _PARSER_ERRORS as error:
+            if self.is_whole:  # so it is about what came behind
+                self.is_last = True
+            else:
+                self.error = f"{error}."
+
+    # Called by the parser
+
+    def on_message_begin(self) -> None:
+        if self.is_whole:
+            raise ValueError("a second answer")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.status:
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 100 or status == 101:
+            raise ValueError("a status that is no answer")
+        if status < 200:
+            self.headers.clear()
+            return
+        self.status = status
+        self.is_last = not self._parser.should_keep_alive()
+
+    def on_chunk_header(self) -> None:
+        self._is_chunked = True
+
+    def on_body(self, piece: bytes) -> None:
+        self.pieces.append(piece)
+        self._body_bytes += len(piece)
+
+    def on_message_complete(self) -> None:
+        if self.status:
+            self.is_whole = True
