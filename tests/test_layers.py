@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
 
 # Each library has one home: the modules in which it may be imported.
 HOMES: dict[str, tuple[str, ...]] = {
-    "httpx": ("sending/client.py", "sending/transport.py", "run.py"),  # run.py: the type of the transport seam
+    "httpx": ("sending/", "run.py"),  # the client and its transports; run.py: the type of the transport seam
     "tenacity": ("sending/retry.py",),
     "sqlite3": ("ledger/sqlite/",),
     "tqdm": ("reporting/progress.py",),

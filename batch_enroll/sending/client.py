@@ -20,9 +20,11 @@ from typing import Any, Final, Self
 
 import anyio
 import httpx
+import sniffio
 
 from batch_enroll.errors import Ambiguous, JobError, Retryable
 from batch_enroll.sending.classify import Answer
+from batch_enroll.sending.direct_transport import DirectTransport
 from batch_enroll.sending.flight import Flight
 from batch_enroll.sending.transport import OneConnectionEach, proxy_for, trust
 from batch_enroll.sending.wire import MASK, with_token
@@ -66,6 +68,7 @@ class Client:
         token: str,
         timeout_s: float,
         transport: httpx.AsyncBaseTransport | None = None,
+        stock: bool = False,
         user_agent: str = "batch-enroll",
         ca_file: Path | None = None,
         client_certificate: Path | None = None,
@@ -76,6 +79,7 @@ class Client:
             url: scheme, host and port, perhaps with a path before `/api`.
             timeout_s: for one whole request, from connecting to the last byte of the answer.
             transport: takes the place of the network.
+            stock: send by httpx's own transports, also where ours would do.
         Raises:
             JobError: the address is no address, or a certificate or proxy cannot be used.
         """
@@ -95,7 +99,9 @@ class Client:
         try:
             self._base = _address(url)
             self._start_url = httpx.URL(f"{self._base}{API_PATH}{START}")
-            own = transport or _transport(url, ca_file=ca_file, client_certificate=client_certificate)
+            own = transport or _transport(
+                url, ca_file=ca_file, client_certificate=client_certificate, stock=stock
+            )
         except (httpx.InvalidURL, ValueError, ImportError) as error:  # a SOCKS proxy needs a package of its own
             raise JobError(f"The address {url} or its proxy cannot be used: {error}.") from error
         self._http = _Cookieless(transport=own, trust_env=False, follow_redirects=False)
@@ -228,12 +234,25 @@ def _address(url: str) -> str:
     return str(parsed).rstrip("/")
 
 
-def _transport(url: str, *, ca_file: Path | None, client_certificate: Path | None) -> OneConnectionEach:
+def _transport(
+    url: str, *, ca_file: Path | None, client_certificate: Path | None, stock: bool
+) -> httpx.AsyncBaseTransport:
+    """Choose how to send: by our own transport, or by httpx's where only they can (proxies, trio)."""
     if url.startswith("http:"):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and quicker than reading 140 certificates
     else:
         context = trust(ca_file=ca_file, client_certificate=client_certificate)
-    return OneConnectionEach(ssl_context=context, proxy=proxy_for(url))
+    proxy = proxy_for(url)
+    if stock or proxy is not None or not _is_asyncio():
+        return OneConnectionEach(ssl_context=context, proxy=proxy)
+    return DirectTransport(ssl_context=context)
+
+
+def _is_asyncio() -> bool:
+    try:
+        return sniffio.current_async_library() == "asyncio"
+    except sniffio.AsyncLibraryNotFoundError:  # nothing runs yet; the program itself will run asyncio
+        return True
 
 
 async def _read(response: httpx.Response, max_bytes: int) -> bytes | None:

@@ -1,12 +1,12 @@
 """Our own httpx transport for asyncio: HTTP/1.1 on bare connections, which knows of each request whether a byte left.
 
 In: httpx requests. Out: httpx responses, or httpx's own exceptions: `ConnectError` and `ConnectTimeout` before a byte
-left, `RemoteProtocolError`, `ReadError`, `ReadTimeout` and `WriteError` after. Never: a request written twice, a
-redirect, a proxy, HTTP/2, an answer taken for another request's.
+left, `RemoteProtocolError`, `ReadError`, `ReadTimeout` and `WriteError` after. Never: a request written twice, an answer
+taken for another request's, a redirect, a proxy, HTTP/2.
 
-A connection carries one request at a time, and lives only as long as everything on it is expected: a byte that nobody
-asked for, an answer that breaks off, a caller who no longer waits, and it is closed. The first write is the line. A
-connection found unfit before it is replaced without a word; behind it nothing is tried again.
+A connection carries one request at a time, and lives as long as everything on it is expected: a byte that nobody asked
+for, an answer that breaks off, a caller who waits no longer, and it is closed. The first write is the line. A
+connection found unfit before it is replaced without a word; after it nothing is tried again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import select
 import socket
 import ssl
 import sys
-from collections import deque
+import time
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from typing import Any, Final, cast
 
@@ -26,34 +27,254 @@ import httpx
 from batch_enroll.sending.incoming import Incoming
 from batch_enroll.sending.transport import KEEPALIVE_EXPIRY_S
 
-_MAX_WAITING_BYTES: Final = 64 * 1024  #: of a body that nobody has taken yet; then the sender has to wait
-_BEGINS: Final = "http11.send_request_headers.started"  #: httpcore's name for the moment before the first byte
+_MAX_UNREAD_BYTES: Final = 64 * 1024  #: of a body that nobody takes; then its sender has to wait
+
+_CONNECTING: Final = "connection.connect_tcp.started"  # httpcore's names, which callers listen for
+_WRITING: Final = "http11.send_request_headers.started"
+
 _RACE: Final[dict[str, Any]] = {"happy_eyeballs_delay": 0.25}
-"""A host's addresses are tried in turn, IPv6 and IPv4 by turns, the next one after this delay (RFC 8305), seconds."""
+"""A host's addresses are tried in turn, IPv6 and IPv4, the next one after this time or a failure. Source: RFC 8305."""
 if sys.version_info >= (3, 12):
     _RACE["all_errors"] = True
 
+Pool = deque["Connection"]  #: the idle connections to one origin; the one used last is at the right end
+
 
 class DirectTransport(httpx.AsyncBaseTransport):
-    """Opens a connection when none is idle, and lends the one that was used last."""
+    """Lends the connection that was used last, and opens one when none is idle: as many as requests run at once.
 
-    def __init__(self, *, ssl_context: ssl.SSLContext, keepalive_expiry_s: float = KEEPALIVE_EXPIRY_S) -> None:
+    Of httpx's timeouts it keeps `connect`, and `read` between two pieces of an answer; both cost nothing when None.
+    """
+
+    def __init__(self, *, ssl_context: ssl.SSLContext) -> None:
+        ssl_context.set_alpn_protocols(["http/1.1"])
         self._ssl_context = ssl_context
-        self._ssl_context.set_alpn_protocols(["http/1.1"])
-        self._keepalive_expiry_s = keepalive_expiry_s
-        self._idle: dict[tuple[str, bytes, int | None], deque[_Connection]] = {}
-        self._closed = False
+        self._pools: defaultdict[tuple[str, bytes, int | None], Pool] = defaultdict(deque)
+        self._is_closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        content = await request.aread()
+        url, trace = request.url, request.extensions.get("trace")
         timeouts = request.extensions.get("timeout", {})
-        pool = self._pool_of(request.url)
-        connection = self._take(pool) or await self._open(request.url, timeouts.get("connect"))
-        lease = _Lease(connection, pool, self)
+        message = _message(request, await request.aread())
+        pool = self._pools[url.scheme, url.raw_host, url.port]
+        connection = _take(pool)
+        if connection is None:
+            if trace is not None:
+                await trace(_CONNECTING, {"request": request})
+            connection = await self._open(url, timeouts.get("connect"))
         try:
-            if (trace := request.extensions.get("trace")) is not None:
-                await trace(_BEGINS, {"request": request})
-            connection.ask(_written(request, content))
-            await connection.wait()
-        except TimeoutError
-        ...
+            if trace is not None:
+                await trace(_WRITING, {"request": request})
+            answer = await connection.ask(message, read_timeout_s=timeouts.get("read"))
+        except BaseException:
+            connection.close()
+            raise
+        stream: httpx.AsyncByteStream
+        if answer.is_whole:
+            stream = httpx.ByteStream(b"".join(answer.pieces))
+            self.give_back(connection, pool)
+        else:
+            stream = _Body(connection, answer, pool, self)
+        return httpx.Response(answer.status, headers=answer.headers, stream=stream)
+
+    def give_back(self, connection: Connection, pool: Pool) -> None:
+        """Keep a connection for the next request if it is fit for one, and drop those that nobody has used for long."""
+        if connection.rest() and not self._is_closed:
+            pool.append(connection)
+        else:
+            connection.close()
+        while pool and pool[0].is_cold():
+            pool.popleft().close()
+
+    async def aclose(self) -> None:
+        self._is_closed = True
+        for pool in self._pools.values():
+            while pool:
+                pool.pop().close()
+        await asyncio.sleep(0)  # sockets are closed in the loop's next round
+
+    async def _open(self, url: httpx.URL, timeout_s: float | None) -> Connection:
+        if url.scheme not in ("http", "https"):
+            raise httpx.UnsupportedProtocol("The address must begin with http:// or https://.")
+        tls = self._ssl_context if url.scheme == "https" else None
+        loop = asyncio.get_running_loop()
+        host, port = url.raw_host.decode("ascii"), url.port or (443 if tls else 80)
+        try:
+            with anyio.fail_after(timeout_s):
+                _, connection = await loop.create_connection(lambda: Connection(loop), host, port, ssl=tls, **_RACE)
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout("No connection in time.") from error
+        except (OSError, UnicodeError, ExceptionGroup) as error:
+            raise httpx.ConnectError("No connection.") from error
+        return connection
+
+
+def _take(pool: Pool) -> Connection | None:
+    while pool:
+        connection = pool.pop()
+        if connection.is_fit():
+            return connection
+        connection.close()
+    return None
+
+
+def _message(request: httpx.Request, content: bytes) -> bytes:
+    """Write a request as the bytes that will leave."""
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
+    lines += [b"%b: %b" % field for field in request.headers.raw]
+    head = b"\r\n".join(lines)
+    if not head.count(b"\r") == head.count(b"\n") == len(lines) - 1:
+        raise httpx.LocalProtocolError("A header holds a line end.")
+    return b"%b\r\n\r\n%b" % (head, content)
+
+
+class Connection(asyncio.Protocol):
+    """One connection: silent, or with one answer on its way."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport
+        self._poll: Any = None
+        self._answer: Incoming | None = None
+        self._failure: httpx.TransportError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_open = False
+        self._is_paused = False
+        self._idle_since_s = 0.0
+
+    async def ask(self, message: bytes, *, read_timeout_s: float | None = None) -> Incoming:
+        """Write one request, and wait for the head of its answer."""
+        if not self._is_open:  # asyncio would drop the bytes, and nobody would ever wake us
+            raise httpx.WriteError("The connection was lost.")
+        answer = self._answer = Incoming()
+        self._read_timeout_s = read_timeout_s
+        self._transport.write(message)
+        while not answer.status:
+            await self._news()
+        return answer
+
+    async def piece_of(self, answer: Incoming) -> bytes:
+        """Wait for more of the body; b"" is its end."""
+        while not answer.pieces:
+            if answer.is_whole:
+                return b""
+            await self._news()
+        piece = b"".join(answer.pieces)
+        answer.pieces.clear()
+        if self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
+        return piece
+
+    def rest(self) -> bool:
+        """Forget the answer; says whether another request may follow."""
+        answer, self._answer = self._answer, None
+        self._idle_since_s = time.monotonic()
+        is_done = answer is not None and answer.is_whole and not answer.is_last
+        return is_done and self._is_open and not self._transport.get_write_buffer_size()
+
+    def is_cold(self) -> bool:
+        """Say whether it has been idle for too long."""
+        return time.monotonic() - self._idle_since_s > KEEPALIVE_EXPIRY_S
+
+    def is_fit(self) -> bool:
+        """Say whether it is open, warm and silent, down to what the event loop has not read yet."""
+        return self._is_open and not self.is_cold() and not (self._poll and self._poll.poll(0))
+
+    def close(self) -> None:
+        """Close at once: politeness (a TLS farewell) could take as long as the other side likes."""
+        if self._is_open:
+            self._is_open = False
+            self._transport.abort()
+
+    async def _news(self) -> None:
+        """Wait until something has happened; raises what has ended the connection."""
+        if self._failure is not None:
+            raise self._failure
+        self._waiter = self._loop.create_future()
+        try:
+            if self._read_timeout_s is None:
+                await self._waiter
+            else:
+                with anyio.fail_after(self._read_timeout_s):
+                    await self._waiter
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("No answer in time.") from error
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, failure: httpx.TransportError) -> None:
+        if self._failure is None:
+            self._failure = failure
+        self.close()
+        self._wake()
+
+    # Called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._is_open = True
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(select, "poll"):  # Windows has none, and reads ahead by itself
+            self._poll = select.poll()
+            self._poll.register(sock.fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None or answer.is_whole:  # nobody asked for it
+            self.close()
+            return
+        answer.feed(data)
+        if answer.error:
+            self._fail(httpx.RemoteProtocolError(answer.error))
+        elif answer.status:
+            if not answer.is_whole and sum(map(len, answer.pieces)) > _MAX_UNREAD_BYTES and not self._is_paused:
+                self._is_paused = True
+                self._transport.pause_reading()
+            self._wake()
+
+    def eof_received(self) -> None:
+        if self._answer is not None:
+            self._answer.end()
+            if self._answer.error: 
+                self._fail(httpx.RemoteProtocolError(self._answer.error))
+        self.close()
+        self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._is_open = False
+        self._fail(_lost(error))
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of an answer that did not come in one piece; closing it gives the connection back."""
+
+    def __init__(self, connection: Connection, answer: Incoming, pool: Pool, owner: DirectTransport) -> None:
+        self._connection = connection
+        self._answer = answer
+        self._pool = pool
+        self._owner = owner
+        self._is_closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while not self._is_closed and (piece := await self._connection.piece_of(self._answer)):
+            yield piece
+
+    async def aclose(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._owner.give_back(self._connection, self._pool)
+
+
+def _lost(cause: Exception | None) -> httpx.TransportError:
+    if cause is None:
+        return httpx.RemoteProtocolError("Server disconnected without sending a response.")
+    kind = httpx.WriteError if isinstance(cause, BrokenPipeError) else httpx.ReadError
+    failure = kind("The connection broke.")
+    failure.__cause__ = cause
+    return failure

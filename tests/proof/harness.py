@@ -385,8 +385,8 @@ def mixed_faults(*, throttled: float) -> list[FaultRule]:
         throttled: share of requests that are told to come back later. Each makes the whole run wait a second.
     """
     shares = {
-        "drop_after_acting": 0.015,
-        "drop_before_acting": 0.015,
+        "drop_after_acting": 0.022,
+        "drop_before_acting": 0.020,
         "reset_after_acting": 0.010,
         "reset_before_acting": 0.010,
         "http_500_after_acting": 0.012,
