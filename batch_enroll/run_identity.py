@@ -75,8 +75,14 @@ async def already_finished(ledger: Ledger, record: RunRecord) -> AlreadyFinished
     return AlreadyFinished(
         f"This very input was sent to scenario {record.scenario} before: run {record.run_id}, finished{when} "
         f"({totals.rows:,} rows: {told}). Nothing was sent now.",
-        hint="Give --again to send it once more.",
+        hint=_what_now(record, totals),
     )
+
+
+def _what_now(record: RunRecord, totals: Counts) -> str:
+    if totals.unknown:
+        return f"Rows are unknown: `batch-enroll resolve {record.run_id}` lists them. --again would send every row again."
+    return "Give --again to send it once more."
 
 
 async def _totals(ledger: Ledger, record: RunRecord) -> Counts:

@@ -88,7 +88,6 @@ class _Tally:
     kinds: dict[str, tuple[str, list[int]]] = field(default_factory=dict)
     invalid: Counter[str] = field(default_factory=Counter)
     seen_before: Counter[str] = field(default_factory=Counter)
-    samples: list[str] = field(default_factory=list)
 
     def refuse(self, problem: Problem, number: int) -> None:
         self.invalid[problem.code] += 1
@@ -252,8 +251,6 @@ def _plan_row(
         return planned, (refused, "")
     key = keys.copy()
     key.update(mapped.compare.encode("utf-8", "surrogatepass"))
-    if len(tally.samples) < _SAMPLES:
-        tally.samples.append(body)
     content_hash = hashlib.blake2b(body.encode(), key=salt, digest_size=8).digest()
     planned = PlannedRow(seq=tally.rows, number=row.number, key=key.digest(), content_hash=content_hash)
     return planned, (row, body)
@@ -310,7 +307,7 @@ async def _shown(run: RunLedger, table: Table, mapper: Mapper, tally: _Tally) ->
             for code, n in tally.invalid.most_common()
         ),
         notices=(*table.notices, *mapper.notices()),
-        samples=tuple(tally.samples),
+        samples=await _first_bodies(run),
     )
 
 
@@ -332,14 +329,19 @@ async def carry_on(ledger: Ledger, run_id: str, *, again: RowStatus | None = Non
         if again is not None:
             await run.replan(status=again)
         counts = await run.counts()
-        first = await run.pending(after_seq=0, limit=_SAMPLES)
-        samples: list[str] = []
-        if first:
-            block = next(staged_rows(run.folder, after_seq=first[0].seq - 1), [])
-            bodies = {staged.seq: staged.body for staged in block}
-            samples = [bodies[row.seq] for row in first if row.seq in bodies]
+        samples = await _first_bodies(run)
     except BaseException:
         await run.leave()
         raise
-    plan = Plan(run_id=run_id, resumed=True, interrupted=interrupted, counts=counts, samples=tuple(samples))
+    plan = Plan(run_id=run_id, resumed=True, interrupted=interrupted, counts=counts, samples=samples)
     return Planned(plan=plan, ledger=run)
+
+
+async def _first_bodies(run: RunLedger) -> tuple[str, ...]:
+    """The first requests that will leave, as people are shown them."""
+    first = await run.pending(after_seq=0, limit=_SAMPLES)
+    if not first:
+        return ()
+    block = next(staged_rows(run.folder, after_seq=first[0].seq - 1))
+    bodies = {staged.seq: staged.body for staged in block}
+    return tuple(bodies[row.seq] for row in first if row.seq in bodies)

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
 from batch_enroll.errors import RunLocked
 from batch_enroll.ledger.interface import (
-    STATUS_OF,
     Duplicate,
     Pending,
     PlannedRow,
@@ -26,19 +24,17 @@ from batch_enroll.ledger.interface import (
     Reason,
     Resolution,
     RowState,
-    RunLedger,
     RunRecord,
     RunState,
 )
+from batch_enroll.ledger.memory_rows import EPOCH, MICROSECOND, Rows, Sent
 from batch_enroll.ledger.moves import (
-    IN_FLIGHT,
     INTERRUPTED,
     SETTLED,
     SKIPPED_IN_SHORT,
     VERDICTS,
     exists_already,
     has_sent,
-    illegal,
     no_such_run,
     not_open,
     out_of_order,
@@ -50,11 +46,6 @@ from batch_enroll.ledger.moves import (
 )
 from batch_enroll.model import Counts, Duplicates, Outcome, RowStatus
 
-_KEY = 16  # bytes
-_HASH = 8  # bytes
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
 
 class MemoryLedger:
     """All runs of this object's life. `folder` only holds the staged rows."""
@@ -62,7 +53,7 @@ class MemoryLedger:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._salt = secrets.token_bytes(32)
-        self._rows_of: dict[str, _Rows] = {}  # in order of creation
+        self._rows_of: dict[str, Rows] = {}  # in order of creation
 
     async def salt(self) -> bytes:
         return self._salt
@@ -83,7 +74,7 @@ class MemoryLedger:
         if earlier and earlier.record.state is not RunState.PLANNING:
             raise exists_already(record.run_id)
         self._rows_of.pop(record.run_id, None)
-        self._rows_of[record.run_id] = rows = _Rows(replace(record, state=RunState.PLANNING, rows=0))
+        self._rows_of[record.run_id] = rows = Rows(replace(record, state=RunState.PLANNING, rows=0))
         return self._hand_out(rows)
 
     async def open(self, run_id: str, *, read_only: bool) -> MemoryRunLedger:
@@ -97,7 +88,7 @@ class MemoryLedger:
         if rows.owner:
             raise _locked(run_id)
         if rows.record.state is RunState.PLANNING:
-            self._rows_of[run_id] = rows = _Rows(replace(rows.record, rows=0))
+            self._rows_of[run_id] = rows = Rows(replace(rows.record, rows=0))
         ledger = self._hand_out(rows)
         await ledger.recover()
         return ledger
@@ -106,7 +97,7 @@ class MemoryLedger:
         """Let go of a run as a process does that dies: nothing is written, the lock is free."""
         self._rows_of[run_id].owner = None
 
-    def _hand_out(self, rows: _Rows) -> MemoryRunLedger:
+    def _hand_out(self, rows: Rows) -> MemoryRunLedger:
         folder = self._folder / rows.record.run_id
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         rows.owner = ledger = MemoryRunLedger(self, rows, folder)
@@ -115,9 +106,9 @@ class MemoryLedger:
     def _forget(self, run_id: str) -> None:
         del self._rows_of[run_id]
 
-    def _sent_before(self, run_id: str, key: bytes, rules: PlanRules) -> _Sent | None:
+    def _sent_before(self, run_id: str, key: bytes, rules: PlanRules) -> Sent | None:
         """Find the latest earlier sending of a key that the rules count."""
-        latest: _Sent | None = None
+        latest: Sent | None = None
         for rows in self._rows_of.values():
             sent = rows.sent(key) if rows.record.run_id != run_id else None
             if sent and sent.counts(rules) and (latest is None or sent.at >= latest.at):
@@ -128,7 +119,7 @@ class MemoryLedger:
 class MemoryRunLedger:
     """One run of a `MemoryLedger`; the one that owns the rows may write."""
 
-    def __init__(self, ledger: MemoryLedger, rows: _Rows, folder: Path) -> None:
+    def __init__(self, ledger: MemoryLedger, rows: Rows, folder: Path) -> None:
         self._ledger = ledger
         self._rows = rows
         self._folder = folder
@@ -193,7 +184,7 @@ class MemoryRunLedger:
         mine = self._writable(RunState.OPEN)
         mine.move(seq, RowState.PLANNED, RowState.INTENT)
         mine.attempts[seq - 1] += 1
-        mine.sent_at[seq - 1] = (at - _EPOCH) // _MICROSECOND
+        mine.sent_at[seq - 1] = (at - EPOCH) // MICROSECOND
         self._recovered = self._recovered or 0
         return mine.attempts[seq - 1]
 
@@ -294,149 +285,17 @@ class MemoryRunLedger:
             changed=(sent.content_hash if sent else mine.content_hash(first)) != mine.content_hash(seq),
         )
 
-    def _writable(self, state: RunState | None = None, *, marked: bool | None = None) -> _Rows:
+    def _writable(self, state: RunState | None = None, *, marked: bool | None = None) -> Rows:
         mine = self._rows
         wrong_state = state is not None and mine.record.state is not state
         if mine.owner is not self or wrong_state or marked not in (None, mine.duplicates is not None):
             raise not_open(mine.record.run_id)
         return mine
 
-    def _readable(self) -> _Rows:
+    def _readable(self) -> Rows:
         if self._closed:
             raise not_open(self._rows.record.run_id)
         return self._rows
-
-
-class _Sent:
-    """What an earlier run did with one key."""
-
-    def __init__(self, rows: _Rows, seq: int) -> None:
-        self.record = rows.record
-        self.state = RowState.UNKNOWN if rows.state(seq) is RowState.INTENT else rows.state(seq)
-        self.at = rows.sent_at[seq - 1]
-        self.content_hash = rows.content_hash(seq)
-
-    @property
-    def moment(self) -> datetime:
-        return _EPOCH + self.at * _MICROSECOND
-
-    def counts(self, rules: PlanRules) -> bool:
-        if self.state is RowState.UNKNOWN:
-            return rules.hold_unknown
-        since = rules.enrolled_since
-        by_path = rules.enrolled_by_path is not None and self.record.input_path == rules.enrolled_by_path
-        return by_path or (since is not None and self.moment > since)
-
-
-class _Rows:
-    """The rows of one run, column by column, with an open-addressing table from key to place."""
-
-    def __init__(self, record: RunRecord) -> None:
-        self.record = record
-        self.owner: RunLedger | None = None
-        self.resolutions: list[Resolution] = []
-        self.duplicates: dict[int, Duplicate] | None = None  # by seq; None = not looked for yet
-        self.states = bytearray()
-        self.numbers = array("q")
-        self.keys = bytearray()
-        self.hashes = bytearray()
-        self.attempts = array("H")
-        self.sent_at = array("q")  # microseconds
-        self.http = array("H")  # 0 = none
-        self.words = array("I")
-        self._texts = [("", "")]
-        self._number_of_text = {("", ""): 0}
-        self._slots = array("I", bytes(4 * 64))  # seq, 0 = free; at most half full
-
-    def add(self, row: PlannedRow) -> None:
-        self.states.append(RowState.INVALID if row.key is None else RowState.PLANNED)
-        self.numbers.append(row.number)
-        self.keys += row.key or bytes(_KEY)
-        self.hashes += row.content_hash.ljust(_HASH, b"\0")
-        self.attempts.append(0)
-        self.sent_at.append(0)
-        self.http.append(0)
-        self.words.append(self._text((row.code, "")))
-        if row.key is not None:
-            if 2 * len(self.states) > len(self._slots):
-                self._grow()
-            self._slots[self._free_slot(row.key)] = row.seq
-
-    def key(self, seq: int) -> bytes:
-        return bytes(self.keys[_KEY * (seq - 1) : _KEY * seq])
-
-    def state(self, seq: int) -> RowState | None:
-        return RowState(self.states[seq - 1]) if 0 < seq <= len(self.states) else None
-
-    def content_hash(self, seq: int) -> bytes:
-        return bytes(self.hashes[_HASH * (seq - 1) : _HASH * seq])
-
-    def move(
-        self, seq: int, origin: RowState, to: RowState, words: tuple[str, str] = ("", ""), http: int | None = None
-    ) -> None:
-        if self.state(seq) is not origin:
-            raise illegal(seq, wanted=origin)
-        self.put(seq, to, words, http)
-
-    def put(self, seq: int, to: RowState, words: tuple[str, str], http: int | None = None) -> None:
-        self.states[seq - 1] = to
-        self.words[seq - 1] = self._text(words)
-        self.http[seq - 1] = http or 0
-
-    def outcome(self, seq: int) -> Outcome:
-        state = RowState(self.states[seq - 1])
-        code, message = IN_FLIGHT if state is RowState.INTENT else self._texts[self.words[seq - 1]]
-        attempts = self.attempts[seq - 1]
-        return Outcome(
-            seq=seq,
-            status=STATUS_OF[state],
-            code=code,
-            message=message,
-            http_status=self.http[seq - 1] or None,
-            attempts=attempts,
-            sent_at=_EPOCH + self.sent_at[seq - 1] * _MICROSECOND if attempts else None,
-        )
-
-    def counts(self) -> Counts:
-        by_status: Counter[RowStatus] = Counter()
-        for state, status in STATUS_OF.items():
-            by_status[status] += self.states.count(state)
-        return Counts.of(by_status)
-
-    def places(self, key: bytes) -> Iterator[int]:
-        """Give every seq that has the key, the first one first."""
-        slot = self._home(key)
-        while seq := self._slots[slot]:
-            if self.key(seq) == key:
-                yield seq
-            slot = (slot + 1) % len(self._slots)
-
-    def sent(self, key: bytes) -> _Sent | None:
-        """Say what became of a key here: unknown before accepted, then the latest; None when neither."""
-        sent = [_Sent(self, seq) for seq in self.places(key) if self.attempts[seq - 1]]
-        sent = [one for one in sent if one.state in (RowState.SUCCESS, RowState.UNKNOWN)]
-        return max(sent, key=lambda one: (one.state, one.at), default=None)
-
-    def _text(self, words: tuple[str, str]) -> int:
-        number = self._number_of_text.setdefault(words, len(self._texts))
-        if number == len(self._texts):
-            self._texts.append(words)
-        return number
-
-    def _home(self, key: bytes) -> int:
-        return int.from_bytes(key[:8], "little") % len(self._slots)
-
-    def _free_slot(self, key: bytes) -> int:
-        slot = self._home(key)
-        while self._slots[slot]:
-            slot = (slot + 1) % len(self._slots)
-        return slot
-
-    def _grow(self) -> None:
-        seqs = sorted(seq for seq in self._slots if seq)  # in order, so that the first place stays the first met
-        self._slots = array("I", bytes(4 * 2 * len(self._slots)))
-        for seq in seqs:
-            self._slots[self._free_slot(self.key(seq))] = seq
 
 
 def _locked(run_id: str) -> RunLocked:

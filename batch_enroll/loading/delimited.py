@@ -149,7 +149,7 @@ class _Rows:
         if undecodable("".join(cells)):
             return self._undecodable(begin, end, cells)
         problems = [*self._swallowing(begin, end), *self._wrong_width(begin, end, cells), *self._damage(begin, cells)]
-        if tuple(cells) == tuple(self._header.cells):
+        if [*map(visible, cells)] == [*map(visible, self._header.cells)]:
             problems.append(Problem(code="repeated_header", message=f"Line {begin} repeats the header."))
         self._lines.forget(end)
         return Row(number=begin, cells=self._fit(cells), problems=tuple(problems))

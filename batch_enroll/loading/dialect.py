@@ -83,7 +83,21 @@ def find_dialect(sample: str, *, delimiter: str | None, wanted: Sequence[str]) -
             "The file does not look like a table: its lines do not have the same number of cells.",
             hint="If it is one, say how its cells are separated with --delimiter.",
         )
+    if best.even < _HARDLY_A_TABLE and (other := _of_the_rows(sample, best.delimiter)):
+        raise InputError(
+            f"The header is separated by {_title(best.delimiter)}, but the rows below it by {_title(other)}.",
+            hint="Correct the header, or save the file again.",
+        )
     return Dialect(delimiter=best.delimiter)
+
+
+def _of_the_rows(sample: str, not_this: str) -> str | None:
+    """Find a delimiter by which all rows have the same number of cells, whatever the header says."""
+    for delimiter in _TITLES:
+        reading = _read(sample, delimiter, (), csv.QUOTE_MINIMAL)
+        if delimiter != not_this and reading.width > 1 and reading.even + _TITLES_ABOVE >= 1:
+            return delimiter
+    return None
 
 
 def _likely(sample: str, wanted: Sequence[str], *, quoting: Literal[0, 3]) -> list[_Reading]:

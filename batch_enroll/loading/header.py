@@ -14,11 +14,13 @@ from typing import NamedTuple
 from batch_enroll.columns import find_column, list_columns, name_key, visible
 from batch_enroll.errors import InputError
 from batch_enroll.loading.remarks import Remarks
+from batch_enroll.results_format import unguard
 
 HEAD_ROWS = 50  #: how far down a header is looked for
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.\w+")
 _NUMBER = re.compile(r"[+-]?[\d\s().,:/-]*\d[\d\s().,:/-]*%?")  # numbers, phones, dates, times
+_YEAR = re.compile(r"(19|20)\d\d")  # is the name of many a column
 _LONG_NUMBER_DIGITS = 10  # as long as a phone or an id, and no name of a column
 
 
@@ -58,7 +60,8 @@ def find_header(
         raise InputError("The file has no rows.", hint="Check that the right file was chosen.")
     first, header = filled[0], _likely_header(filled, wanted)
     missing = [name for name in wanted if name_key(name) not in _keys(header)]
-    if data := looks_like_data(header.cells):
+    is_sure = bool(wanted) and not missing and header is first
+    if not is_sure and (data := looks_like_data(header.cells)):
         raise InputError(
             f"{f'There is no column {missing[0]!r}: ' if missing else ''}"
             f"{place.lower()} {header.number} looks like data ('{data}'), so the file seems to have no header.",
@@ -86,7 +89,7 @@ def find_header(
 def looks_like_data(cells: Sequence[str]) -> str:
     """Give the cell because of which a row cannot be a header: an address, a long number; else ""."""
     values = [value for cell in cells if (value := visible(cell))]
-    numbers = [value for value in values if _NUMBER.fullmatch(value)]
+    numbers = [value for value in values if _NUMBER.fullmatch(value) and not _YEAR.fullmatch(value)]
     for value in values:
         if _EMAIL.fullmatch(value):
             return value
@@ -113,7 +116,7 @@ def _likely_header(filled: Sequence[Line], wanted: Sequence[str]) -> Line:
 
 
 def _keys(line: Line) -> set[str]:
-    return {name_key(cell) for cell in line.cells}
+    return {name_key(form) for cell in line.cells for form in (cell, unguard(cell))}  # unguard: our own results
 
 
 def _above(header: Line, filled: Sequence[Line]) -> list[Line]:

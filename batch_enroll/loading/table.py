@@ -6,8 +6,7 @@ In: a reader of some kind of file, and the options. Out: rows as wide as the hea
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import compress
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from batch_enroll.columns import find_column
@@ -59,11 +58,8 @@ class Table:
             remarks=self._remarks,
             place=reader.place,
         )
-        is_own = set(self._header.cells) >= _OWN_MARKS
-        self._kept = [not (is_own and name in ADDED_COLUMNS) for name in self._header.cells] if is_own else None
-        self.columns = tuple(self._header.cells)
-        if self._kept:
-            self.columns = tuple(map(unguard, compress(self.columns, self._kept)))
+        self._own = _OwnResults.of(self._header.cells)
+        self.columns = self._own.cells(self._header.cells) if self._own else tuple(self._header.cells)
         for name in wanted:
             find_column(self.columns, name)
         self.header_row = self._header.number
@@ -90,7 +86,7 @@ class Table:
             rows = rows[: None if left is None else left - found]
             found += len(rows)
             if rows:
-                yield [self._own(row) for row in rows] if self._kept else rows
+                yield [self._own.row(row) for row in rows] if self._own else rows
             if found == left:
                 return
         if not found:
@@ -100,19 +96,32 @@ class Table:
                 hint="Check that the right file was chosen and that it was saved with its rows.",
             )
 
-    def _own(self, row: Row) -> Row:
-        """Take from a row of our own results what was put in when it was written."""
-        assert self._kept is not None
-        places = {old: new for new, old in enumerate(compress(range(len(self._kept)), self._kept))}
-        return replace(
-            row,
-            cells=tuple(map(unguard, compress(row.cells, self._kept))),
-            problems=tuple(
-                replace(problem, column=None if problem.column is None else places[problem.column])
-                for problem in row.problems
-                if problem.column is None or problem.column in places
-            ),
+
+@dataclass(frozen=True, slots=True)
+class _OwnResults:
+    """One of our own results files, read as the input that it was made from."""
+
+    kept: tuple[int, ...]  #: positions of the input's own columns
+
+    @classmethod
+    def of(cls, header: Sequence[str]) -> _OwnResults | None:
+        """Recognise our own file by its header."""
+        if not _OWN_MARKS.issubset(header):
+            return None
+        return cls(tuple(column for column, name in enumerate(header) if name not in ADDED_COLUMNS))
+
+    def cells(self, cells: Sequence[str]) -> tuple[str, ...]:
+        """Leave out what was added, take off what was put in front."""
+        return tuple(unguard(cells[column]) for column in self.kept)
+
+    def row(self, row: Row) -> Row:
+        """Do so in a row, and let its problems point to the same cells."""
+        problems = tuple(
+            problem if problem.column is None else replace(problem, column=self.kept.index(problem.column))
+            for problem in row.problems
+            if problem.column is None or problem.column in self.kept
         )
+        return Row(number=row.number, cells=self.cells(row.cells), problems=problems)
 
 
 def _head(lines: Iterator[Line], *, through: int) -> list[Line]:

@@ -116,7 +116,7 @@ def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
 def _read(body: bytes) -> _Reply | None:
     """Find the envelope: a JSON object whose `error` is an integer. None is anything else."""
     try:
-        fields = json.loads(body, object_pairs_hook=_object)
+        fields = _decode(body.decode(json.detect_encoding(body), "surrogatepass"))  # what json.loads does with bytes
     except (ValueError, RecursionError):  # also bad UTF-8, numbers of 5,000 digits, nesting without end
         return None
     if not isinstance(fields, dict) or type(code := fields.get("error")) is not int:
@@ -133,6 +133,9 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(fields) < len(pairs) and len({repr(value) for name, value in pairs if name == "error"}) > 1:
         fields["error"] = _CONFLICT  # two parsers would read two answers, so it is none
     return fields
+
+
+_decode: Final = json.JSONDecoder(object_pairs_hook=_object).decode  # json.loads would make a decoder for each answer
 
 
 def _by_envelope(answer: Answer, reply: _Reply, codes: CodeTable) -> Verdict:

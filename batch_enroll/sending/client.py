@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from http.cookiejar import CookieJar
 from pathlib import Path
 from types import TracebackType
@@ -90,6 +90,7 @@ class Client:
         self._timeouts = httpx.Timeout(None, connect=min(CONNECT_TIMEOUT_S, timeout_s)).as_dict()
         self._headers = httpx.Headers(
             {
+                "Host": "",
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
                 "Content-Type": "application/json",
@@ -99,6 +100,7 @@ class Client:
         try:
             self._base = _address(url)
             self._start_url = httpx.URL(f"{self._base}{API_PATH}{START}")
+            self._headers["Host"] = self._start_url.netloc.decode("ascii")
             own = transport or _transport(
                 url, ca_file=ca_file, client_certificate=client_certificate, stock=stock
             )
@@ -137,11 +139,13 @@ class Client:
 
     async def _exchange(self, url: httpx.URL, content: bytes, flight: Flight, max_bytes: int) -> Answer:
         watch = _Watch(flight)
-        request = httpx.Request(
+        headers = self._headers.copy()
+        headers["Content-Length"] = str(len(content))
+        request = httpx.Request(  # by stream= and with every header given: content= costs five times as much
             "POST",
             url,
-            headers=self._headers,
-            content=content,
+            headers=headers,
+            stream=httpx.ByteStream(content),
             extensions={"timeout": self._timeouts, "trace": watch.trace},
         )
         status: int | None = None
@@ -259,8 +263,10 @@ async def _read(response: httpx.Response, max_bytes: int) -> bytes | None:
     """Read the body to its end; None when it is larger than allowed."""
     chunks: list[bytes] = []
     room = max_bytes
-    chunk_source: AsyncIterator[bytes] = response.aiter_bytes()
-    async for chunk in chunk_source:
+    is_plain = not any(name.lower() == b"content-encoding" for name, _ in response.headers.raw)
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    # Without anything to decode, the layers of `aiter_bytes` cost a fifth of the row's time for nothing.
+    async for chunk in response.stream if is_plain else response.aiter_bytes():
         room -= len(chunk)
         if room < 0:
             return None

@@ -223,6 +223,8 @@ class _RowCycle:
     def _without_person(self, verdict: Verdict) -> Verdict:
         identity = identity_of(self.row.body)
         message, reason = redact(verdict.message, identity), redact(verdict.stop_reason, identity)
+        if message == verdict.message and reason == verdict.stop_reason:
+            return verdict
         return replace(verdict, message=message, stop_reason=reason)
 
     async def _not_accepted(self, failure: Retryable) -> NoReturn:

@@ -1,12 +1,15 @@
 """The worker pool: a fixed number of workers over any number of rows.
 
 In: blocks of rows and an async function for one row. Out: nothing; the function keeps what it finds. Never: a task for
-each row (10,000 waiting tasks cost 250 MB and their own time), more rows in memory than a block and two for each
+each row (10,000 waiting tasks cost 250 MB and their own time), more rows in memory than two blocks and one for each
 worker, a failure of one row that cancels its neighbours.
+
+Blocks, not rows, go from the feeder to the workers: handing a row over costs two rounds of the event loop.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, Protocol, TypeVar
 
@@ -44,7 +47,9 @@ async def run_pool(
         Exception: what `work` or `blocks` raised, as itself, after the other rows have ended. Of several, a fault of
             the program comes before a `RunStopped`, the first before a later one.
     """
-    give, take = anyio.create_memory_object_stream[T](2 * workers)
+    give, take = anyio.create_memory_object_stream[Sequence[T]]()
+    rows: deque[T] = deque()  #: what is left of the last block
+    refilling = anyio.Lock()
     failures: list[Exception] = []
     feeding = anyio.CancelScope()
     working = anyio.CancelScope()
@@ -57,21 +62,26 @@ async def run_pool(
         try:
             with feeding, give:
                 async for block in blocks:
-                    for row in block:
-                        await give.send(row)
-        except anyio.BrokenResourceError:  # every worker has gone, because the run stops
-            pass
+                    await give.send(block)
         except Exception as error:
             fail(error)
         finally:
             await _close(blocks)
 
+    async def refill() -> bool:
+        """Fetch the next block, unless another worker has; False when there is none."""
+        async with refilling:
+            while not rows:
+                try:
+                    rows.extend(await take.receive())
+                except anyio.EndOfStream:
+                    return False
+        return True
+
     async def labour() -> None:
-        async for row in take:
-            if stop.is_set():
-                return
+        while (rows or await refill()) and not stop.is_set():
             try:
-                await work(row)
+                await work(rows.popleft())
             except Exception as error:
                 fail(error)
                 return

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.memory import MemoryLedger
-from tests.ledger.building import sqlite_ledger
+from tests.ledger.building import quick_folder, sqlite_ledger
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -19,10 +18,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
-    """A folder in memory where there is one: a kill does not reach it, and thousands of syncs cost nothing."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="ledger-", dir=memory if memory.is_dir() else None) as folder:
-        yield Path(folder)
+    with quick_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from anyio.from_thread import start_blocking_portal
@@ -20,7 +17,7 @@ from batch_enroll.ledger.interface import STATUS_OF, Ledger, Resolution, RowStat
 from batch_enroll.ledger.memory import MemoryLedger
 from batch_enroll.ledger.moves import VERDICTS
 from batch_enroll.model import Counts, Outcome, RowStatus
-from tests.ledger.building import NOON, die, open_run, sqlite_ledger
+from tests.ledger.building import NOON, die, open_run, quick_folder, sqlite_ledger
 
 PEOPLE = ["ann", "bob", None, "ann", "cid", "dan"]
 LONG = "BATCH_ENROLL_LONG_TESTS" in os.environ
@@ -60,8 +57,7 @@ class LedgersAgree(RuleBasedStateMachine):
         super().__init__()
         self.model = Model()
         self.clean_up = ExitStack()
-        folder = Path(tempfile.mkdtemp(prefix="ledgers-"))
-        self.clean_up.callback(shutil.rmtree, folder)
+        folder = self.clean_up.enter_context(quick_folder())
         self.portal = self.clean_up.enter_context(start_blocking_portal())
         self.ledgers: list[Ledger] = [MemoryLedger(folder / "memory"), sqlite_ledger(folder)]
         self.runs: list[RunLedger] = []
@@ -168,7 +164,7 @@ class LedgersAgree(RuleBasedStateMachine):
 
 TestLedgersAgree = LedgersAgree.TestCase
 TestLedgersAgree.settings = settings(
-    max_examples=300 if LONG else 15,
+    max_examples=300 if LONG else 20,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -41,6 +41,24 @@ async def intend_and_settle(run: RunLedger, seq: int) -> None:
     await run.settle(Outcome(seq=seq, status=RowStatus.SUCCESS))
 
 
+async def test_totals_add_up_at_every_moment_for_a_reader(tmp_path: Path):
+    ledger = sqlite_ledger(tmp_path)
+    run = await open_run(ledger, [f"p{n}" for n in range(MANY)])
+    reader = await ledger.open("run-1", read_only=True)
+    seen = [await reader.counts()]
+
+    async with anyio.create_task_group() as tasks:
+        for seq in range(1, MANY + 1):
+            tasks.start_soon(intend_and_settle, run, seq)
+        while seen[-1].success < MANY:
+            seen.append(await reader.counts())
+
+    assert {counts.rows for counts in seen} == {MANY}
+    assert [counts.not_sent for counts in seen] == sorted((counts.not_sent for counts in seen), reverse=True)
+    await reader.leave()
+    await run.leave()
+
+
 async def test_of_many_who_want_the_same_row_one_gets_it(run: RunLedger):
     got: list[int] = []
 

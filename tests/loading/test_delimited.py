@@ -99,8 +99,9 @@ def test_a_tail_of_nul_bytes_is_no_blank_row(load):
     assert "nul_byte" in loaded.codes[1]
 
 
-def test_a_header_in_the_middle_is_no_person(load):
-    loaded = load(f"{HEADER}a@example.com,Anna,Tver\n{HEADER}b@example.com,Boris,Tula\n")
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_header_in_the_middle_is_no_person(load, mark):
+    loaded = load(f"{HEADER}a@example.com,Anna,Tver\n{mark}{HEADER}b@example.com,Boris,Tula\n")
     assert loaded.codes == [[], ["repeated_header"], []]
 
 

@@ -140,3 +140,16 @@ def test_double_and_empty_names_are_kept(load):
     assert load("id,,name,name\n1,x,A,B\n").table.columns == ("id", "", "name", "name")
     with pytest.raises(InputError, match="same name 'name'"):
         load("id,,name,name\n1,x,A,B\n", wanted=("name",))
+
+
+def test_a_header_separated_otherwise_than_its_rows_is_refused(load):
+    with pytest.raises(InputError, match="The header is separated by ';', but the rows below it by ','"):
+        load("id;name;city\n1,Anna,Tver\n2,Boris,Tula\n", wanted=("id",))
+
+
+def test_years_are_names_of_columns(load):
+    assert load("name,2023,2024,2025\nAnna,1,2,3\n").table.columns == ("name", "2023", "2024", "2025")
+
+
+def test_a_first_row_with_the_names_is_the_header_whatever_else_it_holds(load):
+    assert load("id,100,200\n1,2,3\n", wanted=("id",)).numbers == [2]

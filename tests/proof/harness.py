@@ -195,6 +195,22 @@ class Trial:
         stats = self.sandbox.stats()
         return check(stats, [*before, self.told()], cuts=cuts + self.cuts, in_flight=self.concurrency)
 
+    def command(self, *words: object) -> Ended:
+        """Give another command about this ledger."""
+        line = [sys.executable, "-m", "batch_enroll", *words, "--ledger", self.ledger]
+        done = subprocess.run(
+            [*map(str, line)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            cwd=self.folder,
+            env=surroundings(self.folder / "home", token=self.sandbox.token),
+            text=True,
+            encoding="utf-8",
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr, 0.0)
+
     def told(self) -> Told:
         """Read the run's files."""
         with self.results.open(encoding="utf-8-sig", newline="") as file:
@@ -272,6 +288,16 @@ def freeze_after_requests(count: int, *, for_s: float) -> Strike:
     return Strike(act)
 
 
+def one_after_the_other(*strikes: Strike) -> Strike:
+    """Strike one process several times, from outside."""
+
+    def act(trial: Trial, process: subprocess.Popen[str]) -> None:
+        for strike in strikes:
+            strike.act(trial, process)
+
+    return Strike(act)
+
+
 ROW_POINTS = (
     "before:intend",
     "after:intend",
@@ -303,7 +329,7 @@ def random_strikes(luck: random.Random, *, per_strike: int) -> Iterator[Strike]:
         elif draw < 0.98:
             yield signal_after_requests(count, signal.SIGINT, signal.SIGINT, apart_s=0.05)
         else:
-            yield freeze_after_requests(count, for_s=0.5)
+            yield one_after_the_other(freeze_after_requests(count, for_s=0.5), kill_after_requests(count))
 
 
 def after_requests(trial: Trial, process: subprocess.Popen[str], count: int, act: Callable[[], None]) -> None:

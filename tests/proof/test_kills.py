@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from itertools import islice
 
-import pytest
-
 from tests.proof.harness import KILLED, ROW_POINTS, kill_at, leads, mixed_faults, random_strikes
 
 
@@ -29,10 +27,9 @@ def test_killed_at_each_point_of_the_plan_nothing_was_sent(trial):
     assert (verdict.statuses, the.kills) == ({"success": 60}, len(points))
 
 
-@pytest.mark.parametrize("nth", [1, 7])
-def test_killed_at_each_point_of_a_row_only_that_row_is_in_doubt(trial, nth):
+def test_killed_at_each_point_of_a_row_only_that_row_is_in_doubt(trial):
     the = trial(leads(80), concurrency=1)
-    for point in ROW_POINTS:
+    for nth, point in enumerate(ROW_POINTS, start=1):
         assert the.once(strike=kill_at(point, nth)).code == KILLED, point
     the.until_finished()
     verdict = the.verdict()

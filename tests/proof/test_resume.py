@@ -34,8 +34,6 @@ CHANGES = {
     "sorted": lambda rows: sorted(rows, reverse=True),
     "inserted": lambda rows: [("new1@example.com", "New"), *rows[:20], ("new2@example.com", "New"), *rows[20:]],
     "corrected": lambda rows: [(email, f"{name} (corrected)") for email, name in rows],
-    "doubled": lambda rows: [*rows, *((email.upper(), name) for email, name in rows)],
-    "shortened": lambda rows: rows[::2],
 }
 
 
