@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
@@ -97,6 +98,7 @@ async def enroll_async(
     if isinstance(source, Path):  # a folder that cannot be written should be told before a million rows are read
         check_writable(result_paths(str(source), run_id="new", results=job.output.results), source=source)
     control = control or Control()
+    await ledger.forget_rows(before=clock.now() - timedelta(days=job.output.keep))
     planned = await make_plan(
         job,
         source,

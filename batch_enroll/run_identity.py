@@ -81,7 +81,7 @@ async def already_finished(ledger: Ledger, record: RunRecord) -> AlreadyFinished
 
 def _what_now(record: RunRecord, totals: Counts) -> str:
     if totals.unknown:
-        return f"Rows are unknown: `batch-enroll resolve {record.run_id}` lists them. --again would send every row again."
+        return f"`batch-enroll resolve {record.run_id}` lists the unknown rows. --again would send every row again."
     return "Give --again to send it once more."
 
 

@@ -10,7 +10,7 @@ import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -184,7 +184,8 @@ async def make_plan(
         except BaseException:
             await run.discard()
             raise
-        return Planned(plan=await _shown(run, table, mapper, tally), ledger=run)
+        shown = await _shown(run, table, mapper, tally)
+        return Planned(plan=replace(shown, notices=(*shown.notices, *ledger.notices())), ledger=run)
 
 
 async def _read_rows(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
+from batch_enroll.clock import SystemClock
 from batch_enroll.errors import AlreadyFinished, InputError, JobError, PreflightError
 from batch_enroll.events import RowFinished, RunFinished, RunStarted
 from batch_enroll.job import Job
@@ -371,3 +373,20 @@ def test_a_program_without_an_event_loop_can_enroll(tmp_path, sandbox):
     )
     assert summary.counts == Counts(success=5)
     assert set(server.enrolments().values()) == {1}
+
+
+async def test_rows_of_finished_runs_are_kept_only_so_long(world, tmp_path):
+    first = await world.run(write_csv(tmp_path / "may.csv", *people(2)))
+    kept = tmp_path / "runs" / first.run_id / "rows.csv"
+    await world.run(write_csv(tmp_path / "june.csv", *people(3)))
+    assert kept.exists()
+    later = SystemClock()
+    later.now = lambda: datetime.now(UTC) + timedelta(days=31)
+    await world.run(write_csv(tmp_path / "july.csv", *people(4)), clock=later)
+    assert not kept.exists()
+
+
+async def test_keep_0_removes_the_rows_when_the_run_ends(world, tmp_path):
+    summary = await world.run(write_csv(tmp_path / "in.csv", *people(2)), job=make_job(output__keep=0))
+    assert not (tmp_path / "runs" / summary.run_id / "rows.csv").exists()
+    assert len(read_results(summary.results)) == 2

@@ -19,14 +19,14 @@ update whose row count must be 1:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from batch_enroll.model import Counts, Duplicates, Outcome, RowStatus
+from batch_enroll.model import Counts, Duplicates, Notice, Outcome, RowStatus
 
 
 class RowState(IntEnum):
@@ -80,6 +80,15 @@ class RunRecord:
     finished_at: datetime | None = None
     stop_reason: str = ""  #: why it stopped before the end, "" when it did not
     results_path: str = ""
+
+
+def finished_before(records: Iterable[RunRecord], moment: datetime) -> list[RunRecord]:
+    """The runs that were finished before a moment: those whose rows need not be kept any longer."""
+    return [
+        record
+        for record in records
+        if record.state is RunState.FINISHED and record.finished_at is not None and record.finished_at < moment
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +257,18 @@ class RunLedger(Protocol):
 
 class Ledger(Protocol):
     """All runs of one installation."""
+
+    def notices(self) -> tuple[Notice, ...]:
+        """What people should know about the place.
+
+        Raises:
+            LedgerError: no ledger can be kept there.
+        """
+        ...
+
+    async def forget_rows(self, *, before: datetime) -> int:
+        """Remove the staged rows (personal data) of runs that finished before a moment; returns of how many runs."""
+        ...
 
     async def salt(self) -> bytes:
         """The installation's secret for keys and content hashes, 32 bytes; made when it is first asked for."""

@@ -26,6 +26,7 @@ from batch_enroll.ledger.interface import (
     RowState,
     RunRecord,
     RunState,
+    finished_before,
 )
 from batch_enroll.ledger.memory_rows import EPOCH, MICROSECOND, Rows, Sent
 from batch_enroll.ledger.moves import (
@@ -44,7 +45,8 @@ from batch_enroll.ledger.moves import (
     why_skipped,
     wrong_size,
 )
-from batch_enroll.model import Counts, Duplicates, Outcome, RowStatus
+from batch_enroll.ledger.staging import forget_rows
+from batch_enroll.model import Counts, Duplicates, Notice, Outcome, RowStatus
 
 
 class MemoryLedger:
@@ -55,8 +57,14 @@ class MemoryLedger:
         self._salt = secrets.token_bytes(32)
         self._rows_of: dict[str, Rows] = {}  # in order of creation
 
+    def notices(self) -> tuple[Notice, ...]:
+        return ()
+
     async def salt(self) -> bytes:
         return self._salt
+
+    async def forget_rows(self, *, before: datetime) -> int:
+        return sum(forget_rows(self._folder / run.run_id) for run in finished_before(await self.runs(), before))
 
     async def runs(self) -> list[RunRecord]:
         return [rows.record for rows in reversed(self._rows_of.values())]

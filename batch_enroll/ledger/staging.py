@@ -118,9 +118,15 @@ def staged_rows(folder: Path, *, after_seq: int = 0) -> Iterator[list[StagedRow]
             yield block
 
 
-def forget_rows(folder: Path) -> None:
-    """Remove the personal data of a run; what happened to its rows stays in the ledger."""
-    (folder / STAGE_NAME).unlink(missing_ok=True)
+def forget_rows(folder: Path) -> bool:
+    """Remove the personal data of a run; what happened to its rows stays in the ledger. False: it was gone already."""
+    try:
+        (folder / STAGE_NAME).unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _trouble(folder / STAGE_NAME, error) from error
+    return True
 
 
 def _open(folder: Path) -> IO[str]:

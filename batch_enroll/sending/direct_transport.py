@@ -241,7 +241,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         if self._answer is not None:
             self._answer.end()
-            if self._answer.error: 
+            if self._answer.error:
                 self._fail(httpx.RemoteProtocolError(self._answer.error))
         self.close()
         self._wake()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import anyio
@@ -15,12 +16,13 @@ from anyio.to_thread import run_sync
 
 from batch_enroll.clock import Clock
 from batch_enroll.errors import LedgerError, RunLocked
-from batch_enroll.ledger.interface import RunRecord, RunState
+from batch_enroll.ledger.interface import RunRecord, RunState, finished_before
 from batch_enroll.ledger.moves import exists_already, no_such_run
 from batch_enroll.ledger.sqlite.files import RunFiles
 from batch_enroll.ledger.sqlite.index import Index
 from batch_enroll.ledger.sqlite.place import check_place
 from batch_enroll.ledger.sqlite.run import SqliteRunLedger
+from batch_enroll.ledger.staging import forget_rows
 from batch_enroll.model import Notice
 
 
@@ -58,6 +60,10 @@ class SqliteLedger:
 
     async def find(self, identity: str) -> list[RunRecord]:
         return await run_sync(self._index.records, "identity = ?", identity)
+
+    async def forget_rows(self, *, before: datetime) -> int:
+        old = finished_before(await self.runs(), before)
+        return await run_sync(lambda: sum(forget_rows(self._files(run.run_id).folder) for run in old))
 
     async def create(self, record: RunRecord) -> SqliteRunLedger:
         record = replace(record, state=RunState.PLANNING, rows=0)
