@@ -96,7 +96,7 @@ def looks_like_data(cells: Sequence[str]) -> str:
     for value in numbers:
         if sum(map(str.isdigit, value)) >= _LONG_NUMBER_DIGITS:
             return value
-    return numbers[0] if len(numbers) * 2 > len(values) else ""
+    return numbers[0] if numbers and len(numbers) * 2 >= len(values) else ""
 
 
 def likely_header(lines: Sequence[Line], wanted: Sequence[str]) -> tuple[Line, int]:

@@ -6,6 +6,7 @@ guess by the name, but for the lock files of Office, which hold nothing to tell 
 
 from __future__ import annotations
 
+import codecs
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -172,12 +173,19 @@ def _refuse_other_texts(name: str, start: bytes) -> None:
             raise _no_table(name, what, _TEXT_ADVICE.get(what, _OPEN_IN_EXCEL))
     body = start.rstrip(b"\0")
     controls = sum(body.count(byte) for byte in range(1, 32) if byte not in b"\t\n\r\x0b\x0c\x1a\x1b\x1f")
-    is_binary = (
-        controls > _MAX_CONTROL_SHARE * len(body) + _FEW_CONTROLS
-        or body.count(0) > _MAX_NUL_SHARE * len(body) + _FEW_CONTROLS
-    )
+    is_binary = (controls > _MAX_CONTROL_SHARE * len(body) + _FEW_CONTROLS and not _is_utf_8(body)) or body.count(
+        0
+    ) > _MAX_NUL_SHARE * len(body) + _FEW_CONTROLS
     if is_binary and not is_wide:
         raise _no_table(name, "neither a table nor a text that is known here", _AS_TABLE)
+
+
+def _is_utf_8(start: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _looks_wide(start: bytes) -> bool:

@@ -93,12 +93,16 @@ class SheetReader:
         self._name = name
         self.sheet: str | None = sheet.name
         self.form = f"{kind}, sheet '{sheet.name}'"
+        self._all: list[SheetRow] | None = None  # of a short sheet
 
     def lines(self) -> Iterator[Line]:
         """The rows as they stand, the header among them."""
+        seen: list[SheetRow] = []
         for row in self._rows():
+            seen.append(row)
             if row.cells:
                 yield Line(row.number, row.cells)
+        self._all = seen  # whoever read to the end need not walk through a million blank rows again
 
     def blocks(self, header: Line, remarks: Remarks) -> Iterator[list[Row]]:
         """The rows below the header."""
@@ -125,7 +129,7 @@ class SheetReader:
 
     def _rows(self) -> Iterator[SheetRow]:
         with damage_reported(self._name):
-            yield from self._sheet.rows()
+            yield from self._sheet.rows() if self._all is None else self._all
 
     def _remark_hidden_columns(self, header: Line, remarks: Remarks) -> None:
         hidden = sorted(column for column in self._sheet.hidden_columns() if column < len(header.cells))

@@ -144,7 +144,9 @@ def test_a_number_that_has_lost_digits_is_refused(load, stored):
     assert "E+" in loaded.cells[0][0], "it goes back to a person in a form that is refused again"
 
 
-@pytest.mark.parametrize("stored", ["79000000001", "7.9000000001E10", "7.9000000001E+10", "79000000001.0"])
+@pytest.mark.parametrize(
+    "stored", ["79000000001", "7.9000000001E10", "7.9000000001E+10", "79000000001.0", "0079000000001"]
+)
 def test_the_digits_that_are_there_are_all_used(load, stored):
     assert load(patched(one_cell(7), "<v>7</v>", f"<v>{stored}</v>")).cells == [("79000000001",)]
 

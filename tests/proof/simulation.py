@@ -26,7 +26,7 @@ import httpx
 import trio
 import trio.testing
 
-from batch_enroll.errors import AlreadyFinished
+from batch_enroll.errors import AlreadyFinished, RunStopped
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import RunLedger, RunRecord
 from batch_enroll.ledger.memory import MemoryLedger
@@ -102,7 +102,7 @@ class Platform(httpx.AsyncBaseTransport):
     async def answer(self, request: httpx.Request, process: int) -> httpx.Response:
         if process != self.process:
             raise httpx.ConnectError("this process is dead")
-        body = json.loads(request.content)
+        body = json.loads(await request.aread())
         self.requests += 1
         if request.url.path.endswith("/workflows/list"):
             return httpx.Response(200, json={**OK, "data": [SCENARIO], "total": 1})
@@ -336,7 +336,12 @@ async def _live(story: Story, luck: random.Random, job: Job, source: Path, ledge
     try:
         async with anyio.create_task_group() as life:
             life.start_soon(meet_fate)
-            summary = await _enroll(job, source, ledger, story.platform, control, story.lives)
+            try:
+                summary = await _enroll(job, source, ledger, story.platform, control, story.lives)
+            except RunStopped as stopped:
+                if type(stopped) is not RunStopped or not control.reason:
+                    raise
+                story.steps.append(f"  stopped while planning: {stopped}")
             life.cancel_scope.cancel()
     except Exception as error:
         if not is_dead:

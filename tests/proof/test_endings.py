@@ -75,12 +75,14 @@ def test_sigkill_while_it_waits_after_ctrl_c_loses_nothing(trial):
     assert verdict.holds, verdict
 
 
-def test_sighup_is_a_death_like_any_other(trial):
-    the = trial(leads(60), latency_s=0.05)
-    assert the.once(strike=signal_after_requests(10, signal.SIGHUP)).code == -signal.SIGHUP
+def test_a_closed_terminal_is_like_sigterm(trial):
+    the = trial(leads(60), latency_s=LATENCY_S)
+    assert the.once(strike=signal_after_requests(12, signal.SIGHUP, apart_s=0)).code == 143
+    the.sandbox.control(latency_s=0)
     the.until_finished()
     verdict = the.verdict()
     assert verdict.holds, verdict
+    assert verdict.statuses == {"success": 60}
 
 
 def test_a_freeze_longer_than_the_time_out_makes_rows_unknown_and_sends_nobody_twice(trial):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 
 import anyio
@@ -14,6 +15,7 @@ from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.model import Counts
 from batch_enroll.run import enroll_async
 from batch_enroll.sandbox import FAULT_NAMES, FaultRule, SandboxSettings, sandbox_process
+from batch_enroll.sending.transport import OneConnectionEach
 from tests.proof.harness import leads, write_leads
 from tests.proof.invariants import Told, check
 from tests.support.commands import read_results
@@ -28,9 +30,10 @@ AMBIGUOUS = [
 class Desk:
     """Runs in this process, with the real client and the real ledger: quick enough for many small ones."""
 
-    def __init__(self, folder, sandbox):
+    def __init__(self, folder, sandbox, *, stock=False):
         self.folder = folder
         self.sandbox = sandbox
+        self.stock = stock
         self.ledger = SqliteLedger(folder / "ledger.sqlite", clock=SystemClock(), state_folder=folder / "state")
 
     async def run(self, rows, *, url=None, in_flight=4, **send):
@@ -46,7 +49,8 @@ class Desk:
         token = self.sandbox.token if self.sandbox else "sandbox-token"
         self.rows = rows
         self.in_flight = in_flight
-        self.summary = await enroll_async(job, source, token=token, ledger=self.ledger)
+        transport = OneConnectionEach(ssl_context=ssl.create_default_context()) if self.stock else None
+        self.summary = await enroll_async(job, source, token=token, ledger=self.ledger, transport=transport)
         return self.summary
 
     def verdict(self, sandbox=None):
@@ -61,12 +65,16 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path, sandbox):
-    return lambda **world: Desk(tmp_path, sandbox(**world))
+    return lambda *, stock=False, **world: Desk(tmp_path, sandbox(**world), stock=stock)
 
 
+both_transports = pytest.mark.parametrize("stock", [False, True], ids=["own", "httpx"])
+
+
+@both_transports
 @pytest.mark.parametrize("fault", AMBIGUOUS)
-async def test_an_answer_that_does_not_come_makes_the_row_unknown_after_one_request(desk, fault):
-    the = desk(faults=[FaultRule(fault=fault, contains="000002")])
+async def test_an_answer_that_does_not_come_makes_the_row_unknown_after_one_request(desk, fault, stock):
+    the = desk(stock=stock, faults=[FaultRule(fault=fault, contains="000002")])
     began = time.monotonic()
     summary = await the.run(leads(3))
     took_s = time.monotonic() - began
@@ -141,8 +149,9 @@ async def test_in_a_storm_of_429_nobody_is_lost_and_nobody_sent_twice(desk):
     assert summary.counts == Counts(success=75)
 
 
-async def test_idle_connections_that_the_server_closes_make_no_row_unknown(desk):
-    the = desk(idle_timeout_s=0.05)
+@both_transports
+async def test_idle_connections_that_the_server_closes_make_no_row_unknown(desk, stock):
+    the = desk(stock=stock, idle_timeout_s=0.05)
     summary = await the.run(leads(20), in_flight=1, rate=10)
     verdict = the.verdict()
     assert verdict.holds, verdict
@@ -150,8 +159,9 @@ async def test_idle_connections_that_the_server_closes_make_no_row_unknown(desk)
     assert summary.counts.unknown <= 1, "a close and a request may really cross, but seldom"
 
 
-async def test_connections_that_end_unannounced_after_the_answer_make_no_row_unknown(desk):
-    the = desk(faults="close_after_answer")
+@both_transports
+async def test_connections_that_end_unannounced_after_the_answer_make_no_row_unknown(desk, stock):
+    the = desk(stock=stock, faults="close_after_answer")
     summary = await the.run(leads(60), in_flight=2)
     verdict = the.verdict()
     assert verdict.holds, verdict

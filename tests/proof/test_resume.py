@@ -85,7 +85,7 @@ def test_when_a_file_is_edited_and_started_while_its_run_is_sending_nobody_is_se
 
 
 def test_a_second_start_is_told_who_is_at_work_and_sends_nothing(trial):
-    the = trial(leads(60), latency_s=0.1)
+    the = trial(leads(60), latency_s=1.0)
     with started(the.start()) as first:
         watch(first, until=lambda: the.arrived() >= 8)
         second = the.once()
