@@ -58,7 +58,6 @@ class Plan:
 
     run_id: str
     resumed: bool  #: an unfinished run of the same command goes on
-    interrupted: int = 0  #: rows that a dead process left in flight: unknown from now on
     form: str = ""  #: what the input is, in words
     columns: tuple[str, ...] = ()
     counts: Counts  #: `not_sent` are the rows that will be sent
@@ -334,8 +333,19 @@ async def carry_on(ledger: Ledger, run_id: str, *, again: RowStatus | None = Non
     except BaseException:
         await run.leave()
         raise
-    plan = Plan(run_id=run_id, resumed=True, interrupted=interrupted, counts=counts, samples=samples)
+    notices = (_interrupted(interrupted, run_id),) if interrupted else ()
+    plan = Plan(run_id=run_id, resumed=True, notices=notices, counts=counts, samples=samples)
     return Planned(plan=plan, ledger=run)
+
+
+def _interrupted(rows: int, run_id: str) -> Notice:
+    return Notice(
+        code="interrupted",
+        message=f"The process that sent this run before ended without a word; {rows:,} rows were in flight and are "
+        "unknown from now on.",
+        advice=f"`batch-enroll resolve {run_id}` lists the unknown rows.",
+        count=rows,
+    )
 
 
 async def _first_bodies(run: RunLedger) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 from batch_enroll.columns import column_title, visible
 from batch_enroll.errors import InputError
@@ -23,10 +23,13 @@ from batch_enroll.loading.header import HEAD_ROWS, Line
 from batch_enroll.loading.lines import EndlessRow, PhysicalLines
 from batch_enroll.loading.remarks import Remarks
 from batch_enroll.loading.swallow import Shape, looks_swallowed, usual_shapes
+from batch_enroll.loading.table import BLOCK_ROWS
 from batch_enroll.loading.text import Encoding, readable, undecodable
 from batch_enroll.model import Problem, Row
 
-_BLOCK_ROWS = 1_000
+if TYPE_CHECKING:
+    from _csv import Reader
+
 _SHOWN_CHARACTERS = 40
 
 
@@ -112,7 +115,7 @@ class _Rows:
                     elif row := self._look_again(begin, end, cells):
                         rows.append(row)
                     begin = end + 1
-                    if len(rows) == _BLOCK_ROWS:
+                    if len(rows) == BLOCK_ROWS:
                         lines.forget(begin)
                         yield rows
                         rows = []
@@ -127,9 +130,9 @@ class _Rows:
                 yield rows
                 rows = []
 
-    def _pass_over_header(self, reader: Iterator[list[str]]) -> int:
+    def _pass_over_header(self, reader: Reader) -> int:
         """Read up to the end of the header; returns the line after it."""
-        while (begin := getattr(reader, "line_num", 0) + 1) <= self._header.number:
+        while (begin := reader.line_num + 1) <= self._header.number:
             try:
                 next(reader)
             except csv.Error as error:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from batch_enroll.errors import InputError
-from batch_enroll.loading.header import HEAD_ROWS, Line, likely_header
+from batch_enroll.loading.header import HEAD_ROWS, Line, likely_header, names_found
 
 SAMPLE_CHARACTERS = 1 << 16
 
@@ -114,12 +114,12 @@ def _read(sample: str, delimiter: str, wanted: Sequence[str], quoting: Literal[0
     lines = [line for line in lines if line.filled]
     if not lines:
         return _Reading(delimiter=delimiter, width=0, wanted=0, even=0)
-    header, found = likely_header(lines[:HEAD_ROWS], wanted)
+    header = likely_header(lines[:HEAD_ROWS], wanted)
     width = len(header.cells)
     below = [line for line in lines if line.number > header.number] or [header]
     as_wide = sum(len(line.cells) == width or _trimmed(line.cells) == _trimmed(header.cells) for line in below)
     even = as_wide / len(below) - (_TITLES_ABOVE if header is not lines[0] else 0)
-    return _Reading(delimiter=delimiter, width=width, wanted=found, even=even)
+    return _Reading(delimiter=delimiter, width=width, wanted=names_found(header, wanted), even=even)
 
 
 def _trimmed(cells: Sequence[str]) -> int:

@@ -58,16 +58,16 @@ def find_header(
         raise InputError(f"{place} {header_row}, named as the header, is empty.", hint=_first_rows(filled, place))
     if not filled:
         raise InputError("The file has no rows.", hint="Check that the right file was chosen.")
-    first, header = filled[0], _likely_header(filled, wanted)
+    first, header = filled[0], likely_header(filled, wanted)
     missing = [name for name in wanted if name_key(name) not in _keys(header)]
     is_sure = bool(wanted) and not missing and header is first
     if not is_sure and (data := looks_like_data(header.cells)):
+        lacking = f"There is no column '{missing[0]}'. " if missing else ""
         raise InputError(
-            f"{f'There is no column {missing[0]!r}: ' if missing else ''}"
-            f"{place.lower()} {header.number} looks like data ('{data}'), so the file seems to have no header.",
+            f"{lacking}{place} {header.number} looks like data ('{data}'), so the file seems to have no header.",
             hint="Put a first row with the names of the columns above it, or name the header's row with --header-row.",
         )
-    if header is not first and not missing and any(line.filled >= header.filled for line in _above(header, filled)):
+    if not missing and not all(_may_be_title(line, header) for line in _above(header, filled)):
         lacking = next((name for name in wanted if name_key(name) not in _keys(first)), "")
         raise InputError(
             f"{place} {first.number} has no column '{lacking}', but {place.lower()} {header.number} has: "
@@ -99,24 +99,26 @@ def looks_like_data(cells: Sequence[str]) -> str:
     return numbers[0] if numbers and len(numbers) * 2 >= len(values) else ""
 
 
-def likely_header(lines: Sequence[Line], wanted: Sequence[str]) -> tuple[Line, int]:
-    """Give the row most like a header, and how many of the wanted names it holds."""
-    keys = {name_key(name) for name in wanted}
-    header = _likely_header(lines, wanted)
-    return header, len(keys & _keys(header))
-
-
-def _likely_header(filled: Sequence[Line], wanted: Sequence[str]) -> Line:
-    keys = {name_key(name) for name in wanted}
-    best = max(filled, key=lambda line: len(keys & _keys(line)))  # the first of the best
-    if keys & _keys(best):
+def likely_header(filled: Sequence[Line], wanted: Sequence[str]) -> Line:
+    """Give the row most like a header: with the most of the wanted names, else the first that is no title."""
+    best = max(filled, key=lambda line: names_found(line, wanted))  # the first of the best
+    if names_found(best, wanted):
         return best
     typical = median_low(line.filled for line in filled)
     return next(line for line in filled if line.filled * 2 > typical)
 
 
+def names_found(line: Line, wanted: Sequence[str]) -> int:
+    """Count the wanted names that a row holds."""
+    return len({name_key(name) for name in wanted} & _keys(line))
+
+
 def _keys(line: Line) -> set[str]:
     return {name_key(form) for cell in line.cells for form in (cell, unguard(cell))}  # unguard: our own results
+
+
+def _may_be_title(line: Line, header: Line) -> bool:
+    return line.filled < header.filled and "@" not in looks_like_data(line.cells)
 
 
 def _above(header: Line, filled: Sequence[Line]) -> list[Line]:

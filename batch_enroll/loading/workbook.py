@@ -19,9 +19,8 @@ from batch_enroll.errors import InputError
 from batch_enroll.loading.header import Line
 from batch_enroll.loading.merges import Merges
 from batch_enroll.loading.remarks import Remarks
+from batch_enroll.loading.table import BLOCK_ROWS
 from batch_enroll.model import Problem, Row
-
-_BLOCK_ROWS = 1_000
 
 
 class Flaw(NamedTuple):
@@ -121,7 +120,7 @@ class SheetReader:
                 continue
             if row := _row(sheet_row, header, merges, remarks):
                 rows.append(row)
-            if len(rows) == _BLOCK_ROWS:
+            if len(rows) == BLOCK_ROWS:
                 yield rows
                 rows = []
         if rows:

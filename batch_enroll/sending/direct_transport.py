@@ -1,8 +1,8 @@
 """Our own httpx transport for asyncio: HTTP/1.1 on bare connections, which knows of each request whether a byte left.
 
 In: httpx requests. Out: httpx responses, or httpx's own exceptions: `ConnectError` and `ConnectTimeout` before a byte
-left, `RemoteProtocolError`, `ReadError`, `ReadTimeout` and `WriteError` after. Never: a request written twice, an answer
-taken for another request's, a redirect, a proxy, HTTP/2.
+left, `RemoteProtocolError`, `ReadError`, `ReadTimeout` and `WriteError` after. Never: a request written twice, a proxy,
+an answer taken for another request's, HTTP/2.
 
 A connection carries one request at a time, and lives as long as everything on it is expected: a byte that nobody asked
 for, an answer that breaks off, a caller who waits no longer, and it is closed. The first write is the line. A
@@ -43,7 +43,8 @@ Pool = deque["Connection"]  #: the idle connections to one origin; the one used 
 class DirectTransport(httpx.AsyncBaseTransport):
     """Lends the connection that was used last, and opens one when none is idle: as many as requests run at once.
 
-    Of httpx's timeouts it keeps `connect`, and `read` between two pieces of an answer; both cost nothing when None.
+    Of httpx's timeouts it keeps `connect`, and `read`: here the time for the whole request, from connecting to the last
+    byte of the answer, since a server that sends a byte now and then would otherwise keep us for ever.
     """
 
     def __init__(self, *, ssl_context: ssl.SSLContext) -> None:
@@ -55,17 +56,19 @@ class DirectTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url, trace = request.url, request.extensions.get("trace")
         timeouts = request.extensions.get("timeout", {})
+        connect_s, whole_s = timeouts.get("connect"), timeouts.get("read")
+        deadline = None if whole_s is None else asyncio.get_running_loop().time() + whole_s
         message = _message(request, await request.aread())
         pool = self._pools[url.scheme, url.raw_host, url.port]
         connection = _take(pool)
         if connection is None:
             if trace is not None:
                 await trace(_CONNECTING, {"request": request})
-            connection = await self._open(url, timeouts.get("connect"))
+            connection = await self._open(url, min((s for s in (connect_s, whole_s) if s is not None), default=None))
         try:
             if trace is not None:
                 await trace(_WRITING, {"request": request})
-            answer = await connection.ask(message, read_timeout_s=timeouts.get("read"))
+            answer = await connection.ask(message, deadline=deadline)
         except BaseException:
             connection.close()
             raise
@@ -121,11 +124,11 @@ def _take(pool: Pool) -> Connection | None:
 def _message(request: httpx.Request, content: bytes) -> bytes:
     """Write a request as the bytes that will leave."""
     lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
-    lines += [b"%b: %b" % field for field in request.headers.raw]
+    lines += [b": ".join(field) for field in request.headers.raw]
     head = b"\r\n".join(lines)
     if not head.count(b"\r") == head.count(b"\n") == len(lines) - 1:
         raise httpx.LocalProtocolError("A header holds a line end.")
-    return b"%b\r\n\r\n%b" % (head, content)
+    return b"\r\n\r\n".join((head, content))
 
 
 class Connection(asyncio.Protocol):
@@ -138,16 +141,22 @@ class Connection(asyncio.Protocol):
         self._answer: Incoming | None = None
         self._failure: httpx.TransportError | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._is_open = False
         self._is_paused = False
         self._idle_since_s = 0.0
 
-    async def ask(self, message: bytes, *, read_timeout_s: float | None = None) -> Incoming:
-        """Write one request, and wait for the head of its answer."""
+    async def ask(self, message: bytes, *, deadline: float | None) -> Incoming:
+        """Write one request, and wait for the head of its answer.
+
+        Args:
+            deadline: the event loop's time at which the whole answer must be there.
+        """
         if not self._is_open:  # asyncio would drop the bytes, and nobody would ever wake us
             raise httpx.WriteError("The connection was lost.")
         answer = self._answer = Incoming()
-        self._read_timeout_s = read_timeout_s
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._fail, httpx.ReadTimeout("No whole answer in time."))
         self._transport.write(message)
         while not answer.status:
             await self._news()
@@ -169,6 +178,7 @@ class Connection(asyncio.Protocol):
     def rest(self) -> bool:
         """Forget the answer; says whether another request may follow."""
         answer, self._answer = self._answer, None
+        self._stop_timer()
         self._idle_since_s = time.monotonic()
         is_done = answer is not None and answer.is_whole and not answer.is_last
         return is_done and self._is_open and not self._transport.get_write_buffer_size()
@@ -183,6 +193,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close at once: politeness (a TLS farewell) could take as long as the other side likes."""
+        self._stop_timer()
         if self._is_open:
             self._is_open = False
             self._transport.abort()
@@ -192,16 +203,12 @@ class Connection(asyncio.Protocol):
         if self._failure is not None:
             raise self._failure
         self._waiter = self._loop.create_future()
-        try:
-            if self._read_timeout_s is None:
-                await self._waiter
-            else:
-                with anyio.fail_after(self._read_timeout_s):
-                    await self._waiter
-        except TimeoutError as error:
-            raise httpx.ReadTimeout("No answer in time.") from error
-        finally:
-            self._waiter = None
+        await self._waiter
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

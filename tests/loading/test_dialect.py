@@ -129,6 +129,11 @@ def test_a_second_full_row_with_the_names_is_asked_about(load):
     assert "--header-row 2" in caught.value.hint
 
 
+def test_an_address_above_the_header_is_no_title(load):
+    with pytest.raises(InputError, match="line 2 has: it looks like the header"):
+        load("a@example.com,,\nemail,name,city\nb@example.com,Boris,Tula\n", wanted=("email",))
+
+
 def test_a_missing_column_is_told_with_the_columns_that_are_there(load):
     with pytest.raises(InputError, match="There is no column 'e-mail'") as caught:
         load(TABLE, wanted=("e-mail", "city"))

@@ -1,7 +1,8 @@
 """`batch-enroll` with something done to it: `child.py [--kill WHEN:POINT:N] [--sabotage NAME] -- run ...`.
 
 In: the words before `--`, then an ordinary command line. Out: what the command does, until it kills itself with SIGKILL
-`before` or `after` the n-th call of a named point, or `during` it (a moment after it began). A sabotage breaks one rule
+`before` or `after` the n-th call of a named point, or `during` it (a moment after it began); `--freeze` stops it there
+with SIGSTOP instead, until somebody sends SIGCONT. A sabotage breaks one rule
 of the package on purpose: the negative controls, which the check must find. Never: a switch inside the package; all of
 it is done from here, to this process alone.
 """
@@ -22,6 +23,7 @@ DURING_S = 0.05  #: from the beginning of a call to a death in the middle of it
 
 POINTS: dict[str, str] = {
     "create": "batch_enroll.ledger.sqlite.ledger:SqliteLedger.create",
+    "open": "batch_enroll.ledger.sqlite.ledger:SqliteLedger.open",
     "plan": "batch_enroll.ledger.sqlite.run:SqliteRunLedger.plan",
     "mark": "batch_enroll.ledger.sqlite.run:SqliteRunLedger.mark_duplicates",
     "stage": "batch_enroll.ledger.staging:StageWriter.finish",
@@ -38,15 +40,15 @@ POINTS: dict[str, str] = {
 """Name -> where the function hangs, module and attribute."""
 
 
-def kill_at(spec: str) -> None:
-    """Arrange that this process dies at `before:intend:3`."""
+def strike_at(spec: str, number: signal.Signals) -> None:
+    """Arrange that this process sends itself a signal at `before:intend:3`."""
     when, point, nth = spec.split(":")
     calls = itertools.count(1)
 
     def is_now() -> bool:
         return next(calls) == int(nth)
 
-    wrap(POINTS[point], lambda original: _deadly(original, when, is_now))
+    wrap(POINTS[point], lambda original: _struck(original, when, is_now, lambda: os.kill(os.getpid(), number)))
 
 
 def wrap(place: str, change: Callable[[Any], Any]) -> None:
@@ -59,34 +61,29 @@ def wrap(place: str, change: Callable[[Any], Any]) -> None:
     setattr(owner, name, change(getattr(owner, name)))
 
 
-def _deadly(original: Any, when: str, is_now: Callable[[], bool]) -> Any:
+def _struck(original: Any, when: str, is_now: Callable[[], bool], strike: Callable[[], None]) -> Any:
     async def later(*args: Any, **named: Any) -> Any:
         now = is_now()
         if now and when == "before":
-            die()
+            strike()
         if now and when == "during":
-            signal.signal(signal.SIGALRM, lambda *_: die())
+            signal.signal(signal.SIGALRM, lambda *_: strike())
             signal.setitimer(signal.ITIMER_REAL, DURING_S)
         result = await original(*args, **named)
         if now and when == "after":
-            die()
+            strike()
         return result
 
     def at_once(*args: Any, **named: Any) -> Any:
         now = is_now()
         if now and when == "before":
-            die()
+            strike()
         result = original(*args, **named)
         if now and when == "after":
-            die()
+            strike()
         return result
 
     return later if inspect.iscoroutinefunction(original) else at_once
-
-
-def die() -> None:
-    """End as a power switch ends a process: nothing is flushed, closed or said."""
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def resend_what_is_in_doubt() -> None:
@@ -228,7 +225,9 @@ def main(words: Sequence[str]) -> int:
     changes, rest = words[: words.index("--")], words[words.index("--") + 1 :]
     for what, how in zip(changes[::2], changes[1::2], strict=True):
         if what == "--kill":
-            kill_at(how)
+            strike_at(how, signal.SIGKILL)
+        elif what == "--freeze":
+            strike_at(how, signal.SIGSTOP)
         elif what == "--sabotage":
             SABOTAGES[how]()
         else:

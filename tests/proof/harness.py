@@ -119,7 +119,6 @@ class Trial:
             under: a command that runs this one.
         """
         self.starts += 1
-        head = [*under, sys.executable, *([CHILD, *words, "--"] if words else ["-m", "batch_enroll"])]
         settings = {
             "--url": self.sandbox.url,
             "--scenario": 3,
@@ -130,16 +129,22 @@ class Trial:
             "--max-errors": "100%",
             "--max-unknown": "100%",
             "--results": self.results,
-            "--ledger": self.ledger,
         }
-        line = [
-            *head,
-            "run",
-            self.source,
-            *(each for pair in settings.items() for each in pair),
-            "--quiet",
-            *self.flags,
-        ]
+        flags = [each for pair in settings.items() for each in pair]
+        command = ["run", self.source, *flags, "--quiet", *self.flags]
+        return self._open(words, command, under=under, stdout=stdout, stderr=stderr)
+
+    def _open(
+        self,
+        words: Sequence[str],
+        command: Sequence[object],
+        *,
+        under: Sequence[str] = (),
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+    ) -> subprocess.Popen[str]:
+        head = [CHILD, *words, "--"] if words else ["-m", "batch_enroll"]
+        line = [*under, sys.executable, *head, *command, "--ledger", self.ledger]
         return subprocess.Popen(
             [*map(str, line)],
             stdin=subprocess.DEVNULL,
@@ -195,21 +200,17 @@ class Trial:
         stats = self.sandbox.stats()
         return check(stats, [*before, self.told()], cuts=cuts + self.cuts, in_flight=self.concurrency)
 
-    def command(self, *words: object) -> Ended:
-        """Give another command about this ledger."""
-        line = [sys.executable, "-m", "batch_enroll", *words, "--ledger", self.ledger]
-        done = subprocess.run(
-            [*map(str, line)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            cwd=self.folder,
-            env=surroundings(self.folder / "home", token=self.sandbox.token),
-            text=True,
-            encoding="utf-8",
-            timeout=PATIENCE_S,
-            check=False,
-        )
-        return Ended(done.returncode, done.stdout, done.stderr, 0.0)
+    def other(self, *command: object, strike: Strike = Strike()) -> Ended:
+        """Give another command about the same ledger, and wait for its end."""
+        with started(self._open(strike.words, command)) as process:
+            strike.act(self, process)
+            return self.end(process)
+
+    @property
+    def run_id(self) -> str:
+        """The only run in the ledger."""
+        (folder,) = self.ledger.with_name(f"{self.ledger.name}.runs").iterdir()
+        return folder.name
 
     def told(self) -> Told:
         """Read the run's files."""

@@ -5,6 +5,8 @@ A harness that cannot fail proves nothing.
 
 from __future__ import annotations
 
+import signal
+
 from tests.proof.harness import KILLED, kill_at, leads, started, watch
 
 DROPS = "drop_after_acting=0.2"
@@ -33,14 +35,14 @@ def test_an_intent_that_comes_late_enrolls_people_twice(trial):
 
 
 def test_two_processes_without_lock_and_compare_and_set_enroll_people_twice(trial):
-    the = trial(leads(200), concurrency=4, latency_s=0.03)
+    the = trial(leads(60), concurrency=4, latency_s=0.05)
     _two_at_once(the, "--sabotage", "lock-nothing", "--sabotage", "compare-nothing")
     the.until_finished()
     assert the.verdict().duplicated > 0
 
 
 def test_without_the_lock_compare_and_set_alone_keeps_everybody_from_being_sent_twice(trial):
-    the = trial(leads(200), concurrency=4, latency_s=0.03)
+    the = trial(leads(60), concurrency=4, latency_s=0.05)
     _two_at_once(the, "--sabotage", "lock-nothing")
     the.cuts += 2  # each may abandon what the other took for dead
     the.until_finished()
@@ -69,9 +71,13 @@ def test_without_a_look_for_duplicates_people_are_enrolled_twice(trial):
 
 
 def _two_at_once(the, *words):
-    """Start the command, and a second time while the first is sending; wait for both."""
+    """Let a second process begin while the first sleeps in the middle, then let both go on to their ends."""
     with started(the.start(*words)) as first:
-        watch(first, until=lambda: the.arrived() >= 20)
+        watch(first, until=lambda: the.arrived() >= 8)
+        first.send_signal(signal.SIGSTOP)
+        sent = the.arrived()
         with started(the.start(*words)) as second:
+            watch(second, until=lambda: the.arrived() >= sent + 8)
+            first.send_signal(signal.SIGCONT)
             the.end(second)
         the.end(first)

@@ -119,8 +119,7 @@ def test_when_the_results_folder_goes_in_mid_run_nothing_is_lost_and_the_report_
     assert the.arrived() == 60, "what was begun is sent to its end"
     assert sorted(the.sandbox.enrolments().values()) == [1] * 60
     the.results.parent.mkdir()
-    (run,) = the.ledger.with_name("ledger.sqlite.runs").iterdir()
-    written = the.command("report", run.name, "--results", the.results)
+    written = the.other("report", the.run_id, "--results", the.results)
     assert written.code == 0, written
     assert len(read_results(the.results)) == 60
     verdict = check(the.sandbox.stats(), [anyio.run(the.report)], cuts=0, in_flight=the.concurrency)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 
 import anyio
@@ -12,7 +14,9 @@ from tests.proof.harness import (
     KILLED,
     LOCKED,
     REFUSED,
+    STOPPED,
     kill_after_requests,
+    kill_at,
     leads,
     started,
     watch,
@@ -84,6 +88,20 @@ def test_when_a_file_is_edited_and_started_while_its_run_is_sending_nobody_is_se
     assert max(first.sandbox.enrolments().values()) == 1, "two runs over one file sent the same people"
 
 
+def test_a_wave_of_retries_that_is_killed_is_carried_on_and_leaves_alone_who_was_enrolled(trial):
+    people = leads(60)
+    people[::3] = [(email.replace("user", "nobody"), name) for email, name in people[::3]]
+    the = trial(people, concurrency=4)
+    assert the.until_finished().code == 1
+    for strike in (kill_at("after:send", 12), kill_at("before:send", 2)):
+        assert the.other("retry", the.run_id, "--errors", strike=strike).code == KILLED
+    the.until_finished()
+    verdict = the.verdict()
+    assert verdict.holds, verdict
+    assert verdict.statuses["success"] == 40
+    assert the.sandbox.totals()["requests"]["workflows/start"] >= 60 + 20
+
+
 def test_a_second_start_is_told_who_is_at_work_and_sends_nothing(trial):
     the = trial(leads(60), latency_s=1.0)
     with started(the.start()) as first:
@@ -109,6 +127,24 @@ def test_of_several_starts_at_the_same_moment_one_works_and_nobody_is_sent_twice
     verdict = the.verdict()
     assert verdict.holds, verdict
     assert verdict.statuses == {"success": 60}
+
+
+@pytest.mark.parametrize("moment", ["before:create:1", "before:seal:1", "before:open:1"])
+def test_a_start_that_slept_while_another_one_worked_sends_nothing_twice(trial, moment):
+    the = trial(leads(30))
+    if moment == "before:open:1":  # there is something to carry on
+        assert the.once(strike=kill_at("after:settle", 5)).code == KILLED
+    with started(the.start("--freeze", moment)) as slow:
+        os.waitid(os.P_PID, slow.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        quick = the.once()
+        assert quick.code in (*FINISHED, LOCKED), quick
+        sent = the.arrived()
+        slow.send_signal(signal.SIGCONT)
+        ended = the.end(slow)
+    assert ended.code in (*FINISHED, REFUSED, STOPPED), ended
+    assert quick.code == LOCKED or the.arrived() == sent, ended
+    verdict = the.verdict()
+    assert verdict.holds, verdict
 
 
 def test_a_run_whose_process_is_gone_is_carried_on_at_once(trial):
