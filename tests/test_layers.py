@@ -36,7 +36,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "httptools": ("sandbox/", "sending/"),
     "pydantic": ("job.py",),
     "rich": ("reporting/",),
-    "openpyxl": ("loading/",),
+    "openpyxl": (),
     "xlsxwriter": ("reporting/",),
     "phonenumbers": ("mapping/",),
     "email_validator": ("mapping/",),

@@ -58,7 +58,9 @@ class DirectTransport(httpx.AsyncBaseTransport):
         timeouts = request.extensions.get("timeout", {})
         connect_s, whole_s = timeouts.get("connect"), timeouts.get("read")
         deadline = None if whole_s is None else asyncio.get_running_loop().time() + whole_s
-        message = _message(request, await request.aread())
+        stream = request.stream
+        content = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await request.aread()
+        message = _message(request, content)
         pool = self._pools[url.scheme, url.raw_host, url.port]
         connection = _take(pool)
         if connection is None:
@@ -72,13 +74,12 @@ class DirectTransport(httpx.AsyncBaseTransport):
         except BaseException:
             connection.close()
             raise
-        stream: httpx.AsyncByteStream
-        if answer.is_whole:
-            stream = httpx.ByteStream(b"".join(answer.pieces))
-            self.give_back(connection, pool)
+        if not answer.is_whole:
+            body: httpx.AsyncByteStream = _Body(connection, answer, pool, self)
         else:
-            stream = _Body(connection, answer, pool, self)
-        return httpx.Response(answer.status, headers=answer.headers, stream=stream)
+            body = httpx.ByteStream(b"".join(answer.pieces))
+            self.give_back(connection, pool)
+        return httpx.Response(answer.status, headers=answer.headers, stream=body)
 
     def give_back(self, connection: Connection, pool: Pool) -> None:
         """Keep a connection for the next request if it is fit for one, and drop those that nobody has used for long."""

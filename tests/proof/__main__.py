@@ -24,9 +24,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from batch_enroll.sandbox import SandboxHandle, SandboxSettings, sandbox_process
-from tests.proof.harness import Trial, leads, mixed_faults, random_strikes
+from tests.proof.harness import Trial
+from tests.proof.inputs import leads, mixed_faults
 from tests.proof.invariants import Verdict
 from tests.proof.simulation import simulate
+from tests.proof.strikes import random_strikes
 
 ROWS_OF_A_RUN = 5_000
 CONCURRENCY = 16
@@ -105,14 +107,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--simulations", type=int, default=3_000, help="runs in virtual time (default 3000)")
     args = parser.parse_args(argv)
     folder = Path(tempfile.mkdtemp(prefix="batch-enroll-proof-"))
-    tallies = {
-        "Real processes": killed_runs(folder, kills=args.kills, rows=args.rows, seed=args.seed),
-        "Virtual time": simulated_runs(folder, seeds=range(args.seed, args.seed + args.simulations)),
-    }
-    for title, tally in tallies.items():
-        put("", *tally.lines(title))
-    if not all(tally.holds for tally in tallies.values()):
-        put("", f"The promise was broken. Everything lies in {folder}.")
+    real = killed_runs(folder, kills=args.kills, rows=args.rows, seed=args.seed)
+    put(*real.lines("Real processes"))
+    virtual = simulated_runs(folder, seeds=range(args.seed, args.seed + args.simulations))
+    put("", *virtual.lines("Virtual time"))
+    if not (real.holds and virtual.holds):
+        put("", f"The promise was broken. Inputs, results and the ledger lie in {folder}.")
         return 1
     shutil.rmtree(folder)
     return 0
@@ -176,7 +176,9 @@ def simulated_runs(folder: Path, *, seeds: Sequence[int]) -> Tally:
 
 
 def put(*lines: str) -> None:
+    """Print."""
     sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -28,12 +27,12 @@ from batch_enroll.clock import SystemClock
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.reporting.paths import result_paths
 from batch_enroll.run_report import write_files
-from batch_enroll.sandbox import FaultRule, SandboxHandle
+from batch_enroll.sandbox import SandboxHandle
+from tests.proof.inputs import write_leads
 from tests.proof.invariants import Told, Verdict, check
 
 CHILD = Path(__file__).with_name("child.py")
 PACKAGE_ROOT = Path(batch_enroll.__path__[0]).parent
-HEADER = ("email", "first_name")
 PATIENCE_S = 90.0
 FINISHED = {0, 1, 4}
 REFUSED, STOPPED, LOCKED = 2, 3, 5
@@ -49,10 +48,9 @@ class Ended:
     code: int
     out: str
     err: str
-    seconds: float  #: since it was started
 
     def __str__(self) -> str:
-        return f"exit {self.code} after {self.seconds:.1f} s\n{self.out}\n{self.err}"
+        return f"exit {self.code}\n{self.out}\n{self.err}"
 
 
 def _nothing(trial: Trial, process: subprocess.Popen[str]) -> None:
@@ -77,9 +75,11 @@ class Trial:
     rows: Sequence[tuple[str, str]]
     concurrency: int = 8
     flags: Sequence[object] = ()
-    name: str = "leads"
-    results: Path = field(init=False)
+    name: str = "leads"  #: of the input
+    results_name: str = ""  #: of the results; "" = the input's
+    encoding: str = "utf-8"
     source: Path = field(init=False)
+    results: Path = field(init=False)
     kills: int = 0
     cuts: int = 0  #: kills, and whatever else abandoned requests in flight
     starts: int = 0
@@ -87,8 +87,8 @@ class Trial:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.source = write_leads(self.folder / f"{self.name}.csv", self.rows)
-        self.results = self.folder / f"{self.name}.out.csv"
+        self.source = write_leads(self.folder / f"{self.name}.csv", self.rows, encoding=self.encoding)
+        self.results = self.folder / f"{self.results_name or self.name}.out.csv"
 
     @property
     def ledger(self) -> Path:
@@ -100,10 +100,7 @@ class Trial:
 
     def edited(self, rows: Sequence[tuple[str, str]], *, encoding: str = "utf-8") -> Trial:
         """Put other rows into the same file; they are a trial of their own with results of its own."""
-        other = replace(self, rows=rows, name=f"{self.name}-edited", kills=0, cuts=0, starts=0, codes=[])
-        other.source.unlink()
-        other.source = write_leads(self.source, rows, encoding=encoding)
-        return other
+        return replace(self, rows=rows, results_name="edited", encoding=encoding, kills=0, cuts=0, starts=0, codes=[])
 
     def start(
         self,
@@ -156,22 +153,20 @@ class Trial:
             encoding="utf-8",
         )
 
-    def end(self, process: subprocess.Popen[str], *, began: float | None = None) -> Ended:
+    def end(self, process: subprocess.Popen[str]) -> Ended:
         """Wait for a process and keep account of how it ended."""
         out, err = process.communicate(timeout=PATIENCE_S)
-        ended = Ended(process.returncode, out or "", err or "", time.monotonic() - (began or time.monotonic()))
-        self.codes.append(ended.code)
-        if ended.code in (KILLED, -signal.SIGHUP):
+        self.codes.append(process.returncode)
+        if process.returncode == KILLED:
             self.kills += 1
             self.cuts += 1
-        return ended
+        return Ended(process.returncode, out or "", err or "")
 
     def once(self, *words: str, strike: Strike = Strike(), under: Sequence[str] = ()) -> Ended:
         """Start the command, perhaps strike it, and wait for its end."""
-        began = time.monotonic()
         with started(self.start(*words, *strike.words, under=under)) as process:
             strike.act(self, process)
-            return self.end(process, began=began)
+            return self.end(process)
 
     def until_finished(self, *words: str, strikes: Iterable[Strike] = ()) -> Ended:
         """Give the command until the run is finished, each time struck by the next strike while there are any."""
@@ -236,111 +231,6 @@ class Trial:
         return int(self.sandbox.totals()["requests"].get("workflows/start", 0))
 
 
-# What can be done to a process
-
-
-def kill_at(point: str, nth: int = 1) -> Strike:
-    """SIGKILL at a named point of `child.py`, such as `before:settle`."""
-    return Strike(words=("--kill", f"{point}:{nth}"))
-
-
-def kill_after_requests(count: int) -> Strike:
-    """SIGKILL when so many more requests have come."""
-    return Strike(lambda trial, process: after_requests(trial, process, count, process.kill))
-
-
-def kill_after_seconds(seconds: float) -> Strike:
-    """SIGKILL so long after the start, wherever the process is then."""
-
-    def act(_: Trial, process: subprocess.Popen[str]) -> None:
-        watch(process, until=at_moment(seconds))
-        process.kill()
-
-    return Strike(act)
-
-
-def signal_after_requests(count: int, *signals: signal.Signals, apart_s: float = 0.15) -> Strike:
-    """Send one signal after the other when so many more requests have come."""
-
-    def act(trial: Trial, process: subprocess.Popen[str]) -> None:
-        def send() -> None:
-            for number in signals:
-                process.send_signal(number)
-                watch(process, until=at_moment(apart_s))
-            trial.cuts += len(signals) > 1
-
-        after_requests(trial, process, count, send)
-
-    return Strike(act)
-
-
-def freeze_after_requests(count: int, *, for_s: float) -> Strike:
-    """SIGSTOP when so many more requests have come, SIGCONT after a while."""
-
-    def act(trial: Trial, process: subprocess.Popen[str]) -> None:
-        def freeze() -> None:
-            process.send_signal(signal.SIGSTOP)
-            time.sleep(for_s)
-            process.send_signal(signal.SIGCONT)
-            trial.cuts += 1
-
-        after_requests(trial, process, count, freeze)
-
-    return Strike(act)
-
-
-def one_after_the_other(*strikes: Strike) -> Strike:
-    """Strike one process several times, from outside."""
-
-    def act(trial: Trial, process: subprocess.Popen[str]) -> None:
-        for strike in strikes:
-            strike.act(trial, process)
-
-    return Strike(act)
-
-
-ROW_POINTS = (
-    "before:intend",
-    "after:intend",
-    "before:send",
-    "after:send",
-    "before:settle",
-    "after:settle",
-)
-"""The points of one row on its way, in their order."""
-
-
-def random_strikes(luck: random.Random, *, per_strike: int) -> Iterator[Strike]:
-    """Draw strikes without end: most are kills after about `per_strike` requests, some during start and plan.
-
-    Args:
-        luck: decides everything.
-        per_strike: requests from one strike to the next, on average.
-    """
-    while True:
-        draw, count = luck.random(), luck.randint(1, 2 * per_strike)
-        if draw < 0.65:
-            yield kill_after_requests(count)
-        elif draw < 0.82:
-            yield kill_at(luck.choice(ROW_POINTS), count)
-        elif draw < 0.92:
-            yield kill_after_seconds(luck.uniform(0.05, 1.0))
-        elif draw < 0.95:
-            yield signal_after_requests(count, signal.SIGTERM)
-        elif draw < 0.98:
-            yield signal_after_requests(count, signal.SIGINT, signal.SIGINT, apart_s=0.05)
-        else:
-            yield one_after_the_other(freeze_after_requests(count, for_s=0.5), kill_after_requests(count))
-
-
-def after_requests(trial: Trial, process: subprocess.Popen[str], count: int, act: Callable[[], None]) -> None:
-    """Act when so many more requests have come, unless the process has ended before."""
-    enough = trial.arrived() + count
-    watch(process, until=lambda: trial.arrived() >= enough)
-    if process.poll() is None:
-        act()
-
-
 def watch(process: subprocess.Popen[str], *, until: Callable[[], bool]) -> None:
     """Wait until it is so, or the process has ended."""
     give_up = time.monotonic() + PATIENCE_S
@@ -371,63 +261,3 @@ def surroundings(home: Path, *, token: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BATCH_ENROLL_")}
     homes = {f"XDG_{kind}_HOME": str(home / kind.lower()) for kind in ("DATA", "STATE", "CONFIG")}
     return {**kept, **homes, "BATCH_ENROLL_TOKEN": token, "PYTHONPATH": str(PACKAGE_ROOT), "NO_PROXY": "*"}
-
-
-# What goes in
-
-
-def leads(count: int, luck: random.Random | None = None, *, domain: str = "example.com") -> list[tuple[str, str]]:
-    """Make rows as they come: mostly people, some twice, some that no request can be made of, some nobody knows.
-
-    Without `luck`, people only.
-    """
-    rows: list[tuple[str, str]] = []
-    for number in range(1, count + 1):
-        draw = luck.random() if luck else 1.0
-        person = f"user{number:06d}@{domain}"
-        if draw < 0.03:
-            person = f"nobody{number:06d}@{domain}"
-        elif draw < 0.06:
-            person = f"no address {number}"
-        elif luck and draw < 0.10 and rows:
-            person = luck.choice(rows)[0]
-            person = person.upper() if draw < 0.08 else person
-        rows.append((person, f"Name {number}"))
-    return rows
-
-
-def write_leads(path: Path, rows: Iterable[tuple[str, str]], *, encoding: str = "utf-8") -> Path:
-    """Write an input."""
-    with path.open("w", encoding=encoding, newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(HEADER)
-        writer.writerows(rows)
-    return path
-
-
-def mixed_faults(*, throttled: float) -> list[FaultRule]:
-    """About 13 % of the requests go wrong, in every way in which an answer can fail to come.
-
-    Args:
-        throttled: share of requests that are told to come back later. Each makes the whole run wait a second.
-    """
-    shares = {
-        "drop_after_acting": 0.022,
-        "drop_before_acting": 0.020,
-        "reset_after_acting": 0.010,
-        "reset_before_acting": 0.010,
-        "http_500_after_acting": 0.012,
-        "http_500_before_acting": 0.010,
-        "http_502_after_acting": 0.010,
-        "http_502_before_acting": 0.010,
-        "truncated_body_after_acting": 0.010,
-        "truncated_header_after_acting": 0.005,
-        "truncated_header_before_acting": 0.005,
-        "garbage_after_acting": 0.008,
-        "garbage_before_acting": 0.004,
-        "silence_after_acting": 0.002,
-        "silence_before_acting": 0.001,
-        "http_429": throttled / 2,
-        "http_503_retry_after": throttled / 2,
-    }
-    return [FaultRule(fault=fault, share=share) for fault, share in shares.items()]

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import signal
 
-from tests.proof.harness import KILLED, kill_at, leads, started, watch
+from tests.proof.harness import KILLED, started, watch
+from tests.proof.inputs import leads
+from tests.proof.strikes import kill_at
 
 DROPS = "drop_after_acting=0.2"
 

@@ -6,32 +6,27 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 
 import anyio
 import pytest
 
-from tests.proof.harness import (
-    FINISHED,
-    KILLED,
-    STOPPED,
-    Strike,
-    after_requests,
-    freeze_after_requests,
-    leads,
-    signal_after_requests,
-    started,
-)
+from tests.proof.harness import FINISHED, KILLED, STOPPED, Strike, started
+from tests.proof.inputs import leads
 from tests.proof.invariants import check
+from tests.proof.strikes import after_requests, freeze_after_requests, signal_after_requests
 from tests.support.commands import read_results
 
 LATENCY_S = 0.2
+TIMEOUT_S = 30.0  #: of one request, by default
 
 
 def test_sigterm_waits_for_the_answers_in_flight_and_the_same_command_carries_on(trial):
     the = trial(leads(60), latency_s=LATENCY_S)
+    began = time.monotonic()
     ended = the.once(strike=signal_after_requests(12, signal.SIGTERM, apart_s=0))
     assert ended.code == 143, ended
-    assert ended.seconds < 15, "the time-out of 30 s was not waited for"
+    assert time.monotonic() - began < TIMEOUT_S / 2
     assert 12 <= the.arrived() < 60
     the.sandbox.control(latency_s=0)
     the.until_finished()
@@ -51,9 +46,10 @@ def test_after_sigterm_the_results_say_what_was_done_so_far(trial):
 
 def test_a_second_ctrl_c_waits_for_no_answer_and_loses_nothing(trial):
     the = trial(leads(60), faults="silence_after_acting@5+", concurrency=4)
+    began = time.monotonic()
     ended = the.once(strike=signal_after_requests(8, signal.SIGINT, signal.SIGINT))
     assert ended.code == 130, ended
-    assert ended.seconds < 10, "the time-out of 30 s was not waited for"
+    assert time.monotonic() - began < TIMEOUT_S / 2
     the.sandbox.control(faults=[])
     the.until_finished()
     verdict = the.verdict()

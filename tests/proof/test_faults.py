@@ -16,7 +16,7 @@ from batch_enroll.model import Counts
 from batch_enroll.run import enroll_async
 from batch_enroll.sandbox import FAULT_NAMES, FaultRule, SandboxSettings, sandbox_process
 from batch_enroll.sending.transport import OneConnectionEach
-from tests.proof.harness import leads, write_leads
+from tests.proof.inputs import leads, write_leads
 from tests.proof.invariants import Told, check
 from tests.support.commands import read_results
 from tests.support.sandbox import wait_until

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from itertools import islice
 
-from tests.proof.harness import KILLED, ROW_POINTS, kill_at, leads, mixed_faults, random_strikes
+from tests.proof.harness import KILLED
+from tests.proof.inputs import leads, mixed_faults
+from tests.proof.strikes import ROW_POINTS, kill_at, random_strikes
 
 
 def around(*points):

@@ -9,19 +9,9 @@ import socket
 import anyio
 import pytest
 
-from tests.proof.harness import (
-    FINISHED,
-    KILLED,
-    LOCKED,
-    REFUSED,
-    STOPPED,
-    kill_after_requests,
-    kill_at,
-    leads,
-    started,
-    watch,
-    write_leads,
-)
+from tests.proof.harness import FINISHED, KILLED, LOCKED, REFUSED, STOPPED, started, watch
+from tests.proof.inputs import leads, write_leads
+from tests.proof.strikes import kill_after_requests, kill_at
 from tests.support.sandbox import wait_until
 
 

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.proof.harness import leads
+from tests.proof.inputs import leads
 
 ROWS = 20
 _CALL = re.compile(r"^(\d+) +(?:(\w+)\((.*)|<\.\.\. (\w+) resumed>(.*))$")

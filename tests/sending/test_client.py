@@ -26,9 +26,6 @@ from batch_enroll.sending.client import Client
 from batch_enroll.sending.flight import Flight
 from batch_enroll.sending.transport import OneConnectionEach, trust
 
-TOKEN = "0123456789abcdef0123456789abcdef"
-BODY = '{"id":12,"matching":"email","email":"john@example.com"}'
-OK_BODY = b'{"error":0,"error_text":"Successful operation"}'
 
 
 @pytest.fixture
@@ -36,81 +33,24 @@ def anyio_backend():
     return "asyncio"
 
 
-def answer(body: bytes = OK_BODY, status: str = "200 OK", headers: str = "") -> bytes:
-    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
+@pytest.fixture(params=["ours", "stock"])
+def client(request):
+    """Make a client that sends by our own transport, or by httpx's: what holds for one must hold for the other."""
+
+    def make(url: str, timeout_s: float = 5.0, **more) -> Client:
+        return Client(url=url, token=TOKEN, timeout_s=timeout_s, stock=request.param == "stock", **more)
+
+    return make
 
 
-class Server:
-    """Reads whole requests, counts them, and lets a script do the rest."""
-
-    def __init__(self, talk: Callable[[Server, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> None:
-        self.requests: list[bytes] = []
-        self.connections = 0
-        self.url = ""
-        self._talk = talk
-
-    async def read(self, reader: asyncio.StreamReader) -> bytes:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = next(
-            int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
-        )
-        request = head + await reader.readexactly(length)
-        self.requests.append(request)
-        return request
-
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            await self._talk(self, reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def serving(talk, tls: ssl.SSLContext | None = None):
-    server = Server(talk)
-    handlers: set[asyncio.Task[None]] = set()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(server.handle(reader, writer))
-        handlers.add(task)
-        task.add_done_callback(handlers.discard)
-
-    listener = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
-    server.url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-    try:
-        yield server
-    finally:
-        listener.close()
-        for task in list(handlers):
-            task.cancel()
-        await asyncio.gather(*handlers, return_exceptions=True)
-        await asyncio.sleep(0)
-
-
-def client(url: str, timeout_s: float = 5.0, **more) -> Client:
-    return Client(url=url, token=TOKEN, timeout_s=timeout_s, **more)
-
-
-def reset(writer: asyncio.StreamWriter) -> None:
-    """Close with RST instead of FIN."""
-    sock = writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
-
-
-async def ok(server: Server, reader, writer) -> None:
-    while True:
-        await server.read(reader)
-        writer.write(answer())
+def client_over(transport: httpx.AsyncBaseTransport, url: str = "http://127.0.0.1") -> Client:
+    return Client(url=url, token=TOKEN, timeout_s=5.0, transport=transport)
 
 
 # What goes out, what comes back
 
 
-async def test_a_request_is_the_documented_one_and_an_answer_comes_back():
+async def test_a_request_is_the_documented_one_and_an_answer_comes_back(client):
     async with serving(ok) as server, client(server.url + "/") as it:
         got = await it.start(BODY)
     assert (got.http_status, got.body, dict(got.headers)) == (200, OK_BODY, {})
@@ -129,21 +69,21 @@ async def test_a_request_is_the_documented_one_and_an_answer_comes_back():
     assert json.loads(body) == {"token": TOKEN, **json.loads(BODY)}
 
 
-async def test_another_method_is_called_with_its_parameters():
+async def test_another_method_is_called_with_its_parameters(client):
     async with serving(ok) as server, client(server.url + "/altcraft") as it:
         await it.call("workflows/list", {"from_id": 12, "limit": 1})
     assert server.requests[0].startswith(b"POST /altcraft/api/v1.1/workflows/list HTTP/1.1")
     assert server.requests[0].endswith(f'{{"token":"{TOKEN}","from_id": 12, "limit": 1}}'.encode())
 
 
-async def test_rows_one_after_another_share_a_connection():
+async def test_rows_one_after_another_share_a_connection(client):
     async with serving(ok) as server, client(server.url) as it:
         for _ in range(5):
             await it.start(BODY)
     assert (len(server.requests), server.connections) == (5, 1)
 
 
-async def test_rows_at_once_have_a_connection_each():
+async def test_rows_at_once_have_a_connection_each(client):
     async with serving(ok) as server, client(server.url) as it, anyio.create_task_group() as tasks:
         for _ in range(20):
             tasks.start_soon(it.start, BODY)
@@ -152,7 +92,7 @@ async def test_rows_at_once_have_a_connection_each():
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "303 See Other", "307 Temporary Redirect"])
-async def test_redirects_are_answers_and_never_followed(status):
+async def test_redirects_are_answers_and_never_followed(client, status):
     async def redirect(server: Server, reader, writer) -> None:
         while True:
             await server.read(reader)
@@ -164,7 +104,7 @@ async def test_redirects_are_answers_and_never_followed(status):
     assert got.headers["location"] == f"{server.url}/elsewhere?token=***"
 
 
-async def test_cookies_are_not_kept():
+async def test_cookies_are_not_kept(client):
     async def baker(server: Server, reader, writer) -> None:
         while True:
             await server.read(reader)
@@ -176,7 +116,7 @@ async def test_cookies_are_not_kept():
     assert b"cookie" not in server.requests[1].lower()
 
 
-async def test_a_token_that_is_repeated_does_not_come_back():
+async def test_a_token_that_is_repeated_does_not_come_back(client):
     async def parrot(server: Server, reader, writer) -> None:
         writer.write(answer(await server.read(reader)))
 
@@ -186,7 +126,7 @@ async def test_a_token_that_is_repeated_does_not_come_back():
     assert b'"token":"***"' in got.body
 
 
-async def test_retry_after_comes_along():
+async def test_retry_after_comes_along(client):
     async def busy(server: Server, reader, writer) -> None:
         await server.read(reader)
         writer.write(answer(b"", "429 Too Many Requests", "RETRY-AFTER: 7\r\nX-Other: 1\r\n"))
@@ -195,7 +135,7 @@ async def test_retry_after_comes_along():
         assert dict((await it.start(BODY)).headers) == {"retry-after": "7"}
 
 
-async def test_an_interim_answer_is_not_the_answer():
+async def test_an_interim_answer_is_not_the_answer(client):
     async def interim(server: Server, reader, writer) -> None:
         await server.read(reader)
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + answer())
@@ -205,7 +145,7 @@ async def test_an_interim_answer_is_not_the_answer():
     assert len(server.requests) == 1
 
 
-async def test_an_answer_before_the_request_was_read_counts():
+async def test_an_answer_before_the_request_was_read_counts(client):
     async def early(server: Server, reader, writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer(b"{}", "413 Too Large", "Connection: close\r\n"))
@@ -215,7 +155,7 @@ async def test_an_answer_before_the_request_was_read_counts():
         assert (await it.start(BODY)).http_status == 413
 
 
-async def test_compressed_answers_are_read_although_none_were_asked_for():
+async def test_compressed_answers_are_read_although_none_were_asked_for(client):
     async def squeeze(server: Server, reader, writer) -> None:
         await server.read(reader)
         writer.write(answer(gzip.compress(OK_BODY), headers="Content-Encoding: gzip\r\n"))
@@ -244,7 +184,7 @@ def free_port():
         return sock.getsockname()[1]
 
 
-async def test_a_refused_connection_is_retryable():
+async def test_a_refused_connection_is_retryable(client):
     async with client(f"http://127.0.0.1:{free_port()}") as it:
         failure = await failure_of(it)
     assert (type(failure), failure.code) == (Retryable, "connection_refused")
@@ -263,13 +203,13 @@ async def test_a_connection_is_tried_once_because_retries_must_pass_limiter_and_
     assert events.count("connection.connect_tcp.started") == 1
 
 
-async def test_a_name_that_does_not_resolve_is_retryable():
+async def test_a_name_that_does_not_resolve_is_retryable(client):
     async with client("https://altcraft.invalid") as it:
         failure = await failure_of(it)
     assert (type(failure), failure.code) == (Retryable, "dns_failure")
 
 
-async def test_a_server_that_speaks_no_tls_is_retryable():
+async def test_a_server_that_speaks_no_tls_is_retryable(client):
     async def plain(server: Server, reader, writer) -> None:
         await reader.read(1)
         writer.write(answer(b"", "400 Bad Request"))
@@ -280,7 +220,7 @@ async def test_a_server_that_speaks_no_tls_is_retryable():
     assert server.requests == []
 
 
-async def test_a_connection_that_is_closed_during_the_handshake_is_retryable():
+async def test_a_connection_that_is_closed_during_the_handshake_is_retryable(client):
     async def shut(server: Server, reader, writer) -> None:
         await reader.read(1)
 
@@ -289,21 +229,21 @@ async def test_a_connection_that_is_closed_during_the_handshake_is_retryable():
     assert type(failure) is Retryable
 
 
-async def test_a_server_that_nobody_vouches_for_is_retryable(certificate):
+async def test_a_server_that_nobody_vouches_for_is_retryable(client, certificate):
     async with serving(ok, certificate.server) as server, client(server.url) as it:
         failure = await failure_of(it)
     assert (type(failure), failure.code) == (Retryable, "tls_failure")
     assert server.requests == []
 
 
-async def test_a_server_that_a_ca_file_vouches_for_is_trusted(certificate):
+async def test_a_server_that_a_ca_file_vouches_for_is_trusted(client, certificate):
     async with serving(ok, certificate.server) as server, client(server.url, ca_file=certificate.path) as it:
         assert (await it.start(BODY)).http_status == 200
         assert (await it.start(BODY)).http_status == 200
     assert server.connections == 1
 
 
-async def test_a_handshake_that_hangs_is_retryable():
+async def test_a_handshake_that_hangs_is_retryable(client):
     async def silent(server: Server, reader, writer) -> None:
         await asyncio.sleep(5)
 
@@ -312,7 +252,7 @@ async def test_a_handshake_that_hangs_is_retryable():
     assert (type(failure), failure.code) == (Retryable, "connect_timeout")
 
 
-async def test_a_connection_that_is_not_taken_is_retryable():
+async def test_a_connection_that_is_not_taken_is_retryable(client):
     with socket.socket() as full:  # a queue of length 0 that is full: further SYNs are dropped
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -412,7 +352,7 @@ FAULTS: dict[str, tuple[Talk, str, int | None]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("warm", [False, True], ids=["first request", "kept-alive connection"])
-async def test_a_request_that_was_begun_is_ambiguous_and_sent_once(fault, warm):
+async def test_a_request_that_was_begun_is_ambiguous_and_sent_once(client, fault, warm):
     talk, code, http_status = FAULTS[fault]
 
     async def first_well(server: Server, reader, writer) -> None:
@@ -430,14 +370,14 @@ async def test_a_request_that_was_begun_is_ambiguous_and_sent_once(fault, warm):
     assert (len(server.requests), server.connections) == (1 + warm, 1)
 
 
-async def test_the_deadline_is_for_the_whole_call():
+async def test_the_deadline_is_for_the_whole_call(client):
     async with serving(trickles) as server, client(server.url, timeout_s=0.3) as it:
         began = asyncio.get_running_loop().time()
         await failure_of(it)
         assert asyncio.get_running_loop().time() - began < 0.6
 
 
-async def test_a_connection_that_failed_is_not_used_again():
+async def test_a_connection_that_failed_is_not_used_again(client):
     talks = iter([closes, ok])
 
     async def talk(server: Server, reader, writer) -> None:
@@ -449,7 +389,7 @@ async def test_a_connection_that_failed_is_not_used_again():
     assert (len(server.requests), server.connections) == (2, 2)
 
 
-async def test_a_connection_that_the_server_closed_while_idle_is_replaced():
+async def test_a_connection_that_the_server_closed_while_idle_is_replaced(client):
     async def one_answer(server: Server, reader, writer) -> None:
         await server.read(reader)
         writer.write(answer())
@@ -461,7 +401,7 @@ async def test_a_connection_that_the_server_closed_while_idle_is_replaced():
     assert (len(server.requests), server.connections) == (3, 3)
 
 
-async def test_an_answer_that_nobody_asked_for_is_never_the_next_rows():
+async def test_an_answer_that_nobody_asked_for_is_never_the_next_rows(client):
     async def twice(server: Server, reader, writer) -> None:
         while True:
             await server.read(reader)
@@ -477,7 +417,7 @@ async def test_an_answer_that_nobody_asked_for_is_never_the_next_rows():
 
 
 @pytest.mark.parametrize(("talk", "surely_unsent"), [(hangs, False), (None, True)], ids=["sent", "connecting"])
-async def test_a_cancelled_call_tells_whether_a_byte_had_left(talk, surely_unsent):
+async def test_a_cancelled_call_tells_whether_a_byte_had_left(client, talk, surely_unsent):
     async def silent(server: Server, reader, writer) -> None:
         await asyncio.sleep(5)
 
@@ -495,7 +435,7 @@ async def test_a_cancelled_call_tells_whether_a_byte_had_left(talk, surely_unsen
 
 
 def through(proxy: Server, url: str) -> Client:
-    return client(url, transport=OneConnectionEach(ssl_context=trust(), proxy=proxy.url))
+    return client_over(OneConnectionEach(ssl_context=trust(), proxy=proxy.url), url)
 
 
 async def test_a_proxy_that_refuses_the_tunnel_is_retryable():
@@ -569,8 +509,8 @@ OTHERS = [TimeoutError(), OSError(5, "x"), ConnectionResetError(), anyio.BrokenR
     "error", [*(kind(f"about {TOKEN} john") for kind in transport_errors()), *OTHERS], ids=lambda e: type(e).__name__
 )
 @pytest.mark.parametrize("begun", [False, True])
-async def test_no_exception_slips_through(error, begun):
-    async with client("http://127.0.0.1", transport=raising(error, begun=begun)) as it:
+async def test_no_exception_slips_through(client, error, begun):
+    async with client_over(raising(error, begun=begun)) as it:
         with pytest.raises(AttemptError) as caught:
             await it.start(BODY)
     assert type(caught.value) is (Ambiguous if begun else Retryable)
@@ -579,17 +519,17 @@ async def test_no_exception_slips_through(error, begun):
 
 
 @pytest.mark.parametrize("kind", transport_errors())
-async def test_a_transport_that_traces_nothing_is_believed_only_about_connecting(kind):
+async def test_a_transport_that_traces_nothing_is_believed_only_about_connecting(client, kind):
     def silent(request: httpx.Request) -> httpx.Response:
         raise kind("x")
 
-    async with client("http://127.0.0.1", transport=httpx.MockTransport(silent)) as it:
+    async with client_over(httpx.MockTransport(silent)) as it:
         failure = await failure_of(it)
     before = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
     assert type(failure) is (Retryable if kind.__name__ in before else Ambiguous)
 
 
-async def test_a_fault_of_the_program_is_not_taken_for_one_of_the_network():
+async def test_a_fault_of_the_program_is_not_taken_for_one_of_the_network(client):
     async with client("http://127.0.0.1", transport=raising(KeyError("x"), begun=True)) as it:
         with pytest.raises(KeyError):
             await it.start(BODY)
@@ -601,13 +541,13 @@ async def test_a_fault_of_the_program_is_not_taken_for_one_of_the_network():
 @pytest.mark.parametrize(
     "url", ["altkraft.com", "ftp://altkraft.com", "https://", "https://a?b", "https://u:p@a", "https://a:port", ""]
 )
-def test_an_address_that_cannot_be_called_is_refused(url):
+def test_an_address_that_cannot_be_called_is_refused(client, url):
     with pytest.raises(JobError, match="cannot be used"):
         client(url)
 
 
 @pytest.mark.parametrize("which", ["ca_file", "client_certificate"])
-def test_a_certificate_that_cannot_be_read_is_named(which, tmp_path):
+def test_a_certificate_that_cannot_be_read_is_named(client, which, tmp_path):
     with pytest.raises(JobError, match=r"x\.pem"):
         client("https://altkraft.com", **{which: tmp_path / "x.pem"})
     (tmp_path / "y.pem").write_text("no certificate")
@@ -615,7 +555,7 @@ def test_a_certificate_that_cannot_be_read_is_named(which, tmp_path):
         client("https://altkraft.com", **{which: tmp_path / "y.pem"})
 
 
-async def test_no_log_line_holds_token_or_person(caplog):
+async def test_no_log_line_holds_token_or_person(client, caplog):
     caplog.set_level(logging.DEBUG)
     async with serving(ok) as server, client(server.url) as it:
         await it.start(BODY)
