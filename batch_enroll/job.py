@@ -186,6 +186,9 @@ class SendSection(_Section):
         default=DEFAULT_RATE_PER_S, description='requests per second, or "none"'
     )
     concurrency: int = Field(default=DEFAULT_CONCURRENCY, ge=1, le=1024, description="requests in flight")
+    processes: int = Field(
+        default=1, ge=1, le=64, description="processes that carry the requests; 1 = this one does it all"
+    )
     timeout: float = Field(default=DEFAULT_TIMEOUT_S, gt=0, le=3600, description="seconds for one whole request")
     duplicates: Duplicates = Duplicates.SKIP
     window: Duration | None = Field(

@@ -7,13 +7,14 @@ Never: a screen (listeners show what happens), a question (the caller's `confirm
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import anyio
 import httpx
@@ -35,6 +36,9 @@ from batch_enroll.run_plan import Plan, Planned, carry_on, make_plan
 from batch_enroll.run_report import input_of, paths_of, reason_lines, write_files
 from batch_enroll.run_send import Control, send_rows
 from batch_enroll.sending import Class, Client, CodeTable, ScenarioInfo, look_up_scenario, restore
+
+if TYPE_CHECKING:
+    from batch_enroll.sending.crew import Crew
 
 Confirm = Callable[[PlanView], Awaitable[bool]]
 Look = Callable[[Counts], Awaitable[bool]]
@@ -173,7 +177,7 @@ async def _go_through(
 ) -> RunSummary:
     """Take a plan through preflight, sending and report; the run is put away whatever happens."""
     run = planned.ledger
-    async with _client(job, token, transport) as client:
+    async with _client(job, token, transport) as client, AsyncExitStack() as stack:
         try:
             paths = paths_of(run, job.output.results)
             check_writable(paths, rows=planned.plan.counts.rows, source=input_of(run))
@@ -181,11 +185,14 @@ async def _go_through(
             view = view_of(planned.plan, job, scenario, input_name=run.record.input_name)
             if confirm is not None and not await confirm(view):
                 raise Declined("Nothing was sent.")
+            send = client.start
+            if job.send.processes > 1 and transport is None:  # no test's transport reaches into another process
+                send = (await stack.enter_async_context(_crew(job, token))).start
         except BaseException:
             await _put_away(planned)
             raise
         started_at, began = clock.now(), clock.monotonic()
-        sent = await send_rows(run, job, client, clock=clock, emit=emit, control=control, look=look)
+        sent = await send_rows(run, job, send, clock=clock, emit=emit, control=control, look=look)
         duration_s = clock.monotonic() - began
     reason = restore(control.reason, "…")
     try:
@@ -315,13 +322,23 @@ def _invalid_rows(planned: Planned) -> list[Row]:
 
 
 def _client(job: Job, token: str, transport: httpx.AsyncBaseTransport | None) -> Client:
-    return Client(
-        url=job.url,
-        token=token,
-        timeout_s=job.send.timeout,
-        transport=transport,
-        user_agent=f"batch-enroll/{tool_version()}",
-    )
+    return Client(transport=transport, **_client_settings(job, token))
+
+
+def _crew(job: Job, token: str) -> Crew:
+    from batch_enroll.sending.crew import Crew  # few runs need more than one process
+
+    return Crew(processes=job.send.processes, **_client_settings(job, token))
+
+
+def _client_settings(job: Job, token: str) -> dict[str, Any]:
+    """What every client of a run is made of, in this process and in others: JSON values."""
+    return {
+        "url": job.url,
+        "token": token,
+        "timeout_s": job.send.timeout,
+        "user_agent": f"batch-enroll/{tool_version()}",
+    }
 
 
 async def _preflight(job: Job, client: Client, clock: Clock) -> ScenarioInfo | None:

@@ -13,11 +13,9 @@ from typing import BinaryIO
 
 from batch_enroll.errors import AlreadyFinished, JobError
 from batch_enroll.job import Job
-from batch_enroll.ledger.interface import Ledger, RunRecord
+from batch_enroll.ledger.interface import NO_PATH, Ledger, RunRecord
 from batch_enroll.loading import Table
 from batch_enroll.model import Counts
-
-STDIN = "-"
 
 
 def run_identity(job: Job, table: Table) -> str:
@@ -40,7 +38,7 @@ def run_identity(job: Job, table: Table) -> str:
 
 def path_text(source: Path | BinaryIO) -> str:
     """Write the input's place as the ledger keeps it: an edited file is recognised by its absolute path."""
-    return str(source.absolute()) if isinstance(source, Path) else STDIN
+    return str(source.absolute()) if isinstance(source, Path) else NO_PATH
 
 
 def new_run_id(identity: str, *, again: int, dry_run: bool) -> str:

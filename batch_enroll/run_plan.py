@@ -20,6 +20,7 @@ from batch_enroll.errors import InputError, InvalidRow, JobError, RunStopped
 from batch_enroll.events import Listener, RowsRead
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import (
+    NO_PATH,
     Duplicate,
     Ledger,
     PlannedRow,
@@ -32,7 +33,7 @@ from batch_enroll.ledger.staging import StageWriter, staged_columns, staged_rows
 from batch_enroll.loading import Table, open_table
 from batch_enroll.mapping.mapper import Mapper
 from batch_enroll.model import Counts, Duplicates, Notice, Problem, Row, RowStatus, StartRequest
-from batch_enroll.run_identity import STDIN, already_finished, new_run_id, path_text, run_identity, see_same_requests
+from batch_enroll.run_identity import already_finished, new_run_id, path_text, run_identity, see_same_requests
 from batch_enroll.secrets import read_secret_file
 from batch_enroll.sending.wire import body_of
 
@@ -157,8 +158,8 @@ async def make_plan(
         record = RunRecord(
             run_id=new_run_id(identity, again=len(finished), dry_run=dry_run),
             identity=f"dry run of {identity}" if dry_run else identity,
-            input_name=source.name if isinstance(source, Path) else STDIN,
-            input_path=path,
+            input_name=source.name if isinstance(source, Path) else NO_PATH,
+            input_path=NO_PATH if dry_run else path,  # a dry run is in nobody's way
             input_sha256=table.sha256,
             url=job.url,
             scenario=job.scenario,
@@ -170,7 +171,7 @@ async def make_plan(
         rules = PlanRules(
             duplicates=job.send.duplicates,
             enrolled_since=clock.now() - timedelta(seconds=job.send.window) if job.send.window else None,
-            enrolled_by_path=None if job.send.again or path == STDIN else path,
+            enrolled_by_path=None if job.send.again or path == NO_PATH else path,
             hold_unknown=not job.send.again,
         )
         salt = await ledger.salt()
@@ -328,6 +329,7 @@ async def carry_on(ledger: Ledger, run_id: str, *, again: RowStatus | None = Non
         staged_columns(run.folder)  # are the rows still there?
         if again is not None:
             await run.replan(status=again)
+        await run.skip_sent(_since_it_was_planned(run.record))
         counts = await run.counts()
         samples = await _first_bodies(run)
     except BaseException:
@@ -336,6 +338,15 @@ async def carry_on(ledger: Ledger, run_id: str, *, again: RowStatus | None = Non
     notices = (_interrupted(interrupted, run_id),) if interrupted else ()
     plan = Plan(run_id=run_id, resumed=True, notices=notices, counts=counts, samples=samples)
     return Planned(plan=plan, ledger=run)
+
+
+def _since_it_was_planned(record: RunRecord) -> PlanRules:
+    """What other runs sent since then must not be sent again: an edited input has a run of its own."""
+    return PlanRules(
+        duplicates=Duplicates.SKIP,
+        enrolled_by_path=None if record.input_path == NO_PATH else record.input_path,
+        sent_after=record.created_at,
+    )
 
 
 def _interrupted(rows: int, run_id: str) -> Notice:

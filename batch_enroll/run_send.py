@@ -1,7 +1,7 @@
 """Send: the planned rows go through the worker pool, and every one that was sent has its outcome on disk.
 
-In: a sealed run and a client. Out: how sending ended; the outcomes are in the ledger. Never: a row whose intent is not
-on disk, a row after the run was asked to stop.
+In: a sealed run and a way to the platform. Out: how sending ended; the outcomes are in the ledger. Never: a row whose
+intent is not on disk, a row after the run was asked to stop.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.staging import StagedRow, staged_rows
 from batch_enroll.model import Counts, Outcome, RowStatus
 from batch_enroll.sending import (
+    Answer,
     Breaker,
     BreakerLimits,
     Class,
-    Client,
     CodeTable,
+    Flight,
     Limit,
     Limiter,
     Pace,
@@ -36,6 +37,8 @@ from batch_enroll.sending import (
     enroll_row,
     run_pool,
 )
+
+Send = Callable[[str, Flight], Awaitable[Answer]]
 
 DRAIN_MARGIN_S = 5.0
 _BLOCK_ROWS = 500
@@ -85,7 +88,7 @@ class Sent:
 async def send_rows(
     run: RunLedger,
     job: Job,
-    client: Client,
+    send: Send,
     *,
     clock: Clock,
     emit: Listener,
@@ -98,7 +101,7 @@ async def send_rows(
     Args:
         run: sealed and opened for writing.
         job: pace, limits and the meaning of codes.
-        client: talks to the platform.
+        send: carries one request to the platform, as `Client.start` does.
         clock: for records and waits.
         emit: hears of every row when its outcome is on disk.
         control: stops the run from outside, and remembers why it stopped.
@@ -107,7 +110,7 @@ async def send_rows(
     Returns:
         How it went; never raises for what ends a run early: `trouble` and `control.reason` say it.
     """
-    sender = _Sender(run, job, client, clock=clock, emit=emit, control=control, jitter=jitter)
+    sender = _Sender(run, job, send, clock=clock, emit=emit, control=control, jitter=jitter)
     counts = await run.counts()
     emit(RunStarted(at=clock.now(), run_id=run.record.run_id, to_send=counts.not_sent, counts=counts))
 
@@ -144,7 +147,7 @@ class _Sender:
         self,
         run: RunLedger,
         job: Job,
-        client: Client,
+        send: Send,
         *,
         clock: Clock,
         emit: Listener,
@@ -154,7 +157,7 @@ class _Sender:
         self.sent = Sent()
         self._run = run
         self._job = job
-        self._client = client
+        self._carry = send
         self._clock = clock
         self._emit = emit
         self._control = control
@@ -179,7 +182,7 @@ class _Sender:
             row,
             permit=self._permit,
             intend=self._intend,
-            send=self._client.start,
+            send=self._carry,
             classify=lambda answer: classify(answer, self._codes, now=self._clock.now()),
             release=self._run.release,
             settle=self._run.settle,

@@ -390,3 +390,21 @@ async def test_keep_0_removes_the_rows_when_the_run_ends(world, tmp_path):
     summary = await world.run(write_csv(tmp_path / "in.csv", *people(2)), job=make_job(output__keep=0))
     assert not (tmp_path / "runs" / summary.run_id / "rows.csv").exists()
     assert len(read_results(summary.results)) == 2
+
+
+async def test_a_stopped_run_skips_what_a_run_over_the_edited_file_sent_meanwhile(world, tmp_path):
+    source = tmp_path / "in.csv"
+    control = Control()
+
+    def stop_early(event):
+        if isinstance(event, RowFinished) and event.row_number == 5:
+            control.stop("Stopped by the test.")
+
+    one_by_one = make_job(send__concurrency=1)
+    first = await world.run(write_csv(source, *people(20)), job=one_by_one, emit=stop_early, control=control)
+    assert first.counts.not_sent
+    await world.run(write_csv(source, *people(20), ("late@example.com", "")))
+    again = await world.run(write_csv(source, *people(20)))
+    assert again.run_id == first.run_id
+    assert again.counts == Counts(success=first.counts.success, skipped=first.counts.not_sent)
+    assert len(world.platform.emails()) == len(set(world.platform.emails())) == 21

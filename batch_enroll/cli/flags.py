@@ -83,6 +83,13 @@ SETTINGS: tuple[Setting, ...] = (
     _s("--limit", "input.limit", "N", "take at most so many rows", INPUT),
     _s("--rate", "send.rate", "N", "requests per second, decimals allowed, or none (default 10)", PACE),
     _s("--concurrency", "send.concurrency", "N", "requests in flight at once (default 8)", PACE),
+    _s(
+        "--processes",
+        "send.processes",
+        "N",
+        "processes that carry the requests (default 1: this one does it all)",
+        PACE,
+    ),
     _s("--timeout", "send.timeout", "S", "seconds for one whole request (default 30)", PACE),
     _s(
         "--duplicates",

@@ -14,7 +14,8 @@ update whose row count must be 1:
     PLANNED -> NOT_SENT is no move: a row that is planned when the run ends is shown as `not_sent`
     UNKNOWN -> SUCCESS|ERROR|PLANNED  `resolve`, a person's word, kept with who, when and why
     ERROR   -> PLANNED                `replan`, a person's `retry --errors`
-    SKIPPED, INVALID                  final from the plan on
+    PLANNED -> SKIPPED                `skip_sent`, when another run sent the profile meanwhile
+    SKIPPED, INVALID                  final
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from batch_enroll.model import Counts, Duplicates, Notice, Outcome, RowStatus
+
+NO_PATH = "-"
+"""The input path of a run whose input is no file."""
 
 
 class RowState(IntEnum):
@@ -82,6 +86,16 @@ class RunRecord:
     results_path: str = ""
 
 
+def same_ground(record: RunRecord, other: RunRecord) -> bool:
+    """Tell whether two runs may be about to send the same rows: an unfinished one over the same path and scenario."""
+    return (
+        other.run_id != record.run_id
+        and other.state is not RunState.FINISHED
+        and record.input_path == other.input_path != NO_PATH
+        and (record.url, record.scenario) == (other.url, other.scenario)
+    )
+
+
 def finished_before(records: Iterable[RunRecord], moment: datetime) -> list[RunRecord]:
     """The runs that were finished before a moment: those whose rows need not be kept any longer."""
     return [
@@ -110,6 +124,7 @@ class PlanRules:
     enrolled_since: datetime | None = None  #: rows accepted by any earlier run after this moment are skipped
     enrolled_by_path: str | None = None  #: rows accepted by earlier runs of the input at this path are skipped
     hold_unknown: bool = True  #: rows that an earlier run left unknown, and nobody resolved, are skipped
+    sent_after: datetime | None = None  #: of what other runs did, only what they sent after this moment counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +214,13 @@ class RunLedger(Protocol):
         """Say how many intents of a dead process became unknown; opening for writing does it, and only once."""
         ...
 
+    async def skip_sent(self, rules: PlanRules) -> int:
+        """Skip the rows still PLANNED in an OPEN run that other runs have sent meanwhile; returns how many.
+
+        An edited input may have been sent by a run of its own since this one stopped: PLANNED -> SKIPPED.
+        """
+        ...
+
     async def pending(self, *, after_seq: int, limit: int) -> list[Pending]:
         """Rows in state PLANNED with seq > `after_seq`, in seq order, at most `limit`."""
         ...
@@ -286,7 +308,8 @@ class Ledger(Protocol):
         """Begin a run in state PLANNING, locked for this process.
 
         Raises:
-            RunLocked: another process works on a run with this id; names its process and host.
+            RunLocked: another process works on a run with this id, or on an unfinished run over the same input path
+                and scenario; names its process and host.
             LedgerError: the place cannot keep a promise (network file system, read-only, full).
         """
         ...

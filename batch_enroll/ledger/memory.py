@@ -27,6 +27,7 @@ from batch_enroll.ledger.interface import (
     RunRecord,
     RunState,
     finished_before,
+    same_ground,
 )
 from batch_enroll.ledger.memory_rows import EPOCH, MICROSECOND, Rows, Sent
 from batch_enroll.ledger.moves import (
@@ -74,7 +75,7 @@ class MemoryLedger:
 
     async def create(self, record: RunRecord) -> MemoryRunLedger:
         for rows in self._rows_of.values():
-            if rows.owner and record.identity == rows.record.identity:
+            if rows.owner and (record.identity == rows.record.identity or same_ground(record, rows.record)):
                 raise _locked(rows.record.run_id)
         earlier = self._rows_of.get(record.run_id)
         if earlier and earlier.owner:
@@ -95,6 +96,9 @@ class MemoryLedger:
             return MemoryRunLedger(self, rows, self._folder / run_id)
         if rows.owner:
             raise _locked(run_id)
+        for other in self._rows_of.values():
+            if other.owner and same_ground(rows.record, other.record):
+                raise _locked(other.record.run_id)
         if rows.record.state is RunState.PLANNING:
             self._rows_of[run_id] = rows = Rows(replace(rows.record, rows=0))
         ledger = self._hand_out(rows)
@@ -179,6 +183,18 @@ class MemoryRunLedger:
                 mine.put(seq, RowState.UNKNOWN, INTERRUPTED)
             self._recovered = len(lost)
         return self._recovered
+
+    async def skip_sent(self, rules: PlanRules) -> int:
+        mine = self._writable(RunState.OPEN)
+        found = [
+            duplicate
+            for seq, state in enumerate(mine.states, start=1)
+            if state == RowState.PLANNED and (duplicate := self._duplicate(seq, rules)) and duplicate.earlier_run
+        ]
+        for duplicate in found:
+            mine.put(duplicate.seq, RowState.SKIPPED, why_skipped(duplicate))
+        mine.duplicates = {**(mine.duplicates or {}), **{duplicate.seq: duplicate for duplicate in found}}
+        return len(found)
 
     async def pending(self, *, after_seq: int, limit: int) -> list[Pending]:
         mine = self._readable()

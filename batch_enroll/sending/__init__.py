@@ -12,6 +12,7 @@ pool        a fixed number of workers over all rows
 breaker     when to stop the run
 preflight   what the platform says about the scenario before anything is sent
 flight      where a request is on its way, and the signal to stop
+crew        worker processes that carry the requests, when one is not enough: crew_line, crew_worker, frames
 """
 
 from batch_enroll.sending.breaker import Breaker, BreakerLimits, Limit

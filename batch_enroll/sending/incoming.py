@@ -4,7 +4,7 @@ In: what a connection brings, in pieces of any size, and its end. Out: the answe
 the connection may carry another request. Never: a byte that is not this answer's; whatever is in doubt ends it.
 
 httptools reads the HTTP. Refused is what it would forgive: a blank line before an answer, a version other than 1.x, a
-head above 64 KiB, a switch of protocols that nobody asked for.
+head above 64 KiB or with control characters, a switch of protocols that nobody asked for.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 
 _START: Final = b"HTTP/1."
 _HEAD_END: Final = b"\r\n\r\n"
+_TEXT: Final = bytes(
+    {*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)}
+)  #: what a head may hold. RFC 9112, section 2.2
 _LAST_CHUNK: Final = b"0\r\n\r\n"
-_LENGTH_IS_TOLD_BY: Final = {b"content-length", b"transfer-encoding"}
 _PARSER_ERRORS: Final = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 
 
@@ -55,7 +57,7 @@ class Incoming:
         self.is_last = True
         if self.is_whole or self.error:
             return
-        if self.status and not any(name.lower() in _LENGTH_IS_TOLD_BY for name, _ in self.headers):
+        if self.status and not self._named(b"content-length") and not self._named(b"transfer-encoding"):
             self.is_whole = True
         else:
             self.error = "Server disconnected before its answer was whole."
@@ -73,8 +75,10 @@ class Incoming:
                 self.error = "What came is not HTTP/1."
             elif end > MAX_HEAD_BYTES:
                 self.error = f"The head of the answer is larger than {MAX_HEAD_BYTES // 1024} KiB."
+            elif (piece := head[len(self._head) : end]).translate(None, _TEXT):
+                self.error = "The head of the answer holds a control character."
             else:
-                self._parse(head[len(self._head) : end])
+                self._parse(piece)
             self._head, data = (b"", head[end:]) if is_whole else (head, b"")
         return data
 
@@ -90,6 +94,13 @@ class Incoming:
     def _ends_with(self, data: bytes) -> bool:
         """Say whether the answer ends where the data ends; the parser swallows line ends between two answers."""
         return data.endswith(_LAST_CHUNK) if self._is_chunked else self._body_bytes == self._bytes_behind_head
+
+    def _check_encoding(self) -> None:
+        if self._named(b"transfer-encoding") not in ([], [b"chunked"]):
+            raise ValueError("a transfer encoding besides chunked")
+
+    def _named(self, wanted: bytes) -> list[bytes]:
+        return [value.strip().lower() for name, value in self.headers if name.lower() == wanted]
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -114,6 +125,8 @@ class Incoming:
         status = self._parser.get_status_code()
         if status < 100 or status == 101:
             raise ValueError("a status that is no answer")
+        if status < 200 or status in (204, 304):
+            self._check_encoding()
         if status < 200:
             self.headers.clear()
             return
@@ -121,7 +134,9 @@ class Incoming:
         self.is_last = not self._parser.should_keep_alive()
 
     def on_chunk_header(self) -> None:
-        self._is_chunked = True
+        if not self._is_chunked:
+            self._is_chunked = True
+            self._check_encoding()
 
     def on_body(self, piece: bytes) -> None:
         self.pieces.append(piece)

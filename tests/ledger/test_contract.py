@@ -271,7 +271,7 @@ async def test_what_a_run_at_work_has_sent_counts_for_a_new_plan(ledger: Ledger)
     working = await open_run(ledger, ["ann", "bob"], record=make_record("working"))
     await send(working, 1, UNKNOWN)
 
-    run = await open_run(ledger, ["ann", "bob"], record=make_record("new"))
+    run = await open_run(ledger, ["ann", "bob"], record=make_record("new", input_path="/in/others.csv"))
 
     assert await statuses(run) == [SKIPPED, NOT_SENT]
     await working.leave()
@@ -596,6 +596,60 @@ async def test_one_input_is_planned_by_one_at_a_time(ledger: Ledger):
         await ledger.create(make_record("a", identity="same"))
     await run.leave()
     assert [record.run_id for record in await ledger.runs()] == ["a"]
+
+
+async def test_two_unfinished_runs_over_one_path_and_scenario_are_not_worked_on_at_once(ledger: Ledger):
+    stopped = await open_run(ledger, ["ann"], record=make_record("stopped"))
+    await stopped.leave()
+    working = await open_run(ledger, ["ann", "bob"], record=make_record("working"))
+
+    with pytest.raises(RunLocked):
+        await ledger.create(make_record("another"))
+    with pytest.raises(RunLocked):
+        await ledger.open("stopped", read_only=False)
+    other_scenario = await ledger.create(replace(make_record("other-scenario"), scenario=5))
+    await other_scenario.discard()
+    other_input = await ledger.create(make_record("other-input", input_path="/in/others.csv"))
+    await other_input.discard()
+    for name in ("x", "y"):
+        await (await ledger.create(make_record(name, input_path="-"))).discard()
+    await working.leave()
+    again = await ledger.open("stopped", read_only=False)
+    await again.leave()
+
+
+async def test_rows_that_another_run_sent_meanwhile_are_skipped(ledger: Ledger):
+    run = await open_run(ledger, ["ann", "bob", "eve", "joe"], record=make_record("stopped"))
+    await send(run, 4, SUCCESS)
+    await run.leave()
+    edited = await open_run(ledger, ["ann", "bob", "joe"], record=make_record("edited"), rules=SKIP)
+    await send(edited, 1, SUCCESS, at=NOON + minutes(1))
+    await send(edited, 2, UNKNOWN, at=NOON + minutes(1))
+    await edited.leave()
+
+    run = await ledger.open("stopped", read_only=False)
+    rules = replace(SKIP, enrolled_by_path="/in/leads.csv", sent_after=NOON)
+    assert await run.skip_sent(rules) == 2
+    assert await run.skip_sent(rules) == 0
+    assert await statuses(run) == [SKIPPED, SKIPPED, NOT_SENT, SUCCESS]
+    words = [(one.code, one.message) for one in await run.outcomes(after_seq=0, limit=2)]
+    assert [code for code, _ in words] == ["already_enrolled", "held_unknown"]
+    assert all("edited" in message for _, message in words)
+    assert (await run.counts()).rows == 4
+    with pytest.raises(LedgerError):
+        await run.intend(1, at=NOON)
+    await run.leave()
+
+
+async def test_what_was_sent_before_the_moment_does_not_count(ledger: Ledger):
+    earlier = await open_run(ledger, ["ann"], record=make_record("earlier"))
+    await send(earlier, 1, SUCCESS, at=NOON - minutes(1))
+    await earlier.leave()
+    run = await open_run(ledger, ["ann"], record=make_record("again"))
+
+    assert await run.skip_sent(replace(SKIP, enrolled_by_path="/in/leads.csv", sent_after=NOON)) == 0
+    assert await statuses(run) == [NOT_SENT]
+    await run.leave()
 
 
 async def test_a_run_that_was_planned_is_not_made_anew(ledger: Ledger):

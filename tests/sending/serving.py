@@ -18,10 +18,13 @@ def answer(body: bytes = OK_BODY, status: str = "200 OK", headers: str = "") -> 
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
 
 
+Talk = Callable[["Server", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
 class Server:
     """Reads whole requests, counts them, and lets a script do the rest."""
 
-    def __init__(self, talk: Callable[[Server, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> None:
+    def __init__(self, talk: Talk) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
         self.url = ""
@@ -47,7 +50,7 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(talk, tls: ssl.SSLContext | None = None):
+async def serving(talk: Talk, tls: ssl.SSLContext | None = None):
     server = Server(talk)
     handlers: set[asyncio.Task[None]] = set()
 
@@ -69,7 +72,9 @@ async def serving(talk, tls: ssl.SSLContext | None = None):
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
-    """Close with RST instead of FIN."""
+    """Close with RST instead of FIN, if it is not closed already."""
+    if writer.is_closing():
+        return
     sock = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

@@ -71,7 +71,7 @@ ON CONFLICT DO UPDATE SET at = excluded.at, state = excluded.state, content_hash
 _LOOK_UP = f"""
 SELECT sent.key, run.run_id, sent.at, sent.state = {RowState.UNKNOWN:d}, sent.content_hash
 FROM sent JOIN run ON run.id = sent.run
-WHERE sent.key IN (%s) AND run.run_id <> ? AND (
+WHERE sent.key IN (%s) AND run.run_id <> ? AND sent.at > ? AND (
     (sent.state = {RowState.UNKNOWN:d} AND ?)
     OR (sent.state = {RowState.SUCCESS:d} AND (sent.at > ? OR run.input_path = ?)))
 ORDER BY sent.at, sent.run
@@ -119,12 +119,13 @@ class Index:
         """Write a new record, in the place of an unfinished plan of the same id.
 
         Args:
-            check: looks at the runs of the same id or identity, and raises to refuse.
+            check: looks at the runs of the same id, identity or input path, and raises to refuse.
         """
         columns = ", ".join(_COLUMNS)
         with self._change() as connection:
-            query = f"SELECT {columns} FROM run WHERE run_id = ? OR identity = ?"
-            check([_record(values) for values in connection.execute(query, (record.run_id, record.identity))])
+            query = f"SELECT {columns} FROM run WHERE run_id = ? OR identity = ? OR input_path = ?"
+            related = connection.execute(query, (record.run_id, record.identity, record.input_path))
+            check([_record(values) for values in related])
             connection.execute("DELETE FROM run WHERE run_id = ?", (record.run_id,))
             marks = ", ".join("?" * len(_COLUMNS))
             connection.execute(f"INSERT INTO run(unmerged, {columns}) VALUES (false, {marks})", _values(record))
@@ -160,6 +161,7 @@ class Index:
     def looking_up(self, run_id: str, rules: PlanRules) -> Iterator[Lookup]:
         """Give the question what runs other than `run_id` did with some keys, as far as the rules count it."""
         since = None if rules.enrolled_since is None else micros(rules.enrolled_since)
+        after = -1 if rules.sent_after is None else micros(rules.sent_after)
         with in_words(self.path):
             connection = open_for_reading(self.path)
 
@@ -167,7 +169,7 @@ class Index:
             with in_words(self.path):
                 found = connection.execute(
                     _LOOK_UP % ", ".join("?" * len(keys)),
-                    (*keys, run_id, rules.hold_unknown, since, rules.enrolled_by_path),
+                    (*keys, run_id, after, rules.hold_unknown, since, rules.enrolled_by_path),
                 )
                 return {
                     key: Sent(run_id=run, at=at, held=bool(held), content_hash=content_hash)

@@ -16,7 +16,7 @@ from anyio.to_thread import run_sync
 
 from batch_enroll.clock import Clock
 from batch_enroll.errors import LedgerError, RunLocked
-from batch_enroll.ledger.interface import RunRecord, RunState, finished_before
+from batch_enroll.ledger.interface import RunRecord, RunState, finished_before, same_ground
 from batch_enroll.ledger.moves import exists_already, no_such_run
 from batch_enroll.ledger.sqlite.files import RunFiles
 from batch_enroll.ledger.sqlite.index import Index
@@ -69,7 +69,7 @@ class SqliteLedger:
         record = replace(record, state=RunState.PLANNING, rows=0)
         files = await self._taken(record.run_id)
         try:
-            await run_sync(lambda: self._index.add(record, check=lambda others: self._refuse(record, others)))
+            await run_sync(lambda: self._index.add(record, check=lambda others: self._refuse_new(record, others)))
             await run_sync(self._merge_leftovers)
             return await SqliteRunLedger.plan_anew(record, files)
         except BaseException:
@@ -85,6 +85,9 @@ class SqliteLedger:
         files = await self._taken(run_id)
         try:
             (record,) = await run_sync(self._index.records, "run_id = ?", run_id)  # as the last owner left it
+            others = await run_sync(self._index.records, "input_path = ?", record.input_path)
+            await run_sync(self._refuse, record, others)
+            await run_sync(self._merge_leftovers)
             await run_sync(lambda: self._index.update(record, unmerged=record.state is not RunState.PLANNING))
             if record.state is RunState.PLANNING:
                 return await SqliteRunLedger.plan_anew(record, files)
@@ -105,14 +108,18 @@ class SqliteLedger:
         folder = self._path.with_name(self._path.name + ".runs") / run_id
         return RunFiles(self._index, folder, run_id, state_folder=self._state_folder)
 
+    def _refuse_new(self, record: RunRecord, others: Sequence[RunRecord]) -> None:
+        """See also that a new run does not take the place of an older one."""
+        if any(other.run_id == record.run_id and other.state is not RunState.PLANNING for other in others):
+            raise exists_already(record.run_id)
+        self._refuse(record, others)
+
     def _refuse(self, record: RunRecord, others: Sequence[RunRecord]) -> None:
-        """See that a new run neither replaces an older one nor races with one on the same input."""
+        """See that a run races with no other on the same input: they would send the same rows."""
         for other in others:
-            if other.run_id != record.run_id:
+            if other.run_id != record.run_id and (other.identity == record.identity or same_ground(record, other)):
                 with self._files(other.run_id).lock.borrowed():
                     pass
-            elif other.state is not RunState.PLANNING:
-                raise exists_already(record.run_id)
 
     def _merge_leftovers(self) -> None:
         """Take over what runs sent that died, or are at work now."""

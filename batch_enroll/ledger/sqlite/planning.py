@@ -73,6 +73,28 @@ def mark_duplicates(connection: sqlite3.Connection, lookup: Lookup, *, skip_insi
     return int(many)
 
 
+def skip_sent(connection: sqlite3.Connection, lookup: Lookup) -> int:
+    """Skip the planned rows whose key another run has sent meanwhile."""
+    planned = connection.execute(
+        f"SELECT key, seq, content_hash FROM row WHERE state = {RowState.PLANNED:d} ORDER BY key, seq"
+    )
+    many = 0
+    while block := planned.fetchmany(_BLOCK_ROWS):
+        sent_before = lookup([key for key, _, _ in block])
+        found = [
+            (seq, sent.run_id, sent.at, sent.held, sent.content_hash != content_hash)
+            for key, seq, content_hash in block
+            if (sent := sent_before.get(key))
+        ]
+        connection.executemany("INSERT OR REPLACE INTO duplicate VALUES (?, NULL, ?, ?, ?, ?)", found)
+        connection.executemany(
+            f"UPDATE row SET state = {RowState.SKIPPED:d}, code = ?, message = NULL WHERE seq = ?",
+            [("held_unknown" if held else "already_enrolled", seq) for seq, _, _, held, _ in found],
+        )
+        many += len(found)
+    return many
+
+
 @one_by_one
 def duplicates(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Duplicate]:
     """The duplicates with seq > page[0], at most page[1]."""

@@ -126,6 +126,16 @@ class SqliteRunLedger:
         self._writable()
         return self._recovered
 
+    async def skip_sent(self, rules: PlanRules) -> int:
+        self._writable(RunState.OPEN)
+
+        @one_by_one
+        def skip(connection: sqlite3.Connection, rules: PlanRules) -> int:
+            with self._files.index.looking_up(self._record.run_id, rules) as look_up:
+                return planning.skip_sent(connection, look_up)
+
+        return await self._desk.ask(skip, rules)
+
     async def pending(self, *, after_seq: int, limit: int) -> list[Pending]:
         return await self._readable().ask(rows.pending, (after_seq, limit))
 

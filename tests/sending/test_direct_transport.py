@@ -1,0 +1,486 @@
+"""Our own transport: what it knows of a request, which connections it uses again, and which never.
+
+What it has in common with httpx's transports is in test_client.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import ssl
+from contextlib import asynccontextmanager
+
+import anyio
+import httpx
+import pytest
+
+from batch_enroll.sending import direct_transport
+from batch_enroll.sending.direct_transport import DirectTransport
+from batch_enroll.sending.transport import trust
+from tests.sending.answers import ANSWERS, BUSY, CHUNKED, LENGTH, OK
+from tests.sending.serving import Server, answer, ok, reset, serving
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@asynccontextmanager
+async def transport(ca_file=None, client_certificate=None):
+    context = trust(ca_file=ca_file, client_certificate=client_certificate) if ca_file else ssl.create_default_context()
+    async with DirectTransport(ssl_context=context) as it:
+        yield it
+
+
+def post(url: str, content: bytes = b"{}", *, read_s: float | None = 2.0, trace=None) -> httpx.Request:
+    timeouts = httpx.Timeout(None, connect=2.0, read=read_s).as_dict()
+    extensions = {"timeout": timeouts} if trace is None else {"timeout": timeouts, "trace": trace}
+    return httpx.Request("POST", url, content=content, extensions=extensions)
+
+
+async def body_of(it: DirectTransport, request: httpx.Request) -> bytes:
+    response = await it.handle_async_request(request)
+    try:
+        return await response.aread()
+    finally:
+        await response.aclose()
+
+
+class Written:
+    """A talk that gives the test the server's end of each connection."""
+
+    def __init__(self) -> None:
+        self.writers: list[asyncio.StreamWriter] = []
+        self.ended: list[int] = []
+
+    async def __call__(self, server: Server, reader, writer) -> None:
+        number = len(self.writers)
+        self.writers.append(writer)
+        try:
+            while True:
+                await server.read(reader)
+                writer.write(answer(b"%d" % len(server.requests)))
+        finally:
+            self.ended.append(number)
+
+
+# The line between "not a byte left" and "perhaps sent"
+
+
+async def test_the_first_byte_leaves_after_the_word_that_it_will():
+    arrived = asyncio.Event()
+
+    async def look(server: Server, reader, writer) -> None:
+        await reader.readexactly(1)
+        arrived.set()
+
+    async def trace(event, info) -> None:
+        if event == "http11.send_request_headers.started":
+            await asyncio.sleep(0.05)
+            assert not arrived.is_set()
+            raise KeyError("no further")
+
+    async with serving(look) as server, transport() as it:
+        with pytest.raises(KeyError):
+            await it.handle_async_request(post(server.url, trace=trace))
+        await asyncio.sleep(0.05)
+        assert not arrived.is_set()
+
+
+@pytest.mark.parametrize("warm", [False, True])
+async def test_the_word_is_given_before_the_first_write_and_once(warm, monkeypatch):
+    heard: list[str] = []
+
+    async def trace(event, info) -> None:
+        heard.append(event)
+
+    real = direct_transport.Connection.ask
+
+    async def ask(self, message, **more):
+        heard.append("write")
+        return await real(self, message, **more)
+
+    async with serving(ok) as server, transport() as it:
+        if warm:
+            await body_of(it, post(server.url))
+        monkeypatch.setattr(direct_transport.Connection, "ask", ask)
+        await body_of(it, post(server.url, trace=trace))
+    assert heard == ["connection.connect_tcp.started"] * (not warm) + ["http11.send_request_headers.started", "write"]
+
+
+async def test_a_connection_lost_between_the_word_and_the_write_is_an_error_and_no_second_try():
+    talk = Written()
+
+    async def trace(event, info) -> None:
+        if event.startswith("http11"):
+            talk.writers[0].close()
+            await asyncio.sleep(0.05)
+
+    async with serving(talk) as server, transport() as it:
+        await body_of(it, post(server.url))
+        with pytest.raises(httpx.WriteError):
+            await it.handle_async_request(post(server.url, trace=trace))
+    assert (len(server.requests), server.connections) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("http://127.0.0.1:1", httpx.ConnectError),
+        ("http://altcraft.invalid", httpx.ConnectError),
+        (f"http://{'x' * 64}.invalid", httpx.ConnectError),
+        ("ftp://127.0.0.1", httpx.UnsupportedProtocol),
+    ],
+)
+async def test_what_fails_before_a_connection_says_so(url, kind):
+    async with transport() as it:
+        with pytest.raises(kind):
+            await it.handle_async_request(post(url))
+
+
+async def test_a_header_with_a_line_end_does_not_leave():
+    async with serving(ok) as server, transport() as it:
+        for value in (b"a\r\nX: y", b"a\nb", b"a\rb"):
+            request = httpx.Request("POST", server.url, headers=[(b"A", value)], content=b"{}")
+            with pytest.raises(httpx.LocalProtocolError):
+                await it.handle_async_request(request)
+    assert server.connections == 0
+
+
+# Which connections are used again
+
+
+@pytest.mark.parametrize("name", sorted(set(ANSWERS) - {"until closed", "HTTP/1.0", "trailers"}))
+async def test_a_connection_is_used_again_after_an_answer_that_says_where_it_ends(name):
+    async def talk(server: Server, reader, writer) -> None:
+        while True:
+            await server.read(reader)
+            writer.write(ANSWERS[name])
+
+    async with serving(talk) as server, transport() as it:
+        for _ in range(3):
+            await body_of(it, post(server.url))
+    assert (len(server.requests), server.connections) == (3, 1)
+
+
+async def test_the_connection_used_last_is_used_first_and_the_cold_ones_go(monkeypatch):
+    monkeypatch.setattr(direct_transport, "KEEPALIVE_EXPIRY_S", 0.2)
+    talk = Written()
+    async with serving(talk) as server, transport() as it:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(body_of, it, post(server.url))
+        for _ in range(6):
+            await asyncio.sleep(0.05)
+            await body_of(it, post(server.url))
+        await asyncio.sleep(0.01)
+        assert len(talk.ended) == 2
+        await asyncio.sleep(0.25)
+        await body_of(it, post(server.url))
+        await asyncio.sleep(0.01)
+        assert (server.connections, len(talk.ended)) == (4, 3)
+
+
+async def test_each_origin_has_connections_of_its_own():
+    async with serving(ok) as one, serving(ok) as two, transport() as it:
+        for server in (one, two, one, two):
+            await body_of(it, post(server.url))
+    assert [(len(server.requests), server.connections) for server in (one, two)] == [(2, 1), (2, 1)]
+
+
+async def test_closing_closes_what_is_idle_and_what_comes_back_later():
+    talk = Written()
+
+    async def slow(server: Server, reader, writer) -> None:
+        await server.read(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n1")
+        await asyncio.sleep(0.1)
+        writer.write(b"2")
+        assert await reader.read(1) == b""
+        talk.ended.append(-1)
+
+    async with serving(talk) as server, serving(slow) as late:
+        it = DirectTransport(ssl_context=ssl.create_default_context())
+        await body_of(it, post(server.url))
+        response = await it.handle_async_request(post(late.url))
+        await it.aclose()
+        await asyncio.sleep(0.01)
+        assert talk.ended == [0]
+        assert await response.aread() == b"12"
+        await asyncio.sleep(0.01)
+        assert talk.ended == [0, -1]
+
+
+# An answer never goes to another request
+
+
+@pytest.mark.parametrize(
+    "stray", [b"\r\n", b"x", LENGTH, CHUNKED, BUSY], ids=["line", "byte", "length", "chunked", "busy"]
+)
+@pytest.mark.parametrize("when", ["unread", "read", "same read"])
+async def test_a_byte_that_nobody_asked_for_closes_the_connection(stray, when):
+    talk = Written()
+
+    async def twice(server: Server, reader, writer) -> None:
+        if when == "same read" and server.connections == 1:
+            await server.read(reader)
+            writer.write(answer(b"1") + stray)
+        else:
+            await talk(server, reader, writer)
+
+    async with serving(twice) as server, transport() as it:
+        assert await body_of(it, post(server.url)) == b"1"
+        if when != "same read":
+            talk.writers[0].write(stray)  # it is in our socket now, and the event loop does not know
+        if when == "read":
+            await asyncio.sleep(0.02)
+            assert talk.ended == [0]
+        assert await body_of(it, post(server.url)) == b"2"
+    assert (len(server.requests), server.connections) == (2, 2)
+
+
+async def test_bytes_behind_an_answer_that_is_being_read_close_the_connection():
+    async def talk(server: Server, reader, writer) -> None:
+        await server.read(reader)
+        for piece in (LENGTH[:-1], LENGTH[-1:], LENGTH):
+            writer.write(piece)
+            await asyncio.sleep(0.02)
+        await reader.read(1)
+
+    async with serving(talk) as server, transport() as it:
+        response = await it.handle_async_request(post(server.url))
+        await asyncio.sleep(0.1)
+        assert await response.aread() == OK
+        response = await it.handle_async_request(post(server.url))
+        await response.aclose()
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "too late", "not read to the end"])
+async def test_the_late_rest_of_an_answer_is_never_the_next_requests(ending):
+    async def late(server: Server, reader, writer) -> None:
+        while True:
+            await server.read(reader)
+            mine = answer(b"%d" % len(server.requests))
+            if len(server.requests) == 1:
+                cut = -1 if ending == "not read to the end" else 10
+                writer.write(mine[:cut])
+                await asyncio.sleep(0.15)
+                mine = mine[cut:]
+            writer.write(mine)
+
+    async with serving(late) as server, transport() as it:
+        if ending == "cancelled":
+            with anyio.move_on_after(0.1):
+                await body_of(it, post(server.url))
+        elif ending == "too late":
+            with pytest.raises(httpx.ReadTimeout):
+                await body_of(it, post(server.url, read_s=0.1))
+        else:
+            response = await it.handle_async_request(post(server.url))
+            await response.aclose()
+        assert await body_of(it, post(server.url)) == b"2"
+        await asyncio.sleep(0.1)
+        assert await body_of(it, post(server.url)) == b"3"
+    assert (len(server.requests), server.connections) == (3, 2)
+
+
+async def test_requests_at_once_get_their_own_answers():
+    async def echo(server: Server, reader, writer) -> None:
+        while True:
+            request = await server.read(reader)
+            body = request.partition(b"\r\n\r\n")[2]
+            await asyncio.sleep(0.001 * (len(server.requests) % 3))
+            raw = answer(body)
+            if len(server.requests) % 5 == 0:
+                raw += LENGTH  # nobody asked for it
+            for piece in (raw[:50], raw[50:]) if len(server.requests) % 2 else (raw,):
+                writer.write(piece)
+                await asyncio.sleep(0)
+
+    pairs = []
+
+    async def worker(it: DirectTransport, url: str, name: int) -> None:
+        for turn in range(20):
+            mine = b"%d-%d" % (name, turn)
+            pairs.append((mine, await body_of(it, post(url, mine))))
+
+    async with serving(echo) as server, transport() as it, anyio.create_task_group() as tasks:
+        for name in range(20):
+            tasks.start_soon(worker, it, server.url, name)
+    assert len(pairs) == len(server.requests) == 400
+    assert all(mine == got for mine, got in pairs)
+
+
+async def test_a_dead_connection_wakes_its_waiter_at_once():
+    async def dies(server: Server, reader, writer) -> None:
+        await server.read(reader)
+        reset(writer)
+
+    async with serving(dies) as server, transport() as it:
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(httpx.ReadError):
+            await it.handle_async_request(post(server.url, read_s=None))
+        assert asyncio.get_running_loop().time() - began < 0.5
+
+
+# Early answers and large ones
+
+
+async def test_an_answer_to_a_request_that_was_not_read_counts_and_ends_the_connection():
+    async def early(server: Server, reader, writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer(b"early", "413 Too Large"))
+        await asyncio.sleep(1)
+
+    async with serving(early) as server, transport() as it:
+        for _ in range(2):
+            assert await body_of(it, post(server.url, b"x" * 20_000_000)) == b"early"
+    assert server.connections == 2
+
+
+async def test_a_large_request_arrives_whole():
+    async def count(server: Server, reader, writer) -> None:
+        while True:
+            request = await server.read(reader)
+            writer.write(answer(b"%d" % len(request.partition(b"\r\n\r\n")[2])))
+
+    async with serving(count) as server, transport() as it:
+        for _ in range(2):
+            assert await body_of(it, post(server.url, b"x" * 3_000_000)) == b"3000000"
+    assert server.connections == 1
+
+
+async def test_a_body_that_nobody_takes_makes_the_server_wait_and_one_that_is_taken_comes_whole():
+    size, sent = 30_000_000, 0
+
+    async def flood(server: Server, reader, writer) -> None:
+        nonlocal sent
+        await server.read(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        while sent < size:
+            writer.write(b"x" * 100_000)
+            await writer.drain()
+            sent += 100_000
+        await reader.read(1)
+
+    async with serving(flood) as server, transport() as it:
+        response = await it.handle_async_request(post(server.url, read_s=20))
+        await asyncio.sleep(0.2)
+        assert sent < size / 2
+        assert len(await response.aread()) == size
+
+
+async def test_a_stream_may_be_sent_and_httpx_client_may_be_used():
+    async def content():
+        yield b'{"a":'
+        yield b"1}"
+
+    async with serving(ok) as server, httpx.AsyncClient(transport=DirectTransport(ssl_context=trust())) as client:
+        headers = {"Content-Length": "7"}
+        assert (await client.post(server.url, content=content(), headers=headers)).json()["error"] == 0
+        assert (await client.post(server.url, json={"a": 1})).json()["error"] == 0
+    assert [request[-7:] for request in server.requests] == [b'{"a":1}', b'{"a":1}']
+
+
+# TLS and addresses
+
+
+async def test_tls_connections_are_used_again_and_name_the_host_and_the_protocol(certificate):
+    seen = []
+
+    async def look(server: Server, reader, writer) -> None:
+        seen.append(writer.get_extra_info("ssl_object").selected_alpn_protocol())
+        await ok(server, reader, writer)
+
+    certificate.server.set_alpn_protocols(["http/1.1"])
+    async with serving(look, certificate.server) as server, transport(certificate.path) as it:
+        for _ in range(3):
+            assert await body_of(it, post(server.url)) == OK
+    assert (server.connections, seen) == (1, ["http/1.1"])
+
+
+async def test_a_certificate_for_another_host_is_refused(certificate):
+    async with serving(ok, certificate.server) as server, transport(certificate.path) as it:
+        with pytest.raises(httpx.ConnectError) as caught:
+            await it.handle_async_request(post(server.url.replace("127.0.0.1", "localhost")))
+    assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
+    assert server.requests == []
+
+
+async def test_a_server_that_asks_for_our_certificate_gets_it(certificate):
+    asking = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    asking.load_cert_chain(certificate.path)
+    asking.load_verify_locations(certificate.path)
+    asking.verify_mode = ssl.CERT_REQUIRED
+    asking.maximum_version = ssl.TLSVersion.TLSv1_2  # with 1.3 the refusal comes after our first byte
+    async with serving(ok, asking) as server:
+        async with transport(certificate.path, certificate.path) as it:
+            assert await body_of(it, post(server.url)) == OK
+        async with transport(certificate.path) as it:
+            with pytest.raises(httpx.ConnectError):
+                await it.handle_async_request(post(server.url))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("stray", [b"x", LENGTH])
+async def test_a_byte_that_nobody_asked_for_closes_a_tls_connection_too(certificate, stray):
+    talk = Written()
+    async with serving(talk, certificate.server) as server, transport(certificate.path) as it:
+        assert await body_of(it, post(server.url)) == b"1"
+        talk.writers[0].write(stray)
+        assert await body_of(it, post(server.url)) == b"2"
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("dead", ["refuses", "hangs"])
+async def test_the_addresses_of_a_host_are_tried_in_turn(dead, monkeypatch):
+    with socket.socket() as full:
+        full.bind(("127.0.0.2", 0))
+        port = full.getsockname()[1]
+        if dead == "hangs":  # a queue of length 0 that is full: further SYNs are dropped
+            full.listen(0)
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.2", port))
+
+        def look_up(host, *_, **__):
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ("127.0.0.2", "127.0.0.1")]
+
+        listener = await asyncio.start_server(lambda r, w: w.write(LENGTH) or w.close(), "127.0.0.1", port)
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        async with transport() as it:
+            assert await body_of(it, post(f"http://altcraft.test:{port}")) == OK
+        listener.close()
+        for filler in fillers:
+            filler.close()
+
+
+async def test_an_address_of_ip_version_6_is_called():
+    try:
+        listener = await asyncio.start_server(lambda r, w: w.write(LENGTH) or w.close(), "::1", 0)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    async with transport() as it:
+        assert await body_of(it, post(f"http://[::1]:{listener.sockets[0].getsockname()[1]}")) == OK
+    listener.close()
+
+
+# What is left behind
+
+
+async def test_no_circle_keeps_answers_alive():
+    async with serving(ok) as server, transport() as it:
+        await body_of(it, post(server.url))
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(50):
+                await body_of(it, post(server.url))
+            left = sum(type(thing).__name__ == "Incoming" for thing in gc.get_objects())
+        finally:
+            gc.enable()
+    assert left <= 1
