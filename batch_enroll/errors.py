@@ -8,6 +8,7 @@
         AlreadyFinished     the same input was sent to the same scenario before
         RunLocked           another process is working on this run
         LedgerError         the ledger cannot be written, or belongs to something else
+          NoSuchRun           it knows no run of this name
         ServiceRefused      token refused, scenario inactive, breaker: the next row would fare the same
       RowError            this row ends with an outcome, the run goes on
         InvalidRow          never sent; lists every problem of the row
@@ -61,6 +62,10 @@ class RunLocked(RunStopped):
 
 class LedgerError(RunStopped):
     """What must be on disk cannot be put there, or what is there does not fit."""
+
+
+class NoSuchRun(LedgerError):
+    """The ledger knows no run of this name."""
 
 
 class ServiceRefused(RunStopped):

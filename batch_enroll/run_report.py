@@ -18,6 +18,7 @@ from batch_enroll.model import Outcome, Row, RowStatus
 from batch_enroll.reporting.paths import STDIN, ResultPaths, result_paths
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.results import ResultsWriter, Written
+from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
 from batch_enroll.reporting.whole_file import mode_like
 from batch_enroll.sending.wire import identity_of, restore
 
@@ -49,6 +50,38 @@ async def write_files(run: RunLedger, paths: ResultPaths) -> Written:
         async for pairs in rows_with_outcomes(run):
             writer.write(pairs)
         return writer.finish()
+
+
+async def report_again(run: RunLedger, results: Path | None) -> RunSummary:
+    """Write all files of a run as it stands now, also while another process works on it.
+
+    Raises:
+        RunStopped: the disk does not take them; nothing is lost, they can be written again.
+    """
+    record, paths = run.record, paths_of(run, results)
+    written = await write_files(run, paths)
+    ended = record.finished_at or record.created_at
+    summary = RunSummary(
+        run_id=record.run_id,
+        end=RunEnd.STOPPED if written.counts.not_sent else RunEnd.FINISHED,
+        stop_reason=record.stop_reason,
+        exit_code=exit_code_for(written.counts, stopped=False),
+        counts=written.counts,
+        planned_rows=record.rows,
+        requests=written.attempts,
+        started_at=record.created_at,
+        duration_s=(ended - record.created_at).total_seconds(),
+        url=record.url,
+        scenario=record.scenario,
+        input_name=record.input_name,
+        reasons=await reason_lines(run),
+        results=written.results,
+        failed=written.failed,
+        unknown=written.unknown,
+        summary=paths.summary,
+    )
+    write_summary(paths.summary, summary, mode=mode_like(input_of(run)))
+    return summary
 
 
 async def rows_with_outcomes(run: RunLedger) -> AsyncIterator[list[tuple[Row, Outcome]]]:

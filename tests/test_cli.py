@@ -273,10 +273,13 @@ def test_runs_show_and_report_tell_of_earlier_runs(cli, sandbox):
     assert "404" in shown.out
     for path in cli.folder.glob("in.*.csv"):
         path.unlink()
+    (cli.folder / f"in.{run_id}.summary.json").unlink()
     ended = cli("report", run_id)
     assert ended.code == 0
+    summary = json.loads((cli.folder / f"in.{run_id}.summary.json").read_text(encoding="utf-8"))
+    assert (summary["requests"], summary["counts"]["success"], summary["exit_code"]) == (4, 3, 1)
     assert len(read_results(cli.folder / f"in.{run_id}.results.csv")) == 4
-    assert cli("show", "no-such-run").code == 3
+    assert cli("show", "no-such-run").code == 2
     assert "no run" in cli("show", "no-such-run").err
 
 

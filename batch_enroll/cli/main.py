@@ -20,6 +20,7 @@ from batch_enroll.errors import (
     BatchEnrollError,
     InputError,
     JobError,
+    NoSuchRun,
     PreflightError,
     RunLocked,
     RunStopped,
@@ -117,7 +118,7 @@ def exit_code_of(error: BatchEnrollError) -> int:
     """Give the exit code of an error that ended the command."""
     if isinstance(error, RunLocked):
         return 5
-    if isinstance(error, JobError | InputError | PreflightError | AlreadyFinished):
+    if isinstance(error, JobError | InputError | PreflightError | AlreadyFinished | NoSuchRun):
         return 2
     return 3
 

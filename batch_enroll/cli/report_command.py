@@ -23,15 +23,15 @@ def execute(args: argparse.Namespace) -> int:
 
 
 async def _report(args: argparse.Namespace) -> int:
-    from batch_enroll.run_report import paths_of, write_files
+    from batch_enroll.run_report import report_again
 
     run = await ledger_from(args).open(args.run, read_only=True)
     try:
-        written = await write_files(run, paths_of(run, args.results))
+        summary = await report_again(run, args.results)
     finally:
         await run.leave()
-    for path in filter(None, (written.results, written.failed, written.unknown)):
+    for path in summary.files.values():
         screen.put(str(path))
-    told = ", ".join(f"{count:,} {name}" for name, count in written.counts.as_dict().items() if count)
+    told = ", ".join(f"{count:,} {name}" for name, count in summary.counts.as_dict().items() if count)
     screen.say(f"Run {args.run}: {told}.")
     return 0

@@ -7,7 +7,7 @@ ledger itself gives to rows. Never: I/O.
 from __future__ import annotations
 
 from batch_enroll.clock import iso_utc
-from batch_enroll.errors import LedgerError
+from batch_enroll.errors import LedgerError, NoSuchRun
 from batch_enroll.ledger.interface import Duplicate, Resolution, RowState
 from batch_enroll.model import RowStatus
 
@@ -79,8 +79,8 @@ def why_resolved(verdict: Resolution) -> tuple[str, str]:
     return "resolved", f"Resolved by hand on {iso_utc(verdict.at)}: {verdict.verdict}."
 
 
-def no_such_run(run_id: str) -> LedgerError:
-    return LedgerError(f"There is no run {run_id}.", hint="`batch-enroll runs` lists them.")
+def no_such_run(run_id: str) -> NoSuchRun:
+    return NoSuchRun(f"There is no run {run_id}.", hint="`batch-enroll runs` lists them.")
 
 
 def exists_already(run_id: str) -> LedgerError:

@@ -31,6 +31,7 @@ class Written:
     """What came to lie on disk. `failed` and `unknown` are None when no row belongs there."""
 
     counts: Counts
+    attempts: int  #: requests that were begun for all rows together
     results: Path
     failed: Path | None
     unknown: Path | None
@@ -66,6 +67,7 @@ class ResultsWriter:
         self._mode = mode
         self._counts: Counter[RowStatus] = Counter()
         self._seq = 0
+        self._attempts = 0
         self._sheets: dict[Path, Sheet] = {}
         self._finished = False
 
@@ -102,6 +104,7 @@ class ResultsWriter:
             elif outcome.status is RowStatus.UNKNOWN:
                 unknown.append(line)
         self._counts.update(outcome.status for _, outcome in block)
+        self._attempts += sum(outcome.attempts for _, outcome in block)
         for path, some in zip(self._paths.all()[:3], (lines, failed, unknown), strict=True):
             if some:
                 self._sheet(path).write(some)
@@ -126,6 +129,7 @@ class ResultsWriter:
         self._finished = True
         return Written(
             counts=Counts.of(self._counts),
+            attempts=self._attempts,
             results=results,
             failed=failed if failed in self._sheets else None,
             unknown=unknown if unknown in self._sheets else None,

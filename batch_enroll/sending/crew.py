@@ -32,7 +32,7 @@ from batch_enroll.sending.flight import Flight
 from batch_enroll.sending.frames import Frame, Kind
 
 START_S: Final = 30.0  #: how long a worker may take to be ready
-END_S: Final = 5.0  #: how long it may take to end by itself
+END_S: Final = 1.0  #: how long it may take to end by itself; it has nothing to put away
 MARGIN_S: Final = 5.0  #: beyond the deadline of its requests; a worker that is silent for longer hangs
 DEATHS_EACH: Final = 3  #: more deaths than this for each place, within a minute, and the crew gives up
 _LOOK_S: Final = 1.0  #: from one look for workers that hang to the next

@@ -65,10 +65,11 @@ class Line(asyncio.Protocol):
         try:
             return result_of(await request.word)
         except asyncio.CancelledError:
-            if self._outbox.pop(number, None) is None and self.is_open:
+            if not flight.surely_unsent and self.is_open:
                 self._transport.write(encode(Frame(Kind.CANCEL, number)))
             raise
         finally:
+            self._outbox.pop(number, None)
             del self._requests[number]
 
     def is_silent_since(self, look: int) -> bool:
@@ -85,10 +86,14 @@ class Line(asyncio.Protocol):
     def _flush(self) -> None:
         if not self.is_open:
             return
-        for number in self._outbox:
-            self._requests[number].flight.surely_unsent = False
-        self._transport.write(b"".join(self._outbox.values()))
+        given = []
+        for number, frame in self._outbox.items():
+            request = self._requests[number]
+            if not request.word.cancelled():
+                request.flight.surely_unsent = False
+                given.append(frame)
         self._outbox.clear()
+        self._transport.write(b"".join(given))
 
     # Called by the event loop
 

@@ -75,7 +75,7 @@ class Splitter:
             end = middle + body_size
             if len(rest) < end:
                 break
-            head = json.loads(rest[begin + _PREFIX.size : middle]) if head_size else {}
+            head = json.loads(rest[begin + _PREFIX.size : middle].decode()) if head_size else {}
             frames.append(Frame(Kind(kind), number, head, bytes(rest[middle:end])))
             begin = end
         del rest[:begin]

@@ -100,7 +100,7 @@ class Incoming:
             raise ValueError("a transfer encoding besides chunked")
 
     def _named(self, wanted: bytes) -> list[bytes]:
-        return [value.strip().lower() for name, value in self.headers if name.lower() == wanted]
+        return [value.lower() for name, value in self.headers if name.lower() == wanted]
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -119,7 +119,7 @@ class Incoming:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.status:
-            self.headers.append((name, value))
+            self.headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()

@@ -48,6 +48,7 @@ class Stream:
 
 async def two_verdicts(stream: Stream, *, stock: bool) -> tuple[Verdict, Verdict, Server]:
     """Send two rows one after the other; the first is answered by the stream, the second well."""
+    all_is_sent = asyncio.Event()
 
     async def talk(server: Server, reader, writer) -> None:
         while True:
@@ -55,20 +56,25 @@ async def two_verdicts(stream: Stream, *, stock: bool) -> tuple[Verdict, Verdict
             if len(server.requests) > 1:
                 writer.write(answer(SECOND))
                 continue
-            for piece in stream.pieces():
-                writer.write(piece)
-                await asyncio.sleep(0.001 if stream.cuts else 0)
-            if stream.ending == "resets":
-                await asyncio.sleep(0.001)  # so that the bytes are read: a reset may overtake them
-                reset(writer)
-            if stream.ending != "stays":
-                return
+            try:
+                for piece in stream.pieces():
+                    writer.write(piece)
+                    await asyncio.sleep(0.001 if stream.cuts else 0)
+                if stream.ending == "resets":
+                    await asyncio.sleep(0.001)  # so that the bytes are read: a reset may overtake them
+                    reset(writer)
+                if stream.ending != "stays":
+                    writer.close()
+                    await writer.wait_closed()
+                    return
+            finally:
+                all_is_sent.set()
 
     async with serving(talk) as server:
         timeout_s = 0.15 if stream.ending == "stays" else 5.0
         async with Client(url=server.url, token=TOKEN, timeout_s=timeout_s, stock=stock) as client:
             first = await verdict_of(client)
-            await asyncio.sleep(0.002 * (1 + len(stream.cuts)))  # all that was sent is here before the second leaves
+            await all_is_sent.wait()  # so that it lies in the client's socket, read or not, when the second row leaves
             second = await verdict_of(client)
     return first, second, server
 
