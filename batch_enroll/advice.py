@@ -50,7 +50,7 @@ ADVICE = MappingProxyType(
         "interrupted": _RESOLVE,
         "internal_error": f"{_RESOLVE} This is a fault of the program: please report it.",
         "held_unknown": _RESOLVE,
-        "worker_died": f"If it comes again, look at the computer's memory or use --processes 1. {_RESOLVE}",
+        "worker_died": f"{_RESOLVE} If it comes again, check the computer's memory or use --processes 1.",
         "http_408": _RESOLVE,
         "http_500": _RESOLVE,
         "http_502": _RESOLVE,

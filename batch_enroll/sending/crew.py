@@ -106,7 +106,7 @@ class Crew:
                     if line.is_open:
                         await self._serve(line)
                 how = _ending(process)
-            except (OSError, TimeoutError) as error:
+            except Exception as error:  # whatever it is, nobody may wait for this place
                 how = f"could not be started ({type(error).__name__})"
             self._deaths.append(loop.time())
             if len(self._deaths) == self._deaths.maxlen and self._deaths[-1] - self._deaths[0] < _MINUTE_S:
@@ -193,4 +193,4 @@ def _environment_without(token: str) -> dict[str, str]:
 
 def _ending(process: Process) -> str:
     code = process.returncode or 0
-    return f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code} ({signal.strsignal(-code)})"

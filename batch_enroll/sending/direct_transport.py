@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
             raise httpx.WriteError("The connection was lost.")
         answer = self._answer = Incoming()
         if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._fail, httpx.ReadTimeout("No whole answer in time."))
+            self._timer = self._loop.call_at(deadline, self._late)
         self._transport.write(message)
         while not answer.status:
             await self._news()
@@ -215,6 +215,9 @@ class Connection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def _late(self) -> None:
+        self._fail(httpx.ReadTimeout("No whole answer in time."))
+
     def _fail(self, failure: httpx.TransportError) -> None:
         if self._failure is None:
             self._failure = failure
@@ -251,8 +254,7 @@ class Connection(asyncio.Protocol):
             self._answer.end()
             if self._answer.error:
                 self._fail(httpx.RemoteProtocolError(self._answer.error))
-        self.close()
-        self._wake()
+        self.close()  # now, not when all is written; `connection_lost` follows, and wakes
 
     def connection_lost(self, error: Exception | None) -> None:
         self._is_open = False

@@ -17,9 +17,7 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 
 _START: Final = b"HTTP/1."
 _HEAD_END: Final = b"\r\n\r\n"
-_TEXT: Final = bytes(
-    {*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)}
-)  #: what a head may hold. RFC 9112, section 2.2
+_TEXT: Final = bytes({*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)})  #: RFC 9112 lets a head hold nothing else
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _PARSER_ERRORS: Final = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 

@@ -18,24 +18,21 @@ from tests.proof.strikes import (
     random_strikes,
 )
 
-
-def around(*points):
-    return [f"{when}:{point}" for point in points for when in ("before", "after")]
-
-
+# What lies after one of these points lies before the next.
+OF_THE_PLAN = ("before:create", "before:plan", "before:mark", "before:stage", "before:seal", "after:seal")
+OF_THE_END = ("before:results", "before:summary", "before:close", "after:close")
 IN_DOUBT = {"after:intend", "before:send", "during:send", "after:send", "before:settle"}
 
 
 def test_killed_at_each_point_of_the_plan_nothing_was_sent(trial):
     the = trial(leads(60))
-    points = around("create", "plan", "mark", "stage", "seal")
-    for point in points:
+    for point in OF_THE_PLAN:
         assert the.once(strike=kill_at(point)).code == KILLED, point
         assert the.arrived() == 0, point
     the.until_finished()
     verdict = the.verdict()
     assert verdict.holds, verdict
-    assert (verdict.statuses, the.kills) == ({"success": 60}, len(points))
+    assert (verdict.statuses, the.kills) == ({"success": 60}, len(OF_THE_PLAN))
 
 
 def test_killed_at_each_point_of_a_row_only_that_row_is_in_doubt(trial):
@@ -80,7 +77,7 @@ def test_killed_around_a_release_the_row_is_sent_again_or_in_doubt_but_never_bot
 
 def test_killed_at_each_point_of_the_end_nothing_is_lost_and_nothing_sent_again(trial):
     the = trial(leads(30))
-    for point in around("results", "summary", "close"):
+    for point in OF_THE_END:
         ended = the.once(strike=kill_at(point))
         assert ended.code == KILLED, f"{point}: {ended}"
     verdict = the.verdict()

@@ -366,6 +366,31 @@ async def test_a_request_that_was_begun_is_ambiguous_and_sent_once(client, fault
     assert (len(server.requests), server.connections) == (1 + warm, 1)
 
 
+@pytest.mark.parametrize("fault", ["closes", "resets", "half a head", "half a body", "no chunk", "garbage", "silence"])
+async def test_tls_changes_nothing_about_it(client, certificate, fault):
+    talk, code, http_status = FAULTS[fault]
+    async with (
+        serving(talk, certificate.server) as server,
+        client(server.url, timeout_s=0.5, ca_file=certificate.path) as it,
+    ):
+        failure = await failure_of(it)
+    assert (type(failure), failure.code, failure.http_status) == (Ambiguous, code, http_status)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("farewell", ["said", "not said"])
+async def test_an_answer_that_ends_with_a_tls_connection_is_read(client, certificate, farewell):
+    async def talk(server: Server, reader, writer) -> None:
+        await server.read(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + OK_BODY)
+        if farewell == "not said":  # TLS's close_notify; many servers save themselves the trouble
+            await asyncio.sleep(0.02)
+            writer.transport.abort()
+
+    async with serving(talk, certificate.server) as server, client(server.url, ca_file=certificate.path) as it:
+        assert (await it.start(BODY)).body == OK_BODY
+
+
 async def test_the_deadline_is_for_the_whole_call(client):
     async with serving(trickles) as server, client(server.url, timeout_s=0.3) as it:
         began = asyncio.get_running_loop().time()

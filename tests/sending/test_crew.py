@@ -6,10 +6,12 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from batch_enroll.errors import Ambiguous, AttemptError, Retryable, ServiceRefused
@@ -196,7 +198,8 @@ async def test_a_killed_worker_leaves_what_it_carried_in_doubt_and_another_takes
 
 async def test_while_no_worker_is_there_nothing_is_sent_and_nothing_waits():
     async with serving(ok) as server, crew(server.url, processes=1) as it:
-        os.kill(*workers_of(os.getpid()), signal.SIGKILL)
+        (pid,) = workers_of(os.getpid())
+        os.kill(pid, signal.SIGKILL)
         await until(lambda: not it._lines)
         flight = Flight()
         kind, fields = await result(it, flight=flight)
@@ -228,11 +231,12 @@ async def test_workers_that_die_as_fast_as_they_are_replaced_stop_the_run():
     async with serving(ok) as server, crew(server.url, processes=1) as it:
         for _ in range(DEATHS_EACH + 1):
             await until(lambda: it._lines)
-            os.kill(*workers_of(os.getpid()), signal.SIGKILL)
+            (pid,) = workers_of(os.getpid())
+            os.kill(pid, signal.SIGKILL)
             await until(lambda: not it._lines)
         await until(lambda: it._trouble)
         for _ in range(2):
-            with pytest.raises(ServiceRefused, match="died 4 times within a minute; the last was ended by SIGKILL"):
+            with pytest.raises(ServiceRefused, match="died 4 times within a minute; the last was ended by signal 9"):
                 await it.start(BODY)
     assert not server.requests
 
@@ -274,6 +278,43 @@ async def test_the_token_is_not_where_others_can_read_it(monkeypatch):
             shown = seen_from_outside(pid)
             assert b"PATH" in shown
             assert TOKEN.encode() not in shown
+
+
+FRUGAL = """
+import sys
+from batch_enroll.sending import crew_worker
+
+class Client(crew_worker.Client):
+    async def start(self, body):
+        loaded = set(sys.modules)
+        answer = await super().start(body)
+        assert loaded == set(sys.modules)
+        return answer
+
+crew_worker.Client = Client
+crew_worker.main()
+"""
+
+
+def first_word_of(code, url):
+    """Be the coordinator of one worker for one request."""
+    setup = {"url": url, "token": TOKEN, "timeout_s": 5.0}
+    ours, theirs = socket.socketpair()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", code], stdin=theirs.fileno(), env=environment), ours, theirs:
+        theirs.close()
+        ours.sendall(encode(Frame(Kind.SETUP, head=setup)))
+        assert Splitter().feed(ours.recv(65536)) == [Frame(Kind.READY)]
+        ours.sendall(encode(Frame(Kind.START, 7, body=BODY.encode())))
+        (word,) = Splitter().feed(ours.recv(65536))
+    return word
+
+
+async def test_a_worker_is_ready_when_nothing_is_left_to_load():
+    """A first request that waits for an import leaves together with the next ones, and the pace is lost."""
+    async with serving(ok) as server:
+        word = await anyio.to_thread.run_sync(first_word_of, FRUGAL, server.url)
+    assert (word.number, result_of(word).body) == (7, OK_BODY)
 
 
 async def test_a_fault_in_a_worker_is_told_as_a_fault():

@@ -165,6 +165,19 @@ async def test_a_connection_is_used_again_after_an_answer_that_says_where_it_end
     assert (len(server.requests), server.connections) == (3, 1)
 
 
+@pytest.mark.parametrize("last", [b"HTTP/1.1 200 OK\r\nConnection: close\r\n", b"HTTP/1.0 200 OK\r\n"])
+async def test_a_connection_that_the_server_gives_up_is_not_used_again_even_if_it_stays_open(last):
+    async def talk(server: Server, reader, writer) -> None:
+        while True:
+            await server.read(reader)
+            writer.write(last + b"Content-Length: 0\r\n\r\n")
+
+    async with serving(talk) as server, transport() as it:
+        for _ in range(2):
+            await body_of(it, post(server.url))
+    assert server.connections == 2
+
+
 async def test_the_connection_used_last_is_used_first_and_the_cold_ones_go(monkeypatch):
     monkeypatch.setattr(direct_transport, "KEEPALIVE_EXPIRY_S", 0.2)
     talk = Written()
@@ -227,8 +240,7 @@ async def test_a_byte_that_nobody_asked_for_closes_the_connection(stray, when):
         if when == "same read" and server.connections == 1:
             await server.read(reader)
             writer.write(answer(b"1") + stray)
-        else:
-            await talk(server, reader, writer)
+        await talk(server, reader, writer)
 
     async with serving(twice) as server, transport() as it:
         assert await body_of(it, post(server.url)) == b"1"
@@ -341,6 +353,17 @@ async def test_an_answer_to_a_request_that_was_not_read_counts_and_ends_the_conn
     assert server.connections == 2
 
 
+async def test_an_early_answer_may_end_with_the_connection():
+    async def early(server: Server, reader, writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(ANSWERS["until closed"])
+        writer.write_eof()
+        await asyncio.sleep(5)
+
+    async with serving(early) as server, transport() as it:
+        assert await body_of(it, post(server.url, b"x" * 20_000_000)) == OK
+
+
 async def test_a_large_request_arrives_whole():
     async def count(server: Server, reader, writer) -> None:
         while True:
@@ -386,6 +409,11 @@ async def test_a_stream_may_be_sent_and_httpx_client_may_be_used():
 
 
 # TLS and addresses
+
+
+async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(LENGTH)
+    writer.close()
 
 
 async def test_tls_connections_are_used_again_and_name_the_host_and_the_protocol(certificate):
@@ -450,7 +478,7 @@ async def test_the_addresses_of_a_host_are_tried_in_turn(dead, monkeypatch):
         def look_up(host, *_, **__):
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ("127.0.0.2", "127.0.0.1")]
 
-        listener = await asyncio.start_server(lambda r, w: w.write(LENGTH) or w.close(), "127.0.0.1", port)
+        listener = await asyncio.start_server(greet, "127.0.0.1", port)
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
         async with transport() as it:
             assert await body_of(it, post(f"http://altcraft.test:{port}")) == OK
@@ -461,7 +489,7 @@ async def test_the_addresses_of_a_host_are_tried_in_turn(dead, monkeypatch):
 
 async def test_an_address_of_ip_version_6_is_called():
     try:
-        listener = await asyncio.start_server(lambda r, w: w.write(LENGTH) or w.close(), "::1", 0)
+        listener = await asyncio.start_server(greet, "::1", 0)
     except OSError:
         pytest.skip("this machine has no IPv6")
     async with transport() as it:

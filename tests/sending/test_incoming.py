@@ -140,6 +140,11 @@ def test_a_large_body_is_no_large_head():
     assert (answer.is_whole, len(body_of(answer)), answer.is_last) == (True, 200_000, False)
 
 
+def test_a_header_is_kept_as_it_came_without_the_blanks_around_it():
+    answer = read(HEAD + b"X-A: \t b  c \t\r\nx-empty:\r\nContent-Length: 0\r\n\r\n")
+    assert answer.headers == [(b"X-A", b"b  c"), (b"x-empty", b""), (b"Content-Length", b"0")]
+
+
 def test_interim_answers_leave_nothing_behind():
     assert read(INTERIM).headers == read(LENGTH).headers
 

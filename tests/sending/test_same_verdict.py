@@ -23,7 +23,7 @@ from batch_enroll.sending.client import Client
 from tests.sending.answers import ANSWERS
 from tests.sending.serving import BODY, TOKEN, Server, answer, reset, serving
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "250"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
 SECOND = b'{"error":0,"error_text":"the second"}'
 Verdict = Answer | Ambiguous | Retryable
 
@@ -105,10 +105,12 @@ async def compare(stream: Stream) -> tuple[Verdict, Verdict]:
     return ours, stock
 
 
-# Well-formed answers, cut at every place: both must read them alike
+# Well-formed answers, cut at every place: both must read them alike. (The others are cut in test_incoming.py.)
+
+CUT = ["length", "chunked", "until closed", "interim"]
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("name", CUT)
 async def test_an_answer_that_comes_in_two_pieces_is_read_alike(name):
     raw = ANSWERS[name]
 
@@ -129,7 +131,7 @@ async def test_an_answer_that_comes_byte_by_byte_is_read_alike(name):
     assert ours == stock
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("name", CUT)
 async def test_an_answer_that_breaks_off_anywhere_is_judged_alike(name):
     raw = ANSWERS[name]
 
@@ -176,7 +178,7 @@ STARTS += [
 
 @st.composite
 def spoiled(draw) -> bytes:
-    raw = draw(st.sampled_from(list(ANSWERS.values())))
+    raw: bytes = draw(st.sampled_from(list(ANSWERS.values())))
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(raw)))
         match draw(st.sampled_from(["cut", "double", "insert", "change", "header", "drop", "start", "append"])):

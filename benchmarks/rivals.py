@@ -1,0 +1,77 @@
+"""What a run is compared with: 64 workers in a loop that reads no file, remembers nothing and reports nothing.
+
+    python -m benchmarks.rivals httpx|aiohttp URL ROWS
+
+Prints the seconds that the loop took, without the program's start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+IN_FLIGHT = 64
+_PATH = "/api/v1.1/workflows/start"
+
+Post = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+async def plain_httpx(url: str, rows: int) -> float:
+    """`httpx.AsyncClient` as it comes, with a pool as large as there are workers."""
+    import httpx
+
+    limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT)
+    async with httpx.AsyncClient(limits=limits, timeout=30) as client:
+
+        async def post(body: dict[str, Any]) -> dict[str, Any]:
+            answer: dict[str, Any] = (await client.post(url, json=body)).json()
+            return answer
+
+        return await _loop(post, rows)
+
+
+async def bare_aiohttp(url: str, rows: int) -> float:
+    """`aiohttp.ClientSession`, with as many connections as there are workers."""
+    import aiohttp
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=IN_FLIGHT)) as session:
+
+        async def post(body: dict[str, Any]) -> dict[str, Any]:
+            async with session.post(url, json=body) as response:
+                answer: dict[str, Any] = await response.json()
+                return answer
+
+        return await _loop(post, rows)
+
+
+async def _loop(post: Post, rows: int) -> float:
+    bodies = _bodies(rows)
+    began = time.perf_counter()
+    await asyncio.gather(*(_work(post, bodies) for _ in range(IN_FLIGHT)))
+    return time.perf_counter() - began
+
+
+async def _work(post: Post, bodies: Iterator[dict[str, Any]]) -> None:
+    for body in bodies:
+        if (await post(body))["error"] != 0:
+            raise SystemExit("The server refused a row.")
+
+
+def _bodies(rows: int) -> Iterator[dict[str, Any]]:
+    for n in range(rows):
+        yield {
+            "token": "a-token-for-benchmarks",
+            "id": 3,
+            "matching": "email",
+            "email": f"user{n}@example.com",
+            "content": {"first_name": "Anna"},
+        }
+
+
+if __name__ == "__main__":
+    name, url, rows = sys.argv[1:]
+    send = {"httpx": plain_httpx, "aiohttp": bare_aiohttp}[name]
+    sys.stdout.write(f"{asyncio.run(send(url + _PATH, int(rows)))}\n")

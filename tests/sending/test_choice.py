@@ -1,0 +1,42 @@
+"""Which transport the client chooses: our own wherever it can do the work, httpx's for what only they can."""
+
+from __future__ import annotations
+
+import pytest
+
+from batch_enroll.sending.client import Client
+from batch_enroll.sending.direct_transport import DirectTransport
+from batch_enroll.sending.transport import OneConnectionEach
+
+URL = "https://ru.altkraft.com"
+
+
+def chosen(url: str = URL, **more) -> type:
+    return type(Client(url=url, token="t", timeout_s=1.0, **more)._transport)
+
+
+@pytest.mark.parametrize("url", [URL, "http://127.0.0.1:8080", "https://[::1]"])
+def test_ours_is_the_default(url):
+    assert chosen(url) is DirectTransport
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_ours_is_the_default_in_a_running_program(anyio_backend):
+    assert chosen() is DirectTransport
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_under_trio_it_is_httpxs(anyio_backend):
+    assert chosen() is OneConnectionEach
+
+
+def test_a_proxy_takes_httpxs(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://p:3128")
+    assert chosen() is OneConnectionEach
+    assert chosen("http://127.0.0.1") is DirectTransport  # no proxy sees what does not leave the machine
+    monkeypatch.setenv("NO_PROXY", "altkraft.com")
+    assert chosen() is DirectTransport
+
+
+def test_it_can_be_told():
+    assert chosen(stock=True) is OneConnectionEach
