@@ -7,6 +7,7 @@ command began before. Never: a request, a row that stays in memory.
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -341,11 +342,15 @@ async def carry_on(ledger: Ledger, run_id: str, *, again: RowStatus | None = Non
 
 
 def _since_it_was_planned(record: RunRecord) -> PlanRules:
-    """What other runs sent since then must not be sent again: an edited input has a run of its own."""
+    """What other runs sent since then must not be sent again: an edited input has a run of its own.
+
+    Not by the clock, which may have been set back: whatever they sent counts, since the plan skipped what it knew. Only
+    a run that was to send everything once more (`--again`) was planned over older ones.
+    """
     return PlanRules(
         duplicates=Duplicates.SKIP,
         enrolled_by_path=None if record.input_path == NO_PATH else record.input_path,
-        sent_after=record.created_at,
+        later_runs_only=json.loads(record.settings_json)["send"]["again"],
     )
 
 

@@ -96,28 +96,28 @@ def test_the_limit_holds_for_both_together(trial):
 
 
 def test_a_killed_worker_costs_no_more_than_its_rows_in_flight(trial):
-    the = trial(leads(300), latency_s=0.05)
-    seen = Seen(lambda process, pids: os.kill(pids[0], signal.SIGKILL), after=100)
+    the = trial(leads(200), latency_s=0.05)
+    seen = Seen(lambda process, pids: os.kill(pids[0], signal.SIGKILL), after=50)
     ended = the.once(strike=seen.strike())
     the.cuts += 1
     verdict = the.verdict(is_finished=False)
     assert verdict.holds, verdict
     assert ended.code == 4, ended
     assert 1 <= verdict.unknown <= IN_FLIGHT / 2
-    assert verdict.statuses["success"] == 300 - verdict.unknown
+    assert verdict.statuses["success"] == 200 - verdict.unknown
     assert {line["enroll_code"] for line in read_results(the.results)} == {"0", "worker_died"}
 
 
 def test_when_the_coordinator_is_killed_the_workers_go_and_the_same_command_carries_on(trial):
-    the = trial(leads(300), latency_s=0.05)
-    seen = Seen(lambda process, pids: process.kill(), after=60)
+    the = trial(leads(200), latency_s=0.05)
+    seen = Seen(lambda process, pids: process.kill(), after=40)
     assert the.once(strike=seen.strike()).code == KILLED
     with gone_within(1.0, seen.pids):
         assert len(seen.pids) == 2
     the.until_finished()
     verdict = the.verdict(is_finished=False)
     assert verdict.holds, verdict
-    assert verdict.statuses["success"] >= 300 - IN_FLIGHT
+    assert verdict.statuses["success"] >= 200 - IN_FLIGHT
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -132,11 +132,9 @@ def test_a_signal_to_the_whole_group_ends_it_cleanly(trial, number, code):
     ended = the.once(strike=seen.strike())
     assert ended.code == code, ended
     assert alive(seen.pids) == []
-    the.sandbox.control(latency_s=0)
-    the.until_finished()
     verdict = the.verdict(is_finished=False)
     assert verdict.holds, verdict
-    assert verdict.statuses == {"success": 100}, "no answer was given up"
+    assert verdict.statuses == {"success": the.arrived(), "not_sent": 100 - the.arrived()}, "no answer was given up"
 
 
 def test_a_second_ctrl_c_waits_for_no_answer_and_leaves_no_worker(trial):
@@ -154,8 +152,6 @@ def test_a_second_ctrl_c_waits_for_no_answer_and_leaves_no_worker(trial):
     assert ended.code == 130, ended
     assert time.monotonic() - began < 15
     assert alive(seen.pids) == []
-    the.sandbox.control(faults=[])
-    the.until_finished()
     verdict = the.verdict(is_finished=False)
     assert verdict.holds, verdict
     assert verdict.unknown == IN_FLIGHT

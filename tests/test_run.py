@@ -377,7 +377,7 @@ def test_a_program_without_an_event_loop_can_enroll(tmp_path, sandbox):
 
 async def test_rows_of_finished_runs_are_kept_only_so_long(world, tmp_path):
     first = await world.run(write_csv(tmp_path / "may.csv", *people(2)))
-    kept = tmp_path / "runs" / first.run_id / "rows.csv"
+    kept = tmp_path / "runs" / first.run_id / "rows.staged"
     await world.run(write_csv(tmp_path / "june.csv", *people(3)))
     assert kept.exists()
     later = SystemClock()
@@ -388,7 +388,7 @@ async def test_rows_of_finished_runs_are_kept_only_so_long(world, tmp_path):
 
 async def test_keep_0_removes_the_rows_when_the_run_ends(world, tmp_path):
     summary = await world.run(write_csv(tmp_path / "in.csv", *people(2)), job=make_job(output__keep=0))
-    assert not (tmp_path / "runs" / summary.run_id / "rows.csv").exists()
+    assert not (tmp_path / "runs" / summary.run_id / "rows.staged").exists()
     assert len(read_results(summary.results)) == 2
 
 

@@ -121,7 +121,9 @@ class MemoryLedger:
     def _sent_before(self, run_id: str, key: bytes, rules: PlanRules) -> Sent | None:
         """Find the latest earlier sending of a key that the rules count."""
         latest: Sent | None = None
-        for rows in self._rows_of.values():
+        begun = list(self._rows_of)  # in order
+        others = begun[begun.index(run_id) + 1 :] if rules.later_runs_only else begun
+        for rows in map(self._rows_of.__getitem__, others):
             sent = rows.sent(key) if rows.record.run_id != run_id else None
             if sent and sent.counts(rules) and (latest is None or sent.at >= latest.at):
                 latest = sent

@@ -43,8 +43,6 @@ class Sent:
         return EPOCH + self.at * MICROSECOND
 
     def counts(self, rules: PlanRules) -> bool:
-        if rules.sent_after is not None and self.moment <= rules.sent_after:
-            return False
         if self.state is RowState.UNKNOWN:
             return rules.hold_unknown
         since = rules.enrolled_since

@@ -7,7 +7,7 @@ ledger itself gives to rows. Never: I/O.
 from __future__ import annotations
 
 from batch_enroll.clock import iso_utc
-from batch_enroll.errors import LedgerError, NoSuchRun
+from batch_enroll.errors import LedgerError, NoSuchRun, RunLocked
 from batch_enroll.ledger.interface import Duplicate, Resolution, RowState
 from batch_enroll.model import RowStatus
 
@@ -83,8 +83,9 @@ def no_such_run(run_id: str) -> NoSuchRun:
     return NoSuchRun(f"There is no run {run_id}.", hint="`batch-enroll runs` lists them.")
 
 
-def exists_already(run_id: str) -> LedgerError:
-    return LedgerError(f"Run {run_id} exists already.", hint="Open it instead of making it anew.")
+def exists_already(run_id: str) -> RunLocked:
+    """Say that another process planned the same run between our look and our beginning."""
+    return RunLocked(f"Run {run_id} was begun by another process just now.", hint="Give the same command again.")
 
 
 def still_planned(run_id: str) -> LedgerError:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from batch_enroll.model import FieldType, MatchingMode, Problem
 
@@ -46,9 +46,8 @@ _MAX_PHONE_DIGITS = 15  # E.164
 _INT64 = 2**63
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What one cell asks the platform to find."""
+class Identity(NamedTuple):
+    """What one cell asks the platform to find. A tuple, as one is made for each row."""
 
     value: str | int  #: what is sent
     compare: str  #: two rows with the same text here are the same profile
@@ -161,6 +160,8 @@ def _international(phone: str, country: str) -> str | None:
 
 
 def _profile_id(text: str) -> Identity | Problem:
+    if text.isascii() and text.isalnum():
+        return Identity(text, text)
     value, tidied = _trim(text)
     if not value:
         return _empty()
@@ -168,6 +169,8 @@ def _profile_id(text: str) -> Identity | Problem:
 
 
 def _custom(text: str, field_type: FieldType) -> Identity | Problem:
+    if field_type is FieldType.STRING and text.isascii() and text.isalnum():
+        return Identity(text, text)  # most ids: letters and digits, nothing to look at
     bare = text.strip(_AROUND)
     if not bare:
         return _empty()

@@ -8,7 +8,8 @@ what was tidied on the way is counted and told as notices.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from batch_enroll.columns import find_column
 from batch_enroll.errors import InvalidRow
@@ -35,8 +36,7 @@ _TIDIED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Mapped:
+class Mapped(NamedTuple):
     """A row that can be sent."""
 
     request: StartRequest

@@ -22,7 +22,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from batch_enroll.advice import advice_for
 from batch_enroll.clock import Clock
-from batch_enroll.errors import Ambiguous, Retryable, ServiceRefused
+from batch_enroll.errors import Ambiguous, Retryable, RunStopped, ServiceRefused
 from batch_enroll.model import Delivery, Outcome, RowStatus
 from batch_enroll.sending.classify import Answer, Verdict, VerdictKind
 from batch_enroll.sending.flight import Flight, Stopped, StopSignal
@@ -240,7 +240,9 @@ class _RowCycle:
 
     async def _break_off(self, flight: Flight, error: BaseException) -> None:
         """Save what is known of a row whose attempt was cancelled, or ran into a fault of the program."""
-        if isinstance(error, Exception):
+        if isinstance(error, RunStopped):
+            code, message = "stopped", "The run was stopped before this row was accepted"
+        elif isinstance(error, Exception):
             code, message = "internal_error", f"A fault of the program ({type(error).__name__}) ended the attempt"
         else:
             code, message = "interrupted", "The run was interrupted before the answer came"

@@ -357,6 +357,7 @@ async def test_an_early_answer_may_end_with_the_connection():
     async def early(server: Server, reader, writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(ANSWERS["until closed"])
+        await asyncio.sleep(0.05)
         writer.write_eof()
         await asyncio.sleep(5)
 

@@ -4,7 +4,7 @@
     ledger.salt              the installation's secret, 0600
     ledger.sqlite.runs/ID/   0700, one folder for each run:
         run.sqlite             its rows (WAL, one process at a time; readers at any time)
-        rows.csv               the staged rows (personal data)
+        rows.staged            the staged rows (personal data)
         run.lock, run.owner    who is working on it
         ballast                room that is given up when the disk is full
 

@@ -71,7 +71,7 @@ ON CONFLICT DO UPDATE SET at = excluded.at, state = excluded.state, content_hash
 _LOOK_UP = f"""
 SELECT sent.key, run.run_id, sent.at, sent.state = {RowState.UNKNOWN:d}, sent.content_hash
 FROM sent JOIN run ON run.id = sent.run
-WHERE sent.key IN (%s) AND run.run_id <> ? AND sent.at > ? AND (
+WHERE sent.key IN (%s) AND run.run_id <> ? AND run.id > ? AND (
     (sent.state = {RowState.UNKNOWN:d} AND ?)
     OR (sent.state = {RowState.SUCCESS:d} AND (sent.at > ? OR run.input_path = ?)))
 ORDER BY sent.at, sent.run
@@ -161,9 +161,10 @@ class Index:
     def looking_up(self, run_id: str, rules: PlanRules) -> Iterator[Lookup]:
         """Give the question what runs other than `run_id` did with some keys, as far as the rules count it."""
         since = None if rules.enrolled_since is None else micros(rules.enrolled_since)
-        after = -1 if rules.sent_after is None else micros(rules.sent_after)
         with in_words(self.path):
             connection = open_for_reading(self.path)
+            (own,) = connection.execute("SELECT id FROM run WHERE run_id = ?", (run_id,)).fetchone()
+        after = own if rules.later_runs_only else 0
 
         def look_up(keys: Sequence[bytes]) -> Mapping[bytes, Sent]:
             with in_words(self.path):

@@ -1,0 +1,77 @@
+"""The rows at rest come back as they were, whatever their cells hold."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_enroll.errors import LedgerError
+from batch_enroll.ledger.staging import (
+    STAGE_NAME,
+    StagedRow,
+    StageWriter,
+    forget_rows,
+    staged_columns,
+    staged_rows,
+)
+from batch_enroll.model import Problem, Row
+
+CELLS = st.text(st.characters() | st.sampled_from('\\\n\r\x1f\x1e",\t\0\u2028'), max_size=8)
+
+
+def stage(folder, columns, rows):
+    writer = StageWriter(folder, columns)
+    writer.write(rows)
+    writer.finish()
+
+
+@given(st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=5), st.tuples(CELLS, CELLS, CELLS))
+def test_every_cell_and_body_comes_back_to_the_character(tmp_path_factory, cells, columns):
+    folder = tmp_path_factory.mktemp("stage")
+    rows = [(Row(number=number, cells=row), row[0]) for number, row in enumerate(cells, start=2)]
+    stage(folder, columns, rows)
+    assert staged_columns(folder) == columns
+    expected = [StagedRow(seq=seq, row=row, body=body) for seq, (row, body) in enumerate(rows, start=1)]
+    assert [row for block in staged_rows(folder) for row in block] == expected
+
+
+def test_problems_come_back(tmp_path):
+    problems = (
+        Problem(code="email_invalid", message="'a\\nb' \x1f is none", column=1),
+        Problem(code="cut_off", message="x"),
+    )
+    row = Row(number=7, cells=("a", "b"), problems=problems)
+    stage(tmp_path, ("x", "y"), [(row, "")])
+    assert next(staged_rows(tmp_path))[0].row == row
+
+
+def test_rows_are_read_in_blocks_from_any_place(tmp_path):
+    stage(tmp_path, ("x",), [(Row(number=n, cells=(str(n),)), "{}") for n in range(2, 2502)])
+    assert [len(block) for block in staged_rows(tmp_path)] == [1000, 1000, 500]
+    assert next(staged_rows(tmp_path, after_seq=2400))[0].seq == 2401
+
+
+DAMAGES = {
+    "cut": lambda text: text[:-1],
+    "no number": lambda text: text.replace("2\x1f", "two\x1f"),
+    "glued": lambda text: text + "x",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_file_is_one_sentence(tmp_path, damage):
+    stage(tmp_path, ("x",), [(Row(number=2, cells=("a",)), "{}")])
+    path = tmp_path / STAGE_NAME
+    path.write_bytes(damage(path.read_bytes().decode()).encode())
+    with pytest.raises(LedgerError, match="damaged"):
+        list(staged_rows(tmp_path))
+
+
+def test_rows_that_were_forgotten_are_said_to_be_gone(tmp_path):
+    stage(tmp_path, ("x",), [])
+    assert (tmp_path / STAGE_NAME).stat().st_mode & 0o077 == 0
+    assert forget_rows(tmp_path)
+    assert not forget_rows(tmp_path)
+    with pytest.raises(LedgerError, match="no longer kept"):
+        staged_columns(tmp_path)
