@@ -58,15 +58,13 @@ class DirectTransport(httpx.AsyncBaseTransport):
         timeouts = request.extensions.get("timeout", {})
         connect_s, whole_s = timeouts.get("connect"), timeouts.get("read")
         deadline = None if whole_s is None else asyncio.get_running_loop().time() + whole_s
-        stream = request.stream
-        content = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await request.aread()
-        message = _message(request, content)
+        message = _message(request, await _content(request))
         pool = self._pools[url.scheme, url.raw_host, url.port]
         connection = _take(pool)
         if connection is None:
             if trace is not None:
                 await trace(_CONNECTING, {"request": request})
-            connection = await self._open(url, min((s for s in (connect_s, whole_s) if s is not None), default=None))
+            connection = await _open(url, self._ssl_context, [s for s in (connect_s, whole_s) if s is not None])
         try:
             if trace is not None:
                 await trace(_WRITING, {"request": request})
@@ -97,20 +95,24 @@ class DirectTransport(httpx.AsyncBaseTransport):
                 pool.pop().close()
         await asyncio.sleep(0)  # sockets are closed in the loop's next round
 
-    async def _open(self, url: httpx.URL, timeout_s: float | None) -> Connection:
-        if url.scheme not in ("http", "https"):
-            raise httpx.UnsupportedProtocol("The address must begin with http:// or https://.")
-        tls = self._ssl_context if url.scheme == "https" else None
-        loop = asyncio.get_running_loop()
-        host, port = url.raw_host.decode("ascii"), url.port or (443 if tls else 80)
-        try:
-            with anyio.fail_after(timeout_s):
-                _, connection = await loop.create_connection(lambda: Connection(loop), host, port, ssl=tls, **_RACE)
-        except TimeoutError as error:
-            raise httpx.ConnectTimeout("No connection in time.") from error
-        except (OSError, UnicodeError, ExceptionGroup) as error:
-            raise httpx.ConnectError("No connection.") from error
-        return connection
+
+async def _open(url: httpx.URL, ssl_context: ssl.SSLContext, limits_s: list[float]) -> Connection:
+    """Connect, within the shortest of the limits."""
+    if url.scheme not in ("http", "https"):
+        raise httpx.UnsupportedProtocol("The address must begin with http:// or https://.")
+    tls = ssl_context if url.scheme == "https" else None
+    loop = asyncio.get_running_loop()
+    host, port = url.raw_host.decode("ascii"), url.port or (443 if tls else 80)
+    try:
+        with anyio.fail_after(min(limits_s, default=None)):
+            _, connection = await loop.create_connection(lambda: Connection(loop), host, port, ssl=tls, **_RACE)
+    except TimeoutError as error:
+        raise httpx.ConnectTimeout("No connection in time.") from error
+    except (OSError, UnicodeError, ExceptionGroup) as error:
+        raise httpx.ConnectError("No connection.") from error
+    if not connection.is_open:
+        raise httpx.ConnectError("The connection was lost before anything was sent.")
+    return connection
 
 
 def _take(pool: Pool) -> Connection | None:
@@ -122,8 +124,18 @@ def _take(pool: Pool) -> Connection | None:
     return None
 
 
+async def _content(request: httpx.Request) -> bytes:
+    if isinstance(request.stream, httpx.ByteStream):
+        return b"".join(request.stream)
+    if "Transfer-Encoding" in request.headers:
+        raise httpx.LocalProtocolError("A request goes out in one piece, so its length must be known.")
+    return await request.aread()
+
+
 def _message(request: httpx.Request, content: bytes) -> bytes:
     """Write a request as the bytes that will leave."""
+    if request.method in ("HEAD", "CONNECT"):
+        raise httpx.LocalProtocolError("Answers without the body that they announce are not read here.")
     lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
     lines += [b": ".join(field) for field in request.headers.raw]
     head = b"\r\n".join(lines)
@@ -143,7 +155,7 @@ class Connection(asyncio.Protocol):
         self._failure: httpx.TransportError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._is_open = False
+        self.is_open = False
         self._is_paused = False
         self._idle_since_s = 0.0
 
@@ -153,7 +165,7 @@ class Connection(asyncio.Protocol):
         Args:
             deadline: the event loop's time at which the whole answer must be there.
         """
-        if not self._is_open:  # asyncio would drop the bytes, and nobody would ever wake us
+        if not self.is_open:  # asyncio would drop the bytes, and nobody would ever wake us
             raise httpx.WriteError("The connection was lost.")
         answer = self._answer = Incoming()
         if deadline is not None:
@@ -182,7 +194,7 @@ class Connection(asyncio.Protocol):
         self._stop_timer()
         self._idle_since_s = time.monotonic()
         is_done = answer is not None and answer.is_whole and not answer.is_last
-        return is_done and self._is_open and not self._transport.get_write_buffer_size()
+        return is_done and self.is_open and not self._transport.get_write_buffer_size()
 
     def is_cold(self) -> bool:
         """Say whether it has been idle for too long."""
@@ -190,13 +202,13 @@ class Connection(asyncio.Protocol):
 
     def is_fit(self) -> bool:
         """Say whether it is open, warm and silent, down to what the event loop has not read yet."""
-        return self._is_open and not self.is_cold() and not (self._poll and self._poll.poll(0))
+        return self.is_open and not self.is_cold() and not (self._poll and self._poll.poll(0))
 
     def close(self) -> None:
         """Close at once: politeness (a TLS farewell) could take as long as the other side likes."""
         self._stop_timer()
-        if self._is_open:
-            self._is_open = False
+        if self.is_open:
+            self.is_open = False
             self._transport.abort()
 
     async def _news(self) -> None:
@@ -228,7 +240,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._is_open = True
+        self.is_open = True
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if hasattr(select, "poll"):  # Windows has none, and reads ahead by itself
@@ -257,7 +269,7 @@ class Connection(asyncio.Protocol):
         self.close()  # now, not when all is written; `connection_lost` follows, and wakes
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._is_open = False
+        self.is_open = False
         self._fail(_lost(error))
 
 

@@ -149,6 +149,33 @@ async def test_a_header_with_a_line_end_does_not_leave():
     assert server.connections == 0
 
 
+async def test_a_new_connection_that_is_lost_before_the_first_byte_left_says_so(monkeypatch):
+    real = direct_transport.Connection.connection_made
+
+    def greeted(self, transport):
+        real(self, transport)
+        self.data_received(b"220 hello\r\n")
+
+    monkeypatch.setattr(direct_transport.Connection, "connection_made", greeted)
+    async with serving(ok) as server, transport() as it:
+        with pytest.raises(httpx.ConnectError):
+            await it.handle_async_request(post(server.url))
+        await asyncio.sleep(0.02)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("method", ["HEAD", "CONNECT"])
+async def test_what_it_cannot_do_does_not_leave(method):
+    async def content():
+        yield b"{}"
+
+    async with serving(ok) as server, transport() as it:
+        for request in (httpx.Request(method, server.url), httpx.Request("POST", server.url, content=content())):
+            with pytest.raises(httpx.LocalProtocolError):
+                await it.handle_async_request(request)
+    assert server.connections == 0
+
+
 # Which connections are used again
 
 
@@ -362,7 +389,8 @@ async def test_an_early_answer_may_end_with_the_connection():
         await asyncio.sleep(5)
 
     async with serving(early) as server, transport() as it:
-        assert await body_of(it, post(server.url, b"x" * 20_000_000)) == OK
+        with anyio.fail_after(1):
+            assert await body_of(it, post(server.url, b"x" * 20_000_000)) == OK
 
 
 async def test_a_large_request_arrives_whole():
