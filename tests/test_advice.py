@@ -15,9 +15,10 @@ def problem_codes():
     for folder in ("loading", "mapping", "."):
         for path in (PACKAGE / folder).glob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Problem", "Flaw", "cls"):
+                name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+                if isinstance(node, ast.Call) and name in ("Problem", "Flaw", "cls"):
                     named = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
-                    if node.func.id in ("Flaw", "cls") and len(node.args) == 3:  # (column, code, sentence)
+                    if name in ("Flaw", "cls") and len(node.args) == 3:  # (column, code, sentence)
                         named.append(node.args[1])
                     for value in named:
                         if isinstance(value, ast.Constant):

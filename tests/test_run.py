@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
 
 from batch_enroll.clock import SystemClock
 from batch_enroll.errors import AlreadyFinished, InputError, JobError, PreflightError
-from batch_enroll.events import RowFinished, RunFinished, RunStarted
+from batch_enroll.events import Event, RowFinished, RunFinished, RunStarted
 from batch_enroll.job import Job
 from batch_enroll.ledger.memory import MemoryLedger
 from batch_enroll.model import Counts
@@ -40,8 +41,13 @@ class World:
         )
 
 
+class InAMonth(SystemClock):
+    def now(self):
+        return super().now() + timedelta(days=31)
+
+
 def make_job(**changes):
-    settings = {
+    settings: dict[str, Any] = {
         "url": "https://platform.example",
         "scenario": 3,
         "match": {"mode": "email", "column": "email"},
@@ -348,7 +354,7 @@ async def test_a_check_without_a_token_does_not_ask_the_platform(world, tmp_path
 
 
 async def test_events_tell_the_run_from_start_to_end(world, tmp_path):
-    events = []
+    events: list[Event] = []
     await world.run(write_csv(tmp_path / "in.csv", *people(3)), emit=events.append)
     kinds = [type(event) for event in events]
     assert kinds.index(RunStarted) < kinds.index(RowFinished)
@@ -380,9 +386,7 @@ async def test_rows_of_finished_runs_are_kept_only_so_long(world, tmp_path):
     kept = tmp_path / "runs" / first.run_id / "rows.staged"
     await world.run(write_csv(tmp_path / "june.csv", *people(3)))
     assert kept.exists()
-    later = SystemClock()
-    later.now = lambda: datetime.now(UTC) + timedelta(days=31)
-    await world.run(write_csv(tmp_path / "july.csv", *people(4)), clock=later)
+    await world.run(write_csv(tmp_path / "july.csv", *people(4)), clock=InAMonth())
     assert not kept.exists()
 
 
