@@ -104,6 +104,15 @@ class _Tally:
                 self.repeated.append(duplicate)
 
 
+class _Hashes:
+    """The keyed hashes of a plan, begun once and copied for each row: who it is about, and what it sends."""
+
+    def __init__(self, salt: bytes, job: Job) -> None:
+        self.key = hashlib.blake2b(key=salt, digest_size=16)
+        self.key.update(f"{job.url}\n{job.scenario}\n{job.match.mode}\n{job.match.field_name or ''}\n".encode())
+        self.content = hashlib.blake2b(key=salt, digest_size=8)
+
+
 async def make_plan(
     job: Job,
     source: Path | BinaryIO,
@@ -203,8 +212,7 @@ async def _read_rows(
 ) -> _Tally:
     """Take the table block by block through mapping and ledger into the stage."""
     tally = _Tally()
-    keys = hashlib.blake2b(key=salt, digest_size=16)
-    keys.update(f"{job.url}\n{job.scenario}\n{job.match.mode}\n{job.match.field_name or ''}\n".encode())
+    hashes = _Hashes(salt, job)
     stage = StageWriter(run.folder, table.columns)
     try:
         told = 0
@@ -213,7 +221,7 @@ async def _read_rows(
             staged: list[tuple[Row, str]] = []
             for row in block:
                 tally.rows += 1
-                planned_row, staged_row = _plan_row(row, tally, mapper, keys, salt)
+                planned_row, staged_row = _plan_row(row, tally, mapper, hashes)
                 planned.append(planned_row)
                 staged.append(staged_row)
             stage.write(staged)
@@ -238,9 +246,7 @@ async def _read_rows(
     return tally
 
 
-def _plan_row(
-    row: Row, tally: _Tally, mapper: Mapper, keys: hashlib.blake2b, salt: bytes
-) -> tuple[PlannedRow, tuple[Row, str]]:
+def _plan_row(row: Row, tally: _Tally, mapper: Mapper, hashes: _Hashes) -> tuple[PlannedRow, tuple[Row, str]]:
     try:
         mapped = mapper.build(row)
         body = _body_of(mapped.request)
@@ -251,11 +257,11 @@ def _plan_row(
         refused = Row(number=row.number, cells=row.cells, problems=invalid.problems)
         planned = PlannedRow(seq=tally.rows, number=row.number, key=None, content_hash=b"", code=first.code)
         return planned, (refused, "")
-    key = keys.copy()
+    key = hashes.key.copy()
     key.update(mapped.compare.encode("utf-8", "surrogatepass"))
-    content_hash = hashlib.blake2b(body.encode(), key=salt, digest_size=8).digest()
-    planned = PlannedRow(seq=tally.rows, number=row.number, key=key.digest(), content_hash=content_hash)
-    return planned, (row, body)
+    content = hashes.content.copy()
+    content.update(body.encode())
+    return PlannedRow(tally.rows, row.number, key.digest(), content.digest()), (row, body)
 
 
 def _body_of(request: StartRequest) -> str:

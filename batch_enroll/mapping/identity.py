@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, assert_never
 
 from batch_enroll.model import FieldType, MatchingMode, Problem
 
@@ -54,26 +55,39 @@ class Identity(NamedTuple):
     tidied: tuple[str, ...] = ()  #: slugs of what was done to the cell, or should be looked at
 
 
+Check = Callable[[str], "Identity | Problem"]
+
+
+def identity_check(mode: MatchingMode, *, field_type: FieldType, country: str | None) -> Check:
+    """Give the function that judges a cell of one mode; a plan calls it for every row.
+
+    Args:
+        mode: how the platform will look.
+        field_type: JSON type of a custom field's value.
+        country: ISO 3166 code for phones without a plus; None = such phones are sent as they stand.
+    """
+    match mode:
+        case MatchingMode.EMAIL:
+            return _email
+        case MatchingMode.PHONE:
+            return lambda text: _phone(text, country)
+        case MatchingMode.PROFILE_ID:
+            return _profile_id
+        case MatchingMode.CUSTOM:
+            return _custom_text if field_type is FieldType.STRING else _custom_int
+    assert_never(mode)
+
+
 def check_identity(text: str, mode: MatchingMode, *, field_type: FieldType, country: str | None) -> Identity | Problem:
     """Judge one cell.
 
     Args:
         text: the cell, exactly as stored.
-        mode: how the platform will look.
-        field_type: JSON type of a custom field's value.
-        country: ISO 3166 code for phones without a plus; None = such phones are sent as they stand.
+        mode, field_type, country: as `identity_check` takes them.
     Returns:
         The identity, or the one problem that keeps this cell from being sent. The caller adds column and place.
     """
-    match mode:
-        case MatchingMode.EMAIL:
-            return _email(text)
-        case MatchingMode.PHONE:
-            return _phone(text, country)
-        case MatchingMode.PROFILE_ID:
-            return _profile_id(text)
-        case MatchingMode.CUSTOM:
-            return _custom(text, field_type)
+    return identity_check(mode, field_type=field_type, country=country)(text)
 
 
 def _email(text: str) -> Identity | Problem:
@@ -168,17 +182,24 @@ def _profile_id(text: str) -> Identity | Problem:
     return _rounded(value) if _ROUNDED.match(value) else Identity(value, value, tidied)
 
 
-def _custom(text: str, field_type: FieldType) -> Identity | Problem:
-    if field_type is FieldType.STRING and text.isascii() and text.isalnum():
+def _custom_text(text: str) -> Identity | Problem:
+    if text.isascii() and text.isalnum():
         return Identity(text, text)  # most ids: letters and digits, nothing to look at
     bare = text.strip(_AROUND)
     if not bare:
         return _empty()
     if _ROUNDED.match(bare):
         return _rounded(bare)
-    if field_type is FieldType.STRING:
-        # Blanks around a custom value may belong to it: it is sent as it stands, and people are told.
-        return Identity(text, text, () if bare == text else ("blanks_kept",))
+    # Blanks around a custom value may belong to it: it is sent as it stands, and people are told.
+    return Identity(text, text, () if bare == text else ("blanks_kept",))
+
+
+def _custom_int(text: str) -> Identity | Problem:
+    bare = text.strip(_AROUND)
+    if not bare:
+        return _empty()
+    if _ROUNDED.match(bare):
+        return _rounded(bare)
     if not _INTEGER.match(bare):
         return Problem(code="not_an_integer", message=f"{_shown(text)} is no whole number, but the field's type is int")
     if len(bare.lstrip("+-")) > 1 and bare.lstrip("+-").startswith("0"):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from batch_enroll.columns import find_column
 from batch_enroll.errors import InvalidRow
-from batch_enroll.mapping.identity import Identity, check_identity
+from batch_enroll.mapping.identity import Identity, identity_check
 from batch_enroll.model import Matching, Notice, Problem, Row, StartRequest
 
 _FIRST_ROWS = 5
@@ -63,7 +63,7 @@ class Mapper:
         self._matching = matching
         self._scenario = scenario
         self._resource_id = resource_id
-        self._country = country
+        self._check = identity_check(matching.mode, field_type=matching.field_type, country=country)
         self._identity_at = find_column(columns, matching.column)
         self._content = [(name, find_column(columns, column), column) for name, column in content]
         self._names = list(columns)
@@ -81,15 +81,17 @@ class Mapper:
         identity = self._identity(row, problems)
         if problems or identity is None:
             raise InvalidRow(tuple(problems))
-        for slug in identity.tidied:
-            self._count(slug, row.number)
+        if identity.tidied:
+            for slug in identity.tidied:
+                self._count(slug, row.number)
+        cells = row.cells
         request = StartRequest(
             scenario=self._scenario,
             mode=self._matching.mode,
             identity=identity.value,
             field_name=self._matching.field_name,
             resource_id=self._resource_id,
-            content=tuple((name, row.cells[at]) for name, at, _ in self._content if row.cells[at]),
+            content=tuple([(name, cells[at]) for name, at, _ in self._content if cells[at]]) if self._content else (),
         )
         return Mapped(request, identity.compare)
 
@@ -110,14 +112,9 @@ class Mapper:
         )
 
     def _identity(self, row: Row, problems: list[Problem]) -> Identity | None:
-        if any(problem.column == self._identity_at for problem in problems):
+        if problems and any(problem.column == self._identity_at for problem in problems):
             return None  # the loader has said already what is wrong with this very cell
-        checked = check_identity(
-            row.cells[self._identity_at],
-            self._matching.mode,
-            field_type=self._matching.field_type,
-            country=self._country,
-        )
+        checked = self._check(row.cells[self._identity_at])
         if isinstance(checked, Identity):
             return checked
         name = self._names[self._identity_at].strip()
