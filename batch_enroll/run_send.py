@@ -181,6 +181,7 @@ class _Sender:
         outcome = await enroll_row(
             row,
             permit=self._permit,
+            depart=self._limiter.depart,
             intend=self._intend,
             send=self._carry,
             classify=lambda answer: classify(answer, self._codes, now=self._clock.now()),

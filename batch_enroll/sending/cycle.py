@@ -70,6 +70,7 @@ async def enroll_row(
     settle: Callable[[Outcome], Awaitable[None]],
     clock: Clock,
     stop: StopSignal,
+    depart: Callable[[], Awaitable[None]] | None = None,
     policy: RetryPolicy | None = None,
     delivery: Delivery = Delivery.AT_MOST_ONCE,
     jitter: Callable[[], float] = random.random,
@@ -81,6 +82,7 @@ async def enroll_row(
 
     Args:
         stop: ends the waits for a permit and for the next attempt, and nothing else.
+        depart: the last look at the pace, when the intent is on disk and the request may leave.
         throttled: told at once that the platform said "too fast", with its Retry-After and the answer's time, seconds.
         accepted: told at once that the platform kept up.
     Returns:
@@ -100,6 +102,7 @@ async def enroll_row(
         settle=settle,
         clock=clock,
         stop=stop,
+        depart=depart,
         delivery=delivery,
         throttled=throttled,
         accepted=accepted,
@@ -139,6 +142,7 @@ class _RowCycle:
     settle: Callable[[Outcome], Awaitable[None]]
     clock: Clock
     stop: StopSignal
+    depart: Callable[[], Awaitable[None]] | None
     delivery: Delivery
     throttled: Callable[[float | None, float], None]
     accepted: Callable[[], None]
@@ -160,6 +164,8 @@ class _RowCycle:
         flight = Flight(surely_unsent=True)
         began = self.clock.monotonic()
         try:
+            if self.depart is not None:
+                await self.depart()
             await checkpoint_if_cancelled()
             flight.surely_unsent = False  # from here on in doubt, unless the sender says otherwise
             answer = await self.send(self.row.body, flight)

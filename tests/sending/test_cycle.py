@@ -425,3 +425,25 @@ def test_whatever_is_answered_and_wherever_it_is_cut_the_ledger_tells_the_truth(
             assert not doubtful or sent[-1] in doubtful
 
     anyio.run(scenario, backend="trio", backend_options={"clock": trio.testing.MockClock(autojump_threshold=0)})
+
+
+async def test_the_last_look_at_the_pace_comes_when_the_intent_is_on_disk_and_before_the_request(clock):
+    desk = Desk(clock, [OK])
+
+    async def depart():
+        desk.ledger.log.append("depart")
+        assert desk.ledger.state == "INTENT"
+        assert not desk.sent
+
+    desk._settings["depart"] = depart
+    await desk.run(ROW)
+    assert desk.ledger.log[:3] == ["permit", "intend", "depart"]
+    assert desk.sent == 1
+
+
+async def test_a_row_that_is_cancelled_before_it_departs_is_planned_again(clock):
+    desk = Desk(clock, [OK], depart=anyio.sleep_forever)
+    with anyio.move_on_after(0.05):
+        await desk.run(ROW)
+    assert desk.ledger.state == "PLANNED"
+    assert not desk.sent

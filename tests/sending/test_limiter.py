@@ -266,3 +266,27 @@ def test_a_lowered_limit_counts_what_just_went():
     times = simulate(pace, [("row " * 50, 0.0)])
     pace.set_rate(10)
     assert pace.due(times[-1]) >= times[-10] + WINDOW_S
+
+
+@given(
+    rate=st.sampled_from((1.0, 2.5, 10.0, 37.0)),
+    delays=st.lists(st.floats(0.0, 0.4), min_size=1, max_size=120),
+)
+def test_whatever_lies_between_permit_and_departure_no_second_holds_more_than_the_limit(rate, delays):
+    """The write to disk before a request leaves takes now 1 ms and now 400."""
+    pace = Pace(rate)
+    ready = sorted(number / rate + delay for number, delay in enumerate(delays))
+    gone: list[float] = []
+    for moment in ready:
+        now = max(moment, gone[-1] if gone else 0.0)
+        gone.append(pace.leaves_at(now))
+        pace.left(gone[-1])
+    for start in gone:
+        assert sum(start <= other < start + 1.0 for other in gone) <= math.ceil(rate)
+
+
+def test_without_that_last_look_delays_do_crowd_a_second():
+    """The negative control: the same delays, and permits alone."""
+    rate = 10.0
+    gone = sorted(number / rate + (0.4 if number < 4 else 0.0) for number in range(30))
+    assert max(sum(start <= other < start + 1.0 for other in gone) for start in gone) > rate
