@@ -12,6 +12,7 @@ from collections import abc
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class RowStatus(StrEnum):
@@ -124,9 +125,11 @@ class Notice:
     count: int = 0  #: how many rows in all; 0 when it is about the file
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartRequest:
-    """One profile to start in one scenario: what one row asks of the platform."""
+class StartRequest(NamedTuple):
+    """One profile to start in one scenario: what one row asks of the platform.
+
+    A tuple and not a dataclass: a plan makes one for each of millions of rows.
+    """
 
     scenario: int
     mode: MatchingMode

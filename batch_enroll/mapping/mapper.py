@@ -85,11 +85,12 @@ class Mapper:
             for slug in identity.tidied:
                 self._count(slug, row.number)
         cells = row.cells
+        matching = self._matching
         request = StartRequest(
             scenario=self._scenario,
-            mode=self._matching.mode,
+            mode=matching.mode,
             identity=identity.value,
-            field_name=self._matching.field_name,
+            field_name=matching.field_name,
             resource_id=self._resource_id,
             content=tuple([(name, cells[at]) for name, at, _ in self._content if cells[at]]) if self._content else (),
         )
