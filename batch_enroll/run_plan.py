@@ -328,6 +328,7 @@ async def carry_on(ledger: Ledger, run_id: str, *, again: RowStatus | None = Non
         again: send the rows of this status once more: ERROR, or NOT_SENT for those that were never sent.
     Raises:
         RunLocked: another process is working on it.
+        AlreadyFinished: another process has just finished it.
         LedgerError: there is no such run, or its rows are no longer kept.
     """
     run = await ledger.open(run_id, read_only=False)
@@ -336,6 +337,8 @@ async def carry_on(ledger: Ledger, run_id: str, *, again: RowStatus | None = Non
         staged_columns(run.folder)  # are the rows still there?
         if again is not None:
             await run.replan(status=again)
+        elif run.record.state is RunState.FINISHED:  # by another process, since we looked
+            raise await already_finished(ledger, run.record)
         await run.skip_sent(_since_it_was_planned(run.record))
         counts = await run.counts()
         samples = await _first_bodies(run)
