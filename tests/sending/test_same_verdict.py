@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass
 from itertools import pairwise
 
+import anyio
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -46,7 +47,7 @@ class Stream:
         return [self.raw[begin:end] for begin, end in pairwise(edges) if begin < end]
 
 
-async def two_verdicts(stream: Stream, *, stock: bool) -> tuple[Verdict, Verdict, Server]:
+async def two_verdicts(stream: Stream, *, stock: bool, patience_s: float) -> tuple[Verdict, Verdict, Server]:
     """Send two rows one after the other; the first is answered by the stream, the second well."""
     all_is_sent = asyncio.Event()
 
@@ -70,12 +71,14 @@ async def two_verdicts(stream: Stream, *, stock: bool) -> tuple[Verdict, Verdict
             finally:
                 all_is_sent.set()
 
-    async with serving(talk) as server:
-        timeout_s = 0.15 if stream.ending == "stays" else 5.0
-        async with Client(url=server.url, token=TOKEN, timeout_s=timeout_s, stock=stock) as client:
-            first = await verdict_of(client)
-            await all_is_sent.wait()  # so that it lies in the client's socket, read or not, when the second row leaves
-            second = await verdict_of(client)
+    async with (
+        serving(talk) as server,
+        Client(url=server.url, token=TOKEN, timeout_s=patience_s, stock=stock) as client,
+    ):
+        first = await verdict_of(client)
+        if server.requests:  # then the stream lies in the client's socket, read or not, when the second row leaves
+            await all_is_sent.wait()
+        second = await verdict_of(client)
     return first, second, server
 
 
@@ -94,14 +97,20 @@ def is_as_strict(ours: Verdict, stock: Verdict) -> bool:
     return isinstance(stock, (Answer, Ambiguous))
 
 
-async def compare(stream: Stream) -> tuple[Verdict, Verdict]:
-    (ours, ours_next, server), (stock, _, stock_server) = await asyncio.gather(
-        two_verdicts(stream, stock=False), two_verdicts(stream, stock=True)
-    )
+async def compare(stream: Stream, *, patience_s: float | None = None) -> tuple[Verdict, Verdict]:
+    if patience_s is None:
+        patience_s = 0.2 if stream.ending == "stays" else 10.0
+    with anyio.fail_after(60):
+        (ours, ours_next, server), (stock, _, stock_server) = await asyncio.gather(
+            two_verdicts(stream, stock=False, patience_s=patience_s),
+            two_verdicts(stream, stock=True, patience_s=patience_s),
+        )
+    if patience_s < 1 and not (server.requests and stock_server.requests and is_as_strict(ours, stock)):
+        return await compare(stream, patience_s=5.0)  # the machine may have been busy
     assert is_as_strict(ours, stock), (ours, stock)
+    assert len(server.requests) == len(stock_server.requests) == 2
     assert isinstance(ours_next, Answer)
     assert ours_next.body == SECOND, "the second row got what was sent to the first"
-    assert len(server.requests) == len(stock_server.requests) == 2
     return ours, stock
 
 
