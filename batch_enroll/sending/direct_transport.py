@@ -19,6 +19,7 @@ import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator
+from ipaddress import ip_address
 from typing import Any, Final, cast
 
 import anyio
@@ -103,9 +104,10 @@ async def _open(url: httpx.URL, ssl_context: ssl.SSLContext, limits_s: list[floa
     tls = ssl_context if url.scheme == "https" else None
     loop = asyncio.get_running_loop()
     host, port = url.raw_host.decode("ascii"), url.port or (443 if tls else 80)
+    race = {} if _is_address(host) else _RACE  # a race that is cancelled may lose the socket of its winner
     try:
         with anyio.fail_after(min(limits_s, default=None)):
-            _, connection = await loop.create_connection(lambda: Connection(loop), host, port, ssl=tls, **_RACE)
+            _, connection = await loop.create_connection(lambda: Connection(loop), host, port, ssl=tls, **race)
     except TimeoutError as error:
         raise httpx.ConnectTimeout("No connection in time.") from error
     except (OSError, UnicodeError, ExceptionGroup) as error:
@@ -113,6 +115,13 @@ async def _open(url: httpx.URL, ssl_context: ssl.SSLContext, limits_s: list[floa
     if not connection.is_open:
         raise httpx.ConnectError("The connection was lost before anything was sent.")
     return connection
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
 
 
 def _take(pool: Pool) -> Connection | None:
