@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from batch_enroll.errors import JobError
 
 if TYPE_CHECKING:
-    from batch_enroll.job import Given
+    from batch_enroll.job_file import Given
 
 
 def _text(value: str) -> str:
@@ -197,6 +197,6 @@ def _content(text: str, place: str) -> list[Given]:
 
 
 def _given(path: tuple[str, ...], value: Any, place: str) -> list[Given]:
-    from batch_enroll.job import Given
+    from batch_enroll.job_file import Given
 
     return [Given(path, value, place)]

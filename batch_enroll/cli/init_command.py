@@ -77,7 +77,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _look(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[str, ...]], str | None]:
     from batch_enroll.cli.settings import source_of
-    from batch_enroll.job import build_input_section
+    from batch_enroll.job_file import build_input_section
     from batch_enroll.loading import open_table
 
     named = ("sheet", "header_row", "encoding", "delimiter")

@@ -31,7 +31,7 @@ def execute(args: argparse.Namespace) -> int:
 async def _retry(args: argparse.Namespace) -> int:
     from batch_enroll.cli.faces import run_and_tell
     from batch_enroll.cli.settings import token_of
-    from batch_enroll.job import build_job, read_job_file
+    from batch_enroll.job_file import build_job, read_job_file
     from batch_enroll.ledger.default import open_ledger
     from batch_enroll.model import RowStatus
     from batch_enroll.run import retry_async

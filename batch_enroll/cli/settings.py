@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 
 from batch_enroll.cli.flags import JOB_VARIABLE, given_settings
 from batch_enroll.errors import InputError
-from batch_enroll.job import Job, build_job, read_job_file
+from batch_enroll.job import Job
+from batch_enroll.job_file import build_job, read_job_file
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.secrets import read_token
 

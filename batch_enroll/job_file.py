@@ -1,0 +1,138 @@
+"""Flags, environment and job file become one frozen `Job`.
+
+In: what was given, by source. Out: a `Job` in which every value is checked, or one `JobError` that lists every mistake
+with its place. Never: the token (see `secrets.py`), a file other than the job file, a guess.
+
+Precedence: flag > `BATCH_ENROLL_*` variable > job file > default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from batch_enroll.errors import JobError
+from batch_enroll.job import InputSection, Job, Section
+
+_S = TypeVar("_S", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One value with the place where a person wrote it."""
+
+    path: tuple[str, ...]  #: where it belongs in the job file, such as ("send", "rate")
+    value: Any
+    place: str  #: as the person knows it: `--rate`, `BATCH_ENROLL_RATE`
+
+
+def read_job_file(path: Path) -> dict[str, Any]:
+    """Read the TOML of a job file; paths in it are taken from the job file's own folder.
+
+    Raises:
+        JobError: it cannot be read or is not TOML; the message names the line.
+    """
+    try:
+        content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise JobError(f"The job file {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise JobError(f"The job file {path} is not UTF-8 text.", hint="Save it as UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise JobError(
+            f"The job file {path} is not valid TOML: {error}.",
+            hint='Text needs quotes, for example column = "E-mail".',
+        ) from error
+    for *section, key in (("token_file",), ("input", "password_file"), ("output", "results"), ("output", "log_file")):
+        holder = content
+        for name in section:
+            holder = holder.get(name, {}) if isinstance(holder, dict) else {}
+        if isinstance(holder, dict) and isinstance(holder.get(key), str):
+            holder[key] = str(path.parent / holder[key])
+    return content
+
+
+def build_job(*, file: Mapping[str, Any], file_name: str, given: tuple[Given, ...]) -> Job:
+    """Lay what was given over the job file and check the whole.
+
+    Args:
+        file: content of the job file, empty when there is none.
+        file_name: the job file as the person named it.
+        given: values from the environment, then from flags: the later wins.
+    Raises:
+        JobError: lists every mistake, each with its place and the nearest right name.
+    """
+    merged = _deep_copy(file)
+    places: dict[tuple[str, ...], str] = {}
+    for item in given:
+        holder = merged
+        for name in item.path[:-1]:
+            if not isinstance(holder.get(name), dict):
+                holder[name] = {}
+            holder = holder[name]
+        holder[item.path[-1]] = item.value
+        places[item.path] = item.place
+    return _validated(Job, merged, file_name, places)
+
+
+def build_input_section(values: Mapping[str, Any]) -> InputSection:
+    """Check what a command without a job says about its input; each key is the flag's name.
+
+    Raises:
+        JobError: as `build_job`.
+    """
+    places: dict[tuple[str, ...], str] = {(name,): "--" + name.replace("_", "-") for name in values}
+    return _validated(InputSection, values, "", places)
+
+
+def _validated(model: type[_S], values: Mapping[str, Any], file_name: str, places: Mapping[tuple[str, ...], str]) -> _S:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        mistakes = [_mistake(detail, file_name, places) for detail in error.errors(include_url=False)]
+        raise JobError("\n".join(dict.fromkeys(mistakes))) from None
+
+
+def _deep_copy(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _deep_copy(inner) if isinstance(inner, dict) else inner for key, inner in value.items()}
+
+
+_NEEDED = {
+    ("url",): 'The address of the platform is missing: give --url or url = "https://…" in the job file.',
+    ("scenario",): "The scenario's number is missing: give --scenario (the number after # beside its name).",
+    ("match",): "What profiles are matched by is missing: give --match, for example --match email=E-mail.",
+    ("match", "mode"): "The matching mode is missing: give --match, for example --match email=E-mail.",
+    ("match", "column"): "The matching column is missing: give --match, for example --match email=E-mail.",
+}
+
+
+def _mistake(detail: Any, file_name: str, places: Mapping[tuple[str, ...], str]) -> str:
+    path = tuple(str(part) for part in detail["loc"])
+    if detail["type"] == "missing" and path in _NEEDED:
+        return _NEEDED[path]
+    place = next((places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places), None)
+    if place is None:
+        *section, key = path or ("",)
+        place = f"{file_name}: {'[' + '.'.join(section) + '] ' if section else ''}{key}".rstrip(": ")
+    if detail["type"] == "extra_forbidden":
+        known = _keys_at(path[:-1])
+        near = next(iter(difflib.get_close_matches(path[-1], known, n=1)), "")
+        return f"{place} is no known key. " + (f"Did you mean '{near}'?" if near else f"Known: {', '.join(known)}.")
+    text = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{place}: {text[:1].lower() + text[1:] if detail['type'] != 'value_error' else text}."
+
+
+def _keys_at(path: tuple[str, ...]) -> list[str]:
+    model: type[BaseModel] = Job
+    for name in path:
+        annotation = model.model_fields[name].annotation if name in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return [field.alias or name for name, field in model.model_fields.items()]
