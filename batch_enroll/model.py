@@ -101,9 +101,8 @@ class Problem:
     column: int | None = None  #: position in the header from 0; None = the whole row
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One data row of the input, all text.
+class Row(NamedTuple):
+    """One data row of the input, all text. A tuple itself, as there are millions.
 
     The cells are a tuple beside the table's header and not a mapping by name: a header may hold one name twice or
     none at all, and the results file repeats every column as it was.

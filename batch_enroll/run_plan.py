@@ -6,25 +6,22 @@ command began before. Never: a request, a row that stays in memory.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 from batch_enroll.clock import Clock
-from batch_enroll.errors import InputError, InvalidRow, JobError, RunStopped
+from batch_enroll.errors import InputError, JobError, RunStopped
 from batch_enroll.events import Listener, RowsRead
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import (
     NO_PATH,
     Duplicate,
     Ledger,
-    PlannedRow,
     PlanRules,
     RunLedger,
     RunRecord,
@@ -33,13 +30,12 @@ from batch_enroll.ledger.interface import (
 from batch_enroll.ledger.staging import StageWriter, staged_columns, staged_rows
 from batch_enroll.loading import Table, open_table
 from batch_enroll.mapping.mapper import Mapper
-from batch_enroll.model import Counts, Duplicates, Notice, Problem, Row, RowStatus, StartRequest
+from batch_enroll.model import Counts, Duplicates, Notice, RowStatus
 from batch_enroll.run_identity import already_finished, new_run_id, path_text, run_identity, see_same_requests
+from batch_enroll.run_rows import RowPlanner, Tally
 from batch_enroll.secrets import read_secret_file
-from batch_enroll.sending.wire import body_of
 
 _SAMPLES = 3
-_FIRST_ROWS = 5
 _PAGE_ROWS = 10_000
 _TELL_EVERY_ROWS = 10_000
 
@@ -78,39 +74,6 @@ class Planned:
 
     plan: Plan
     ledger: RunLedger
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What the plan remembers of the rows: numbers and a few examples, however many rows there are."""
-
-    rows: int = 0
-    repeated: list[Duplicate] = field(default_factory=list)
-    kinds: dict[str, tuple[str, list[int]]] = field(default_factory=dict)
-    invalid: Counter[str] = field(default_factory=Counter)
-    seen_before: Counter[str] = field(default_factory=Counter)
-
-    def refuse(self, problem: Problem, number: int) -> None:
-        self.invalid[problem.code] += 1
-        first = self.kinds.setdefault(problem.code, (problem.message, []))[1]
-        if len(first) < _FIRST_ROWS:
-            first.append(number)
-
-    def repeat(self, duplicates: Sequence[Duplicate]) -> None:
-        for duplicate in duplicates:
-            kind = "held" if duplicate.held else "inside" if duplicate.earlier_run is None else "enrolled"
-            self.seen_before[kind] += 1
-            if self.seen_before[kind] <= _FIRST_ROWS:
-                self.repeated.append(duplicate)
-
-
-class _Hashes:
-    """The keyed hashes of a plan, begun once and copied for each row: who it is about, and what it sends."""
-
-    def __init__(self, salt: bytes, job: Job) -> None:
-        self.key = hashlib.blake2b(key=salt, digest_size=16)
-        self.key.update(f"{job.url}\n{job.scenario}\n{job.match.mode}\n{job.match.field_name or ''}\n".encode())
-        self.content = hashlib.blake2b(key=salt, digest_size=8)
 
 
 async def make_plan(
@@ -209,21 +172,15 @@ async def _read_rows(
     clock: Clock,
     emit: Listener,
     stop_reason: Callable[[], str],
-) -> _Tally:
+) -> Tally:
     """Take the table block by block through mapping and ledger into the stage."""
-    tally = _Tally()
-    hashes = _Hashes(salt, job)
+    planner = RowPlanner(job, mapper, salt=salt)
+    tally = planner.tally
     stage = StageWriter(run.folder, table.columns)
     try:
         told = 0
         for block in table.blocks():
-            planned: list[PlannedRow] = []
-            staged: list[tuple[Row, str]] = []
-            for row in block:
-                tally.rows += 1
-                planned_row, staged_row = _plan_row(row, tally, mapper, hashes)
-                planned.append(planned_row)
-                staged.append(staged_row)
+            planned, staged = planner.plan(block)
             stage.write(staged)
             await run.plan(planned)
             if reason := stop_reason():
@@ -246,33 +203,7 @@ async def _read_rows(
     return tally
 
 
-def _plan_row(row: Row, tally: _Tally, mapper: Mapper, hashes: _Hashes) -> tuple[PlannedRow, tuple[Row, str]]:
-    try:
-        mapped = mapper.build(row)
-        body = _body_of(mapped.request)
-    except InvalidRow as invalid:
-        first = invalid.problems[0]
-        for problem in invalid.problems:
-            tally.refuse(problem, row.number)
-        refused = Row(number=row.number, cells=row.cells, problems=invalid.problems)
-        planned = PlannedRow(seq=tally.rows, number=row.number, key=None, content_hash=b"", code=first.code)
-        return planned, (refused, "")
-    key = hashes.key.copy()
-    key.update(mapped.compare.encode("utf-8", "surrogatepass"))
-    content = hashes.content.copy()
-    content.update(body.encode())
-    return PlannedRow(tally.rows, row.number, key.digest(), content.digest()), (row, body)
-
-
-def _body_of(request: StartRequest) -> str:
-    try:
-        return body_of(request)
-    except ValueError as error:
-        problem = Problem(code="value_unsendable", message=str(error))
-        raise InvalidRow((problem,)) from error
-
-
-async def _mark_duplicates(run: RunLedger, rules: PlanRules, tally: _Tally, job: Job) -> None:
+async def _mark_duplicates(run: RunLedger, rules: PlanRules, tally: Tally, job: Job) -> None:
     if not await run.mark_duplicates(rules):
         return
     after_seq = 0
@@ -299,7 +230,7 @@ def _stop_at_duplicate(first: Duplicate, column: str) -> InputError:
     )
 
 
-async def _shown(run: RunLedger, table: Table, mapper: Mapper, tally: _Tally) -> Plan:
+async def _shown(run: RunLedger, table: Table, mapper: Mapper, tally: Tally) -> Plan:
     return Plan(
         run_id=run.record.run_id,
         resumed=False,

@@ -149,7 +149,7 @@ def _open(folder: Path) -> IO[str]:
 def _staged(fields: list[str]) -> tuple[Row, str]:
     number, problems, body, *cells = fields
     found = tuple(Problem(**problem) for problem in json.loads(problems)) if problems else ()
-    return Row(number=int(number), cells=tuple(cells), problems=found), body
+    return Row(int(number), tuple(cells), found), body
 
 
 def _line(fields: Sequence[str]) -> str:

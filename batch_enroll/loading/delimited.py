@@ -111,7 +111,7 @@ class _Rows:
                         and cells != first
                         and not lines.damaged
                     ):
-                        rows.append(Row(number=begin, cells=tuple(cells)))
+                        rows.append(Row(begin, tuple(cells)))
                     elif row := self._look_again(begin, end, cells):
                         rows.append(row)
                     begin = end + 1

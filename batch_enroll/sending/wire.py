@@ -26,38 +26,62 @@ _LOOKS_LIKE_PHONE = re.compile(r"(?<![\w+])(?<!profile_id )\+?\d[\d \u00a0()-]{7
 _text = json.encoder.encode_basestring  # one string as JSON, in C: a whole encoder costs four times as much a row
 
 
-def body_of(request: StartRequest) -> str:
-    """Write the request as compact JSON, without the token.
+class UnsendableValue(ValueError):
+    """A value that no JSON text can hold; the message shows nothing of it."""
 
-    Returns:
-        `{"id":12,"matching":"email","email":"..."}`, then `resource_id` and `content` when there are any.
-    Raises:
-        ValueError: a value holds half a character (a lone surrogate), or a custom field has no name.
+
+class BodyWriter:
+    """Writes the requests of one scenario and matching as compact JSON, without the token.
+
+    What all of them have in common is put together once.
     """
-    mode = request.mode.value
-    parts = [f'{{"id":{request.scenario},"matching":"{mode}",']
-    if request.mode is MatchingMode.CUSTOM:
-        if not request.field_name:
-            raise ValueError("matching by a custom field needs the field's name")
-        parts.append(f'"field_name":{_text(request.field_name)},"field_value":')
-    else:
-        parts.append(f'"{mode}":')
-    identity = request.identity
-    parts.append(_text(identity) if isinstance(identity, str) else str(identity))
-    if request.resource_id is not None:
-        parts.append(f',"resource_id":{request.resource_id}')
-    if request.content:
-        pairs = ",".join([f"{_text(name)}:{_text(value)}" for name, value in request.content])
-        parts.append(f',"content":{{{pairs}}}')
-    parts.append("}")
-    text = "".join(parts)
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        half = ord(text[error.start])
-        # Not chained: the cause would carry the whole text along.
-        raise ValueError(f"a value holds half a character (U+{half:04X}), which cannot be sent") from None
-    return text
+
+    def __init__(
+        self, *, scenario: int, mode: MatchingMode, field_name: str | None = None, resource_id: int | None = None
+    ) -> None:
+        """Raises ValueError when a custom field has no name."""
+        if mode is MatchingMode.CUSTOM:
+            if not field_name:
+                raise ValueError("matching by a custom field needs the field's name")
+            before = f'"field_name":{_text(field_name)},"field_value":'
+        else:
+            before = f'"{mode.value}":'
+        self._before = f'{{"id":{scenario},"matching":"{mode.value}",{before}'
+        self._after = "" if resource_id is None else f',"resource_id":{resource_id}'
+
+    def body(self, request: StartRequest) -> str:
+        """Write one.
+
+        Returns:
+            `{"id":12,"matching":"email","email":"..."}`, then `resource_id` and `content` when there are any.
+        Raises:
+            UnsendableValue: a value holds half a character (a lone surrogate).
+        """
+        identity = request.identity
+        value = _text(identity) if isinstance(identity, str) else str(identity)
+        if request.content:
+            pairs = ",".join([f"{_text(name)}:{_text(text)}" for name, text in request.content])
+            text = f'{self._before}{value}{self._after},"content":{{{pairs}}}}}'
+        else:
+            text = f"{self._before}{value}{self._after}}}"
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            half = ord(text[error.start])
+            # Not chained: the cause would carry the whole text along.
+            raise UnsendableValue(f"a value holds half a character (U+{half:04X}), which cannot be sent") from None
+        return text
+
+
+def body_of(request: StartRequest) -> str:
+    """Write a single request, as `BodyWriter` does. Raises ValueError as it does."""
+    writer = BodyWriter(
+        scenario=request.scenario,
+        mode=request.mode,
+        field_name=request.field_name,
+        resource_id=request.resource_id,
+    )
+    return writer.body(request)
 
 
 def with_token(body: str, token: str) -> bytes:

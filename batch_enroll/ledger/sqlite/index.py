@@ -68,13 +68,16 @@ _MERGE = """
 INSERT INTO sent SELECT ?, id, ?, ?, ? FROM run WHERE run_id = ?
 ON CONFLICT DO UPDATE SET at = excluded.at, state = excluded.state, content_hash = excluded.content_hash
 """
-_LOOK_UP = f"""
-SELECT sent.key, run.run_id, sent.at, sent.state = {RowState.UNKNOWN:d}, sent.content_hash
+_COUNTS = f"""
 FROM sent JOIN run ON run.id = sent.run
-WHERE sent.key IN (%s) AND run.run_id <> ? AND run.id > ? AND (
+WHERE run.run_id <> ? AND run.id > ? AND (
     (sent.state = {RowState.UNKNOWN:d} AND ?)
     OR (sent.state = {RowState.SUCCESS:d} AND (sent.at > ? OR run.input_path = ?)))
-ORDER BY sent.at, sent.run
+"""
+_ANYTHING = f"SELECT 1 {_COUNTS} LIMIT 1"
+_LOOK_UP = f"""
+SELECT sent.key, run.run_id, sent.at, sent.state = {RowState.UNKNOWN:d}, sent.content_hash
+{_COUNTS} AND sent.key IN (%s) ORDER BY sent.at, sent.run
 """
 
 
@@ -158,27 +161,30 @@ class Index:
                 connection.executemany(_MERGE, lines)
 
     @contextmanager
-    def looking_up(self, run_id: str, rules: PlanRules) -> Iterator[Lookup]:
-        """Give the question what runs other than `run_id` did with some keys, as far as the rules count it."""
+    def looking_up(self, run_id: str, rules: PlanRules) -> Iterator[Lookup | None]:
+        """Give the question what runs other than `run_id` did with some keys, as far as the rules count it.
+
+        None when no run has anything to say that the rules count.
+        """
         since = None if rules.enrolled_since is None else micros(rules.enrolled_since)
         with in_words(self.path):
             connection = open_for_reading(self.path)
             (own,) = connection.execute("SELECT id FROM run WHERE run_id = ?", (run_id,)).fetchone()
         after = own if rules.later_runs_only else 0
+        counted = (run_id, after, rules.hold_unknown, since, rules.enrolled_by_path)
 
         def look_up(keys: Sequence[bytes]) -> Mapping[bytes, Sent]:
             with in_words(self.path):
-                found = connection.execute(
-                    _LOOK_UP % ", ".join("?" * len(keys)),
-                    (*keys, run_id, after, rules.hold_unknown, since, rules.enrolled_by_path),
-                )
+                found = connection.execute(_LOOK_UP % ", ".join("?" * len(keys)), (*counted, *keys))
                 return {
                     key: Sent(run_id=run, at=at, held=bool(held), content_hash=content_hash)
                     for key, run, at, held, content_hash in found  # the latest comes last and stays
                 }
 
         with closing(connection):
-            yield look_up
+            with in_words(self.path):
+                anything = connection.execute(_ANYTHING, counted).fetchone()
+            yield look_up if anything else None
 
     def _salt_hash(self) -> bytes | None:
         with self._read() as connection:

@@ -19,6 +19,14 @@ from batch_enroll.ledger.sqlite.tables import SCHEMA, follow_states, moment_of, 
 
 _BLOCK_ROWS = 1_000
 
+_ADD = f"""
+INSERT INTO row(seq, number, key, content_hash, code, state)
+VALUES (?1, ?2, ?3, ?4, nullif(?5, ''), iif(?3 IS NULL, {RowState.INVALID:d}, {RowState.PLANNED:d}))
+"""  # of a PlannedRow, as it stands
+_BY_KEY = "SELECT key, seq, content_hash FROM row WHERE %s ORDER BY key, seq"
+_ANY = "key IS NOT NULL"
+_REPEATED = "key IN (SELECT key FROM row WHERE key IS NOT NULL GROUP BY key HAVING count(*) > 1)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
@@ -48,18 +56,14 @@ def new_file(path: Path, run_id: str) -> sqlite3.Connection:
 @one_by_one
 def add_rows(connection: sqlite3.Connection, rows: Sequence[PlannedRow]) -> None:
     """Append a block."""
-    invalid, planned = int(RowState.INVALID), int(RowState.PLANNED)
-    connection.executemany(
-        "INSERT INTO row(seq, number, key, content_hash, state, code) VALUES (?, ?, ?, ?, ?, ?)",
-        [
-            (row.seq, row.number, row.key, row.content_hash, invalid if row.key is None else planned, row.code or None)
-            for row in rows
-        ],
-    )
+    connection.executemany(_ADD, rows)
 
 
-def mark_duplicates(connection: sqlite3.Connection, lookup: Lookup, *, skip_inside: bool) -> int:
-    """Note every row whose key was met before, here or in an earlier run, and skip those that must not be sent."""
+def mark_duplicates(connection: sqlite3.Connection, lookup: Lookup | None, *, skip_inside: bool) -> int:
+    """Note every row whose key was met before, here or in an earlier run, and skip those that must not be sent.
+
+    Without a lookup no earlier run counts, and only the keys that stand here twice are looked at.
+    """
     connection.executemany("INSERT INTO duplicate VALUES (?, ?, ?, ?, ?, ?)", _met_before(connection, lookup))
     connection.execute(
         f"""
@@ -73,8 +77,10 @@ def mark_duplicates(connection: sqlite3.Connection, lookup: Lookup, *, skip_insi
     return int(many)
 
 
-def skip_sent(connection: sqlite3.Connection, lookup: Lookup) -> int:
+def skip_sent(connection: sqlite3.Connection, lookup: Lookup | None) -> int:
     """Skip the planned rows whose key another run has sent meanwhile."""
+    if lookup is None:
+        return 0
     planned = connection.execute(
         f"SELECT key, seq, content_hash FROM row WHERE state = {RowState.PLANNED:d} ORDER BY key, seq"
     )
@@ -127,12 +133,12 @@ def seal(connection: sqlite3.Connection, rows: int) -> None:
     connection.execute("UPDATE run SET rows = ?", (rows,))
 
 
-def _met_before(connection: sqlite3.Connection, lookup: Lookup) -> Iterator[tuple[object, ...]]:
+def _met_before(connection: sqlite3.Connection, lookup: Lookup | None) -> Iterator[tuple[object, ...]]:
     """Walk over the rows by key; give a line of the table `duplicate` for each that was met before."""
-    by_key = connection.execute("SELECT key, seq, content_hash FROM row WHERE key IS NOT NULL ORDER BY key, seq")
+    by_key = connection.execute(_BY_KEY % (_ANY if lookup else _REPEATED))
     last_key, first_seq, first_hash = None, 0, b""
     while block := by_key.fetchmany(_BLOCK_ROWS):
-        sent_before = lookup([key for key, _, _ in block])
+        sent_before = lookup([key for key, _, _ in block]) if lookup else {}
         for key, seq, content_hash in block:
             inside = key == last_key
             if not inside:

@@ -1,0 +1,103 @@
+"""A row of the input becomes a row of the plan: what the ledger remembers of it, and what is staged for sending.
+
+In: blocks of rows. Out: for each row its line for the ledger and its request; what is wrong or repeated, counted.
+Never: I/O; more memory than a few examples of each kind, however many rows there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from batch_enroll.errors import InvalidRow
+from batch_enroll.job import Job
+from batch_enroll.ledger.interface import Duplicate, PlannedRow
+from batch_enroll.mapping.mapper import Mapper
+from batch_enroll.model import Problem, Row
+from batch_enroll.sending.wire import BodyWriter, UnsendableValue
+
+_FIRST_ROWS = 5
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the plan remembers of the rows: numbers and a few examples."""
+
+    rows: int = 0
+    repeated: list[Duplicate] = field(default_factory=list)
+    kinds: dict[str, tuple[str, list[int]]] = field(default_factory=dict)  #: the first message and rows of each code
+    invalid: Counter[str] = field(default_factory=Counter)
+    seen_before: Counter[str] = field(default_factory=Counter)
+
+    def refuse(self, problem: Problem, number: int) -> None:
+        """Count a reason why a row cannot be sent."""
+        self.invalid[problem.code] += 1
+        first = self.kinds.setdefault(problem.code, (problem.message, []))[1]
+        if len(first) < _FIRST_ROWS:
+            first.append(number)
+
+    def repeat(self, duplicates: Sequence[Duplicate]) -> None:
+        """Count rows whose profile was met before."""
+        for duplicate in duplicates:
+            kind = "held" if duplicate.held else "inside" if duplicate.earlier_run is None else "enrolled"
+            self.seen_before[kind] += 1
+            if self.seen_before[kind] <= _FIRST_ROWS:
+                self.repeated.append(duplicate)
+
+
+class RowPlanner:
+    """Plans the rows of one table, in their order."""
+
+    def __init__(self, job: Job, mapper: Mapper, *, salt: bytes) -> None:
+        """Prepare what all rows have in common: the mapping, the request's form, the keyed hashes."""
+        self.tally = Tally()
+        self._build = mapper.build
+        self._body = BodyWriter(
+            scenario=job.scenario,
+            mode=job.match.mode,
+            field_name=job.match.field_name,
+            resource_id=job.match.resource_id,
+        ).body
+        self._key = hashlib.blake2b(key=salt, digest_size=16)  #: begun once and copied for each row
+        self._key.update(f"{job.url}\n{job.scenario}\n{job.match.mode}\n{job.match.field_name or ''}\n".encode())
+        self._content = hashlib.blake2b(key=salt, digest_size=8)
+
+    def plan(self, block: Sequence[Row]) -> tuple[list[PlannedRow], list[tuple[Row, str]]]:
+        """Plan the next rows.
+
+        Returns:
+            For each row its line for the ledger; for each row the row, with every problem found, and its request's
+            body, "" when it is invalid.
+        """
+        planned: list[PlannedRow] = []
+        staged: list[tuple[Row, str]] = []
+        seq = self.tally.rows
+        for row in block:
+            seq += 1
+            try:
+                request, compare = self._build(row)
+                body = self._body(request)
+            except InvalidRow as invalid:
+                row = self._refuse(row, invalid.problems)
+                body = ""
+                planned.append(PlannedRow(seq, row.number, None, b"", invalid.problems[0].code))
+            except UnsendableValue as error:
+                problem = Problem(code="value_unsendable", message=str(error))
+                row = self._refuse(row, (problem,))
+                body = ""
+                planned.append(PlannedRow(seq, row.number, None, b"", problem.code))
+            else:
+                key, content = self._key.copy(), self._content.copy()
+                key.update(compare.encode("utf-8", "surrogatepass"))
+                content.update(body.encode())
+                planned.append(PlannedRow(seq, row.number, key.digest(), content.digest()))
+            staged.append((row, body))
+        self.tally.rows = seq
+        return planned, staged
+
+    def _refuse(self, row: Row, problems: tuple[Problem, ...]) -> Row:
+        for problem in problems:
+            self.tally.refuse(problem, row.number)
+        return Row(row.number, row.cells, problems)
