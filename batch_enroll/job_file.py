@@ -3,7 +3,7 @@
 In: what was given, by source. Out: a `Job` in which every value is checked, or one `JobError` that lists every mistake
 with its place. Never: the token (see `secrets.py`), a file other than the job file, a guess.
 
-Precedence: flag > `BATCH_ENROLL_*` variable > job file > default.
+Precedence: flag > `BATCH_ENROLL_*` variable > profile (see `job_profiles.py`) > job file > default.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -22,18 +23,28 @@ from batch_enroll.job import InputSection, Job, Section
 
 _S = TypeVar("_S", bound=Section)
 
+KeyPath = tuple[str, ...]
+"""Where a setting stands in the job file, such as ("send", "rate")."""
+
+_PATHS: tuple[KeyPath, ...] = (
+    ("token_file",),
+    ("input", "password_file"),
+    ("output", "results"),
+    ("output", "log_file"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
     """One value with the place where a person wrote it."""
 
-    path: tuple[str, ...]  #: where it belongs in the job file, such as ("send", "rate")
+    path: KeyPath
     value: Any
     place: str  #: as the person knows it: `--rate`, `BATCH_ENROLL_RATE`
 
 
 def read_job_file(path: Path) -> dict[str, Any]:
-    """Read the TOML of a job file; paths in it are taken from the job file's own folder.
+    """Read the TOML of a job file, profiles and all; paths in it are taken from the job file's own folder.
 
     Raises:
         JobError: it cannot be read or is not TOML; the message names the line.
@@ -49,27 +60,31 @@ def read_job_file(path: Path) -> dict[str, Any]:
             f"The job file {path} is not valid TOML: {error}.",
             hint='Text needs quotes, for example column = "E-mail".',
         ) from error
-    for *section, key in (("token_file",), ("input", "password_file"), ("output", "results"), ("output", "log_file")):
-        holder = content
-        for name in section:
-            holder = holder.get(name, {}) if isinstance(holder, dict) else {}
-        if isinstance(holder, dict) and isinstance(holder.get(key), str):
-            holder[key] = str(path.parent / holder[key])
+    profiles = content.get("profile")
+    for settings in (content, *(profiles.values() if isinstance(profiles, dict) else ())):
+        _take_paths_from(path.parent, settings)
     return content
 
 
-def build_job(*, file: Mapping[str, Any], file_name: str, given: tuple[Given, ...]) -> Job:
+def build_job(
+    *,
+    file: Mapping[str, Any],
+    file_name: str,
+    given: tuple[Given, ...],
+    file_places: Mapping[KeyPath, str] = MappingProxyType({}),
+) -> Job:
     """Lay what was given over the job file and check the whole.
 
     Args:
-        file: content of the job file, empty when there is none.
+        file: content of the job file with its profile laid over it, empty when there is none.
         file_name: the job file as the person named it.
         given: values from the environment, then from flags: the later wins.
+        file_places: where values stand in the job file that do not stand in its own sections.
     Raises:
         JobError: lists every mistake, each with its place and the nearest right name.
     """
-    merged = _deep_copy(file)
-    places: dict[tuple[str, ...], str] = {}
+    merged = deep_copy(file)
+    places: dict[KeyPath, str] = dict(file_places)
     for item in given:
         holder = merged
         for name in item.path[:-1]:
@@ -87,11 +102,11 @@ def build_input_section(values: Mapping[str, Any]) -> InputSection:
     Raises:
         JobError: as `build_job`.
     """
-    places: dict[tuple[str, ...], str] = {(name,): "--" + name.replace("_", "-") for name in values}
+    places: dict[KeyPath, str] = {(name,): "--" + name.replace("_", "-") for name in values}
     return _validated(InputSection, values, "", places)
 
 
-def _validated(model: type[_S], values: Mapping[str, Any], file_name: str, places: Mapping[tuple[str, ...], str]) -> _S:
+def _validated(model: type[_S], values: Mapping[str, Any], file_name: str, places: Mapping[KeyPath, str]) -> _S:
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -99,8 +114,18 @@ def _validated(model: type[_S], values: Mapping[str, Any], file_name: str, place
         raise JobError("\n".join(dict.fromkeys(mistakes))) from None
 
 
-def _deep_copy(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _deep_copy(inner) if isinstance(inner, dict) else inner for key, inner in value.items()}
+def deep_copy(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy a table and the tables in it."""
+    return {key: deep_copy(inner) if isinstance(inner, dict) else inner for key, inner in value.items()}
+
+
+def _take_paths_from(folder: Path, settings: object) -> None:
+    for *section, key in _PATHS:
+        holder = settings
+        for name in section:
+            holder = holder.get(name) if isinstance(holder, dict) else None
+        if isinstance(holder, dict) and isinstance(holder.get(key), str):
+            holder[key] = str(folder / holder[key])
 
 
 _NEEDED = {
@@ -112,7 +137,7 @@ _NEEDED = {
 }
 
 
-def _mistake(detail: Any, file_name: str, places: Mapping[tuple[str, ...], str]) -> str:
+def _mistake(detail: Any, file_name: str, places: Mapping[KeyPath, str]) -> str:
     path = tuple(str(part) for part in detail["loc"])
     if detail["type"] == "missing" and path in _NEEDED:
         return _NEEDED[path]
@@ -121,14 +146,15 @@ def _mistake(detail: Any, file_name: str, places: Mapping[tuple[str, ...], str])
         *section, key = path or ("",)
         place = f"{file_name}: {'[' + '.'.join(section) + '] ' if section else ''}{key}".rstrip(": ")
     if detail["type"] == "extra_forbidden":
-        known = _keys_at(path[:-1])
+        known = known_keys(path[:-1]) + (["profile"] if len(path) == 1 else [])
         near = next(iter(difflib.get_close_matches(path[-1], known, n=1)), "")
         return f"{place} is no known key. " + (f"Did you mean '{near}'?" if near else f"Known: {', '.join(known)}.")
     text = str(detail["msg"]).removeprefix("Value error, ")
     return f"{place}: {text[:1].lower() + text[1:] if detail['type'] != 'value_error' else text}."
 
 
-def _keys_at(path: tuple[str, ...]) -> list[str]:
+def known_keys(path: KeyPath) -> list[str]:
+    """The keys that a section may hold; none for a table whose keys are the person's own, or for a value."""
     model: type[BaseModel] = Job
     for name in path:
         annotation = model.model_fields[name].annotation if name in model.model_fields else None

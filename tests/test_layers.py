@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "batch_enroll"
 STAGES = {"loading", "mapping", "ledger", "sending", "reporting"}
 SHARED = {"model", "errors", "clock", "events", "results_format", "columns", "advice"}
 HALL = {"run", "run_plan", "run_send", "run_report", "run_resolve", "run_history", "run_identity", "run_rows"}
-JOB = {"job", "job_file", "secrets"}
+JOB = {"job", "job_file", "job_profiles", "secrets"}
 FACES = {"cli", "web", "cluster"}
 
 # What each room may import of the package; a room that is missing here fails the test by name.
@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "job_values": SHARED,
     "job": SHARED | {"job_values"},
     "job_file": SHARED | {"job"},
+    "job_profiles": SHARED | {"job", "job_file"},
     "secrets": SHARED,
     "sandbox": SHARED | {"sandbox"},
     **dict.fromkeys(HALL, SHARED | STAGES | HALL | JOB),

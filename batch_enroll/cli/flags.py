@@ -125,12 +125,16 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 JOB_VARIABLE = "BATCH_ENROLL_JOB"
+PROFILE_VARIABLE = "BATCH_ENROLL_PROFILE"
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
 
 def add_job_flags(parser: argparse.ArgumentParser) -> None:
-    """Add `--job` and every setting to a command's parser, in groups."""
+    """Add `--job`, `--profile` and every setting to a command's parser, in groups."""
     parser.add_argument("--job", metavar="FILE", help=f"job file in TOML (or {JOB_VARIABLE}); flags go before it")
+    parser.add_argument(
+        "--profile", metavar="NAME", help=f"use [profile.NAME] of the job file as well (or {PROFILE_VARIABLE})"
+    )
     groups = {name: parser.add_argument_group(name) for name in (WHERE, WHAT, INPUT, PACE, STOP, OUTPUT)}
     for setting in SETTINGS:
         text = setting.help.replace("%", "%%")

@@ -35,9 +35,9 @@ def execute(args: argparse.Namespace) -> int:
     from batch_enroll.errors import InputError, JobError
 
     if args.schema:
-        from batch_enroll.job import Job
+        from batch_enroll.job_profiles import job_schema
 
-        screen.put(json.dumps(Job.model_json_schema(by_alias=True), indent=2, ensure_ascii=False))
+        screen.put(json.dumps(job_schema(), indent=2, ensure_ascii=False))
         return 0
     if args.input is None:
         raise JobError("init needs a spreadsheet to look at.", hint="For example: batch-enroll init leads.csv")

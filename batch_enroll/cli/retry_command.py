@@ -30,8 +30,8 @@ def execute(args: argparse.Namespace) -> int:
 
 async def _retry(args: argparse.Namespace) -> int:
     from batch_enroll.cli.faces import run_and_tell
-    from batch_enroll.cli.settings import token_of
-    from batch_enroll.job_file import build_job, read_job_file
+    from batch_enroll.cli.settings import job_file_of, token_of
+    from batch_enroll.job_file import build_job
     from batch_enroll.ledger.default import open_ledger
     from batch_enroll.model import RowStatus
     from batch_enroll.run import retry_async
@@ -40,10 +40,9 @@ async def _retry(args: argparse.Namespace) -> int:
     where = next((item.value for item in reversed(given) if item.path == ("output", "ledger")), None)
     ledger = open_ledger(where)
     record = await _record(ledger, args.run)
-    settings: dict[str, Any] = json.loads(record.settings_json)
-    if args.job:
-        settings = {**settings, **read_job_file(args.job)}
-    job = build_job(file=settings, file_name=args.job or f"run {args.run}", given=given)
+    file = job_file_of(args)
+    settings: dict[str, Any] = {**json.loads(record.settings_json), **file.settings}
+    job = build_job(file=settings, file_name=file.name or f"run {args.run}", file_places=file.places, given=given)
     status = RowStatus.ERROR if args.errors else RowStatus.NOT_SENT
     token = token_of(job)
     return await run_and_tell(

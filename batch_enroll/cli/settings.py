@@ -8,17 +8,29 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from batch_enroll.cli.flags import JOB_VARIABLE, given_settings
-from batch_enroll.errors import InputError
+from batch_enroll.cli.flags import JOB_VARIABLE, PROFILE_VARIABLE, given_settings
+from batch_enroll.errors import InputError, JobError
 from batch_enroll.job import Job
-from batch_enroll.job_file import build_job, read_job_file
+from batch_enroll.job_file import KeyPath, build_job, read_job_file
+from batch_enroll.job_profiles import choose_profile
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.secrets import read_token
 
 STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFile:
+    """What a job file says, its profile laid over it."""
+
+    name: str  #: as the person named it; "" when there is none
+    settings: Mapping[str, Any]
+    places: Mapping[KeyPath, str]  #: of the values that the profile gave
 
 
 def job_of(args: argparse.Namespace) -> Job:
@@ -27,9 +39,31 @@ def job_of(args: argparse.Namespace) -> Job:
     Raises:
         JobError: with every mistake and its place.
     """
-    named = args.job or os.environ.get(JOB_VARIABLE)
-    file: dict[str, Any] = read_job_file(Path(named)) if named else {}
-    return build_job(file=file, file_name=named or "the job file", given=given_settings(args, os.environ))
+    file = job_file_of(args)
+    return build_job(
+        file=file.settings,
+        file_name=file.name or "the job file",
+        file_places=file.places,
+        given=given_settings(args, os.environ),
+    )
+
+
+def job_file_of(args: argparse.Namespace) -> JobFile:
+    """Read the job file that `--job` or its variable names, with the profile that `--profile` or its variable names.
+
+    Raises:
+        JobError: it cannot be read, or has no such profile.
+    """
+    named = args.job or os.environ.get(JOB_VARIABLE) or ""
+    profile, place = args.profile, "--profile"
+    if not profile:
+        profile, place = os.environ.get(PROFILE_VARIABLE, "").strip() or None, PROFILE_VARIABLE
+    if not named:
+        if profile:
+            raise JobError(f"{place}: profiles stand in a job file, and none was named.", hint="Name it with --job.")
+        return JobFile(name="", settings={}, places={})
+    settings, places = choose_profile(read_job_file(Path(named)), profile, file_name=named, place=place)
+    return JobFile(name=named, settings=settings, places=places)
 
 
 def source_of(name: str) -> Path | BinaryIO:
