@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import anyio
 import httpx
 
-from batch_enroll.advice import advice_for
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import Event, Listener, RunFinished
@@ -29,12 +28,14 @@ from batch_enroll.ledger.staging import forget_rows, staged_rows
 from batch_enroll.model import Counts, Row, RowStatus
 from batch_enroll.reporting.paths import check_writable, result_paths
 from batch_enroll.reporting.plan_table import PlanView
-from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
 from batch_enroll.reporting.whole_file import mode_like
-from batch_enroll.run_plan import Plan, Planned, carry_on, make_plan
+from batch_enroll.run_identity import path_text
+from batch_enroll.run_plan import Planned, carry_on, make_plan
 from batch_enroll.run_report import input_of, paths_of, reason_lines, write_files
 from batch_enroll.run_send import Control, send_rows
+from batch_enroll.run_usual import usual_of
+from batch_enroll.run_view import view_of
 from batch_enroll.sending import Class, Client, CodeTable, ScenarioInfo, look_up_scenario, restore
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ async def enroll_async(
         planned,
         job,
         token=token,
+        ledger=ledger,
         emit=emit,
         confirm=confirm,
         look=look,
@@ -154,6 +156,7 @@ async def retry_async(
         planned,
         job,
         token=token,
+        ledger=ledger,
         emit=emit,
         confirm=confirm,
         look=None,
@@ -168,6 +171,7 @@ async def _go_through(
     job: Job,
     *,
     token: str,
+    ledger: Ledger,
     emit: Listener,
     confirm: Confirm | None,
     look: Look | None,
@@ -182,7 +186,10 @@ async def _go_through(
             paths = paths_of(run, job.output.results)
             check_writable(paths, rows=planned.plan.counts.rows, source=input_of(run))
             scenario = await _preflight(job, client, clock)
-            view = view_of(planned.plan, job, scenario, input_name=run.record.input_name)
+            usual = None
+            if not planned.plan.resumed:
+                usual = await usual_of(ledger, job, path=run.record.input_path, run_id=run.record.run_id)
+            view = view_of(planned.plan, job, scenario, input_name=run.record.input_name, usual=usual)
             if confirm is not None and not await confirm(view):
                 raise Declined("Nothing was sent.")
             send = client.start
@@ -259,51 +266,12 @@ async def check_async(
         if token is not None:
             async with _client(job, token, transport) as client:
                 scenario = await _preflight(job, client, clock)
-        view = view_of(planned.plan, job, scenario, input_name=planned.ledger.record.input_name)
+        record = planned.ledger.record
+        usual = await usual_of(ledger, job, path=path_text(source), run_id=record.run_id)
+        view = view_of(planned.plan, job, scenario, input_name=record.input_name, usual=usual)
         return Checked(plan=view, columns=planned.plan.columns, invalid_rows=_invalid_rows(planned))
     finally:
         await planned.ledger.discard()
-
-
-def view_of(plan: Plan, job: Job, scenario: ScenarioInfo | None, *, input_name: str) -> PlanView:
-    """Put a plan, the job and what the platform said of the scenario into the form in which people see it."""
-    counts = plan.counts
-    settled = counts.success + counts.error + counts.unknown + (counts.skipped if plan.resumed else 0)
-    return PlanView(
-        run_id=plan.run_id,
-        carries_on=plan.resumed,
-        input_name=input_name,
-        input_form=plan.form,
-        notices=plan.notices,
-        rows=counts.rows,
-        to_send=counts.not_sent,
-        duplicates=plan.duplicates,
-        on_duplicate=job.send.duplicates,
-        already_enrolled=plan.enrolled_before,
-        held=plan.held,
-        invalid=counts.invalid,
-        settled=settled,
-        problems=tuple(
-            ReasonLine(
-                status=RowStatus.INVALID,
-                code=kind.code,
-                message=kind.example,
-                count=kind.count,
-                first_rows=kind.first_rows,
-                advice=advice_for(kind.code),
-            )
-            for kind in plan.invalid
-        ),
-        url=job.url,
-        scenario=job.scenario,
-        scenario_name=scenario.name if scenario else "",
-        reentry=scenario.repeated_start if scenario else "",
-        matching=str(job.matching),
-        delivery=job.send.delivery,
-        rate_per_s=job.send.rate,
-        concurrency=job.send.concurrency,
-        first_requests=plan.samples,
-    )
 
 
 def tool_version() -> str:

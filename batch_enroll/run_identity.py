@@ -17,6 +17,8 @@ from batch_enroll.ledger.interface import NO_PATH, Ledger, RunRecord
 from batch_enroll.loading import Table
 from batch_enroll.model import Counts
 
+_DRY_RUN = "dry run of "
+
 
 def run_identity(job: Job, table: Table) -> str:
     """Name a run by what it is about: the same command on the same input gives the same hex sha256.
@@ -34,6 +36,16 @@ def run_identity(job: Job, table: Table) -> str:
         job.input.limit or "",
     ]
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+
+
+def dry_run_identity(identity: str) -> str:
+    """Name a dry run so that no command ever takes it for its own run."""
+    return _DRY_RUN + identity
+
+
+def is_dry_run(record: RunRecord) -> bool:
+    """Tell a check that is going on, or was killed, from a run."""
+    return record.identity.startswith(_DRY_RUN)
 
 
 def path_text(source: Path | BinaryIO) -> str:

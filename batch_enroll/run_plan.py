@@ -31,7 +31,14 @@ from batch_enroll.ledger.staging import StageWriter, staged_columns, staged_rows
 from batch_enroll.loading import Table, open_table
 from batch_enroll.mapping.mapper import Mapper
 from batch_enroll.model import Counts, Duplicates, Notice, RowStatus
-from batch_enroll.run_identity import already_finished, new_run_id, path_text, run_identity, see_same_requests
+from batch_enroll.run_identity import (
+    already_finished,
+    dry_run_identity,
+    new_run_id,
+    path_text,
+    run_identity,
+    see_same_requests,
+)
 from batch_enroll.run_rows import RowPlanner, Tally
 from batch_enroll.secrets import read_secret_file
 
@@ -130,7 +137,7 @@ async def make_plan(
         path = path_text(source)
         record = RunRecord(
             run_id=new_run_id(identity, again=len(finished), dry_run=dry_run),
-            identity=f"dry run of {identity}" if dry_run else identity,
+            identity=dry_run_identity(identity) if dry_run else identity,
             input_name=source.name if isinstance(source, Path) else NO_PATH,
             input_path=NO_PATH if dry_run else path,  # a dry run is in nobody's way
             input_sha256=table.sha256,

@@ -10,7 +10,18 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "batch_enroll"
 STAGES = {"loading", "mapping", "ledger", "sending", "reporting"}
 SHARED = {"model", "errors", "clock", "events", "results_format", "columns", "advice"}
-HALL = {"run", "run_plan", "run_send", "run_report", "run_resolve", "run_history", "run_identity", "run_rows"}
+HALL = {
+    "run",
+    "run_history",
+    "run_identity",
+    "run_plan",
+    "run_report",
+    "run_resolve",
+    "run_rows",
+    "run_send",
+    "run_usual",
+    "run_view",
+}
 JOB = {"job", "job_file", "job_profiles", "secrets"}
 FACES = {"cli", "web", "cluster"}
 

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, assert_never
 from batch_enroll.errors import LedgerError
 from batch_enroll.model import Delivery, Duplicates, Notice
 from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict, reason_text
+from batch_enroll.reporting.usual import Usual, usual_as_dict, usual_sentences
 from batch_enroll.reporting.words import duration_text, rate_text
 
 if TYPE_CHECKING:
@@ -50,12 +51,15 @@ class PlanView:
     url: str
     scenario: int
     scenario_name: str = ""
+    database: int | None = None  #: the one in which the platform looks for the profiles; None when it did not say
     reentry: str = ""  #: one sentence: what the platform does with a profile that was in the scenario before
+    reentry_mode: str = ""  #: the platform's own word for it
     matching: str  #: `email=E-mail`
     delivery: Delivery
     rate_per_s: float | None  #: None = unlimited
     concurrency: int
     first_requests: tuple[str, ...] = ()  #: JSON bodies; a token in them is masked here again
+    usual: Usual | None = None  #: what the last runs were like; None when nothing is compared
 
     def __post_init__(self) -> None:
         skipped = self.duplicates if self.on_duplicate is Duplicates.SKIP else 0
@@ -90,13 +94,21 @@ def plan_as_dict(plan: PlanView) -> dict[str, object]:
         "settled": plan.settled,
         "problems": [reason_as_dict(problem) for problem in plan.problems],
         "url": plan.url,
-        "scenario": {"id": plan.scenario, "name": plan.scenario_name, "reentry": plan.reentry},
+        "scenario": {
+            "id": plan.scenario,
+            "name": plan.scenario_name,
+            "database": plan.database,
+            "mode": plan.reentry_mode or None,
+            "reentry": plan.reentry,
+        },
         "matching": plan.matching,
         "delivery": plan.delivery.value,
         "rate_per_s": plan.rate_per_s,
         "concurrency": plan.concurrency,
         "needed_s": plan.needed_s,
         "first_requests": [_masked(body) for body in plan.first_requests],
+        "usual": usual_as_dict(plan.usual) if plan.usual else None,
+        "compared": list(_compared(plan)),
     }
 
 
@@ -116,7 +128,10 @@ def print_plan(plan: PlanView, stream: IO[str], *, width: int | None = None) -> 
     problems = [(p.code, p.message, p.advice, p.count, p.first_rows) for p in plan.problems]
     _print_reasons("Invalid rows", problems, screen)
     notices = [("", n.message, n.advice, n.count, n.rows) for n in plan.notices]
-    _print_reasons("About the input", notices, screen)
+    _print_reasons("Worth knowing", notices, screen)
+    if compared := _compared(plan):
+        screen.line("\nCompared with earlier runs", style="bold")
+        screen.columns([("-", sentence) for sentence in compared])
     if plan.first_requests:
         screen.line("\nFirst requests", style="bold")
         screen.unbroken(f"POST {plan.url.rstrip('/')}{START_PATH}")
@@ -124,8 +139,15 @@ def print_plan(plan: PlanView, stream: IO[str], *, width: int | None = None) -> 
             screen.unbroken(json.dumps(_masked(body), ensure_ascii=False))
 
 
+def _compared(plan: PlanView) -> tuple[str, ...]:
+    if plan.usual is None:
+        return ()
+    return usual_sentences(plan.usual, rows=plan.rows, to_send=plan.to_send, scenario=plan.scenario)
+
+
 def _settings(plan: PlanView) -> list[tuple[str, str]]:
-    scenario = " ".join(filter(None, [f"#{plan.scenario}", plan.scenario_name, f"at {plan.url}"]))
+    database = f"(database {plan.database})" if plan.database is not None else ""
+    scenario = " ".join(filter(None, [f"#{plan.scenario}", plan.scenario_name, f"at {plan.url}", database]))
     return [
         ("input", f"{plan.input_name} ({plan.input_form})" if plan.input_form else plan.input_name),
         ("scenario", "\n".join(filter(None, [scenario, plan.reentry]))),

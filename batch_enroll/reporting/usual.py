@@ -1,0 +1,81 @@
+"""What is usual: a plan beside the last runs of the same job, as numbers and in words.
+
+In: the sizes of earlier runs, which the hall looks up. Out: sentences, or a JSON object. Never: a ledger, a decision.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from batch_enroll.reporting.words import rows_text
+
+TOLD_FACTOR = 2.0
+"""A number to send is called unusual when it is so many times the median, or so many times less."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usual:
+    """What the ledger remembers of runs like the one that is planned."""
+
+    any_run: bool = False  #: the ledger remembers a run at all
+    scenario_used: bool = False  #: one of them used this scenario of this platform
+    of_input: bool = False  #: the numbers are of runs over this very input; otherwise of any run of the scenario
+    rows: tuple[int, ...] = ()  #: of the last runs, the newest first
+    to_send: tuple[int, ...] = ()  #: how many rows each of them had to send, in the same order
+    changed_mapping: tuple[str, ...] = ()  #: what is mapped otherwise than in the last run, a few words each
+    mapped_in: str = ""  #: the run that this is held against, with its day
+
+    @property
+    def median_to_send(self) -> float | None:
+        """What the last runs had to send; None when there is no such run."""
+        return statistics.median(self.to_send) if self.to_send else None
+
+
+def usual_sentences(usual: Usual, *, rows: int, to_send: int, scenario: int) -> tuple[str, ...]:
+    """Say how a plan compares with what is usual; never empty."""
+    if not usual.any_run:
+        return ("This ledger remembers no earlier run, so there is nothing to compare with.",)
+    told: list[str] = []
+    if not usual.scenario_used:
+        told.append(f"No run that this ledger remembers has used scenario #{scenario} of this platform before.")
+    if usual.rows:
+        count = len(usual.rows)
+        runs = f"the last {count} runs" if count > 1 else "the last run"
+        whose = "this input" if usual.of_input else "this scenario"
+        told.append(f"This input has {rows_text(rows)}; {runs} of {whose} had {_range(usual.rows)}.")
+    if (factor := _factor(usual, to_send)) is not None:
+        told.append(factor)
+    if usual.changed_mapping:
+        told.append(f"The mapping is not that of {usual.mapped_in}: {'; '.join(usual.changed_mapping)}.")
+    return tuple(told) or ("This scenario was used before, but no earlier run says how many rows are usual.",)
+
+
+def usual_as_dict(usual: Usual) -> dict[str, object]:
+    """Give the fields of `Usual` and the median as a JSON object."""
+    return {
+        "any_run": usual.any_run,
+        "scenario_used": usual.scenario_used,
+        "of_input": usual.of_input,
+        "rows": list(usual.rows),
+        "to_send": list(usual.to_send),
+        "median_to_send": usual.median_to_send,
+        "changed_mapping": list(usual.changed_mapping),
+    }
+
+
+def _range(counts: Sequence[int]) -> str:
+    least, most = min(counts), max(counts)
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+
+
+def _factor(usual: Usual, to_send: int) -> str | None:
+    median = usual.median_to_send
+    if not median or not to_send:
+        return None
+    if to_send >= TOLD_FACTOR * median:
+        return f"{rows_text(to_send)} will be sent, {to_send / median:.2g} times the usual {median:,.0f}."
+    if median >= TOLD_FACTOR * to_send:
+        return f"Only {rows_text(to_send)} will be sent; {median:,.0f} are usual."
+    return None
