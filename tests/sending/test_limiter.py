@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_enroll.sending.limiter import CLIMB_S, WINDOW_S, Limiter, Pace
+from batch_enroll.sending.limiter import CLIMB_S, LEVEL_S, WINDOW_S, Limiter, Pace
 
 
 class FixedWindow:
@@ -94,7 +94,7 @@ def test_a_fixed_window_fails_the_same_property():
 
 
 @pytest.mark.parametrize("rate", [5, 50, 500, 2000])
-@pytest.mark.parametrize(("timer_s", "error"), [(0.0, 0.002), (0.0012, 0.005), (0.0156, 0.015)])
+@pytest.mark.parametrize(("timer_s", "error"), [(0.0, 0.006), (0.0012, 0.008), (0.0156, 0.018)])
 def test_timers_that_oversleep_hardly_lower_the_mean(rate, timer_s, error):
     timer = Random(1)
     times = simulate(Pace(rate), [("row ", timer.uniform(0, timer_s)) for _ in range(rate * 20)])
@@ -222,18 +222,44 @@ def test_a_slow_platform_is_given_two_round_trips_to_feel_a_cut():
     assert pace.rate_per_s == 70
 
 
-def test_the_rate_has_a_floor_and_climbs_back_in_a_straight_line_within_a_minute():
+def test_the_rate_has_a_floor_and_climbs_back_within_a_minute():
     pace = Pace(100)
     for second in range(100):
         pace.throttled(float(second), 0.0, jitter=0.0)
     assert pace.rate_per_s == 2
     rates = []
-    for second in range(100, 159):
+    for second in range(100, 160):
         pace.accepted(float(second))
         rates.append(pace.rate_per_s)
+    assert rates == sorted(rates)
     assert rates[-1] == 100
-    steps = {round(b - a, 6) for a, b in pairwise(rates[:-1])}
-    assert steps == {round(100 / CLIMB_S, 6)}
+
+
+def test_a_climb_is_quick_below_what_was_refused_and_slow_at_it():
+    """What was refused is the best guess of what the platform hides: near it, long and flat; past it, ever steeper."""
+    pace = Pace(1000)
+    for second in range(5):
+        pace.throttled(float(second), 0.0, jitter=0.0)  # the last time at 240/s, which became 168
+    rates = []
+    for second in (0.1, 2, 6, 9, 12, 24, 39):
+        pace.accepted(4.0 + second)
+        rates.append(pace.rate_per_s)
+    to_it, _, at_it, past_it, far_past_it, _ = (
+        (b - a) / span_s for (a, b), span_s in zip(pairwise(rates), (1.9, 4, 3, 3, 12, 15), strict=True)
+    )
+    assert rates[2] == pytest.approx(0.95 * 240.1, rel=0.01)
+    assert at_it < past_it < far_past_it
+    assert at_it < to_it / 10
+
+
+@pytest.mark.parametrize("limit_per_s", [1.0, 10.0, 500.0])
+def test_one_stray_refusal_costs_little(limit_per_s):
+    pace = Pace(limit_per_s)
+    pace.throttled(0.0, 1.0, jitter=0.0)
+    pace.accepted(1.0 + LEVEL_S)
+    assert pace.rate_per_s == pytest.approx(0.95 * limit_per_s)
+    pace.accepted(1.0 + CLIMB_S)
+    assert pace.rate_per_s == limit_per_s
 
 
 def test_pauses_that_the_platform_does_not_time_double_up_to_a_minute():
@@ -283,6 +309,20 @@ def test_whatever_lies_between_permit_and_departure_no_second_holds_more_than_th
         pace.left(gone[-1])
     for start in gone:
         assert sum(start <= other < start + 1.0 for other in gone) <= math.ceil(rate)
+
+
+@given(
+    rate=st.sampled_from((5.0, 50.0, 500.0)),
+    ways=st.lists(st.floats(0.0, WINDOW_S - 1.0, exclude_max=True), min_size=1, max_size=200),
+)
+def test_no_second_of_the_platform_holds_more_than_the_limit_when_the_way_there_varies(rate, ways):
+    """Full at every moment: as many as may leave do, and each takes a little longer or shorter to arrive."""
+    pace, now, arrived = Pace(rate), 0.0, []
+    for number in range(int(rate * 2.5)):
+        now = pace.leaves_at(now)
+        pace.left(now)
+        arrived.append(now + ways[number % len(ways)])
+    assert most_in(sorted(arrived), 1.0) <= rate
 
 
 def test_without_that_last_look_delays_do_crowd_a_second():

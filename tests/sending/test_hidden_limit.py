@@ -1,0 +1,100 @@
+"""A platform that never says how much it takes: most of it is used, and hardly any request is refused.
+
+Played in virtual time: `Pace` decides, the sandbox's gate refuses, refused rows come back as the retry rule says. A
+climb in a straight line has to fail the same rule, for it was what we had.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from dataclasses import dataclass
+from itertools import count
+from random import Random
+
+import pytest
+
+from batch_enroll.sandbox.windows import RateGate
+from batch_enroll.sending.limiter import Pace
+from batch_enroll.sending.retry import RetryPolicy, next_wait
+
+PHASE_S = 60.0
+HIDDEN_PER_S = (200.0, 60.0, 200.0)
+IN_FLIGHT = 64
+
+
+class StraightLine(Pace):
+    """The negative control: the same cuts, and from there up to the limit in a minute at one slope."""
+
+    def __init__(self, rate_per_s: float) -> None:
+        super().__init__(rate_per_s)
+        self._last_rise = 0.0
+
+    def accepted(self, now: float) -> bool:
+        if now < self._climb_from:
+            return False
+        assert self._limit is not None
+        assert self._rate is not None
+        risen_s = now - max(self._last_rise, self._climb_from)
+        self._rate = min(self._limit, self._rate + self._limit * risen_s / 60.0)
+        self._last_rise = now
+        return False
+
+
+@dataclass
+class Played:
+    """What came of it."""
+
+    used: float  #: of all that the platform would have taken
+    refused: float  #: of all requests
+
+
+def play(pace: Pace, *, latency_s: float) -> Played:
+    """Send as fast as the pace allows, with more rows than time."""
+    luck, serial = Random(1), count()
+    ready = deque([1] * IN_FLIGHT)  #: the number of the attempt that each worker wants to make
+    arriving: list[tuple[float, int, int]] = []
+    coming_back: list[tuple[float, int, int]] = []
+    taken = refused = 0
+    gate, phase, now = RateGate(HIDDEN_PER_S[0]), 0, 0.0
+    while True:
+        may_leave = pace.due(now) if ready else math.inf
+        now = max(now, min(may_leave, *(heap[0][0] for heap in (arriving, coming_back) if heap), math.inf))
+        if now >= PHASE_S * len(HIDDEN_PER_S):
+            offered = sum(HIDDEN_PER_S) * PHASE_S
+            return Played(used=taken / offered, refused=refused / (taken + refused))
+        if now // PHASE_S != phase:
+            phase = int(now // PHASE_S)
+            gate = RateGate(HIDDEN_PER_S[phase])
+        if coming_back and coming_back[0][0] <= now:
+            ready.append(heapq.heappop(coming_back)[2])
+        elif arriving and arriving[0][0] <= now:
+            _, _, attempt = heapq.heappop(arriving)
+            full_for_s = gate.full_for_s(now)
+            if full_for_s is None:
+                taken += 1
+                pace.accepted(now)
+                ready.append(1)
+                continue
+            refused += 1
+            asked = max(1.0, math.ceil(full_for_s))
+            pace.throttled(now, asked, jitter=luck.random(), rtt_s=latency_s)
+            wait_s = next_wait(attempt, retry_after_s=asked, policy=RetryPolicy(), jitter=luck.random())
+            assert wait_s is not None, "a row used up its attempts"
+            heapq.heappush(coming_back, (now + wait_s, next(serial), attempt + 1))
+        elif pace.due(now) <= now:
+            pace.take(now)
+            heapq.heappush(arriving, (now + latency_s + luck.random() * 0.002, next(serial), ready.popleft()))
+
+
+@pytest.mark.parametrize("rate_per_s", [250.0, 500.0, 1000.0])
+@pytest.mark.parametrize("latency_s", [0.001, 0.05])
+def test_a_hidden_limit_that_changes_is_found_and_used(rate_per_s, latency_s):
+    played = play(Pace(rate_per_s), latency_s=latency_s)
+    assert played.used >= 0.75
+    assert played.refused < 0.02
+
+
+def test_a_straight_line_wastes_too_much():
+    assert play(StraightLine(1000.0), latency_s=0.05).used < 0.75
