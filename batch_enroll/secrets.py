@@ -1,10 +1,13 @@
 """The token and the workbook's password: read once, shown never.
 
-In: the environment, a file, the system keyring. Out: the secret as text. Never: a log line, a message that holds it.
+In: the environment, a file, the system keyring. Out: the secret as text; whether others may read its file. Never: a log
+line, a message that holds it.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,7 +30,8 @@ def read_token(*, environment: Mapping[str, str], token_file: Path | None, url: 
     if not token:
         raise JobError(
             "No API token was given.",
-            hint=f"Put it into the variable {TOKEN_VARIABLE}, or into a file and give --token-file FILE. "
+            hint=f"Put it into the variable {TOKEN_VARIABLE}, or into a file and give --token-file FILE, or into the "
+            "system's keyring (pip install 'batch-enroll[keyring]'). "
             "A token is made in the platform under Settings > Tokens.",
         )
     if any(character.isspace() or not character.isprintable() for character in token):
@@ -52,13 +56,27 @@ def read_secret_file(path: Path, *, what: str) -> str:
     return secret
 
 
+def open_to_others(path: Path) -> bool:
+    """Tell whether other users of this machine may read or change a file that holds a secret.
+
+    A read-only mount is left alone: Docker and Kubernetes put secrets there with a mode of their own that nobody inside
+    can change. So is Windows, where the mode says nothing.
+    """
+    if os.name == "nt":
+        return False
+    try:
+        loose = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+        return bool(loose) and not os.statvfs(path).f_flag & os.ST_RDONLY
+    except OSError:
+        return False  # whoever reads the file says what is wrong with it
+
+
 def _from_keyring(url: str) -> str:
     try:
         import keyring
-        from keyring.errors import KeyringError
     except ImportError:
         return ""
     try:
         return (keyring.get_password(KEYRING_SERVICE, url) or "").strip()
-    except KeyringError:
-        return ""  # no key store on this machine; the message of read_token tells what else can be done
+    except Exception:  # key stores raise what they like when they are locked or not there; `read_token` says what to do
+        return ""

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-pytest_plugins = ("tests.support.sandbox", "tests.support.commands")
+pytest_plugins = ("tests.support.secrecy", "tests.support.sandbox", "tests.support.commands")
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +19,7 @@ def _own_surroundings(monkeypatch, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     for name in ("XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(home / name.lower()))
+    return home
 
 
 @pytest.fixture

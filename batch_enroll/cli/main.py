@@ -110,7 +110,7 @@ def main(argv: Sequence[str]) -> int:
         return 3
     except Exception:  # a bug of ours: say so, with what is needed to find it, and never with a code that means success
         screen.complain("This is a fault of batch-enroll itself, not of your file. Please report what follows.")
-        traceback.print_exc()
+        screen.say(traceback.format_exc())
         return 3
 
 

@@ -1,6 +1,6 @@
 """Talk to the person: everything that is not data goes to standard error.
 
-Never: standard output, a token, a wrapped sentence when nobody sits at a terminal.
+Never: standard output, a secret that was given to `keep_secret`, a wrapped sentence when nobody sits at a terminal.
 """
 
 from __future__ import annotations
@@ -10,11 +10,27 @@ import os
 import sys
 from typing import TextIO
 
+_SHORTEST_SECRET = 6  # characters; a shorter one would tear holes into words
+_secrets: set[str] = set()
+
+
+def keep_secret(secret: str) -> None:
+    """Never say this text from now on: the last guard, behind the rule that nobody puts a secret into a message."""
+    if len(secret) >= _SHORTEST_SECRET:
+        _secrets.add(secret)
+
+
+def masked(text: str) -> str:
+    """Give the text with every secret replaced."""
+    for secret in _secrets:
+        text = text.replace(secret, "***")
+    return text
+
 
 def say(text: str) -> None:
     """One line for people; a terminal that went away must not end a run."""
     with contextlib.suppress(OSError, ValueError):
-        print(_showable(text), file=sys.stderr, flush=True)  # noqa: T201 - this is the one place that talks
+        print(_showable(masked(text)), file=sys.stderr, flush=True)  # noqa: T201 - this is the one place that talks
 
 
 def complain(text: str, *, hint: str = "") -> None:
@@ -28,7 +44,7 @@ def complain(text: str, *, hint: str = "") -> None:
 def put(text: str) -> None:
     """Data for programs, on standard output; when nobody reads it any more, say so and go on."""
     try:
-        print(text, flush=True)  # noqa: T201
+        print(masked(text), flush=True)  # noqa: T201
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that the interpreter's own flush stays quiet
         say("batch-enroll: standard output was closed before everything was written.")

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from batch_enroll.cli import screen
 from batch_enroll.cli.flags import JOB_VARIABLE, PROFILE_VARIABLE, given_settings
 from batch_enroll.errors import InputError, JobError
 from batch_enroll.job import Job
 from batch_enroll.job_file import KeyPath, build_job, read_job_file
 from batch_enroll.job_profiles import choose_profile
 from batch_enroll.ledger.interface import Ledger
-from batch_enroll.secrets import read_token
+from batch_enroll.secrets import TOKEN_VARIABLE, open_to_others, read_token
 
 STDIN = "-"
 
@@ -84,12 +85,18 @@ def source_of(name: str) -> Path | BinaryIO:
 
 
 def token_of(job: Job) -> str:
-    """Find the token.
+    """Find the token, and keep it out of everything that is said from now on.
 
     Raises:
         JobError: there is none.
     """
-    return read_token(environment=os.environ, token_file=job.token_file, url=job.url)
+    token = read_token(environment=os.environ, token_file=job.token_file, url=job.url)
+    screen.keep_secret(token)
+    from_variable = os.environ.get(TOKEN_VARIABLE, "").strip()
+    for path in (None if from_variable else job.token_file, job.input.password_file):
+        if path is not None and open_to_others(path):
+            screen.say(f"Other users of this machine can read {path}, which holds a secret: chmod 600 {path}")
+    return token
 
 
 def ledger_of(job: Job) -> Ledger:

@@ -7,12 +7,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+
+from tests.support.secrecy import MARKER, said_token
 
 PATIENCE_S = 600.0
 
@@ -42,8 +44,13 @@ class Cli(Protocol):
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return _Cli(tmp_path)
+def cli(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cli]:
+    """The command in a folder of its own; what it says is searched for the token, whatever the test looks at."""
+    commands = _Cli(tmp_path)
+    yield commands
+    if request.node.get_closest_marker(MARKER) is None:
+        told = [words for words, out, err in commands.heard if said_token(out, err)]
+        assert not told, f"the token was said by {told}"
 
 
 # The peak of this very process: `ru_maxrss` would begin with what the parent had when it started the child.
@@ -63,9 +70,23 @@ def peak_kb(ended: Ended) -> int:
     return int(ended.err.rpartition("peak ")[2])
 
 
+class _Overheard(subprocess.Popen[str]):
+    """A command that is left running; what `communicate` hears is kept."""
+
+    def __init__(self, heard: list[tuple[list[str], str, str]], words: list[str], **how: Any) -> None:
+        super().__init__(words, **how)
+        self._heard, self._said = heard, words
+
+    def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:
+        out, err = super().communicate(input, timeout)
+        self._heard.append((self._said, out or "", err or ""))
+        return out, err
+
+
 class _Cli:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.heard: list[tuple[list[str], str, str]] = []  #: words, standard output, standard error
 
     def __call__(self, *words: object, stdin: bytes = b"", measured: bool = False, **environment: str) -> Ended:
         done = subprocess.run(
@@ -77,10 +98,13 @@ class _Cli:
             timeout=PATIENCE_S,
             check=False,
         )
-        return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+        ended = Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+        self.heard.append(([*map(str, words)], ended.out, ended.err))
+        return ended
 
     def start(self, *words: object, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        return _Overheard(
+            self.heard,
             self._words(words),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
