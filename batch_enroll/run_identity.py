@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -53,11 +54,13 @@ def path_text(source: Path | BinaryIO) -> str:
     return str(source.absolute()) if isinstance(source, Path) else NO_PATH
 
 
-def new_run_id(identity: str, *, again: int, dry_run: bool) -> str:
-    """Eight hex digits that the same command gives again; a repetition is numbered."""
+def new_run_id(identity: str, *, taken: Iterable[str], dry_run: bool) -> str:
+    """Eight hex digits that the same command gives again; a repetition is numbered on from those that are taken."""
+    name = identity[:8]
     if dry_run:
-        return f"check-{identity[:8]}"
-    return identity[:8] if not again else f"{identity[:8]}-{again + 1}"
+        return f"check-{name}"
+    last = max((1 if other == name else int(other.rpartition("-")[2]) for other in taken), default=0)
+    return f"{name}-{last + 1}" if last else name
 
 
 def see_same_requests(record: RunRecord, job: Job) -> None:

@@ -136,7 +136,7 @@ async def make_plan(
         )
         path = path_text(source)
         record = RunRecord(
-            run_id=new_run_id(identity, again=len(finished), dry_run=dry_run),
+            run_id=new_run_id(identity, taken=[record.run_id for record in finished], dry_run=dry_run),
             identity=dry_run_identity(identity) if dry_run else identity,
             input_name=source.name if isinstance(source, Path) else NO_PATH,
             input_path=NO_PATH if dry_run else path,  # a dry run is in nobody's way

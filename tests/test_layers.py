@@ -15,6 +15,7 @@ HALL = {
     "run_history",
     "run_identity",
     "run_plan",
+    "run_prune",
     "run_report",
     "run_resolve",
     "run_rows",
@@ -22,7 +23,7 @@ HALL = {
     "run_usual",
     "run_view",
 }
-JOB = {"job", "job_file", "job_profiles", "secrets"}
+JOB = {"job", "job_file", "job_profiles", "job_values", "secrets"}
 FACES = {"cli", "web", "cluster"}
 
 # What each room may import of the package; a room that is missing here fails the test by name.

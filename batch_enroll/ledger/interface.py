@@ -291,6 +291,31 @@ class Ledger(Protocol):
         """Remove the staged rows (personal data) of runs that finished before a moment; returns of how many runs."""
         ...
 
+    async def room(self, run_id: str) -> int:
+        """How many bytes `shrink` would free; 0 when nothing is left that it would remove."""
+        ...
+
+    async def shrink(self, run_id: str) -> None:
+        """Remove the staged rows of a finished run and what happened to each of its rows.
+
+        The record, the totals, the reasons and the memory of whom it enrolled stay: the same input is still refused, an
+        edited one and `--window` still skip who was enrolled. The run can be shown, and not sent, resolved or reported.
+
+        Raises:
+            RunLocked: somebody works on it.
+            LedgerError: there is no such run, it is not finished, or some of its rows are unknown.
+        """
+        ...
+
+    async def forget(self, run_id: str) -> None:
+        """Remove every trace of a run, also the memory of whom it enrolled: its input would be sent again.
+
+        Raises:
+            RunLocked: somebody works on it.
+            LedgerError: there is no such run, rows of it are unknown, or it is unfinished and has sent rows.
+        """
+        ...
+
     async def salt(self) -> bytes:
         """The installation's secret for keys and content hashes, 32 bytes; made when it is first asked for."""
         ...

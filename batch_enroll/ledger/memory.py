@@ -37,16 +37,18 @@ from batch_enroll.ledger.moves import (
     VERDICTS,
     exists_already,
     has_sent,
+    is_pruned,
     no_such_run,
     not_open,
     out_of_order,
+    still_needed,
     still_planned,
     whole_text,
     why_resolved,
     why_skipped,
     wrong_size,
 )
-from batch_enroll.ledger.staging import forget_rows
+from batch_enroll.ledger.staging import STAGE_NAME, forget_rows
 from batch_enroll.model import Counts, Duplicates, Notice, Outcome, RowStatus
 
 
@@ -66,6 +68,34 @@ class MemoryLedger:
 
     async def forget_rows(self, *, before: datetime) -> int:
         return sum(forget_rows(self._folder / run.run_id) for run in finished_before(await self.runs(), before))
+
+    async def room(self, run_id: str) -> int:
+        rows = self._known(run_id)
+        staged = self._folder / run_id / STAGE_NAME
+        return (staged.stat().st_size if staged.exists() else 0) + (0 if rows.shrunk else rows.bytes)
+
+    async def shrink(self, run_id: str) -> None:
+        rows = self._known(run_id)
+        if rows.owner:
+            raise _locked(run_id)
+        if rows.record.state is not RunState.FINISHED:
+            raise still_needed(run_id, unknown=0)
+        if unknown := rows.counts().unknown:
+            raise still_needed(run_id, unknown=unknown)
+        forget_rows(self._folder / run_id)
+        rows.shrunk = True
+
+    async def forget(self, run_id: str) -> None:
+        rows = self._known(run_id)
+        if rows.owner:
+            raise _locked(run_id)
+        unknown = rows.counts().unknown
+        if rows.record.state is not RunState.PLANNING and (
+            unknown or (rows.record.state is RunState.OPEN and any(rows.attempts))
+        ):
+            raise still_needed(run_id, unknown=unknown)
+        self._forget(run_id)
+        shutil.rmtree(self._folder / run_id, ignore_errors=True)
 
     async def runs(self) -> list[RunRecord]:
         return [rows.record for rows in reversed(self._rows_of.values())]
@@ -87,15 +117,15 @@ class MemoryLedger:
         return self._hand_out(rows)
 
     async def open(self, run_id: str, *, read_only: bool) -> MemoryRunLedger:
-        rows = self._rows_of.get(run_id)
-        if rows is None:
-            raise no_such_run(run_id)
+        rows = self._known(run_id)
         if read_only and rows.record.state is RunState.PLANNING:
             raise still_planned(run_id)
         if read_only:
             return MemoryRunLedger(self, rows, self._folder / run_id)
         if rows.owner:
             raise _locked(run_id)
+        if rows.shrunk:
+            raise is_pruned(run_id)
         for other in self._rows_of.values():
             if other.owner and same_ground(rows.record, other.record):
                 raise _locked(other.record.run_id)
@@ -108,6 +138,11 @@ class MemoryLedger:
     def kill(self, run_id: str) -> None:
         """Let go of a run as a process does that dies: nothing is written, the lock is free."""
         self._rows_of[run_id].owner = None
+
+    def _known(self, run_id: str) -> Rows:
+        if run_id not in self._rows_of:
+            raise no_such_run(run_id)
+        return self._rows_of[run_id]
 
     def _hand_out(self, rows: Rows) -> MemoryRunLedger:
         folder = self._folder / rows.record.run_id
@@ -168,7 +203,8 @@ class MemoryRunLedger:
         return len(mine.duplicates)
 
     async def duplicates(self, *, after_seq: int, limit: int) -> list[Duplicate]:
-        found = self._readable().duplicates or {}
+        mine = self._readable()
+        found = {} if mine.shrunk else mine.duplicates or {}
         return list(islice((duplicate for seq, duplicate in found.items() if seq > after_seq), limit))
 
     async def seal(self, *, rows: int) -> None:
@@ -226,6 +262,8 @@ class MemoryRunLedger:
 
     async def outcomes(self, *, after_seq: int, limit: int) -> list[Outcome]:
         mine = self._readable()
+        if mine.shrunk:
+            return []
         return [mine.outcome(seq) for seq in range(after_seq + 1, min(after_seq + limit, len(mine.states)) + 1)]
 
     async def counts(self) -> Counts:

@@ -57,6 +57,7 @@ class Rows:
         self.record = record
         self.owner: RunLedger | None = None
         self.resolutions: list[Resolution] = []
+        self.shrunk = False  # what happened to each row is no longer told; whom it enrolled is
         self.duplicates: dict[int, Duplicate] | None = None  # by seq; None = not looked for yet
         self.states = bytearray()
         self.numbers = array("q")
@@ -83,6 +84,11 @@ class Rows:
             if 2 * len(self.states) > len(self._slots):
                 self._grow()
             self._slots[self._free_slot(row.key)] = row.seq
+
+    @property
+    def bytes(self) -> int:
+        """What the rows take, about."""
+        return 60 * len(self.states)
 
     def key(self, seq: int) -> bytes:
         return bytes(self.keys[_KEY * (seq - 1) : _KEY * seq])

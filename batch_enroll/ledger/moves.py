@@ -92,5 +92,23 @@ def still_planned(run_id: str) -> LedgerError:
     return LedgerError(f"Run {run_id} is still being planned; there is nothing to read yet.")
 
 
+def is_pruned(run_id: str) -> LedgerError:
+    """Say that nobody knows any more what happened to each row, so that none can be sent or changed."""
+    return LedgerError(
+        f"Run {run_id} was pruned: its totals are kept, what happened to each of its rows is not.",
+        hint=f"`batch-enroll show {run_id}` tells the totals. To send the same file once more: run it with --again.",
+    )
+
+
+def still_needed(run_id: str, *, unknown: int) -> LedgerError:
+    """Say why a run is not pruned: something of it is not settled yet."""
+    if unknown:
+        return LedgerError(
+            f"Run {run_id} is kept: what became of {unknown:,} of its rows is unknown.",
+            hint=f"Say what became of them first: batch-enroll resolve {run_id}",
+        )
+    return LedgerError(f"Run {run_id} is kept: it is unfinished.", hint="The same run command carries it on.")
+
+
 def has_sent(run_id: str) -> LedgerError:
     return LedgerError(f"Run {run_id} has sent rows, so it is kept.")

@@ -24,6 +24,7 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.model import Problem, Row
 
 STAGE_NAME = "rows.staged"
+STAGE_PARTIAL = STAGE_NAME + ".part"
 _BETWEEN = "\x1f"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", _BETWEEN: "\\f"})
 _MEANT = {"\\": "\\", "n": "\n", "f": _BETWEEN}
@@ -46,7 +47,7 @@ class StageWriter:
 
     def __init__(self, folder: Path, columns: Sequence[str]) -> None:
         self._path = folder / STAGE_NAME
-        self._partial = folder / (STAGE_NAME + ".part")
+        self._partial = folder / STAGE_PARTIAL
         self._seq = 0
         try:
             descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -125,6 +126,7 @@ def staged_rows(folder: Path, *, after_seq: int = 0) -> Iterator[list[StagedRow]
 def forget_rows(folder: Path) -> bool:
     """Remove the personal data of a run; what happened to its rows stays in the ledger. False: it was gone already."""
     try:
+        (folder / STAGE_PARTIAL).unlink(missing_ok=True)
         (folder / STAGE_NAME).unlink()
     except FileNotFoundError:
         return False

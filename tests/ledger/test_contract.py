@@ -23,6 +23,7 @@ from tests.ledger.building import (
     statuses,
 )
 
+SAME_PATH = PlanRules(duplicates=Duplicates.SKIP, enrolled_by_path="/in/leads.csv")
 SUCCESS, ERROR, UNKNOWN = RowStatus.SUCCESS, RowStatus.ERROR, RowStatus.UNKNOWN
 INVALID, SKIPPED, NOT_SENT = RowStatus.INVALID, RowStatus.SKIPPED, RowStatus.NOT_SENT
 
@@ -718,3 +719,142 @@ async def test_the_salt_of_an_installation_stays_the_same(ledger: Ledger):
 
     assert len(salt) == 32
     assert await ledger.salt() == salt
+
+
+# Pruning
+
+
+async def finished(ledger: Ledger, name: str = "old", *, left_unknown: bool = False) -> None:
+    """A finished run with kept rows: ann was accepted, bob refused, cid skipped as a repetition of ann."""
+    run = await open_run(ledger, ["ann", "bob", "ann"], record=make_record(name))
+    (run.folder / "rows.staged").write_text("personal")
+    await send(run, 1, SUCCESS)
+    await send(run, 2, UNKNOWN if left_unknown else ERROR, code="404")
+    await run.close(state=RunState.FINISHED, stop_reason="", at=NOON)
+
+
+async def test_a_pruned_run_keeps_its_totals_and_reasons_and_loses_its_rows(ledger: Ledger):
+    await finished(ledger)
+    reader = await ledger.open("old", read_only=True)
+    counts, reasons, folder = await reader.counts(), await reader.reasons(limit=9), reader.folder
+    await reader.leave()
+    assert await ledger.room("old") > 0
+
+    await ledger.shrink("old")
+
+    assert not (folder / "rows.staged").exists()
+    assert await ledger.room("old") == 0
+    reader = await ledger.open("old", read_only=True)
+    assert await reader.counts() == counts == Counts(success=1, error=1, skipped=1)
+    assert await reader.reasons(limit=9) == reasons
+    assert await reader.reasons(limit=1) == reasons[:1]
+    assert await reader.outcomes(after_seq=0, limit=9) == []
+    assert await reader.duplicates(after_seq=0, limit=9) == []
+    assert await reader.pending(after_seq=0, limit=9) == []
+    await reader.leave()
+    assert [record.run_id for record in await ledger.find("identity of old")] == ["old"]
+
+
+async def test_a_pruned_run_still_knows_whom_it_enrolled(ledger: Ledger):
+    await finished(ledger)
+    await ledger.shrink("old")
+
+    by_path = await open_run(ledger, ["ann", "bob"], record=make_record("edited"), rules=SAME_PATH)
+    assert await statuses(by_path) == [SKIPPED, NOT_SENT]
+    await by_path.leave()
+    since = PlanRules(duplicates=Duplicates.SKIP, enrolled_since=NOON - minutes(1))
+    by_window = await open_run(ledger, ["ann", "bob"], record=make_record("w", input_path="/in/other.csv"), rules=since)
+    assert await statuses(by_window) == [SKIPPED, NOT_SENT]
+    await by_window.leave()
+
+
+async def test_a_pruned_run_is_not_written_any_more(ledger: Ledger):
+    await finished(ledger)
+    await ledger.shrink("old")
+
+    with pytest.raises(LedgerError, match="was pruned"):
+        await ledger.open("old", read_only=False)
+    await ledger.shrink("old")  # a second time changes nothing
+    reader = await ledger.open("old", read_only=True)
+    assert await reader.counts() == Counts(success=1, error=1, skipped=1)
+    await reader.leave()
+
+
+async def test_a_forgotten_run_leaves_nothing_behind_so_that_its_people_are_enrolled_again(ledger: Ledger):
+    await finished(ledger)
+    reader = await ledger.open("old", read_only=True)
+    folder = reader.folder
+    await reader.leave()
+
+    await ledger.forget("old")
+
+    assert await ledger.runs() == []
+    assert not folder.exists()
+    run = await open_run(ledger, ["ann", "bob"], record=make_record("new"), rules=SAME_PATH)
+    assert await statuses(run) == [NOT_SENT, NOT_SENT]
+    await run.leave()
+    third = await open_run(ledger, ["ann"], record=make_record("third"), rules=SAME_PATH)
+    assert await statuses(third) == [NOT_SENT], "what the forgotten run sent is not laid at another's door"
+    await third.leave()
+    again = await open_run(ledger, ["ann"], record=make_record("old"))  # its name is free
+    await again.leave()
+
+
+@pytest.mark.parametrize("how", ["shrink", "forget"])
+async def test_a_run_with_unknown_rows_is_not_pruned_until_a_person_has_spoken(ledger: Ledger, how: str):
+    await finished(ledger, left_unknown=True)
+
+    with pytest.raises(LedgerError, match="1 of its rows is unknown"):
+        await getattr(ledger, how)("old")
+    run = await ledger.open("old", read_only=False)
+    assert (run.folder / "rows.staged").exists()
+    await run.resolve([a_word(2, "enrolled")])
+    await run.leave()
+    await getattr(ledger, how)("old")
+
+
+@pytest.mark.parametrize("how", ["shrink", "forget"])
+async def test_an_unfinished_run_is_not_pruned(ledger: Ledger, how: str):
+    run = await open_run(ledger, ["ann", "bob"])
+    await send(run, 1, SUCCESS)
+    with pytest.raises(RunLocked):
+        await getattr(ledger, how)("run-1")
+    await run.leave()
+
+    with pytest.raises(LedgerError, match="unfinished"):
+        await getattr(ledger, how)("run-1")
+    again = await ledger.open("run-1", read_only=False)
+    assert await statuses(again) == [SUCCESS, NOT_SENT]
+    await again.leave()
+
+
+async def test_a_plan_that_died_and_a_run_that_sent_nothing_can_be_forgotten(ledger: Ledger):
+    died = await ledger.create(make_record("died"))
+    await died.plan(make_rows(["ann"]))
+    await die(ledger, died)
+    unsent = await open_run(ledger, ["bob"], record=make_record("unsent"))
+    await unsent.leave()
+
+    await ledger.forget("died")
+    await ledger.forget("unsent")
+
+    assert await ledger.runs() == []
+
+
+@pytest.mark.parametrize("how", ["room", "shrink", "forget"])
+async def test_a_run_that_is_not_there_cannot_be_pruned(ledger: Ledger, how: str):
+    with pytest.raises(LedgerError, match="no run"):
+        await getattr(ledger, how)("nothing")
+
+
+async def test_a_verdict_whose_process_died_is_remembered_when_its_run_is_pruned(ledger: Ledger):
+    await finished(ledger, left_unknown=True)
+    run = await ledger.open("old", read_only=False)
+    await run.resolve([a_word(2, "enrolled")])
+    await die(ledger, run)
+
+    await ledger.shrink("old")
+
+    later = await open_run(ledger, ["ann", "bob"], record=make_record("edited"), rules=SAME_PATH)
+    assert [one.held for one in await all_duplicates(later)] == [False, False]
+    await later.leave()

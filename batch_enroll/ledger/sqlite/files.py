@@ -8,12 +8,14 @@ from __future__ import annotations
 import logging
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunRecord
+from batch_enroll.ledger.moves import is_pruned
+from batch_enroll.ledger.sqlite import pruning
 from batch_enroll.ledger.sqlite.connection import (
     check_stamp,
     closed_on_error,
@@ -27,8 +29,9 @@ from batch_enroll.ledger.sqlite.index import Index
 from batch_enroll.ledger.sqlite.lock import RunLock
 from batch_enroll.ledger.sqlite.place import Ballast, probe
 from batch_enroll.ledger.sqlite.planning import new_file
-from batch_enroll.ledger.sqlite.rows import recover
+from batch_enroll.ledger.sqlite.rows import anything_sent, counts, recover
 from batch_enroll.ledger.sqlite.tables import commits_of, count_commit, totals_agree
+from batch_enroll.ledger.staging import STAGE_NAME, STAGE_PARTIAL, forget_rows
 
 FILE_NAME = "run.sqlite"
 
@@ -101,6 +104,8 @@ class RunFiles:
             connection = open_for_sending(self.path)
             with closed_on_error(connection):
                 rows = self._check(connection)
+                if pruning.is_shrunk(connection):
+                    raise is_pruned(self._run_id)
                 if not totals_agree(connection, rows=rows):
                     raise self._damaged("its totals do not add up")
                 connection.execute("BEGIN IMMEDIATE")
@@ -150,6 +155,51 @@ class RunFiles:
         with in_words(self.path), closing(self.read()) as connection:
             self.index.merge(self._run_id, connection)
 
+    def unknown(self) -> int:
+        """How many rows of a sealed file are unknown; a row in flight is."""
+        with in_words(self.path), closing(self.read()) as connection:
+            return counts(connection, [None])[0].unknown
+
+    def anything_sent(self) -> bool:
+        """Whether a request may have left for any row of a sealed file."""
+        with in_words(self.path), closing(self.read()) as connection:
+            return anything_sent(connection, [None])[0]
+
+    def room(self) -> int:
+        """How many bytes `shrink` would free."""
+        with in_words(self.folder):
+            staged = _size(self.folder / STAGE_NAME) + _size(self.folder / STAGE_PARTIAL)
+            if not self.path.exists():
+                return staged
+            with closing(self.read()) as connection:
+                return staged if pruning.is_shrunk(connection) else staged + _size(self.path)
+
+    def shrink(self) -> None:
+        """Remove what was kept of each row; the caller holds the lock. The personal data goes first."""
+        self.merge_leftovers()
+        forget_rows(self.folder)
+        if not self.path.exists():
+            return
+        with in_words(self.path), closing(open_for_sending(self.path)) as connection:
+            self._check(connection)
+            pruning.shrink(connection)
+            self.mark(connection).raise_to(commits_of(connection))
+
+    def forget(self) -> None:
+        """Remove every trace of a run; the caller holds the lock.
+
+        In this order a crash in the middle leaves neither personal data nor a record whose folder is gone.
+        """
+        forget_rows(self.folder)
+        mark = None
+        if self.path.exists():
+            with suppress(LedgerError), in_words(self.path), closing(open_for_reading(self.path)) as connection:
+                mark = self.mark(connection)
+        self.index.forget(self._run_id)
+        self._remove_folder()
+        if mark is not None:
+            mark.remove()
+
     def throw_away(self) -> None:
         """Remove every trace of a run that sent nothing."""
         self.ballast.drop()
@@ -187,3 +237,7 @@ class RunFiles:
             f"The file {self.path} is not as this program left it: {why}.",
             hint="Put a good copy back; if there is none, find out on the platform what was sent.",
         )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -152,6 +152,12 @@ class Index:
         with self._change() as connection:
             connection.execute("DELETE FROM run WHERE run_id = ?", (run_id,))
 
+    def forget(self, run_id: str) -> None:
+        """Forget a run and whom it enrolled."""
+        with self._change() as connection:
+            connection.execute("DELETE FROM sent WHERE run = (SELECT id FROM run WHERE run_id = ?)", (run_id,))
+            connection.execute("DELETE FROM run WHERE run_id = ?", (run_id,))
+
     def merge(self, run_id: str, run: sqlite3.Connection) -> None:
         """Take over what a run sent so far, whether it was closed, died, or is still at work."""
         sent = run.execute(_SENT_BY_RUN)

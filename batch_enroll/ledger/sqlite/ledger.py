@@ -17,7 +17,7 @@ from anyio.to_thread import run_sync
 from batch_enroll.clock import Clock
 from batch_enroll.errors import LedgerError, RunLocked
 from batch_enroll.ledger.interface import RunRecord, RunState, finished_before, same_ground
-from batch_enroll.ledger.moves import exists_already, no_such_run
+from batch_enroll.ledger.moves import exists_already, no_such_run, still_needed
 from batch_enroll.ledger.sqlite.files import RunFiles
 from batch_enroll.ledger.sqlite.index import Index
 from batch_enroll.ledger.sqlite.place import check_place
@@ -65,6 +65,16 @@ class SqliteLedger:
         old = finished_before(await self.runs(), before)
         return await run_sync(lambda: sum(forget_rows(self._files(run.run_id).folder) for run in old))
 
+    async def room(self, run_id: str) -> int:
+        await run_sync(self._record, run_id)
+        return await run_sync(self._files(run_id).room)
+
+    async def shrink(self, run_id: str) -> None:
+        await run_sync(self._shrink, run_id)
+
+    async def forget(self, run_id: str) -> None:
+        await run_sync(self._forget, run_id)
+
     async def create(self, record: RunRecord) -> SqliteRunLedger:
         record = replace(record, state=RunState.PLANNING, rows=0)
         files = await self._taken(record.run_id)
@@ -77,14 +87,12 @@ class SqliteLedger:
             raise
 
     async def open(self, run_id: str, *, read_only: bool) -> SqliteRunLedger:
-        records = await run_sync(self._index.records, "run_id = ?", run_id)
-        if not records:
-            raise no_such_run(run_id)
+        record = await run_sync(self._record, run_id)
         if read_only:
-            return await SqliteRunLedger.read(records[0], self._files(run_id))
+            return await SqliteRunLedger.read(record, self._files(run_id))
         files = await self._taken(run_id)
         try:
-            (record,) = await run_sync(self._index.records, "run_id = ?", run_id)  # as the last owner left it
+            record = await run_sync(self._record, run_id)  # as the last owner left it
             others = await run_sync(self._index.records, "input_path = ?", record.input_path)
             await run_sync(self._refuse, record, others)
             await run_sync(self._merge_leftovers)
@@ -95,6 +103,35 @@ class SqliteLedger:
         except BaseException:
             await _given_up(files)
             raise
+
+    def _shrink(self, run_id: str) -> None:
+        self.notices()
+        files = self._files(run_id)
+        with files.lock.borrowed():
+            record = self._record(run_id)
+            if record.state is not RunState.FINISHED:
+                raise still_needed(run_id, unknown=0)
+            if unknown := files.unknown():
+                raise still_needed(run_id, unknown=unknown)
+            files.shrink()
+            self._index.settle(run_id)
+
+    def _forget(self, run_id: str) -> None:
+        self.notices()
+        files = self._files(run_id)
+        with files.lock.borrowed():
+            record = self._record(run_id)
+            if record.state is not RunState.PLANNING:
+                unknown = files.unknown()
+                if unknown or (record.state is RunState.OPEN and files.anything_sent()):
+                    raise still_needed(run_id, unknown=unknown)
+            files.forget()
+
+    def _record(self, run_id: str) -> RunRecord:
+        records = self._index.records("run_id = ?", run_id)
+        if not records:
+            raise no_such_run(run_id)
+        return records[0]
 
     async def _taken(self, run_id: str) -> RunFiles:
         files = self._files(run_id)

@@ -37,7 +37,7 @@ from batch_enroll.ledger.moves import (
     whole_text,
     wrong_size,
 )
-from batch_enroll.ledger.sqlite import planning, rows
+from batch_enroll.ledger.sqlite import planning, pruning, rows
 from batch_enroll.ledger.sqlite.files import RunFiles
 from batch_enroll.ledger.sqlite.tables import micros, one_by_one
 from batch_enroll.ledger.sqlite.writer import Desk, GroupWriter, OneByOne
@@ -160,7 +160,7 @@ class SqliteRunLedger:
         return await self._readable().ask(rows.counts, None)
 
     async def reasons(self, *, limit: int) -> list[Reason]:
-        return await self._readable().ask(rows.reasons, limit)
+        return await self._readable().ask(pruning.reasons, limit)
 
     async def replan(self, *, status: RowStatus) -> int:
         self._writable()

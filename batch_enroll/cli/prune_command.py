@@ -1,0 +1,96 @@
+"""`batch-enroll prune`: remove what is kept of runs that finished long ago."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import timedelta
+
+from batch_enroll.cli import screen
+from batch_enroll.cli.ledger_flags import add_json_flag, add_ledger_flags, ledger_from
+
+_WORD = "forget"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the age, what goes, and whether to ask."""
+    parser.add_argument(
+        "--older-than", metavar="AGE", required=True, help="runs that ended longer ago than this, for example 90d"
+    )
+    parser.add_argument(
+        "--forget",
+        action="store_true",
+        help="remove whole runs, also the memory of whom they enrolled: the same people could be enrolled again",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--yes", action="store_true", help="do not ask")
+    which.add_argument("--dry-run", action="store_true", help="only show what would go")
+    add_ledger_flags(parser, run=False)
+    add_json_flag(parser)
+    parser.epilog = (
+        "Removes the rows (personal data) of finished runs and what happened to each of them. Their totals stay, and\n"
+        "so does the memory of whom they enrolled: nobody is enrolled twice because of it. Unfinished runs and runs with\n"
+        "unknown rows are kept. exit codes: 0 done, or nothing to do; 2 not done; 5 a run was being worked on"
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Show, ask, remove."""
+    import anyio
+
+    return anyio.run(_prune, args)
+
+
+async def _prune(args: argparse.Namespace) -> int:
+    from batch_enroll.clock import SystemClock
+    from batch_enroll.errors import JobError
+    from batch_enroll.reporting.prune_table import print_prune_plan, prune_as_dict, size_text
+    from batch_enroll.run_prune import plan_prune, prune
+
+    ledger = ledger_from(args)
+    before = SystemClock().now() - timedelta(seconds=_age_s(args.older_than))
+    plan = await plan_prune(ledger, before=before, forget=args.forget)
+    print_prune_plan(plan, sys.stderr)
+    if args.dry_run or not plan.prunable:
+        if plan.prunable:
+            screen.say("\nNothing was removed: this was a dry run.")
+        if args.json:
+            screen.put(json.dumps(prune_as_dict(plan, done=False), ensure_ascii=False))
+        return 0
+    if not args.yes:
+        if not screen.is_terminal():
+            raise JobError("Nothing was removed: nobody is here to be asked.", hint="Give --yes to remove it.")
+        if not _agreed(len(plan.prunable), forget=args.forget):
+            screen.say("Nothing was removed.")
+            return 2
+    busy = tuple(await prune(ledger, plan))
+    for one in busy:
+        screen.complain(one.why, hint=one.what_now)
+    freed = sum(one.size for one in plan.prunable) - sum(
+        one.size for one in plan.prunable if one.run_id in {left.run_id for left in busy}
+    )
+    screen.say(f"\nPruned {_runs(len(plan.prunable) - len(busy))}; freed {size_text(freed)}.")
+    if args.json:
+        screen.put(json.dumps(prune_as_dict(plan, done=True, busy=busy), ensure_ascii=False))
+    return 5 if busy else 0
+
+
+def _agreed(runs: int, *, forget: bool) -> bool:
+    if forget:
+        return screen.ask(f"To forget {_runs(runs)} and whom they enrolled, type {_WORD}:").lower() == _WORD
+    return screen.ask(f"Prune {_runs(runs)}? [y/N]").lower() in ("y", "yes", "д", "да", "j", "ja")
+
+
+def _runs(many: int) -> str:
+    return "1 run" if many == 1 else f"{many:,} runs"
+
+
+def _age_s(text: str) -> float:
+    from batch_enroll.errors import JobError
+    from batch_enroll.job_values import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise JobError(f"--older-than: {error}.") from None

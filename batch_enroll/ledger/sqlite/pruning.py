@@ -1,0 +1,67 @@
+"""A run's file without its rows: what stays when a finished run is pruned.
+
+In: the file of a finished run whose keys are in the index. Out: the same file with its totals, its reasons and people's
+verdicts. Never: a run that may still send; the memory of whom it enrolled, which the index has.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from batch_enroll.ledger.interface import Reason
+from batch_enroll.ledger.sqlite import rows
+from batch_enroll.ledger.sqlite.tables import count_commit, one_by_one
+from batch_enroll.model import RowStatus
+
+_MAX_REASONS = 1_000
+_EMPTIED = ("row", "duplicate", "attempt")
+_KEPT_REASONS = """
+CREATE TABLE kept_reason(
+    status TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, rows INTEGER NOT NULL,
+    first_rows TEXT NOT NULL  -- row numbers, separated by blanks
+) STRICT
+"""
+
+
+def shrink(connection: sqlite3.Connection) -> None:
+    """Keep the reasons, drop the rows and give their room back; a second time does nothing but that."""
+    if not is_shrunk(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        kept = rows.reasons(connection, [_MAX_REASONS])[0]
+        connection.execute(_KEPT_REASONS)
+        connection.executemany(
+            "INSERT INTO kept_reason VALUES (?, ?, ?, ?, ?)",
+            [(one.status.value, one.code, one.message, one.count, " ".join(map(str, one.first_rows))) for one in kept],
+        )
+        for table in _EMPTIED:  # dropped and made again: a DELETE would write every page of a large table
+            (made,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
+            connection.execute(f"DROP TABLE {table}")
+            connection.execute(made)
+        count_commit(connection)
+        connection.execute("COMMIT")
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def is_shrunk(connection: sqlite3.Connection) -> bool:
+    """Say whether the rows are gone."""
+    found = connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'kept_reason')").fetchone()
+    return bool(found[0])
+
+
+@one_by_one
+def reasons(connection: sqlite3.Connection, limit: int) -> list[Reason]:
+    """Why rows were no success, the most frequent first, whether the rows are still there or not."""
+    if not is_shrunk(connection):
+        return rows.reasons(connection, [limit])[0]
+    found = connection.execute("SELECT * FROM kept_reason ORDER BY rows DESC, rowid LIMIT ?", (limit,))
+    return [
+        Reason(
+            status=RowStatus(status),
+            code=code,
+            message=message,
+            count=many,
+            first_rows=tuple(map(int, first_rows.split())),
+        )
+        for status, code, message, many, first_rows in found
+    ]

@@ -1,0 +1,126 @@
+"""What pruning would remove and what it keeps, for people and for programs.
+
+In: a `PrunePlan`. Out: text on a stream, a JSON object. Never: a ledger. Imports rich when it prints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO
+
+from batch_enroll.clock import iso_utc
+from batch_enroll.model import Counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prunable:
+    """Something that can go."""
+
+    run_id: str
+    input_name: str
+    ended_at: datetime  #: aware UTC; of a plan: when it was begun
+    counts: Counts
+    size: int  #: bytes that become free
+    plan_only: bool = False  #: it never became a run: a plan or a dry run that was killed; all of it goes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A run that is old enough and stays all the same."""
+
+    run_id: str
+    input_name: str
+    why: str
+    what_now: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunePlan:
+    """What pruning would do."""
+
+    before: datetime  #: aware UTC; runs that ended earlier are looked at
+    forget: bool  #: the memory of whom they enrolled goes too
+    prunable: tuple[Prunable, ...]
+    kept: tuple[Kept, ...]
+    younger: int  #: runs that ended later
+
+    @property
+    def size(self) -> int:
+        """Bytes that become free."""
+        return sum(one.size for one in self.prunable)
+
+
+_MIB = 1024 * 1024
+WHAT_STAYS = (
+    "The totals stay, and so does the memory of whom these runs enrolled: nobody is enrolled twice because of this.\n"
+    "What goes: the rows themselves, and what happened to each. `report`, `retry` and `resolve` need them."
+)
+WHAT_FORGETTING_MEANS = (
+    "--forget also removes the memory of whom these runs enrolled. The same file, an edited one and --window will NOT\n"
+    "recognise these people any more: give such a file again, and every one of them gets the message a second time."
+)
+
+
+def print_prune_plan(plan: PrunePlan, stream: IO[str]) -> None:
+    """Show what would go, what stays and why."""
+    from batch_enroll.reporting.screen import Screen
+
+    screen = Screen(stream)
+    day = f"{plan.before.astimezone():%Y-%m-%d %H:%M}"
+    if not plan.prunable:
+        screen.line(f"There is nothing to prune among the runs that ended before {day}.")
+    else:
+        screen.line(f"To prune: what ended before {day}\n", style="bold")
+        screen.columns(
+            [
+                (
+                    one.run_id,
+                    f"{one.ended_at.astimezone():%Y-%m-%d}",
+                    "never sent" if one.plan_only else f"{one.counts.rows:,} rows",
+                    size_text(one.size),
+                    one.input_name,
+                )
+                for one in plan.prunable
+            ],
+            right={2, 3},
+        )
+        screen.line()
+        screen.line(WHAT_FORGETTING_MEANS if plan.forget else WHAT_STAYS)
+        screen.line("Results files beside your spreadsheets are not touched.")
+    if plan.kept:
+        screen.line("\nKept all the same\n", style="bold")
+        screen.columns([(one.run_id, one.why, one.what_now) for one in plan.kept])
+
+
+def prune_as_dict(plan: PrunePlan, *, done: bool, busy: tuple[Kept, ...] = ()) -> dict[str, object]:
+    """Give the JSON object: `before`, `forget`, `done`, `bytes`, `pruned`, `kept`, `younger`."""
+    left = {one.run_id for one in busy}
+    gone = [one for one in plan.prunable if one.run_id not in left]
+    return {
+        "before": iso_utc(plan.before),
+        "forget": plan.forget,
+        "done": done,
+        "bytes": sum(one.size for one in gone),
+        "pruned": [
+            {
+                "run": one.run_id,
+                "input": one.input_name,
+                "ended_at": iso_utc(one.ended_at),
+                "counts": one.counts.as_dict(),
+                "bytes": one.size,
+                "never_sent": one.plan_only,
+            }
+            for one in gone
+        ],
+        "kept": [
+            {"run": one.run_id, "input": one.input_name, "why": one.why, "what_now": one.what_now}
+            for one in (*plan.kept, *busy)
+        ],
+        "younger": plan.younger,
+    }
+
+
+def size_text(size: int) -> str:
+    """Write bytes for people."""
+    return f"{size / _MIB:,.1f} MiB" if size >= _MIB / 10 else f"{size / 1024:,.0f} KiB"

@@ -1,0 +1,228 @@
+"""`batch-enroll prune`, as a person or a timer gives it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from batch_enroll.run_identity import new_run_id
+from tests.support.commands import people, write_csv
+from tests.support.sandbox import wait_until
+
+JOB = ("--scenario", "3", "--match", "email=email", "--content", "first_name=first_name", "--rate", "none", "--json")
+
+
+@pytest.fixture
+def send(cli, sandbox):
+    """Runs a file to its end; gives the server and how the command ended."""
+    server = sandbox()
+
+    def run(path, *more):
+        return server, cli("run", path, "--url", server.url, *JOB, *more)
+
+    return run
+
+
+def kept_bytes(folder: Path) -> bytes:
+    """Everything that lies in the data and state folders, as one text to search."""
+    places = [Path(os.environ[name]) for name in ("XDG_DATA_HOME", "XDG_STATE_HOME")]
+    return b"".join(file.read_bytes() for place in places for file in place.rglob("*") if file.is_file())
+
+
+def test_prune_removes_personal_data_and_the_same_file_is_still_refused(cli, send):
+    leads = write_csv(cli.folder / "leads.csv", *people(20), ("nobody@example.com", "Nobody"))
+    server, first = send(leads)
+    assert b"user00001@example.com" in kept_bytes(cli.folder), "else this test could not fail"
+    before = cli("show", first.json["run"], "--json").json
+
+    pruned = cli("prune", "--older-than", "0s", "--yes", "--json")
+
+    assert pruned.code == 0, pruned.err
+    assert [one["run"] for one in pruned.json["pruned"]] == [first.json["run"]]
+    assert pruned.json["bytes"] > 0
+    kept = kept_bytes(cli.folder)
+    assert b"user00001" not in kept
+    assert b"Name 1" not in kept
+    assert cli("show", first.json["run"], "--json").json == before
+    assert [run["counts"]["rows"] for run in cli("runs", "--json").json] == [21]
+    again = send(leads)[1]
+    assert again.code == 2
+    assert "21 rows" in again.err
+    assert len(server.enrolments()) == 20
+
+
+def test_after_prune_an_edited_file_and_a_window_still_skip_who_was_enrolled(cli, send):
+    leads = write_csv(cli.folder / "leads.csv", *people(5))
+    server, _ = send(leads)
+    assert cli("prune", "--older-than", "0s", "--yes").code == 0
+
+    write_csv(leads, *people(6))
+    assert send(leads)[1].json["counts"] == {**dict.fromkeys(ALL, 0), "success": 1, "skipped": 5, "rows": 6}
+    other = write_csv(cli.folder / "other.csv", *people(7))
+    assert send(other, "--window", "7d")[1].json["counts"] == {
+        **dict.fromkeys(ALL, 0),
+        "success": 1,
+        "skipped": 6,
+        "rows": 7,
+    }
+    assert set(server.enrolments().values()) == {1}
+
+
+ALL = ("success", "error", "unknown", "invalid", "skipped", "not_sent", "rows")
+
+
+def test_what_can_no_longer_be_done_with_a_pruned_run_is_said(cli, send):
+    _, ended = send(write_csv(cli.folder / "leads.csv", *people(3), ("nobody@example.com", "x")))
+    run = ended.json["run"]
+    cli("prune", "--older-than", "0s", "--yes")
+
+    for words in (("report", run), ("resolve", run)):
+        refused = cli(*words)
+        assert refused.code == 3, words
+        assert "no longer kept" in refused.err
+    retried = cli("retry", run, "--errors", "--yes")
+    assert retried.code == 3
+    assert f"Run {run} was pruned" in retried.err
+
+
+def test_unfinished_runs_and_unknown_rows_are_kept_and_named(cli, sandbox):
+    server = sandbox(faults="drop_after_acting@1")
+    doubtful = write_csv(cli.folder / "doubtful.csv", *people(3))
+    unknown = cli("run", doubtful, "--url", server.url, *JOB)
+    assert unknown.code == 4
+    stopped = write_csv(cli.folder / "stopped.csv", *people(4, domain="example.org"))
+    open_run = cli("run", stopped, "--url", server.url, *JOB, "--deadline", "1s", "--rate", "0.5", "--concurrency", "1")
+    assert open_run.code == 3
+
+    for words in ((), ("--forget",)):
+        shown = cli("prune", "--older-than", "0s", "--yes", "--json", *words)
+        assert shown.code == 0
+        assert shown.json["pruned"] == []
+        why = {one["run"]: one["why"] for one in shown.json["kept"]}
+        assert why[unknown.json["run"]] == "what became of 1 of 3 rows is unknown"
+        assert "unfinished" in why[open_run.json["run"]]
+        assert "batch-enroll resolve" in shown.err
+    resolved = cli("resolve", unknown.json["run"], "--rows", "all", "--verdict", "enrolled")
+    assert resolved.code == 0, "the rows were kept"
+    pruned = cli("prune", "--older-than", "0s", "--yes", "--json")
+    assert [one["run"] for one in pruned.json["pruned"]] == [unknown.json["run"]]
+
+
+def test_young_runs_stay(cli, send):
+    send(write_csv(cli.folder / "leads.csv", *people(2)))
+
+    shown = cli("prune", "--older-than", "90d", "--yes", "--json")
+
+    assert shown.code == 0
+    assert (shown.json["pruned"], shown.json["younger"]) == ([], 1)
+    assert "nothing to prune" in shown.err
+    assert b"user00001" in kept_bytes(cli.folder)
+
+
+def test_forget_says_what_it_means_and_makes_the_file_new_again(cli, send):
+    leads = write_csv(cli.folder / "leads.csv", *people(3))
+    server, _ = send(leads)
+
+    forgotten = cli("prune", "--older-than", "0s", "--forget", "--yes", "--json")
+
+    assert forgotten.code == 0
+    assert "will NOT" in forgotten.err
+    assert "a second time" in forgotten.err
+    assert cli("runs", "--json").json == []
+    assert send(leads)[1].json["counts"]["success"] == 3
+    assert set(server.enrolments().values()) == {2}, "that is what forgetting means"
+
+
+@pytest.mark.parametrize("more", [(), ("--forget",)])
+def test_off_a_terminal_nothing_goes_without_yes(cli, send, more):
+    send(write_csv(cli.folder / "leads.csv", *people(2)))
+
+    refused = cli("prune", "--older-than", "0s", *more)
+
+    assert refused.code == 2
+    assert "--yes" in refused.err
+    dry = cli("prune", "--older-than", "0s", "--dry-run", "--json", *more)
+    assert dry.code == 0
+    assert dry.json["done"] is False
+    assert len(dry.json["pruned"]) == 1
+    assert b"user00001" in kept_bytes(cli.folder)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pty")
+@pytest.mark.parametrize(
+    ("more", "answer", "gone"),
+    [((), "n", False), ((), "y", True), (("--forget",), "y", False), (("--forget",), "forget", True)],
+)
+def test_on_a_terminal_the_person_is_asked(cli, send, more, answer, gone):
+    send(write_csv(cli.folder / "leads.csv", *people(2)))
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+
+    asked = subprocess.run(
+        [sys.executable, "-m", "batch_enroll", "prune", "--older-than", "0s", *more],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        timeout=60,
+        check=False,
+    )
+
+    os.close(theirs)
+    os.close(ours)
+    assert asked.returncode == (0 if gone else 2)
+    assert (b"user00001" not in kept_bytes(cli.folder)) is gone
+
+
+def test_a_run_that_somebody_is_working_on_is_left_alone(cli, sandbox):
+    server = sandbox(latency_s=[0.5, 0.5])
+    leads = write_csv(cli.folder / "leads.csv", *people(40))
+    working = cli.start("run", leads, "--url", server.url, *JOB, "--concurrency", "1")
+    try:
+        wait_until(lambda: len(server.enrolments()) > 0)
+        shown = cli("prune", "--older-than", "0s", "--yes", "--json")
+        assert shown.json["pruned"] == []
+    finally:
+        working.terminate()
+        working.wait(timeout=60)
+        working.communicate()
+    assert b"user00001" in kept_bytes(cli.folder)
+
+
+def test_a_check_that_was_killed_leaves_nothing_behind_after_prune(cli, sandbox):
+    server = sandbox(latency_s=[5, 5])
+    leads = write_csv(cli.folder / "leads.csv", *people(5))
+    words = ("check", leads, "--url", server.url, *JOB)
+    checking = cli.start(*words)
+    wait_until(lambda: any(run["state"] == "open" for run in cli("runs", "--json").json))
+    checking.kill()
+    checking.communicate()
+    assert b"user00001" in kept_bytes(cli.folder)
+
+    pruned = cli("prune", "--older-than", "0s", "--yes", "--json")
+
+    assert [one["never_sent"] for one in pruned.json["pruned"]] == [True]
+    assert b"user00001" not in kept_bytes(cli.folder)
+    assert cli("runs", "--json").json == []
+
+
+@pytest.mark.parametrize("age", ["soon", "90", "-1d"])
+def test_an_age_that_is_none_is_refused_in_one_sentence(cli, age):
+    refused = cli("prune", f"--older-than={age}")
+
+    assert refused.code == 2
+    assert f"--older-than: '{age}' is no duration" in refused.err
+
+
+def test_a_repetition_is_numbered_on_from_the_runs_that_are_still_known():
+    identity = "0123456789abcdef"
+    assert new_run_id(identity, taken=[], dry_run=False) == "01234567"
+    assert new_run_id(identity, taken=["01234567"], dry_run=False) == "01234567-2"
+    assert new_run_id(identity, taken=["01234567-2"], dry_run=False) == "01234567-3"
+    assert new_run_id(identity, taken=["01234567-10", "01234567-9"], dry_run=False) == "01234567-11"
+    assert new_run_id(identity, taken=["01234567"], dry_run=True) == "check-01234567"
