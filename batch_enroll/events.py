@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from batch_enroll.model import Counts, Outcome
 
@@ -25,6 +26,17 @@ class RowsRead(Event):
     """The plan is being made; `rows` data rows were read so far."""
 
     rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlanned(Event):
+    """The plan stands and is this process's alone; the platform is asked next, and perhaps a person."""
+
+    run_id: str
+    resumed: bool  #: an unfinished run goes on
+    counts: Counts  #: `not_sent` are the rows that would be sent
+    folder: Path  #: where the run keeps its own files, readable by their owner alone
+    input_sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +57,7 @@ class AttemptFailed(Event):
     code: str
     message: str
     wait_s: float
+    throttled: bool = False  #: the platform said "too fast"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ import httpx
 
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import RunStopped
-from batch_enroll.events import Event, Listener, RunFinished
+from batch_enroll.events import Event, Listener, RunFinished, RunPlanned
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunLedger, RunState
 from batch_enroll.ledger.staging import forget_rows, staged_rows
@@ -181,6 +181,16 @@ async def _go_through(
 ) -> RunSummary:
     """Take a plan through preflight, sending and report; the run is put away whatever happens."""
     run = planned.ledger
+    emit(
+        RunPlanned(
+            at=clock.now(),
+            run_id=run.record.run_id,
+            resumed=planned.plan.resumed,
+            counts=planned.plan.counts,
+            folder=run.folder,
+            input_sha256=run.record.input_sha256,
+        )
+    )
     async with _client(job, token, transport) as client, AsyncExitStack() as stack:
         try:
             paths = paths_of(run, job.output.results)

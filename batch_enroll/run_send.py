@@ -228,6 +228,7 @@ class _Sender:
                 code=failure.code,
                 message=failure.message,
                 wait_s=wait_s,
+                throttled=failure.throttled,
             )
         )
 

@@ -53,6 +53,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pydantic": ("job.py", "job_file.py"),
     "rich": ("reporting/",),
     "openpyxl": (),
+    "pythonjsonlogger": ("cli/logs.py",),
     "xlsxwriter": ("reporting/",),
     "phonenumbers": ("mapping/",),
     "email_validator": ("mapping/",),

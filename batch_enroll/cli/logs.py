@@ -1,7 +1,9 @@
-"""The log file: what happened, line by line, for whoever looks later.
+"""The log: what happened, line by line, for whoever looks later. python-json-logger's home.
 
-In: the run's events. Out: lines of text or JSON in the file that the job names. Never: a token, an address, a phone or
-any other personal data: rows are named by their number.
+In: the run's events, and what the package itself logs. Out: lines of text or JSON in the file that the job names, and
+on standard error when it is to say more. Every line names the run once there is one; the names of the fields are a
+promise (`docs/unwatched.md`). Never: a token, an address, a phone or any other personal data: rows are named by their
+number, the input by a hash.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from batch_enroll.events import (
     PaceChanged,
     RowFinished,
     RunFinished,
+    RunPlanned,
     RunStarted,
     Stopping,
 )
@@ -28,6 +31,7 @@ from batch_enroll.job import Job
 from batch_enroll.model import RowStatus
 
 _log = logging.getLogger("batch_enroll")
+_HASH_CHARS = 12
 
 
 @contextmanager
@@ -45,14 +49,19 @@ def log_to(job: Job, token: str) -> Iterator[Listener]:
             raise JobError(f"The log file {job.output.log_file} cannot be written: {error.strerror}.") from error
     if job.output.verbose:
         handlers.append(logging.StreamHandler())
+    if not handlers:
+        yield _ignore
+        return
+    stamp = _Stamp()
+    lines = _json_lines() if job.output.log_format == "json" else _TextLines()
     level = _log.level
     for handler in handlers:
-        lines: logging.Formatter = _JsonLines() if job.output.log_format == "json" else _TextLines()
+        handler.addFilter(stamp)
         handler.setFormatter(_Masked(lines, token))
         _log.addHandler(handler)
     _log.setLevel(logging.DEBUG if job.output.verbose else logging.INFO)
     try:
-        yield _listen if handlers else _ignore
+        yield _Listener(stamp)
     finally:
         _log.setLevel(level)
         for handler in handlers:
@@ -64,61 +73,98 @@ def _ignore(event: Event) -> None:
     """Log nothing."""
 
 
-def _listen(event: Event) -> None:
-    match event:
-        case RunStarted(run_id=run_id, to_send=to_send, counts=counts):
-            _tell("run started", run=run_id, to_send=to_send, rows=counts.rows)
-        case AttemptFailed(row_number=row, attempt=attempt, code=code, wait_s=wait_s):
-            _tell("attempt failed", row=row, attempt=attempt, code=code, wait_s=round(wait_s, 3))
-        case RowFinished(row_number=row, outcome=outcome) if outcome.status is not RowStatus.SUCCESS:
-            _tell(
-                "row finished",
-                row=row,
-                status=outcome.status.value,
-                code=outcome.code,
-                http_status=outcome.http_status,
-                attempts=outcome.attempts,
-            )
-        case PaceChanged(rate_per_s=rate_per_s, pause_s=pause_s):
-            _tell("pace changed", rate_per_s=rate_per_s and round(rate_per_s, 3), pause_s=round(pause_s, 3))
-        case Stopping(reason=reason):
-            _tell("stopping", reason=reason)
-        case RunFinished(run_id=run_id, counts=counts):
-            _tell("run finished", run=run_id, **counts.as_dict())
+class _Stamp(logging.Filter):
+    """Gives every line its time and the run's id, whoever in the package wrote it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run_id: str | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.time = iso_utc(datetime.fromtimestamp(record.created, UTC))
+        record.run = self.run_id
+        return True
+
+
+class _Listener:
+    """Puts events into words and fields."""
+
+    def __init__(self, stamp: _Stamp) -> None:
+        self._stamp = stamp
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunPlanned(run_id=run_id, counts=counts, resumed=resumed, input_sha256=sha256):
+                self._stamp.run_id = run_id
+                _tell("run planned", rows=counts.rows, resumed=resumed, input=sha256[:_HASH_CHARS])
+            case RunStarted(run_id=run_id, to_send=to_send, counts=counts):
+                self._stamp.run_id = run_id
+                _tell("run started", to_send=to_send, rows=counts.rows)
+            case AttemptFailed(row_number=row, attempt=attempt, code=code, throttled=throttled, wait_s=wait_s):
+                _tell(
+                    "attempt failed",
+                    row=row,
+                    attempt=attempt,
+                    code=code,
+                    throttled=throttled,
+                    wait_s=round(wait_s, 3),
+                )
+            case RowFinished(row_number=row, outcome=outcome) if outcome.status is not RowStatus.SUCCESS:
+                _tell(
+                    "row finished",
+                    row=row,
+                    status=outcome.status.value,
+                    code=outcome.code,
+                    http_status=outcome.http_status,
+                    attempts=outcome.attempts,
+                )
+            case PaceChanged(rate_per_s=rate_per_s, pause_s=pause_s):
+                _tell("pace changed", rate_per_s=rate_per_s and round(rate_per_s, 3), pause_s=round(pause_s, 3))
+            case Stopping(reason=reason):
+                _tell("stopping", reason=reason)
+            case RunFinished(counts=counts):
+                _tell("run finished", **counts.as_dict())
 
 
 def _tell(what: str, **fields: object) -> None:
-    _log.info(what, extra={"fields": fields})
+    _log.info(what, extra=fields)
 
 
 class _Masked(logging.Formatter):
-    """The last guard: a line that would hold the token does not."""
+    """The last guard: a line that would hold the token does not, not even as JSON writes it."""
 
     def __init__(self, lines: logging.Formatter, token: str) -> None:
         super().__init__()
         self._lines = lines
-        self._token = token
+        self._forms = {token, json.dumps(token, ensure_ascii=False)[1:-1], json.dumps(token)[1:-1]}
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._lines.format(record).replace(self._token, "***")
+        line = self._lines.format(record)
+        for form in self._forms:
+            line = line.replace(form, "***")
+        return line
 
 
 class _TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        fields = getattr(record, "fields", {})
+        from pythonjsonlogger.core import RESERVED_ATTRS, merge_record_extra
+
+        own = {*RESERVED_ATTRS, "time", "run", "taskName"}
+        fields = {"run": getattr(record, "run", None), **merge_record_extra(record, {}, reserved=own)}
         told = " ".join(f"{name}={_plain(value)}" for name, value in fields.items() if value is not None)
-        return f"{_moment(record)} {record.levelname} {record.getMessage()} {told}".rstrip()
+        line = f"{getattr(record, 'time', '')} {record.levelname} {record.getMessage()} {told}".rstrip()
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-class _JsonLines(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        fields = getattr(record, "fields", {})
-        line = {"time": _moment(record), "level": record.levelname, "event": record.getMessage(), **fields}
-        return json.dumps(line, ensure_ascii=False, default=str)
+def _json_lines() -> logging.Formatter:
+    from pythonjsonlogger.json import JsonFormatter
 
-
-def _moment(record: logging.LogRecord) -> str:
-    return iso_utc(datetime.fromtimestamp(record.created, UTC))
+    return JsonFormatter(
+        ["time", "levelname", "run", "message"],
+        rename_fields={"levelname": "level", "message": "event"},
+        json_ensure_ascii=False,
+        json_default=str,
+    )
 
 
 def _plain(value: object) -> str:

@@ -1,0 +1,92 @@
+"""The log of a run: its form, its fields, the run's id on every line, and nobody's data."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+
+import pytest
+
+from batch_enroll.cli.logs import log_to
+from batch_enroll.job import Job
+from tests.support.commands import people, write_csv
+
+FLAGS = ("--scenario", "3", "--match", "email=email", "--rate", "none", "--concurrency", "1")
+
+
+@pytest.fixture
+def logged(cli, sandbox):
+    """Runs four rows, one throttled, one unknown and one refused, and gives the lines of the log."""
+
+    def run(form):
+        server = sandbox(faults="http_429@2,drop_after_acting@4")
+        source = write_csv(cli.folder / "in.csv", *people(3), ("nobody@example.com", ""))
+        ended = cli("run", source, "--url", server.url, *FLAGS, "--log-file", "run.log", "--log-format", form, "--json")
+        assert ended.code == 4, ended.err
+        return ended.json["run"], (cli.folder / "run.log").read_text(encoding="utf-8")
+
+    return run
+
+
+def test_each_line_of_json_has_its_time_level_event_and_run(logged):
+    run_id, text = logged("json")
+    lines = [json.loads(line) for line in text.splitlines()]
+    for line in lines:
+        assert list(line)[:4] == ["time", "level", "run", "event"]
+        assert line["run"] == run_id
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+        assert line["level"] == "INFO"
+    by_event = {line["event"]: line for line in lines}
+    assert [line["event"] for line in lines[:2]] == ["run planned", "run started"]
+    assert re.fullmatch("[0-9a-f]{12}", by_event["run planned"]["input"])
+    assert (by_event["run planned"]["rows"], by_event["run planned"]["resumed"]) == (4, False)
+    assert by_event["run started"]["to_send"] == 4
+    assert by_event["attempt failed"].items() >= {"row": 3, "attempt": 1, "code": "429", "throttled": True}.items()
+    finished = {line["row"]: (line["status"], line["code"]) for line in lines if line["event"] == "row finished"}
+    assert finished[5] == ("error", "404")
+    assert finished[4][0] == "unknown"
+    assert (lines[-1]["event"], lines[-1]["success"], lines[-1]["unknown"]) == ("run finished", 2, 1)
+
+
+def test_a_line_of_text_says_the_same(logged):
+    run_id, text = logged("text")
+    lines = text.splitlines()
+    assert all(f"run={run_id}" in line for line in lines)
+    assert re.match(rf"\S+Z INFO run planned run={run_id} rows=4 resumed=False input=[0-9a-f]{{12}}$", lines[0])
+    assert any(f"INFO row finished run={run_id} row=5 status=error code=404" in line for line in lines)
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_no_line_names_a_person(logged, form):
+    _, text = logged(form)
+    assert "@" not in text
+    assert "nobody" not in text
+    assert "Name" not in text
+
+
+def job(path, form):
+    return Job.model_validate(
+        {
+            "url": "https://x.example",
+            "scenario": 3,
+            "match": {"mode": "email", "column": "email"},
+            "output": {"log_file": str(path), "log_format": form},
+        }
+    )
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize("token", ["hush-hush-hush", 'hu"sh-hüsh'])
+def test_whoever_logs_the_token_is_masked_also_in_an_exception(tmp_path, form, token):
+    with log_to(job(tmp_path / "log", form), token):
+        log = logging.getLogger("batch_enroll.sending")
+        try:
+            raise ValueError(f"bad {token}")
+        except ValueError:
+            log.exception("it failed with %s", token, extra={"seen": token})
+    text = (tmp_path / "log").read_text(encoding="utf-8")
+    assert text.count("***") >= 3
+    assert token not in text
+    assert json.dumps(token)[1:-1] not in text
+    assert "ValueError" in text
