@@ -20,10 +20,12 @@ from pydantic import (
     model_validator,
 )
 
+from batch_enroll.hours import Hours, read_hours
 from batch_enroll.job_values import (
     TIME_OF_DAY,
     is_loopback,
     parse_duration,
+    read_change,
     read_deadline,
     read_delimiter,
     read_limit,
@@ -39,6 +41,7 @@ DEFAULT_RATE_PER_S = 10.0
 DEFAULT_CONCURRENCY = 8
 DEFAULT_TIMEOUT_S = 30.0
 DEFAULT_KEEP_DAYS = 30
+DEFAULT_CONFIRM_ABOVE = 1_000
 
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 RowLimit = Annotated[str | None, BeforeValidator(read_limit)]
@@ -117,11 +120,21 @@ class SendSection(Section):
 
 
 class StopSection(Section):
-    """When to stop before the end."""
+    """When not to begin, and when to stop before the end."""
 
     max_errors: RowLimit = Field(default=None, description="rows, or a share such as 20%")
     max_unknown: RowLimit = Field(default=None, description="rows, or a share such as 0.5%")
     max_rows: PositiveInt | None = Field(default=None, description="refuse an input with more rows to send")
+    max_change: Annotated[str | None, BeforeValidator(read_change)] = Field(
+        default=None, description="how far the rows to send may be from the median of the last runs, for example 50%"
+    )
+    max_invalid: RowLimit = Field(default=None, description="refuse an input with more invalid rows, or such a share")
+    allowed_hours: Annotated[str | None, BeforeValidator(read_hours)] = Field(
+        default=None, description="send in this part of the day only, for example 09:00-20:00 Europe/Moscow"
+    )
+    confirm_above: int = Field(
+        default=DEFAULT_CONFIRM_ABOVE, ge=0, description="on a terminal, have the number of profiles typed above it"
+    )
     deadline: Annotated[str | None, BeforeValidator(read_deadline)] = Field(
         default=None, description="a time of day such as 05:30, or a duration such as 2h"
     )
@@ -183,6 +196,11 @@ class Job(Section):
             field_name=self.match.field_name,
             field_type=self.match.field_type,
         )
+
+    @property
+    def hours(self) -> Hours | None:
+        """The part of the day in which requests may leave; None = at any time."""
+        return Hours.parse(self.stop.allowed_hours) if self.stop.allowed_hours else None
 
     def deadline_at(self, now: datetime) -> datetime | None:
         """The moment at which no more rows are taken; a time of day is this machine's own."""

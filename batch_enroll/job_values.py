@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)\Z")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
-_LIMIT = re.compile(r"\d+(?:\.\d+)?%?\Z")
+_LIMIT = re.compile(r"(\d+|(\d+(?:\.\d+)?)\s*%)\Z")
+_CHANGE = re.compile(r"\d+(?:\.\d+)?%\Z")
 
 
 def parse_duration(text: object) -> float:
@@ -47,8 +48,21 @@ def read_limit(value: object) -> str | None:
     if value is None:
         return None
     text = str(value).strip()
-    if isinstance(value, bool) or not _LIMIT.match(text):
+    found = None if isinstance(value, bool) else _LIMIT.match(text)
+    if found is None or float(found[2] or 0) > 100:
         raise ValueError(f"'{value}' is neither a number of rows nor a share; write for example 50 or 20%")
+    return text
+
+
+def read_change(value: object) -> str | None:
+    if value is None:
+        return None
+    text = str(value).replace(" ", "")
+    if not _CHANGE.match(text) or not float(text[:-1]):
+        raise ValueError(
+            f"'{value}' is no change; write a share such as 50% (half to one and a half times as many) "
+            "or 200% (up to three times as many)"
+        )
     return text
 
 

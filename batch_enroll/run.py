@@ -31,6 +31,7 @@ from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
 from batch_enroll.reporting.whole_file import mode_like
 from batch_enroll.run_identity import path_text
+from batch_enroll.run_limits import PlanRefused, Refusal, broken_limits, see_hours, see_size
 from batch_enroll.run_plan import Planned, carry_on, make_plan
 from batch_enroll.run_report import input_of, paths_of, reason_lines, write_files
 from batch_enroll.run_send import Control, send_rows
@@ -56,6 +57,7 @@ class Checked:
     plan: PlanView
     columns: tuple[str, ...]
     invalid_rows: Sequence[Row]  #: with their problems; at most `MAX_KEPT_PROBLEM_ROWS`
+    refused: tuple[Refusal, ...] = ()  #: the limits of the job for which `run` would not send it
 
 
 MAX_KEPT_PROBLEM_ROWS = 100_000
@@ -102,6 +104,7 @@ async def enroll_async(
     clock = clock or SystemClock()
     if isinstance(source, Path):  # a folder that cannot be written should be told before a million rows are read
         check_writable(result_paths(str(source), run_id="new", results=job.output.results), source=source)
+    see_hours(job, clock.now())
     control = control or Control()
     await ledger.forget_rows(before=clock.now() - timedelta(days=job.output.keep))
     planned = await make_plan(
@@ -151,6 +154,9 @@ async def retry_async(
         LedgerError: there is no such run, or its rows are no longer kept.
         PreflightError, Declined, RunLocked, JobError: as for `enroll_async`.
     """
+    clock = clock or SystemClock()
+    see_hours(job, clock.now())
+    await _see_wave(job, ledger, run_id, status)
     planned = await carry_on(ledger, run_id, again=status)
     return await _go_through(
         planned,
@@ -162,7 +168,7 @@ async def retry_async(
         look=None,
         control=control or Control(),
         transport=transport,
-        clock=clock or SystemClock(),
+        clock=clock,
     )
 
 
@@ -199,9 +205,12 @@ async def _go_through(
             usual = None
             if not planned.plan.resumed:
                 usual = await usual_of(ledger, job, path=run.record.input_path, run_id=run.record.run_id)
-            view = view_of(planned.plan, job, scenario, input_name=run.record.input_name, usual=usual)
+            view = view_of(planned.plan, job, scenario, input_name=run.record.input_name, usual=usual, now=clock.now())
+            if refusals := broken_limits(job.stop, view):
+                raise PlanRefused(refusals, view)
             if confirm is not None and not await confirm(view):
                 raise Declined("Nothing was sent.")
+            see_hours(job, clock.now())  # once more: a person may take an evening to answer
             send = client.start
             if job.send.processes > 1 and transport is None:  # no test's transport reaches into another process
                 send = (await stack.enter_async_context(_crew(job, token))).start
@@ -278,10 +287,25 @@ async def check_async(
                 scenario = await _preflight(job, client, clock)
         record = planned.ledger.record
         usual = await usual_of(ledger, job, path=path_text(source), run_id=record.run_id)
-        view = view_of(planned.plan, job, scenario, input_name=record.input_name, usual=usual)
-        return Checked(plan=view, columns=planned.plan.columns, invalid_rows=_invalid_rows(planned))
+        view = view_of(planned.plan, job, scenario, input_name=record.input_name, usual=usual, now=clock.now())
+        return Checked(
+            plan=view,
+            columns=planned.plan.columns,
+            invalid_rows=_invalid_rows(planned),
+            refused=broken_limits(job.stop, view),
+        )
     finally:
         await planned.ledger.discard()
+
+
+async def _see_wave(job: Job, ledger: Ledger, run_id: str, status: RowStatus) -> None:
+    """Hold a new wave against the job's limits before its rows are taken back: a refusal must change nothing."""
+    run = await ledger.open(run_id, read_only=True)
+    try:
+        counts = await run.counts()
+    finally:
+        await run.leave()
+    see_size(job.stop, counts.not_sent + (counts.error if status is RowStatus.ERROR else 0))
 
 
 def tool_version() -> str:

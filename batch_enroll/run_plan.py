@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from batch_enroll.clock import Clock
-from batch_enroll.errors import InputError, JobError, RunStopped
+from batch_enroll.errors import InputError, RunStopped
 from batch_enroll.events import Listener, RowsRead
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import (
@@ -201,7 +201,6 @@ async def _read_rows(
                 hint="Look whether the right file and sheet were given.",
             )
         await _mark_duplicates(run, rules, tally, job)
-        _check_size((await run.counts()).not_sent, job)
         stage.finish()
     except BaseException:
         stage.abandon()
@@ -219,14 +218,6 @@ async def _mark_duplicates(run: RunLedger, rules: PlanRules, tally: Tally, job: 
             raise _stop_at_duplicate(found[0], job.match.column)
         tally.repeat(found)
         after_seq = found[-1].seq
-
-
-def _check_size(to_send: int, job: Job) -> None:
-    if job.stop.max_rows is not None and to_send > job.stop.max_rows:
-        raise JobError(
-            f"{to_send:,} rows would be sent, but max_rows allows {job.stop.max_rows:,}.",
-            hint="Look whether this is the right file; if it is, raise max_rows.",
-        )
 
 
 def _stop_at_duplicate(first: Duplicate, column: str) -> InputError:

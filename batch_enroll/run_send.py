@@ -20,6 +20,7 @@ from batch_enroll.job import Job
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.staging import StagedRow, staged_rows
 from batch_enroll.model import Counts, Outcome, RowStatus
+from batch_enroll.run_limits import end_of_sending
 from batch_enroll.sending import (
     Answer,
     Breaker,
@@ -164,7 +165,7 @@ class _Sender:
         self._jitter = jitter
         self._codes = CodeTable({code: Class(kind) for code, kind in job.codes})
         self._breaker = Breaker(_breaker_limits(job), suspects=self._codes.suspects())
-        self._deadline = job.deadline_at(clock.now())
+        self._end = end_of_sending(job, clock.now())
         self._limiter = Limiter(Pace(job.send.rate), clock, jitter=jitter, on_change=self._tell_pace)
 
     async def send(self, *, limit: int | None) -> None:
@@ -207,8 +208,8 @@ class _Sender:
 
     async def _permit(self) -> None:
         await self._limiter.acquire()
-        if self._deadline is not None and self._clock.now() >= self._deadline:
-            self._control.stop(f"The deadline {self._deadline.astimezone():%H:%M} has come.")
+        if self._end is not None and self._clock.now() >= self._end.at:
+            self._control.stop(self._end.reason)
             raise Stopped
 
     async def _intend(self, seq: int, *, at: datetime) -> int:

@@ -1,9 +1,11 @@
 """The plan as people see it: a plan, the job, what the platform says of the scenario and what is usual, in one view.
 
-In: these four. Out: a `PlanView`. Never: I/O.
+In: these four, and the time. Out: a `PlanView`. Never: I/O.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from batch_enroll.advice import advice_for
 from batch_enroll.job import Job
@@ -11,11 +13,14 @@ from batch_enroll.model import Notice, RowStatus
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.usual import Usual
+from batch_enroll.run_limits import hours_text
 from batch_enroll.run_plan import Plan
 from batch_enroll.sending import ScenarioInfo
 
 
-def view_of(plan: Plan, job: Job, scenario: ScenarioInfo | None, *, input_name: str, usual: Usual | None) -> PlanView:
+def view_of(
+    plan: Plan, job: Job, scenario: ScenarioInfo | None, *, input_name: str, usual: Usual | None, now: datetime
+) -> PlanView:
     """Put everything that is known before the first request into the form in which people see it."""
     counts = plan.counts
     settled = counts.success + counts.error + counts.unknown + (counts.skipped if plan.resumed else 0)
@@ -54,6 +59,7 @@ def view_of(plan: Plan, job: Job, scenario: ScenarioInfo | None, *, input_name: 
         delivery=job.send.delivery,
         rate_per_s=job.send.rate,
         concurrency=job.send.concurrency,
+        hours=hours_text(job, now, to_send=counts.not_sent),
         first_requests=plan.samples,
         usual=usual,
     )

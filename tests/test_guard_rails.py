@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
+from batch_enroll.cli import screen
+from batch_enroll.cli.questions import Questions
 from batch_enroll.clock import SystemClock
 from batch_enroll.job import Job
 from batch_enroll.ledger.memory import MemoryLedger
+from batch_enroll.model import Delivery
+from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.run_plan import make_plan
 from batch_enroll.run_usual import usual_of
 from tests.support.commands import people, write_csv
+from tests.support.sandbox import wait_until
+from tests.support.terminal import Terminal
 
 COMMON = ("--scenario", "3", "--match", "email=email", "--rate", "none")
 
@@ -135,3 +148,246 @@ def test_the_plan_explains_what_a_repeated_start_does(cli, sandbox, scenario, mo
     ended = cli("check", source, "--url", sandbox().url, "--match", "email=email", "--scenario", scenario, "--json")
     assert ended.json["scenario"]["mode"] == mode
     assert explained in ended.json["scenario"]["reentry"]
+
+
+# --- the standing limits: exit 2 with the reason, nothing sent ---
+
+
+def nightly(cli, server, *sizes, more=()):
+    """Run the same input night after night; gives its path."""
+    source = cli.folder / "nightly.csv"
+    for night, size in enumerate(sizes):
+        write_csv(source, *people(size, domain=f"night{night}.example.com"))
+        assert cli("run", source, *flags(server, *more)).code == 0
+    return source
+
+
+def test_a_file_ten_times_the_usual_size_is_refused_until_somebody_lets_it_through(cli, sandbox):
+    server = sandbox()
+    source = nightly(cli, server, 10, 9, 11, more=("--max-change", "100%"))
+    write_csv(source, *people(100, domain="mistake.example.com"))
+    before = start_requests(server)
+    refused = cli("run", source, *flags(server, "--max-change", "100%", "--yes"))
+    assert refused.code == 2
+    assert "100 rows would be sent; 10 are usual" in refused.err
+    assert "max_change 100% allows at most 20" in refused.err
+    assert "Plan of run" in refused.err  # whoever reads the log sees what it was about
+    assert start_requests(server) == before
+    again = cli("run", source, *flags(server, "--max-change", "100%"))
+    assert again.code == 2  # what was refused does not count as usual
+    assert "--max-change 900%" in again.err
+    assert cli("run", source, *flags(server, "--max-change", "900%")).code == 0
+    assert start_requests(server) == before + 100
+
+
+def test_too_many_rows_are_refused_with_the_number(cli, sandbox):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(3), people(1)[0])
+    ended = cli("run", source, *flags(server, "--max-rows", "2", "--quiet"))
+    assert ended.code == 2
+    assert "3 rows would be sent, but max_rows allows 2" in ended.err
+    assert "Plan of run" not in ended.err
+    assert not start_requests(server)
+    assert cli("run", source, *flags(server, "--max-rows", "3")).code == 0
+
+
+def test_too_many_invalid_rows_are_refused(cli, sandbox):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(8), ("Total: 8", ""), ("", "x"))
+    ended = cli("run", source, *flags(server, "--max-invalid", "10%"))
+    assert ended.code == 2
+    assert "2 of 10 rows are invalid, but max_invalid allows 10%" in ended.err
+    assert not start_requests(server)
+    assert cli("run", source, *flags(server, "--max-invalid", "2")).code == 1
+
+
+def test_the_limits_stand_in_the_job_file_and_its_mistakes_are_named(cli, sandbox):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(3), ("?", ""))
+    job = cli.folder / "job.toml"
+    text = f'url = "{server.url}"\nscenario = 3\nmatch = {{mode = "email", column = "email"}}\n[stop]\n'
+    job.write_text(text + 'max_rows = 2\nmax_invalid = 0\nmax_change = "50%"\nconfirm_above = 1\n')
+    ended = cli("run", source, "--job", job)
+    assert ended.code == 2
+    assert "max_rows allows 2" in ended.err
+    assert "max_invalid allows 0" in ended.err
+    job.write_text(text + 'max_change = "3x"\nmax_invalid = "120%"\nallowed_hours = "9 to 5"\nconfirm_above = -1\n')
+    ended = cli("run", source, "--job", job)
+    assert ended.code == 2
+    for key in ("max_change: '3x'", "max_invalid: '120%'", "allowed_hours: '9 to 5'", "confirm_above: "):
+        assert f"[stop] {key}" in ended.err
+    assert not start_requests(server)
+
+
+def test_check_tells_of_every_limit_that_run_would_not_pass(cli, sandbox):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(3), ("?", ""))
+    ended = cli("check", source, *flags(server, "--max-rows", "2", "--max-invalid", "0", "--json"))
+    assert ended.code == ended.json["exit_code"] == 2
+    assert [refusal["limit"] for refusal in ended.json["refused"]] == ["max_rows", "max_invalid"]
+    assert "`run` would refuse this: 3 rows would be sent, but max_rows allows 2" in ended.err
+    assert "Plan of run" in ended.err
+    assert cli("check", source, *flags(server, "--json")).json["refused"] == []
+
+
+def test_a_wave_over_refused_rows_keeps_the_limits_and_a_refusal_changes_nothing(cli, sandbox):
+    server = sandbox()
+    nobodies = [(f"nobody{number}@example.com", "") for number in range(3)]
+    source = write_csv(cli.folder / "in.csv", *people(2), *nobodies)
+    run = cli("run", source, *flags(server, "--json")).json["run"]
+    for limit in (("--max-rows", "2"), ("--allowed-hours", closed_now())):
+        refused = cli("retry", run, "--errors", *limit)
+        assert refused.code == 2, refused.err
+        assert "Nothing was sent" in refused.err
+    assert start_requests(server) == 5
+    assert '"error": 3' in cli("show", run, "--json").out
+    assert cli("retry", run, "--errors", "--max-rows", "3").code == 1
+    assert start_requests(server) == 8
+
+
+# --- the hours in which requests may leave ---
+
+
+def closed_now():
+    """Allowed hours, in UTC, that neither hold now nor within the hours that a slow test may take."""
+    hour = datetime.now(UTC).hour
+    return f"{(hour + 10) % 24:02}:00-{(hour + 12) % 24:02}:00 UTC"
+
+
+def test_outside_the_allowed_hours_nothing_is_sent_not_even_when_somebody_says_yes(cli, sandbox):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(3))
+    closed = closed_now()
+    ended = cli("run", source, *flags(server, "--allowed-hours", closed, "--yes"))
+    assert ended.code == 2
+    assert f"outside the allowed hours {closed}" in ended.err
+    assert not server.totals()["requests"]  # not even the platform was asked
+    looked = cli("check", source, *flags(server, "--allowed-hours", closed, "--json"))
+    assert looked.code == 0  # a plan may be made at night
+    assert "nothing would be sent" in looked.json["hours"]
+    assert looked.json["hours"] in looked.err
+    hour = datetime.now(UTC).hour
+    opened = f"{hour:02}:00-{(hour + 12) % 24:02}:00 UTC"
+    assert cli("run", source, *flags(server, "--allowed-hours", opened)).code == 0
+
+
+# A command whose wall clock stands still at one moment, and at another as soon as a file is there.
+_CLOCK_AT = """
+import sys
+from datetime import datetime
+from pathlib import Path
+from batch_enroll.clock import SystemClock
+early, late, switch, *words = sys.argv[1:]
+SystemClock.now = lambda self: datetime.fromisoformat(late if Path(switch).exists() else early)
+from batch_enroll.cli.main import main
+sys.exit(main(words))
+"""
+
+
+def test_a_run_that_is_still_going_when_the_hours_end_stops_and_the_same_command_carries_on(cli, sandbox):
+    server = sandbox()
+    source, late = write_csv(cli.folder / "in.csv", *people(40)), cli.folder / "late"
+    words = ("run", source, *flags(server, "--rate", "20", "--allowed-hours", "09:00-20:00 Europe/Moscow", "--json"))
+    times = ("2026-11-25T16:59:30+00:00", "2026-11-25T17:00:00+00:00", late)
+    command = [sys.executable, "-c", _CLOCK_AT, *map(str, (*times, *words))]
+    environment = {**os.environ, "BATCH_ENROLL_TOKEN": "sandbox-token", "PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as night:
+        wait_until(lambda: start_requests(server) > 2 or night.poll() is not None, patience_s=120)
+        late.touch()
+        out, err = night.communicate(timeout=120)
+    assert night.returncode == 3, err
+    stopped = json.loads(out)
+    assert stopped["stop_reason"] == "The allowed hours 09:00-20:00 Europe/Moscow are over."
+    assert 2 < stopped["counts"]["success"] < 40
+    done = subprocess.run(command, capture_output=True, env=environment, text=True, check=False)
+    assert done.returncode == 2, done.stderr  # the same command, still too late
+    assert "It is 20:00 now, outside the allowed hours" in done.stderr
+    late.unlink()
+    done = subprocess.run(command, capture_output=True, env=environment, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["run"] == stopped["run"]
+    assert set(server.enrolments().values()) == {1}
+    assert len(server.enrolments()) == 40
+
+
+# --- the person at the terminal types how many ---
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        (["1,234"], 0),
+        (["1234"], 0),
+        (["1 234"], 0),
+        (["12,34"], 0),  # the same digits
+        (["y", "123", "1234"], 0),  # a slip can be corrected
+        (["y", "yes", "1235"], 2),
+        (["n"], 2),
+        ([""], 2),
+    ],
+)
+def test_above_confirm_above_the_number_must_be_typed(typed, code):
+    answers = iter(typed)
+    said: list[str] = []
+    plan = PlanView(
+        run_id="1",
+        input_name="in.csv",
+        rows=1_234,
+        to_send=1_234,
+        url="https://platform.example",
+        scenario=3,
+        scenario_name="Welcome",
+        matching="email=email",
+        delivery=Delivery.AT_MOST_ONCE,
+        rate_per_s=10,
+        concurrency=8,
+    )
+
+    def ask(question):
+        said.append(question)
+        return next(answers)
+
+    questions = Questions(asks=True, quiet=False, before=lambda: None, confirm_above=1_000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(screen, "ask", ask)
+        assert anyio.run(questions.confirm, plan) is (code == 0)
+    assert said[0] == "To start 1,234 profiles in #3 Welcome, type their number:"
+    assert next(answers, None) is None
+
+
+def test_on_a_terminal_the_number_is_typed_and_a_yes_is_not_enough(cli, sandbox):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(12))
+    words = ("run", source, *flags(server, "--confirm-above", "11"))
+    with Terminal(*words, folder=cli.folder) as terminal:
+        terminal.wait_for("To start 12 profiles in #3 Welcome, type their number:")
+        terminal.type("y")
+        terminal.wait_for("'y' is not 12.")
+        terminal.type("")
+        assert terminal.end() == 2
+        assert "Nothing was sent" in terminal.seen
+    assert not start_requests(server)
+    with Terminal(*words, folder=cli.folder) as terminal:
+        terminal.wait_for("type their number:")
+        terminal.type("12")
+        assert terminal.end() == 0, terminal.seen
+    assert start_requests(server) == 12
+
+
+def test_up_to_confirm_above_a_yes_is_enough_and_yes_skips_every_question(cli, sandbox):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(12))
+    with Terminal("run", source, *flags(server, "--confirm-above", "12"), folder=cli.folder) as terminal:
+        terminal.wait_for("Start 12 profiles in #3 Welcome? [y/N]")
+        terminal.type("y")
+        assert terminal.end() == 0, terminal.seen
+    other = write_csv(cli.folder / "other.csv", *people(5, domain="other.example.com"))
+    with Terminal("run", other, *flags(server, "--confirm-above", "0", "--yes"), folder=cli.folder) as terminal:
+        assert terminal.end() == 0, terminal.seen
+        assert "type their number" not in terminal.seen
+    assert start_requests(server) == 17
+
+
+def test_off_a_terminal_nothing_is_asked(cli, sandbox):
+    source = write_csv(cli.folder / "in.csv", *people(3))
+    assert cli("run", source, *flags(sandbox(), "--confirm-above", "0")).code == 0

@@ -14,6 +14,7 @@ HALL = {
     "run",
     "run_history",
     "run_identity",
+    "run_limits",
     "run_plan",
     "run_prune",
     "run_report",
@@ -23,15 +24,16 @@ HALL = {
     "run_usual",
     "run_view",
 }
-JOB = {"job", "job_file", "job_profiles", "job_values", "secrets"}
+JOB = {"hours", "job", "job_file", "job_profiles", "job_values", "secrets"}
 FACES = {"cli", "web", "cluster"}
 
 # What each room may import of the package; a room that is missing here fails the test by name.
 ALLOWED: dict[str, set[str]] = {
     **dict.fromkeys(SHARED, SHARED),
     **{stage: SHARED | {stage} for stage in STAGES},
+    "hours": SHARED,
     "job_values": SHARED,
-    "job": SHARED | {"job_values"},
+    "job": SHARED | {"hours", "job_values"},
     "job_file": SHARED | {"job"},
     "job_profiles": SHARED | {"job", "job_file"},
     "secrets": SHARED,

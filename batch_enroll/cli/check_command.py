@@ -16,12 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--problems", metavar="FILE", type=Path, help="write every problem as a CSV to work through")
     add_job_flags(parser)
     parser.epilog = (
-        "Without a token the platform is not asked. exit codes: 0 no problem, 1 some rows are invalid, 2 wrong"
+        "Without a token the platform is not asked. exit codes: 0 no problem, 1 some rows are invalid, 2 wrong,\n"
+        "or beyond a limit of the job"
     )
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Check; 0 when every row can be sent or is skipped, 1 when some are invalid."""
+    """Check; 0 when every row can be sent or is skipped, 1 when some are invalid, 2 when a limit forbids it."""
     import anyio
 
     return anyio.run(_check, args)
@@ -48,13 +49,17 @@ async def _check(args: argparse.Namespace) -> int:
         screen.say("No token was given, so the platform is not asked about the scenario.")
     with progress_on(sys.stderr, clock=SystemClock(), quiet=job.output.quiet) as progress:
         checked = await check_async(job, source, token=token, ledger=ledger_of(job), emit=progress)
-    exit_code = 1 if checked.plan.invalid else 0
+    exit_code = 2 if checked.refused else 1 if checked.plan.invalid else 0
     if args.problems is not None:
         write_problems(args.problems, checked.invalid_rows, columns=checked.columns, advice=advice_for)
         screen.say(f"Problems: {args.problems}")
     if not job.output.quiet:
         print_plan(checked.plan, sys.stderr)
         screen.say("\nNothing was sent.")
+    for refusal in checked.refused:
+        screen.complain(f"`run` would refuse this: {refusal.message}", hint=refusal.hint)
     if job.output.json_:
-        screen.put(json.dumps({**plan_as_dict(checked.plan), "exit_code": exit_code}, ensure_ascii=False))
+        refused = [refusal.as_dict() for refusal in checked.refused]
+        told = {**plan_as_dict(checked.plan), "refused": refused, "exit_code": exit_code}
+        screen.put(json.dumps(told, ensure_ascii=False))
     return exit_code

@@ -21,6 +21,7 @@ from batch_enroll.job import Job
 from batch_enroll.reporting.progress import progress_on
 from batch_enroll.reporting.summary import RunSummary, summary_of
 from batch_enroll.run import Confirm, Declined, Look
+from batch_enroll.run_limits import PlanRefused
 from batch_enroll.run_send import Control
 
 
@@ -52,7 +53,9 @@ async def run_and_tell(job: Job, token: str, *, asks: bool, begin: Callable[[Han
         progress_on(sys.stderr, clock=clock, quiet=job.output.quiet) as progress,
         signals_stop(control),
     ):
-        questions = Questions(asks=asks, quiet=job.output.quiet, before=progress.close)
+        questions = Questions(
+            asks=asks, quiet=job.output.quiet, before=progress.close, confirm_above=job.stop.confirm_above
+        )
 
         def emit(event: Event) -> None:
             progress(event)
@@ -70,6 +73,9 @@ async def run_and_tell(job: Job, token: str, *, asks: bool, begin: Callable[[Han
         except Declined as no:
             screen.say(no.message)
             return 2
+        except PlanRefused as refused:
+            questions.show(refused.plan)
+            raise
         except RunStopped as stopped:
             if control.exit_code is None:
                 raise

@@ -104,6 +104,22 @@ SETTINGS: tuple[Setting, ...] = (
     _s("--max-errors", "stop.max_errors", "N|P%", "stop when more rows than this are refused", STOP),
     _s("--max-unknown", "stop.max_unknown", "N|P%", "stop when more rows than this are unknown", STOP),
     _s("--max-rows", "stop.max_rows", "N", "refuse an input with more rows to send than this", STOP),
+    _s("--max-change", "stop.max_change", "P%", "refuse a number to send this far from what the last runs sent", STOP),
+    _s("--max-invalid", "stop.max_invalid", "N|P%", "refuse an input with more invalid rows than this", STOP),
+    _s(
+        "--allowed-hours",
+        "stop.allowed_hours",
+        "HOURS",
+        "send within these hours only, for example '09:00-20:00 Europe/Moscow'",
+        STOP,
+    ),
+    _s(
+        "--confirm-above",
+        "stop.confirm_above",
+        "N",
+        "on a terminal, have the number of profiles typed when it is above this (default 1000)",
+        STOP,
+    ),
     _s("--deadline", "stop.deadline", "HH:MM|DURATION", "take no more rows after this time", STOP),
     _s(
         "--results",

@@ -13,6 +13,9 @@ from batch_enroll.cli.signals import interruptible
 from batch_enroll.model import Counts
 from batch_enroll.reporting.plan_table import PlanView, print_plan
 
+TRIES = 3
+_SEPARATORS = dict.fromkeys(map(ord, " ,.'_’\u00a0\u202f"))
+
 
 class Questions:
     """Shows plans and takes answers.
@@ -21,23 +24,32 @@ class Questions:
         asks: a person sits there and wants to be asked.
         quiet: do not even show the plan, unless there is something to ask.
         before: called before anything is printed, so that a progress bar makes room.
+        confirm_above: above so many profiles their number must be typed, a "yes" comes too easily.
     """
 
-    def __init__(self, *, asks: bool, quiet: bool, before: Callable[[], None]) -> None:
+    def __init__(self, *, asks: bool, quiet: bool, before: Callable[[], None], confirm_above: int) -> None:
         self._asks = asks
         self._quiet = quiet
         self._before = before
+        self._confirm_above = confirm_above
 
-    async def confirm(self, plan: PlanView) -> bool:
-        """Show the plan and, on a terminal, ask."""
+    def show(self, plan: PlanView) -> None:
+        """Show the plan, unless nobody wants to see it."""
         self._before()
         if self._asks or not self._quiet:
             print_plan(plan, sys.stderr)
             screen.say("")
+
+    async def confirm(self, plan: PlanView) -> bool:
+        """Show the plan and, on a terminal, ask."""
+        self.show(plan)
         if not self._asks or not plan.to_send:
             return True
         name = f" {plan.scenario_name}" if plan.scenario_name else ""
-        return _yes(f"Start {plan.to_send:,} profiles in #{plan.scenario}{name}? [y/N]")
+        where = f"in #{plan.scenario}{name}"
+        if plan.to_send > self._confirm_above:
+            return _typed(plan.to_send, f"To start {plan.to_send:,} profiles {where}, type their number:")
+        return _yes(f"Start {plan.to_send:,} profiles {where}? [y/N]")
 
     async def look(self, counts: Counts) -> bool:
         """Ask whether to go on after the canary rows; Ctrl-C means no."""
@@ -50,8 +62,28 @@ class Questions:
             return False
 
 
+def is_number(answer: str, number: int) -> bool:
+    """Tell whether a person typed a number, with or without what sets thousands apart."""
+    return answer.translate(_SEPARATORS) == str(number)
+
+
+def _typed(number: int, question: str) -> bool:
+    """Wait for the number; a slip of the finger may be corrected, an empty line or a "no" ends it."""
+    for _ in range(TRIES):
+        answer = _answer(question)
+        if is_number(answer, number):
+            return True
+        if answer.lower() in ("", "n", "no", "нет", "nein"):
+            return False
+        screen.say(f"'{answer}' is not {number:,}.")
+    return False
+
+
 def _yes(question: str) -> bool:
+    return _answer(question).lower() in ("y", "yes", "д", "да", "j", "ja")
+
+
+def _answer(question: str) -> str:
     """Wait for the answer in the event loop's own thread: nothing else is going on, and Ctrl-C ends the waiting."""
     with interruptible():
-        answer = screen.ask(question)
-    return answer.lower() in ("y", "yes", "д", "да", "j", "ja")
+        return screen.ask(question)

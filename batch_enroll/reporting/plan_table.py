@@ -58,6 +58,7 @@ class PlanView:
     delivery: Delivery
     rate_per_s: float | None  #: None = unlimited
     concurrency: int
+    hours: str = ""  #: when requests may leave, and what that means for this plan; "" = at any time
     first_requests: tuple[str, ...] = ()  #: JSON bodies; a token in them is masked here again
     usual: Usual | None = None  #: what the last runs were like; None when nothing is compared
 
@@ -106,6 +107,7 @@ def plan_as_dict(plan: PlanView) -> dict[str, object]:
         "rate_per_s": plan.rate_per_s,
         "concurrency": plan.concurrency,
         "needed_s": plan.needed_s,
+        "hours": plan.hours or None,
         "first_requests": [_masked(body) for body in plan.first_requests],
         "usual": usual_as_dict(plan.usual) if plan.usual else None,
         "compared": list(_compared(plan)),
@@ -154,6 +156,7 @@ def _settings(plan: PlanView) -> list[tuple[str, str]]:
         ("matching", plan.matching),
         ("delivery", _delivery_text(plan.delivery)),
         ("pace", _pace_text(plan)),
+        *([("hours", plan.hours)] if plan.hours else []),
     ]
 
 

@@ -122,9 +122,9 @@ def request_bytes(method: str, **body: object) -> bytes:
     return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool], *, patience_s: float = PATIENCE_S) -> None:
     """Ask again and again until it is so."""
-    give_up = time.monotonic() + PATIENCE_S
+    give_up = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < give_up, "it never came to pass"
         time.sleep(0.005)

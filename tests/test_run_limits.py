@@ -1,0 +1,161 @@
+"""The standing limits of a job, as rules over numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from batch_enroll.errors import JobError
+from batch_enroll.job import Job, StopSection
+from batch_enroll.job_values import read_change, read_limit
+from batch_enroll.model import Delivery
+from batch_enroll.reporting.plan_table import PlanView
+from batch_enroll.reporting.usual import Usual
+from batch_enroll.run_limits import broken_limits, end_of_sending, hours_text, see_hours, see_size
+
+NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+HOURS = "09:00-20:00 UTC"
+
+
+def plan(to_send, *, invalid=0, usual=(), carries_on=False):
+    return PlanView(
+        run_id="1",
+        carries_on=carries_on,
+        input_name="in.csv",
+        rows=to_send + invalid,
+        to_send=to_send,
+        invalid=invalid,
+        url="https://platform.example",
+        scenario=3,
+        matching="email=email",
+        delivery=Delivery.AT_MOST_ONCE,
+        rate_per_s=10,
+        concurrency=8,
+        usual=Usual(any_run=True, to_send=tuple(usual), rows=tuple(usual)),
+    )
+
+
+def job(**stop):
+    settings = {"url": "https://platform.example", "scenario": 3, "match": {"mode": "email", "column": "email"}}
+    return Job.model_validate({**settings, "stop": stop})
+
+
+@pytest.mark.parametrize(
+    ("stop", "shown", "broken"),
+    [
+        ({}, plan(1_000_000, invalid=5, usual=(10,)), []),
+        ({"max_rows": 10}, plan(10), []),
+        ({"max_rows": 10}, plan(11), ["max_rows"]),
+        ({"max_rows": 10}, plan(11, carries_on=True), ["max_rows"]),
+        ({"max_change": "50%"}, plan(9), []),  # without earlier runs nothing is usual
+        ({"max_change": "50%"}, plan(150, usual=(100, 90, 110)), []),
+        ({"max_change": "50%"}, plan(151, usual=(100, 90, 110)), ["max_change"]),
+        ({"max_change": "50%"}, plan(50, usual=(100, 90, 110)), []),
+        ({"max_change": "50%"}, plan(49, usual=(100, 90, 110)), ["max_change"]),
+        ({"max_change": "50%"}, plan(0, usual=(100, 90, 110)), []),  # nothing leaves, so nothing can go wrong
+        ({"max_change": "50%"}, plan(1_000, usual=(100,), carries_on=True), []),
+        ({"max_change": "200%"}, plan(300, usual=(100,)), []),
+        ({"max_change": "200%"}, plan(301, usual=(100,)), ["max_change"]),
+        ({"max_change": "200%"}, plan(1, usual=(100,)), []),
+        ({"max_change": "50%"}, plan(100, usual=(1, 100, 5_000)), []),  # the median, not the mean
+        ({"max_invalid": 2}, plan(8, invalid=2), []),
+        ({"max_invalid": 2}, plan(8, invalid=3), ["max_invalid"]),
+        ({"max_invalid": "20%"}, plan(8, invalid=2), []),
+        ({"max_invalid": "20%"}, plan(7, invalid=2), ["max_invalid"]),
+        ({"max_invalid": "0%"}, plan(7, invalid=1), ["max_invalid"]),
+        ({"max_invalid": 0}, plan(7, invalid=1, carries_on=True), []),
+        (
+            {"max_rows": 1, "max_change": "1%", "max_invalid": 0},
+            plan(8, invalid=1, usual=(4,)),
+            ["max_rows", "max_change", "max_invalid"],
+        ),
+    ],
+)
+def test_a_plan_is_held_against_each_limit(stop, shown, broken):
+    assert [refusal.limit for refusal in broken_limits(StopSection.model_validate(stop), shown)] == broken
+
+
+@pytest.mark.parametrize(
+    ("max_change", "to_send", "allows", "needed"),
+    [("50%", 18_100, "allows 890 to 2,670.", "917%"), ("200%", 18_100, "allows at most 5,340.", "917%")],
+)
+def test_a_change_that_is_too_large_says_what_is_allowed_and_which_flag_lets_it_through(
+    max_change, to_send, allows, needed
+):
+    usual = (1_880, 1_690, 1_740, 1_850, 1_780)
+    (refusal,) = broken_limits(StopSection(max_change=max_change), plan(to_send, usual=usual))
+    assert "18,100 rows would be sent; 1,780 are usual" in refusal.message
+    assert refusal.message.endswith(allows)
+    assert f"--max-change {needed} this once" in refusal.hint
+    assert not broken_limits(StopSection(max_change=needed), plan(to_send, usual=usual))
+
+
+def test_a_wave_is_held_against_max_rows():
+    see_size(StopSection(max_rows=5), 5)
+    with pytest.raises(JobError, match="6 rows would be sent, but max_rows allows 5"):
+        see_size(StopSection(max_rows=5), 6)
+
+
+def test_outside_the_allowed_hours_nothing_may_begin():
+    see_hours(job(), NOON)
+    see_hours(job(allowed_hours=HOURS), NOON)
+    with pytest.raises(JobError, match=r"It is 23:00 now, outside the allowed hours 09:00-20:00 UTC"):
+        see_hours(job(allowed_hours=HOURS), NOON + timedelta(hours=11))
+
+
+@pytest.mark.parametrize(
+    ("stop", "after", "reason"),
+    [
+        ({"allowed_hours": HOURS}, timedelta(hours=8), "The allowed hours 09:00-20:00 UTC are over."),
+        ({"allowed_hours": HOURS, "deadline": "1h"}, timedelta(hours=1), "The deadline"),
+        ({"allowed_hours": HOURS, "deadline": "10h"}, timedelta(hours=8), "The allowed hours"),
+        ({"deadline": "10h"}, timedelta(hours=10), "The deadline"),
+    ],
+)
+def test_sending_ends_at_what_comes_first(stop, after, reason):
+    end = end_of_sending(job(**stop), NOON)
+    assert end is not None
+    assert end.at == NOON + after
+    assert end.reason.startswith(reason)
+
+
+def test_without_a_deadline_and_hours_sending_has_no_end():
+    assert end_of_sending(job(), NOON) is None
+
+
+@pytest.mark.parametrize(
+    ("now", "to_send", "said"),
+    [
+        (NOON, 288_000, "09:00-20:00 UTC"),
+        (
+            NOON,
+            288_001,
+            "09:00-20:00 UTC; about 1 row will be left at 20:00, for the same command to carry on with",
+        ),
+        (NOON + timedelta(hours=9), 5, "09:00-20:00 UTC; it is 21:00 there now, so nothing would be sent"),
+    ],
+)
+def test_the_plan_says_whether_the_rows_get_through_in_time(now, to_send, said):
+    assert hours_text(job(allowed_hours=HOURS), now, to_send=to_send) == said
+
+
+def test_without_hours_the_plan_says_nothing_of_them():
+    assert not hours_text(job(), NOON, to_send=5)
+
+
+@pytest.mark.parametrize("text", ["many", "-1", "0.5", "101%", "20 percent", True])
+def test_a_limit_is_whole_rows_or_a_share(text):
+    with pytest.raises(ValueError, match="neither a number of rows nor a share"):
+        read_limit(text)
+
+
+@pytest.mark.parametrize("text", ["3x", "50", "0%", "-5%", True])
+def test_a_change_is_a_share(text):
+    with pytest.raises(ValueError, match="is no change; write a share"):
+        read_change(text)
+
+
+@pytest.mark.parametrize(("text", "kept"), [("50%", "50%"), (" 200 % ", "200%"), ("12.5%", "12.5%"), (None, None)])
+def test_a_change_is_kept_in_one_form(text, kept):
+    assert read_change(text) == kept
