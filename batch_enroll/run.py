@@ -33,6 +33,7 @@ from batch_enroll.reporting.whole_file import mode_like
 from batch_enroll.run_identity import path_text
 from batch_enroll.run_limits import PlanRefused, Refusal, broken_limits, see_hours, see_size
 from batch_enroll.run_plan import Planned, carry_on, make_plan
+from batch_enroll.run_plan_file import ApprovedPlan, see_job_as_approved, see_plan_as_approved
 from batch_enroll.run_report import input_of, paths_of, reason_lines, write_files
 from batch_enroll.run_send import Control, send_rows
 from batch_enroll.run_usual import usual_of
@@ -57,6 +58,7 @@ class Checked:
     plan: PlanView
     columns: tuple[str, ...]
     invalid_rows: Sequence[Row]  #: with their problems; at most `MAX_KEPT_PROBLEM_ROWS`
+    input_sha256: str
     refused: tuple[Refusal, ...] = ()  #: the limits of the job for which `run` would not send it
 
 
@@ -77,6 +79,7 @@ async def enroll_async(
     confirm: Confirm | None = None,
     look: Look | None = None,
     control: Control | None = None,
+    approved: ApprovedPlan | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Clock | None = None,
 ) -> RunSummary:
@@ -91,6 +94,7 @@ async def enroll_async(
         confirm: shown the plan, says whether to go on; None = go on.
         look: shown the counts after the canary rows; None = go on when none of them failed.
         control: stops the run from outside.
+        approved: send only what was approved, see `run_plan_file`; None = whatever the plan is.
         transport: takes the place of the network, for tests.
         clock: takes the place of the machine's clock, for tests.
     Returns:
@@ -105,6 +109,7 @@ async def enroll_async(
     if isinstance(source, Path):  # a folder that cannot be written should be told before a million rows are read
         check_writable(result_paths(str(source), run_id="new", results=job.output.results), source=source)
     see_hours(job, clock.now())
+    see_job_as_approved(approved, job, source)
     control = control or Control()
     await ledger.forget_rows(before=clock.now() - timedelta(days=job.output.keep))
     planned = await make_plan(
@@ -125,6 +130,7 @@ async def enroll_async(
         confirm=confirm,
         look=look,
         control=control,
+        approved=approved,
         transport=transport,
         clock=clock,
     )
@@ -182,6 +188,7 @@ async def _go_through(
     confirm: Confirm | None,
     look: Look | None,
     control: Control,
+    approved: ApprovedPlan | None = None,
     transport: httpx.AsyncBaseTransport | None,
     clock: Clock,
 ) -> RunSummary:
@@ -206,6 +213,7 @@ async def _go_through(
             if not planned.plan.resumed:
                 usual = await usual_of(ledger, job, path=run.record.input_path, run_id=run.record.run_id)
             view = view_of(planned.plan, job, scenario, input_name=run.record.input_name, usual=usual, now=clock.now())
+            view = see_plan_as_approved(approved, view, sha256=run.record.input_sha256)
             if refusals := broken_limits(job.stop, view):
                 raise PlanRefused(refusals, view)
             if confirm is not None and not await confirm(view):
@@ -292,6 +300,7 @@ async def check_async(
             plan=view,
             columns=planned.plan.columns,
             invalid_rows=_invalid_rows(planned),
+            input_sha256=record.input_sha256,
             refused=broken_limits(job.stop, view),
         )
     finally:

@@ -45,7 +45,7 @@ def test_run_and_check_take_exactly_these_flags():
     settings = {setting.flag for setting in SETTINGS}
     for name in ("run", "check"):
         taken = {flag for action in commands[name]._actions for flag in action.option_strings}
-        assert taken - {"-h", "--help", "--job", "--profile", "--problems"} == settings
+        assert taken - {"-h", "--help", "--job", "--profile", "--problems", "--save", "--plan"} == settings
 
 
 def test_readme_lists_the_exit_codes():

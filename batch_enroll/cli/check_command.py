@@ -14,6 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add INPUT, every flag of a job, and where the problems go."""
     parser.add_argument("input", metavar="INPUT", help="CSV or Excel file; - for standard input")
     parser.add_argument("--problems", metavar="FILE", type=Path, help="write every problem as a CSV to work through")
+    parser.add_argument(
+        "--save", metavar="FILE", type=Path, help="save the plan, for `run --plan FILE` to send this and nothing else"
+    )
     add_job_flags(parser)
     parser.epilog = (
         "Without a token the platform is not asked. exit codes: 0 no problem, 1 some rows are invalid, 2 wrong,\n"
@@ -39,7 +42,10 @@ async def _check(args: argparse.Namespace) -> int:
     from batch_enroll.reporting.problems import write_problems
     from batch_enroll.reporting.progress import progress_on
     from batch_enroll.run import check_async
+    from batch_enroll.run_plan_file import approve, save_approved, see_place
 
+    if args.save is not None:
+        see_place(args.save)
     job = job_of(args)
     source = source_of(args.input)
     try:
@@ -56,6 +62,12 @@ async def _check(args: argparse.Namespace) -> int:
     if not job.output.quiet:
         print_plan(checked.plan, sys.stderr)
         screen.say("\nNothing was sent.")
+    if args.save is not None and not checked.refused:
+        now = SystemClock().now()
+        save_approved(args.save, approve(job, checked.plan, sha256=checked.input_sha256, now=now))
+        screen.say(f"Plan: {args.save}; to send this and nothing else, give `run` with --plan {args.save}")
+    if args.save is not None and checked.refused:
+        screen.say("The plan was not saved.")
     for refusal in checked.refused:
         screen.complain(f"`run` would refuse this: {refusal.message}", hint=refusal.hint)
     if job.output.json_:

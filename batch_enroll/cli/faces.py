@@ -36,13 +36,16 @@ class Hands:
     clock: Clock
 
 
-async def run_and_tell(job: Job, token: str, *, asks: bool, begin: Callable[[Hands], Awaitable[RunSummary]]) -> int:
+async def run_and_tell(
+    job: Job, token: str, *, asks: bool, approved: bool = False, begin: Callable[[Hands], Awaitable[RunSummary]]
+) -> int:
     """Run to the end and say what became of it.
 
     Args:
         job: says what is shown, logged and printed.
         token: to keep it out of the log.
         asks: a person sits there and wants to be asked.
+        approved: the plan was approved before, so it is shown and not asked about.
         begin: starts the run.
     Raises:
         RunStopped: what ended it before the first request.
@@ -54,7 +57,11 @@ async def run_and_tell(job: Job, token: str, *, asks: bool, begin: Callable[[Han
         signals_stop(control),
     ):
         questions = Questions(
-            asks=asks, quiet=job.output.quiet, before=progress.close, confirm_above=job.stop.confirm_above
+            asks=asks,
+            approved=approved,
+            quiet=job.output.quiet,
+            before=progress.close,
+            confirm_above=job.stop.confirm_above,
         )
 
         def emit(event: Event) -> None:

@@ -22,13 +22,17 @@ class Questions:
 
     Args:
         asks: a person sits there and wants to be asked.
+        approved: the plan was approved before: there is nothing to ask about it.
         quiet: do not even show the plan, unless there is something to ask.
         before: called before anything is printed, so that a progress bar makes room.
         confirm_above: above so many profiles their number must be typed, a "yes" comes too easily.
     """
 
-    def __init__(self, *, asks: bool, quiet: bool, before: Callable[[], None], confirm_above: int) -> None:
+    def __init__(
+        self, *, asks: bool, approved: bool = False, quiet: bool, before: Callable[[], None], confirm_above: int
+    ) -> None:
         self._asks = asks
+        self._approved = approved
         self._quiet = quiet
         self._before = before
         self._confirm_above = confirm_above
@@ -43,7 +47,7 @@ class Questions:
     async def confirm(self, plan: PlanView) -> bool:
         """Show the plan and, on a terminal, ask."""
         self.show(plan)
-        if not self._asks or not plan.to_send:
+        if not self._asks or self._approved or not plan.to_send:
             return True
         name = f" {plan.scenario_name}" if plan.scenario_name else ""
         where = f"in #{plan.scenario}{name}"

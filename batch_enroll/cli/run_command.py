@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from batch_enroll.cli import screen
 from batch_enroll.cli.flags import add_job_flags
@@ -11,6 +12,12 @@ from batch_enroll.cli.flags import add_job_flags
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add INPUT and every flag of a job."""
     parser.add_argument("input", metavar="INPUT", help="CSV or Excel file; - for standard input")
+    parser.add_argument(
+        "--plan",
+        metavar="FILE",
+        type=Path,
+        help="send what `check --save FILE` showed and nothing else: no question, and no run when anything changed since",
+    )
     add_job_flags(parser)
     parser.epilog = (
         "The same command on the same input carries on a run that stopped before its end.\n"
@@ -29,7 +36,9 @@ async def _run(args: argparse.Namespace) -> int:
     from batch_enroll.cli.faces import run_and_tell
     from batch_enroll.cli.settings import STDIN, job_of, ledger_of, source_of, token_of
     from batch_enroll.run import enroll_async
+    from batch_enroll.run_plan_file import read_approved
 
+    approved = read_approved(args.plan) if args.plan is not None else None
     job = job_of(args)
     source = source_of(args.input)
     token = token_of(job)
@@ -38,6 +47,7 @@ async def _run(args: argparse.Namespace) -> int:
         job,
         token,
         asks=not job.output.yes and screen.is_terminal() and args.input != STDIN,
+        approved=approved is not None,
         begin=lambda hands: enroll_async(
             job,
             source,
@@ -47,6 +57,7 @@ async def _run(args: argparse.Namespace) -> int:
             confirm=hands.confirm,
             look=hands.look,
             control=hands.control,
+            approved=approved,
             clock=hands.clock,
         ),
     )

@@ -14,11 +14,11 @@ from typing import BinaryIO
 
 from batch_enroll.columns import find_column
 from batch_enroll.loading.opening import open_reader
-from batch_enroll.loading.source import take
+from batch_enroll.loading.source import sha256_of, take
 from batch_enroll.loading.table import Table
 from batch_enroll.model import InputOptions
 
-__all__ = ["Table", "find_column", "open_table"]
+__all__ = ["Table", "find_column", "open_table", "sha256_of"]
 
 
 @contextmanager

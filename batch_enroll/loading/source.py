@@ -54,6 +54,16 @@ def take(source: Path | BinaryIO, spool: Path) -> Source:
     return Source(path=copy, name=source.name, sha256=sha256, size=size)
 
 
+def sha256_of(path: Path) -> str:
+    """The hex sha256 of a file's bytes, as `take` would find it.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    with _reported(f"'{path.name}'"), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def private_file(path: Path) -> BinaryIO:
     """Open a new file for writing that its owner alone can read."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600), "wb")

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.secrecy import said_token
+
 PATIENCE_S = 120.0
 
 
@@ -67,6 +69,7 @@ class Terminal:
         give_up = time.monotonic() + PATIENCE_S
         while self._more(give_up):
             pass
+        assert not said_token(self.seen)
         return self._process.wait(PATIENCE_S)
 
     _read_up_to = 0

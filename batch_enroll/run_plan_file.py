@@ -1,0 +1,303 @@
+"""A plan that a person approved, as a file: `check --save` writes it, `run --plan` sends nothing else.
+
+In: a job, the plan as people saw it, the input's hash. Out: a file, or what is no longer as it was approved. Never: a
+token, personal data (hashes, settings and counts only), a file in the place of one that is no plan.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from batch_enroll.errors import JobError, RunStopped
+from batch_enroll.job import Job
+from batch_enroll.loading import sha256_of
+from batch_enroll.model import Notice
+from batch_enroll.reporting.plan_table import PlanView
+from batch_enroll.reporting.whole_file import WholeFile
+from batch_enroll.reporting.words import duration_text, rows_text
+from batch_enroll.run_usual import changes_of_mapping
+
+_MARK = "batch_enroll_plan"
+_MAX_BYTES = 1_000_000  # a plan has a few thousand; whatever is larger is none
+_HOW_IT_IS_READ = ("sheet", "header_row", "encoding", "delimiter", "start_row", "limit")
+_WHO_IS_SENT = ("duplicates", "window", "again", "delivery")  # settings of [send] that decide who gets what how often
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ApprovedInput(_Part):
+    """The file's name for people, its content's hash, and how it is read."""
+
+    name: str
+    sha256: str
+    read: dict[str, Any]
+
+
+class ApprovedScenario(_Part):
+    """The scenario as the platform listed it; all but the number is None when it was not asked."""
+
+    id: int
+    name: str | None
+    database: int | None
+    mode: str | None
+
+
+class ApprovedMapping(_Part):
+    """What profiles are matched by, and which columns are sent along."""
+
+    match: dict[str, Any]
+    content: dict[str, str]
+
+
+class ApprovedCounts(_Part):
+    """The numbers that the person saw."""
+
+    rows: int
+    to_send: int
+    duplicates: int
+    already_enrolled: int
+    held: int
+    invalid: int
+
+
+class ApprovedPlan(_Part):
+    """Everything that must still be so when the plan is sent."""
+
+    batch_enroll_plan: Literal[1]
+    saved_at: str  #: ISO 8601, UTC
+    url: str
+    scenario: ApprovedScenario
+    input: ApprovedInput
+    mapping: ApprovedMapping
+    settings: dict[str, Any]
+    counts: ApprovedCounts
+
+
+class PlanDiffers(JobError):
+    """What would be sent is not what was approved; nothing was sent.
+
+    Attributes:
+        differences: at least one, a few words each.
+    """
+
+    def __init__(self, differences: list[str], approved: ApprovedPlan) -> None:
+        listed = "".join(f"\n- {difference}" for difference in differences)
+        super().__init__(
+            f"This is not the plan that was approved on {_day(approved)}:{listed}",
+            hint="Nothing was sent. If it is right as it is now, approve it anew: `check` with --save.",
+        )
+        self.differences = tuple(differences)
+
+
+def approve(job: Job, plan: PlanView, *, sha256: str, now: datetime) -> ApprovedPlan:
+    """Take down a plan that a person has seen."""
+    was_asked = bool(plan.reentry)
+    return ApprovedPlan(
+        batch_enroll_plan=1,
+        saved_at=now.isoformat(timespec="seconds"),
+        url=job.url,
+        scenario=ApprovedScenario(
+            id=job.scenario,
+            name=plan.scenario_name if was_asked else None,
+            database=plan.database,
+            mode=plan.reentry_mode if was_asked else None,
+        ),
+        input=ApprovedInput(name=plan.input_name, sha256=sha256, read=_read(job)),
+        mapping=ApprovedMapping(**_mapping(job)),
+        settings=_settings(job),
+        counts=ApprovedCounts(
+            rows=plan.rows,
+            to_send=plan.to_send,
+            duplicates=plan.duplicates,
+            already_enrolled=plan.already_enrolled,
+            held=plan.held,
+            invalid=plan.invalid,
+        ),
+    )
+
+
+def see_job_as_approved(approved: ApprovedPlan | None, job: Job, source: Path | BinaryIO) -> None:
+    """Compare what can be compared before a large input is read.
+
+    Raises:
+        PlanDiffers: names everything that changed.
+        InputError: the input cannot be read.
+    """
+    if approved is None:
+        return
+    differences = list(_of_job(approved, job))
+    if isinstance(source, Path):
+        differences += _of_file(approved, sha256_of(source))
+    if differences:
+        raise PlanDiffers(differences, approved)
+
+
+def see_plan_as_approved(approved: ApprovedPlan | None, plan: PlanView, *, sha256: str) -> PlanView:
+    """Compare a plan with the approved one; fewer rows to send are fine, since people are enrolled meanwhile.
+
+    Args:
+        approved: None gives the plan as it is.
+        sha256: of the input as it was read.
+    Returns:
+        The plan, with a notice that says when it was approved.
+    Raises:
+        PlanDiffers: names everything that changed.
+    """
+    if approved is None:
+        return plan
+    differences = [*_of_file(approved, sha256), *_of_scenario(approved.scenario, plan)]
+    if plan.to_send > approved.counts.to_send:
+        differences.append(f"{plan.to_send:,} profiles would be sent, {approved.counts.to_send:,} were approved")
+    if differences:
+        raise PlanDiffers(differences, approved)
+    fewer = approved.counts.to_send - plan.to_send
+    since = f"; {rows_text(fewer)} of it need no sending any more" if fewer else ""
+    message = f"This plan was approved on {_day(approved)}, for {approved.counts.to_send:,} profiles{since}."
+    return replace(plan, notices=(Notice(code="plan_approved", message=message), *plan.notices))
+
+
+def read_approved(path: Path) -> ApprovedPlan:
+    """Read a plan file.
+
+    Raises:
+        JobError: it is not there, or no plan of this program's.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise JobError(f"The plan {path} cannot be read: {error.strerror}.") from error
+    marked = _marked(content)
+    if marked is None:
+        raise JobError(f"{path} is no plan.", hint="Save one with: batch-enroll check INPUT --save FILE")
+    try:
+        return ApprovedPlan.model_validate(marked)
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors()[0]["loc"]))
+        raise JobError(
+            f"The plan {path} is damaged or of another version of this program ({place}).",
+            hint="Save it again: batch-enroll check INPUT --save FILE",
+        ) from None
+
+
+def see_place(path: Path) -> None:
+    """Make sure that a plan can be written there without harm, before the work is done.
+
+    Raises:
+        JobError: another kind of file is there, or the folder is not.
+    """
+    if not path.parent.is_dir():
+        raise JobError(f"The plan cannot be written: the folder {path.parent} is not there.")
+    if path.is_dir():
+        raise JobError(f"The plan cannot be written: {path} is a folder.")
+    if not path.exists():
+        return
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise JobError(f"The plan cannot be written: what is in {path} cannot be read ({error.strerror}).") from error
+    if _marked(content) is None:
+        raise JobError(f"{path} is there already and is no plan.", hint="Nothing was changed. Give another name.")
+
+
+def save_approved(path: Path, plan: ApprovedPlan) -> None:
+    """Write the plan, whole or not at all.
+
+    Raises:
+        JobError: it cannot be written, or would take another file's place.
+    """
+    see_place(path)
+    try:
+        file = WholeFile(path)
+        try:
+            file.binary.write(json.dumps(plan.model_dump(), ensure_ascii=False, indent=2).encode() + b"\n")
+            file.save()
+            file.commit()
+        finally:
+            file.abandon()
+    except RunStopped as error:
+        raise JobError(error.message, hint=error.hint) from error
+
+
+def _of_job(approved: ApprovedPlan, job: Job) -> Iterator[str]:
+    if approved.url != job.url:
+        yield f"the url was {approved.url}, now it is {job.url}"
+    if approved.scenario.id != job.scenario:
+        yield f"the scenario was #{approved.scenario.id}, now it is #{job.scenario}"
+    mapping, before = _mapping(job), approved.mapping.model_dump()
+    if mapping != before:
+        changes = list(changes_of_mapping(before, mapping)) or ["it has other fields"]
+        yield f"the mapping: {'; '.join(changes)}"
+    yield from _of_values("reading the file", approved.input.read, _read(job))
+    yield from _of_values("sending", approved.settings, _settings(job))
+
+
+def _of_values(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name in sorted({*before, *now}):
+        if before.get(name) != now.get(name):
+            yield f"{what}: {name} was {_value(before.get(name))}, now it is {_value(now.get(name))}"
+
+
+def _of_file(approved: ApprovedPlan, sha256: str) -> Iterator[str]:
+    if approved.input.sha256 != sha256:
+        yield f"the file: its content is not that of {approved.input.name} as it was approved"
+
+
+def _of_scenario(approved: ApprovedScenario, plan: PlanView) -> Iterator[str]:
+    """What the platform says of the scenario now, so far as it was asked both times."""
+    if approved.name is None or not plan.reentry:
+        return
+    now = (plan.scenario_name, plan.database, plan.reentry_mode)
+    before = (approved.name, approved.database, approved.mode)
+    for what, old, new in zip(("name", "database", "re-entry mode"), before, now, strict=True):
+        if old != new:
+            yield f"the scenario: its {what} was {_value(old)}, now it is {_value(new)}"
+
+
+def _marked(content: bytes) -> dict[str, Any] | None:
+    """The JSON object of a plan file; None when it is none."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and _MARK in found else None
+
+
+def _read(job: Job) -> dict[str, Any]:
+    return job.input.model_dump(mode="json", include=set(_HOW_IT_IS_READ))
+
+
+def _mapping(job: Job) -> dict[str, Any]:
+    return job.model_dump(mode="json", by_alias=True, include={"match", "content"})
+
+
+def _settings(job: Job) -> dict[str, Any]:
+    return job.send.model_dump(mode="json", include=set(_WHO_IS_SENT))
+
+
+def _value(value: object) -> str:
+    match value:
+        case None | "":
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case float():  # of all these settings only a window
+            return duration_text(value)
+    return str(value)
+
+
+def _day(approved: ApprovedPlan) -> str:
+    try:
+        return f"{datetime.fromisoformat(approved.saved_at).astimezone():%Y-%m-%d at %H:%M}"
+    except ValueError:
+        return approved.saved_at
