@@ -23,10 +23,22 @@ def read_token(*, environment: Mapping[str, str], token_file: Path | None, url: 
     Raises:
         JobError: there is none, or the file cannot be read.
     """
+    token, _ = find_token(environment=environment, token_file=token_file, url=url)
+    return token
+
+
+def find_token(*, environment: Mapping[str, str], token_file: Path | None, url: str) -> tuple[str, str]:
+    """Do as `read_token`, and say in words where the token was found.
+
+    Raises:
+        JobError: as `read_token`.
+    """
+    origin = f"the variable {TOKEN_VARIABLE}"
     token = environment.get(TOKEN_VARIABLE, "").strip()
     if not token and token_file is not None:
-        token = read_secret_file(token_file, what="token file")
-    token = token or _from_keyring(url)
+        token, origin = read_secret_file(token_file, what="token file"), f"the file {token_file}"
+    if not token:
+        token, origin = _from_keyring(url), "the system's keyring"
     if not token:
         raise JobError(
             "No API token was given.",
@@ -36,7 +48,7 @@ def read_token(*, environment: Mapping[str, str], token_file: Path | None, url: 
         )
     if any(character.isspace() or not character.isprintable() for character in token):
         raise JobError("The API token holds blanks or line breaks inside.", hint="Copy it again, one line, no quotes.")
-    return token
+    return token, origin
 
 
 def read_secret_file(path: Path, *, what: str) -> str:

@@ -9,9 +9,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "batch_enroll"
 STAGES = {"loading", "mapping", "ledger", "sending", "reporting"}
-SHARED = {"model", "errors", "clock", "events", "results_format", "columns", "advice"}
+SHARED = {"model", "errors", "clock", "events", "results_format", "columns", "advice", "installed"}
 HALL = {
     "run",
+    "run_doctor",
     "run_history",
     "run_identity",
     "run_limits",

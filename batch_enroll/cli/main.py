@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("report_command", "write a run's files again, at any time, also while it goes"),
     "retry": ("retry_command", "send the refused or the unsent rows of a run in a new wave"),
     "resolve": ("resolve_command", "list the unknown rows of a run, and take back what you found out about them"),
+    "doctor": ("doctor_command", "look whether everything is there that a run needs"),
     "prune": ("prune_command", "remove what is kept of runs that finished long ago"),
     "sandbox": ("sandbox_command", "serve a local stand-in of the platform to try things on"),
     "demo": ("demo_command", "see it work: sandbox, example spreadsheet and results in one command"),

@@ -1,6 +1,6 @@
 """Where runs are remembered when nobody says otherwise: the user's data folder.
 
-In: what `--ledger` says. Out: a ledger. Never: a run.
+In: what `--ledger` says. Out: a ledger, or how it stands. Never: a run.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from batch_enroll.errors import JobError
+from batch_enroll.ledger.health import LedgerHealth
 from batch_enroll.ledger.interface import Ledger
 
 _NAME = "batch-enroll"
@@ -20,10 +21,27 @@ def open_ledger(where: str | None) -> Ledger:
         JobError: the place is of a kind that this version does not know.
         LedgerError: the place cannot keep a promise.
     """
-    from platformdirs import user_data_path, user_state_path
-
     from batch_enroll.clock import SystemClock
     from batch_enroll.ledger.sqlite import SqliteLedger
+
+    path, state_folder = _places(where)
+    return SqliteLedger(path, clock=SystemClock(), state_folder=state_folder)
+
+
+def examine_ledger(where: str | None) -> LedgerHealth:
+    """Look at the ledger at `where`, or in the user's data folder, and at its disk; it blocks.
+
+    Raises:
+        JobError, LedgerError: as `open_ledger`.
+    """
+    from batch_enroll.ledger.sqlite.checkup import examine
+
+    return examine(*_places(where))
+
+
+def _places(where: str | None) -> tuple[Path, Path]:
+    """Give the index's path and the folder of the marks."""
+    from platformdirs import user_data_path, user_state_path
 
     if where is not None and "://" in where:
         raise JobError(
@@ -31,4 +49,4 @@ def open_ledger(where: str | None) -> Ledger:
             hint="Name a file on a disk of this machine.",
         )
     path = Path(where).expanduser().absolute() if where else user_data_path(_NAME) / "ledger.sqlite"
-    return SqliteLedger(path, clock=SystemClock(), state_folder=user_state_path(_NAME))
+    return path, user_state_path(_NAME)

@@ -72,7 +72,7 @@ class MemoryLedger:
     async def room(self, run_id: str) -> int:
         rows = self._known(run_id)
         staged = self._folder / run_id / STAGE_NAME
-        return (staged.stat().st_size if staged.exists() else 0) + (0 if rows.shrunk else rows.bytes)
+        return (staged.stat().st_size if staged.exists() else 0) + (0 if rows.shrunk else rows.size)
 
     async def shrink(self, run_id: str) -> None:
         rows = self._known(run_id)

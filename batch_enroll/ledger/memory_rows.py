@@ -86,8 +86,8 @@ class Rows:
             self._slots[self._free_slot(row.key)] = row.seq
 
     @property
-    def bytes(self) -> int:
-        """What the rows take, about."""
+    def size(self) -> int:
+        """Bytes that the rows take, about."""
         return 60 * len(self.states)
 
     def key(self, seq: int) -> bytes:

@@ -100,6 +100,19 @@ class Index:
             with self._change() as connection:  # one process at a time
                 known = hashlib.sha256(_secret(path)).digest()
                 connection.execute("UPDATE ledger SET salt_hash = ? WHERE salt_hash IS NULL", (known,))
+        return self._checked_salt(known)
+
+    def see_salt(self) -> None:
+        """See that the secret is there and the right one, if there is one yet.
+
+        Raises:
+            LedgerError: as `salt`.
+        """
+        if (known := self._salt_hash()) is not None:
+            self._checked_salt(known)
+
+    def _checked_salt(self, known: bytes) -> bytes:
+        path = self.path.with_suffix(".salt")
         with in_words(path):
             salt = path.read_bytes() if path.exists() else b""
         if hashlib.sha256(salt).digest() != known:

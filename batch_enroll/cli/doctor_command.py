@@ -1,0 +1,70 @@
+"""`batch-enroll doctor`: is everything there that a run needs?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batch_enroll.cli import screen
+from batch_enroll.cli.flags import JOB_VARIABLE, add_job_flags
+
+if TYPE_CHECKING:
+    from batch_enroll.run_doctor import Patient
+
+_ABOUT_A_JOB = ("url", "scenario", "match")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add every flag of a job; none of them is needed."""
+    add_job_flags(parser)
+    parser.epilog = (
+        "Sends nothing and changes nothing. With a job (--job FILE) the platform is asked about the token and the\n"
+        "scenario; without one only this machine is looked at. exit codes: 0 no problem, 2 there is one"
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Look, and say it line by line."""
+    import anyio
+
+    return anyio.run(_doctor, args)
+
+
+async def _doctor(args: argparse.Namespace) -> int:
+    from batch_enroll.clock import SystemClock
+    from batch_enroll.reporting.findings import exit_code_of, findings_as_dict, print_findings
+    from batch_enroll.run_doctor import examine
+
+    findings = await examine(_patient(args), clock=SystemClock())
+    if args.json:
+        screen.put(json.dumps(findings_as_dict(findings), ensure_ascii=False))
+    else:
+        print_findings(findings, screen.data_stream())
+    return exit_code_of(findings)
+
+
+def _patient(args: argparse.Namespace) -> Patient:
+    from batch_enroll.cli.flags import given_settings
+    from batch_enroll.cli.settings import job_of
+    from batch_enroll.errors import JobError
+    from batch_enroll.run_doctor import Patient
+
+    given: dict[tuple[str, ...], Any] = {}
+    job, trouble = None, ""
+    try:
+        given = {item.path: item.value for item in given_settings(args, os.environ)}
+        if args.job or os.environ.get(JOB_VARIABLE) or any(path[0] in _ABOUT_A_JOB for path in given):
+            job = job_of(args)
+    except JobError as error:
+        trouble = str(error)
+    token_file = given.get(("token_file",))
+    return Patient(
+        job=job,
+        job_trouble=trouble,
+        environment=os.environ,
+        token_file=Path(token_file) if token_file else None,
+        ledger=given.get(("output", "ledger")),
+    )

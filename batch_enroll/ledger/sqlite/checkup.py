@@ -1,0 +1,73 @@
+"""The check-up of a ledger: its disk, its speed, and whether its index is whole.
+
+In: the index's path. Out: a `LedgerHealth`. Never: a file that stays behind, a change of the ledger.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from batch_enroll.errors import LedgerError
+from batch_enroll.ledger.health import LedgerHealth
+from batch_enroll.ledger.sqlite.connection import in_words, open_for_reading
+from batch_enroll.ledger.sqlite.index import Index
+from batch_enroll.ledger.sqlite.place import check_place, file_system, probe
+
+_MAX_FAULTS = 3
+
+
+def examine(path: Path, state_folder: Path) -> LedgerHealth:
+    """Look at a ledger and its place.
+
+    Raises:
+        LedgerError: no ledger can be kept there: a network file system, no permission, no room.
+    """
+    volatile = check_place(path.parent)
+    there = _nearest(path.parent)
+    with in_words(there), tempfile.TemporaryDirectory(prefix=".batch-enroll-", dir=there) as folder:
+        commit_s = probe(Path(folder))
+    return LedgerHealth(
+        path=str(path),
+        file_system=file_system(path.parent),
+        volatile=volatile,
+        free_bytes=shutil.disk_usage(there).free,
+        commit_s=commit_s,
+        index_bytes=path.stat().st_size if path.exists() else None,
+        faults=tuple(_faults(path, state_folder)) if path.exists() else (),
+        sqlite_version=sqlite3.sqlite_version,
+    )
+
+
+def _faults(path: Path, state_folder: Path) -> Iterator[str]:
+    """Say what is wrong with the index and the secret beside it."""
+    index = Index(path, state_folder)
+    try:
+        index.records("false")  # is it ours, of this version, and not an older copy?
+        with in_words(path), closing(open_for_reading(path)) as connection:
+            said = [str(line) for (line,) in connection.execute(f"PRAGMA quick_check({_MAX_FAULTS})")]
+        index.see_salt()
+    except LedgerError as error:
+        yield str(error)
+        return
+    if said != ["ok"]:
+        yield f"The ledger {path} is damaged: {'; '.join(said)}. Put a good copy back; the runs' own files may be good."
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or what will hold it.
+
+    Raises:
+        LedgerError: a file stands in the way.
+    """
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir():
+        with in_words(folder):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    return there

@@ -1,0 +1,85 @@
+"""What an examination found, one line each, for people and for programs.
+
+In: `Finding`s. Out: text on a stream, a JSON object, an exit code. Never: a check. Imports rich when it prints.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import IO
+
+
+class Level(StrEnum):
+    """How things stand."""
+
+    OK = "ok"
+    WARNING = "warning"  #: it works, and somebody should look
+    PROBLEM = "problem"  #: a run would fail, or could not keep its promise
+    SKIPPED = "skipped"  #: not looked at; the message says why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line."""
+
+    name: str  #: what was looked at, a word or two
+    level: Level
+    message: str
+    advice: str = ""  #: what can be done, "" when nothing need be
+
+
+_STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red", Level.SKIPPED: "blue"}
+
+
+def exit_code_of(findings: Sequence[Finding]) -> int:
+    """0 without a problem, else 2."""
+    return 2 if any(finding.level is Level.PROBLEM for finding in findings) else 0
+
+
+def print_findings(findings: Sequence[Finding], stream: IO[str]) -> None:
+    """Print them in order, and how many of them need somebody."""
+    from batch_enroll.reporting.screen import Screen
+
+    screen = Screen(stream)
+    screen.columns(
+        [
+            (
+                finding.level.value,
+                finding.name,
+                f"{finding.message} {screen.arrow} {finding.advice}" if finding.advice else finding.message,
+            )
+            for finding in findings
+        ],
+        styles={level.value: style for level, style in _STYLES.items()},
+    )
+    many = Counter(finding.level for finding in findings)
+    told = [
+        f"{many[level]} {level.value}{'s' if many[level] > 1 else ''}"
+        for level in (Level.PROBLEM, Level.WARNING)
+        if many[level]
+    ]
+    if not told:
+        told = ["No problem; not everything was looked at" if many[Level.SKIPPED] else "Everything is in order"]
+    screen.line(f"\n{', '.join(told)}.")
+
+
+def findings_as_dict(findings: Sequence[Finding]) -> dict[str, object]:
+    """Give the JSON object: `findings` (`name`, `level`, `message`, `advice`), `problems`, `warnings`, `exit_code`."""
+    many = Counter(finding.level for finding in findings)
+    return {
+        "findings": [
+            {
+                "name": finding.name,
+                "level": finding.level.value,
+                "message": finding.message,
+                "advice": finding.advice,
+            }
+            for finding in findings
+        ],
+        "problems": many[Level.PROBLEM],
+        "warnings": many[Level.WARNING],
+        "exit_code": exit_code_of(findings),
+    }

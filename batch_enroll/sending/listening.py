@@ -1,0 +1,80 @@
+"""A transport that listens on the way: what the platform's clock says, and who vouches for its address.
+
+In: httpx requests. Out: what the stock transports answer, and what was heard beside the answer. Never: a change of
+either; a use in a run (it is for examinations, which send a handful of requests).
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from batch_enroll.sending.transport import OneConnectionEach, proxy_for, trust
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """One answer, seen from beside."""
+
+    sent_at: datetime  #: our clock, aware UTC, when the request was handed over
+    took_s: float  #: until the answer's head was there
+    date: datetime | None  #: the `Date` header, aware UTC, in whole seconds; None when there is none to read
+    tls: str = ""  #: for example TLSv1.3; "" without TLS
+    certificate_ends: datetime | None = None  #: aware UTC
+
+    @property
+    def skew_s(self) -> float | None:
+        """How far our clock is ahead of theirs, seconds; the header's cut-off fraction and the way count as doubt.
+
+        0 when the two may be the same.
+        """
+        if self.date is None:
+            return None
+        ahead_at_most = (self.sent_at - self.date).total_seconds() + self.took_s
+        ahead_at_least = (self.sent_at - self.date).total_seconds() - 1.0
+        return ahead_at_least if ahead_at_least > 0 else min(ahead_at_most, 0.0)
+
+
+class Listening(httpx.AsyncBaseTransport):
+    """The stock transports, and the last thing heard."""
+
+    def __init__(self, url: str) -> None:
+        self._transport = OneConnectionEach(ssl_context=trust(), proxy=proxy_for(url))
+        self.heard: Heard | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        sent_at, began_s = datetime.now(UTC), time.monotonic()
+        response = await self._transport.handle_async_request(request)
+        took_s = time.monotonic() - began_s
+        stream = response.extensions.get("network_stream")
+        peer = stream.get_extra_info("ssl_object") if stream is not None else None
+        self.heard = Heard(
+            sent_at=sent_at,
+            took_s=took_s,
+            date=_date(response.headers.get("date")),
+            tls=(peer.version() or "") if peer is not None else "",
+            certificate_ends=_end_of(peer.getpeercert()) if peer is not None else None,
+        )
+        return response
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text or "")
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def _end_of(certificate: object) -> datetime | None:
+    if not isinstance(certificate, dict) or "notAfter" not in certificate:
+        return None
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)

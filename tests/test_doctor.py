@@ -1,0 +1,304 @@
+"""`batch-enroll doctor`: each question, answered well and badly."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.support.certificates import self_signed
+from tests.support.commands import people, write_csv
+from tests.support.platform import SCENARIO
+
+JOB = ("--scenario", "3", "--match", "email=email")
+NO_TOKEN = {"BATCH_ENROLL_TOKEN": ""}
+LEDGER = Path("batch-enroll") / "ledger.sqlite"
+
+
+@pytest.fixture
+def doctor(cli):
+    """Gives the exit code and the findings by name; of several with one name, the last."""
+
+    def examine(*words, **environment):
+        ended = cli("doctor", *words, "--json", **environment)
+        told = json.loads(ended.out)
+        assert told["exit_code"] == ended.code
+        return ended.code, {one["name"]: (one["level"], one["message"], one["advice"]) for one in told["findings"]}
+
+    return examine
+
+
+@contextmanager
+def platform_of(*, ahead: timedelta = timedelta(0), tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """A platform that lists one scenario, with a clock of its own."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = json.dumps({"error": 0, "error_text": "", "data": [SCENARIO], "total": 1}).encode()
+            self.send_response_only(200)
+            self.send_header("Date", format_datetime(datetime.now(UTC) + ahead, usegmt=True))
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_all_is_well_with_a_job_whose_platform_answers(doctor, cli, sandbox):
+    server = sandbox()
+    code, found = doctor("--url", server.url, *JOB)
+
+    assert code == 0
+    assert {name for name, (level, *_) in found.items() if level != "ok"} == {"clock"}
+    assert "found in the variable BATCH_ENROLL_TOKEN" in found["token"][1]
+    assert "3 (Welcome) is active" in found["scenario"][1]
+    assert "will be made by the first run" in found["ledger"][1]
+    assert "on disk after" in found["fsync"][1]
+    assert not (Path(os.environ["XDG_DATA_HOME"]) / LEDGER).exists(), "looking makes nothing"
+    assert server.enrolments() == {}
+    printed = cli("doctor", "--url", server.url, *JOB)
+    assert printed.code == 0
+    assert len(printed.out.splitlines()) == len(found) + 2, "one line each, a blank and the sum"
+    assert "sandbox-token" not in printed.out + printed.err
+
+
+def test_without_a_job_the_platform_is_skipped_and_that_is_said(doctor):
+    code, found = doctor(**NO_TOKEN)
+
+    assert code == 0
+    assert {name for name, (level, *_) in found.items() if level == "skipped"} == {
+        "job",
+        "token",
+        "platform",
+        "scenario",
+        "clock",
+    }
+    assert "--job FILE" in found["job"][1]
+    assert found["versions"][0] == found["libraries"][0] == "ok"
+    assert sqlite3.sqlite_version in found["ledger"][1]
+
+
+def test_the_extras_are_named_as_they_are(doctor):
+    _, found = doctor(**NO_TOKEN)
+
+    assert "password: installed" in found["extras"][1]
+
+
+def test_a_job_file_that_is_wrong_is_a_problem_and_the_rest_is_still_looked_at(doctor, cli):
+    (cli.folder / "bad.toml").write_text('url = "https://example.com"\nscenario = "three"\n')
+
+    code, found = doctor("--job", "bad.toml")
+
+    assert code == 2
+    level, message, _ = found["job"]
+    assert level == "problem"
+    assert "scenario" in message
+    assert found["platform"][0] == "skipped"
+    assert found["disk"][0] == "ok"
+
+
+def test_no_token_is_a_problem_when_there_is_a_job(doctor, sandbox):
+    code, found = doctor("--url", sandbox().url, *JOB, **NO_TOKEN)
+
+    assert code == 2
+    assert found["token"][0] == "problem"
+    assert "--token-file" in found["token"][2]
+    assert found["platform"] == ("skipped", "Not looked at: there is no token.", "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions are another thing there")
+def test_a_token_file_that_others_can_read_is_a_warning(doctor, cli, sandbox):
+    file = cli.folder / "token.txt"
+    file.write_text("sandbox-token\n")
+    words = ("--url", sandbox().url, *JOB, "--token-file", file)
+
+    file.chmod(0o600)
+    assert doctor(*words, **NO_TOKEN)[1]["token"] == ("ok", f"found in the file {file}", "")
+    file.chmod(0o644)
+    code, found = doctor(*words, **NO_TOKEN)
+
+    assert code == 0
+    assert found["token"][0] == "warning"
+    assert found["token"][2] == f"chmod 600 {file}"
+    assert doctor(*words)[1]["token"][0] == "ok", "the variable goes first, so the file does not matter"
+
+
+def test_a_token_that_is_refused_is_a_problem_and_is_not_shown(doctor, cli, sandbox):
+    code, found = doctor("--url", sandbox().url, *JOB, BATCH_ENROLL_TOKEN="0123456789abcdef-wrong")
+
+    assert code == 2
+    assert found["platform"][0] == "ok", "it can be reached"
+    assert found["scenario"][0] == "problem"
+    assert "refused the token" in found["scenario"][1]
+    assert "0123456789abcdef-wrong" not in json.dumps(found)
+
+
+def test_a_scenario_that_is_not_there_is_a_problem(doctor, sandbox):
+    code, found = doctor("--url", sandbox().url, "--scenario", "4711", "--match", "email=email")
+
+    assert code == 2
+    assert "There is no scenario 4711" in found["scenario"][1]
+
+
+def test_an_address_where_nobody_listens_is_a_problem(doctor):
+    code, found = doctor("--url", "http://127.0.0.1:9", *JOB)
+
+    assert code == 2
+    assert found["platform"][0] == "problem"
+    assert "connection_refused" in found["platform"][1]
+    assert found["scenario"][0] == found["clock"][0] == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "level", "said"),
+    [
+        (timedelta(0), "ok", "agree on the time"),
+        (timedelta(seconds=3), "ok", "agree on the time"),
+        (timedelta(hours=1), "warning", "behind the platform"),
+        (timedelta(seconds=-90), "warning", "ahead of the platform"),
+    ],
+)
+def test_the_clock_is_compared_with_the_platforms(doctor, ahead, level, said):
+    with platform_of(ahead=ahead) as url:
+        code, found = doctor("--url", url, *JOB)
+
+    assert code == 0
+    assert found["clock"][0] == level
+    assert said in found["clock"][1]
+
+
+@pytest.mark.parametrize(("days", "level"), [(365, "ok"), (3, "warning")])
+def test_the_certificate_is_looked_at(doctor, tmp_path, days, level):
+    certificate = self_signed(tmp_path / "certificate.pem", days=days)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+
+    with platform_of(tls=tls) as url:
+        code, found = doctor("--url", url, *JOB, SSL_CERT_FILE=str(certificate))
+        untrusted = doctor("--url", url, *JOB)
+
+    assert code == 0
+    assert found["platform"][0] == level
+    assert "by TLSv1." in found["platform"][1]
+    assert untrusted[0] == 2
+    assert "TLS" in untrusted[1]["platform"][1]
+
+
+def test_leftovers_are_named_with_what_to_do(doctor, cli, sandbox):
+    server = sandbox(faults="drop_after_acting@1")
+    words = ("--url", server.url, *JOB, "--rate", "none")
+    doubtful = cli("run", write_csv(cli.folder / "a.csv", *people(3)), *words, "--json")
+    assert doubtful.code == 4
+    stopped = cli(
+        *("run", write_csv(cli.folder / "b.csv", *people(4, domain="example.org")), *words),
+        *("--rate", "0.5", "--concurrency", "1", "--deadline", "1s", "--json"),
+    )
+    assert stopped.code == 3
+
+    ended = cli("doctor", **NO_TOKEN)
+
+    assert ended.code == 0
+    lines = [line for line in ended.out.splitlines() if "leftovers" in line]
+    assert len(lines) == 2
+    assert f"batch-enroll resolve {doubtful.json['run']}" in lines[1]
+    assert f"run {stopped.json['run']} (b.csv" in lines[0]
+    assert "2 runs" in ended.out
+
+
+@pytest.mark.parametrize(("at", "many"), [(0, 4096), (8, 2)], ids=["a page", "a pointer"])
+def test_a_damaged_index_is_a_problem(doctor, cli, sandbox, at, many):
+    cli("run", write_csv(cli.folder / "a.csv", *people(3000)), "--url", sandbox().url, *JOB, "--rate", "none")
+    ledger = Path(os.environ["XDG_DATA_HOME"]) / LEDGER
+    assert doctor(**NO_TOKEN)[1]["ledger"][0] == "ok"
+    whole = ledger.read_bytes()
+    begin = len(whole) // 2 // 4096 * 4096 + at
+    ledger.write_bytes(whole[:begin] + b"\x01" * many + whole[begin + many :])
+
+    code, found = doctor(**NO_TOKEN)
+
+    assert code == 2
+    assert found["ledger"][0] == "problem"
+    assert "is damaged" in found["ledger"][1]
+
+
+def test_a_lost_secret_and_a_lost_run_are_problems(doctor, cli, sandbox):
+    cli("run", write_csv(cli.folder / "a.csv", *people(3)), "--url", sandbox().url, *JOB, "--rate", "none")
+    ledger = Path(os.environ["XDG_DATA_HOME"]) / LEDGER
+    salt = ledger.with_suffix(".salt")
+    kept = salt.read_bytes()
+
+    salt.unlink()
+    code, found = doctor(**NO_TOKEN)
+    assert code == 2
+    assert "would not be recognised" in found["ledger"][1]
+    salt.write_bytes(kept)
+    shutil.rmtree(ledger.with_name(ledger.name + ".runs"))
+    code, found = doctor(**NO_TOKEN)
+    assert code == 2
+    assert "are gone" in found["ledger"][1]
+
+
+def test_an_older_ledger_put_back_is_a_problem(doctor, cli, sandbox):
+    url = sandbox().url
+    cli("run", write_csv(cli.folder / "a.csv", *people(3)), "--url", url, *JOB, "--rate", "none")
+    ledger = Path(os.environ["XDG_DATA_HOME"]) / LEDGER
+    backup = ledger.read_bytes()
+    cli("run", write_csv(cli.folder / "b.csv", *people(4)), "--url", url, *JOB, "--rate", "none")
+    ledger.write_bytes(backup)
+
+    code, found = doctor(**NO_TOKEN)
+
+    assert code == 2
+    assert "is older than the one that was used here last" in found["ledger"][1]
+
+
+def test_a_place_that_cannot_be_written_is_a_problem(doctor, cli):
+    (cli.folder / "file").write_text("no folder")
+
+    code, found = doctor("--ledger", "file/ledger.sqlite", **NO_TOKEN)
+
+    assert code == 2
+    assert found["ledger"][0] == "problem"
+    assert found["ledger"][2]
+
+
+def test_a_ledger_in_memory_is_a_warning(doctor):
+    memory = Path("/dev/shm")
+    kind = subprocess.run(
+        ["stat", "-f", "-c", "%T", memory], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    if kind != "tmpfs":
+        pytest.skip("there is no file system in memory here")
+
+    code, found = doctor("--ledger", memory / "nobody" / "ledger.sqlite", **NO_TOKEN)
+
+    assert code == 0
+    assert found["disk"][0] == "warning"
+    assert "a restart loses it" in found["disk"][1]
+    assert not (memory / "nobody").exists()
