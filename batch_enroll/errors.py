@@ -21,7 +21,9 @@ Errors carry what a person needs (`hint`) and what a program needs (fields), not
 
 from __future__ import annotations
 
-from batch_enroll.model import Problem
+from datetime import datetime
+
+from batch_enroll.model import Counts, Problem
 
 
 class BatchEnrollError(Exception):
@@ -53,7 +55,30 @@ class PreflightError(RunStopped):
 
 
 class AlreadyFinished(RunStopped):
-    """The same input was sent to the same scenario before, to the end."""
+    """The same input was sent to the same scenario before, to the end.
+
+    Attributes:
+        run_id: the run that did it.
+        finished_at: aware UTC; None when that is not known.
+        counts: what became of its rows.
+        input_sha256: hex, of the input's bytes.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        run_id: str,
+        finished_at: datetime | None,
+        counts: Counts,
+        input_sha256: str,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.run_id = run_id
+        self.finished_at = finished_at
+        self.counts = counts
+        self.input_sha256 = input_sha256
 
 
 class RunLocked(RunStopped):

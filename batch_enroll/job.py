@@ -33,7 +33,7 @@ from batch_enroll.job_values import (
     read_rate,
     read_url,
 )
-from batch_enroll.model import Delivery, Duplicates, FieldType, InputOptions, Matching, MatchingMode
+from batch_enroll.model import Delivery, Duplicates, FieldType, InputOptions, Matching, MatchingMode, Pick
 
 CodeClass = Literal["row", "fatal", "retry", "unknown", "suspect"]
 
@@ -42,8 +42,10 @@ DEFAULT_CONCURRENCY = 8
 DEFAULT_TIMEOUT_S = 30.0
 DEFAULT_KEEP_DAYS = 30
 DEFAULT_CONFIRM_ABOVE = 1_000
+DEFAULT_SETTLE_S = 10.0
 
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
+DurationOrNone = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
 RowLimit = Annotated[str | None, BeforeValidator(read_limit)]
 
 
@@ -61,6 +63,16 @@ class InputSection(Section):
     password_file: Path | None = Field(default=None, description="file that holds the workbook's password")
     start_row: PositiveInt | None = Field(default=None, description="first row number to take")
     limit: PositiveInt | None = Field(default=None, description="at most so many data rows")
+    pick: Pick | None = Field(
+        default=None, description="of several files: newest, or new (each that was not enrolled before)"
+    )
+    settle: DurationOrNone = Field(
+        default=DEFAULT_SETTLE_S, description="leave a file in a folder alone until it was still for so long"
+    )
+    if_changed: bool = Field(default=False, description="nothing new to enroll is no mistake: exit code 0 and a line")
+    archive: Path | None = Field(
+        default=None, description="folder to which the input is moved when no row of it is left to send"
+    )
 
     def options(self, *, password: str | None) -> InputOptions:
         """The same in the loader's noun."""
@@ -176,6 +188,20 @@ class Job(Section):
     @field_serializer("content", "codes")
     def _as_table(self, pairs: tuple[tuple[Any, Any], ...]) -> dict[str, Any]:
         return {str(name): value for name, value in pairs}
+
+    @model_validator(mode="after")
+    def _what_is_new_is_not_sent_again(self) -> Job:
+        if self.send.again and (self.input.if_changed or self.input.pick is Pick.NEW):
+            other = "--if-changed" if self.input.if_changed else "--pick new"
+            raise ValueError(
+                f"--again sends what was enrolled before once more, {other} leaves it out; give one of them"
+            )
+        if self.output.results and self.input.pick is Pick.NEW:
+            raise ValueError(
+                "--results names one file, but --pick new may find several inputs; leave --results out, "
+                "then the results go beside each input"
+            )
+        return self
 
     @model_validator(mode="after")
     def _http_only_at_home(self) -> Job:

@@ -29,6 +29,7 @@ KeyPath = tuple[str, ...]
 _PATHS: tuple[KeyPath, ...] = (
     ("token_file",),
     ("input", "password_file"),
+    ("input", "archive"),
     ("output", "results"),
     ("output", "log_file"),
 )

@@ -50,6 +50,13 @@ class Duplicates(StrEnum):
     STOP = "stop"
 
 
+class Pick(StrEnum):
+    """Which of several files in a folder are enrolled."""
+
+    NEWEST = "newest"  #: the one that was changed last
+    NEW = "new"  #: each that no finished run of the same job enrolled, the oldest first
+
+
 class Delivery(StrEnum):
     """What happens to a row that may or may not have been accepted."""
 

@@ -30,8 +30,10 @@ from batch_enroll.reporting.paths import check_writable, result_paths
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
 from batch_enroll.reporting.whole_file import mode_like
+from batch_enroll.run_archive import archived, check_archive
 from batch_enroll.run_identity import path_text
 from batch_enroll.run_limits import PlanRefused, Refusal, broken_limits, see_hours, see_size
+from batch_enroll.run_locks import alone_in_window
 from batch_enroll.run_plan import Planned, carry_on, make_plan
 from batch_enroll.run_plan_file import ApprovedPlan, see_job_as_approved, see_plan_as_approved
 from batch_enroll.run_report import input_of, paths_of, reason_lines, write_files
@@ -102,7 +104,7 @@ async def enroll_async(
     Raises:
         JobError, InputError, PreflightError, AlreadyFinished, Declined: nothing was sent.
         RunStopped: `control` stopped it while the plan was made; nothing was sent.
-        RunLocked: another process is working on this run.
+        RunLocked: another process is working on this run, or with a window on this scenario.
         LedgerError: the ledger or the results cannot be written; what was sent is not lost.
     """
     clock = clock or SystemClock()
@@ -110,30 +112,34 @@ async def enroll_async(
         check_writable(result_paths(str(source), run_id="new", results=job.output.results), source=source)
     see_hours(job, clock.now())
     see_job_as_approved(approved, job, source)
+    if job.input.archive is not None:
+        check_archive(job.input.archive, source)
     control = control or Control()
     await ledger.forget_rows(before=clock.now() - timedelta(days=job.output.keep))
-    planned = await make_plan(
-        job,
-        source,
-        ledger=ledger,
-        clock=clock,
-        emit=emit,
-        tool_version=tool_version(),
-        stop_reason=lambda: control.reason,
-    )
-    return await _go_through(
-        planned,
-        job,
-        token=token,
-        ledger=ledger,
-        emit=emit,
-        confirm=confirm,
-        look=look,
-        control=control,
-        approved=approved,
-        transport=transport,
-        clock=clock,
-    )
+    with alone_in_window(job, ledger):
+        planned = await make_plan(
+            job,
+            source,
+            ledger=ledger,
+            clock=clock,
+            emit=emit,
+            tool_version=tool_version(),
+            stop_reason=lambda: control.reason,
+        )
+        summary = await _go_through(
+            planned,
+            job,
+            token=token,
+            ledger=ledger,
+            emit=emit,
+            confirm=confirm,
+            look=look,
+            control=control,
+            approved=approved,
+            transport=transport,
+            clock=clock,
+        )
+        return archived(summary, source, job, sha256=planned.ledger.record.input_sha256)
 
 
 async def retry_async(
@@ -163,19 +169,20 @@ async def retry_async(
     clock = clock or SystemClock()
     see_hours(job, clock.now())
     await _see_wave(job, ledger, run_id, status)
-    planned = await carry_on(ledger, run_id, again=status)
-    return await _go_through(
-        planned,
-        job,
-        token=token,
-        ledger=ledger,
-        emit=emit,
-        confirm=confirm,
-        look=None,
-        control=control or Control(),
-        transport=transport,
-        clock=clock,
-    )
+    with alone_in_window(job, ledger):
+        planned = await carry_on(ledger, run_id, again=status, clock=clock)
+        return await _go_through(
+            planned,
+            job,
+            token=token,
+            ledger=ledger,
+            emit=emit,
+            confirm=confirm,
+            look=None,
+            control=control or Control(),
+            transport=transport,
+            clock=clock,
+        )
 
 
 async def _go_through(
@@ -252,7 +259,7 @@ async def _go_through(
             unknown=written.unknown,
             summary=paths.summary,
         )
-        write_summary(paths.summary, summary, mode=mode_like(input_of(run)))
+        write_summary(paths.summary, summary, mode=mode_like(input_of(run), earlier=paths.results))
     finally:
         await _close(run, reason, clock, results=paths.results)
     if job.output.keep == 0 and summary.end is RunEnd.FINISHED:

@@ -89,6 +89,10 @@ async def already_finished(ledger: Ledger, record: RunRecord) -> AlreadyFinished
         f"This very input was sent to scenario {record.scenario} before: run {record.run_id}, finished{when} "
         f"({totals.rows:,} rows: {told}). Nothing was sent now.",
         hint=_what_now(record, totals),
+        run_id=record.run_id,
+        finished_at=record.finished_at,
+        counts=totals,
+        input_sha256=record.input_sha256,
     )
 
 

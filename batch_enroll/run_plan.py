@@ -122,7 +122,7 @@ async def make_plan(
         for record in earlier:
             if record.state is RunState.OPEN:
                 see_same_requests(record, job)
-                return await carry_on(ledger, record.run_id)
+                return await carry_on(ledger, record.run_id, clock=clock)
         finished = [record for record in earlier if record.state is RunState.FINISHED]
         if finished and not job.send.again:
             raise await already_finished(ledger, finished[0])
@@ -248,12 +248,13 @@ async def _shown(run: RunLedger, table: Table, mapper: Mapper, tally: Tally) -> 
     )
 
 
-async def carry_on(ledger: Ledger, run_id: str, *, again: RowStatus | None = None) -> Planned:
+async def carry_on(ledger: Ledger, run_id: str, *, clock: Clock, again: RowStatus | None = None) -> Planned:
     """Open a run that was planned before.
 
     Args:
         ledger: where it is kept.
         run_id: as `runs` lists it.
+        clock: says what the run's window covers by now.
         again: send the rows of this status once more: ERROR, or NOT_SENT for those that were never sent.
     Raises:
         RunLocked: another process is working on it.
@@ -268,7 +269,7 @@ async def carry_on(ledger: Ledger, run_id: str, *, again: RowStatus | None = Non
             await run.replan(status=again)
         elif run.record.state is RunState.FINISHED:  # by another process, since we looked
             raise await already_finished(ledger, run.record)
-        await run.skip_sent(_since_it_was_planned(run.record))
+        await run.skip_sent(_since_it_was_planned(run.record, clock))
         counts = await run.counts()
         samples = await _first_bodies(run)
     except BaseException:
@@ -279,16 +280,19 @@ async def carry_on(ledger: Ledger, run_id: str, *, again: RowStatus | None = Non
     return Planned(plan=plan, ledger=run)
 
 
-def _since_it_was_planned(record: RunRecord) -> PlanRules:
-    """What other runs sent since then must not be sent again: an edited input has a run of its own.
+def _since_it_was_planned(record: RunRecord, clock: Clock) -> PlanRules:
+    """What other runs sent since then must not be sent again: an edited input has a run of its own, and the run's
+    window looks at all of them.
 
     Not by the clock, which may have been set back: whatever they sent counts, since the plan skipped what it knew. Only
     a run that was to send everything once more (`--again`) was planned over older ones.
     """
+    send = json.loads(record.settings_json)["send"]
     return PlanRules(
         duplicates=Duplicates.SKIP,
+        enrolled_since=clock.now() - timedelta(seconds=send["window"]) if send["window"] else None,
         enrolled_by_path=None if record.input_path == NO_PATH else record.input_path,
-        later_runs_only=json.loads(record.settings_json)["send"]["again"],
+        later_runs_only=send["again"],
     )
 
 

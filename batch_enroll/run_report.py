@@ -45,7 +45,7 @@ async def write_files(run: RunLedger, paths: ResultPaths) -> Written:
         RunStopped: the disk does not take them; nothing is lost, they can be written again.
     """
     columns = staged_columns(run.folder)
-    mode = mode_like(input_of(run))
+    mode = mode_like(input_of(run), earlier=paths.results)
     with ResultsWriter(paths, columns, run_id=run.record.run_id, advice=advice_for, mode=mode) as writer:
         async for pairs in rows_with_outcomes(run):
             writer.write(pairs)
@@ -80,7 +80,7 @@ async def report_again(run: RunLedger, results: Path | None) -> RunSummary:
         unknown=written.unknown,
         summary=paths.summary,
     )
-    write_summary(paths.summary, summary, mode=mode_like(input_of(run)))
+    write_summary(paths.summary, summary, mode=mode_like(input_of(run), earlier=paths.results))
     return summary
 
 

@@ -12,10 +12,13 @@ STAGES = {"loading", "mapping", "ledger", "sending", "reporting"}
 SHARED = {"model", "errors", "clock", "events", "results_format", "columns", "advice", "installed"}
 HALL = {
     "run",
+    "run_archive",
     "run_doctor",
     "run_history",
     "run_identity",
+    "run_inputs",
     "run_limits",
+    "run_locks",
     "run_plan",
     "run_plan_file",
     "run_prune",

@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from batch_enroll.cli import screen
 from batch_enroll.cli.flags import add_job_flags
 
+if TYPE_CHECKING:
+    from batch_enroll.job import Job
+    from batch_enroll.ledger.interface import Ledger
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add INPUT, every flag of a job, and where the problems go."""
-    parser.add_argument("input", metavar="INPUT", help="CSV or Excel file; - for standard input")
+    parser.add_argument("input", metavar="INPUT", help="CSV or Excel file, a folder, a pattern like 'in/*.csv', or -")
     parser.add_argument("--problems", metavar="FILE", type=Path, help="write every problem as a CSV to work through")
     parser.add_argument(
         "--save", metavar="FILE", type=Path, help="save the plan, for `run --plan FILE` to send this and nothing else"
@@ -32,29 +37,51 @@ def execute(args: argparse.Namespace) -> int:
 
 
 async def _check(args: argparse.Namespace) -> int:
-    import json
-
-    from batch_enroll.advice import advice_for
-    from batch_enroll.cli.settings import job_of, ledger_of, source_of, token_of
+    from batch_enroll.cli.each_input import see_one, tell_nothing_new
+    from batch_enroll.cli.faces import put_json
+    from batch_enroll.cli.settings import job_of, ledger_of, sources_of, token_of
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
-    from batch_enroll.reporting.plan_table import plan_as_dict, print_plan
-    from batch_enroll.reporting.problems import write_problems
-    from batch_enroll.reporting.progress import progress_on
-    from batch_enroll.run import check_async
-    from batch_enroll.run_plan_file import approve, save_approved, see_place
+    from batch_enroll.run_plan_file import see_place
 
     if args.save is not None:
         see_place(args.save)
-    job = job_of(args)
-    source = source_of(args.input)
+    job, clock = job_of(args), SystemClock()
+    ledger = ledger_of(job)
+    sources, passed_over = await sources_of(args, job, ledger=ledger, clock=clock)
+    if passed_over and not job.output.quiet and sources:
+        screen.say(passed_over)
+    if not sources:
+        return tell_nothing_new(job, args.input, clock=clock, passed_over=passed_over)
+    for flag, file in (("--problems", args.problems), ("--save", args.save)):
+        if file is not None:
+            see_one(sources, flag)
     try:
         token = None if job.send.skip_preflight else token_of(job)
     except JobError:
         token = None
         screen.say("No token was given, so the platform is not asked about the scenario.")
+    found = [await _check_one(job, source, args, token=token, ledger=ledger) for source in sources]
+    exit_code = max(code for code, _ in found)
+    if job.output.json_:
+        put_json(found[0][1] if len(found) == 1 else {"checks": [told for _, told in found], "exit_code": exit_code})
+    return exit_code
+
+
+async def _check_one(
+    job: Job, source: Path | BinaryIO, args: argparse.Namespace, *, token: str | None, ledger: Ledger
+) -> tuple[int, dict[str, object]]:
+    """Check one input and show what was found; give the exit code and the JSON object."""
+    from batch_enroll.advice import advice_for
+    from batch_enroll.clock import SystemClock
+    from batch_enroll.reporting.plan_table import plan_as_dict, print_plan
+    from batch_enroll.reporting.problems import write_problems
+    from batch_enroll.reporting.progress import progress_on
+    from batch_enroll.run import check_async
+    from batch_enroll.run_plan_file import approve, save_approved
+
     with progress_on(sys.stderr, clock=SystemClock(), quiet=job.output.quiet) as progress:
-        checked = await check_async(job, source, token=token, ledger=ledger_of(job), emit=progress)
+        checked = await check_async(job, source, token=token, ledger=ledger, emit=progress)
     exit_code = 2 if checked.refused else 1 if checked.plan.invalid else 0
     if args.problems is not None:
         write_problems(args.problems, checked.invalid_rows, columns=checked.columns, advice=advice_for)
@@ -70,8 +97,5 @@ async def _check(args: argparse.Namespace) -> int:
         screen.say("The plan was not saved.")
     for refusal in checked.refused:
         screen.complain(f"`run` would refuse this: {refusal.message}", hint=refusal.hint)
-    if job.output.json_:
-        refused = [refusal.as_dict() for refusal in checked.refused]
-        told = {**plan_as_dict(checked.plan), "refused": refused, "exit_code": exit_code}
-        screen.put(json.dumps(told, ensure_ascii=False))
-    return exit_code
+    refused = [refusal.as_dict() for refusal in checked.refused]
+    return exit_code, {**plan_as_dict(checked.plan), "refused": refused, "exit_code": exit_code}

@@ -36,8 +36,19 @@ class Hands:
     clock: Clock
 
 
+def put_json(told: dict[str, object]) -> None:
+    """Print the JSON object of a command."""
+    screen.put(json.dumps(told, ensure_ascii=False))
+
+
 async def run_and_tell(
-    job: Job, token: str, *, asks: bool, approved: bool = False, begin: Callable[[Hands], Awaitable[RunSummary]]
+    job: Job,
+    token: str,
+    *,
+    asks: bool,
+    approved: bool = False,
+    begin: Callable[[Hands], Awaitable[RunSummary]],
+    put: Callable[[dict[str, object]], None] = put_json,
 ) -> int:
     """Run to the end and say what became of it.
 
@@ -47,6 +58,7 @@ async def run_and_tell(
         asks: a person sits there and wants to be asked.
         approved: the plan was approved before, so it is shown and not asked about.
         begin: starts the run.
+        put: takes the run's JSON object, when the job wants one.
     Raises:
         RunStopped: what ended it before the first request.
     """
@@ -93,6 +105,8 @@ async def run_and_tell(
 
         screen.say("")
         print_closing(summary, sys.stderr)
+    if summary.archive_problem:
+        screen.complain(summary.archive_problem)
     if job.output.json_:
-        screen.put(json.dumps(summary_of(summary), ensure_ascii=False))
+        put(summary_of(summary))
     return summary.exit_code

@@ -81,6 +81,17 @@ SETTINGS: tuple[Setting, ...] = (
     _s("--password-file", "input.password_file", "FILE", "file with the workbook's password", INPUT, _absolute),
     _s("--start-row", "input.start_row", "N", "first row to take, by its number in the file", INPUT),
     _s("--limit", "input.limit", "N", "take at most so many rows", INPUT),
+    _s("--pick", "input.pick", "WHICH", "of several files: newest, or new (each that was not enrolled before)", INPUT),
+    _s("--settle", "input.settle", "10s", "leave a file in a folder alone until it was still for so long", INPUT),
+    _s("--if-changed", "input.if_changed", "", "nothing new to enroll is no mistake: exit code 0 and a line", INPUT),
+    _s(
+        "--archive",
+        "input.archive",
+        "FOLDER",
+        "move the input there when no row of it is left to send",
+        INPUT,
+        _absolute,
+    ),
     _s("--rate", "send.rate", "N", "requests per second, decimals allowed, or none (default 10)", PACE),
     _s("--concurrency", "send.concurrency", "N", "requests in flight at once (default 8)", PACE),
     _s(

@@ -11,7 +11,7 @@ from batch_enroll.cli.flags import add_job_flags
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add INPUT and every flag of a job."""
-    parser.add_argument("input", metavar="INPUT", help="CSV or Excel file; - for standard input")
+    parser.add_argument("input", metavar="INPUT", help="CSV or Excel file, a folder, a pattern like 'in/*.csv', or -")
     parser.add_argument(
         "--plan",
         metavar="FILE",
@@ -33,31 +33,42 @@ def execute(args: argparse.Namespace) -> int:
 
 
 async def _run(args: argparse.Namespace) -> int:
-    from batch_enroll.cli.faces import run_and_tell
-    from batch_enroll.cli.settings import STDIN, job_of, ledger_of, source_of, token_of
+    from batch_enroll.cli.each_input import run_each, see_one, tell_nothing_new
+    from batch_enroll.cli.settings import STDIN, job_name, job_of, ledger_of, sources_of, token_of
+    from batch_enroll.clock import SystemClock
     from batch_enroll.run import enroll_async
+    from batch_enroll.run_locks import alone_with_job
     from batch_enroll.run_plan_file import read_approved
 
     approved = read_approved(args.plan) if args.plan is not None else None
-    job = job_of(args)
-    source = source_of(args.input)
-    token = token_of(job)
+    job, clock = job_of(args), SystemClock()
     ledger = ledger_of(job)
-    return await run_and_tell(
-        job,
-        token,
-        asks=not job.output.yes and screen.is_terminal() and args.input != STDIN,
-        approved=approved is not None,
-        begin=lambda hands: enroll_async(
+    with alone_with_job(job_name(args), ledger):
+        sources, passed_over = await sources_of(args, job, ledger=ledger, clock=clock)
+        if passed_over and not job.output.quiet and sources:
+            screen.say(passed_over)
+        if not sources:
+            return tell_nothing_new(job, args.input, clock=clock, passed_over=passed_over)
+        if approved is not None:
+            see_one(sources, "--plan")
+        token = token_of(job)
+        return await run_each(
             job,
-            source,
-            token=token,
-            ledger=ledger,
-            emit=hands.emit,
-            confirm=hands.confirm,
-            look=hands.look,
-            control=hands.control,
-            approved=approved,
-            clock=hands.clock,
-        ),
-    )
+            token,
+            sources,
+            asks=not job.output.yes and screen.is_terminal() and args.input != STDIN,
+            approved=approved is not None,
+            clock=clock,
+            enroll=lambda source, hands: enroll_async(
+                job,
+                source,
+                token=token,
+                ledger=ledger,
+                emit=hands.emit,
+                confirm=hands.confirm,
+                look=hands.look,
+                control=hands.control,
+                approved=approved,
+                clock=hands.clock,
+            ),
+        )

@@ -15,11 +15,14 @@ from typing import Any, BinaryIO
 
 from batch_enroll.cli import screen
 from batch_enroll.cli.flags import JOB_VARIABLE, PROFILE_VARIABLE, given_settings
+from batch_enroll.clock import Clock
 from batch_enroll.errors import InputError, JobError
 from batch_enroll.job import Job
 from batch_enroll.job_file import KeyPath, build_job, read_job_file
 from batch_enroll.job_profiles import choose_profile
 from batch_enroll.ledger.interface import Ledger
+from batch_enroll.loading.picking import names_many
+from batch_enroll.run_inputs import pick_inputs
 from batch_enroll.secrets import TOKEN_VARIABLE, open_to_others, read_token
 
 STDIN = "-"
@@ -55,16 +58,36 @@ def job_file_of(args: argparse.Namespace) -> JobFile:
     Raises:
         JobError: it cannot be read, or has no such profile.
     """
-    named = args.job or os.environ.get(JOB_VARIABLE) or ""
-    profile, place = args.profile, "--profile"
-    if not profile:
-        profile, place = os.environ.get(PROFILE_VARIABLE, "").strip() or None, PROFILE_VARIABLE
+    named, profile, place = _named(args)
     if not named:
         if profile:
             raise JobError(f"{place}: profiles stand in a job file, and none was named.", hint="Name it with --job.")
         return JobFile(name="", settings={}, places={})
     settings, places = choose_profile(read_job_file(Path(named)), profile, file_name=named, place=place)
     return JobFile(name=named, settings=settings, places=places)
+
+
+def job_file_path(args: argparse.Namespace) -> Path | None:
+    """Give the path of the job file, None when there is none."""
+    named, _, _ = _named(args)
+    return Path(named) if named else None
+
+
+def job_name(args: argparse.Namespace) -> str:
+    """Name the job for the lock that keeps it from running beside itself: the file and the profile chosen from it.
+
+    "" when there is no job file.
+    """
+    path = job_file_path(args)
+    return f"{path.resolve()} {_named(args)[1] or ''}" if path else ""
+
+
+def _named(args: argparse.Namespace) -> tuple[str, str | None, str]:
+    """Give the job file, the profile, and the place where a person wrote the profile."""
+    named = args.job or os.environ.get(JOB_VARIABLE) or ""
+    if args.profile:
+        return named, args.profile, "--profile"
+    return named, os.environ.get(PROFILE_VARIABLE, "").strip() or None, PROFILE_VARIABLE
 
 
 def source_of(name: str) -> Path | BinaryIO:
@@ -82,6 +105,25 @@ def source_of(name: str) -> Path | BinaryIO:
         near = _nearest_file(path)
         raise InputError(f"There is no file {name}.", hint=f"Did you mean {near}?" if near else "")
     return path
+
+
+async def sources_of(
+    args: argparse.Namespace, job: Job, *, ledger: Ledger, clock: Clock
+) -> tuple[tuple[Path | BinaryIO, ...], str]:
+    """Find the inputs: one, or those that the job picks of a folder or a pattern; and what was passed over, in words.
+
+    There are none when there is nothing new and the job takes that for good news.
+
+    Raises:
+        InputError: there is no such file, or it is open which of several is meant.
+    """
+    if names_many(args.input):
+        own = job_file_path(args)
+        picked = await pick_inputs(args.input, job, ledger=ledger, clock=clock, leave=(own.resolve(),) if own else ())
+        return picked.files, picked.told
+    if job.input.if_changed and args.input != STDIN and _is_not_there_yet(Path(args.input)):
+        return (), ""
+    return (source_of(args.input),), ""
 
 
 def token_of(job: Job) -> str:
@@ -108,6 +150,11 @@ def ledger_of(job: Job) -> Ledger:
     from batch_enroll.ledger.default import open_ledger
 
     return open_ledger(job.output.ledger)
+
+
+def _is_not_there_yet(path: Path) -> bool:
+    """A folder that is missing is a mistake of whoever named it; a file in it may come later."""
+    return path.parent.is_dir() and not path.exists()
 
 
 def _nearest_file(path: Path) -> str:

@@ -21,6 +21,7 @@ update whose row count must be 1:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
@@ -326,6 +327,18 @@ class Ledger(Protocol):
 
     async def find(self, identity: str) -> list[RunRecord]:
         """The runs with this identity, the newest first."""
+        ...
+
+    def hold(self, name: str, *, what: str) -> AbstractContextManager[None]:
+        """Keep others from something that is no run, such as a job, while the block runs; waits for nobody.
+
+        Args:
+            name: what it is, for the lock: the same name is the same thing.
+            what: as people call it, for who comes second.
+        Raises:
+            RunLocked: another process, or another part of this one, holds it; names its process and host.
+            LedgerError: the place cannot keep a promise.
+        """
         ...
 
     async def create(self, record: RunRecord) -> RunLedger:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -59,6 +60,7 @@ class MemoryLedger:
         self._folder = folder
         self._salt = secrets.token_bytes(32)
         self._rows_of: dict[str, Rows] = {}  # in order of creation
+        self._held: set[str] = set()
 
     def notices(self) -> tuple[Notice, ...]:
         return ()
@@ -103,13 +105,23 @@ class MemoryLedger:
     async def find(self, identity: str) -> list[RunRecord]:
         return [record for record in await self.runs() if record.identity == identity]
 
+    @contextmanager
+    def hold(self, name: str, *, what: str) -> Iterator[None]:
+        if name in self._held:
+            raise _locked(what)
+        self._held.add(name)
+        try:
+            yield
+        finally:
+            self._held.remove(name)
+
     async def create(self, record: RunRecord) -> MemoryRunLedger:
         for rows in self._rows_of.values():
             if rows.owner and (record.identity == rows.record.identity or same_ground(record, rows.record)):
-                raise _locked(rows.record.run_id)
+                raise _locked(f"Run {rows.record.run_id}")
         earlier = self._rows_of.get(record.run_id)
         if earlier and earlier.owner:
-            raise _locked(record.run_id)
+            raise _locked(f"Run {record.run_id}")
         if earlier and earlier.record.state is not RunState.PLANNING:
             raise exists_already(record.run_id)
         self._rows_of.pop(record.run_id, None)
@@ -123,12 +135,12 @@ class MemoryLedger:
         if read_only:
             return MemoryRunLedger(self, rows, self._folder / run_id)
         if rows.owner:
-            raise _locked(run_id)
+            raise _locked(f"Run {run_id}")
         if rows.shrunk:
             raise is_pruned(run_id)
         for other in self._rows_of.values():
             if other.owner and same_ground(rows.record, other.record):
-                raise _locked(other.record.run_id)
+                raise _locked(f"Run {other.record.run_id}")
         if rows.record.state is RunState.PLANNING:
             self._rows_of[run_id] = rows = Rows(replace(rows.record, rows=0))
         ledger = self._hand_out(rows)
@@ -362,5 +374,5 @@ class MemoryRunLedger:
         return self._rows
 
 
-def _locked(run_id: str) -> RunLocked:
-    return RunLocked(f"Run {run_id} is being worked on in this process.", hint="Wait for it to end, or stop it.")
+def _locked(what: str) -> RunLocked:
+    return RunLocked(f"{what} is being worked on in this process.", hint="Wait for it to end, or stop it.")

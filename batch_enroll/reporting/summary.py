@@ -53,11 +53,19 @@ class RunSummary:
     failed: Path | None = None
     unknown: Path | None = None
     summary: Path | None = None
+    archived: Path | None = None  #: where the input lies now; None when it was not moved
+    archive_problem: str = ""  #: why it was not moved although it should have been, one sentence
 
     @property
     def files(self) -> dict[str, Path]:
         """The files that are there, by kind."""
-        named = {"results": self.results, "failed": self.failed, "unknown": self.unknown, "summary": self.summary}
+        named = {
+            "results": self.results,
+            "failed": self.failed,
+            "unknown": self.unknown,
+            "summary": self.summary,
+            "input": self.archived,
+        }
         return {kind: path for kind, path in named.items() if path is not None}
 
     @property
@@ -82,8 +90,8 @@ def summary_of(run: RunSummary) -> dict[str, object]:
     """Give the JSON object of a run.
 
     Keys: `run`, `status` (`finished` | `stopped`), `stop_reason` (text or null), `counts` (the six statuses and
-    `rows`), `duration_s`, `requests`, `files` (kind -> path, only those that exist), `exit_code`, `scenario` (`id`,
-    `name`), `url`, `input`, `started_at` (ISO 8601 UTC), `reasons` (a list
+    `rows`), `duration_s`, `requests`, `files` (kind -> path, only those that exist; `input` when it was moved to the
+    archive), `exit_code`, `scenario` (`id`, `name`), `url`, `input`, `started_at` (ISO 8601 UTC), `reasons` (a list
     of `status`, `code`, `message`, `advice`, `count`, `first_rows`).
 
     Raises:

@@ -18,6 +18,7 @@ from batch_enroll.errors import RunStopped
 
 ANYONE = 0o666
 """Permissions before the umask: what any program's new file in that folder would get, so colleagues can open it."""
+_OWNER = 0o600
 
 
 class WholeFile:
@@ -83,15 +84,22 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def mode_like(source: Path | None) -> int:
+def mode_like(source: Path | None, *, earlier: Path | None = None) -> int:
     """Permissions for files that repeat the input's rows: whoever may not read the input may not read them either.
 
     The owner may always read and write them: the failed rows are there to be corrected.
+
+    Args:
+        source: the input; None when it was no file.
+        earlier: the same run's results as they were written before, asked when the input is no longer there.
     """
-    try:
-        return (ANYONE & source.stat().st_mode) | 0o600 if source and os.name != "nt" else ANYONE
-    except OSError:
+    if source is None or os.name == "nt":
         return ANYONE
+    for path in (source, earlier):
+        with contextlib.suppress(OSError):
+            if path is not None:
+                return (ANYONE & path.stat().st_mode) | _OWNER
+    return _OWNER
 
 
 def cannot_write(path: Path, error: OSError, *, hint: str = "") -> RunStopped:

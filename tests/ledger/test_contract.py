@@ -858,3 +858,18 @@ async def test_a_verdict_whose_process_died_is_remembered_when_its_run_is_pruned
     later = await open_run(ledger, ["ann", "bob"], record=make_record("edited"), rules=SAME_PATH)
     assert [one.held for one in await all_duplicates(later)] == [False, False]
     await later.leave()
+
+
+# What is no run
+
+
+async def test_a_name_is_held_by_one_at_a_time_and_is_free_afterwards(ledger: Ledger):
+    with ledger.hold("job /jobs/nightly.toml", what="Job nightly.toml"):
+        with pytest.raises(RunLocked, match=r"^Job nightly\.toml is being worked on"):
+            ledger.hold("job /jobs/nightly.toml", what="Job nightly.toml").__enter__()
+        with ledger.hold("job /jobs/weekly.toml", what="Job weekly.toml"):
+            pass
+    with pytest.raises(ZeroDivisionError), ledger.hold("job /jobs/nightly.toml", what="Job nightly.toml"):
+        raise ZeroDivisionError
+    with ledger.hold("job /jobs/nightly.toml", what="Job nightly.toml"):
+        pass

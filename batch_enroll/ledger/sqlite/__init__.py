@@ -7,6 +7,7 @@
         rows.staged            the staged rows (personal data)
         run.lock, run.owner    who is working on it
         ballast                room that is given up when the disk is full
+    ledger.sqlite.locks/       who is working on a job or a scenario, by the hash of its name
 
 Commands come in through `SqliteLedger` and `SqliteRunLedger`; no connection or cursor leaves this package.
 """

@@ -26,7 +26,7 @@ from batch_enroll.ledger.sqlite.connection import (
 )
 from batch_enroll.ledger.sqlite.guard import HighWaterMark
 from batch_enroll.ledger.sqlite.index import Index
-from batch_enroll.ledger.sqlite.lock import RunLock
+from batch_enroll.ledger.sqlite.lock import SignedLock
 from batch_enroll.ledger.sqlite.place import Ballast, probe
 from batch_enroll.ledger.sqlite.planning import new_file
 from batch_enroll.ledger.sqlite.rows import anything_sent, counts, recover
@@ -46,7 +46,7 @@ class RunFiles:
         self.folder = folder
         self.path = folder / FILE_NAME
         self.ballast = Ballast(folder)
-        self.lock = RunLock(folder, run_id)
+        self.lock = SignedLock(folder, "run", what=f"Run {run_id}")
         self.commit_s = 0.0  #: how long a commit took when the run was taken, seconds
         self._new = False
         self._run_id = run_id

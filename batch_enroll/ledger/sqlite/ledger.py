@@ -5,8 +5,10 @@ In and out: as `ledger.interface` says. Never: a row; `run` has those.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -18,8 +20,10 @@ from batch_enroll.clock import Clock
 from batch_enroll.errors import LedgerError, RunLocked
 from batch_enroll.ledger.interface import RunRecord, RunState, finished_before, same_ground
 from batch_enroll.ledger.moves import exists_already, no_such_run, still_needed
+from batch_enroll.ledger.sqlite.connection import in_words
 from batch_enroll.ledger.sqlite.files import RunFiles
 from batch_enroll.ledger.sqlite.index import Index
+from batch_enroll.ledger.sqlite.lock import SignedLock
 from batch_enroll.ledger.sqlite.place import check_place
 from batch_enroll.ledger.sqlite.run import SqliteRunLedger
 from batch_enroll.ledger.staging import forget_rows
@@ -74,6 +78,19 @@ class SqliteLedger:
 
     async def forget(self, run_id: str) -> None:
         await run_sync(self._forget, run_id)
+
+    @contextmanager
+    def hold(self, name: str, *, what: str) -> Iterator[None]:
+        self.notices()
+        folder = self._path.with_name(self._path.name + ".locks")
+        with in_words(folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = SignedLock(folder, hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:16], what=what)
+        lock.take(now=self._clock.now())
+        try:
+            yield
+        finally:
+            lock.release()
 
     async def create(self, record: RunRecord) -> SqliteRunLedger:
         record = replace(record, state=RunState.PLANNING, rows=0)

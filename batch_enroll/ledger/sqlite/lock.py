@@ -1,7 +1,7 @@
-"""Who is working on a run: a lock that the system takes away from a dead process, and a note of who holds it.
+"""Who is working on something: a lock that the system takes away from a dead process, and a note of who holds it.
 
-In: a run's folder. Out: the lock, or a RunLocked that names process and host. Never: a guess by age or by pid; a lock
-whose process is gone is free at once.
+In: a folder, and what is locked in it: a run, a job, a scenario. Out: the lock, or a RunLocked that names process and
+host. Never: a guess by age or by pid; a lock whose process is gone is free at once.
 """
 
 from __future__ import annotations
@@ -23,13 +23,20 @@ from batch_enroll.ledger.sqlite.connection import in_words
 _PATIENCE_S = 0.3  # whoever borrows the lock has it for a moment
 
 
-class RunLock:
-    """The lock of one run."""
+class SignedLock:
+    """A lock that is signed by who has it."""
 
-    def __init__(self, folder: Path, run_id: str) -> None:
-        self._run_id = run_id
-        self._owner = folder / "run.owner"
-        self._path = folder / "run.lock"
+    def __init__(self, folder: Path, name: str, *, what: str) -> None:
+        """Name the files; nothing is locked yet.
+
+        Args:
+            folder: where they lie.
+            name: of the two files, without a suffix.
+            what: is locked, as people call it: `Run a906cc51`.
+        """
+        self._what = what
+        self._owner = folder / f"{name}.owner"
+        self._path = folder / f"{name}.lock"
         # Not bound to the thread that took it; not the library's singleton: a second one in this process must fail too.
         self._lock = filelock.FileLock(self._path, thread_local=False)
 
@@ -87,6 +94,6 @@ class RunLock:
         except (OSError, ValueError, KeyError):
             who = "another process"
         return RunLocked(
-            f"Run {self._run_id} is being worked on by {who}.",
+            f"{self._what} is being worked on by {who}.",
             hint="Wait for it to end, or stop it; then give the same command again.",
         )

@@ -1,0 +1,148 @@
+"""One command, its inputs one after the other: each is a run of its own, and the command tells of all of them.
+
+In: a job, the inputs, a way to enroll one of them. Out: the exit code and, with `--json`, one object. Never: a decision
+about rows; an input begun after a run that stopped before its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from batch_enroll.cli import screen
+from batch_enroll.cli.faces import Hands, put_json, run_and_tell
+from batch_enroll.cli.main import exit_code_of
+from batch_enroll.clock import Clock
+from batch_enroll.errors import AlreadyFinished, InputError, JobError, RunStopped
+from batch_enroll.job import Job
+from batch_enroll.model import Pick
+from batch_enroll.reporting.several import (
+    Asked,
+    nothing_new_line,
+    nothing_new_of,
+    refused_of,
+    several_of,
+    worst_exit_code,
+)
+from batch_enroll.reporting.summary import RunSummary
+from batch_enroll.run_archive import archive_input
+
+Source = Path | BinaryIO
+Enroll = Callable[[Source, Hands], Awaitable[RunSummary]]
+Put = Callable[[dict[str, object]], None]
+
+_GO_ON_AFTER = (0, 1, 2, 4)  # a run that stopped early would stop the next one too
+
+
+async def run_each(
+    job: Job,
+    token: str,
+    sources: Sequence[Source],
+    *,
+    enroll: Enroll,
+    asks: bool,
+    approved: bool,
+    clock: Clock,
+) -> int:
+    """Enroll every input in turn.
+
+    With one input all is as if it had been named. With several, one that cannot be sent does not keep the others back,
+    but a run that stopped does.
+
+    Returns:
+        The worst exit code, by the order of `several.worst_exit_code`.
+    Raises:
+        RunStopped: what ended the only input before its first request.
+    """
+
+    async def run(source: Source, put: Put) -> int:
+        return await run_and_tell(
+            job, token, asks=asks, approved=approved, begin=lambda hands: enroll(source, hands), put=put
+        )
+
+    if len(sources) == 1:
+        return await _run(job, sources[0], run, clock=clock, put=put_json)
+    told: list[dict[str, object]] = []
+    codes: list[int] = []
+    for source in sources:
+        if not job.output.quiet:
+            screen.say(f"{'' if not codes else chr(10)}Input {len(codes) + 1} of {len(sources)}: {source}")
+        goes_on, reason = True, "Nothing was sent."
+        try:
+            code = await _run(job, source, run, clock=clock, put=told.append)
+        except RunStopped as error:
+            screen.complain(f"{source}: {error.message}", hint=error.hint)
+            code, reason = exit_code_of(error), error.message
+            goes_on = isinstance(error, InputError | JobError)  # not what holds for every input
+        codes.append(code)
+        if len(told) < len(codes):
+            told.append(refused_of(_asked(job, source), at=clock.now(), reason=reason, exit_code=code))
+        if not goes_on or code not in _GO_ON_AFTER:
+            break
+    left = sources[len(codes) :]
+    if left:
+        screen.say(f"Left for the next time: {', '.join(map(str, left))}.")
+    exit_code = worst_exit_code(codes)
+    if job.output.json_:
+        put_json(several_of(told, left=list(map(str, left)), exit_code=exit_code))
+    return exit_code
+
+
+def see_one(sources: Sequence[Source], flag: str) -> None:
+    """Hold a flag that is about one input to one input.
+
+    Raises:
+        JobError: there are several.
+    """
+    if len(sources) > 1:
+        raise JobError(
+            f"{flag} is about one input, but {len(sources)} were picked: {', '.join(map(_name, sources))}.",
+            hint="Name one of them.",
+        )
+
+
+def tell_nothing_new(job: Job, input_name: str, *, clock: Clock, passed_over: str = "") -> int:
+    """Say that there is no file to enroll, which is no mistake."""
+    screen.say(nothing_new_line(input_name, earlier=None, passed_over=passed_over))
+    if job.output.json_:
+        put_json(nothing_new_of(_asked(job, input_name), at=clock.now(), earlier=None))
+    return 0
+
+
+async def _run(
+    job: Job,
+    source: Source,
+    run: Callable[[Source, Put], Awaitable[int]],
+    *,
+    clock: Clock,
+    put: Put,
+) -> int:
+    """Enroll one input, or find that there is nothing new in it."""
+    try:
+        return await run(source, put)
+    except AlreadyFinished as earlier:
+        if not job.input.if_changed and job.input.pick is not Pick.NEW:
+            raise
+        screen.say(nothing_new_line(_name(source), earlier=earlier))
+        if job.input.archive is not None and isinstance(source, Path):  # the run that did it could not move it
+            try:
+                archive_input(source, job.input.archive, sha256=earlier.input_sha256)
+            except RunStopped as error:
+                screen.complain(error.message, hint=error.hint)
+        if job.output.json_:
+            put(nothing_new_of(_asked(job, source), at=clock.now(), earlier=earlier))
+        return 0
+
+
+def _asked(job: Job, source: Source | str) -> Asked:
+    return Asked(input_name=_name(source), url=job.url, scenario=job.scenario)
+
+
+def _name(source: Source | str) -> str:
+    match source:
+        case str():
+            return source
+        case Path():
+            return source.name
+    return "the standard input"

@@ -1,0 +1,128 @@
+"""Which files of a folder or a pattern may be an input, and which are left alone and why.
+
+In: a folder or a pattern such as `/data/leads-*.csv`, and the moment. Out: the files, the oldest first, and those that
+were passed over, by reason. Never: a look into a file, a decision which of several is meant.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from batch_enroll.errors import InputError
+
+_TEMPORARY = re.compile(
+    r"[.~]|.*(?:~|\.(?:tmp|temp|part|partial|filepart|crdownload|download|upload|swp|lock|bak))\Z", re.I | re.S
+)
+_OURS = re.compile(r".*\.(?:results\.(?:csv|xlsx)|(?:failed|unknown|problems)\.csv|summary\.json)\Z", re.I | re.S)
+_TABLE = re.compile(
+    r".*\.(?:csv|tsv|tab|txt|dat|xlsx|xlsm|xlsb|xls|ods)(?:\.(?:gz|bz2|xz|zip))?\Z|.*\.(?:gz|bz2|xz|zip)\Z", re.I | re.S
+)
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassedOver:
+    """Files that are left alone for one reason."""
+
+    why: str  #: after the number of files: `changed less than 10 seconds ago`
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        more = ", ..." if len(self.names) > _SHOWN else ""
+        return f"{len(self.names):,} {self.why} ({', '.join(self.names[:_SHOWN])}{more})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What there is to choose from."""
+
+    files: tuple[Path, ...]  #: by the time of their last change, the oldest first; of equal times by name
+    passed_over: tuple[PassedOver, ...]
+
+
+def names_many(name: str) -> bool:
+    """Tell whether an input's name stands for a folder or a pattern, not for one file."""
+    path = Path(name)
+    if path.is_dir():
+        return True
+    return glob.has_magic(name) and not path.exists()
+
+
+def find_files(name: str, *, now: datetime, settle_s: float, leave: Collection[Path] = ()) -> Found:
+    """Look through a folder (not the folders inside it), or for the files that a pattern fits.
+
+    In a folder only files are taken whose name is that of a table; a pattern says itself which names are meant. Files
+    that are temporary by their name, that this program wrote, or that changed a moment ago are never taken.
+
+    Args:
+        name: of the folder, or the pattern.
+        now: aware.
+        settle_s: a file that changed less than so many seconds ago may still be growing.
+        leave: resolved paths that are no input; also all that lies in one of them.
+    Raises:
+        InputError: the folder cannot be read, or there is none that the pattern could fit.
+    """
+    is_folder = Path(name).is_dir()
+    passed: dict[str, list[str]] = {}
+    files: list[tuple[int, str, Path]] = []
+    for path in sorted(_inside(Path(name)) if is_folder else _fitting(name)):
+        with suppress(OSError):  # it was moved away this moment
+            if not path.is_file() or any(_real(path).is_relative_to(place) for place in leave):
+                continue
+            changed_ns = path.stat().st_mtime_ns
+            if why := _why_not(
+                path.name, is_folder=is_folder, age_s=now.timestamp() - changed_ns / 1e9, settle_s=settle_s
+            ):
+                passed.setdefault(why, []).append(path.name)
+            else:
+                files.append((changed_ns, path.name, path))
+    return Found(
+        files=tuple(path for *_, path in sorted(files)),
+        passed_over=tuple(PassedOver(why=why, names=tuple(names)) for why, names in passed.items()),
+    )
+
+
+def _why_not(name: str, *, is_folder: bool, age_s: float, settle_s: float) -> str:
+    if _OURS.match(name):
+        return "written by this program"
+    if _TEMPORARY.match(name):
+        return "temporary or hidden"
+    if is_folder and not _TABLE.match(name):
+        return "no table by the name"
+    if abs(age_s) < settle_s:  # a clock of another machine may be a little ahead
+        return f"changed less than {settle_s:g} seconds ago"
+    return ""
+
+
+def _real(path: Path) -> Path:
+    return path.parent.resolve() / path.name
+
+
+def _inside(folder: Path) -> Iterable[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"The folder {folder} cannot be read: {error.strerror or error}.") from error
+
+
+def _fitting(pattern: str) -> Iterable[Path]:
+    pattern = str(Path(pattern).expanduser())
+    fixed = Path(*_before_magic(pattern))
+    if not fixed.is_dir():
+        raise InputError(f"There is no folder {fixed}, in which {Path(pattern).name} is looked for.")
+    return [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 - a pattern may be absolute
+
+
+def _before_magic(pattern: str) -> Iterable[str]:
+    """The folders in front of the first part with a wildcard."""
+    for part in Path(pattern).parts[:-1] or (os.curdir,):
+        if glob.has_magic(part):
+            return
+        yield part

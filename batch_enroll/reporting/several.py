@@ -1,0 +1,115 @@
+"""What one command tells when it had several inputs, or none that is new.
+
+In: the JSON objects of the runs, as `summary.summary_of` gives them. Out: one JSON object with the same keys; the exit
+code. Never: a sum that hides a run: each stands there by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from batch_enroll.clock import iso_utc
+from batch_enroll.errors import AlreadyFinished
+from batch_enroll.model import Counts
+
+_WORST_FIRST = (130, 143, 3, 5, 2, 4, 1, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a command was to do."""
+
+    input_name: str  #: a file, or the folder or pattern as it was given
+    url: str
+    scenario: int
+
+
+def worst_exit_code(codes: Iterable[int]) -> int:
+    """Give the exit code of several runs: the one that asks for the most.
+
+    First what a signal stopped, then rows that are left (3), a run that another process works on (5), an input that
+    could not be sent at all (2), unknown rows (4), refused rows (1), and 0 only when all of them are 0.
+    """
+    return min(codes, key=_WORST_FIRST.index, default=0)
+
+
+def several_of(runs: Sequence[dict[str, object]], *, left: Sequence[str], exit_code: int) -> dict[str, object]:
+    """Give the JSON object of several runs.
+
+    Keys: those of one run, with `run` null, the sums of `counts`, `duration_s` and `requests`, `files` empty; `runs`, a
+    list of the objects of the runs in their order; `left`, the inputs whose turn did not come.
+    """
+    counts = [run["counts"] for run in runs]
+    stopped = [run for run in runs if run["status"] not in ("finished", "unchanged")]
+    return {
+        "run": None,
+        "status": "stopped" if stopped or left else "finished",
+        "stop_reason": stopped[0]["stop_reason"] if stopped else None,
+        "counts": {name: sum(each[name] for each in counts if isinstance(each, dict)) for name in Counts().as_dict()},
+        "duration_s": round(sum(_number(run["duration_s"]) for run in runs), 3),
+        "requests": sum(int(_number(run["requests"])) for run in runs),
+        "files": {},
+        "exit_code": exit_code,
+        "runs": list(runs),
+        "left": list(left),
+    }
+
+
+def nothing_new_of(asked: Asked, *, at: datetime, earlier: AlreadyFinished | None) -> dict[str, object]:
+    """Give the JSON object of a command that found nothing to enroll.
+
+    Keys: those of a run, with `status` `unchanged` and every count 0, for nothing happened now; `run` is the run that
+    enrolled the input before and `earlier` tells of it (`finished_at`, `counts`); both null when there was no file.
+    """
+    return {
+        "run": earlier.run_id if earlier else None,
+        "status": "unchanged",
+        **_nothing_sent(asked, at=at, reason=None, exit_code=0),
+        "earlier": {
+            "run": earlier.run_id,
+            "finished_at": iso_utc(earlier.finished_at) if earlier.finished_at else None,
+            "counts": earlier.counts.as_dict(),
+        }
+        if earlier
+        else None,
+    }
+
+
+def refused_of(asked: Asked, *, at: datetime, reason: str, exit_code: int) -> dict[str, object]:
+    """Give the JSON object of one input among several that could not be sent: `status` is `refused`."""
+    return {
+        "run": None,
+        "status": "refused",
+        **_nothing_sent(asked, at=at, reason=reason, exit_code=exit_code),
+    }
+
+
+def nothing_new_line(input_name: str, *, earlier: AlreadyFinished | None, passed_over: str = "") -> str:
+    """Say that there was nothing to enroll, and why, in one line."""
+    if earlier is None:
+        return f"Nothing new: there is no file to enroll in {input_name}. {passed_over}".rstrip()
+    when = f" on {earlier.finished_at.astimezone():%Y-%m-%d at %H:%M}" if earlier.finished_at else ""
+    told = ", ".join(f"{n:,} {name}" for name, n in earlier.counts.as_dict().items() if n and name != "rows")
+    return f"Nothing new: {input_name} was enrolled by run {earlier.run_id}{when} ({told})."
+
+
+def _nothing_sent(asked: Asked, *, at: datetime, reason: str | None, exit_code: int) -> dict[str, object]:
+    return {
+        "stop_reason": reason,
+        "counts": Counts().as_dict(),
+        "duration_s": 0.0,
+        "requests": 0,
+        "files": {},
+        "exit_code": exit_code,
+        "scenario": {"id": asked.scenario, "name": ""},
+        "url": asked.url,
+        "input": asked.input_name,
+        "started_at": iso_utc(at),
+        "reasons": [],
+    }
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

@@ -1,0 +1,185 @@
+"""The archive: an input of which no row is left to send is moved out of the way, beside what was enrolled before it.
+
+In: the input's path, the sha256 of what was enrolled, the archive's folder. Out: where the file lies now. Never: a file
+overwritten, a file moved that is not the one that was enrolled, a moment at which its bytes are on no disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from batch_enroll.errors import JobError, RunStopped
+from batch_enroll.job import Job
+from batch_enroll.reporting.summary import RunEnd, RunSummary
+from batch_enroll.reporting.whole_file import sync_folder
+
+logger = logging.getLogger(__name__)
+
+_CHUNK_BYTES = 1 << 20
+_STILL_HERE = "It stays where it is; move it by hand, or give the same command again with --if-changed."
+
+
+def check_archive(folder: Path, source: object) -> None:
+    """Make sure, before anything is sent, that the input can be moved to the archive at the end.
+
+    Args:
+        folder: made when it is not there and the folder around it is.
+        source: the input: a path, or something that cannot be moved.
+    Raises:
+        JobError: it cannot.
+    """
+    if not isinstance(source, Path):
+        raise JobError("--archive moves a file of this machine; this input is none.", hint="Leave --archive out.")
+    with _as_job_error(folder):
+        folder.mkdir(exist_ok=True)
+        if folder.samefile(source.absolute().parent):
+            raise JobError(f"--archive: {folder} is the folder that the input lies in.", hint="Name another one.")
+        probe = folder / f".{secrets.token_hex(4)}.part"
+        probe.touch(exist_ok=False)
+        probe.unlink()
+
+
+def archived(summary: RunSummary, source: object, job: Job, *, sha256: str) -> RunSummary:
+    """Move the input of a run, if the job says so and no row is left to send; the summary tells what came of it."""
+    if job.input.archive is None or not isinstance(source, Path) or summary.end is not RunEnd.FINISHED:
+        return summary
+    try:
+        return replace(summary, archived=archive_input(source, job.input.archive, sha256=sha256))
+    except RunStopped as error:
+        logger.warning("the input of run %s was not moved to the archive", summary.run_id)
+        return replace(summary, archive_problem=str(error))
+
+
+def archive_input(source: Path, folder: Path, *, sha256: str) -> Path:
+    """Move an input to the archive; `name.csv` becomes `name.2.csv` there when the name is taken.
+
+    Args:
+        source: the input.
+        folder: the archive.
+        sha256: hex, of what was enrolled: another file that took the input's place meanwhile stays.
+    Returns:
+        Where it lies now.
+    Raises:
+        RunStopped: it cannot be moved, or it is not the file any more; it is where it was.
+    """
+    with _told(source, folder):
+        if source.is_symlink():
+            raise RunStopped(f"{source} is a link to a file elsewhere and was not moved to {folder}.", hint=_STILL_HERE)
+        with source.open("rb") as file:
+            enrolled = os.fstat(file.fileno())
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                raise _changed(source)
+        target = _reserve(folder, source.name)
+        try:
+            source.replace(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                target.unlink()
+                raise
+            _move_to_other_disk(source, target, enrolled)
+        else:
+            if not _is_same(enrolled, target.stat()):
+                raise _put_back(target, source)
+        sync_folder(folder)
+        sync_folder(source.absolute().parent)
+        return target
+
+
+def _reserve(folder: Path, name: str) -> Path:
+    """Take a name in the archive that nobody has, by an empty file which the input then replaces."""
+    for free in _names(name):
+        with suppress(FileExistsError):
+            (folder / free).touch(exist_ok=False)
+            return folder / free
+    raise AssertionError("names never end")
+
+
+def _move_to_other_disk(source: Path, target: Path, enrolled: os.stat_result) -> None:
+    """Copy, put the copy on disk, and only then remove the input, if it is still the same file."""
+    try:
+        with source.open("rb") as file, target.open("wb") as copy:
+            shutil.copyfileobj(file, copy, _CHUNK_BYTES)
+            copy.flush()
+            os.fsync(copy.fileno())
+        shutil.copystat(source, target)
+        sync_folder(target.parent)
+        aside = source.with_name(f".{source.name}.{secrets.token_hex(4)}.part")
+        source.replace(aside)  # whatever takes the input's place from now on is not the file that is removed
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    if not _is_same(enrolled, aside.stat()):
+        target.unlink()
+        raise _put_back(aside, source)
+    aside.unlink()
+
+
+def _put_back(moved: Path, source: Path) -> RunStopped:
+    """Give a file that was not meant its name again, unless a still newer one has it; say what happened."""
+    try:
+        os.link(moved, source)
+    except OSError as error:
+        if isinstance(error, FileExistsError) or source.exists():
+            return RunStopped(
+                f"{source} was replaced twice while it was moved; what came between lies in {moved}.",
+                hint="It was not enrolled; give it to `batch-enroll run`.",
+            )
+        moved.replace(source)  # a disk without links
+    else:
+        moved.unlink()
+    return _changed(source)
+
+
+def _names(name: str) -> Iterator[str]:
+    yield name
+    stem, dot, suffix = name.partition(".") if not name.startswith(".") else (name, "", "")
+    number = 2
+    while True:
+        yield f"{stem}.{number}{dot}{suffix}"
+        number += 1
+
+
+def _is_same(before: os.stat_result, now: os.stat_result) -> bool:
+    return (before.st_ino, before.st_dev, before.st_size, before.st_mtime_ns) == (
+        now.st_ino,
+        now.st_dev,
+        now.st_size,
+        now.st_mtime_ns,
+    )
+
+
+def _changed(source: Path) -> RunStopped:
+    return RunStopped(
+        f"{source} is not the file any more that was enrolled, so it was not archived.",
+        hint="It stays where it is: the next run of it enrolls what is new.",
+    )
+
+
+@contextmanager
+def _told(source: Path, folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunStopped(
+            f"{source} could not be moved to {folder}: {error.strerror or error}.", hint=_STILL_HERE
+        ) from error
+
+
+@contextmanager
+def _as_job_error(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = "there is no folder around it" if error.errno == errno.ENOENT else error.strerror or str(error)
+        raise JobError(
+            f"--archive: {folder} cannot be used: {why}.", hint="Name a folder that can be written."
+        ) from error

@@ -1,0 +1,128 @@
+"""Which inputs a command means: one file, or some of those in a folder or of a pattern.
+
+In: the input's name, a job, the ledger. Out: the inputs in the order in which they are enrolled, and what was passed
+over. Never: a change of a file or of the ledger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from batch_enroll.clock import Clock
+from batch_enroll.errors import InputError
+from batch_enroll.job import Job
+from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
+from batch_enroll.loading import open_table
+from batch_enroll.loading.picking import Found, PassedOver, find_files
+from batch_enroll.model import Pick
+from batch_enroll.reporting.paths import result_paths
+from batch_enroll.run_identity import run_identity
+from batch_enroll.secrets import read_secret_file
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """What a folder or a pattern comes to."""
+
+    files: tuple[Path, ...]  #: to enroll, one after the other; none when there is nothing new
+    passed_over: tuple[PassedOver, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The files that were passed over and why, in one line; "" when there are none."""
+        return f"Passed over: {'; '.join(map(str, self.passed_over))}." if self.passed_over else ""
+
+
+async def pick_inputs(name: str, job: Job, *, ledger: Ledger, clock: Clock, leave: tuple[Path, ...] = ()) -> Picked:
+    """Choose from a folder or a pattern, by the job's rule.
+
+    Args:
+        name: of the folder, or the pattern.
+        leave: resolved paths of files that are no input, such as the job's own.
+    Raises:
+        InputError: there is no such folder; several files fit and no rule says which; with a job that does not take
+            that for good news, also that nothing is there.
+    """
+    found = find_files(name, now=clock.now(), settle_s=job.input.settle, leave=(*_not_inputs(job), *leave))
+    match job.input.pick:
+        case None if len(found.files) > 1:
+            raise _which(name, found)
+        case Pick.NEWEST:
+            picked = Picked(files=found.files[-1:], passed_over=found.passed_over)
+        case Pick.NEW:
+            picked = await _new_ones(found, job, ledger)
+        case _:
+            picked = Picked(files=found.files, passed_over=found.passed_over)
+    if not picked.files and not job.input.if_changed:
+        raise InputError(
+            f"There is no file to enroll in {name}.",
+            hint=f"{picked.told} With --if-changed this is no mistake.".strip(),
+        )
+    return picked
+
+
+async def _new_ones(found: Found, job: Job, ledger: Ledger) -> Picked:
+    """Leave out what finished runs enrolled; a file is known by its content, whatever it is called."""
+    finished = {record.input_sha256 for record in await ledger.runs() if _did_the_same(record, job)}
+    new: list[Path] = []
+    done: list[Path] = []
+    for path in found.files:
+        known = finished and _sha256(path) in finished and await _is_finished(path, job, ledger)
+        (done if known else new).append(path)
+    passed_over = found.passed_over
+    if done:
+        passed_over = (PassedOver(why="enrolled before", names=tuple(path.name for path in done)), *passed_over)
+    return Picked(files=tuple(new), passed_over=passed_over)
+
+
+def _did_the_same(record: RunRecord, job: Job) -> bool:
+    same = (record.url, record.scenario, record.matching) == (job.url, job.scenario, str(job.matching))
+    return same and record.state is RunState.FINISHED
+
+
+async def _is_finished(path: Path, job: Job, ledger: Ledger) -> bool:
+    """Ask for the very sheet and rows that the job means; what cannot be read is for its own run to complain of."""
+    password = read_secret_file(job.input.password_file, what="password file") if job.input.password_file else None
+    wanted = [job.match.column, *(column for _, column in job.content)]
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="batch-enroll-") as spool,
+            open_table(path, job.input.options(password=password), wanted=wanted, spool=Path(spool)) as table,
+        ):
+            identity = run_identity(job, table)
+    except InputError:
+        return False
+    return any(record.state is RunState.FINISHED for record in await ledger.find(identity))
+
+
+def _sha256(path: Path) -> str:
+    """Hash a file; "" when it cannot be read, which its own run will say."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _not_inputs(job: Job) -> list[Path]:
+    """The job's own files, which may lie in the same folder."""
+    own = [job.token_file, job.input.password_file, job.input.archive, job.output.log_file]
+    if job.output.results is not None:
+        own += result_paths("", run_id="", results=job.output.results).all()
+    if job.output.ledger is not None:
+        own.append(Path(job.output.ledger).expanduser())
+    return [path.resolve() for path in own if path is not None]
+
+
+def _which(name: str, found: Found) -> InputError:
+    names = [path.name for path in found.files]
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return InputError(
+        f"{name} holds {len(names):,} files that could be meant: {', '.join(names[:_SHOWN])}{more}.",
+        hint="Say which with --pick newest or --pick new (each that was not enrolled before), or name one file.",
+    )
