@@ -32,9 +32,9 @@ from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, wr
 from batch_enroll.reporting.whole_file import mode_like
 from batch_enroll.run_archive import archived, check_archive
 from batch_enroll.run_identity import path_text
-from batch_enroll.run_limits import PlanRefused, Refusal, broken_limits, see_hours, see_size
+from batch_enroll.run_limits import PlanRefused, Refusal, broken_limits, see_hours
 from batch_enroll.run_locks import alone_in_window
-from batch_enroll.run_plan import Planned, carry_on, make_plan
+from batch_enroll.run_plan import Planned, carry_on, make_plan, take_back
 from batch_enroll.run_plan_file import ApprovedPlan, see_job_as_approved, see_plan_as_approved
 from batch_enroll.run_report import input_of, paths_of, reason_lines, write_files
 from batch_enroll.run_send import Control, send_rows
@@ -168,7 +168,6 @@ async def retry_async(
     """
     clock = clock or SystemClock()
     see_hours(job, clock.now())
-    await _see_wave(job, ledger, run_id, status)
     with alone_in_window(job, ledger):
         planned = await carry_on(ledger, run_id, again=status, clock=clock)
         return await _go_through(
@@ -226,6 +225,7 @@ async def _go_through(
             if confirm is not None and not await confirm(view):
                 raise Declined("Nothing was sent.")
             see_hours(job, clock.now())  # once more: a person may take an evening to answer
+            await take_back(planned, clock)
             send = client.start
             if job.send.processes > 1 and transport is None:  # no test's transport reaches into another process
                 send = (await stack.enter_async_context(_crew(job, token))).start
@@ -312,16 +312,6 @@ async def check_async(
         )
     finally:
         await planned.ledger.discard()
-
-
-async def _see_wave(job: Job, ledger: Ledger, run_id: str, status: RowStatus) -> None:
-    """Hold a new wave against the job's limits before its rows are taken back: a refusal must change nothing."""
-    run = await ledger.open(run_id, read_only=True)
-    try:
-        counts = await run.counts()
-    finally:
-        await run.leave()
-    see_size(job.stop, counts.not_sent + (counts.error if status is RowStatus.ERROR else 0))
 
 
 def tool_version() -> str:

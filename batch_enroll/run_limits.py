@@ -66,16 +66,6 @@ def broken_limits(stop: StopSection, plan: PlanView) -> tuple[Refusal, ...]:
     return tuple(broken)
 
 
-def see_size(stop: StopSection, to_send: int) -> None:
-    """Make sure that a wave over the rows of an earlier run is not too large.
-
-    Raises:
-        JobError: it is.
-    """
-    for refusal in _too_many(stop.max_rows, to_send):
-        raise JobError(refusal.message, hint=f"Nothing was sent. {refusal.hint}")
-
-
 def see_hours(job: Job, now: datetime) -> None:
     """Make sure that requests may leave now.
 
@@ -106,7 +96,8 @@ def hours_text(job: Job, now: datetime, *, to_send: int) -> str:
     if hours is None:
         return ""
     if not hours.is_open(now):
-        return f"{hours}; it is {hours.time_at(now)} there now, so nothing would be sent"
+        there = " there" if hours.zone else ""
+        return f"{hours}; it is {hours.time_at(now)}{there} now, so nothing would be sent"
     closes = hours.closes_at(now)
     left = to_send - math.floor((closes - now).total_seconds() * job.send.rate) if job.send.rate else 0
     if left > 0:

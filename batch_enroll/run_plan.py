@@ -81,6 +81,7 @@ class Planned:
 
     plan: Plan
     ledger: RunLedger
+    again: RowStatus | None = None  #: rows of this status are to be sent once more, see `take_back`
 
 
 async def make_plan(
@@ -256,6 +257,7 @@ async def carry_on(ledger: Ledger, run_id: str, *, clock: Clock, again: RowStatu
         run_id: as `runs` lists it.
         clock: says what the run's window covers by now.
         again: send the rows of this status once more: ERROR, or NOT_SENT for those that were never sent.
+            They stay as they are until `take_back`: a plan that nobody wants must change nothing.
     Raises:
         RunLocked: another process is working on it.
         AlreadyFinished: another process has just finished it.
@@ -265,19 +267,28 @@ async def carry_on(ledger: Ledger, run_id: str, *, clock: Clock, again: RowStatu
     try:
         interrupted = await run.recover()
         staged_columns(run.folder)  # are the rows still there?
-        if again is not None:
-            await run.replan(status=again)
-        elif run.record.state is RunState.FINISHED:  # by another process, since we looked
-            raise await already_finished(ledger, run.record)
-        await run.skip_sent(_since_it_was_planned(run.record, clock))
+        if again is None:
+            if run.record.state is RunState.FINISHED:  # by another process, since we looked
+                raise await already_finished(ledger, run.record)
+            await run.skip_sent(_since_it_was_planned(run.record, clock))
         counts = await run.counts()
-        samples = await _first_bodies(run)
+        if again is RowStatus.ERROR:
+            counts = replace(counts, error=0, not_sent=counts.not_sent + counts.error)
+        samples = await _first_bodies(run, again=again)
     except BaseException:
         await run.leave()
         raise
     notices = (_interrupted(interrupted, run_id),) if interrupted else ()
     plan = Plan(run_id=run_id, resumed=True, notices=notices, counts=counts, samples=samples)
-    return Planned(plan=plan, ledger=run)
+    return Planned(plan=plan, ledger=run, again=again)
+
+
+async def take_back(planned: Planned, clock: Clock) -> None:
+    """Put the rows that are to be sent once more back to where they can be sent; a plan without such is left alone."""
+    if planned.again is None:
+        return
+    await planned.ledger.replan(status=planned.again)
+    await planned.ledger.skip_sent(_since_it_was_planned(planned.ledger.record, clock))
 
 
 def _since_it_was_planned(record: RunRecord, clock: Clock) -> PlanRules:
@@ -306,11 +317,23 @@ def _interrupted(rows: int, run_id: str) -> Notice:
     )
 
 
-async def _first_bodies(run: RunLedger) -> tuple[str, ...]:
+async def _first_bodies(run: RunLedger, *, again: RowStatus | None = None) -> tuple[str, ...]:
     """The first requests that will leave, as people are shown them."""
-    first = await run.pending(after_seq=0, limit=_SAMPLES)
+    first = [row.seq for row in await run.pending(after_seq=0, limit=_SAMPLES)]
+    if again is RowStatus.ERROR:
+        first = sorted([*first, *await _first_of(run, again)])[:_SAMPLES]
     if not first:
         return ()
-    block = next(staged_rows(run.folder, after_seq=first[0].seq - 1))
+    block = next(staged_rows(run.folder, after_seq=first[0] - 1))
     bodies = {staged.seq: staged.body for staged in block}
-    return tuple(bodies[row.seq] for row in first if row.seq in bodies)
+    return tuple(bodies[seq] for seq in first if seq in bodies)
+
+
+async def _first_of(run: RunLedger, status: RowStatus) -> list[int]:
+    """The first few rows of a status, by their place in the plan."""
+    found: list[int] = []
+    after_seq = 0
+    while len(found) < _SAMPLES and (page := await run.outcomes(after_seq=after_seq, limit=_PAGE_ROWS)):
+        found += [outcome.seq for outcome in page if outcome.status is status]
+        after_seq = page[-1].seq
+    return found[:_SAMPLES]

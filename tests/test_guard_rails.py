@@ -241,6 +241,16 @@ def test_a_wave_over_refused_rows_keeps_the_limits_and_a_refusal_changes_nothing
         assert "Nothing was sent" in refused.err
     assert start_requests(server) == 5
     assert '"error": 3' in cli("show", run, "--json").out
+    with Terminal("retry", run, "--errors", folder=cli.folder) as terminal:
+        terminal.wait_for('"nobody0@example.com"')  # the first requests of the wave are shown
+        terminal.wait_for("Start 3 profiles in #3 Welcome? [y/N]")
+        terminal.type("n")
+        assert terminal.end() == 2
+    server.control(token_revoked=True)
+    assert cli("retry", run, "--errors").code == 2  # the preflight fails
+    server.control(token_revoked=False)
+    assert '"error": 3' in cli("show", run, "--json").out
+    assert start_requests(server) == 5
     assert cli("retry", run, "--errors", "--max-rows", "3").code == 1
     assert start_requests(server) == 8
 

@@ -12,7 +12,7 @@ from batch_enroll.job_values import read_change, read_limit
 from batch_enroll.model import Delivery
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.usual import Usual
-from batch_enroll.run_limits import broken_limits, end_of_sending, hours_text, see_hours, see_size
+from batch_enroll.run_limits import broken_limits, end_of_sending, hours_text, see_hours
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 HOURS = "09:00-20:00 UTC"
@@ -89,12 +89,6 @@ def test_a_change_that_is_too_large_says_what_is_allowed_and_which_flag_lets_it_
     assert refusal.message.endswith(allows)
     assert f"--max-change {needed} this once" in refusal.hint
     assert not broken_limits(StopSection(max_change=needed), plan(to_send, usual=usual))
-
-
-def test_a_wave_is_held_against_max_rows():
-    see_size(StopSection(max_rows=5), 5)
-    with pytest.raises(JobError, match="6 rows would be sent, but max_rows allows 5"):
-        see_size(StopSection(max_rows=5), 6)
 
 
 def test_outside_the_allowed_hours_nothing_may_begin():

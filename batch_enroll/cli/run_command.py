@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--plan",
         metavar="FILE",
         type=Path,
-        help="send what `check --save FILE` showed and nothing else: no question, and no run when anything changed since",
+        help="send what `check --save FILE` showed and nothing else, without a question; refuse when it changed since",
     )
     add_job_flags(parser)
     parser.epilog = (
