@@ -7,6 +7,7 @@
         PreflightError      the platform says that this job cannot work; nothing was sent
         AlreadyFinished     the same input was sent to the same scenario before
         RunLocked           another process is working on this run
+        NobodyAtWork        no process is working on this run, so it cannot be paused or stopped
         LedgerError         the ledger cannot be written, or belongs to something else
           NoSuchRun           it knows no run of this name
         ServiceRefused      token refused, scenario inactive, breaker: the next row would fare the same
@@ -22,6 +23,7 @@ Errors carry what a person needs (`hint`) and what a program needs (fields), not
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 from batch_enroll.model import Counts, Problem
 
@@ -50,8 +52,29 @@ class InputError(RunStopped):
     """The input cannot be read or used."""
 
 
+class Finding(StrEnum):
+    """What the platform says when it is asked about the job, in one word."""
+
+    FINE = "fine"  #: the token works, the scenario is there and active
+    TOKEN = "token"  #: the token is refused, has no right, or its account's limit is reached
+    SCENARIO_GONE = "scenario_gone"  #: not there, or hidden from this token
+    SCENARIO_OFF = "scenario_off"
+    OUT_OF_REACH = "out_of_reach"  #: no answer came
+    NOT_THE_PLATFORM = "not_the_platform"  #: something else answers at this address
+    ROWS = "rows"  #: all of that is fine: it is the rows
+    UNCLEAR = "unclear"  #: an answer that says none of these
+
+
 class PreflightError(RunStopped):
-    """The platform was asked first and the job cannot work."""
+    """The platform was asked first and the job cannot work.
+
+    Attributes:
+        finding: what is wrong, for programs.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", finding: Finding = Finding.UNCLEAR) -> None:
+        super().__init__(message, hint=hint)
+        self.finding = finding
 
 
 class AlreadyFinished(RunStopped):
@@ -85,6 +108,10 @@ class RunLocked(RunStopped):
     """Another process is working on this run."""
 
 
+class NobodyAtWork(RunStopped):
+    """No process is working on the run that should be steered."""
+
+
 class LedgerError(RunStopped):
     """What must be on disk cannot be put there, or what is there does not fit."""
 
@@ -94,7 +121,15 @@ class NoSuchRun(LedgerError):
 
 
 class ServiceRefused(RunStopped):
-    """The platform, or our own breaker, says that going on makes no sense."""
+    """The platform, or our own breaker, says that going on makes no sense.
+
+    Attributes:
+        code: the platform's, when an answer to a row said so; "" otherwise.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
 
 
 class RowError(BatchEnrollError):

@@ -77,10 +77,38 @@ class PaceChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaceSet(Event):
+    """Somebody set the pace while the run goes; it holds from the next request on."""
+
+    rate_per_s: float | None  #: None is unlimited
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused(Event):
+    """Somebody paused the run: no more requests leave, `in_flight` answers are awaited."""
+
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed(Event):
+    """Somebody ended the pause."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stopping(Event):
     """No more rows are taken; answers in flight are awaited."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosed(Event):
+    """The run stopped by itself, and the platform was asked what is wrong."""
+
+    finding: str  #: one of `errors.Finding`
+    message: str  #: one sentence or two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

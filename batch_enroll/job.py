@@ -127,7 +127,7 @@ class SendSection(Section):
     )
     again: bool = Field(default=False, description="send rows that an earlier run of this input enrolled, too")
     delivery: Delivery = Delivery.AT_MOST_ONCE
-    canary: PositiveInt | None = Field(default=None, description="send so many rows first, then look")
+    canary: int | None = Field(default=None, ge=0, description="send so many rows first, then look; 0 = none")
     skip_preflight: bool = False
 
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from batch_enroll.errors import JobError
-from batch_enroll.job import InputSection, Job, Section
+from batch_enroll.job import InputSection, Job, Section, SendSection
 
 _S = TypeVar("_S", bound=Section)
 
@@ -105,6 +105,15 @@ def build_input_section(values: Mapping[str, Any]) -> InputSection:
     """
     places: dict[KeyPath, str] = {(name,): "--" + name.replace("_", "-") for name in values}
     return _validated(InputSection, values, "", places)
+
+
+def build_pace(values: Mapping[str, Any]) -> SendSection:
+    """Check a pace for a run that goes: `rate`, `concurrency` or both, as a job takes them.
+
+    Raises:
+        JobError: as `build_job`.
+    """
+    return _validated(SendSection, values, "", {(name,): f"--{name}" for name in values})
 
 
 def _validated(model: type[_S], values: Mapping[str, Any], file_name: str, places: Mapping[KeyPath, str]) -> _S:

@@ -21,32 +21,34 @@ import httpx
 
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import RunStopped
-from batch_enroll.events import Event, Listener, RunFinished, RunPlanned
+from batch_enroll.events import Diagnosed, Event, Listener, RunFinished, RunPlanned
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunLedger, RunState
 from batch_enroll.ledger.staging import forget_rows, staged_rows
-from batch_enroll.model import Counts, Row, RowStatus
+from batch_enroll.model import Row, RowStatus
 from batch_enroll.reporting.paths import check_writable, result_paths
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
 from batch_enroll.reporting.whole_file import mode_like
 from batch_enroll.run_archive import archived, check_archive
+from batch_enroll.run_canary import Look
+from batch_enroll.run_control import Control
 from batch_enroll.run_identity import path_text
 from batch_enroll.run_limits import PlanRefused, Refusal, broken_limits, see_hours
 from batch_enroll.run_locks import alone_in_window
 from batch_enroll.run_plan import Planned, carry_on, make_plan, take_back
 from batch_enroll.run_plan_file import ApprovedPlan, see_job_as_approved, see_plan_as_approved
+from batch_enroll.run_preflight import diagnose, preflight
 from batch_enroll.run_report import input_of, paths_of, reason_lines, write_files
-from batch_enroll.run_send import Control, send_rows
+from batch_enroll.run_send import send_rows
 from batch_enroll.run_usual import usual_of
 from batch_enroll.run_view import view_of
-from batch_enroll.sending import Class, Client, CodeTable, ScenarioInfo, look_up_scenario, restore
+from batch_enroll.sending import Client, restore
 
 if TYPE_CHECKING:
     from batch_enroll.sending.crew import Crew
 
 Confirm = Callable[[PlanView], Awaitable[bool]]
-Look = Callable[[Counts], Awaitable[bool]]
 
 
 class Declined(RunStopped):
@@ -214,7 +216,7 @@ async def _go_through(
         try:
             paths = paths_of(run, job.output.results)
             check_writable(paths, rows=planned.plan.counts.rows, source=input_of(run))
-            scenario = await _preflight(job, client, clock)
+            scenario = await preflight(job, client, clock)
             usual = None
             if not planned.plan.resumed:
                 usual = await usual_of(ledger, job, path=run.record.input_path, run_id=run.record.run_id)
@@ -235,7 +237,11 @@ async def _go_through(
         started_at, began = clock.now(), clock.monotonic()
         sent = await send_rows(run, job, send, clock=clock, emit=emit, control=control, look=look)
         duration_s = clock.monotonic() - began
+        diagnosis = None if control.is_broken_off else await diagnose(run, job, client, sent, clock=clock)
     reason = restore(control.reason, "…")
+    if diagnosis is not None:
+        emit(Diagnosed(at=clock.now(), finding=diagnosis.finding, message=diagnosis.message))
+        reason = f"{reason} {diagnosis.message}"
     try:
         counts = await run.counts()
         written = await write_files(run, paths)
@@ -243,6 +249,7 @@ async def _go_through(
             run_id=run.record.run_id,
             end=RunEnd.STOPPED if counts.not_sent else RunEnd.FINISHED,
             stop_reason=reason,
+            finding=diagnosis.finding if diagnosis else "",
             exit_code=(control.exit_code if counts.not_sent else None) or exit_code_for(counts, stopped=False),
             counts=counts,
             planned_rows=run.record.rows,
@@ -299,7 +306,7 @@ async def check_async(
         scenario = None
         if token is not None:
             async with _client(job, token, transport) as client:
-                scenario = await _preflight(job, client, clock)
+                scenario = await preflight(job, client, clock)
         record = planned.ledger.record
         usual = await usual_of(ledger, job, path=path_text(source), run_id=record.run_id)
         view = view_of(planned.plan, job, scenario, input_name=record.input_name, usual=usual, now=clock.now())
@@ -347,13 +354,6 @@ def _client_settings(job: Job, token: str) -> dict[str, Any]:
         "timeout_s": job.send.timeout,
         "user_agent": f"batch-enroll/{tool_version()}",
     }
-
-
-async def _preflight(job: Job, client: Client, clock: Clock) -> ScenarioInfo | None:
-    if job.send.skip_preflight:
-        return None
-    codes = CodeTable({code: Class(kind) for code, kind in job.codes})
-    return await look_up_scenario(client, job.scenario, codes=codes, clock=clock)
 
 
 async def _put_away(planned: Planned) -> None:

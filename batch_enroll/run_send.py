@@ -7,20 +7,35 @@ intent is not on disk, a row after the run was asked to stop.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Never
 
 import anyio
 
 from batch_enroll.clock import Clock
 from batch_enroll.errors import Retryable, RunStopped
-from batch_enroll.events import AttemptFailed, Listener, PaceChanged, RowFinished, RunStarted, Stopping
+from batch_enroll.events import (
+    AttemptFailed,
+    Listener,
+    PaceChanged,
+    PaceSet,
+    Paused,
+    Resumed,
+    RowFinished,
+    RunStarted,
+    Stopping,
+)
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.staging import StagedRow, staged_rows
-from batch_enroll.model import Counts, Outcome, RowStatus
+from batch_enroll.model import Outcome, RowStatus
+from batch_enroll.run_canary import Look, canary_of, pass_canary
+from batch_enroll.run_control import Control, Standing
+from batch_enroll.run_letters import Inbox
 from batch_enroll.run_limits import end_of_sending
+from batch_enroll.run_wishes import carry_out
 from batch_enroll.sending import (
     Answer,
     Breaker,
@@ -33,7 +48,8 @@ from batch_enroll.sending import (
     Pace,
     RowToSend,
     Stopped,
-    StopSignal,
+    Team,
+    Trip,
     classify,
     enroll_row,
     run_pool,
@@ -42,40 +58,8 @@ from batch_enroll.sending import (
 Send = Callable[[str, Flight], Awaitable[Answer]]
 
 DRAIN_MARGIN_S = 5.0
+LOOK_S = 0.4  #: from one look for wishes of other terminals to the next
 _BLOCK_ROWS = 500
-
-
-class Control:
-    """A hand on a run from outside: stop it, or break it off.
-
-    Every call must come from the event loop's own thread.
-    """
-
-    def __init__(self) -> None:
-        self.signal = StopSignal()
-        self.reason = ""  #: the first reason to stop, one sentence; "" while there is none
-        self.exit_code: int | None = None  #: 130 or 143 when a signal of the system stopped the run
-        self._scope = anyio.CancelScope()
-        self._on_stop: Callable[[str], None] | None = None
-
-    def stop(self, reason: str, *, exit_code: int | None = None) -> None:
-        """Take no more rows; answers in flight are awaited. Only the first reason counts."""
-        if self.reason:
-            return
-        self.reason, self.exit_code = reason, exit_code
-        if self._on_stop is not None:
-            self._on_stop(reason)
-        self.signal.set()
-
-    def break_off(self) -> None:
-        """Wait for no answer: rows in flight become unknown."""
-        self._scope.cancel()
-
-    async def over(self, sending: Callable[[], Awaitable[None]], *, on_stop: Callable[[str], None]) -> None:
-        """Run the sending so that `stop` is told to `on_stop` and `break_off` ends it."""
-        self._on_stop = on_stop
-        with self._scope:
-            await sending()
 
 
 @dataclass(slots=True)
@@ -84,6 +68,7 @@ class Sent:
 
     requests: int = 0
     trouble: RunStopped | None = None  #: what ended it early, when it was an error and not a wish
+    trip: Trip | None = None  #: what ended it early, when it was the breaker
 
 
 async def send_rows(
@@ -94,7 +79,7 @@ async def send_rows(
     clock: Clock,
     emit: Listener,
     control: Control,
-    look: Callable[[Counts], Awaitable[bool]] | None = None,
+    look: Look | None = None,
     jitter: Callable[[], float] = random.random,
 ) -> Sent:
     """Send every planned row of a run, or as many as the limits of the job allow.
@@ -105,8 +90,8 @@ async def send_rows(
         send: carries one request to the platform, as `Client.start` does.
         clock: for records and waits.
         emit: hears of every row when its outcome is on disk.
-        control: stops the run from outside, and remembers why it stopped.
-        look: asked after the canary rows, with the counts so far, whether to go on; None = only when none failed.
+        control: steers the run from outside, and remembers why it stopped.
+        look: asked after the canary rows whether to go on; None = only when none failed.
         jitter: drawn for each wait, 0 <= jitter < 1.
     Returns:
         How it went; never raises for what ends a run early: `trouble` and `control.reason` say it.
@@ -116,29 +101,24 @@ async def send_rows(
     emit(RunStarted(at=clock.now(), run_id=run.record.run_id, to_send=counts.not_sent, counts=counts))
 
     async def sending() -> None:
-        canary = job.send.canary if job.send.canary and job.send.canary < counts.not_sent else None
-        if canary:
-            await sender.send(limit=canary)
-            await _look_at_canary(await run.counts(), canary, look, control)
+        canary = canary_of(job.send.canary, counts, folder=run.folder, asks=look is not None)
+        if canary is not None:
+            await sender.send(limit=canary.left)
+            if not control.reason:
+                word = await canary.word(await run.counts(), look)
+                if word:
+                    control.stop(word)
+                else:
+                    pass_canary(run.folder)
         if not control.reason:
             await sender.send(limit=None)
 
     try:
-        await control.over(sending, on_stop=lambda reason: emit(Stopping(at=clock.now(), reason=reason)))
+        await control.over(sender, lambda: _beside(sending, sender.keep_watch))
     except RunStopped as error:
         sender.sent.trouble = error
         control.stop(error.message)
     return sender.sent
-
-
-async def _look_at_canary(
-    counts: Counts, canary: int, look: Callable[[Counts], Awaitable[bool]] | None, control: Control
-) -> None:
-    if control.reason:
-        return
-    clean = not counts.error and not counts.unknown
-    if not (await look(counts) if look is not None else clean):
-        control.stop(f"Stopped after the first {canary:,} rows: {counts.error:,} error, {counts.unknown:,} unknown.")
 
 
 class _Sender:
@@ -164,19 +144,61 @@ class _Sender:
         self._control = control
         self._jitter = jitter
         self._codes = CodeTable({code: Class(kind) for code, kind in job.codes})
-        self._breaker = Breaker(_breaker_limits(job), suspects=self._codes.suspects())
+        self._breaker = Breaker(_breaker_limits(job), suspects=self._codes.suspects(), rows_own=self._codes.rows_own())
         self._end = end_of_sending(job, clock.now())
-        self._limiter = Limiter(Pace(job.send.rate), clock, jitter=jitter, on_change=self._tell_pace)
+        self._team = Team(job.send.concurrency, stop=control.signal)
+        self._limiter = Limiter(
+            Pace(job.send.rate), clock, jitter=jitter, on_change=self._tell_pace, is_held=self._team.is_held
+        )
 
     async def send(self, *, limit: int | None) -> None:
         """Send up to `limit` planned rows."""
         await run_pool(
             rows_to_send(self._run, limit=limit),
             self._work,
-            workers=self._job.send.concurrency,
+            workers=self._team,
             stop=self._control.signal,
             drain_s=self._job.send.timeout + DRAIN_MARGIN_S,
         )
+
+    async def keep_watch(self) -> Never:
+        """Look, by time, for what other terminals ask and for the deadline, which may come in the middle of a pause."""
+        inbox = Inbox(self._run.folder, clock=self._clock)
+        while True:
+            for request in inbox.look():
+                inbox.answer(request, carry_out(request, self._control, run_id=self._run.record.run_id))
+            self._heed_end()
+            await self._clock.sleep(LOOK_S)
+
+    # What a `Control` steers
+
+    def standing(self) -> Standing:
+        return Standing(
+            is_paused=self._team.is_paused,
+            rate_per_s=self._limiter.limit_per_s,
+            concurrency=self._team.size,
+            in_flight=self._team.in_flight,
+        )
+
+    def pause(self) -> None:
+        if not self._team.is_paused:
+            self._team.pause()
+            self._emit(Paused(at=self._clock.now(), in_flight=self._team.in_flight))
+
+    def resume(self) -> None:
+        if self._team.is_paused:
+            self._team.resume()
+            self._emit(Resumed(at=self._clock.now()))
+
+    def set_pace(self, *, rate_per_s: float | None, concurrency: int) -> None:
+        if rate_per_s != self._limiter.limit_per_s:
+            self._limiter.set_rate(rate_per_s)
+        if concurrency != self._team.size:
+            self._team.resize(concurrency)
+        self._emit(PaceSet(at=self._clock.now(), rate_per_s=rate_per_s, concurrency=concurrency))
+
+    def stopping(self, reason: str) -> None:
+        self._emit(Stopping(at=self._clock.now(), reason=reason))
 
     async def _work(self, row: RowToSend) -> None:
         outcome = await enroll_row(
@@ -202,15 +224,20 @@ class _Sender:
         if outcome.status is RowStatus.NOT_SENT and outcome.code == "stopped":
             return
         self._emit(RowFinished(at=self._clock.now(), row_number=row.number, outcome=outcome))
-        reason = self._breaker.note(outcome)
-        if reason is not None:
-            self._control.stop(reason)
+        trip = self._breaker.note(outcome)
+        if trip is not None and not self._control.reason:
+            self.sent.trip = trip
+            self._control.stop(trip.reason)
 
     async def _permit(self) -> None:
         await self._limiter.acquire()
+        self._heed_end()
+        if self._control.reason:
+            raise Stopped
+
+    def _heed_end(self) -> None:
         if self._end is not None and self._clock.now() >= self._end.at:
             self._control.stop(self._end.reason)
-            raise Stopped
 
     async def _intend(self, seq: int, *, at: datetime) -> int:
         attempt = await self._run.intend(seq, at=at)
@@ -251,6 +278,20 @@ async def rows_to_send(run: RunLedger, *, limit: int | None) -> AsyncIterator[li
         after_seq = pending[-1].seq
         left = None if left is None else left - len(block)
         yield block
+
+
+async def _beside(work: Callable[[], Awaitable[None]], watch: Callable[[], Coroutine[Any, Any, Never]]) -> None:
+    """Keep watch for as long as the work takes. What the work raises comes out as itself, not in a group."""
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        try:
+            await work()
+        except Exception as error:
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 def _breaker_limits(job: Job) -> BreakerLimits:

@@ -13,14 +13,19 @@ SHARED = {"model", "errors", "clock", "events", "results_format", "columns", "ad
 HALL = {
     "run",
     "run_archive",
+    "run_asks",
+    "run_canary",
+    "run_control",
     "run_doctor",
     "run_history",
     "run_identity",
     "run_inputs",
+    "run_letters",
     "run_limits",
     "run_locks",
     "run_plan",
     "run_plan_file",
+    "run_preflight",
     "run_prune",
     "run_report",
     "run_resolve",
@@ -28,6 +33,7 @@ HALL = {
     "run_send",
     "run_usual",
     "run_view",
+    "run_wishes",
 }
 JOB = {"hours", "job", "job_file", "job_profiles", "job_values", "secrets"}
 FACES = {"cli", "web", "cluster"}

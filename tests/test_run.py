@@ -18,7 +18,8 @@ from batch_enroll.job import Job
 from batch_enroll.ledger.memory import MemoryLedger
 from batch_enroll.model import Counts
 from batch_enroll.run import Declined, check_async, enroll, enroll_async
-from batch_enroll.run_send import Control
+from batch_enroll.run_canary import canary_of
+from batch_enroll.run_control import Control
 from tests.support.commands import people, read_results, write_csv
 from tests.support.platform import OK, ScriptedPlatform
 
@@ -227,6 +228,41 @@ async def test_the_canary_stops_the_run_when_one_of_its_rows_failed(world, tmp_p
     assert "first 2 rows" in summary.stop_reason
 
 
+def refuse(*people_refused):
+    """Answer 404 for some of the people."""
+    refused = {email for email, _ in people_refused}
+    body = {"error": 404, "error_text": "Profile not found"}
+    return lambda asked: httpx.Response(200, json=body if asked["email"] in refused else OK)
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (httpx.Response(200, json={"error": 404, "error_text": "No"}), "1 error"),
+        (httpx.ReadError("reset", request=None), "1 unknown"),
+    ],
+    ids=["error", "unknown"],
+)
+async def test_one_bad_canary_row_of_any_kind_stops_the_run(world, tmp_path, bad, said):
+    first = people(1)[0][0]
+    world.platform.reply = lambda body: bad if body["email"] == first else httpx.Response(200, json=OK)
+    summary = await world.run(write_csv(tmp_path / "in.csv", *people(9)), job=make_job(send__canary=3))
+    assert (summary.exit_code, summary.counts.success, summary.counts.not_sent) == (3, 2, 6)
+    assert summary.stop_reason.startswith(f"Stopped after the first 3 rows, the canary: {said}.")
+
+
+async def test_a_canary_row_that_was_not_accepted_is_a_bad_one(tmp_path):
+    canary = canary_of(3, Counts(not_sent=9), folder=tmp_path, asks=False)
+    assert canary
+    assert "2 not accepted" in await canary.word(Counts(success=1, not_sent=8), None)
+    assert await canary.word(Counts(success=3, not_sent=6), None) == ""
+
+
+@pytest.mark.parametrize("counts", [Counts(not_sent=3), Counts(success=2, not_sent=1), Counts(error=9, not_sent=3)])
+def test_there_is_no_look_when_no_row_would_be_left_after_it(tmp_path, counts):
+    assert canary_of(3, counts, folder=tmp_path, asks=False) is None
+
+
 async def test_the_canary_asks_and_goes_on(world, tmp_path):
     seen = []
 
@@ -237,6 +273,82 @@ async def test_the_canary_asks_and_goes_on(world, tmp_path):
     summary = await world.run(write_csv(tmp_path / "in.csv", *people(9)), job=make_job(send__canary=2), look=look)
     assert seen == [Counts(success=2, not_sent=7)]
     assert summary.counts == Counts(success=9)
+
+
+async def test_a_person_who_says_no_after_the_canary_is_asked_again_at_once_and_can_say_yes(world, tmp_path):
+    seen = []
+
+    async def look(counts):
+        seen.append((counts.success, counts.error))
+        return len(seen) > 1
+
+    world.platform.reply = refuse(people(1)[0])
+    source, job = write_csv(tmp_path / "in.csv", *people(9)), make_job(send__canary=2)
+    first = await world.run(source, job=job, look=look)
+    assert (first.exit_code, first.stop_reason) == (3, "Stopped after the first 2 rows, as you said.")
+    second = await world.run(source, job=job, look=look)
+    assert seen == [(1, 1), (1, 1)], "nothing was sent before the second question"
+    assert second.counts == Counts(success=8, error=1)
+
+
+async def test_a_run_that_was_let_go_is_not_stopped_at_its_canary_again(world, tmp_path):
+    world.platform.reply = refuse(people(5)[4])
+    source, job, control = write_csv(tmp_path / "in.csv", *people(40)), make_job(send__canary=2), Control()
+
+    def stop_later(event):
+        if isinstance(event, RowFinished) and event.row_number == 10:
+            control.stop("Stopped by the test.")
+
+    one_by_one = make_job(send__canary=2, send__concurrency=1)
+    first = await world.run(source, job=one_by_one, emit=stop_later, control=control)
+    assert first.counts.error == 1
+    assert first.counts.not_sent > 20
+
+    async def look(counts):
+        raise AssertionError("asked again")
+
+    second = await world.run(source, job=job, look=look)
+    assert second.counts == Counts(success=39, error=1)
+
+
+async def test_where_nobody_sits_a_failed_canary_lets_only_as_many_rows_follow_each_time(world, tmp_path):
+    world.platform.reply = refuse(*people(5))
+    source, job = write_csv(tmp_path / "in.csv", *people(30)), make_job(send__canary=3)
+    sent, told = [], []
+    for _ in range(3):
+        summary = await world.run(source, job=job)
+        sent.append(summary.counts.success + summary.counts.error)
+        told.append(summary.stop_reason)
+    assert sent == [3, 6, 30], "the third round was clean, and the rest followed"
+    assert told[0].startswith("Stopped after the first 3 rows, the canary: 3 error.")
+    assert told[1].startswith("Stopped after 3 rows more, the canary: 2 error.")
+    assert told[2] == ""
+
+
+async def test_a_canary_that_was_cut_short_is_made_full_and_no_longer(world, tmp_path):
+    source, control = write_csv(tmp_path / "in.csv", *people(20)), Control()
+    seen = []
+
+    async def look(counts):
+        seen.append(counts.success)
+        return True
+
+    def stop_early(event):
+        if isinstance(event, RowFinished) and event.row_number == 3:
+            control.stop("Stopped by the test.")
+
+    job = make_job(send__canary=5, send__concurrency=1)
+    first = await world.run(source, job=job, emit=stop_early, control=control, look=look)
+    assert first.counts.success == 2
+    await world.run(source, job=job, look=look)
+    assert seen == [5]
+
+
+async def test_canary_0_sends_the_rest(world, tmp_path):
+    world.platform.reply = refuse(people(1)[0])
+    source = write_csv(tmp_path / "in.csv", *people(9))
+    assert (await world.run(source, job=make_job(send__canary=2))).counts.not_sent == 7
+    assert (await world.run(source, job=make_job(send__canary=0))).counts == Counts(success=8, error=1)
 
 
 async def test_a_plan_that_is_declined_leaves_nothing_behind(world, tmp_path):

@@ -20,9 +20,10 @@ from batch_enroll.events import Event, Listener
 from batch_enroll.job import Job
 from batch_enroll.reporting.progress import progress_on
 from batch_enroll.reporting.summary import RunSummary, summary_of
-from batch_enroll.run import Confirm, Declined, Look
+from batch_enroll.run import Confirm, Declined
+from batch_enroll.run_canary import Look
+from batch_enroll.run_control import Control
 from batch_enroll.run_limits import PlanRefused
-from batch_enroll.run_send import Control
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,13 @@ from batch_enroll.clock import iso_utc
 from batch_enroll.errors import JobError
 from batch_enroll.events import (
     AttemptFailed,
+    Diagnosed,
     Event,
     Listener,
     PaceChanged,
+    PaceSet,
+    Paused,
+    Resumed,
     RowFinished,
     RunFinished,
     RunPlanned,
@@ -120,8 +124,16 @@ class _Listener:
                 )
             case PaceChanged(rate_per_s=rate_per_s, pause_s=pause_s):
                 _tell("pace changed", rate_per_s=rate_per_s and round(rate_per_s, 3), pause_s=round(pause_s, 3))
+            case PaceSet(rate_per_s=rate_per_s, concurrency=concurrency):
+                _tell("pace set", rate_per_s="none" if rate_per_s is None else rate_per_s, concurrency=concurrency)
+            case Paused(in_flight=in_flight):
+                _tell("paused", in_flight=in_flight)
+            case Resumed():
+                _tell("resumed")
             case Stopping(reason=reason):
                 _tell("stopping", reason=reason)
+            case Diagnosed(finding=finding, message=message):
+                _tell("diagnosed", finding=finding, message=message)
             case RunFinished(counts=counts):
                 _tell("run finished", **counts.as_dict())
 

@@ -20,6 +20,7 @@ from batch_enroll.errors import (
     BatchEnrollError,
     InputError,
     JobError,
+    NobodyAtWork,
     NoSuchRun,
     PreflightError,
     RunLocked,
@@ -49,6 +50,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resolve": ("resolve_command", "list the unknown rows of a run, and take back what you found out about them"),
     "doctor": ("doctor_command", "look whether everything is there that a run needs"),
     "prune": ("prune_command", "remove what is kept of runs that finished long ago"),
+    "set": ("set_command", "change how fast a run sends while it goes"),
+    "pause": ("pause_command", "let a run send nothing more until it is resumed; answers in flight come in"),
+    "resume": ("resume_command", "let a paused run go on, without making up for the pause"),
+    "stop": ("stop_command", "let a run take no more rows, await the answers in flight and end; it can be carried on"),
     "sandbox": ("sandbox_command", "serve a local stand-in of the platform to try things on"),
     "demo": ("demo_command", "see it work: sandbox, example spreadsheet and results in one command"),
 }
@@ -120,7 +125,7 @@ def exit_code_of(error: BatchEnrollError) -> int:
     """Give the exit code of an error that ended the command."""
     if isinstance(error, RunLocked):
         return 5
-    if isinstance(error, JobError | InputError | PreflightError | AlreadyFinished | NoSuchRun):
+    if isinstance(error, JobError | InputError | PreflightError | AlreadyFinished | NoSuchRun | NobodyAtWork):
         return 2
     return 3
 

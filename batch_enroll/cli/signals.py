@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from batch_enroll.cli.screen import say
-from batch_enroll.run_send import Control
+from batch_enroll.run_control import Control
 
 EXIT_OF = {signal.SIGINT: 130, signal.SIGTERM: 143}
 if hasattr(signal, "SIGHUP"):  # the terminal was closed; Windows has no such thing
@@ -24,12 +24,15 @@ if hasattr(signal, "SIGHUP"):  # the terminal was closed; Windows has no such th
 def signals_stop(control: Control) -> Iterator[None]:
     """Let signals stop the run while the block runs; must be entered in the event loop's thread."""
     loop = asyncio.get_running_loop()
+    is_first = True  # whatever else may have stopped the run before: its answers can be given up only by two signals
 
     def handler(number: int, _frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(take, signal.Signals(number))
 
     def take(number: signal.Signals) -> None:
-        if control.exit_code is None:
+        nonlocal is_first
+        if is_first:
+            is_first = False
             name = "Ctrl-C" if number == signal.SIGINT else number.name
             say(f"{name}: taking no more rows, waiting for the answers in flight. Once more to stop at once.")
             control.stop(f"Stopped by {name}.", exit_code=EXIT_OF[number])

@@ -325,6 +325,10 @@ class Ledger(Protocol):
         """Every run, the newest first."""
         ...
 
+    async def worker(self, run_id: str) -> str:
+        """Name who works on a run now, such as "process 4711 on host db1 since …"; "" when nobody does."""
+        ...
+
     async def find(self, identity: str) -> list[RunRecord]:
         """The runs with this identity, the newest first."""
         ...

@@ -102,6 +102,10 @@ class MemoryLedger:
     async def runs(self) -> list[RunRecord]:
         return [rows.record for rows in reversed(self._rows_of.values())]
 
+    async def worker(self, run_id: str) -> str:
+        rows = self._rows_of.get(run_id)
+        return "this process" if rows and rows.owner else ""
+
     async def find(self, identity: str) -> list[RunRecord]:
         return [record for record in await self.runs() if record.identity == identity]
 

@@ -14,7 +14,18 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Never, Protocol, Self
 
 from batch_enroll.clock import Clock
-from batch_enroll.events import Event, PaceChanged, RowFinished, RowsRead, RunFinished, RunStarted, Stopping
+from batch_enroll.events import (
+    Event,
+    PaceChanged,
+    PaceSet,
+    Paused,
+    Resumed,
+    RowFinished,
+    RowsRead,
+    RunFinished,
+    RunStarted,
+    Stopping,
+)
 from batch_enroll.model import RowStatus
 from batch_enroll.reporting.words import duration_text, rate_text, rows_text
 
@@ -35,11 +46,13 @@ class Standing:
     done: int
     to_send: int
     counts: abc.Mapping[RowStatus, int]  #: what became of the rows that are done
-    elapsed_s: float
+    elapsed_s: float  #: pauses that somebody made are left out
+    is_paused: bool = False
 
     def __str__(self) -> str:
-        """`12 success, 3 error`: every status that occurred."""
-        return ", ".join(f"{count:,} {status}" for status, count in self.counts.items() if count)
+        """`12 success, 3 error`: every status that occurred; `paused` in front in a pause."""
+        told = [f"{count:,} {status}" for status, count in self.counts.items() if count]
+        return ", ".join(["paused", *told] if self.is_paused else told)
 
 
 class Face(Protocol):
@@ -82,7 +95,8 @@ class Progress:
         self._face = face
         self._clock = clock
         self._every_s = every_s
-        self._begin(to_send=0)
+        self._paused_at: float | None = None
+        self._begin(run_id="", to_send=0)
 
     def __call__(self, event: Event) -> None:
         if self._face is None:
@@ -120,27 +134,51 @@ class Progress:
             case RowsRead(rows=rows):
                 if self._is_time():
                     face.reading(rows)
-            case RunStarted(to_send=to_send):
+            case RunStarted(run_id=run_id, to_send=to_send):
                 face.close()
-                self._begin(to_send=to_send)
+                self._begin(run_id=run_id, to_send=to_send)
                 face.sending(self._standing())
             case PaceChanged(pause_s=pause_s) if pause_s >= _WORTH_TELLING_S:
                 face.say(f"The platform asked for a pause of {duration_text(pause_s)}.")
+            case PaceSet(rate_per_s=rate_per_s, concurrency=concurrency):
+                rate = "without a limit" if rate_per_s is None else f"{rate_text(rate_per_s)} a second"
+                face.say(f"The pace was set: {rate}, {concurrency:,} at once.")
+            case Paused(in_flight=in_flight):
+                self._paused_at = self._clock.monotonic()
+                awaited = f" {in_flight:,} in flight are awaited." if in_flight else ""
+                face.say(f"Paused; `batch-enroll resume {self._run_id}` lets it go on.{awaited}")
+                face.sending(self._standing())
+            case Resumed():
+                self._began_at += self._paused_for()
+                self._paused_at = None
+                face.say("Resumed.")
+                face.sending(self._standing())
             case Stopping(reason=reason):
                 face.say(f"Stopping, waiting for the answers in flight: {reason}")
             case RunFinished():
                 face.sending(self._standing())
                 face.close()
 
-    def _begin(self, *, to_send: int) -> None:
+    def _begin(self, *, run_id: str, to_send: int) -> None:
+        self._run_id = run_id
+        self._paused_at = None
         self._counts = dict.fromkeys(RowStatus, 0)
         self._done = 0
         self._to_send = to_send
-        self._began_at = self._shown_at = self._clock.monotonic()
+        self._began_at: float = self._clock.monotonic()
+        self._shown_at = self._began_at
 
     def _standing(self) -> Standing:
-        elapsed_s = self._clock.monotonic() - self._began_at
-        return Standing(done=self._done, to_send=self._to_send, counts=self._counts, elapsed_s=elapsed_s)
+        return Standing(
+            done=self._done,
+            to_send=self._to_send,
+            counts=self._counts,
+            elapsed_s=self._clock.monotonic() - self._began_at - self._paused_for(),
+            is_paused=self._paused_at is not None,
+        )
+
+    def _paused_for(self) -> float:
+        return 0.0 if self._paused_at is None else self._clock.monotonic() - self._paused_at
 
     def _is_time(self) -> bool:
         now = self._clock.monotonic()
@@ -208,12 +246,14 @@ class LogFace:
         self.say(f"read {rows_text(rows)}")
 
     def sending(self, standing: Standing) -> None:
-        if not standing.done:
+        if not standing.done and not standing.is_paused:
             self.say(f"sending {rows_text(standing.to_send)}")
             return
         per_s = standing.done / standing.elapsed_s if standing.elapsed_s else 0.0
         left_s = (standing.to_send - standing.done) / per_s if per_s else 0.0
-        pace = f"; {rate_text(per_s)} a second, {duration_text(left_s)} left" if per_s else ""
+        pace = (
+            f"; {rate_text(per_s)} a second, {duration_text(left_s)} left" if per_s and not standing.is_paused else ""
+        )
         self.say(f"{standing.done:,} of {rows_text(standing.to_send)}: {standing}{pace}")
 
     def say(self, sentence: str) -> None:

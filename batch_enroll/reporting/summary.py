@@ -38,6 +38,7 @@ class RunSummary:
     run_id: str
     end: RunEnd
     stop_reason: str = ""  #: one sentence; "" when it finished
+    finding: str = ""  #: what the platform said after the run had stopped by itself, one of `errors.Finding`
     exit_code: int
     counts: Counts
     planned_rows: int  #: rows in the plan, counted apart from `counts`: the two must agree
@@ -89,9 +90,10 @@ def exit_code_for(counts: Counts, *, stopped: bool) -> int:
 def summary_of(run: RunSummary) -> dict[str, object]:
     """Give the JSON object of a run.
 
-    Keys: `run`, `status` (`finished` | `stopped`), `stop_reason` (text or null), `counts` (the six statuses and
-    `rows`), `duration_s`, `requests`, `files` (kind -> path, only those that exist; `input` when it was moved to the
-    archive), `exit_code`, `scenario` (`id`, `name`), `url`, `input`, `started_at` (ISO 8601 UTC), `reasons` (a list
+    Keys: `run`, `status` (`finished` | `stopped`), `stop_reason` (text or null), `finding` (one of
+    `errors.Finding`, null when the platform was not asked why), `counts` (the six statuses and `rows`), `duration_s`,
+    `requests`, `files` (kind -> path, only those that exist; `input` when it was moved to the archive), `exit_code`,
+    `scenario` (`id`, `name`), `url`, `input`, `started_at` (ISO 8601 UTC), `reasons` (a list
     of `status`, `code`, `message`, `advice`, `count`, `first_rows`).
 
     Raises:
@@ -102,6 +104,7 @@ def summary_of(run: RunSummary) -> dict[str, object]:
         "run": run.run_id,
         "status": run.end.value,
         "stop_reason": run.stop_reason or None,
+        "finding": run.finding or None,
         "counts": run.counts.as_dict(),
         "duration_s": round(run.duration_s, 3),
         "requests": run.requests,

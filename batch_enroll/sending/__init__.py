@@ -8,14 +8,15 @@ classify    an answer becomes a verdict
 limiter     when the next request may leave
 retry       tenacity: when a row is tried again
 cycle       one row: permit, intent on disk, send, classify, outcome on disk
-pool        a fixed number of workers over all rows
+pool        a number of workers over all rows
+team        how many workers there are, changed while they work
 breaker     when to stop the run
 preflight   what the platform says about the scenario before anything is sent
 flight      where a request is on its way, and the signal to stop
 crew        worker processes that carry the requests, when one is not enough: crew_line, crew_worker, frames
 """
 
-from batch_enroll.sending.breaker import Breaker, BreakerLimits, Limit
+from batch_enroll.sending.breaker import Breaker, BreakerLimits, Cause, Limit, Trip
 from batch_enroll.sending.classify import Answer, Verdict, VerdictKind, classify
 from batch_enroll.sending.client import Client
 from batch_enroll.sending.codes import Class, CodeTable
@@ -25,12 +26,14 @@ from batch_enroll.sending.limiter import Limiter, Pace
 from batch_enroll.sending.pool import run_pool
 from batch_enroll.sending.preflight import ScenarioInfo, look_up_scenario
 from batch_enroll.sending.retry import RetryPolicy
+from batch_enroll.sending.team import Team
 from batch_enroll.sending.wire import body_of, identity_of, masked, restore
 
 __all__ = [
     "Answer",
     "Breaker",
     "BreakerLimits",
+    "Cause",
     "Class",
     "Client",
     "CodeTable",
@@ -43,6 +46,8 @@ __all__ = [
     "ScenarioInfo",
     "StopSignal",
     "Stopped",
+    "Team",
+    "Trip",
     "Verdict",
     "VerdictKind",
     "body_of",

@@ -59,5 +59,12 @@ class CodeTable:
 
     def suspects(self) -> frozenset[str]:
         """List the suspect codes as outcomes carry them, for the breaker."""
+        return self._listed_as(Class.SUSPECT)
+
+    def rows_own(self) -> frozenset[str]:
+        """List the codes that surely speak of one row, as outcomes carry them, for the breaker."""
+        return self._listed_as(Class.ROW)
+
+    def _listed_as(self, kind: Class) -> frozenset[str]:
         merged = {**DEFAULT_CODES, **self.overrides}
-        return frozenset(str(code) for code, kind in merged.items() if kind is Class.SUSPECT)
+        return frozenset(str(code) for code, listed in merged.items() if listed is kind)

@@ -219,11 +219,11 @@ class _RowCycle:
                 return await self._in_doubt(code, message, status)
             case VerdictKind.AMBIGUOUS:
                 await self._word(RowStatus.UNKNOWN, code, message, status)
-                raise ServiceRefused(verdict.stop_reason, hint=advice_for(code))
+                raise ServiceRefused(verdict.stop_reason, hint=advice_for(code), code=code)
             case VerdictKind.FATAL:
                 if await self.settle_doubt() is None:
                     await self._put_back(code, message)
-                raise ServiceRefused(verdict.stop_reason, hint=advice_for(code))
+                raise ServiceRefused(verdict.stop_reason, hint=advice_for(code), code=code)
         assert_never(kind)
 
     def _without_person(self, verdict: Verdict) -> Verdict:

@@ -39,6 +39,11 @@ class StopSignal:
         for scope in self._waits:
             scope.cancel()
 
+    @property
+    def waiting(self) -> int:
+        """How many waits it could end now: rows that are not in flight."""
+        return len(self._waits)
+
     def is_set(self) -> bool:
         return self._event.is_set()
 

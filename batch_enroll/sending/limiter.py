@@ -1,7 +1,7 @@
 """When the next request may leave: never more in any second than allowed, evenly, and slower when told so.
 
-In: permits taken, answers that say "too fast", a monotonic clock. Out: when the next permit may go; the wait for it.
-Never: a refusal (nobody polls), a burst after a pause, a timer of its own.
+In: permits taken, answers that say "too fast", a hand that holds everything, a monotonic clock. Out: when the next
+permit may go; the wait for it. Never: a refusal (nobody polls), a burst after a pause, a timer of its own.
 
 `Pace` is arithmetic alone: GCRA (the generic cell rate algorithm) with a small tolerance that makes up for timers which
 oversleep, and behind it a log of the last second that holds the limit whatever the timers do. `Limiter` waits by it.
@@ -39,6 +39,7 @@ FLOOR: Final = 0.02  #: of the limit
 MAX_PAUSE_S: Final = 60.0  #: of our own pauses, 1, 2, 4 ... s, when the platform does not say how long
 
 _LONGEST_SLEEP_S: Final = 1.0  #: then look again: a pause may be over, a limit raised
+_HELD_SLEEP_S: Final = 0.05  #: from one look to the next while a hand holds the permits; only the first in line looks
 
 
 class Pace:
@@ -170,10 +171,12 @@ class Limiter:
         *,
         jitter: Callable[[], float] = lambda: 0.0,
         on_change: Callable[[float | None, float], None] | None = None,
+        is_held: Callable[[], bool] = lambda: False,
     ) -> None:
         """Share one among all workers.
 
         Args:
+            is_held: asked before each permit; while it says yes, none goes.
             on_change: called with the rate per second and the pause in seconds when the platform slowed us down, and
                 when the full rate is reached again.
         """
@@ -181,6 +184,7 @@ class Limiter:
         self._clock = clock
         self._jitter = jitter
         self._on_change = on_change
+        self._is_held = is_held
         self._turn = anyio.Lock(fast_acquire=True)
         self._door = anyio.Lock(fast_acquire=True)
 
@@ -189,10 +193,18 @@ class Limiter:
         """Permits per second now; None is unlimited."""
         return self._pace.rate_per_s
 
+    @property
+    def limit_per_s(self) -> float | None:
+        """Permits per second at most; None is unlimited."""
+        return self._pace.limit_per_s
+
     async def acquire(self) -> None:
         """Wait for a permit. Only the first in the queue looks at the clock, so that a pause bites at once."""
         async with self._turn:
             while True:
+                if self._is_held():
+                    await self._clock.sleep(_HELD_SLEEP_S)
+                    continue
                 now = self._clock.monotonic()
                 wait_s = self._pace.due(now) - now
                 if wait_s <= 0:

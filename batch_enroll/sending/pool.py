@@ -1,4 +1,4 @@
-"""The worker pool: a fixed number of workers over any number of rows.
+"""The worker pool: a number of workers, which may change meanwhile, over any number of rows.
 
 In: blocks of rows and an async function for one row. Out: nothing; the function keeps what it finds. Never: a task for
 each row (10,000 waiting tasks cost 250 MB and their own time), more rows in memory than two blocks and one for each
@@ -16,6 +16,7 @@ from typing import Final, Protocol, TypeVar
 import anyio
 
 from batch_enroll.errors import RunStopped
+from batch_enroll.sending.team import Team
 
 T = TypeVar("T")
 
@@ -34,19 +35,22 @@ async def run_pool(
     blocks: AsyncIterator[Sequence[T]],
     work: Callable[[T], Awaitable[None]],
     *,
-    workers: int,
+    workers: int | Team,
     stop: Stop,
     drain_s: float = DRAIN_S,
 ) -> None:
     """Call `work` for every row, `workers` at once, in the order in which the blocks give them.
 
     Args:
+        workers: how many; a `Team` may be resized while this goes on. A worker that is one too many goes when its row
+            has ended, so that no row is given up, and at most so many rows run whenever one begins.
         stop: when set, no more rows are taken, those in flight have `drain_s` seconds to end, then they are cancelled.
             The pool sets it itself when `work` or `blocks` raises.
     Raises:
         Exception: what `work` or `blocks` raised, as itself, after the other rows have ended. Of several, a fault of
             the program comes before a `RunStopped`, the first before a later one.
     """
+    team = workers if isinstance(workers, Team) else Team(workers)
     give, take = anyio.create_memory_object_stream[Sequence[T]]()
     rows: deque[T] = deque()  #: what is left of the last block
     refilling = anyio.Lock()
@@ -79,26 +83,41 @@ async def run_pool(
         return True
 
     async def labour() -> None:
-        while (rows or await refill()) and not stop.is_set():
-            try:
-                await work(rows.popleft())
-            except Exception as error:
-                fail(error)
-                return
+        try:
+            while (rows or await refill()) and not (stop.is_set() or team.is_crowded):
+                team.busy += 1
+                try:
+                    await work(rows.popleft())
+                finally:
+                    team.busy -= 1
+        except Exception as error:
+            fail(error)
+        finally:
+            team.present -= 1
 
     async def watch() -> None:
         await stop.wait()
         feeding.cancel()
         working.deadline = anyio.current_time() + drain_s
 
-    with give, take:
+    with give, take, team.at_work():
         async with anyio.create_task_group() as watchers:
             watchers.start_soon(watch)
             with working:
                 async with anyio.create_task_group() as crew:
                     crew.start_soon(feed)
-                    for _ in range(workers):
-                        crew.start_soon(labour)
+
+                    def hire() -> None:
+                        while team.present < team.size and not stop.is_set():
+                            team.present += 1
+                            crew.start_soon(labour)
+
+                    def hire_more() -> None:
+                        if team.present:  # else all is done, and the task group may be closed
+                            hire()
+
+                    hire()
+                    team.hire = hire_more
             watchers.cancel_scope.cancel()
     if failures:
         raise next((error for error in failures if not isinstance(error, RunStopped)), failures[0])

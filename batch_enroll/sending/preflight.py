@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from batch_enroll.clock import Clock, SystemClock
-from batch_enroll.errors import Ambiguous, PreflightError, Retryable, RunStopped
+from batch_enroll.errors import Ambiguous, Finding, PreflightError, Retryable, RunStopped
 from batch_enroll.sending.classify import Answer, VerdictKind, classify
 from batch_enroll.sending.codes import CodeTable
 from batch_enroll.sending.retry import RetryPolicy, with_retries
@@ -80,6 +80,7 @@ async def look_up_scenario(
         raise PreflightError(
             f"The platform could not be asked about scenario {scenario}: {error.message} ({error.code}).",
             hint="Nothing was sent. Check the address and the network, then give the same command again.",
+            finding=Finding.OUT_OF_REACH,
         ) from error
     except PreflightError:
         raise
@@ -92,7 +93,9 @@ def _listed(answer: Answer, codes: CodeTable, *, now: datetime) -> dict[str, Any
     """Turn an answer into its JSON object."""
     verdict = classify(answer, codes, now=now.astimezone(UTC))
     if verdict.stop_reason:
-        raise PreflightError(verdict.stop_reason, hint=f"Nothing was sent. Check the token. {_SKIP}")
+        raise PreflightError(
+            verdict.stop_reason, hint=f"Nothing was sent. Check the token. {_SKIP}", finding=Finding.TOKEN
+        )
     match verdict.kind:
         case VerdictKind.ENROLLED:  # here: the list came
             return dict(json.loads(answer.body))
@@ -101,7 +104,11 @@ def _listed(answer: Answer, codes: CodeTable, *, now: datetime) -> dict[str, Any
                 verdict.code, verdict.message, http_status=verdict.http_status, retry_after_s=verdict.retry_after_s
             )
         case VerdictKind.AMBIGUOUS if verdict.code in _NOT_THE_PLATFORM:
-            raise PreflightError(f"The answer is not the platform's: {verdict.message}.", hint=_CHECK_URL)
+            raise PreflightError(
+                f"The answer is not the platform's: {verdict.message}.",
+                hint=_CHECK_URL,
+                finding=Finding.NOT_THE_PLATFORM,
+            )
         case VerdictKind.AMBIGUOUS:
             raise Retryable(verdict.code, verdict.message, http_status=verdict.http_status)
         case VerdictKind.REFUSED | VerdictKind.FATAL:
@@ -123,6 +130,7 @@ def _found(listed: dict[str, Any], scenario: int) -> ScenarioInfo:
         raise PreflightError(
             f"There is no scenario {scenario}, or this token may not see it.",
             hint=f"Nothing was sent. Check the number after # beside the scenario's name. {_SKIP}",
+            finding=Finding.SCENARIO_GONE,
         )
     name = entry.get("name")
     name = name if isinstance(name, str) else ""
@@ -130,6 +138,7 @@ def _found(listed: dict[str, Any], scenario: int) -> ScenarioInfo:
         raise PreflightError(
             f"Scenario {scenario} {f'({name}) ' if name else ''}is not active.",
             hint="Nothing was sent. Activate it in the platform, then give the same command again.",
+            finding=Finding.SCENARIO_OFF,
         )
     mode = entry.get("mode")
     mode = mode if isinstance(mode, str) else ""

@@ -67,6 +67,7 @@ def test_the_json_object_has_the_keys_that_programs_rely_on():
         "run": "7f3a",
         "status": "finished",
         "stop_reason": None,
+        "finding": None,
         "counts": {
             "success": 2,
             "error": 1,

@@ -5,15 +5,21 @@ from __future__ import annotations
 import pytest
 
 from batch_enroll.model import Outcome, RowStatus
-from batch_enroll.sending.breaker import Breaker, BreakerLimits, Limit
+from batch_enroll.sending.breaker import Breaker, BreakerLimits, Cause, Limit
+from batch_enroll.sending.codes import Class, CodeTable
 
 
 def outcome(kind: str) -> Outcome:
-    """s: success, e: error, x: suspect error, u: unknown, r: redirect, n: attempts used up, -: stopped."""
+    """Make one: s: success, e: error, x: suspect error, u: unknown, r: redirect, n: attempts used up, -: stopped.
+
+    f and g are errors with codes that nobody listed.
+    """
     status, code = {
         "s": (RowStatus.SUCCESS, "0"),
         "e": (RowStatus.ERROR, "400"),
         "x": (RowStatus.ERROR, "440"),
+        "f": (RowStatus.ERROR, "423"),
+        "g": (RowStatus.ERROR, "424"),
         "u": (RowStatus.UNKNOWN, "read_timeout"),
         "r": (RowStatus.UNKNOWN, "redirect"),
         "n": (RowStatus.NOT_SENT, "attempts_used_up"),
@@ -52,6 +58,16 @@ def stops_after(kinds: str, limits: BreakerLimits | None = None) -> int | None:
         ("sx" * 10, None),
         ("s" * 30 + "xx", 32),
         ("s" * 30 + "xux", None),
+        # a new error
+        ("s" + "f" * 5, 6),
+        ("s" * 300 + "f" * 5, 305),
+        ("f" * 19, None),  # nothing was accepted before: the general count holds
+        ("f" * 20, 20),
+        ("sfs" + "f" * 19, None),  # a row was accepted after it: it is a row's own
+        ("sffff" + "e" + "f" * 14, None),  # not running
+        ("sffff" + "u" + "ffff" + "s", None),
+        ("ssssssssssssssssssffgfg" + "s" * 40, None),  # two new ones by turns
+        ("sffff" + "-" + "f", 7),  # a row that was not sent says nothing
         # redirects
         ("srsrsr", 6),
         # out of reach
@@ -84,18 +100,40 @@ def test_limits_of_the_job_replace_the_shares(limits, kinds, count):
 def test_the_first_reason_stays():
     breaker = Breaker()
     first = breaker.note(outcome("x"))
-    assert first == "The platform answered 440 to the first row, which may mean that the token does not work."
-    assert breaker.note(outcome("s")) == breaker.reason == first
+    assert first
+    assert first.cause is Cause.TOKEN
+    assert first.reason == "The platform answered 440 to the first row, which may mean that the token does not work."
+    assert breaker.note(outcome("s")) is breaker.trip is first
 
 
-@pytest.mark.parametrize("kinds", ["uuuuu", "e" * 20, "nnn", "rrr", "xx", "su" * 51, "sessess" * 20])
-def test_each_reason_is_a_sentence(kinds):
+@pytest.mark.parametrize(
+    ("kinds", "cause", "said"),
+    [
+        ("uuuuu", Cause.UNKNOWN, "5 rows in a row got no clear answer."),
+        ("su" * 51, Cause.UNKNOWN, "51 of 102 rows got no clear answer, more than 50 or 0.5%."),
+        ("e" * 20, Cause.ERRORS, "20 rows were refused without a success between."),
+        ("sessess" * 20, Cause.ERRORS, "29 of 100 rows were refused, more than 20%."),
+        ("sfffff", Cause.NEW_ERROR, "A new error came 5 times running: code 423, which no row had before."),
+        ("nnn", Cause.OUT_OF_REACH, "The platform is out of reach: 3 rows in a row used up their attempts."),
+        ("rrr", Cause.ADDRESS, "The platform redirected 3 requests"),
+        ("sxx", Cause.TOKEN, "The platform answered 440 2 times running"),
+    ],
+)
+def test_each_cause_has_its_own_sentence(kinds, cause, said):
     breaker = Breaker()
     for kind in kinds:
         breaker.note(outcome(kind))
-    assert breaker.reason
-    assert not breaker.reason[0].islower()
-    assert breaker.reason.endswith(".")
+    assert breaker.trip
+    assert breaker.trip.cause is cause
+    assert breaker.trip.reason.startswith(said)
+    assert breaker.trip.reason.endswith(".")
+
+
+def test_what_the_job_calls_a_rows_own_is_no_new_error():
+    breaker = Breaker(rows_own=CodeTable({423: Class.ROW}).rows_own())
+    for kind in "s" + "f" * 19:
+        assert breaker.note(outcome(kind)) is None
+    assert breaker.note(outcome("f"))
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,9 @@ class SqliteLedger:
     async def runs(self) -> list[RunRecord]:
         return await run_sync(self._index.records)
 
+    async def worker(self, run_id: str) -> str:
+        return await run_sync(self._files(run_id).lock.holder)
+
     async def find(self, identity: str) -> list[RunRecord]:
         return await run_sync(self._index.records, "identity = ?", identity)
 

@@ -87,13 +87,23 @@ class SignedLock:
             finally:
                 self._lock.release()
 
-    def _locked(self) -> RunLocked:
+    def holder(self) -> str:
+        """Name who has the lock; "" when nobody has."""
         try:
-            owner = json.loads(self._owner.read_text(encoding="utf-8"))
-            who = f"process {owner['pid']} on {owner['host']} since {owner['since']}"
-        except (OSError, ValueError, KeyError):
-            who = "another process"
+            with self.borrowed():
+                return ""
+        except RunLocked:
+            return self._who()
+
+    def _locked(self) -> RunLocked:
         return RunLocked(
-            f"{self._what} is being worked on by {who}.",
+            f"{self._what} is being worked on by {self._who()}.",
             hint="Wait for it to end, or stop it; then give the same command again.",
         )
+
+    def _who(self) -> str:
+        try:
+            owner = json.loads(self._owner.read_text(encoding="utf-8"))
+            return f"process {owner['pid']} on {owner['host']} since {owner['since']}"
+        except (OSError, ValueError, KeyError):
+            return "another process"

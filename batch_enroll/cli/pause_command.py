@@ -1,0 +1,17 @@
+"""`batch-enroll pause RUN`: let a run send nothing more until it is resumed; the process stays."""
+
+from __future__ import annotations
+
+import argparse
+
+from batch_enroll.cli.steering import add_steering_flags, ask_and_tell
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add RUN, the ledger and the form."""
+    add_steering_flags(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Ask the process that works on the run."""
+    return ask_and_tell(args, "pause")

@@ -1,0 +1,24 @@
+"""`batch-enroll set RUN`: change how fast a run sends while it goes."""
+
+from __future__ import annotations
+
+import argparse
+
+from batch_enroll.cli.steering import add_steering_flags, ask_and_tell
+from batch_enroll.errors import JobError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add RUN and what can be changed."""
+    add_steering_flags(parser)
+    parser.add_argument("--rate", metavar="N", help="requests per second, decimals allowed, or none")
+    parser.add_argument("--concurrency", metavar="N", help="requests in flight at once; those too many are awaited")
+    parser.epilog = f"It holds until this run ends or stops; the job file is left alone.\n{parser.epilog}"
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Ask the process that works on the run."""
+    pace = {name: value for name in ("rate", "concurrency") if (value := getattr(args, name)) is not None}
+    if not pace:
+        raise JobError("There is nothing to set.", hint="Give --rate, --concurrency or both.")
+    return ask_and_tell(args, "set", pace=pace)

@@ -1,0 +1,42 @@
+"""`batch-enroll stop RUN`: let a run take no more rows and end, and wait until it has."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+from batch_enroll.cli import screen
+from batch_enroll.cli.ledger_flags import ledger_from
+from batch_enroll.cli.steering import add_steering_flags, tell
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add RUN, the ledger and the form."""
+    add_steering_flags(parser)
+    parser.epilog = f"The run ends with exit code 3; the command that began it carries on.\n{parser.epilog}"
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Ask the process that works on the run, and wait for its end; Ctrl-C ends only the waiting."""
+    import anyio
+
+    return anyio.run(_stop, args)
+
+
+async def _stop(args: argparse.Namespace) -> int:
+    from batch_enroll.clock import SystemClock
+    from batch_enroll.reporting.words import rows_text
+    from batch_enroll.run_asks import ask_run, wait_until_free
+    from batch_enroll.run_letters import Wish
+
+    ledger, clock = ledger_from(args), SystemClock()
+    answer = await ask_run(ledger, args.run, Wish.STOP, clock=clock)
+    if not args.json:
+        screen.say(answer.said)
+    counts = await wait_until_free(ledger, args.run, clock=clock)
+    if counts.not_sent:
+        said = f"Run {args.run} has stopped with {rows_text(counts.not_sent)} not sent; the same command carries on."
+    else:
+        said = f"Run {args.run} has ended: no row was left to send."
+    tell(replace(answer, said=said, in_flight=0), as_json=args.json, counts=counts.as_dict())
+    return 0

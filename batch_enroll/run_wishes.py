@@ -1,0 +1,90 @@
+"""What somebody wishes of a run that goes: done, and told in words.
+
+In: a request and the run's `Control`. Out: an answer that says truthfully what came of it. Never: a file, a wait.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from batch_enroll.errors import JobError
+from batch_enroll.job_file import build_pace
+from batch_enroll.reporting.words import rate_text
+from batch_enroll.run_control import Control, Standing
+from batch_enroll.run_letters import Answer, Request, Wish
+
+
+def carry_out(request: Request, control: Control, *, run_id: str) -> Answer:
+    """Do what a request wishes, and say truthfully what came of it."""
+    before, was_stopping = control.standing(), bool(control.reason)
+    done, trouble = _do(request, control)
+    after = control.standing()
+    assert before is not None, "only a run that sends looks for requests"
+    assert after is not None
+    if trouble:
+        said = f"was not changed: {trouble}"
+    elif was_stopping:
+        said = f"takes no more rows already; {_flying(after)}."
+    else:
+        said = _told(request.wish, before, after)
+    return Answer(
+        run=run_id,
+        asked=request.wish.value,
+        done=done,
+        said=f"Run {run_id} {said}",
+        paused=after.is_paused,
+        rate_per_s=after.rate_per_s,
+        concurrency=after.concurrency,
+        in_flight=after.in_flight,
+        stop_reason=control.reason or None,
+    )
+
+
+def _do(request: Request, control: Control) -> tuple[bool, str]:
+    """Give whether things are as wished now, and what is wrong with the wish."""
+    if control.reason:
+        return request.wish is Wish.STOP, ""
+    match request.wish:
+        case Wish.SET:
+            try:
+                pace = build_pace(request.pace)
+            except JobError as error:
+                return False, error.message
+            if "rate" in request.pace:
+                control.set_rate(pace.rate)
+            if "concurrency" in request.pace:
+                control.set_concurrency(pace.concurrency)
+        case Wish.PAUSE:
+            control.pause()
+        case Wish.RESUME:
+            control.resume()
+        case Wish.STOP:
+            control.stop("Stopped by `stop`.")
+        case _:
+            assert_never(request.wish)
+    return True, ""
+
+
+def _told(wish: Wish, before: Standing, after: Standing) -> str:
+    rate = "without a limit" if after.rate_per_s is None else f"{rate_text(after.rate_per_s)} a second"
+    pace = f"{rate}, {after.concurrency:,} at once"
+    match wish:
+        case Wish.SET:
+            return f"is paused; when it goes on it sends {pace}." if after.is_paused else f"now sends {pace}."
+        case Wish.PAUSE:
+            return f"is paused{' already' if before.is_paused else ''}; {_flying(after)}."
+        case Wish.RESUME:
+            return f"goes on: {pace}." if before.is_paused else f"was not paused; it sends {pace}."
+        case Wish.STOP:
+            return f"takes no more rows; {_flying(after)}."
+    assert_never(wish)
+
+
+def _flying(standing: Standing) -> str:
+    match standing.in_flight:
+        case 0:
+            return "no answer is in flight"
+        case 1:
+            return "1 answer is still in flight"
+        case many:
+            return f"{many:,} answers are still in flight"

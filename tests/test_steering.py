@@ -1,0 +1,243 @@
+"""`set`, `pause`, `resume` and `stop` from another terminal: real processes, and what the sandbox really saw."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections import deque
+from contextlib import contextmanager
+
+import pytest
+
+from tests.support.commands import people, write_csv
+
+PATIENCE_S = 60.0
+MARGIN = 2  #: two requests that leave a second apart may arrive a little closer
+
+
+def starts(server):
+    return server.totals()["requests"].get("workflows/start", 0)
+
+
+def wait_until(condition, what="it never came to pass"):
+    give_up = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < give_up, what
+        time.sleep(0.05)
+
+
+def most_in(times, span_s):
+    """Most arrivals in any span."""
+    window: deque[float] = deque()
+    most = 0
+    for moment in times:
+        window.append(moment)
+        while window[0] <= moment - span_s:
+            window.popleft()
+        most = max(most, len(window))
+    return most
+
+
+class Going:
+    """A run that goes in the background."""
+
+    def __init__(self, cli, server, *flags, rows=600, after=3):
+        self.cli, self.server, self.rows = cli, server, rows
+        source = write_csv(cli.folder / "in.csv", *people(rows))
+        self.words = ("run", source, "--url", server.url, "--scenario", "3", "--match", "email=email", *flags)
+        self.process = cli.start(*self.words, "--json", "--yes", "--log-file", "run.log")
+        wait_until(lambda: starts(server) >= after or self.process.poll() is not None, "no request came")
+        self.run = cli("runs", "--json").json[0]["run"]
+
+    def ask(self, command, *words, code=0):
+        ended = self.cli(command, self.run, *words, "--json")
+        assert ended.code == code, ended
+        return ended.json
+
+    def end(self):
+        out, err = self.process.communicate(timeout=PATIENCE_S)
+        assert "Traceback" not in err, err
+        return self.process.returncode, json.loads(out), err
+
+    def carry_on(self):
+        """Give the same command to the end: nobody was sent twice, nobody was lost."""
+        ended = self.cli(*self.words, "--json", "--rate", "none")
+        assert ended.code == 0, ended
+        assert ended.json["run"] == self.run
+        assert self.server.enrolments() == {f"email:{email}": 1 for email, _ in people(self.rows)}
+
+
+@pytest.fixture
+def going(cli, sandbox):
+    """`with going(server, "--rate", "5") as run:` a run in the background, ended with the block."""
+
+    @contextmanager
+    def begin(server, *flags, **how):
+        run = Going(cli, server, *flags, **how)
+        try:
+            yield run
+        finally:
+            if run.process.poll() is None:
+                run.process.send_signal(signal.SIGCONT)
+                run.process.send_signal(signal.SIGTERM)
+                try:
+                    run.process.communicate(timeout=PATIENCE_S)
+                except subprocess.TimeoutExpired:
+                    run.process.kill()
+                    raise
+
+    return begin
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_rate_that_is_set_holds_from_then_on(going, sandbox, processes):
+    server = sandbox()
+    with going(server, "--rate", "5", "--processes", str(processes)) as run:
+        assert run.ask("set", "--rate", "80")["said"] == f"Run {run.run} now sends 80 a second, 8 at once."
+        wait_until(lambda: starts(server) >= 100)
+        answer = run.ask("set", "--rate", "10")
+        assert (answer["rate_per_s"], answer["concurrency"], answer["done"]) == (10.0, 8, True)
+        then = starts(server)
+        wait_until(lambda: starts(server) >= then + 25)
+        slow = server.stats()["arrivals"][then:]
+        assert most_in(slow, 1.0) <= 10 + MARGIN
+        assert server.totals()["peak_per_s"] <= 80 + MARGIN
+        assert run.ask("set", "--rate", "none")["rate_per_s"] is None
+        code, ended, _ = run.end()
+    assert (code, ended["counts"]["success"]) == (0, 600)
+    assert set(server.enrolments().values()) == {1}
+
+
+def test_a_pause_lets_answers_come_in_and_nothing_leave_until_it_is_resumed_without_a_burst(going, sandbox):
+    server = sandbox(latency_s=(0.5, 0.5))
+    with going(server, "--rate", "20", "--concurrency", "12", rows=120, after=15) as run:
+        answer = run.ask("pause")
+        assert answer["paused"]
+        assert 1 <= answer["in_flight"] <= 12
+        wait_until(lambda: run.ask("pause")["in_flight"] == 0)
+        paused_at = starts(server)
+        assert server.totals()["enrolled_total"] == paused_at, "an answer in flight was given up"
+        time.sleep(1.5)
+        assert starts(server) == paused_at, "a request left in the pause"
+        assert run.process.poll() is None
+        assert "is paused; when it goes on it sends 30 a second" in run.ask("set", "--rate", "30")["said"]
+        assert starts(server) == paused_at
+        assert run.ask("resume")["said"] == f"Run {run.run} goes on: 30 a second, 12 at once."
+        code, ended, err = run.end()
+        assert (code, ended["counts"]["success"]) == (0, 120)
+        assert most_in(server.stats()["arrivals"][paused_at:], 1.0) <= 30 + MARGIN
+        assert most_in(server.stats()["arrivals"][paused_at:], 0.1) <= 9, "all twelve left at once"
+        assert "Paused; `batch-enroll resume" in err
+        log = (run.cli.folder / "run.log").read_text()
+        assert [word for word in ("paused", "pace set", "resumed") if word not in log] == []
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_concurrency_grows_and_shrinks_while_it_goes(going, sandbox, processes):
+    latency_s = 0.4
+    server = sandbox(latency_s=(latency_s, latency_s))
+    flags = ("--rate", "none", "--concurrency", "2", "--processes", str(processes))
+    with going(server, *flags, rows=400) as run:
+        assert most_in(server.stats()["arrivals"], latency_s * 0.9) <= 2
+        assert run.ask("set", "--concurrency", "16")["concurrency"] == 16
+        wait_until(lambda: most_in(server.stats()["arrivals"], latency_s) >= 16, "the new workers never worked")
+        assert run.ask("set", "--concurrency", "3")["said"] == f"Run {run.run} now sends without a limit, 3 at once."
+        then = starts(server)
+        wait_until(lambda: starts(server) >= then + 20)
+        assert most_in(server.stats()["arrivals"][then:], latency_s * 0.9) <= 3
+        run.ask("set", "--concurrency", "64")
+        code, ended, _ = run.end()
+    assert (code, ended["counts"]["success"]) == (0, 400)
+    assert set(server.enrolments().values()) == {1}
+
+
+def test_fewer_at_once_holds_for_rows_that_already_wait_for_their_turn(going, sandbox):
+    """Sixty workers wait for a permit; when they are two, no more than two requests may be in flight."""
+    server = sandbox(latency_s=(1.0, 1.0))
+    with going(server, "--rate", "20", "--concurrency", "60", rows=200, after=25) as run:
+        run.ask("set", "--concurrency", "2")
+        wait_until(lambda: run.ask("set", "--concurrency", "2")["in_flight"] <= 2)
+        then = starts(server)
+        wait_until(lambda: starts(server) >= then + 6)
+        assert most_in(server.stats()["arrivals"][then:], 0.9) <= 2
+
+
+def test_stop_ends_the_run_with_exit_3_and_the_same_command_carries_on(going, sandbox, cli):
+    server = sandbox(latency_s=(0.2, 0.2))
+    with going(server, "--rate", "20", rows=100) as run:
+        told = cli("stop", run.run)
+        assert told.code == 0, told
+        code, ended, err = run.end()
+        assert code == 3
+        assert (ended["status"], ended["stop_reason"], ended["exit_code"]) == ("stopped", "Stopped by `stop`.", 3)
+        assert ended["counts"]["unknown"] == 0
+        assert server.totals()["enrolled_total"] == ended["counts"]["success"] > 0
+        assert f"Run {run.run} takes no more rows; " in told.err
+        left = ended["counts"]["not_sent"]
+        assert f"has stopped with {left} rows not sent; the same command carries on." in told.err
+        assert "Stopped by `stop`" in err
+        assert cli("stop", run.run).code == 2
+        run.carry_on()
+
+
+def test_stop_ends_a_pause_too(going, sandbox):
+    with going(sandbox(), "--rate", "20", rows=100) as run:
+        run.ask("pause")
+        answer = run.ask("stop")
+        assert (answer["stop_reason"], answer["in_flight"]) == ("Stopped by `stop`.", 0)
+        assert answer["counts"]["not_sent"] > 0
+        assert run.end()[0] == 3
+        run.carry_on()
+
+
+def test_a_deadline_ends_a_paused_run(going, sandbox):
+    with going(sandbox(), "--rate", "20", "--deadline", "6s", rows=400) as run:
+        run.ask("pause")
+        code, ended, _ = run.end()
+    assert code == 3
+    assert "deadline" in ended["stop_reason"]
+    assert ended["counts"]["not_sent"] > 0
+
+
+@pytest.mark.parametrize("command", [("set", "--rate", "5"), ("pause",), ("resume",), ("stop",)], ids=lambda c: c[0])
+def test_exit_2_and_a_sentence_when_no_process_works_on_the_run(cli, sandbox, command):
+    server = sandbox(faults="token_revoked@3+")
+    source = write_csv(cli.folder / "in.csv", *people(9))
+    flags = ("--url", server.url, "--scenario", "3", "--match", "email=email", "--rate", "none", "--concurrency", "1")
+    run = cli("run", source, *flags, "--json").json["run"]
+    word, *more = command
+    stopped = cli(word, run, *more)
+    assert stopped.code == 2
+    assert f"No process works on run {run}." in stopped.err
+    assert "it carries on" in stopped.err
+    server.control(faults="", token_revoked=False)
+    assert cli("run", source, *flags).code == 0
+    finished = cli(word, run, *more)
+    assert finished.code == 2
+    assert f"No process works on run {run}: it is finished." in finished.err
+    unknown = cli(word, "no-such-run", *more)
+    assert unknown.code == 2
+    assert "There is no run no-such-run" in unknown.err
+    assert not list(cli.folder.rglob("*.request"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "nothing to set"),
+        (("--rate", "fast"), "--rate: 'fast' is no rate"),
+        (("--rate", "0"), "--rate: a rate of 0 cannot be kept"),
+        (("--rate", "200000"), "--rate: a rate of 200000 cannot be kept"),
+        (("--concurrency", "0"), "--concurrency: "),
+        (("--concurrency", "1025"), "--concurrency: "),
+        (("--concurrency", "many"), "--concurrency: "),
+        (("--concurrency", "4", "--rate", "-1"), "--rate: "),
+    ],
+)
+def test_exit_2_for_a_pace_that_no_job_may_have(cli, words, said):
+    ended = cli("set", "any", *words)
+    assert ended.code == 2
+    assert said in ended.err
+    assert "Traceback" not in ended.err
