@@ -8,19 +8,14 @@ import shutil
 import sqlite3
 import ssl
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.support.certificates import self_signed
 from tests.support.commands import people, write_csv
-from tests.support.platform import SCENARIO
+from tests.support.small_platform import small_platform
 
 JOB = ("--scenario", "3", "--match", "email=email")
 NO_TOKEN = {"BATCH_ENROLL_TOKEN": ""}
@@ -38,36 +33,6 @@ def doctor(cli):
         return ended.code, {one["name"]: (one["level"], one["message"], one["advice"]) for one in told["findings"]}
 
     return examine
-
-
-@contextmanager
-def platform_of(*, ahead: timedelta = timedelta(0), tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """A platform that lists one scenario, with a clock of its own."""
-
-    class Answers(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            body = json.dumps({"error": 0, "error_text": "", "data": [SCENARIO], "total": 1}).encode()
-            self.send_response_only(200)
-            self.send_header("Date", format_datetime(datetime.now(UTC) + ahead, usegmt=True))
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_all_is_well_with_a_job_whose_platform_answers(doctor, cli, sandbox):
@@ -185,7 +150,7 @@ def test_an_address_where_nobody_listens_is_a_problem(doctor):
     ],
 )
 def test_the_clock_is_compared_with_the_platforms(doctor, ahead, level, said):
-    with platform_of(ahead=ahead) as url:
+    with small_platform(ahead=ahead) as url:
         code, found = doctor("--url", url, *JOB)
 
     assert code == 0
@@ -199,7 +164,7 @@ def test_the_certificate_is_looked_at(doctor, tmp_path, days, level):
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
 
-    with platform_of(tls=tls) as url:
+    with small_platform(tls=tls) as url:
         code, found = doctor("--url", url, *JOB, SSL_CERT_FILE=str(certificate))
         untrusted = doctor("--url", url, *JOB)
 

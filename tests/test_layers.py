@@ -31,6 +31,7 @@ HALL = {
     "run_resolve",
     "run_rows",
     "run_send",
+    "run_support",
     "run_usual",
     "run_view",
     "run_wishes",

@@ -26,4 +26,9 @@ def ledger_from(args: argparse.Namespace) -> Ledger:
     """Open the ledger that the flag or the variable names, or the default one."""
     from batch_enroll.ledger.default import open_ledger
 
-    return open_ledger(args.ledger or os.environ.get(_VARIABLE) or None)
+    return open_ledger(ledger_place(args))
+
+
+def ledger_place(args: argparse.Namespace) -> str | None:
+    """Give what the flag or the variable says, None when neither says anything."""
+    return args.ledger or os.environ.get(_VARIABLE) or None

@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "retry": ("retry_command", "send the refused or the unsent rows of a run in a new wave"),
     "resolve": ("resolve_command", "list the unknown rows of a run, and take back what you found out about them"),
     "doctor": ("doctor_command", "look whether everything is there that a run needs"),
+    "support": ("support_command", "put together what somebody needs who helps with a run, without personal data"),
     "prune": ("prune_command", "remove what is kept of runs that finished long ago"),
     "set": ("set_command", "change how fast a run sends while it goes"),
     "pause": ("pause_command", "let a run send nothing more until it is resumed; answers in flight come in"),

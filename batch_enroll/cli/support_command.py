@@ -1,0 +1,61 @@
+"""`batch-enroll support RUN`: one zip file for somebody who helps, with nobody's data in it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from batch_enroll.cli import screen
+from batch_enroll.cli.ledger_flags import add_ledger_flags, ledger_from
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add RUN, the ledger, the log and where the bundle goes."""
+    add_ledger_flags(parser)
+    parser.add_argument("--log-file", metavar="FILE", type=Path, help="the run's log (default: the one its job named)")
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, help="the bundle (default: batch-enroll-support-RUN.zip in this folder)"
+    )
+    parser.epilog = (
+        "The bundle holds versions, settings, counts, reasons, statistics, the doctor's findings and the last log\n"
+        "lines about the run. It does not hold the token, a row, an identity or the content of a cell."
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Put it together and say where it is."""
+    import anyio
+
+    return anyio.run(_support, args)
+
+
+async def _support(args: argparse.Namespace) -> int:
+    from batch_enroll.cli.ledger_flags import ledger_place
+    from batch_enroll.clock import SystemClock
+    from batch_enroll.errors import JobError
+    from batch_enroll.reporting.bundle import write_bundle
+    from batch_enroll.run_doctor import Patient, examine
+    from batch_enroll.run_support import collect
+    from batch_enroll.secrets import TOKEN_VARIABLE
+
+    if args.log_file is not None and not args.log_file.is_file():
+        raise JobError(f"There is no log file {args.log_file}.", hint="Leave --log-file away, or correct it.")
+    ledger = ledger_from(args)
+    patient = Patient(job=None, environment={}, ledger=ledger_place(args), ask_platform=False)
+    texts = await collect(
+        ledger,
+        args.run,
+        findings=await examine(patient, clock=SystemClock()),
+        log_file=args.log_file,
+        token=os.environ.get(TOKEN_VARIABLE, "").strip(),
+        home=Path.home(),
+    )
+    name = f"batch-enroll-support-{args.run}"
+    out = args.out or Path(f"{name}.zip")
+    write_bundle(out, texts, folder=name)
+    screen.put(str(out))
+    screen.say(
+        f"{len(texts)} files about run {args.run}; README.txt in it says what they are. Look them through first."
+    )
+    return 0
