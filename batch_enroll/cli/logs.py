@@ -133,7 +133,7 @@ class _Listener:
             case Stopping(reason=reason):
                 _tell("stopping", reason=reason)
             case Diagnosed(finding=finding, message=message):
-                _tell("diagnosed", finding=finding, message=message)
+                _tell("diagnosed", finding=finding, reason=message)
             case RunFinished(counts=counts):
                 _tell("run finished", **counts.as_dict())
 
