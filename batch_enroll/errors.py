@@ -4,6 +4,7 @@
       RunStopped          the run ends, the ledger stays good, the same command carries on
         JobError            flags, environment or job file are wrong; nothing was sent
         InputError          the input cannot be used; nothing was sent
+          NoSuchInput         it is not there
         PreflightError      the platform says that this job cannot work; nothing was sent
         AlreadyFinished     the same input was sent to the same scenario before
         RunLocked           another process is working on this run
@@ -50,6 +51,10 @@ class JobError(RunStopped):
 
 class InputError(RunStopped):
     """The input cannot be read or used."""
+
+
+class NoSuchInput(InputError):
+    """There is no such input; perhaps it has not come yet."""
 
 
 class Finding(StrEnum):

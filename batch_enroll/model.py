@@ -12,6 +12,7 @@ from collections import abc
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -77,6 +78,15 @@ class Matching:
         """As `--match` takes it: `email=E-mail`, `custom:CRM_ID=Client no`."""
         field = f":{self.field_name}" if self.field_name else ""
         return f"{self.mode}{field}={self.column}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """An input that was brought here from elsewhere; the copy goes when the run is over."""
+
+    path: Path  #: of the copy
+    name: str  #: its address for people, without user, password and query
+    place: str  #: its address for the ledger: an edited input is recognised by it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

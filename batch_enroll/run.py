@@ -25,7 +25,7 @@ from batch_enroll.events import Diagnosed, Event, Listener, RunFinished, RunPlan
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunLedger, RunState
 from batch_enroll.ledger.staging import forget_rows, staged_rows
-from batch_enroll.model import Row, RowStatus
+from batch_enroll.model import Fetched, Row, RowStatus
 from batch_enroll.reporting.paths import check_writable, result_paths
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
@@ -33,7 +33,7 @@ from batch_enroll.reporting.whole_file import mode_like
 from batch_enroll.run_archive import archived, check_archive
 from batch_enroll.run_canary import Look
 from batch_enroll.run_control import Control
-from batch_enroll.run_identity import path_text
+from batch_enroll.run_identity import path_text, readable
 from batch_enroll.run_limits import PlanRefused, Refusal, broken_limits, see_hours
 from batch_enroll.run_locks import alone_in_window
 from batch_enroll.run_plan import Planned, carry_on, make_plan, take_back
@@ -75,7 +75,7 @@ def _silent(event: Event) -> None:
 
 async def enroll_async(
     job: Job,
-    source: Path | BinaryIO,
+    source: Path | BinaryIO | Fetched,
     *,
     token: str,
     ledger: Ledger,
@@ -91,7 +91,7 @@ async def enroll_async(
 
     Args:
         job: the settings, from `build_job` or `Job.model_validate`.
-        source: the spreadsheet's path, or a binary stream.
+        source: the spreadsheet's path, a copy of one that lies elsewhere, or a binary stream.
         token: the platform's API token.
         ledger: remembers what was sent: `SqliteLedger(path)`, or `MemoryLedger(folder)` to forget it.
         emit: hears every event, in order; must return quickly.
@@ -110,10 +110,11 @@ async def enroll_async(
         LedgerError: the ledger or the results cannot be written; what was sent is not lost.
     """
     clock = clock or SystemClock()
-    if isinstance(source, Path):  # a folder that cannot be written should be told before a million rows are read
-        check_writable(result_paths(str(source), run_id="new", results=job.output.results), source=source)
+    if isinstance(source, Path | Fetched):  # a folder that cannot be written is told before a million rows are read
+        paths = result_paths(path_text(source), run_id="new", results=job.output.results)
+        check_writable(paths, source=source if isinstance(source, Path) else None)
     see_hours(job, clock.now())
-    see_job_as_approved(approved, job, source)
+    see_job_as_approved(approved, job, readable(source))
     if job.input.archive is not None:
         check_archive(job.input.archive, source)
     control = control or Control()
@@ -282,7 +283,7 @@ def enroll(job: Job, source: Path | BinaryIO, *, token: str, ledger: Ledger, emi
 
 async def check_async(
     job: Job,
-    source: Path | BinaryIO,
+    source: Path | BinaryIO | Fetched,
     *,
     token: str | None,
     ledger: Ledger,

@@ -16,7 +16,7 @@ from batch_enroll.errors import AlreadyFinished, JobError
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import NO_PATH, Ledger, RunRecord
 from batch_enroll.loading import Table
-from batch_enroll.model import Counts
+from batch_enroll.model import Counts, Fetched
 
 _DRY_RUN = "dry run of "
 
@@ -49,9 +49,24 @@ def is_dry_run(record: RunRecord) -> bool:
     return record.identity.startswith(_DRY_RUN)
 
 
-def path_text(source: Path | BinaryIO) -> str:
+def path_text(source: Path | BinaryIO | Fetched) -> str:
     """Write the input's place as the ledger keeps it: an edited file is recognised by its absolute path."""
-    return str(source.absolute()) if isinstance(source, Path) else NO_PATH
+    match source:
+        case Path():
+            return str(source.absolute())
+        case Fetched():
+            return source.place
+    return NO_PATH
+
+
+def name_text(source: Path | BinaryIO | Fetched) -> str:
+    """Name the input for people: a file's own name, a whole address, `-` for standard input."""
+    return source.name if isinstance(source, Path | Fetched) else NO_PATH
+
+
+def readable(source: Path | BinaryIO | Fetched) -> Path | BinaryIO:
+    """Give what the loader reads."""
+    return source.path if isinstance(source, Fetched) else source
 
 
 def new_run_id(identity: str, *, taken: Iterable[str], dry_run: bool) -> str:

@@ -8,21 +8,31 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
+
+from anyio.to_thread import run_sync
 
 from batch_enroll.clock import Clock
-from batch_enroll.errors import InputError
+from batch_enroll.errors import InputError, JobError
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.loading import open_table
 from batch_enroll.loading.picking import Found, PassedOver, find_files
-from batch_enroll.model import Pick
+from batch_enroll.loading.remote import Remote, fetch
+from batch_enroll.model import Fetched, Pick
 from batch_enroll.reporting.paths import result_paths
 from batch_enroll.run_identity import run_identity
 from batch_enroll.secrets import read_secret_file
 
 _SHOWN = 5
+
+Source = Path | BinaryIO | Remote
+"""An input as it was named: a file, standard input, or an address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +88,27 @@ async def _new_ones(found: Found, job: Job, ledger: Ledger) -> Picked:
     if done:
         passed_over = (PassedOver(why="enrolled before", names=tuple(path.name for path in done)), *passed_over)
     return Picked(files=tuple(new), passed_over=passed_over)
+
+
+@asynccontextmanager
+async def brought_here(
+    source: Source, job: Job, ledger: Ledger, *, stop_reason: Callable[[], str] = lambda: ""
+) -> AsyncIterator[Path | BinaryIO | Fetched]:
+    """Have the input on this machine while the block runs; the copy of one that lies elsewhere goes with it.
+
+    Args:
+        stop_reason: asked while it is being fetched; what it gives, when it is not "", ends that.
+    Raises:
+        InputError, JobError, RunStopped: as `loading.remote.fetch`.
+    """
+    if not isinstance(source, Remote):
+        yield source
+        return
+    if job.input.archive is not None:
+        raise JobError(f"--archive moves a file of this machine; {source} is none.", hint="Leave --archive out.")
+    salt = await ledger.salt()
+    with tempfile.TemporaryDirectory(prefix="batch-enroll-") as folder:
+        yield await run_sync(partial(fetch, source, Path(folder), salt=salt, stop_reason=stop_reason))
 
 
 def _did_the_same(record: RunRecord, job: Job) -> bool:

@@ -30,12 +30,14 @@ from batch_enroll.ledger.interface import (
 from batch_enroll.ledger.staging import StageWriter, staged_columns, staged_rows
 from batch_enroll.loading import Table, open_table
 from batch_enroll.mapping.mapper import Mapper
-from batch_enroll.model import Counts, Duplicates, Notice, RowStatus
+from batch_enroll.model import Counts, Duplicates, Fetched, Notice, RowStatus
 from batch_enroll.run_identity import (
     already_finished,
     dry_run_identity,
+    name_text,
     new_run_id,
     path_text,
+    readable,
     run_identity,
     see_same_requests,
 )
@@ -86,7 +88,7 @@ class Planned:
 
 async def make_plan(
     job: Job,
-    source: Path | BinaryIO,
+    source: Path | BinaryIO | Fetched,
     *,
     ledger: Ledger,
     clock: Clock,
@@ -99,7 +101,7 @@ async def make_plan(
 
     Args:
         job: the settings.
-        source: the input's path, or a binary stream for standard input.
+        source: the input's path, a copy of one that lies elsewhere, or a binary stream for standard input.
         ledger: where runs are kept.
         clock: for records.
         emit: hears how many rows were read.
@@ -116,7 +118,7 @@ async def make_plan(
     wanted = [job.match.column, *(column for _, column in job.content)]
     with (
         tempfile.TemporaryDirectory(prefix="batch-enroll-") as spool,
-        open_table(source, job.input.options(password=password), wanted=wanted, spool=Path(spool)) as table,
+        open_table(readable(source), job.input.options(password=password), wanted=wanted, spool=Path(spool)) as table,
     ):
         identity = run_identity(job, table)
         earlier = [] if dry_run else await ledger.find(identity)
@@ -139,7 +141,7 @@ async def make_plan(
         record = RunRecord(
             run_id=new_run_id(identity, taken=[record.run_id for record in finished], dry_run=dry_run),
             identity=dry_run_identity(identity) if dry_run else identity,
-            input_name=source.name if isinstance(source, Path) else NO_PATH,
+            input_name=name_text(source),
             input_path=NO_PATH if dry_run else path,  # a dry run is in nobody's way
             input_sha256=table.sha256,
             url=job.url,

@@ -15,7 +15,7 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import Reason, RunLedger
 from batch_enroll.ledger.staging import staged_columns, staged_rows
 from batch_enroll.model import Outcome, Row, RowStatus
-from batch_enroll.reporting.paths import STDIN, ResultPaths, result_paths
+from batch_enroll.reporting.paths import STDIN, ResultPaths, is_address, result_paths
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.results import ResultsWriter, Written
 from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
@@ -27,8 +27,9 @@ _NO_TURN = ("stopped", "The run ended before the row's turn came")
 
 
 def input_of(run: RunLedger) -> Path | None:
-    """The input's path, None when it came through standard input."""
-    return None if run.record.input_path == STDIN else Path(run.record.input_path)
+    """The input's path, None when it is no file of this machine."""
+    path = run.record.input_path
+    return None if path == STDIN or is_address(path) else Path(path)
 
 
 def paths_of(run: RunLedger, results: Path | None) -> ResultPaths:

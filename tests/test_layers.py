@@ -67,6 +67,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pydantic": ("job.py", "job_file.py", "run_plan_file.py"),
     "rich": ("reporting/",),
     "openpyxl": (),
+    "fsspec": ("loading/remote.py", "loading/remote_sftp.py"),
+    "aiohttp": ("loading/remote.py",),  # its timeouts, for fsspec
+    "paramiko": ("loading/remote_sftp.py",),
     "pythonjsonlogger": ("cli/logs.py",),
     "xlsxwriter": ("reporting/",),
     "phonenumbers": ("mapping/",),

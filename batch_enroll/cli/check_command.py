@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from batch_enroll.cli import screen
 from batch_enroll.cli.flags import add_job_flags
@@ -13,6 +13,7 @@ from batch_enroll.cli.flags import add_job_flags
 if TYPE_CHECKING:
     from batch_enroll.job import Job
     from batch_enroll.ledger.interface import Ledger
+    from batch_enroll.run_inputs import Source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +70,7 @@ async def _check(args: argparse.Namespace) -> int:
 
 
 async def _check_one(
-    job: Job, source: Path | BinaryIO, args: argparse.Namespace, *, token: str | None, ledger: Ledger
+    job: Job, source: Source, args: argparse.Namespace, *, token: str | None, ledger: Ledger
 ) -> tuple[int, dict[str, object]]:
     """Check one input and show what was found; give the exit code and the JSON object."""
     from batch_enroll.advice import advice_for
@@ -78,10 +79,12 @@ async def _check_one(
     from batch_enroll.reporting.problems import write_problems
     from batch_enroll.reporting.progress import progress_on
     from batch_enroll.run import check_async
+    from batch_enroll.run_inputs import brought_here
     from batch_enroll.run_plan_file import approve, save_approved
 
     with progress_on(sys.stderr, clock=SystemClock(), quiet=job.output.quiet) as progress:
-        checked = await check_async(job, source, token=token, ledger=ledger, emit=progress)
+        async with brought_here(source, job, ledger) as here:
+            checked = await check_async(job, here, token=token, ledger=ledger, emit=progress)
     exit_code = 2 if checked.refused else 1 if checked.plan.invalid else 0
     if args.problems is not None:
         write_problems(args.problems, checked.invalid_rows, columns=checked.columns, advice=advice_for)

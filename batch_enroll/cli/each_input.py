@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 from batch_enroll.cli import screen
 from batch_enroll.cli.faces import Hands, put_json, run_and_tell
 from batch_enroll.cli.main import exit_code_of
 from batch_enroll.clock import Clock
-from batch_enroll.errors import AlreadyFinished, InputError, JobError, RunStopped
+from batch_enroll.errors import AlreadyFinished, InputError, JobError, NoSuchInput, RunStopped
 from batch_enroll.job import Job
+from batch_enroll.loading.remote import Remote
 from batch_enroll.model import Pick
 from batch_enroll.reporting.several import (
     Asked,
@@ -27,8 +27,8 @@ from batch_enroll.reporting.several import (
 )
 from batch_enroll.reporting.summary import RunSummary
 from batch_enroll.run_archive import archive_input
+from batch_enroll.run_inputs import Source
 
-Source = Path | BinaryIO
 Enroll = Callable[[Source, Hands], Awaitable[RunSummary]]
 Put = Callable[[dict[str, object]], None]
 
@@ -121,6 +121,10 @@ async def _run(
     """Enroll one input, or find that there is nothing new in it."""
     try:
         return await run(source, put)
+    except NoSuchInput:
+        if not job.input.if_changed:
+            raise
+        return tell_nothing_new(job, _name(source), clock=clock)
     except AlreadyFinished as earlier:
         if not job.input.if_changed and job.input.pick is not Pick.NEW:
             raise
@@ -145,4 +149,6 @@ def _name(source: Source | str) -> str:
             return source
         case Path():
             return source.name
+        case Remote():
+            return source.shown
     return "the standard input"

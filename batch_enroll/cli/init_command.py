@@ -6,6 +6,7 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 from batch_enroll.cli import screen
 
@@ -15,7 +16,7 @@ _DEFAULT_URL = "https://ru.altkraft.com"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add INPUT and what the job file should say."""
-    parser.add_argument("input", metavar="INPUT", nargs="?", help="CSV or Excel file")
+    parser.add_argument("input", metavar="INPUT", nargs="?", help="CSV or Excel file, or its address")
     parser.add_argument(
         "--output", metavar="FILE", type=Path, help="the job file to write (default: INPUT's name, .toml)"
     )
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Write the proposal; refuses to overwrite."""
     from batch_enroll.errors import InputError, JobError
+    from batch_enroll.loading.remote import Remote, is_remote
 
     if args.schema:
         from batch_enroll.job_profiles import job_schema
@@ -41,7 +43,9 @@ def execute(args: argparse.Namespace) -> int:
         return 0
     if args.input is None:
         raise JobError("init needs a spreadsheet to look at.", hint="For example: batch-enroll init leads.csv")
-    target: Path = args.output or Path(Path(args.input).stem + ".toml")
+    remote = Remote(args.input) if is_remote(args.input) else None
+    shown = remote.shown if remote else str(args.input)
+    target: Path = args.output or Path(Path(remote.file_name if remote else args.input).stem + ".toml")
     if target.exists():
         raise JobError(f"{target} is there already.", hint="Give another name with --output, or remove it.")
     from batch_enroll.mapping.job_template import job_file_text
@@ -51,12 +55,12 @@ def execute(args: argparse.Namespace) -> int:
     proposal = suggest(columns, rows)
     if proposal is None:
         raise InputError(
-            f"No column of {args.input} looks like an email, a phone, a profile id or a client number.",
+            f"No column of {shown} looks like an email, a phone, a profile id or a client number.",
             hint=f"The columns are: {', '.join(columns)}.",
         )
     text = job_file_text(
         proposal,
-        input_name=str(args.input),
+        input_name=shown,
         job_name=str(target),
         url=args.url,
         scenario=args.scenario,
@@ -70,13 +74,12 @@ def execute(args: argparse.Namespace) -> int:
     screen.say(
         f"Wrote {target}: profiles are matched by {proposal.mode.value} from column '{proposal.column}' "
         f"({proposal.fitting} of {proposal.looked_at} rows fit).\n"
-        f"Fill in url and scenario, then: batch-enroll check {args.input} --job {target}"
+        f"Fill in url and scenario, then: batch-enroll check {shown} --job {target}"
     )
     return 0
 
 
 def _look(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[str, ...]], str | None]:
-    from batch_enroll.cli.settings import source_of
     from batch_enroll.job_file import build_input_section
     from batch_enroll.loading import open_table
 
@@ -84,7 +87,18 @@ def _look(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[str, ..
     section = build_input_section({**{name: getattr(args, name) for name in named}, "limit": _SAMPLE_ROWS})
     with (
         tempfile.TemporaryDirectory(prefix="batch-enroll-") as spool,
-        open_table(source_of(args.input), section.options(password=None), spool=Path(spool)) as table,
+        open_table(_here(args.input, Path(spool)), section.options(password=None), spool=Path(spool)) as table,
     ):
         rows = [row.cells for block in table.blocks() for row in block]
         return table.columns, rows, table.sheet
+
+
+def _here(name: str, folder: Path) -> Path | BinaryIO:
+    from batch_enroll.cli.settings import source_of
+    from batch_enroll.job_values import is_loopback
+    from batch_enroll.loading.remote import fetch, is_remote, remote_input
+
+    if not is_remote(name):
+        return source_of(name)
+    remote = remote_input(name, plain_allowed=is_loopback)
+    return fetch(remote, folder, salt=b"", stop_reason=lambda: "").path

@@ -101,6 +101,7 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         The exit code, one of `EXIT_CODES`.
     """
+    screen.keep_secrets_of(argv)
     try:
         args = build_parser().parse_args(argv)
     except SystemExit as stop:  # argparse has said what is wrong, or has shown the help

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batch_enroll.cli import screen
 from batch_enroll.cli.flags import add_job_flags
+
+if TYPE_CHECKING:
+    from batch_enroll.cli.faces import Hands
+    from batch_enroll.reporting.summary import RunSummary
+    from batch_enroll.run_inputs import Source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +43,7 @@ async def _run(args: argparse.Namespace) -> int:
     from batch_enroll.cli.settings import STDIN, job_name, job_of, ledger_of, sources_of, token_of
     from batch_enroll.clock import SystemClock
     from batch_enroll.run import enroll_async
+    from batch_enroll.run_inputs import brought_here
     from batch_enroll.run_locks import alone_with_job
     from batch_enroll.run_plan_file import read_approved
 
@@ -52,6 +59,22 @@ async def _run(args: argparse.Namespace) -> int:
         if approved is not None:
             see_one(sources, "--plan")
         token = token_of(job)
+
+        async def enroll(source: Source, hands: Hands) -> RunSummary:
+            async with brought_here(source, job, ledger, stop_reason=lambda: hands.control.reason) as here:
+                return await enroll_async(
+                    job,
+                    here,
+                    token=token,
+                    ledger=ledger,
+                    emit=hands.emit,
+                    confirm=hands.confirm,
+                    look=hands.look,
+                    control=hands.control,
+                    approved=approved,
+                    clock=hands.clock,
+                )
+
         return await run_each(
             job,
             token,
@@ -59,16 +82,5 @@ async def _run(args: argparse.Namespace) -> int:
             asks=not job.output.yes and screen.is_terminal() and args.input != STDIN,
             approved=approved is not None,
             clock=clock,
-            enroll=lambda source, hands: enroll_async(
-                job,
-                source,
-                token=token,
-                ledger=ledger,
-                emit=hands.emit,
-                confirm=hands.confirm,
-                look=hands.look,
-                control=hands.control,
-                approved=approved,
-                clock=hands.clock,
-            ),
+            enroll=enroll,
         )

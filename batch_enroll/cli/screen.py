@@ -7,17 +7,30 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
+from collections.abc import Sequence
 from typing import TextIO
+from urllib.parse import unquote
 
 _SHORTEST_SECRET = 6  # characters; a shorter one would tear holes into words
 _secrets: set[str] = set()
+_IN_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://(?:([^/?#\s]*)@)?[^?#\s]*(?:\?([^#\s]*))?", re.I)
 
 
 def keep_secret(secret: str) -> None:
     """Never say this text from now on: the last guard, behind the rule that nobody puts a secret into a message."""
     if len(secret) >= _SHORTEST_SECRET:
         _secrets.add(secret)
+
+
+def keep_secrets_of(words: Sequence[str]) -> None:
+    """Keep the passwords and the queries, which may be signatures, of all addresses among a command's words."""
+    for word in words:
+        for userinfo, query in _IN_ADDRESS.findall(word):
+            password = userinfo.partition(":")[2]
+            for secret in (password, unquote(password), query):
+                keep_secret(secret)
 
 
 def masked(text: str) -> str:

@@ -20,9 +20,11 @@ from batch_enroll.errors import InputError, JobError
 from batch_enroll.job import Job
 from batch_enroll.job_file import KeyPath, build_job, read_job_file
 from batch_enroll.job_profiles import choose_profile
+from batch_enroll.job_values import is_loopback
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.loading.picking import names_many
-from batch_enroll.run_inputs import pick_inputs
+from batch_enroll.loading.remote import is_remote, remote_input
+from batch_enroll.run_inputs import Source, pick_inputs
 from batch_enroll.secrets import TOKEN_VARIABLE, open_to_others, read_token
 
 STDIN = "-"
@@ -109,7 +111,7 @@ def source_of(name: str) -> Path | BinaryIO:
 
 async def sources_of(
     args: argparse.Namespace, job: Job, *, ledger: Ledger, clock: Clock
-) -> tuple[tuple[Path | BinaryIO, ...], str]:
+) -> tuple[tuple[Source, ...], str]:
     """Find the inputs: one, or those that the job picks of a folder or a pattern; and what was passed over, in words.
 
     There are none when there is nothing new and the job takes that for good news.
@@ -117,6 +119,8 @@ async def sources_of(
     Raises:
         InputError: there is no such file, or it is open which of several is meant.
     """
+    if is_remote(args.input):
+        return (remote_input(args.input, plain_allowed=lambda host: job.insecure_http or is_loopback(host)),), ""
     if names_many(args.input):
         own = job_file_path(args)
         picked = await pick_inputs(args.input, job, ledger=ledger, clock=clock, leave=(own.resolve(),) if own else ())

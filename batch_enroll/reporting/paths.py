@@ -10,6 +10,7 @@ import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from batch_enroll.errors import JobError, RunStopped
 from batch_enroll.reporting.whole_file import WholeFile
@@ -43,13 +44,13 @@ class ResultPaths:
 
 
 def result_paths(input_path: str, *, run_id: str, results: Path | None = None) -> ResultPaths:
-    """Name a run's files: beside the input (the current folder for `-`), or after `results` when that is given.
+    """Name a run's files: beside the input (in the current folder for `-` and for an address), or after `results`.
 
     `customers.csv.gz` -> `customers.RUN.results.csv`, `customers.RUN.failed.csv`, ...;
     `X.results.csv`, `X.csv` or `X.xlsx` -> `X.failed.csv`, ...
     """
     if results is None:
-        source = Path("stdin" if input_path == STDIN else input_path)
+        source = _source(input_path)
         stem = _INPUT_SUFFIX.sub("", source.name) or source.name
         results = source.with_name(f"{stem}.{run_id}.results.csv")
     stem = _RESULTS_SUFFIX.sub("", results.name) or results.name
@@ -59,6 +60,11 @@ def result_paths(input_path: str, *, run_id: str, results: Path | None = None) -
         unknown=results.with_name(f"{stem}.unknown.csv"),
         summary=results.with_name(f"{stem}.summary.json"),
     )
+
+
+def is_address(input_path: str) -> bool:
+    """Tell whether an input lies elsewhere; no absolute path holds two slashes in a row."""
+    return "://" in input_path
 
 
 def check_writable(paths: ResultPaths, *, rows: int = 0, source: Path | None = None) -> None:
@@ -86,6 +92,14 @@ def check_writable(paths: ResultPaths, *, rows: int = 0, source: Path | None = N
         WholeFile(paths.results, hint=_ELSEWHERE).abandon()
     except RunStopped as error:
         raise JobError(error.message, hint=error.hint) from error
+
+
+def _source(input_path: str) -> Path:
+    if input_path == STDIN:
+        return Path("stdin")
+    if is_address(input_path):
+        return Path(unquote(urlsplit(input_path).path).rpartition("/")[2] or "input")
+    return Path(input_path)
 
 
 def _same_file(path: Path, other: Path) -> bool:

@@ -1,0 +1,315 @@
+"""Inputs from elsewhere through the command line: brought here whole or not at all, and no password is ever said."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import tempfile
+import threading
+from base64 import b64encode
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from batch_enroll.errors import InputError, NoSuchInput
+from batch_enroll.job import Job
+from batch_enroll.ledger.memory import MemoryLedger
+from batch_enroll.loading.remote import Remote, fetch, remote_input
+from batch_enroll.model import Fetched
+from batch_enroll.run_inputs import brought_here
+from tests.support.commands import people, read_results
+from tests.support.drops import flags
+
+SECRET = "pass-w0rd"
+SIGNATURE = "sig-0123456789"
+TABLE = "email,first_name\n" + "".join(f"{email},{name}\n" for email, name in people(5))
+
+
+class Web(http.server.ThreadingHTTPServer):
+    """A web server whose pages are in memory, and which can misbehave."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Page)
+        self.pages: dict[str, bytes] = {}
+        self.cut = False  #: announce the whole and send half
+        self.changes = False  #: another ETag at each look
+        self.status = 200
+        self.password = ""
+        self.looks = 0
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+
+class _Page(http.server.BaseHTTPRequestHandler):
+    server: Web
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def _answer(self, *, body: bool) -> None:
+        web = self.server
+        web.looks += 1
+        page = web.pages.get(urlsplit(self.path).path)
+        wanted = f"Basic {b64encode(f'anna:{web.password}'.encode()).decode()}"
+        status = web.status
+        if web.password and self.headers.get("Authorization") != wanted:
+            status = 401
+        elif page is None:
+            status = 404
+        self.send_response(status)
+        page = page if status == 200 and page is not None else b""
+        self.send_header("Content-Length", str(len(page)))
+        self.send_header("ETag", f'"{web.looks if web.changes else 1}"')
+        self.end_headers()
+        if body:
+            self.wfile.write(page[: len(page) // 2] if web.cut else page)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def web():
+    with Web() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        server.pages["/lists/leads.csv"] = TABLE.encode()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def tidy(monkeypatch, tmp_path):
+    """A temporary folder of the test's own, which must be empty in the end."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    yield folder
+    assert not list(folder.iterdir())
+
+
+def test_a_remote_input_is_enrolled_like_a_local_one_and_known_again(cli, sandbox, web, tidy):
+    server = sandbox()
+    url = f"http://{web.address}/lists/leads.csv"
+    first = cli("run", url, *flags(server), "--json")
+    assert first.code == 0, first.err
+    assert first.json["input"] == url
+    results = cli.folder / f"leads.{first.json['run']}.results.csv"
+    assert len(read_results(results)) == 5
+    again = cli("run", url, *flags(server), "--if-changed")
+    assert (again.code, again.err.startswith(f"Nothing new: {url} was enrolled by run")) == (0, True)
+    web.pages["/lists/leads.csv"] += b"new@example.com,New\n"
+    changed = cli("run", url, *flags(server), "--json")
+    assert (changed.json["counts"]["success"], changed.json["counts"]["skipped"]) == (1, 5)
+    where = ("--ledger", "ledger/ledger.sqlite")
+    assert cli("report", first.json["run"], *where).code == 0
+    assert url in cli("runs", *where, "--json").out
+
+
+def test_a_run_of_a_remote_input_carries_on_when_it_is_still_the_same(cli, sandbox, web, tidy):
+    server = sandbox(faults="token_revoked@3+")
+    command = ("run", f"http://{web.address}/lists/leads.csv", *flags(server), "--concurrency", "1", "--json")
+    assert cli(*command).code == 3
+    server.control(faults="", token_revoked=False)
+    rest = cli(*command)
+    assert (rest.code, rest.json["counts"]["success"]) == (0, 5)
+    assert set(server.enrolments().values()) == {1}
+
+
+def test_no_part_of_an_address_that_is_a_password_is_said_or_kept(cli, sandbox, web, tidy):
+    server = sandbox()
+    web.password = SECRET
+    url = f"http://anna:{SECRET}@{web.address}/lists/leads.csv?token={SIGNATURE}"
+    more = ("--log-file", "enroll.log", "--verbose", "--json")
+    ended = cli("run", url, *flags(server), *more)
+    assert ended.code == 0, ended.err
+    shown = f"http://{web.address}/lists/leads.csv"
+    assert ended.json["input"] == shown
+    said = [ended.out, ended.err]
+    web.password = "other"
+    refused = cli("run", url, *flags(server), *more)
+    assert (refused.code, "access was refused" in refused.err) == (2, True)
+    web.status = 500
+    web.password = SECRET
+    broken = cli("run", url, *flags(server), *more)
+    assert (broken.code, "the server answered 500" in broken.err) == (2, True)
+    common = flags(server)
+    for words in (
+        ("check", url, *common),
+        ("run", url, *common, "--archive", "done"),
+        ("init", url),
+        ("run", url, url),
+    ):
+        ended = cli(*words)
+        assert ended.code == 2
+        said += [ended.out, ended.err]
+    said += [refused.out, refused.err, broken.out, broken.err, cli("runs", "--ledger", "ledger/ledger.sqlite").out]
+    files = [path.read_bytes() for path in cli.folder.rglob("*") if path.is_file()]
+    for secret in (SECRET, SIGNATURE, "anna"):
+        assert secret == "anna" or not any(secret in text for text in said), secret
+        assert not any(secret.encode() in content for content in files), secret
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "said"),
+    [
+        ({"cut": True}, "came cut short"),
+        ({"changes": True}, "changed while it was being fetched"),
+        ({"status": 503}, "the server answered 503"),
+        ({"status": 403}, "access was refused"),
+    ],
+)
+def test_half_a_file_and_other_trouble_is_one_sentence_and_nothing_is_sent(cli, sandbox, web, tidy, misbehave, said):
+    server = sandbox()
+    for name, value in misbehave.items():
+        setattr(web, name, value)
+    ended = cli("run", f"http://{web.address}/lists/leads.csv", *flags(server))
+    assert ended.code == 2, ended.err
+    assert said in ended.err
+    assert "Traceback" not in ended.err
+    assert not server.enrolments()
+
+
+def test_a_file_that_has_not_come_yet_is_a_mistake_unless_if_changed_says_otherwise(cli, sandbox, web, tidy):
+    command = ("run", f"http://{web.address}/lists/tomorrow.csv", *flags(sandbox()))
+    missing = cli(*command)
+    assert (missing.code, "There is no file http://" in missing.err) == (2, True)
+    assert cli(*command, "--if-changed").code == 0
+
+
+def test_a_server_that_is_not_there_is_one_sentence(cli, sandbox, tidy):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and listens to nobody
+        ended = cli("run", f"http://127.0.0.1:{taken.getsockname()[1]}/leads.csv", *flags(sandbox()))
+    assert ended.code == 2
+    assert "cannot be reached" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://platform.example/leads.csv", "unencrypted"),
+        ("ftp://anna:pass-w0rd@platform.example/leads.csv", "unencrypted"),
+        ("nowhere://host/leads.csv", "no protocol that is known"),
+        ("zip://leads.csv::s3://bucket/leads.zip", "chain"),
+        ("s3://bucket/leads-*.csv", "pattern"),
+        ("gs://bucket/leads.csv", "pip install gcsfs"),
+        ("https://[broken/leads.csv", "address"),
+        ("memory://leads.csv", "There is no file memory://leads.csv"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_in_one_sentence(cli, sandbox, tidy, url, said):
+    ended = cli("run", url, *flags(sandbox()))
+    assert ended.code == 2, ended.err
+    assert said in ended.err
+    assert SECRET not in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_without_the_extra_the_command_that_installs_it_is_told(cli, sandbox, tidy):
+    hidden = cli.folder / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text("import sys\nsys.modules['fsspec'] = None\n")
+    root = Path(__file__).resolve().parents[1]
+    ended = cli("run", "s3://bucket/leads.csv", *flags(sandbox()), PYTHONPATH=f"{hidden}:{root}")
+    assert ended.code == 2
+    assert "pip install 'batch-enroll[remote]'" in ended.err
+
+
+def test_init_looks_at_a_remote_input(cli, web, tidy):
+    ended = cli("init", f"http://{web.address}/lists/leads.csv?key={SIGNATURE}")
+    assert ended.code == 0, ended.err
+    assert f"batch-enroll check http://{web.address}/lists/leads.csv --job leads.toml" in ended.err
+    assert 'column = "email"' in (cli.folder / "leads.toml").read_text()
+    assert SIGNATURE not in (cli.folder / "leads.toml").read_text() + ended.err
+
+
+# The function itself, with fsspec's file systems in memory and on disk
+
+
+def get(url, folder, *, stop_reason=lambda: ""):
+    return fetch(Remote(url), folder, salt=b"s" * 32, stop_reason=stop_reason)
+
+
+@pytest.fixture
+def memory():
+    fsspec = pytest.importorskip("fsspec")
+    files = fsspec.filesystem("memory")
+    files.pipe("/in/leads.csv", TABLE.encode())
+    yield files
+    files.store.clear()
+
+
+def test_the_copy_is_whole_and_readable_by_its_owner_alone(memory, tmp_path):
+    here = get("memory://in/leads.csv", tmp_path)
+    assert here.path.read_text() == TABLE
+    assert here.path.stat().st_mode & 0o777 == 0o600
+    assert (here.name, here.place, here.path.name) == ("memory://in/leads.csv",) * 2 + ("leads.csv",)
+    with pytest.raises(NoSuchInput):
+        get("memory://in/none.csv", tmp_path)
+    with pytest.raises(InputError, match="is a folder"):
+        get("memory://in", tmp_path)
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "a.csv").write_text(TABLE)
+    assert get(f"file://{tmp_path}/far/a.csv", tmp_path).path.read_text() == TABLE
+
+
+def test_the_copy_goes_when_the_run_is_over_whatever_ended_it(memory, tmp_path, monkeypatch):
+    import anyio
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    job = Job.model_validate({"url": "https://p.example", "scenario": 3, "match": {"mode": "email", "column": "email"}})
+
+    async def look():
+        async with brought_here(Remote("memory://in/leads.csv"), job, MemoryLedger(tmp_path / "runs")) as here:
+            assert isinstance(here, Fetched)
+            assert here.path.parent.stat().st_mode & 0o777 == 0o700
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        anyio.run(look)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("batch-enroll-")]
+
+
+def test_a_file_that_is_longer_elsewhere_than_here_is_cut_short(memory, tmp_path, monkeypatch):
+    real = type(memory).info
+    monkeypatch.setattr(type(memory), "info", lambda self, path, **_: {**real(self, path), "size": len(TABLE) + 1})
+    with pytest.raises(InputError, match="cut short"):
+        get("memory://in/leads.csv", tmp_path)
+
+
+def test_a_signal_ends_the_fetching(memory, tmp_path):
+    from batch_enroll.errors import RunStopped
+
+    with pytest.raises(RunStopped, match=r"Stopped by SIGTERM\. Nothing was sent"):
+        get("memory://in/leads.csv", tmp_path, stop_reason=lambda: "Stopped by SIGTERM.")
+
+
+def test_what_a_library_says_is_told_without_its_secrets(tmp_path, monkeypatch):
+    fsspec = pytest.importorskip("fsspec")
+
+    def fail(url, **_):
+        raise RuntimeError(f"cannot log in at {url} with p@ss and p%40ss as anna")
+
+    monkeypatch.setattr(fsspec, "url_to_fs", fail)
+    with pytest.raises(InputError) as told:
+        get("memory://anna:p%40ss@host/leads.csv?key=abc123", tmp_path)
+    assert "RuntimeError: cannot log in at memory://host/leads.csv with *** and *** as ***" in told.value.message
+    assert told.value.__cause__ is None
+    assert told.value.__suppress_context__
+
+
+def test_two_queries_are_two_inputs_and_neither_is_kept():
+    first, second = (Remote(f"https://h/export?list={n}").place(b"k" * 32) for n in (1, 2))
+    assert first != second
+    assert first.startswith("https://h/export?")
+    assert "list" not in first
+    assert Remote("https://h/export?list=1").place(b"other" * 6) != first
+    assert repr(remote_input(f"https://u:{SECRET}@h/x", plain_allowed=bool)) == "Remote(https://h/x)"
