@@ -16,13 +16,16 @@ import pytest
 from batch_enroll.cli import screen
 from batch_enroll.cli.questions import Questions
 from batch_enroll.clock import SystemClock
+from batch_enroll.errors import JobError
 from batch_enroll.job import Job
 from batch_enroll.ledger.memory import MemoryLedger
 from batch_enroll.model import Delivery
 from batch_enroll.reporting.plan_table import PlanView
+from batch_enroll.run import enroll_async
 from batch_enroll.run_plan import make_plan
 from batch_enroll.run_usual import usual_of
 from tests.support.commands import people, write_csv
+from tests.support.platform import ScriptedPlatform
 from tests.support.sandbox import wait_until
 from tests.support.terminal import Terminal
 
@@ -77,6 +80,17 @@ def test_the_plan_compares_a_file_with_the_last_runs_of_the_same_input(cli, sand
         "199 rows will be sent, 11 times the usual 18.",
     ]
     assert ended.json["compared"][0] in cli("run", trial, *flags(server)).err
+
+
+def test_what_is_usual_are_rows_to_send_and_a_night_with_nothing_new_does_not_count(cli, sandbox):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(7), people(1)[0], ("?", ""), ("", "x"))
+    assert cli("run", source, *flags(server)).code == 1
+    write_csv(source, *people(6))  # all of them enrolled
+    assert cli("run", source, *flags(server)).code == 0
+    write_csv(source, *people(9, domain="new.example.com"))
+    usual = cli("check", source, *flags(server, "--json")).json["usual"]
+    assert (usual["rows"], usual["to_send"], usual["median_to_send"]) == ([10], [7], 7)
 
 
 def test_the_plan_compares_a_new_file_with_the_runs_of_its_scenario(cli, sandbox):
@@ -401,3 +415,37 @@ def test_up_to_confirm_above_a_yes_is_enough_and_yes_skips_every_question(cli, s
 def test_off_a_terminal_nothing_is_asked(cli, sandbox):
     source = write_csv(cli.folder / "in.csv", *people(3))
     assert cli("run", source, *flags(sandbox(), "--confirm-above", "0")).code == 0
+
+
+async def test_a_person_who_answers_after_the_hours_have_ended_sends_nothing(tmp_path):
+    class Evening(SystemClock):
+        moment = datetime(2026, 11, 25, 19, 59, tzinfo=UTC)
+
+        def now(self):
+            return self.moment
+
+    clock, platform = Evening(), ScriptedPlatform()
+
+    async def answer_late(plan):
+        clock.moment = datetime(2026, 11, 25, 20, 1, tzinfo=UTC)
+        return True
+
+    job = Job.model_validate(
+        {
+            **{"url": "https://platform.example", "scenario": 3, "match": {"mode": "email", "column": "email"}},
+            "stop": {"allowed_hours": "09:00-20:00 UTC"},
+        }
+    )
+    ledger = MemoryLedger(tmp_path / "runs")
+    with pytest.raises(JobError, match="It is 20:01 now, outside the allowed hours"):
+        await enroll_async(
+            job,
+            write_csv(tmp_path / "in.csv", *people(3)),
+            token="secret-token",
+            ledger=ledger,
+            confirm=answer_late,
+            transport=platform.transport,
+            clock=clock,
+        )
+    assert not platform.started
+    assert not await ledger.runs()

@@ -66,6 +66,9 @@ _SETTINGS = (
     "[stop]",
     'max_errors = "20%"    # stop when the platform refuses more rows than this',
     "max_unknown = 50      # stop when more rows than this got no clear answer",
+    "# For a job that nobody watches, remove the # before these:",
+    '# max_change = "100%"  # send nothing when it is more than twice what the last runs had to send',
+    '# allowed_hours = "09:00-20:00 Europe/Moscow"   # nobody gets a message at night',
 )
 
 
