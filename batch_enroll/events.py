@@ -36,6 +36,7 @@ class RunPlanned(Event):
     resumed: bool  #: an unfinished run goes on
     counts: Counts  #: `not_sent` are the rows that would be sent
     folder: Path  #: where the run keeps its own files, readable by their owner alone
+    input_name: str
     input_sha256: str
 
 

@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveInt,
+    SecretStr,
     field_serializer,
     model_validator,
 )
@@ -32,6 +33,8 @@ from batch_enroll.job_values import (
     read_pairs,
     read_rate,
     read_url,
+    read_web_address,
+    read_words,
 )
 from batch_enroll.model import Delivery, Duplicates, FieldType, InputOptions, Matching, MatchingMode, Pick
 
@@ -164,11 +167,31 @@ class OutputSection(Section):
     verbose: bool = False
     log_file: Path | None = None
     log_format: Literal["text", "json"] = "text"
+    status_file: Path | None = Field(default=None, description="JSON file that says how the run stands")
+    metrics_file: Path | None = Field(default=None, description="metrics for Prometheus' textfile collector")
+
+
+class NotifySection(Section):
+    """Who hears how a run ended. The addresses hold secrets: they are masked, and the ledger does not keep them."""
+
+    urls: Annotated[tuple[SecretStr, ...], BeforeValidator(read_words)] = Field(
+        default=(), description="addresses of notifications as apprise writes them; better in urls_file"
+    )
+    urls_file: Path | None = Field(default=None, description="file with such addresses, one a line")
+    on: Annotated[tuple[Literal["finish", "stop", "unknown"], ...], BeforeValidator(read_words)] = Field(
+        default=("finish", "stop", "unknown"), description="the ends to tell of"
+    )
+    heartbeat: Annotated[SecretStr | None, BeforeValidator(read_web_address)] = Field(
+        default=None, description="address of a check that waits for this job; better in heartbeat_file"
+    )
+    heartbeat_file: Path | None = Field(default=None, description="file with that address")
+    timeout: float = Field(default=10.0, gt=0, le=120, description="seconds for one message")
 
 
 class Job(Section):
     """Everything that a run needs to know, except the input and the token."""
 
+    name: str = Field(default="", description="what the job is called in metrics and messages; the job file's name")
     url: Annotated[str, BeforeValidator(read_url)]
     scenario: PositiveInt
     token_file: Path | None = None
@@ -181,6 +204,7 @@ class Job(Section):
     send: SendSection = SendSection()
     stop: StopSection = StopSection()
     output: OutputSection = OutputSection()
+    notify: NotifySection = NotifySection()
     codes: Annotated[tuple[tuple[int, CodeClass], ...], BeforeValidator(read_pairs)] = Field(
         default=(), description="what an error code of the platform means: row, fatal, retry, unknown or suspect"
     )
@@ -212,6 +236,11 @@ class Job(Section):
                 "or add --insecure-http if that is really meant"
             )
         return self
+
+    def settings_json(self) -> str:
+        """The job as the ledger keeps it: nothing in it is a secret, or says where one is kept."""
+        kept_out: Any = {"token_file": True, "notify": {"urls", "heartbeat"}}
+        return self.model_dump_json(by_alias=True, exclude=kept_out)
 
     @property
     def matching(self) -> Matching:

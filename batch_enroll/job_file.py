@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from batch_enroll.errors import JobError
-from batch_enroll.job import InputSection, Job, Section, SendSection
+from batch_enroll.job import InputSection, Job, NotifySection, Section, SendSection
 
 _S = TypeVar("_S", bound=Section)
 
@@ -32,6 +32,10 @@ _PATHS: tuple[KeyPath, ...] = (
     ("input", "archive"),
     ("output", "results"),
     ("output", "log_file"),
+    ("output", "status_file"),
+    ("output", "metrics_file"),
+    ("notify", "urls_file"),
+    ("notify", "heartbeat_file"),
 )
 
 
@@ -84,8 +88,14 @@ def build_job(
     Raises:
         JobError: lists every mistake, each with its place and the nearest right name.
     """
+    merged, places = lay_over(file, given)
+    return _validated(Job, merged, file_name, {**file_places, **places})
+
+
+def lay_over(file: Mapping[str, Any], given: tuple[Given, ...]) -> tuple[dict[str, Any], dict[KeyPath, str]]:
+    """Lay what was given over the job file, unchecked; gives the whole, and the place of each value given."""
     merged = deep_copy(file)
-    places: dict[KeyPath, str] = dict(file_places)
+    places: dict[KeyPath, str] = {}
     for item in given:
         holder = merged
         for name in item.path[:-1]:
@@ -94,7 +104,15 @@ def build_job(
             holder = holder[name]
         holder[item.path[-1]] = item.value
         places[item.path] = item.place
-    return _validated(Job, merged, file_name, places)
+    return merged, places
+
+
+def notify_section_in(settings: Mapping[str, Any]) -> NotifySection | None:
+    """Who is to be told, out of a job that is wrong elsewhere; None when this is wrong as well."""
+    try:
+        return NotifySection.model_validate(settings.get("notify", {}))
+    except ValidationError:
+        return None
 
 
 def build_input_section(values: Mapping[str, Any]) -> InputSection:

@@ -106,6 +106,21 @@ def read_url(value: object) -> str:
     return text
 
 
+def read_words(value: object) -> object:
+    """Read words between blanks or commas; a list stays one."""
+    return tuple(word for word in re.split(r"[\s,]+", value) if word) if isinstance(value, str) else value
+
+
+def read_web_address(value: object) -> object:
+    """Look at an address that is a secret; no message repeats it."""
+    if isinstance(value, str):
+        parts = urlsplit(value.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("this is no http:// or https:// address")
+        return value.strip()
+    return value
+
+
 def is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True

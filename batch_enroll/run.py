@@ -210,6 +210,7 @@ async def _go_through(
             resumed=planned.plan.resumed,
             counts=planned.plan.counts,
             folder=run.folder,
+            input_name=run.record.input_name,
             input_sha256=run.record.input_sha256,
         )
     )

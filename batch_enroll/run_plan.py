@@ -147,7 +147,7 @@ async def make_plan(
             url=job.url,
             scenario=job.scenario,
             matching=str(job.matching),
-            settings_json=job.model_dump_json(by_alias=True, exclude={"token_file"}),
+            settings_json=job.settings_json(),
             tool_version=tool_version,
             created_at=clock.now(),
         )

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-pytest_plugins = ("tests.support.secrecy", "tests.support.sandbox", "tests.support.commands")
+pytest_plugins = ("tests.support.secrecy", "tests.support.sandbox", "tests.support.commands", "tests.support.receiver")
 
 
 @pytest.fixture(autouse=True)

@@ -50,15 +50,17 @@ ALLOWED: dict[str, set[str]] = {
     "job_profiles": SHARED | {"job", "job_file"},
     "secrets": SHARED,
     "sandbox": SHARED | {"sandbox"},
+    "telling": SHARED | {"telling", "reporting"},  # a listener like reporting, whose words it uses
     **dict.fromkeys(HALL, SHARED | STAGES | HALL | JOB),
     "__init__": SHARED | STAGES | HALL | JOB,
     "__main__": {"cli"},
-    **{face: SHARED | STAGES | HALL | JOB | {"sandbox", face} for face in FACES},
+    **{face: SHARED | STAGES | HALL | JOB | {"sandbox", "telling", face} for face in FACES},
 }
 
 # Each library has one home: the modules in which it may be imported.
 HOMES: dict[str, tuple[str, ...]] = {
-    "httpx": ("sending/", "run.py"),  # the client and its transports; run.py: the type of the transport seam
+    # The client and its transports; run.py: the type of the transport seam; the heartbeat goes elsewhere.
+    "httpx": ("sending/", "run.py", "telling/heartbeat.py"),
     "tenacity": ("sending/retry.py",),
     "sqlite3": ("ledger/sqlite/",),
     "tqdm": ("reporting/progress.py",),
@@ -70,6 +72,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "fsspec": ("loading/remote.py", "loading/remote_sftp.py"),
     "aiohttp": ("loading/remote.py",),  # its timeouts, for fsspec
     "paramiko": ("loading/remote_sftp.py",),
+    "apprise": ("telling/notify.py",),
+    "prometheus_client": ("telling/metrics.py",),
+    "keyring": ("secrets.py",),
     "pythonjsonlogger": ("cli/logs.py",),
     "xlsxwriter": ("reporting/",),
     "phonenumbers": ("mapping/",),

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from batch_enroll.cli.exit_codes import EXIT_CODES
 from batch_enroll.cli.flags import SETTINGS
-from batch_enroll.cli.main import COMMANDS, EXIT_CODES, build_parser
+from batch_enroll.cli.main import COMMANDS, build_parser
 from batch_enroll.model import RowStatus
 
 ROOT = Path(__file__).parents[1]

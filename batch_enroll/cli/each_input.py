@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from batch_enroll.cli import screen
+from batch_enroll.cli.exit_codes import exit_code_of
 from batch_enroll.cli.faces import Hands, put_json, run_and_tell
-from batch_enroll.cli.main import exit_code_of
+from batch_enroll.cli.watching import Watch
 from batch_enroll.clock import Clock
 from batch_enroll.errors import AlreadyFinished, InputError, JobError, NoSuchInput, RunStopped
 from batch_enroll.job import Job
@@ -40,6 +41,7 @@ async def run_each(
     token: str,
     sources: Sequence[Source],
     *,
+    watch: Watch,
     enroll: Enroll,
     asks: bool,
     approved: bool,
@@ -58,11 +60,11 @@ async def run_each(
 
     async def run(source: Source, put: Put) -> int:
         return await run_and_tell(
-            job, token, asks=asks, approved=approved, begin=lambda hands: enroll(source, hands), put=put
+            job, token, watch=watch, asks=asks, approved=approved, begin=lambda hands: enroll(source, hands), put=put
         )
 
     if len(sources) == 1:
-        return await _run(job, sources[0], run, clock=clock, put=put_json)
+        return await _run(job, sources[0], run, watch=watch, clock=clock, put=put_json)
     told: list[dict[str, object]] = []
     codes: list[int] = []
     for source in sources:
@@ -70,9 +72,10 @@ async def run_each(
             screen.say(f"{'' if not codes else chr(10)}Input {len(codes) + 1} of {len(sources)}: {source}")
         goes_on, reason = True, "Nothing was sent."
         try:
-            code = await _run(job, source, run, clock=clock, put=told.append)
+            code = await _run(job, source, run, watch=watch, clock=clock, put=told.append)
         except RunStopped as error:
             screen.complain(f"{source}: {error.message}", hint=error.hint)
+            watch.fail(error, about=_name(source))
             code, reason = exit_code_of(error), error.message
             goes_on = isinstance(error, InputError | JobError)  # not what holds for every input
         codes.append(code)
@@ -84,6 +87,7 @@ async def run_each(
     if left:
         screen.say(f"Left for the next time: {', '.join(map(str, left))}.")
     exit_code = worst_exit_code(codes)
+    watch.end_all(exit_code, left=[_name(source) for source in left])
     if job.output.json_:
         put_json(several_of(told, left=list(map(str, left)), exit_code=exit_code))
     return exit_code
@@ -102,9 +106,11 @@ def see_one(sources: Sequence[Source], flag: str) -> None:
         )
 
 
-def tell_nothing_new(job: Job, input_name: str, *, clock: Clock, passed_over: str = "") -> int:
+def tell_nothing_new(job: Job, input_name: str, *, watch: Watch, clock: Clock, passed_over: str = "") -> int:
     """Say that there is no file to enroll, which is no mistake."""
-    screen.say(nothing_new_line(input_name, earlier=None, passed_over=passed_over))
+    line = nothing_new_line(input_name, earlier=None, passed_over=passed_over)
+    screen.say(line)
+    watch.end(0, about=input_name, reason=line)
     if job.output.json_:
         put_json(nothing_new_of(_asked(job, input_name), at=clock.now(), earlier=None))
     return 0
@@ -115,6 +121,7 @@ async def _run(
     source: Source,
     run: Callable[[Source, Put], Awaitable[int]],
     *,
+    watch: Watch,
     clock: Clock,
     put: Put,
 ) -> int:
@@ -128,7 +135,9 @@ async def _run(
     except AlreadyFinished as earlier:
         if not job.input.if_changed and job.input.pick is not Pick.NEW:
             raise
-        screen.say(nothing_new_line(_name(source), earlier=earlier))
+        line = nothing_new_line(_name(source), earlier=earlier)
+        screen.say(line)
+        watch.end(0, about=_name(source), reason=line)
         if job.input.archive is not None and isinstance(source, Path):  # the run that did it could not move it
             try:
                 archive_input(source, job.input.archive, sha256=earlier.input_sha256)

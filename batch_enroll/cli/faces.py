@@ -14,6 +14,7 @@ from batch_enroll.cli import screen
 from batch_enroll.cli.logs import log_to
 from batch_enroll.cli.questions import Questions
 from batch_enroll.cli.signals import signals_stop
+from batch_enroll.cli.watching import Watch
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import Event, Listener
@@ -46,6 +47,7 @@ async def run_and_tell(
     job: Job,
     token: str,
     *,
+    watch: Watch,
     asks: bool,
     approved: bool = False,
     begin: Callable[[Hands], Awaitable[RunSummary]],
@@ -56,6 +58,7 @@ async def run_and_tell(
     Args:
         job: says what is shown, logged and printed.
         token: to keep it out of the log.
+        watch: hears every event, and how it ended.
         asks: a person sits there and wants to be asked.
         approved: the plan was approved before, so it is shown and not asked about.
         begin: starts the run.
@@ -80,6 +83,7 @@ async def run_and_tell(
         def emit(event: Event) -> None:
             progress(event)
             log(event)
+            watch(event)
 
         hands = Hands(
             emit=emit,
@@ -92,6 +96,7 @@ async def run_and_tell(
             summary = await begin(hands)
         except Declined as no:
             screen.say(no.message)
+            watch.end(2, reason=no.message, declined=True)
             return 2
         except PlanRefused as refused:
             questions.show(refused.plan)
@@ -100,7 +105,9 @@ async def run_and_tell(
             if control.exit_code is None:
                 raise
             screen.say(stopped.message)
+            watch.end(control.exit_code, reason=stopped.message)
             return control.exit_code
+    watch.end(summary.exit_code, summary=summary)
     if not job.output.quiet:
         from batch_enroll.reporting.closing import print_closing
 

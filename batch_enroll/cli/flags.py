@@ -52,13 +52,14 @@ def _s(flag: str, path: str, metavar: str, text: str, group: str, convert: Calla
     return Setting(flag=flag, path=tuple(path.split(".")), metavar=metavar, help=text, group=group, convert=convert)
 
 
-WHERE, INPUT, WHAT, PACE, STOP, OUTPUT = (
+WHERE, INPUT, WHAT, PACE, STOP, OUTPUT, TOLD = (
     "the platform",
     "reading the input",
     "who is enrolled with what",
     "how it is sent",
     "when it stops",
     "what is written",
+    "who is told",
 )
 
 SETTINGS: tuple[Setting, ...] = (
@@ -155,7 +156,33 @@ SETTINGS: tuple[Setting, ...] = (
     _s("--verbose", "output.verbose", "", "say more: each failed attempt, each change of pace", OUTPUT),
     _s("--log-file", "output.log_file", "FILE", "write a log there", OUTPUT, _absolute),
     _s("--log-format", "output.log_format", "FORM", "form of the log: text (default) or json", OUTPUT),
+    _s("--name", "name", "NAME", "what the job is called in metrics and messages (default: the job file's name)", TOLD),
+    _s("--status-file", "output.status_file", "FILE", "JSON file that always says how the run stands", TOLD, _absolute),
+    _s("--metrics-file", "output.metrics_file", "FILE", "metrics for Prometheus' textfile collector", TOLD, _absolute),
+    _s(
+        "--notify-file",
+        "notify.urls_file",
+        "FILE",
+        "addresses to notify, one a line, as apprise writes them",
+        TOLD,
+        _absolute,
+    ),
+    _s("--notify-on", "notify.on", "ENDS", "tell of these ends: finish,stop,unknown (default: all three)", TOLD),
+    _s(
+        "--heartbeat-file",
+        "notify.heartbeat_file",
+        "FILE",
+        "address of a check that waits for this job",
+        TOLD,
+        _absolute,
+    ),
 )
+
+# Secrets: a variable, a file or the job file, never a flag, which every user of the machine can see.
+SECRET_VARIABLES: dict[str, tuple[str, ...]] = {
+    "BATCH_ENROLL_NOTIFY": ("notify", "urls"),
+    "BATCH_ENROLL_HEARTBEAT": ("notify", "heartbeat"),
+}
 
 JOB_VARIABLE = "BATCH_ENROLL_JOB"
 PROFILE_VARIABLE = "BATCH_ENROLL_PROFILE"
@@ -168,7 +195,7 @@ def add_job_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile", metavar="NAME", help=f"use [profile.NAME] of the job file as well (or {PROFILE_VARIABLE})"
     )
-    groups = {name: parser.add_argument_group(name) for name in (WHERE, WHAT, INPUT, PACE, STOP, OUTPUT)}
+    groups = {name: parser.add_argument_group(name) for name in (WHERE, WHAT, INPUT, PACE, STOP, OUTPUT, TOLD)}
     for setting in SETTINGS:
         text = setting.help.replace("%", "%%")
         if setting.flag == "--content":
@@ -190,6 +217,9 @@ def given_settings(args: argparse.Namespace, environment: Mapping[str, str]) -> 
         text = environment.get(setting.variable)
         if text is not None and text.strip():
             given += _from_text(setting, text, place=setting.variable)
+    for variable, path in SECRET_VARIABLES.items():
+        if text := environment.get(variable, "").strip():
+            given += _given(path, text, variable)
     for setting in SETTINGS:
         value = getattr(args, setting.name, None)
         if isinstance(value, list):

@@ -15,28 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from batch_enroll.cli import screen
-from batch_enroll.errors import (
-    AlreadyFinished,
-    BatchEnrollError,
-    InputError,
-    JobError,
-    NobodyAtWork,
-    NoSuchRun,
-    PreflightError,
-    RunLocked,
-    RunStopped,
-)
-
-EXIT_CODES: dict[int, str] = {
-    0: "every row is success or skipped",
-    1: "finished, some rows are error or invalid",
-    2: "usage, job file or input is wrong, or the preflight failed; nothing was sent",
-    3: "stopped before the end; the same command carries on",
-    4: "finished, some rows are unknown (also when some are error)",
-    5: "another process is working on this run",
-    130: "Ctrl-C: took no more rows, waited for answers in flight, saved; the same command carries on",
-    143: "SIGTERM: the same as 130",
-}
+from batch_enroll.cli.exit_codes import EXIT_CODES, exit_code_of
+from batch_enroll.errors import RunStopped
 
 # Command -> module of this folder that holds `add_arguments` and `execute`, and its line in the help.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -121,15 +101,6 @@ def main(argv: Sequence[str]) -> int:
         screen.complain("This is a fault of batch-enroll itself, not of your file. Please report what follows.")
         screen.say(traceback.format_exc())
         return 3
-
-
-def exit_code_of(error: BatchEnrollError) -> int:
-    """Give the exit code of an error that ended the command."""
-    if isinstance(error, RunLocked):
-        return 5
-    if isinstance(error, JobError | InputError | PreflightError | AlreadyFinished | NoSuchRun | NobodyAtWork):
-        return 2
-    return 3
 
 
 def _version() -> str:

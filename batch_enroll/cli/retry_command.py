@@ -31,6 +31,8 @@ def execute(args: argparse.Namespace) -> int:
 async def _retry(args: argparse.Namespace) -> int:
     from batch_enroll.cli.faces import run_and_tell
     from batch_enroll.cli.settings import job_file_of, token_of
+    from batch_enroll.cli.watching import watched_job
+    from batch_enroll.job import Job
     from batch_enroll.job_file import build_job
     from batch_enroll.ledger.default import open_ledger
     from batch_enroll.model import RowStatus
@@ -40,27 +42,33 @@ async def _retry(args: argparse.Namespace) -> int:
     where = next((item.value for item in reversed(given) if item.path == ("output", "ledger")), None)
     ledger = open_ledger(where)
     record = await _record(ledger, args.run)
-    file = job_file_of(args)
-    settings: dict[str, Any] = {**json.loads(record.settings_json), **file.settings}
-    job = build_job(file=settings, file_name=file.name or f"run {args.run}", file_places=file.places, given=given)
+
+    def job_of_run(args: argparse.Namespace) -> Job:
+        file = job_file_of(args)
+        settings: dict[str, Any] = {**json.loads(record.settings_json), **file.settings}
+        name = file.name or f"run {args.run}"
+        return build_job(file=settings, file_name=name, file_places=file.places, given=given)
+
     status = RowStatus.ERROR if args.errors else RowStatus.NOT_SENT
-    token = token_of(job)
-    return await run_and_tell(
-        job,
-        token,
-        asks=not job.output.yes and sys.stdin.isatty(),
-        begin=lambda hands: retry_async(
+    with watched_job(args, build=job_of_run) as (job, watch):
+        token = token_of(job)
+        return await run_and_tell(
             job,
-            args.run,
-            status,
-            token=token,
-            ledger=ledger,
-            emit=hands.emit,
-            confirm=hands.confirm,
-            control=hands.control,
-            clock=hands.clock,
-        ),
-    )
+            token,
+            watch=watch,
+            asks=not job.output.yes and sys.stdin.isatty(),
+            begin=lambda hands: retry_async(
+                job,
+                args.run,
+                status,
+                token=token,
+                ledger=ledger,
+                emit=hands.emit,
+                confirm=hands.confirm,
+                control=hands.control,
+                clock=hands.clock,
+            ),
+        )
 
 
 async def _record(ledger: Any, run_id: str) -> Any:

@@ -40,47 +40,50 @@ def execute(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     from batch_enroll.cli.each_input import run_each, see_one, tell_nothing_new
-    from batch_enroll.cli.settings import STDIN, job_name, job_of, ledger_of, sources_of, token_of
+    from batch_enroll.cli.settings import STDIN, job_name, ledger_of, sources_of, token_of
+    from batch_enroll.cli.watching import watched_job
     from batch_enroll.clock import SystemClock
     from batch_enroll.run import enroll_async
     from batch_enroll.run_inputs import brought_here
     from batch_enroll.run_locks import alone_with_job
     from batch_enroll.run_plan_file import read_approved
 
-    approved = read_approved(args.plan) if args.plan is not None else None
-    job, clock = job_of(args), SystemClock()
-    ledger = ledger_of(job)
-    with alone_with_job(job_name(args), ledger):
-        sources, passed_over = await sources_of(args, job, ledger=ledger, clock=clock)
-        if passed_over and not job.output.quiet and sources:
-            screen.say(passed_over)
-        if not sources:
-            return tell_nothing_new(job, args.input, clock=clock, passed_over=passed_over)
-        if approved is not None:
-            see_one(sources, "--plan")
-        token = token_of(job)
+    clock = SystemClock()
+    with watched_job(args) as (job, watch):
+        approved = read_approved(args.plan) if args.plan is not None else None
+        ledger = ledger_of(job)
+        with alone_with_job(job_name(args), ledger):
+            sources, passed_over = await sources_of(args, job, ledger=ledger, clock=clock)
+            if passed_over and not job.output.quiet and sources:
+                screen.say(passed_over)
+            if not sources:
+                return tell_nothing_new(job, args.input, watch=watch, clock=clock, passed_over=passed_over)
+            if approved is not None:
+                see_one(sources, "--plan")
+            token = token_of(job)
 
-        async def enroll(source: Source, hands: Hands) -> RunSummary:
-            async with brought_here(source, job, ledger, stop_reason=lambda: hands.control.reason) as here:
-                return await enroll_async(
-                    job,
-                    here,
-                    token=token,
-                    ledger=ledger,
-                    emit=hands.emit,
-                    confirm=hands.confirm,
-                    look=hands.look,
-                    control=hands.control,
-                    approved=approved,
-                    clock=hands.clock,
-                )
+            async def enroll(source: Source, hands: Hands) -> RunSummary:
+                async with brought_here(source, job, ledger, stop_reason=lambda: hands.control.reason) as here:
+                    return await enroll_async(
+                        job,
+                        here,
+                        token=token,
+                        ledger=ledger,
+                        emit=hands.emit,
+                        confirm=hands.confirm,
+                        look=hands.look,
+                        control=hands.control,
+                        approved=approved,
+                        clock=hands.clock,
+                    )
 
-        return await run_each(
-            job,
-            token,
-            sources,
-            asks=not job.output.yes and screen.is_terminal() and args.input != STDIN,
-            approved=approved is not None,
-            clock=clock,
-            enroll=enroll,
-        )
+            return await run_each(
+                job,
+                token,
+                sources,
+                watch=watch,
+                asks=not job.output.yes and screen.is_terminal() and args.input != STDIN,
+                approved=approved is not None,
+                clock=clock,
+                enroll=enroll,
+            )

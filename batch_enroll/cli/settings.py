@@ -6,6 +6,7 @@ In: parsed arguments. Out: values for `run`. Never: a request, a screen.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 from collections.abc import Mapping
@@ -47,7 +48,7 @@ def job_of(args: argparse.Namespace) -> Job:
     """
     file = job_file_of(args)
     return build_job(
-        file=file.settings,
+        file={"name": Path(file.name).stem, **file.settings},
         file_name=file.name or "the job file",
         file_places=file.places,
         given=given_settings(args, os.environ),
@@ -66,6 +67,9 @@ def job_file_of(args: argparse.Namespace) -> JobFile:
             raise JobError(f"{place}: profiles stand in a job file, and none was named.", hint="Name it with --job.")
         return JobFile(name="", settings={}, places={})
     settings, places = choose_profile(read_job_file(Path(named)), profile, file_name=named, place=place)
+    notify = settings.get("notify")
+    if isinstance(notify, dict) and ("urls" in notify or "heartbeat" in notify):
+        warn_if_open(Path(named))
     return JobFile(name=named, settings=settings, places=places)
 
 
@@ -140,9 +144,16 @@ def token_of(job: Job) -> str:
     screen.keep_secret(token)
     from_variable = os.environ.get(TOKEN_VARIABLE, "").strip()
     for path in (None if from_variable else job.token_file, job.input.password_file):
-        if path is not None and open_to_others(path):
-            screen.say(f"Other users of this machine can read {path}, which holds a secret: chmod 600 {path}")
+        if path is not None:
+            warn_if_open(path)
     return token
+
+
+@functools.cache
+def warn_if_open(path: Path) -> None:
+    """Name a file with a secret in it that others may read: once."""
+    if open_to_others(path):
+        screen.say(f"Other users of this machine can read {path}, which holds a secret: chmod 600 {path}")
 
 
 def ledger_of(job: Job) -> Ledger:

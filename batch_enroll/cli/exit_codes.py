@@ -1,0 +1,34 @@
+"""Exit codes: what each means, and which one an error is."""
+
+from __future__ import annotations
+
+from batch_enroll.errors import (
+    AlreadyFinished,
+    BatchEnrollError,
+    InputError,
+    JobError,
+    NobodyAtWork,
+    NoSuchRun,
+    PreflightError,
+    RunLocked,
+)
+
+EXIT_CODES: dict[int, str] = {
+    0: "every row is success or skipped",
+    1: "finished, some rows are error or invalid",
+    2: "usage, job file or input is wrong, or the preflight failed; nothing was sent",
+    3: "stopped before the end; the same command carries on",
+    4: "finished, some rows are unknown (also when some are error)",
+    5: "another process is working on this run",
+    130: "Ctrl-C: took no more rows, waited for answers in flight, saved; the same command carries on",
+    143: "SIGTERM: the same as 130",
+}
+
+
+def exit_code_of(error: BatchEnrollError) -> int:
+    """Give the exit code of an error that ended the command."""
+    if isinstance(error, RunLocked):
+        return 5
+    if isinstance(error, JobError | InputError | PreflightError | AlreadyFinished | NoSuchRun | NobodyAtWork):
+        return 2
+    return 3

@@ -1,0 +1,310 @@
+"""Whoever does not watch is told: a command's events and its end go to files, to people and to a watchman.
+
+In: arguments, the run's events, and how the command ended, whichever way that was. Out: what `telling` makes of it.
+Never: a change of the exit code; what cannot be told is one line on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import platform
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batch_enroll.cli import screen
+from batch_enroll.cli.exit_codes import EXIT_CODES, exit_code_of
+from batch_enroll.cli.flags import given_settings
+from batch_enroll.cli.settings import job_file_of, job_of, warn_if_open
+from batch_enroll.clock import SystemClock
+from batch_enroll.errors import InputError, JobError, RunStopped
+from batch_enroll.events import Event
+from batch_enroll.job import Job, NotifySection
+from batch_enroll.job_file import lay_over, notify_section_in
+from batch_enroll.reporting.summary import RunSummary
+from batch_enroll.secrets import read_secret_file
+from batch_enroll.telling.ending import Ending, all_together, without_people
+from batch_enroll.telling.standing import Standing, Watcher
+from batch_enroll.telling.status import StatusFile
+from batch_enroll.telling.words import text_of, title_of
+
+STATUS_EVERY_S = 1.0
+METRICS_EVERY_S = 5.0
+_NO_NAME = "batch-enroll"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSettings:
+    """What of a job says who is told; the rest of the job may be wrong."""
+
+    name: str
+    scenario: int | None
+    status_file: Path | None
+    metrics_file: Path | None
+    notify: NotifySection
+
+    @classmethod
+    def of(cls, job: Job) -> WatchSettings:
+        return cls(
+            name=job.name or _NO_NAME,
+            scenario=job.scenario,
+            status_file=job.output.status_file,
+            metrics_file=job.output.metrics_file,
+            notify=job.notify,
+        )
+
+
+class Watch:
+    """Hears a run's events and the command's end, and tells of both.
+
+    Raises:
+        JobError: what the job asks for cannot be done: an extra is missing, an address or a file is wrong.
+    """
+
+    def __init__(self, settings: WatchSettings) -> None:
+        self._host = platform.node()
+        self._endings: list[Ending] = []  #: of each input
+        self._all: Ending | None = None  #: of several together
+        self._watcher = Watcher(job=settings.name, scenario=settings.scenario, clock=SystemClock())
+        status = StatusFile(settings.status_file, host=self._host)
+        self._files: list[tuple[float, str, Callable[[Standing], OSError | None]]] = []
+        self._files.append((STATUS_EVERY_S, "status file", status.write))
+        if settings.metrics_file is not None:
+            from batch_enroll.telling.metrics import MetricsFile
+
+            self._files.append((METRICS_EVERY_S, "metrics file", MetricsFile(settings.metrics_file).write))
+        for path in (settings.status_file, settings.metrics_file):
+            if path is not None:
+                _see_writable(path)
+        self._notifier = _notifier(settings.notify)
+        self._heartbeat = _heartbeat(settings.notify)
+        self._silenced: set[str] = set()
+        self._over = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, daemon=True, name="status")
+
+    def __call__(self, event: Event) -> None:
+        self._watcher(event)
+
+    def begin(self) -> None:
+        """Say that it begins, and keep the files fresh from now on."""
+        if self._heartbeat is not None:
+            self._heartbeat.begin()
+        self._ticker.start()
+
+    def end(
+        self,
+        exit_code: int,
+        *,
+        summary: RunSummary | None = None,
+        about: str = "",
+        reason: str = "",
+        declined: bool = False,
+    ) -> None:
+        """Take in how a run ended, or why there was none; the run's own status file says so at once."""
+        advice = ""
+        if summary is not None:
+            from batch_enroll.reporting.closing import next_step
+
+            reason, about = summary.stop_reason, summary.input_name
+            advice = " ".join(filter(None, next_step(summary)))
+        self._take(
+            Ending(
+                exit_code=exit_code,
+                meaning=EXIT_CODES.get(exit_code, ""),
+                reason=without_people(reason),
+                advice=advice,
+                counts=summary.counts if summary else None,
+                requests=summary.requests if summary else None,
+                duration_s=summary.duration_s if summary else None,
+                declined=declined,
+                about=about,
+            )
+        )
+
+    def fail(self, error: BaseException, *, about: str = "") -> None:
+        """Take in what ended a run instead; a hint about an input may show its cells and is left out."""
+        exit_code, reason, advice = 3, f"A fault of batch-enroll itself ({type(error).__name__}).", ""
+        if isinstance(error, RunStopped):
+            exit_code, reason = exit_code_of(error), error.message
+            advice = "" if isinstance(error, InputError) else error.hint
+        elif isinstance(error, KeyboardInterrupt):
+            exit_code, reason = 130, "Interrupted."
+        self._take(
+            Ending(
+                exit_code=exit_code,
+                meaning=EXIT_CODES.get(exit_code, ""),
+                reason=without_people(reason),
+                advice=without_people(advice),
+                about=about,
+            )
+        )
+
+    def end_all(self, exit_code: int, *, left: Sequence[str]) -> None:
+        """Take in how a command over several inputs ended; `left` are those that it did not come to."""
+        meaning = EXIT_CODES.get(exit_code, "")
+        self._all = all_together(self._endings, exit_code=exit_code, meaning=meaning, left=left)
+
+    def _take(self, ending: Ending) -> None:
+        self._endings.append(ending)
+        self._watcher.end(ending)
+        _, what, write = self._files[0]
+        self._write(what, write, self._watcher.look())
+
+    def tell(self) -> None:
+        """Tell how it ended; takes as long as the slowest of those who are told, within the job's limits."""
+        self._over.set()
+        self._ticker.join()
+        ending = self._all or (self._endings[-1] if self._endings else None)
+        if ending is None:
+            return
+        self._watcher.end(ending)
+        standing = self._watcher.look()
+        for _, what, write in self._files:
+            self._write(what, write, standing)
+        try:
+            text = text_of(standing, ending, host=self._host)
+            if self._heartbeat is not None:
+                self._heartbeat.end(ending, text=text)
+            if self._notifier is not None:
+                self._notifier.tell(ending, title=title_of(standing, ending), text=text)
+        except KeyboardInterrupt:
+            screen.say("Interrupted while telling how it ended; the run itself is not touched by this.")
+        except Exception as error:  # a mistake in telling is not one of the run, and must not end it with another code
+            screen.say(f"Not everybody could be told how it ended ({type(error).__name__}).")
+
+    def _tick(self) -> None:
+        ticks = 0
+        while not self._over.wait(STATUS_EVERY_S):
+            standing = self._watcher.look()
+            for every_s, what, write in self._files:
+                if ticks % round(every_s / STATUS_EVERY_S) == 0:
+                    self._write(what, write, standing)
+            ticks += 1
+
+    def _write(self, what: str, write: Callable[[Standing], OSError | None], standing: Standing) -> None:
+        error = write(standing)
+        if error is not None and what not in self._silenced:
+            self._silenced.add(what)
+            screen.say(f"The {what} cannot be written: {error.strerror or error}. The run goes on without it.")
+
+
+@contextlib.contextmanager
+def watched_job(
+    args: argparse.Namespace, *, build: Callable[[argparse.Namespace], Job] = job_of
+) -> Iterator[tuple[Job, Watch]]:
+    """Build the job, and tell how the block ended, also when there was no job to begin with.
+
+    Raises:
+        JobError: as `build` and `Watch` do.
+    """
+    try:
+        job = build(args)
+        watch = Watch(WatchSettings.of(job))
+    except RunStopped as error:
+        _tell_without_a_job(args, error)
+        raise
+    watch.begin()
+    try:
+        yield job, watch
+    except BaseException as error:
+        watch.fail(error)
+        raise
+    finally:
+        watch.tell()
+
+
+def _tell_without_a_job(args: argparse.Namespace, error: RunStopped) -> None:
+    """The job is wrong, but perhaps not in what it says of whom to tell: a broken night must not be a silent one."""
+    try:
+        settings = _settings_of_wrong_job(args)
+        watch = None if settings is None else Watch(settings)
+    except RunStopped:
+        return
+    if watch is not None:
+        watch.begin()
+        watch.fail(error)
+        watch.tell()
+
+
+def _settings_of_wrong_job(args: argparse.Namespace) -> WatchSettings | None:
+    file: Mapping[str, Any] = {}
+    name = args.job or ""
+    with contextlib.suppress(JobError):
+        file = job_file_of(args).settings
+    try:
+        settings, _ = lay_over(file, given_settings(args, os.environ))
+    except JobError:
+        settings = dict(file)
+    notify = notify_section_in(settings)
+    if notify is None:
+        return None
+    output = settings.get("output")
+    scenario = settings.get("scenario")
+    return WatchSettings(
+        name=str(settings.get("name") or Path(name).stem or _NO_NAME),
+        scenario=int(str(scenario)) if str(scenario).isdecimal() else None,
+        status_file=_path_in(output, "status_file"),
+        metrics_file=_path_in(output, "metrics_file"),
+        notify=notify,
+    )
+
+
+def _path_in(section: object, key: str) -> Path | None:
+    value = section.get(key) if isinstance(section, dict) else None
+    return Path(value) if isinstance(value, str) else None
+
+
+def _see_writable(path: Path) -> None:
+    from batch_enroll.reporting.whole_file import WholeFile
+
+    try:
+        WholeFile(path).abandon()
+    except RunStopped as error:
+        raise JobError(error.message, hint="Choose another place, or make that one writable.") from error
+
+
+def _notifier(section: NotifySection) -> Any:
+    addresses = [url.get_secret_value() for url in section.urls]
+    if section.urls_file is not None:
+        addresses += _lines_of(section.urls_file, what="file of addresses to notify")
+    if not addresses:
+        return None
+    _keep_secret(addresses)
+    from batch_enroll.telling.notify import Notifier
+
+    return Notifier(addresses, on=section.on, timeout_s=section.timeout, warn=screen.say)
+
+
+def _heartbeat(section: NotifySection) -> Any:
+    address = section.heartbeat.get_secret_value() if section.heartbeat else ""
+    if not address and section.heartbeat_file is not None:
+        address = _lines_of(section.heartbeat_file, what="file with the heartbeat's address")[0]
+        if not address.startswith(("http://", "https://")):
+            raise JobError(f"{section.heartbeat_file} holds no http:// or https:// address.")
+    if not address:
+        return None
+    _keep_secret([address])
+    from batch_enroll.run import tool_version
+    from batch_enroll.telling.heartbeat import Heartbeat
+
+    agent = f"batch-enroll/{tool_version()}"
+    return Heartbeat(address, timeout_s=section.timeout, user_agent=agent, warn=screen.say)
+
+
+def _lines_of(path: Path, *, what: str) -> list[str]:
+    lines = [line.strip() for line in read_secret_file(path, what=what).splitlines()]
+    warn_if_open(path)
+    addresses = [line for line in lines if line and not line.startswith("#")]
+    if not addresses:
+        raise JobError(f"The {what} {path} holds no address.")
+    return addresses
+
+
+def _keep_secret(addresses: Sequence[str]) -> None:
+    for address in addresses:
+        screen.keep_secret(address)
+        screen.keep_secret(address.partition("://")[2])

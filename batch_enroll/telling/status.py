@@ -1,0 +1,80 @@
+"""The status file: how a run stands, as one JSON object that other programs may poll.
+
+In: a `Standing`. Out: the file, whole at every moment. Never: personal data, an exception. Its keys are a promise
+(`docs/unwatched.md`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from batch_enroll.clock import iso_utc
+from batch_enroll.telling.standing import Standing
+
+STATUS_NAME = "status.json"
+RUN_LOCKED = 5
+
+
+def status_as_dict(standing: Standing, *, pid: int, host: str) -> dict[str, object]:
+    """Give the JSON object of a run as it stands; every key is always there, null where nothing is known."""
+    ending = standing.ending
+    return {
+        "run": standing.run_id,
+        "state": standing.stage.value,
+        "job": standing.job,
+        "scenario": standing.scenario,
+        "input": standing.input_name,
+        "counts": standing.counts.as_dict() if standing.run_id else None,
+        "rows_read": standing.rows_read,
+        "to_send": standing.to_send,
+        "done": standing.done,
+        "requests": standing.requests,
+        "throttled": standing.throttled,
+        "unknown_by_code": dict(standing.unknown_by_code),
+        "rate_per_s": None if standing.rate_per_s is None else round(standing.rate_per_s, 3),
+        "eta_s": None if standing.eta_s is None else round(standing.eta_s, 1),
+        "paused_until": iso_utc(standing.paused_until) if standing.paused_until else None,
+        "stop_reason": standing.stop_reason or None,
+        "exit_code": ending.exit_code if ending else None,
+        "started_at": iso_utc(standing.started_at),
+        "progress_at": iso_utc(standing.progress_at) if standing.progress_at else None,
+        "updated_at": iso_utc(standing.updated_at),
+        "ended_at": iso_utc(standing.updated_at) if ending else None,
+        "pid": pid,
+        "host": host,
+    }
+
+
+class StatusFile:
+    """Writes the status where the job says; without a word from it, into the run's own folder while it sends.
+
+    Raises nothing: `write` gives the system's complaint, or None.
+    """
+
+    def __init__(self, path: Path | None, *, host: str) -> None:
+        self._path = path
+        self._host = host
+
+    def write(self, standing: Standing) -> OSError | None:
+        """Write it anew, unless the run is another process's and the file is told by that one."""
+        path = self._path
+        if path is None and (standing.ending is None or not standing.ending.parts):  # a run's own file is about that run
+            path = standing.folder / STATUS_NAME if standing.folder and standing.began else None
+        failed_by_itself = standing.ending is not None and standing.ending.exit_code != RUN_LOCKED
+        if path is None or not (standing.held or failed_by_itself):
+            return None
+        status = status_as_dict(standing, pid=os.getpid(), host=self._host)
+        return put_whole(path, (json.dumps(status, ensure_ascii=False, indent=1) + "\n").encode())
+
+
+def put_whole(path: Path, content: bytes) -> OSError | None:
+    """Put a small file in place of the older one; not synced, since the next one comes in a second."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        return error
+    return None

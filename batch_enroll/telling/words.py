@@ -1,0 +1,55 @@
+"""What people read in a notification: a title and a few lines.
+
+In: how the run stands and how it ended. Out: plain text. Never: personal data, a secret, markup.
+"""
+
+from __future__ import annotations
+
+from batch_enroll.reporting.words import duration_text, rows_text
+from batch_enroll.telling.ending import Ending
+from batch_enroll.telling.standing import RunStage, Standing
+
+
+def title_of(standing: Standing, ending: Ending) -> str:
+    """One line: which job, and what became of it."""
+    unknown = ending.counts.unknown if ending.counts else 0
+    refused = ending.counts.error + ending.counts.invalid if ending.counts else 0
+    if ending.exit_code == 5:
+        what = "not started, another process is at work"
+    elif ending.finished:
+        what = "finished" if ending.counts else "nothing to do"
+    elif ending.parts:
+        what = "not every input went through"
+    elif standing.stage is RunStage.FAILED:
+        what = "failed, nothing was sent"
+    else:
+        what = "stopped before the end"
+    told = [f"{rows_text(unknown)} unknown"] if unknown else []
+    told += [f"{rows_text(refused)} refused"] if refused else []
+    return f"batch-enroll {standing.job}: {', '.join([what, *told])}"
+
+
+def text_of(standing: Standing, ending: Ending, *, host: str) -> str:
+    """A few lines: where, what, how many, why, and what to do next."""
+    about = [f"Scenario #{standing.scenario}"] if standing.scenario is not None else []
+    if ending.parts:
+        about.append(f"{len(ending.parts)} inputs")
+    else:
+        about += [f"run {standing.run_id}"] if standing.run_id else []
+        about += [f"input {ending.about}"] if ending.about else []
+    lines = [f"{', '.join(about)}{' on ' if about else 'On '}{host}", *_counts(ending)]
+    for part in ending.parts:
+        said = [*_counts(part), part.reason, part.advice]
+        lines.append(f"- {part.about}: exit code {part.exit_code}; {' '.join(filter(None, said))}")
+    lines += [ending.reason] if ending.reason else []
+    lines.append(f"Exit code {ending.exit_code}: {ending.meaning}.")
+    lines += [ending.advice] if ending.advice else []
+    return "\n".join(lines)
+
+
+def _counts(ending: Ending) -> list[str]:
+    if ending.counts is None:
+        return []
+    named = [f"{count:,} {name}" for name, count in ending.counts.as_dict().items() if count and name != "rows"]
+    took = f" in {duration_text(ending.duration_s)}" if ending.duration_s is not None else ""
+    return [f"{', '.join(named) or 'nothing'}; {rows_text(ending.counts.rows)}{took}"]

@@ -1,0 +1,281 @@
+"""Notifications and heartbeats through the command line: who hears of which end, and what they hear."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from tests.support.commands import people, write_csv
+
+SECRET = "f3e1-secret-path"
+FLAGS = ("--scenario", "3", "--match", "email=email", "--rate", "none", "--concurrency", "1", "--name", "nightly")
+
+
+@pytest.fixture
+def job(cli, sandbox, receiver):
+    """Runs a job that tells the receiver, in the sandbox with these faults; gives how it ended and what was told."""
+
+    def run(*words, rows=(), faults="", on="finish,stop,unknown", **environment):
+        server = sandbox(faults=faults)
+        source = write_csv(cli.folder / "in.csv", *(rows or people(3)))
+        ended = cli(
+            "run",
+            source,
+            *("--url", server.url, *FLAGS, "--notify-on", on),
+            *words,
+            **{
+                "BATCH_ENROLL_NOTIFY": f"json://{receiver.address}/{SECRET}",
+                "BATCH_ENROLL_HEARTBEAT": f"http://{receiver.address}/ping/{SECRET}",
+                **environment,
+            },
+        )
+        messages = [told.json for told in receiver.told if told.path == f"/{SECRET}"]
+        beats = [told for told in receiver.told if told.path.startswith("/ping/")]
+        assert SECRET not in ended.out + ended.err
+        for path in cli.folder.rglob("*"):
+            assert path.is_dir() or SECRET.encode() not in path.read_bytes(), path
+        return ended, messages, beats
+
+    return run
+
+
+def test_a_run_that_went_well_is_told_with_its_counts(job):
+    ended, (message,), beats = job("--json")
+    assert ended.code == 0, ended.err
+    assert message["title"] == "batch-enroll nightly: finished"
+    assert message["type"] == "success"
+    assert f"Scenario #3, run {ended.json['run']}, input in.csv" in message["message"]
+    assert "3 success; 3 rows in" in message["message"]
+    assert "Exit code 0: every row is success or skipped." in message["message"]
+    assert [beat.path for beat in beats] == [f"/ping/{SECRET}/start", f"/ping/{SECRET}"]
+    assert beats[1].body == message["message"]
+
+
+def test_refused_rows_are_a_success_with_a_warning(job):
+    ended, (message,), beats = job(rows=[*people(2), ("nobody@example.com", ""), ("Total: 41", "")])
+    assert ended.code == 1
+    assert message["title"] == "batch-enroll nightly: finished, 2 rows refused"
+    assert message["type"] == "warning"
+    assert beats[-1].path == f"/ping/{SECRET}"
+
+
+def test_unknown_rows_are_told_with_what_to_do_and_fail_the_heartbeat(job):
+    ended, (message,), beats = job("--json", faults="drop_after_acting@1")
+    assert ended.code == 4
+    assert message["title"] == "batch-enroll nightly: finished, 1 row unknown"
+    assert f"batch-enroll resolve {ended.json['run']}" in message["message"]
+    assert beats[-1].path == f"/ping/{SECRET}/fail"
+
+
+def test_a_run_that_stopped_is_told_with_its_reason(job):
+    ended, (message,), beats = job(faults="token_revoked@2+", rows=people(9))
+    assert ended.code == 3
+    assert message["title"] == "batch-enroll nightly: stopped before the end"
+    assert message["type"] == "failure"
+    assert "The platform refused the token" in message["message"]
+    assert "Next: give the same command again" in message["message"]
+    assert beats[-1].path == f"/ping/{SECRET}/fail"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--scenario", "11"), "is not active"),
+        (("--scenario", "4"), "There is no scenario 4"),
+        (("--max-rows", "2"), "max_rows allows 2"),
+        (("--match", "email=emial"), "emial"),
+        (("--rate", "fast"), "'fast' is no rate"),
+        (("--job", "missing.toml"), "missing.toml cannot be read"),
+        (("--deadline", "25:00"), "is no deadline"),
+    ],
+)
+def test_what_fails_before_anything_is_sent_is_told_as_well(job, words, said):
+    ended, (message,), beats = job(*words)
+    assert ended.code == 2
+    assert message["title"] == "batch-enroll nightly: failed, nothing was sent"
+    assert said in message["message"]
+    assert "Exit code 2" in message["message"]
+    assert [beat.path for beat in beats] == [f"/ping/{SECRET}/start", f"/ping/{SECRET}/fail"]
+
+
+def test_a_missing_file_and_a_missing_token_are_told(cli, job, receiver):
+    ended, (message,), _ = job(BATCH_ENROLL_TOKEN="")
+    assert ended.code == 2
+    assert "No API token was given" in message["message"]
+    receiver.told.clear()
+    ended = cli(
+        "run",
+        "gone.csv",
+        *("--url", "https://x.example", *FLAGS),
+        BATCH_ENROLL_NOTIFY=f"json://{receiver.address}/{SECRET}",
+    )
+    assert ended.code == 2
+    assert "There is no file gone.csv" in receiver.told[0].json["message"]
+
+
+def test_a_job_file_with_a_mistake_still_tells_whom_it_names(cli, receiver):
+    write_csv(cli.folder / "in.csv", *people(1))
+    (cli.folder / "night.toml").write_text(
+        f'url = "https://x.example"\nscenaro = 3\n[notify]\nurls = ["json://{receiver.address}/{SECRET}"]\n'
+    )
+    ended = cli("run", "in.csv", "--job", "night.toml")
+    assert ended.code == 2
+    assert receiver.told[0].json["title"] == "batch-enroll night: failed, nothing was sent"
+    assert "scenaro is no known key" in receiver.told[0].json["message"]
+
+
+def test_the_second_of_two_starts_is_told_and_the_first_goes_on(cli, job, sandbox, receiver):
+    server = sandbox(latency_s=(0.3, 0.3))
+    source = write_csv(cli.folder / "in.csv", *people(60))
+    flags = ("run", source, "--url", server.url, *FLAGS)
+    first = cli.start(*flags)
+    try:
+        wait_for_starts(server)
+        second = cli(*flags, BATCH_ENROLL_NOTIFY=f"json://{receiver.address}/{SECRET}")
+        assert second.code == 5, second.err
+    finally:
+        first.send_signal(signal.SIGTERM)
+        first.communicate(timeout=60)
+    (told,) = receiver.told
+    assert told.json["title"] == "batch-enroll nightly: not started, another process is at work"
+    assert first.returncode == 143
+
+
+@pytest.mark.parametrize(
+    ("on", "faults", "heard"),
+    [
+        ("finish", "", 1),
+        ("stop,unknown", "", 0),
+        ("stop", "drop_after_acting@1", 0),
+        ("unknown", "drop_after_acting@1", 1),
+        ("stop", "token_revoked@2+", 1),
+        ("finish,unknown", "token_revoked@2+", 0),
+    ],
+)
+def test_only_the_ends_that_were_asked_for_are_told(job, on, faults, heard):
+    _, messages, beats = job(on=on, faults=faults)
+    assert len(messages) == heard
+    assert len(beats) == 2
+
+
+def test_nobodys_data_is_told(job, receiver):
+    job(rows=[("anna.karenina@example.com", "Anna"), ("nobody@example.com", "Vronsky"), ("+7 916 123-45-67", "Levin")])
+    text = "".join(told.body for told in receiver.told)
+    for personal in ("anna", "@", "Vronsky", "123-45", "Levin"):
+        assert personal not in text
+
+
+def test_an_error_that_quotes_a_cell_is_told_without_it(cli, job, receiver):
+    """A file without a header: the complaint shows its first row, on the screen and nowhere else."""
+    (cli.folder / "raw.csv").write_text("anna.karenina@example.com,Anna\nlevin@example.com,Levin\n")
+    environment = {"BATCH_ENROLL_NOTIFY": f"json://{receiver.address}/{SECRET}"}
+    ended = cli("run", "raw.csv", "--url", "https://x.example", *FLAGS, "--status-file", "s.json", **environment)
+    assert ended.code == 2
+    assert "anna.karenina@example.com" in ended.err
+    told = receiver.told[0].body + (cli.folder / "s.json").read_text()
+    assert "looks like data" in told
+    assert "karenina" not in told
+    assert "Anna" not in told
+
+
+def test_addresses_from_the_job_file_and_from_files(cli, sandbox, receiver):
+    server = sandbox()
+    write_csv(cli.folder / "in.csv", *people(1))
+    (cli.folder / "who.txt").write_text(
+        f"# the team\njson://{receiver.address}/team\n\njson://{receiver.address}/boss\n"
+    )
+    (cli.folder / "beat.txt").write_text(f"http://{receiver.address}/beat?key=1\n")
+    job = cli.folder / "night.toml"
+    job.write_text(
+        f'url = "{server.url}"\nscenario = 3\n[match]\nmode = "email"\ncolumn = "email"\n[notify]\n'
+        f'urls = ["json://{receiver.address}/me"]\nurls_file = "who.txt"\nheartbeat_file = "beat.txt"\non = "finish"\n'
+    )
+    for path in cli.folder.iterdir():
+        path.chmod(0o600)
+    ended = cli("run", "in.csv", "--job", job, "--quiet")
+    assert (ended.code, ended.err) == (0, "")
+    assert receiver.paths[:2] == ["/beat/start?key=1", "/beat?key=1"]
+    assert sorted(receiver.paths[2:]) == ["/boss", "/me", "/team"]
+    assert receiver.told[-1].json["title"].startswith("batch-enroll night: ")
+    job.chmod(0o644)
+    (cli.folder / "who.txt").chmod(0o640)
+    err = cli("run", "in.csv", "--job", job, "--quiet", "--again").err
+    assert err.count("Other users of this machine can read") == 2
+
+
+@pytest.mark.parametrize("how", ["refused", "silent", "gone"])
+def test_a_message_that_does_not_get_through_is_one_line_and_changes_nothing(cli, job, receiver, how):
+    (cli.folder / "job.toml").write_text("[notify]\ntimeout = 1\n")
+    if how == "refused":
+        receiver.answer = 500
+    elif how == "silent":
+        receiver.silent.set()
+    else:
+        receiver.close()
+    ended, _, _ = job("--job", cli.folder / "job.toml", "--quiet", "--json")
+    assert ended.code == 0
+    assert ended.json["exit_code"] == 0
+    lines = ended.err.splitlines()
+    assert "The notification over json:// was not delivered" in lines[-1]
+    assert all("heartbeat did not get through to 127.0.0.1" in line for line in lines[:-1])
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"BATCH_ENROLL_NOTIFY": f"nosuch://{SECRET}"}, "[notify] address 1 (nosuch://…) is none that apprise"),
+        ({"BATCH_ENROLL_NOTIFY": SECRET}, "[notify] address 1 (…://…)"),
+        ({"BATCH_ENROLL_HEARTBEAT": SECRET}, "BATCH_ENROLL_HEARTBEAT: this is no http:// or https:// address"),
+        ({"BATCH_ENROLL_NOTIFY_ON": "end"}, "BATCH_ENROLL_NOTIFY_ON"),
+        ({"BATCH_ENROLL_NOTIFY_FILE": "gone.txt"}, "gone.txt cannot be read"),
+    ],
+)
+def test_exit_2_for_an_address_that_cannot_be_told(cli, sandbox, environment, said):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(1))
+    ended = cli("run", source, "--url", server.url, *FLAGS, **environment)
+    assert ended.code == 2
+    assert said in ended.err
+    assert SECRET not in ended.err
+    assert not server.totals()["requests"].get("workflows/start")
+
+
+@pytest.mark.parametrize(
+    ("library", "words", "said"),
+    [
+        ("apprise", (), "pip install 'batch-enroll[notify]'"),
+        ("prometheus_client", ("--metrics-file", "m.prom"), "pip install 'batch-enroll[metrics]'"),
+    ],
+)
+def test_exit_2_and_what_to_install_when_an_extra_is_missing(cli, sandbox, library, words, said):
+    server = sandbox()
+    (cli.folder / f"{library}.py").write_text("raise ImportError('not installed')\n")
+    source = write_csv(cli.folder / "in.csv", *people(1))
+    # The folder of a script goes before the installed packages, as PYTHONPATH does.
+    path = f"{cli.folder}:{__file__.partition('/tests/')[0]}"
+    environment = {"BATCH_ENROLL_NOTIFY": "json://127.0.0.1:1/"} if library == "apprise" else {}
+    ended = cli("run", source, "--url", server.url, *FLAGS, *words, PYTHONPATH=path, **environment)
+    assert ended.code == 2
+    assert said in ended.err
+    assert not server.totals()["enrolled_total"]
+
+
+def test_a_retry_finds_the_files_of_the_run_and_no_address_stands_in_the_ledger(cli, job, sandbox, receiver):
+    ended, _, _ = job("--json", faults='[{"fault": "http_429", "identity": "x"}]', rows=[("nobody@example.com", "")])
+    run_id = ended.json["run"]
+    receiver.told.clear()
+    assert cli("retry", run_id, "--errors").code == 1
+    assert receiver.told == []  # the address was in a variable that is no longer there
+    (cli.folder / "who.txt").write_text(f"json://{receiver.address}/{SECRET}\n")
+    assert cli("retry", run_id, "--errors", BATCH_ENROLL_NOTIFY_FILE=str(cli.folder / "who.txt")).code == 1
+    assert receiver.told[0].json["title"] == "batch-enroll nightly: finished, 1 row refused"
+
+
+def wait_for_starts(server):
+    give_up = time.monotonic() + 60
+    while not server.totals()["requests"].get("workflows/start", 0):
+        assert time.monotonic() < give_up, "no request came"
+        time.sleep(0.02)

@@ -1,0 +1,189 @@
+"""How a run stands, counted from its events in virtual time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from batch_enroll.events import AttemptFailed, PaceChanged, RowFinished, RowsRead, RunPlanned, RunStarted, Stopping
+from batch_enroll.model import Counts, Outcome, RowStatus
+from batch_enroll.telling.ending import Ending, without_people
+from batch_enroll.telling.standing import RunStage, Watcher
+from batch_enroll.telling.status import StatusFile
+
+BEGIN = datetime(2026, 11, 25, tzinfo=UTC)
+
+
+class HandClock:
+    """A clock that goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.s = 0.0
+
+    def now(self) -> datetime:
+        return BEGIN + timedelta(seconds=self.s)
+
+    def monotonic(self) -> float:
+        return self.s
+
+    async def sleep(self, seconds: float) -> None:
+        self.s += seconds
+
+
+class Run:
+    """A run of ten rows, told by hand."""
+
+    def __init__(self, *, unknown: int = 0) -> None:
+        self.clock = HandClock()
+        self.watcher = Watcher(job="nightly", scenario=3, clock=self.clock)
+        self.counts = Counts(not_sent=10, skipped=2, unknown=unknown)
+
+    def plan(self) -> None:
+        at = self.clock.now()
+        self.watcher(RowsRead(at=at, rows=12))
+        self.watcher(
+            RunPlanned(
+                at=at,
+                run_id="r1",
+                resumed=False,
+                counts=self.counts,
+                folder=Path(),
+                input_name="in.csv",
+                input_sha256="0" * 64,
+            )
+        )
+
+    def start(self) -> None:
+        self.plan()
+        self.watcher(RunStarted(at=self.clock.now(), run_id="r1", to_send=10, counts=self.counts))
+
+    def finish(self, status: RowStatus = RowStatus.SUCCESS, code: str = "") -> None:
+        outcome = Outcome(seq=1, status=status, code=code)
+        self.watcher(RowFinished(at=self.clock.now(), row_number=2, outcome=outcome))
+
+
+def test_counts_follow_the_rows_and_always_add_up():
+    run = Run()
+    run.start()
+    run.finish()
+    run.finish(RowStatus.ERROR, "404")
+    run.finish(RowStatus.UNKNOWN, "timeout")
+    run.finish(RowStatus.NOT_SENT, "throttled")
+    standing = run.watcher.look()
+    assert standing.counts == Counts(success=1, error=1, unknown=1, not_sent=7, skipped=2)
+    assert (standing.done, standing.requests, standing.to_send) == (4, 4, 10)
+    assert standing.unknown_by_code == {"timeout": 1}
+    assert standing.counts.rows == run.counts.rows
+
+
+def test_rows_that_were_unknown_before_have_a_cause_of_their_own():
+    run = Run(unknown=3)
+    run.start()
+    run.finish(RowStatus.UNKNOWN, "timeout")
+    assert run.watcher.look().unknown_by_code == {"earlier": 3, "timeout": 1}
+
+
+def test_the_rate_is_that_of_the_last_ten_seconds():
+    run = Run()
+    run.start()
+    assert run.watcher.look().rate_per_s is None
+    for _ in range(5):
+        run.clock.s += 1
+        run.finish()
+        run.watcher.look()
+    assert run.watcher.look().rate_per_s == pytest.approx(1.0)
+    assert run.watcher.look().eta_s == pytest.approx(5.0)
+    for _ in range(20):
+        run.clock.s += 1
+        run.watcher.look()
+    standing = run.watcher.look()
+    assert (standing.rate_per_s, standing.eta_s) == (0.0, None)
+
+
+def test_too_fast_is_counted_apart():
+    run = Run()
+    run.start()
+    for throttled in (True, False):
+        run.watcher(
+            AttemptFailed(at=BEGIN, row_number=2, attempt=1, code="429", message="", wait_s=1.0, throttled=throttled)
+        )
+    run.finish()
+    run.finish()
+    assert run.watcher.look().throttled_ratio == 0.25
+
+
+def test_stages_of_a_life():
+    run = Run()
+    stages = [run.watcher.look().stage]
+    run.plan()
+    stages.append(run.watcher.look().stage)
+    run.start()
+    stages.append(run.watcher.look().stage)
+    run.watcher(PaceChanged(at=run.clock.now(), rate_per_s=1.0, pause_s=5.0))
+    stages.append(run.watcher.look().stage)
+    run.clock.s += 6
+    stages.append(run.watcher.look().stage)
+    run.watcher(Stopping(at=run.clock.now(), reason="enough"))
+    stages.append(run.watcher.look().stage)
+    run.watcher.end(Ending(exit_code=3, meaning="stopped"))
+    stages.append(run.watcher.look().stage)
+    assert stages == [
+        *(RunStage.PLANNING, RunStage.PLANNING, RunStage.SENDING, RunStage.PAUSED, RunStage.SENDING),
+        *(RunStage.STOPPING, RunStage.STOPPED),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("began", "exit_code", "stage"),
+    [
+        (False, 2, RunStage.FAILED),
+        (False, 0, RunStage.FINISHED),
+        (True, 4, RunStage.FINISHED),
+        (True, 3, RunStage.STOPPED),
+        (True, 130, RunStage.STOPPED),
+    ],
+)
+def test_the_last_stage_is_the_exit_codes(began, exit_code, stage):
+    run = Run()
+    if began:
+        run.start()
+    run.watcher.end(Ending(exit_code=exit_code, meaning=""))
+    assert run.watcher.look().stage is stage
+
+
+def test_nothing_is_written_before_the_run_is_this_processs_own(tmp_path):
+    run = Run()
+    path = tmp_path / "status.json"
+    file = StatusFile(path, host="h")
+    assert file.write(run.watcher.look()) is None
+    assert not path.exists()
+    run.watcher.end(Ending(exit_code=5, meaning=""))
+    file.write(run.watcher.look())
+    assert not path.exists()
+    run.watcher.end(Ending(exit_code=2, meaning=""))
+    file.write(run.watcher.look())
+    assert path.exists()
+
+
+def test_a_status_that_cannot_be_written_is_an_answer_and_no_exception(tmp_path):
+    run = Run()
+    run.start()
+    assert isinstance(StatusFile(tmp_path / "gone" / "s.json", host="h").write(run.watcher.look()), OSError)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Row 1 looks like data ('anna@example.com'), so", "Row 1 looks like data ('…'), so"),
+        ("Row 1 looks like data ('+7 (916) 123-45-67'), so", "Row 1 looks like data ('…'), so"),
+        ("the number 79161234567 is there", "the number … is there"),
+        ("1,842,000 rows would be sent, but max_rows allows 50,000.",) * 2,
+        ("run 2b4ff3fb, finished on 2026-11-25 at 05:30 (1,842 rows)",) * 2,
+        ("The deadline 05:30 has come.",) * 2,
+        ("/data/2026-11-25.csv cannot be read",) * 2,
+    ],
+)
+def test_people_are_taken_out_of_a_sentence(said, told):
+    assert without_people(said) == told
