@@ -5,6 +5,8 @@ In: a ledger. Out: one `RunTotal` for each run. Never: a change, a row.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from batch_enroll.clock import iso_utc
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.model import Counts
@@ -26,7 +28,7 @@ async def run_total(ledger: Ledger, run_id: str) -> RunTotal:
     """
     run = await ledger.open(run_id, read_only=True)
     try:
-        return _told(run.record, await run.counts(), reasons=await reason_lines(run))
+        return _told(run.record, await run.counts(), reasons=await reason_lines(run), folder=run.folder)
     finally:
         await run.leave()
 
@@ -57,7 +59,9 @@ async def _total(ledger: Ledger, record: RunRecord) -> RunTotal:
         await run.leave()
 
 
-def _told(record: RunRecord, counts: Counts, *, reasons: tuple[ReasonLine, ...] = ()) -> RunTotal:
+def _told(
+    record: RunRecord, counts: Counts, *, reasons: tuple[ReasonLine, ...] = (), folder: Path | None = None
+) -> RunTotal:
     return RunTotal(
         run_id=record.run_id,
         state=record.state.value,
@@ -71,4 +75,5 @@ def _told(record: RunRecord, counts: Counts, *, reasons: tuple[ReasonLine, ...] 
         counts=counts,
         results=record.results_path,
         reasons=reasons,
+        folder=folder,
     )

@@ -106,11 +106,14 @@ def see_one(sources: Sequence[Source], flag: str) -> None:
         )
 
 
-def tell_nothing_new(job: Job, input_name: str, *, watch: Watch, clock: Clock, passed_over: str = "") -> int:
+def tell_nothing_new(
+    job: Job, input_name: str, *, clock: Clock, watch: Watch | None = None, passed_over: str = ""
+) -> int:
     """Say that there is no file to enroll, which is no mistake."""
     line = nothing_new_line(input_name, earlier=None, passed_over=passed_over)
     screen.say(line)
-    watch.end(0, about=input_name, reason=line)
+    if watch is not None:
+        watch.end(0, about=input_name, reason=line)
     if job.output.json_:
         put_json(nothing_new_of(_asked(job, input_name), at=clock.now(), earlier=None))
     return 0

@@ -20,10 +20,12 @@ def execute(args: argparse.Namespace) -> int:
     import anyio
 
     from batch_enroll.run_history import run_as_dict, run_total
+    from batch_enroll.telling.status import read_status
 
     total = anyio.run(run_total, ledger_from(args), args.run)
     if args.json:
-        screen.put(json.dumps(run_as_dict(total), ensure_ascii=False))
+        status = read_status(total.folder) if total.folder else None
+        screen.put(json.dumps({**run_as_dict(total), "status": status}, ensure_ascii=False))
     else:
         from batch_enroll.reporting.history import print_run
 

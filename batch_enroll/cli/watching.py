@@ -161,7 +161,8 @@ class Watch:
         ending = self._all or (self._endings[-1] if self._endings else None)
         if ending is None:
             return
-        self._watcher.end(ending)
+        if self._all is not None:
+            self._watcher.end(self._all)
         standing = self._watcher.look()
         for _, what, write in self._files:
             self._write(what, write, standing)

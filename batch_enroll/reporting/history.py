@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from batch_enroll.model import Counts
@@ -33,6 +34,7 @@ class RunTotal:
     counts: Counts
     results: str
     reasons: tuple[ReasonLine, ...] = ()
+    folder: Path | None = None  #: the run's own
 
 
 def print_runs(runs: Sequence[RunTotal], stream: IO[str]) -> None:

@@ -18,7 +18,10 @@ SUCCESS_CODES = frozenset({0, 1})
 _FINISHED_CODES = frozenset({0, 1, 4})
 _EMAIL = re.compile(r"[^\s'\"<>]+@[^\s'\"<>]+")
 # Not the id of a run, which may happen to have no letter in it, nor a date.
-_NUMBER = re.compile(r"(?<![\w.])(?<![Rr]un )(?<!resolve )(?<!retry )(?!\d{4}-\d\d-\d\d)\+?\(?\d[\d\s().-]{5,}\d(?![\w.])")
+_NUMBER = re.compile(
+    r"(?<![\w.])(?<![Rr]un )(?<!resolve )(?<!retry )(?!\d{4}-\d\d-\d\d)"  # where it may begin
+    r"\+?\(?\d[\d\s().-]{5,}\d(?![\w.])"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,6 +139,8 @@ class Watcher:
 
     def end(self, ending: Ending) -> None:
         """Take in how it ended: the last word, also over the counts."""
+        if self._ending is not None and not ending.parts:
+            self._begin_anew()  # an input that did not get as far as a run
         self._ending = ending
         if ending.counts is not None:
             self._take(ending.counts, earlier=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from batch_enroll.clock import iso_utc
 from batch_enroll.telling.standing import Standing
@@ -48,7 +49,7 @@ def status_as_dict(standing: Standing, *, pid: int, host: str) -> dict[str, obje
 
 
 class StatusFile:
-    """Writes the status where the job says; without a word from it, into the run's own folder while it sends.
+    """Writes the status into the run's own folder while it sends, and where the job says.
 
     Raises nothing: `write` gives the system's complaint, or None.
     """
@@ -59,14 +60,29 @@ class StatusFile:
 
     def write(self, standing: Standing) -> OSError | None:
         """Write it anew, unless the run is another process's and the file is told by that one."""
-        path = self._path
-        if path is None and (standing.ending is None or not standing.ending.parts):  # a run's own file is about that run
-            path = standing.folder / STATUS_NAME if standing.folder and standing.began else None
-        failed_by_itself = standing.ending is not None and standing.ending.exit_code != RUN_LOCKED
-        if path is None or not (standing.held or failed_by_itself):
-            return None
         status = status_as_dict(standing, pid=os.getpid(), host=self._host)
-        return put_whole(path, (json.dumps(status, ensure_ascii=False, indent=1) + "\n").encode())
+        content = (json.dumps(status, ensure_ascii=False, indent=1) + "\n").encode()
+        trouble = [put_whole(path, content) for path in self._paths(standing)]
+        return next(filter(None, trouble), None)
+
+    def _paths(self, standing: Standing) -> list[Path]:
+        ending = standing.ending
+        paths = []
+        if self._path is not None and (standing.held or (ending is not None and ending.exit_code != RUN_LOCKED)):
+            paths.append(self._path)
+        of_several = ending is not None and ending.parts
+        if standing.folder is not None and standing.began and not of_several:  # its own file is about this run alone
+            paths.append(standing.folder / STATUS_NAME)
+        return paths
+
+
+def read_status(folder: Path) -> dict[str, Any] | None:
+    """Give what the run in this folder last said of itself; None when it has said nothing that can be read."""
+    try:
+        status = json.loads((folder / STATUS_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return status if isinstance(status, dict) else None
 
 
 def put_whole(path: Path, content: bytes) -> OSError | None:

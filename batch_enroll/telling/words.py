@@ -36,7 +36,8 @@ def text_of(standing: Standing, ending: Ending, *, host: str) -> str:
         about.append(f"{len(ending.parts)} inputs")
     else:
         about += [f"run {standing.run_id}"] if standing.run_id else []
-        about += [f"input {ending.about}"] if ending.about else []
+        name = ending.about or standing.input_name
+        about += [f"input {name}"] if name else []
     lines = [f"{', '.join(about)}{' on ' if about else 'On '}{host}", *_counts(ending)]
     for part in ending.parts:
         said = [*_counts(part), part.reason, part.advice]

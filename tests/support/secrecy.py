@@ -1,7 +1,7 @@
 """No token anywhere: after every test, what it printed and what it left on disk is searched for the tests' tokens.
 
-A plugin. A file that holds nothing but the token is a token file, made by the test itself; a copy of one of our examples
-shows the sandbox's. The few tests that show the token on purpose are marked `shows_token`.
+A plugin. A file that holds nothing but the token is a token file, made by the test itself; a copy of one of our own
+examples shows the sandbox's. The few tests that show the token on purpose are marked `shows_token`.
 """
 
 from __future__ import annotations
@@ -51,9 +51,8 @@ def _no_token_on_disk(request, _own_surroundings):
 def files_with_token(folder: Path) -> Iterator[Path]:
     """Find the files that hold a token and are no token files."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink() and any(_holds_token(part) for part in _parts(path)):
-            if not _is_example(path):
-                yield path
+        if path.is_file() and not path.is_symlink() and any(map(_holds_token, _parts(path))) and not _is_example(path):
+            yield path
 
 
 def said_token(*texts: str) -> bool:

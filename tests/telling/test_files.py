@@ -105,12 +105,16 @@ def test_the_status_is_fresh_and_whole_while_a_run_goes_and_says_how_it_was_stop
     assert last["counts"]["not_sent"] > 0
 
 
-def test_without_a_word_the_status_lies_in_the_runs_own_folder(cli, sandbox):
+def test_the_status_lies_in_the_runs_own_folder_as_well_and_show_has_it(cli, sandbox):
     source = write_csv(cli.folder / "in.csv", *people(2))
     ended = cli("run", source, "--url", sandbox().url, *FLAGS, "--ledger", "book/ledger.sqlite", "--json")
     (path,) = (cli.folder / "book").rglob("status.json")
     assert json.loads(path.read_text())["run"] == ended.json["run"]
     assert ended.json["run"] in str(path.parent)
+    shown = cli("show", ended.json["run"], "--ledger", "book/ledger.sqlite", "--json").json
+    assert shown["status"] == json.loads(path.read_text())
+    path.write_text("{")
+    assert cli("show", ended.json["run"], "--ledger", "book/ledger.sqlite", "--json").json["status"] is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 
@@ -279,3 +280,58 @@ def wait_for_starts(server):
     while not server.totals()["requests"].get("workflows/start", 0):
         assert time.monotonic() < give_up, "no request came"
         time.sleep(0.02)
+
+
+def test_several_inputs_are_one_message_with_a_line_for_each(cli, sandbox, receiver):
+    server = sandbox()
+    (cli.folder / "in").mkdir()
+    write_csv(cli.folder / "in" / "a.csv", *people(2))
+    write_csv(cli.folder / "in" / "b.csv", *people(3, domain="example.org"), ("nobody@example.com", ""))
+    (cli.folder / "in" / "c.csv").write_text("anna.karenina@example.com,Anna\n")
+    environment = {
+        "BATCH_ENROLL_NOTIFY": f"json://{receiver.address}/{SECRET}",
+        "BATCH_ENROLL_HEARTBEAT": f"http://{receiver.address}/ping",
+    }
+    flags = (
+        "--url",
+        server.url,
+        *FLAGS,
+        "--ledger",
+        "book/ledger.sqlite",
+        "--pick",
+        "new",
+        "--settle",
+        "0s",
+        "--status-file",
+        "s.json",
+    )
+    ended = cli("run", "in", *flags, "--quiet", **environment)
+    assert ended.code == 2, ended.err
+    assert receiver.paths == ["/ping/start", "/ping/fail", f"/{SECRET}"]
+    message = receiver.told[-1].json
+    assert message["title"] == "batch-enroll nightly: not every input went through, 1 row refused"
+    lines = message["message"].splitlines()
+    assert lines[0].startswith("Scenario #3, 3 inputs on ")
+    assert lines[1].startswith("5 success, 1 error; 6 rows in")
+    assert [line.partition(";")[0] for line in lines if line.startswith("- ")] == [
+        "- a.csv: exit code 0",
+        "- b.csv: exit code 1",
+        "- c.csv: exit code 2",
+    ]
+    assert "karenina" not in message["message"]
+    told = json.loads((cli.folder / "s.json").read_text())
+    assert (told["exit_code"], told["counts"]["success"], told["counts"]["rows"]) == (2, 5, 6)
+    own = [json.loads(path.read_text()) for path in (cli.folder / "book").rglob("status.json")]
+    assert sorted((each["input"], each["exit_code"], each["counts"]["rows"]) for each in own) == [
+        ("a.csv", 0, 2),
+        ("b.csv", 1, 4),
+    ]
+
+
+def test_nothing_new_is_a_success(cli, job):
+    assert job()[0].code == 0
+    ended, messages, beats = job("--if-changed")
+    assert ended.code == 0
+    assert messages[-1]["title"] == "batch-enroll nightly: nothing to do"
+    assert messages[-1]["type"] == "success"
+    assert beats[-1].path == f"/ping/{SECRET}"
