@@ -17,6 +17,8 @@ from batch_enroll.events import (
     AttemptFailed,
     Event,
     PaceChanged,
+    Paused,
+    Resumed,
     RowFinished,
     RowsRead,
     RunFinished,
@@ -93,7 +95,7 @@ class Watcher:
         self._folder: Path | None = None
         self._input_name: str | None = None
         self._stage = RunStage.PLANNING
-        self._held = self._began = False
+        self._held = self._began = self._paused = False
         self._rows_read = self._to_send = self._done = self._requests = self._throttled = 0
         self._by_status: dict[RowStatus, int] = dict.fromkeys(RowStatus, 0)
         self._unknown: Counter[str] = Counter()
@@ -119,6 +121,10 @@ class Watcher:
                 self._throttled += throttled
             case PaceChanged(at=at, pause_s=pause_s):
                 self._paused_until = at + timedelta(seconds=pause_s) if pause_s > 0 else None
+            case Paused():
+                self._paused = True
+            case Resumed():
+                self._paused = False
             case RowsRead(rows=rows):
                 if self._ending is not None:
                     self._begin_anew()
@@ -151,7 +157,7 @@ class Watcher:
 
     def _begin_anew(self) -> None:
         """The next input of the same command: what was counted is not its own."""
-        self._ending, self._stage, self._began = None, RunStage.PLANNING, False
+        self._ending, self._stage, self._began, self._paused = None, RunStage.PLANNING, False, False
         self._run_id = self._folder = self._input_name = self._progress_at = None
         self._to_send = self._done = self._requests = self._throttled = 0
         self._by_status = dict.fromkeys(RowStatus, 0)
@@ -163,7 +169,8 @@ class Watcher:
         now, moment = self._clock.now(), self._clock.monotonic()
         rate_per_s = self._rate(moment)
         paused_until = self._paused_until if self._paused_until and self._paused_until > now else None
-        stage = RunStage.PAUSED if self._stage is RunStage.SENDING and paused_until else self._stage
+        waits = self._stage is RunStage.SENDING and (self._paused or paused_until)
+        stage = RunStage.PAUSED if waits else self._stage
         left = self._to_send - self._done
         return Standing(
             job=self._job,

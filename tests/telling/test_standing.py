@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from batch_enroll.events import AttemptFailed, PaceChanged, RowFinished, RowsRead, RunPlanned, RunStarted, Stopping
+from batch_enroll.events import (
+    AttemptFailed,
+    PaceChanged,
+    Paused,
+    Resumed,
+    RowFinished,
+    RowsRead,
+    RunPlanned,
+    RunStarted,
+    Stopping,
+)
 from batch_enroll.model import Counts, Outcome, RowStatus
 from batch_enroll.telling.ending import Ending, without_people
 from batch_enroll.telling.standing import RunStage, Watcher
@@ -112,6 +122,36 @@ def test_too_fast_is_counted_apart():
     run.finish()
     run.finish()
     assert run.watcher.look().throttled_ratio == 0.25
+
+
+def test_a_person_may_pause_it():
+    run = Run()
+    run.start()
+    run.watcher(Paused(at=run.clock.now(), in_flight=1))
+    assert run.watcher.look().stage is RunStage.PAUSED
+    run.watcher(Resumed(at=run.clock.now()))
+    assert run.watcher.look().stage is RunStage.SENDING
+
+
+def test_the_next_input_of_a_command_begins_at_nothing():
+    run = Run()
+    run.start()
+    run.finish(RowStatus.UNKNOWN, "timeout")
+    run.watcher.end(Ending(exit_code=4, meaning="", counts=Counts(unknown=1), requests=1))
+    run.watcher(RowsRead(at=run.clock.now(), rows=5))
+    standing = run.watcher.look()
+    assert (standing.stage, standing.run_id, standing.ending, standing.requests) == (RunStage.PLANNING, None, None, 0)
+    assert (standing.unknown_by_code, standing.rows_read) == ({}, 5)
+    run.watcher.end(Ending(exit_code=2, meaning=""))
+    assert run.watcher.look().stage is RunStage.FAILED
+
+
+def test_an_input_that_fails_after_another_is_told_apart_from_it():
+    run = Run()
+    run.start()
+    run.watcher.end(Ending(exit_code=0, meaning=""))
+    run.watcher.end(Ending(exit_code=2, meaning=""))
+    assert (run.watcher.look().run_id, run.watcher.look().stage) == (None, RunStage.FAILED)
 
 
 def test_stages_of_a_life():
