@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, assert_never
 from batch_enroll.errors import LedgerError
 from batch_enroll.model import Delivery, Duplicates, Notice
 from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict, reason_text
-from batch_enroll.reporting.usual import Usual, usual_as_dict, usual_sentences
+from batch_enroll.reporting.usual import Usual, unusual_sentences, usual_as_dict, usual_sentences
 from batch_enroll.reporting.words import duration_text, rate_text
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def print_plan(plan: PlanView, stream: IO[str], *, width: int | None = None) -> 
     _print_reasons("Worth knowing", notices, screen)
     if compared := _compared(plan):
         screen.line("\nCompared with earlier runs", style="bold")
-        screen.columns([("-", sentence) for sentence in compared])
+        screen.columns([("-", sentence) for sentence in compared], styles=dict.fromkeys(_unusual(plan), "yellow"))
     if plan.first_requests:
         screen.line("\nFirst requests", style="bold")
         screen.unbroken(f"POST {plan.url.rstrip('/')}{START_PATH}")
@@ -145,6 +145,10 @@ def _compared(plan: PlanView) -> tuple[str, ...]:
     if plan.usual is None:
         return ()
     return usual_sentences(plan.usual, rows=plan.rows, to_send=plan.to_send, scenario=plan.scenario)
+
+
+def _unusual(plan: PlanView) -> tuple[str, ...]:
+    return unusual_sentences(plan.usual, to_send=plan.to_send, scenario=plan.scenario) if plan.usual else ()
 
 
 def _settings(plan: PlanView) -> list[tuple[str, str]]:

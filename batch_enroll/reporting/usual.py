@@ -38,18 +38,27 @@ def usual_sentences(usual: Usual, *, rows: int, to_send: int, scenario: int) -> 
     if not usual.any_run:
         return ("This ledger remembers no earlier run, so there is nothing to compare with.",)
     told: list[str] = []
-    if not usual.scenario_used:
-        told.append(f"No run that this ledger remembers has used scenario #{scenario} of this platform before.")
     if usual.rows:
         count = len(usual.rows)
         runs = f"the last {count} runs" if count > 1 else "the last run"
         whose = "this input" if usual.of_input else "this scenario"
         told.append(f"This input has {rows_text(rows)}; {runs} of {whose} had {_range(usual.rows)}.")
+    told += unusual_sentences(usual, to_send=to_send, scenario=scenario)
+    return tuple(told) or ("This scenario was used before, but no earlier run says how many rows are usual.",)
+
+
+def unusual_sentences(usual: Usual, *, to_send: int, scenario: int) -> tuple[str, ...]:
+    """Those of `usual_sentences` that a person should stop at; empty when all is as it mostly is."""
+    if not usual.any_run:
+        return ()
+    told: list[str] = []
+    if not usual.scenario_used:
+        told.append(f"No run that this ledger remembers has used scenario #{scenario} of this platform before.")
     if (factor := _factor(usual, to_send)) is not None:
         told.append(factor)
     if usual.changed_mapping:
         told.append(f"The mapping is not that of {usual.mapped_in}: {'; '.join(usual.changed_mapping)}.")
-    return tuple(told) or ("This scenario was used before, but no earlier run says how many rows are usual.",)
+    return tuple(told)
 
 
 def usual_as_dict(usual: Usual) -> dict[str, object]:

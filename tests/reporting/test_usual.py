@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from batch_enroll.reporting.usual import Usual, usual_as_dict, usual_sentences
+from batch_enroll.reporting.usual import Usual, unusual_sentences, usual_as_dict, usual_sentences
 
 NIGHTS = Usual(
     any_run=True,
@@ -80,6 +80,23 @@ NIGHTS = Usual(
 )
 def test_the_comparison_in_words(usual, rows, to_send, said):
     assert list(usual_sentences(usual, rows=rows, to_send=to_send, scenario=3)) == said
+
+
+@pytest.mark.parametrize(
+    ("usual", "to_send", "count"),
+    [
+        (Usual(), 10, 0),
+        (NIGHTS, 1_800, 0),
+        (NIGHTS, 18_000, 1),
+        (Usual(any_run=True), 10, 1),
+        (Usual(any_run=True, scenario_used=True), 10, 0),
+        (Usual(any_run=True, scenario_used=True, changed_mapping=("a",), rows=(9,), to_send=(9,)), 90, 2),
+    ],
+)
+def test_what_a_person_should_stop_at_is_told_apart(usual, to_send, count):
+    unusual = unusual_sentences(usual, to_send=to_send, scenario=3)
+    assert len(unusual) == count
+    assert set(unusual) <= set(usual_sentences(usual, rows=to_send, to_send=to_send, scenario=3))
 
 
 @pytest.mark.parametrize(("to_send", "is_told"), [(3_560, True), (3_559, False), (890, True), (891, False)])
