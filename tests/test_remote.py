@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import http.server
+import signal
 import socket
 import tempfile
 import threading
+import time
 from base64 import b64encode
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +23,7 @@ from batch_enroll.model import Fetched
 from batch_enroll.run_inputs import brought_here
 from tests.support.commands import people, read_results
 from tests.support.drops import flags
+from tests.support.sandbox import wait_until
 
 SECRET = "pass-w0rd"
 SIGNATURE = "sig-0123456789"
@@ -36,6 +40,7 @@ class Web(http.server.ThreadingHTTPServer):
         self.pages: dict[str, bytes] = {}
         self.cut = False  #: announce the whole and send half
         self.changes = False  #: another ETag at each look
+        self.trickle = False  #: a byte now and then
         self.status = 200
         self.password = ""
         self.looks = 0
@@ -69,8 +74,11 @@ class _Page(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(page)))
         self.send_header("ETag", f'"{web.looks if web.changes else 1}"')
         self.end_headers()
-        if body:
-            self.wfile.write(page[: len(page) // 2] if web.cut else page)
+        with suppress(OSError):  # the client went away
+            for part in [page[at : at + 1] for at in range(len(page))] if web.trickle else [page]:
+                if body:
+                    self.wfile.write(part[: len(part) // 2] if web.cut else part)
+                    time.sleep(0.1 if web.trickle else 0)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -221,6 +229,22 @@ def test_without_the_extra_the_command_that_installs_it_is_told(cli, sandbox, ti
     ended = cli("run", "s3://bucket/leads.csv", *flags(sandbox()), PYTHONPATH=f"{hidden}:{root}")
     assert ended.code == 2
     assert "pip install 'batch-enroll[remote]'" in ended.err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_a_long_file_is_fetched_ends_it_and_leaves_no_copy(cli, sandbox, web, tidy, number, code):
+    server = sandbox()
+    web.trickle = True
+    process = cli.start("run", f"http://{web.address}/lists/leads.csv", *flags(server))
+    try:
+        wait_until(lambda: bool(list(tidy.rglob("leads.csv"))))
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == code, err
+    assert "Nothing was sent" in err
+    assert not server.enrolments()
 
 
 def test_init_looks_at_a_remote_input(cli, web, tidy):
