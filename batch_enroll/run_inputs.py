@@ -37,10 +37,11 @@ Source = Path | BinaryIO | Remote
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picked:
-    """What a folder or a pattern comes to."""
+    """The inputs that a command means."""
 
-    files: tuple[Path, ...]  #: to enroll, one after the other; none when there is nothing new
+    files: tuple[Source, ...]  #: to enroll, one after the other; none when there is nothing new
     passed_over: tuple[PassedOver, ...] = ()
+    done: tuple[tuple[Path, str], ...] = ()  #: enrolled before, each with the sha256 of its content
 
     @property
     def told(self) -> str:
@@ -80,14 +81,17 @@ async def _new_ones(found: Found, job: Job, ledger: Ledger) -> Picked:
     """Leave out what finished runs enrolled; a file is known by its content, whatever it is called."""
     finished = {record.input_sha256 for record in await ledger.runs() if _did_the_same(record, job)}
     new: list[Path] = []
-    done: list[Path] = []
+    done: list[tuple[Path, str]] = []
     for path in found.files:
-        known = finished and _sha256(path) in finished and await _is_finished(path, job, ledger)
-        (done if known else new).append(path)
+        sha256 = _sha256(path) if finished else ""
+        if sha256 in finished and await _is_finished(path, job, ledger):
+            done.append((path, sha256))
+        else:
+            new.append(path)
     passed_over = found.passed_over
     if done:
-        passed_over = (PassedOver(why="enrolled before", names=tuple(path.name for path in done)), *passed_over)
-    return Picked(files=tuple(new), passed_over=passed_over)
+        passed_over = (PassedOver(why="enrolled before", names=tuple(path.name for path, _ in done)), *passed_over)
+    return Picked(files=tuple(new), passed_over=passed_over, done=tuple(done))
 
 
 @asynccontextmanager

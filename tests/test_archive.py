@@ -101,6 +101,18 @@ def test_an_input_that_could_not_be_moved_is_moved_the_next_time(cli, sandbox):
     assert cli("run", source, *flags(server), "--if-changed", "--archive", "done").code == 0
 
 
+def test_what_was_enrolled_before_is_moved_from_a_folder_too(cli, sandbox):
+    server = sandbox()
+    for name in ("a", "b"):
+        lay(cli.folder / "in" / f"{name}.csv", *group(name))
+    assert cli("run", "in/a.csv", *flags(server)).code == 0
+    ended = cli("run", "in", *flags(server), "--pick", "new", "--archive", "done")
+    assert ended.code == 0, ended.err
+    assert "Moved in/a.csv" in ended.err
+    assert sorted(path.name for path in (cli.folder / "done").iterdir()) == ["a.csv", "b.csv"]
+    assert enrolled(server) == emails("a", "b")
+
+
 @pytest.mark.parametrize(
     ("archive", "said"), [("nowhere/done", "no folder around it"), ("in", "lies in"), ("taken", "cannot be used")]
 )

@@ -19,6 +19,7 @@ def test_if_changed_takes_a_finished_input_for_good_news(cli, sandbox):
     second = cli("run", source, *flags(server), "--if-changed", "--json")
     assert second.code == 0
     (line,) = second.err.splitlines()
+    assert not cli("run", source, *flags(server), "--if-changed", "--quiet").err
     assert line.startswith(f"Nothing new: leads.csv was enrolled by run {first['run']} on ")
     assert line.endswith("(3 success, 1 error).")
     assert (second.json["run"], second.json["status"], second.json["exit_code"]) == (first["run"], "unchanged", 0)
@@ -120,6 +121,7 @@ def test_pick_new_enrolls_each_file_once_the_oldest_first_and_tells_of_each(cli,
         [],
     )
     assert {"duration_s", "requests", "files"} <= set(both.json)
+    assert both.err.splitlines()[-1] == "2 inputs together: 6 success, 1 error; exit code 1."
     lay(drop / "copy of a.csv", *group("a"), ("nobody@example.com", ""))
     lay(drop / "c.csv", *group("c"))
     one = cli(*command)
@@ -202,8 +204,8 @@ def test_what_is_no_finished_input_is_passed_over_and_named(cli, sandbox):
     assert ended.code == 0, ended.err
     assert ended.json["input"] == "leads.csv"
     (said,) = [line for line in ended.err.splitlines() if line.startswith("Passed over")]
-    assert "3 written by this program" not in said
-    assert "4 written by this program (old.1234.failed.csv" in said
+    assert "4 written by this program" in said
+    assert ".results" not in said
     assert "4 temporary or hidden (" in said
     assert "1 changed less than 10 seconds ago (growing.csv)" in said
     assert "1 no table by the name (notes.toml)" in said

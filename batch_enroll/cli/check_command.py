@@ -49,20 +49,20 @@ async def _check(args: argparse.Namespace) -> int:
         see_place(args.save)
     job, clock = job_of(args), SystemClock()
     ledger = ledger_of(job)
-    sources, passed_over = await sources_of(args, job, ledger=ledger, clock=clock)
-    if passed_over and not job.output.quiet and sources:
-        screen.say(passed_over)
-    if not sources:
-        return tell_nothing_new(job, args.input, clock=clock, passed_over=passed_over)
+    picked = await sources_of(args, job, ledger=ledger, clock=clock)
+    if not picked.files:
+        return tell_nothing_new(job, args.input, clock=clock, passed_over=picked.told)
+    if picked.told and not job.output.quiet:
+        screen.say(picked.told)
     for flag, file in (("--problems", args.problems), ("--save", args.save)):
         if file is not None:
-            see_one(sources, flag)
+            see_one(picked.files, flag)
     try:
         token = None if job.send.skip_preflight else token_of(job)
     except JobError:
         token = None
         screen.say("No token was given, so the platform is not asked about the scenario.")
-    found = [await _check_one(job, source, args, token=token, ledger=ledger) for source in sources]
+    found = [await _check_one(job, source, args, token=token, ledger=ledger) for source in picked.files]
     exit_code = max(code for code, _ in found)
     if job.output.json_:
         put_json(found[0][1] if len(found) == 1 else {"checks": [told for _, told in found], "exit_code": exit_code})

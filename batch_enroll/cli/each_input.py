@@ -23,11 +23,12 @@ from batch_enroll.reporting.several import (
     nothing_new_line,
     nothing_new_of,
     refused_of,
+    several_line,
     several_of,
     worst_exit_code,
 )
 from batch_enroll.reporting.summary import RunSummary
-from batch_enroll.run_archive import archive_input
+from batch_enroll.run_archive import archive_input, check_archive
 from batch_enroll.run_inputs import Source
 
 Enroll = Callable[[Source, Hands], Awaitable[RunSummary]]
@@ -58,13 +59,13 @@ async def run_each(
         RunStopped: what ended the only input before its first request.
     """
 
-    async def run(source: Source, put: Put) -> int:
+    async def run(source: Source, put: Put | None) -> int:
         return await run_and_tell(
             job, token, watch=watch, asks=asks, approved=approved, begin=lambda hands: enroll(source, hands), put=put
         )
 
     if len(sources) == 1:
-        return await _run(job, sources[0], run, watch=watch, clock=clock, put=put_json)
+        return await _run(job, sources[0], run, watch=watch, clock=clock, put=None)
     told: list[dict[str, object]] = []
     codes: list[int] = []
     for source in sources:
@@ -88,8 +89,11 @@ async def run_each(
         screen.say(f"Left for the next time: {', '.join(map(str, left))}.")
     exit_code = worst_exit_code(codes)
     watch.end_all(exit_code, left=[_name(source) for source in left])
+    together = several_of(told, left=list(map(str, left)), exit_code=exit_code)
+    if not job.output.quiet:
+        screen.say(f"\n{several_line(together)}")
     if job.output.json_:
-        put_json(several_of(told, left=list(map(str, left)), exit_code=exit_code))
+        put_json(together)
     return exit_code
 
 
@@ -106,27 +110,52 @@ def see_one(sources: Sequence[Source], flag: str) -> None:
         )
 
 
+def archive_done(job: Job, inputs: Sequence[tuple[Path, str]]) -> None:
+    """Move inputs to the archive that an earlier run enrolled and could not move, or had no archive to move them to.
+
+    Args:
+        inputs: each with the sha256 of what was enrolled.
+    """
+    folder = job.input.archive
+    if folder is None:
+        return
+    for path, sha256 in inputs:
+        try:
+            check_archive(folder, path)
+            moved = archive_input(path, folder, sha256=sha256)
+        except RunStopped as error:
+            screen.complain(error.message, hint=error.hint)
+            continue
+        if not job.output.quiet:
+            screen.say(f"Moved {path}, which was enrolled before, to {moved}.")
+
+
 def tell_nothing_new(
-    job: Job, input_name: str, *, clock: Clock, watch: Watch | None = None, passed_over: str = ""
+    job: Job,
+    input_name: str,
+    *,
+    clock: Clock,
+    watch: Watch | None = None,
+    passed_over: str = "",
+    put: Put | None = None,
 ) -> int:
     """Say that there is no file to enroll, which is no mistake."""
     line = nothing_new_line(input_name, earlier=None, passed_over=passed_over)
-    screen.say(line)
+    if not job.output.quiet:
+        screen.say(line)
     if watch is not None:
         watch.end(0, about=input_name, reason=line)
-    if job.output.json_:
-        put_json(nothing_new_of(_asked(job, input_name), at=clock.now(), earlier=None))
-    return 0
+    return _tell(nothing_new_of(_asked(job, input_name), at=clock.now(), earlier=None), job, put)
 
 
 async def _run(
     job: Job,
     source: Source,
-    run: Callable[[Source, Put], Awaitable[int]],
+    run: Callable[[Source, Put | None], Awaitable[int]],
     *,
     watch: Watch,
     clock: Clock,
-    put: Put,
+    put: Put | None,
 ) -> int:
     """Enroll one input, or find that there is nothing new in it."""
     try:
@@ -134,21 +163,26 @@ async def _run(
     except NoSuchInput:
         if not job.input.if_changed:
             raise
-        return tell_nothing_new(job, _name(source), clock=clock)
+        return tell_nothing_new(job, _name(source), clock=clock, watch=watch, put=put)
     except AlreadyFinished as earlier:
         if not job.input.if_changed and job.input.pick is not Pick.NEW:
             raise
         line = nothing_new_line(_name(source), earlier=earlier)
-        screen.say(line)
+        if not job.output.quiet:
+            screen.say(line)
         watch.end(0, about=_name(source), reason=line)
-        if job.input.archive is not None and isinstance(source, Path):  # the run that did it could not move it
-            try:
-                archive_input(source, job.input.archive, sha256=earlier.input_sha256)
-            except RunStopped as error:
-                screen.complain(error.message, hint=error.hint)
-        if job.output.json_:
-            put(nothing_new_of(_asked(job, source), at=clock.now(), earlier=earlier))
-        return 0
+        if isinstance(source, Path):
+            archive_done(job, [(source, earlier.input_sha256)])
+        return _tell(nothing_new_of(_asked(job, source), at=clock.now(), earlier=earlier), job, put)
+
+
+def _tell(told: dict[str, object], job: Job, put: Put | None) -> int:
+    """Hand over the JSON object of an input in which nothing was new, and give its exit code."""
+    if put is not None:
+        put(told)
+    elif job.output.json_:
+        put_json(told)
+    return 0
 
 
 def _asked(job: Job, source: Source | str) -> Asked:

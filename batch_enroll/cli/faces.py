@@ -51,7 +51,7 @@ async def run_and_tell(
     asks: bool,
     approved: bool = False,
     begin: Callable[[Hands], Awaitable[RunSummary]],
-    put: Callable[[dict[str, object]], None] = put_json,
+    put: Callable[[dict[str, object]], None] | None = None,
 ) -> int:
     """Run to the end and say what became of it.
 
@@ -62,7 +62,7 @@ async def run_and_tell(
         asks: a person sits there and wants to be asked.
         approved: the plan was approved before, so it is shown and not asked about.
         begin: starts the run.
-        put: takes the run's JSON object, when the job wants one.
+        put: takes the run's JSON object; None prints it when the job wants that.
     Raises:
         RunStopped: what ended it before the first request.
     """
@@ -115,6 +115,8 @@ async def run_and_tell(
         print_closing(summary, sys.stderr)
     if summary.archive_problem:
         screen.complain(summary.archive_problem)
-    if job.output.json_:
+    if put is not None:
         put(summary_of(summary))
+    elif job.output.json_:
+        put_json(summary_of(summary))
     return summary.exit_code

@@ -39,7 +39,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 async def _run(args: argparse.Namespace) -> int:
-    from batch_enroll.cli.each_input import run_each, see_one, tell_nothing_new
+    from batch_enroll.cli.each_input import archive_done, run_each, see_one, tell_nothing_new
     from batch_enroll.cli.settings import STDIN, job_name, ledger_of, sources_of, token_of
     from batch_enroll.cli.watching import watched_job
     from batch_enroll.clock import SystemClock
@@ -53,13 +53,14 @@ async def _run(args: argparse.Namespace) -> int:
         approved = read_approved(args.plan) if args.plan is not None else None
         ledger = ledger_of(job)
         with alone_with_job(job_name(args), ledger):
-            sources, passed_over = await sources_of(args, job, ledger=ledger, clock=clock)
-            if passed_over and not job.output.quiet and sources:
-                screen.say(passed_over)
-            if not sources:
-                return tell_nothing_new(job, args.input, watch=watch, clock=clock, passed_over=passed_over)
+            picked = await sources_of(args, job, ledger=ledger, clock=clock)
+            archive_done(job, picked.done)
+            if not picked.files:
+                return tell_nothing_new(job, args.input, watch=watch, clock=clock, passed_over=picked.told)
+            if picked.told and not job.output.quiet:
+                screen.say(picked.told)
             if approved is not None:
-                see_one(sources, "--plan")
+                see_one(picked.files, "--plan")
             token = token_of(job)
 
             async def enroll(source: Source, hands: Hands) -> RunSummary:
@@ -80,7 +81,7 @@ async def _run(args: argparse.Namespace) -> int:
             return await run_each(
                 job,
                 token,
-                sources,
+                picked.files,
                 watch=watch,
                 asks=not job.output.yes and screen.is_terminal() and args.input != STDIN,
                 approved=approved is not None,

@@ -25,7 +25,7 @@ from batch_enroll.job_values import is_loopback
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.loading.picking import names_many
 from batch_enroll.loading.remote import is_remote, remote_input
-from batch_enroll.run_inputs import Source, pick_inputs
+from batch_enroll.run_inputs import Picked, pick_inputs
 from batch_enroll.secrets import TOKEN_VARIABLE, open_to_others, read_token
 
 STDIN = "-"
@@ -113,10 +113,8 @@ def source_of(name: str) -> Path | BinaryIO:
     return path
 
 
-async def sources_of(
-    args: argparse.Namespace, job: Job, *, ledger: Ledger, clock: Clock
-) -> tuple[tuple[Source, ...], str]:
-    """Find the inputs: one, or those that the job picks of a folder or a pattern; and what was passed over, in words.
+async def sources_of(args: argparse.Namespace, job: Job, *, ledger: Ledger, clock: Clock) -> Picked:
+    """Find the inputs: one, or those that the job picks of a folder or a pattern, with what was passed over.
 
     There are none when there is nothing new and the job takes that for good news.
 
@@ -124,14 +122,14 @@ async def sources_of(
         InputError: there is no such file, or it is open which of several is meant.
     """
     if is_remote(args.input):
-        return (remote_input(args.input, plain_allowed=lambda host: job.insecure_http or is_loopback(host)),), ""
+        remote = remote_input(args.input, plain_allowed=lambda host: job.insecure_http or is_loopback(host))
+        return Picked(files=(remote,))
     if names_many(args.input):
         own = job_file_path(args)
-        picked = await pick_inputs(args.input, job, ledger=ledger, clock=clock, leave=(own.resolve(),) if own else ())
-        return picked.files, picked.told
+        return await pick_inputs(args.input, job, ledger=ledger, clock=clock, leave=(own.resolve(),) if own else ())
     if job.input.if_changed and args.input != STDIN and _is_not_there_yet(Path(args.input)):
-        return (), ""
-    return (source_of(args.input),), ""
+        return Picked(files=())
+    return Picked(files=(source_of(args.input),))
 
 
 def token_of(job: Job) -> str:

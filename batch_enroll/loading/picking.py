@@ -24,6 +24,7 @@ _OURS = re.compile(r".*\.(?:results\.(?:csv|xlsx)|(?:failed|unknown|problems)\.c
 _TABLE = re.compile(
     r".*\.(?:csv|tsv|tab|txt|dat|xlsx|xlsm|xlsb|xls|ods)(?:\.(?:gz|bz2|xz|zip))?\Z|.*\.(?:gz|bz2|xz|zip)\Z", re.I | re.S
 )
+OURS = "written by this program"
 _SHOWN = 3
 
 
@@ -35,6 +36,8 @@ class PassedOver:
     names: tuple[str, ...]
 
     def __str__(self) -> str:
+        if self.why == OURS:
+            return f"{len(self.names):,} {self.why}"
         more = ", ..." if len(self.names) > _SHOWN else ""
         return f"{len(self.names):,} {self.why} ({', '.join(self.names[:_SHOWN])}{more})"
 
@@ -91,7 +94,7 @@ def find_files(name: str, *, now: datetime, settle_s: float, leave: Collection[P
 
 def _why_not(name: str, *, is_folder: bool, age_s: float, settle_s: float) -> str:
     if _OURS.match(name):
-        return "written by this program"
+        return OURS
     if _TEMPORARY.match(name):
         return "temporary or hidden"
     if is_folder and not _TABLE.match(name):

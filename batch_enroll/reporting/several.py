@@ -57,6 +57,15 @@ def several_of(runs: Sequence[dict[str, object]], *, left: Sequence[str], exit_c
     }
 
 
+def several_line(together: dict[str, object]) -> str:
+    """Say in one line what came of several inputs, from the object of `several_of`."""
+    runs, counts = together["runs"], together["counts"]
+    assert isinstance(runs, list)
+    assert isinstance(counts, dict)
+    told = ", ".join(f"{many:,} {name}" for name, many in counts.items() if many and name != "rows")
+    return f"{len(runs):,} inputs together: {told or 'nothing was sent'}; exit code {together['exit_code']}."
+
+
 def nothing_new_of(asked: Asked, *, at: datetime, earlier: AlreadyFinished | None) -> dict[str, object]:
     """Give the JSON object of a command that found nothing to enroll.
 
@@ -108,6 +117,7 @@ def _nothing_sent(asked: Asked, *, at: datetime, reason: str | None, exit_code: 
         "input": asked.input_name,
         "started_at": iso_utc(at),
         "reasons": [],
+        "finding": None,
     }
 
 
