@@ -36,7 +36,7 @@ def test_each_line_of_json_has_its_time_level_event_and_run(logged):
         assert list(line)[:4] == ["time", "level", "run", "event"]
         assert line["run"] == run_id
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
-        assert line["level"] == "INFO"
+        assert line["level"] == "INFO" or line["event"] == "run ended"
     by_event = {line["event"]: line for line in lines}
     assert [line["event"] for line in lines[:2]] == ["run planned", "run started"]
     assert re.fullmatch("[0-9a-f]{12}", by_event["run planned"]["input"])
@@ -46,7 +46,8 @@ def test_each_line_of_json_has_its_time_level_event_and_run(logged):
     finished = {line["row"]: (line["status"], line["code"]) for line in lines if line["event"] == "row finished"}
     assert finished[5] == ("error", "404")
     assert finished[4][0] == "unknown"
-    assert (lines[-1]["event"], lines[-1]["success"], lines[-1]["unknown"]) == ("run finished", 2, 1)
+    assert (lines[-2]["event"], lines[-2]["success"], lines[-2]["unknown"]) == ("run finished", 2, 1)
+    assert (lines[-1]["event"], lines[-1]["exit_code"], lines[-1]["level"]) == ("run ended", 4, "ERROR")
 
 
 def test_a_line_of_text_says_the_same(logged):
@@ -55,6 +56,22 @@ def test_a_line_of_text_says_the_same(logged):
     assert all(f"run={run_id}" in line for line in lines)
     assert re.match(rf"\S+Z INFO run planned run={run_id} rows=4 resumed=False input=[0-9a-f]{{12}}$", lines[0])
     assert any(f"INFO row finished run={run_id} row=5 status=error code=404" in line for line in lines)
+
+
+def test_a_run_that_fails_before_it_sends_logs_why_without_anybodys_data(cli, sandbox):
+    (cli.folder / "raw.csv").write_text("anna@example.com,Anna\nlevin@example.com,Levin\n")
+    flags = (*FLAGS, "--log-file", "run.log", "--log-format", "json")
+    assert cli("run", "raw.csv", "--url", sandbox().url, *flags).code == 2
+    source = write_csv(cli.folder / "in.csv", *people(2))
+    assert cli("run", source, "--url", sandbox().url, *flags, "--scenario", "11").code == 2
+    assert cli("run", source, "--url", sandbox().url, *flags).code == 0
+    lines = [json.loads(line) for line in (cli.folder / "run.log").read_text(encoding="utf-8").splitlines()]
+    ends = [line for line in lines if line["event"] == "run ended"]
+    assert [(line["level"], line["exit_code"]) for line in ends] == [("ERROR", 2), ("ERROR", 2), ("INFO", 0)]
+    assert "looks like data ('…')" in ends[0]["reason"]
+    assert ends[0]["run"] is None
+    assert "is not active" in ends[1]["reason"]
+    assert ends[1]["run"] is not None
 
 
 @pytest.mark.parametrize("form", ["json", "text"])

@@ -41,6 +41,7 @@ async def _check(args: argparse.Namespace) -> int:
     from batch_enroll.cli.each_input import see_one, tell_nothing_new
     from batch_enroll.cli.faces import put_json
     from batch_enroll.cli.settings import job_of, ledger_of, sources_of, token_of
+    from batch_enroll.cli.watching import see_told
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
     from batch_enroll.run_plan_file import see_place
@@ -48,6 +49,7 @@ async def _check(args: argparse.Namespace) -> int:
     if args.save is not None:
         see_place(args.save)
     job, clock = job_of(args), SystemClock()
+    see_told(job)
     ledger = ledger_of(job)
     picked = await sources_of(args, job, ledger=ledger, clock=clock)
     if not picked.files:

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from batch_enroll.cli import screen
-from batch_enroll.cli.logs import log_to
+from batch_enroll.cli.exit_codes import exit_code_of
+from batch_enroll.cli.logs import log_end, log_to
 from batch_enroll.cli.questions import Questions
 from batch_enroll.cli.signals import signals_stop
 from batch_enroll.cli.watching import Watch
@@ -94,14 +95,18 @@ async def run_and_tell(
         )
         try:
             summary = await begin(hands)
+            log_end(summary.exit_code, summary.stop_reason)
         except Declined as no:
+            log_end(2, no.message)
             screen.say(no.message)
             watch.end(2, reason=no.message, declined=True)
             return 2
         except PlanRefused as refused:
+            log_end(exit_code_of(refused), refused.message)
             questions.show(refused.plan)
             raise
         except RunStopped as stopped:
+            log_end(control.exit_code or exit_code_of(stopped), stopped.message)
             if control.exit_code is None:
                 raise
             screen.say(stopped.message)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from batch_enroll.cli.screen import masked
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import JobError
 from batch_enroll.events import (
@@ -33,6 +34,7 @@ from batch_enroll.events import (
 )
 from batch_enroll.job import Job
 from batch_enroll.model import RowStatus
+from batch_enroll.telling.ending import SUCCESS_CODES, without_people
 
 _log = logging.getLogger("batch_enroll")
 _HASH_CHARS = 12
@@ -71,6 +73,12 @@ def log_to(job: Job, token: str) -> Iterator[Listener]:
         for handler in handlers:
             _log.removeHandler(handler)
             handler.close()
+
+
+def log_end(exit_code: int, reason: str = "") -> None:
+    """Log how it ended; the last line of a run, also of one that failed before it sent anything."""
+    level = logging.INFO if exit_code in SUCCESS_CODES else logging.ERROR
+    _log.log(level, "run ended", extra={"exit_code": exit_code, "reason": without_people(reason) or None})
 
 
 def _ignore(event: Event) -> None:
@@ -154,7 +162,7 @@ class _Masked(logging.Formatter):
         line = self._lines.format(record)
         for form in self._forms:
             line = line.replace(form, "***")
-        return line
+        return masked(line)
 
 
 class _TextLines(logging.Formatter):

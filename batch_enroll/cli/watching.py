@@ -218,6 +218,15 @@ def watched_job(
         watch.tell()
 
 
+def see_told(job: Job) -> None:
+    """Make sure that whoever a run of this job would tell can be told; tells nobody.
+
+    Raises:
+        JobError: as `Watch` does.
+    """
+    Watch(WatchSettings.of(job))
+
+
 def _tell_without_a_job(args: argparse.Namespace, error: RunStopped) -> None:
     """The job is wrong, but perhaps not in what it says of whom to tell: a broken night must not be a silent one."""
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -94,7 +95,11 @@ def _service(address: str, number: int, timeout_s: float) -> Any:
         logger.propagate = False
     asset = apprise.AppriseAsset(app_id="batch-enroll", app_desc="batch-enroll", app_url="", secure_logging=True)
     try:
-        service = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
+        with (
+            warnings.catch_warnings()
+        ):  # it imports every plugin it has, and some of them import what is on its way out
+            warnings.simplefilter("ignore")
+            service = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
     except Exception:
         service = None
     if service is None:

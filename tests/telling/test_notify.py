@@ -237,10 +237,11 @@ def test_a_message_that_does_not_get_through_is_one_line_and_changes_nothing(cli
 def test_exit_2_for_an_address_that_cannot_be_told(cli, sandbox, environment, said):
     server = sandbox()
     source = write_csv(cli.folder / "in.csv", *people(1))
-    ended = cli("run", source, "--url", server.url, *FLAGS, **environment)
-    assert ended.code == 2
-    assert said in ended.err
-    assert SECRET not in ended.err
+    for command in ("check", "run"):
+        ended = cli(command, source, "--url", server.url, *FLAGS, **environment)
+        assert ended.code == 2
+        assert said in ended.err
+        assert SECRET not in ended.err
     assert not server.totals()["requests"].get("workflows/start")
 
 

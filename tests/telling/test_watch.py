@@ -1,0 +1,73 @@
+"""Telling in the command's own process: whatever goes wrong with it, the command ends as it would have ended."""
+
+from __future__ import annotations
+
+import pytest
+
+from batch_enroll.cli import watching
+from batch_enroll.cli.watching import Watch, WatchSettings
+from batch_enroll.errors import JobError, RunLocked
+from batch_enroll.job import NotifySection
+
+
+def settings(**notify):
+    section = NotifySection.model_validate(notify)
+    return WatchSettings(name="nightly", scenario=3, status_file=None, metrics_file=None, notify=section)
+
+
+@pytest.mark.parametrize("trouble", [ValueError("secret"), KeyboardInterrupt()])
+def test_a_mistake_in_telling_is_one_line(monkeypatch, capsys, trouble):
+    def fail(*_, **__):
+        raise trouble
+
+    monkeypatch.setattr(watching, "text_of", fail)
+    watch = Watch(settings())
+    watch.begin()
+    watch.end(0)
+    watch.tell()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "how it ended" in line
+    assert "secret" not in line
+
+
+def test_an_end_that_nobody_named_is_not_told(receiver):
+    watch = Watch(settings(urls=[f"json://{receiver.address}"]))
+    watch.begin()
+    watch.tell()
+    assert receiver.told == []
+
+
+def test_a_fault_of_our_own_is_told_without_its_text(receiver):
+    watch = Watch(settings(urls=[f"json://{receiver.address}"]))
+    watch.begin()
+    watch.fail(ValueError("anna@example.com"))
+    watch.tell()
+    message = receiver.told[0].json["message"]
+    assert "A fault of batch-enroll itself (ValueError)." in message
+    assert "Exit code 3" in message
+    assert "anna" not in message
+
+
+@pytest.mark.parametrize("error", [RunLocked("Process 7 is at work."), JobError("No.")])
+def test_what_kept_it_from_beginning_is_told(receiver, error):
+    watch = Watch(settings(urls=[f"json://{receiver.address}"], on="stop"))
+    watch.begin()
+    watch.fail(error)
+    watch.tell()
+    (told,) = receiver.told
+    assert error.message in told.json["message"]
+
+
+def test_a_person_who_said_no_needs_no_message(receiver):
+    watch = Watch(settings(urls=[f"json://{receiver.address}"], heartbeat=f"http://{receiver.address}/beat"))
+    watch.begin()
+    watch.end(2, reason="Nothing was sent.", declined=True)
+    watch.tell()
+    assert receiver.paths == ["/beat/start", "/beat/fail"]
+
+
+def test_no_address_shows_when_the_settings_are_printed():
+    section = NotifySection.model_validate({"urls": ["slack://a/b/c"], "heartbeat": "https://hc.example/uuid"})
+    for shown in (repr(section), str(section), section.model_dump_json()):
+        assert "slack" not in shown
+        assert "uuid" not in shown
