@@ -57,6 +57,14 @@ def test_without_a_file_if_changed_is_exit_0_and_else_exit_2(cli, sandbox, name)
     assert not server.enrolments()
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "\udcff*.csv", "in.csv/leads.csv", "[", "**/" * 50])
+def test_a_name_that_cannot_be_one_is_a_sentence(cli, sandbox, name):
+    lay(cli.folder / "in.csv", *group("a"))
+    ended = cli("run", name, *flags(sandbox()), "--pick", "newest", "--settle", "365d")
+    assert ended.code == 2
+    assert "Traceback" not in ended.err
+
+
 @pytest.mark.parametrize("name", ["nowhere/new.csv", "nowhere/*.csv"])
 def test_a_folder_that_is_not_there_is_a_mistake_all_the_same(cli, sandbox, name):
     ended = cli("run", name, *flags(sandbox()), "--if-changed")

@@ -210,6 +210,8 @@ def test_a_server_that_is_not_there_is_one_sentence(cli, sandbox, tidy):
         ("s3://bucket/leads-*.csv", "pattern"),
         ("gs://bucket/leads.csv", "pip install gcsfs"),
         ("https://[broken/leads.csv", "address"),
+        ("sftp:///leads.csv", "names no server"),
+        ("http://127.0.0.1:9/a%00b.csv", "cannot be reached"),
         ("memory://leads.csv", "There is no file memory://leads.csv"),
     ],
 )

@@ -124,12 +124,18 @@ async def sources_of(args: argparse.Namespace, job: Job, *, ledger: Ledger, cloc
     if is_remote(args.input):
         remote = remote_input(args.input, plain_allowed=lambda host: job.insecure_http or is_loopback(host))
         return Picked(files=(remote,))
-    if names_many(args.input):
-        own = job_file_path(args)
-        return await pick_inputs(args.input, job, ledger=ledger, clock=clock, leave=(own.resolve(),) if own else ())
-    if job.input.if_changed and args.input != STDIN and _is_not_there_yet(Path(args.input)):
-        return Picked(files=())
-    return Picked(files=(source_of(args.input),))
+    try:
+        if names_many(args.input):
+            own = job_file_path(args)
+            leave = (own.resolve(),) if own else ()
+            return await pick_inputs(args.input, job, ledger=ledger, clock=clock, leave=leave)
+        if job.input.if_changed and args.input != STDIN and _is_not_there_yet(Path(args.input)):
+            return Picked(files=())
+        return Picked(files=(source_of(args.input),))
+    except OSError as error:  # a name that is too long, a folder on the way that may not be entered
+        raise InputError(
+            f"The input cannot be looked at: {error.strerror or error}.", hint="Check its name."
+        ) from error
 
 
 def token_of(job: Job) -> str:

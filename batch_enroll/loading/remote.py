@@ -44,6 +44,7 @@ _PACKAGES = {
     "webhdfs": "requests",
 }
 _OPEN_PROTOCOLS = ("http", "ftp", "webdav")  # they carry rows of people, and passwords, for everybody to read
+_PLACELESS = ("file", "local", "memory")
 _VERSION_KEYS = ("ETag", "etag", "VersionId", "LastModified", "mtime", "md5Hash", "generation", "created")
 _SECRET_MASK = "***"
 
@@ -79,7 +80,8 @@ class Remote:
         """Name it in the ledger, so that an edited file is known again; of a query only a keyed hash is kept."""
         if not self.parts.query:
             return self.shown
-        return f"{self.shown}?{hashlib.blake2b(self.parts.query.encode(), key=salt, digest_size=6).hexdigest()}"
+        query = self.parts.query.encode(errors="surrogateescape")
+        return f"{self.shown}?{hashlib.blake2b(query, key=salt, digest_size=6).hexdigest()}"
 
     def without_secrets(self, text: str) -> str:
         """Take what must not be said out of somebody else's message."""
@@ -116,6 +118,8 @@ def remote_input(url: str, *, plain_allowed: Callable[[str], bool]) -> Remote:
         _ = remote.parts.port
     except ValueError:
         raise JobError("The input's address cannot be read.", hint="Write for example s3://bucket/leads.csv.") from None
+    if not host and scheme not in _PLACELESS:
+        raise JobError(f"{remote.shown} names no server.", hint="Write for example s3://bucket/leads.csv.")
     if scheme in _OPEN_PROTOCOLS and not plain_allowed(host):
         raise JobError(
             f"{remote.shown} would bring the profiles here unencrypted.",

@@ -98,7 +98,8 @@ def _source(input_path: str) -> Path:
     if input_path == STDIN:
         return Path("stdin")
     if is_address(input_path):
-        return Path(unquote(urlsplit(input_path).path).rpartition("/")[2] or "input")
+        name = unquote(urlsplit(input_path).path).rpartition("/")[2]
+        return Path(re.sub(r"[^\w.() +-]", "_", name)[:100] or "input")
     return Path(input_path)
 
 

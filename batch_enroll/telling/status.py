@@ -61,7 +61,7 @@ class StatusFile:
     def write(self, standing: Standing) -> OSError | None:
         """Write it anew, unless the run is another process's and the file is told by that one."""
         status = status_as_dict(standing, pid=os.getpid(), host=self._host)
-        content = (json.dumps(status, ensure_ascii=False, indent=1) + "\n").encode()
+        content = (json.dumps(status, ensure_ascii=False, indent=1) + "\n").encode(errors="backslashreplace")
         trouble = [put_whole(path, content) for path in self._paths(standing)]
         return next(filter(None, trouble), None)
 
