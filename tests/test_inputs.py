@@ -19,7 +19,9 @@ def test_if_changed_takes_a_finished_input_for_good_news(cli, sandbox):
     second = cli("run", source, *flags(server), "--if-changed", "--json")
     assert second.code == 0
     (line,) = second.err.splitlines()
-    assert not cli("run", source, *flags(server), "--if-changed", "--quiet").err
+    quiet = cli("run", source, *flags(server), "--if-changed", "--quiet", "--log-file", "enroll.log")
+    assert not quiet.err
+    assert "exit_code=0" in (cli.folder / "enroll.log").read_text()
     assert line.startswith(f"Nothing new: leads.csv was enrolled by run {first['run']} on ")
     assert line.endswith("(3 success, 1 error).")
     assert (second.json["run"], second.json["status"], second.json["exit_code"]) == (first["run"], "unchanged", 0)

@@ -11,13 +11,12 @@ from pathlib import Path
 
 from batch_enroll.cli import screen
 from batch_enroll.cli.exit_codes import exit_code_of
-from batch_enroll.cli.faces import Hands, put_json, run_and_tell
+from batch_enroll.cli.faces import Hands, is_good_news, put_json, run_and_tell
 from batch_enroll.cli.watching import Watch
 from batch_enroll.clock import Clock
 from batch_enroll.errors import AlreadyFinished, InputError, JobError, NoSuchInput, RunStopped
 from batch_enroll.job import Job
 from batch_enroll.loading.remote import Remote
-from batch_enroll.model import Pick
 from batch_enroll.reporting.several import (
     Asked,
     nothing_new_line,
@@ -160,12 +159,12 @@ async def _run(
     """Enroll one input, or find that there is nothing new in it."""
     try:
         return await run(source, put)
-    except NoSuchInput:
-        if not job.input.if_changed:
+    except NoSuchInput as missing:
+        if not is_good_news(missing, job):
             raise
         return tell_nothing_new(job, _name(source), clock=clock, watch=watch, put=put)
     except AlreadyFinished as earlier:
-        if not job.input.if_changed and job.input.pick is not Pick.NEW:
+        if not is_good_news(earlier, job):
             raise
         line = nothing_new_line(_name(source), earlier=earlier)
         if not job.output.quiet:

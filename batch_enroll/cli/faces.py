@@ -17,9 +17,10 @@ from batch_enroll.cli.questions import Questions
 from batch_enroll.cli.signals import signals_stop
 from batch_enroll.cli.watching import Watch
 from batch_enroll.clock import Clock, SystemClock
-from batch_enroll.errors import RunStopped
+from batch_enroll.errors import AlreadyFinished, NoSuchInput, RunStopped
 from batch_enroll.events import Event, Listener
 from batch_enroll.job import Job
+from batch_enroll.model import Pick
 from batch_enroll.reporting.progress import progress_on
 from batch_enroll.reporting.summary import RunSummary, summary_of
 from batch_enroll.run import Confirm, Declined
@@ -37,6 +38,13 @@ class Hands:
     look: Look | None
     control: Control
     clock: Clock
+
+
+def is_good_news(error: RunStopped, job: Job) -> bool:
+    """Tell whether a run only ended because nothing is new, and the job takes that for no mistake."""
+    if isinstance(error, AlreadyFinished):
+        return job.input.if_changed or job.input.pick is Pick.NEW
+    return isinstance(error, NoSuchInput) and job.input.if_changed
 
 
 def put_json(told: dict[str, object]) -> None:
@@ -106,7 +114,7 @@ async def run_and_tell(
             questions.show(refused.plan)
             raise
         except RunStopped as stopped:
-            log_end(control.exit_code or exit_code_of(stopped), stopped.message)
+            log_end(control.exit_code or (0 if is_good_news(stopped, job) else exit_code_of(stopped)), stopped.message)
             if control.exit_code is None:
                 raise
             screen.say(stopped.message)

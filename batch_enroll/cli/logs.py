@@ -77,6 +77,8 @@ def log_to(job: Job, token: str) -> Iterator[Listener]:
 
 def log_end(exit_code: int, reason: str = "") -> None:
     """Log how it ended; the last line of a run, also of one that failed before it sent anything."""
+    if not _log.handlers:  # nobody wants a log; the standard library would then print the line's first words
+        return
     level = logging.INFO if exit_code in SUCCESS_CODES else logging.ERROR
     _log.log(level, "run ended", extra={"exit_code": exit_code, "reason": without_people(reason) or None})
 
