@@ -316,5 +316,4 @@ def _lines_of(path: Path, *, what: str) -> list[str]:
 
 def _keep_secret(addresses: Sequence[str]) -> None:
     for address in addresses:
-        screen.keep_secret(address)
-        screen.keep_secret(address.partition("://")[2])
+        screen.keep_secret(address.partition("://")[2] or address)  # however the scheme is written

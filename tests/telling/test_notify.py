@@ -181,6 +181,17 @@ def test_an_error_that_quotes_a_cell_is_told_without_it(cli, job, receiver):
     assert "Anna" not in told
 
 
+def test_a_hint_that_shows_rows_is_for_the_screen_alone(cli, receiver):
+    (cli.folder / "in.csv").write_text("email,name\nanna@example.com,Karenina\n,\n")
+    environment = {"BATCH_ENROLL_NOTIFY": f"json://{receiver.address}/{SECRET}"}
+    ended = cli("run", "in.csv", "--url", "https://x.example", *FLAGS, "--header-row", "3", **environment)
+    assert ended.code == 2
+    assert "Karenina" in ended.err
+    (told,) = receiver.told
+    assert "named as the header, is empty" in told.json["message"]
+    assert "Karenina" not in told.body
+
+
 def test_addresses_from_the_job_file_and_from_files(cli, sandbox, receiver):
     server = sandbox()
     write_csv(cli.folder / "in.csv", *people(1))

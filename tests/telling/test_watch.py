@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
-from batch_enroll.cli import watching
+from batch_enroll.cli import screen, watching
 from batch_enroll.cli.watching import Watch, WatchSettings
 from batch_enroll.errors import JobError, RunLocked
 from batch_enroll.job import NotifySection
+from batch_enroll.telling import notify
+from batch_enroll.telling.ending import Ending
 
 
 def settings(**notify):
@@ -64,6 +68,32 @@ def test_a_person_who_said_no_needs_no_message(receiver):
     watch.end(2, reason="Nothing was sent.", declined=True)
     watch.tell()
     assert receiver.paths == ["/beat/start", "/beat/fail"]
+
+
+def test_a_service_that_hangs_holds_nobody_up(monkeypatch):
+    hangs = threading.Event()
+    said: list[str] = []
+
+    class Service:
+        def notify(self, **_):
+            hangs.wait(60)
+
+    monkeypatch.setattr(notify, "_service", lambda *_: Service())
+    monkeypatch.setattr(notify, "_MARGIN_S", 0.05)
+    notifier = notify.Notifier(["slow://x"], on=["stop"], timeout_s=0.05, warn=said.append)
+    try:
+        notifier.tell(Ending(exit_code=3, meaning=""), title="", text="")
+    finally:
+        hangs.set()
+    assert said == ["The notification over slow:// was not delivered: no answer within 0.05 s."]
+
+
+def test_an_address_is_never_said_whatever_holds_it(receiver, capsys, monkeypatch):
+    monkeypatch.setattr(screen, "_secrets", set())
+    Watch(settings(urls=["json://127.0.0.1/hush-hush"], heartbeat="https://hc.example/hush-hush-too"))
+    for text in ("json://127.0.0.1/hush-hush", "POST 127.0.0.1/hush-hush", "https://hc.example/hush-hush-too"):
+        screen.say(f"bad {text}")
+    assert "hush" not in capsys.readouterr().err
 
 
 def test_no_address_shows_when_the_settings_are_printed():
