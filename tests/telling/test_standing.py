@@ -59,7 +59,7 @@ class Run:
                 run_id="r1",
                 resumed=False,
                 counts=self.counts,
-                folder=Path(),
+                folder=Path("no-such-folder"),
                 input_name="in.csv",
                 input_sha256="0" * 64,
             )
