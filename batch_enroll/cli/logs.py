@@ -80,7 +80,8 @@ def log_end(exit_code: int, reason: str = "") -> None:
     if not _log.handlers:  # nobody wants a log; the standard library would then print the line's first words
         return
     level = logging.INFO if exit_code in SUCCESS_CODES else logging.ERROR
-    _log.log(level, "run ended", extra={"exit_code": exit_code, "reason": without_people(reason) or None})
+    why = {"reason": without_people(reason)} if reason else {}
+    _log.log(level, "run ended", extra={"exit_code": exit_code, **why})
 
 
 def _ignore(event: Event) -> None:
@@ -149,7 +150,7 @@ class _Listener:
 
 
 def _tell(what: str, **fields: object) -> None:
-    _log.info(what, extra=fields)
+    _log.info(what, extra={name: value for name, value in fields.items() if value is not None})
 
 
 class _Masked(logging.Formatter):

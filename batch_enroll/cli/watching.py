@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import platform
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from batch_enroll.cli import screen
 from batch_enroll.cli.exit_codes import EXIT_CODES, exit_code_of
-from batch_enroll.cli.flags import given_settings
-from batch_enroll.cli.settings import job_file_of, job_of, warn_if_open
+from batch_enroll.cli.settings import job_of
+from batch_enroll.cli.told import WatchSettings, heartbeat_of, notifier_of, settings_of_wrong_job
 from batch_enroll.clock import SystemClock
 from batch_enroll.errors import InputError, JobError, RunStopped
 from batch_enroll.events import Event
-from batch_enroll.job import Job, NotifySection
-from batch_enroll.job_file import lay_over, notify_section_in
+from batch_enroll.job import Job
 from batch_enroll.reporting.summary import RunSummary
-from batch_enroll.secrets import read_secret_file
 from batch_enroll.telling.ending import Ending, all_together, without_people
 from batch_enroll.telling.standing import Standing, Watcher
 from batch_enroll.telling.status import StatusFile
@@ -34,28 +29,6 @@ from batch_enroll.telling.words import text_of, title_of
 
 STATUS_EVERY_S = 1.0
 METRICS_EVERY_S = 5.0
-_NO_NAME = "batch-enroll"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchSettings:
-    """What of a job says who is told; the rest of the job may be wrong."""
-
-    name: str
-    scenario: int | None
-    status_file: Path | None
-    metrics_file: Path | None
-    notify: NotifySection
-
-    @classmethod
-    def of(cls, job: Job) -> WatchSettings:
-        return cls(
-            name=job.name or _NO_NAME,
-            scenario=job.scenario,
-            status_file=job.output.status_file,
-            metrics_file=job.output.metrics_file,
-            notify=job.notify,
-        )
 
 
 class Watch:
@@ -80,9 +53,10 @@ class Watch:
         for path in (settings.status_file, settings.metrics_file):
             if path is not None:
                 _see_writable(path)
-        self._notifier = _notifier(settings.notify)
-        self._heartbeat = _heartbeat(settings.notify)
+        self._notifier = notifier_of(settings.notify)
+        self._heartbeat = heartbeat_of(settings.notify)
         self._silenced: set[str] = set()
+        self._writing = threading.Lock()
         self._over = threading.Event()
         self._ticker = threading.Thread(target=self._tick, daemon=True, name="status")
 
@@ -187,7 +161,8 @@ class Watch:
             ticks += 1
 
     def _write(self, what: str, write: Callable[[Standing], OSError | None], standing: Standing) -> None:
-        error = write(standing)
+        with self._writing:
+            error = write(standing)
         if error is not None and what not in self._silenced:
             self._silenced.add(what)
             screen.say(f"The {what} cannot be written: {error.strerror or error}. The run goes on without it.")
@@ -230,7 +205,7 @@ def see_told(job: Job) -> None:
 def _tell_without_a_job(args: argparse.Namespace, error: RunStopped) -> None:
     """The job is wrong, but perhaps not in what it says of whom to tell: a broken night must not be a silent one."""
     try:
-        settings = _settings_of_wrong_job(args)
+        settings = settings_of_wrong_job(args)
         watch = None if settings is None else Watch(settings)
     except RunStopped:
         return
@@ -240,34 +215,6 @@ def _tell_without_a_job(args: argparse.Namespace, error: RunStopped) -> None:
         watch.tell()
 
 
-def _settings_of_wrong_job(args: argparse.Namespace) -> WatchSettings | None:
-    file: Mapping[str, Any] = {}
-    name = args.job or ""
-    with contextlib.suppress(JobError):
-        file = job_file_of(args).settings
-    try:
-        settings, _ = lay_over(file, given_settings(args, os.environ))
-    except JobError:
-        settings = dict(file)
-    notify = notify_section_in(settings)
-    if notify is None:
-        return None
-    output = settings.get("output")
-    scenario = settings.get("scenario")
-    return WatchSettings(
-        name=str(settings.get("name") or Path(name).stem or _NO_NAME),
-        scenario=int(str(scenario)) if str(scenario).isdecimal() else None,
-        status_file=_path_in(output, "status_file"),
-        metrics_file=_path_in(output, "metrics_file"),
-        notify=notify,
-    )
-
-
-def _path_in(section: object, key: str) -> Path | None:
-    value = section.get(key) if isinstance(section, dict) else None
-    return Path(value) if isinstance(value, str) else None
-
-
 def _see_writable(path: Path) -> None:
     from batch_enroll.reporting.whole_file import WholeFile
 
@@ -275,45 +222,3 @@ def _see_writable(path: Path) -> None:
         WholeFile(path).abandon()
     except RunStopped as error:
         raise JobError(error.message, hint="Choose another place, or make that one writable.") from error
-
-
-def _notifier(section: NotifySection) -> Any:
-    addresses = [url.get_secret_value() for url in section.urls]
-    if section.urls_file is not None:
-        addresses += _lines_of(section.urls_file, what="file of addresses to notify")
-    if not addresses:
-        return None
-    _keep_secret(addresses)
-    from batch_enroll.telling.notify import Notifier
-
-    return Notifier(addresses, on=section.on, timeout_s=section.timeout, warn=screen.say)
-
-
-def _heartbeat(section: NotifySection) -> Any:
-    address = section.heartbeat.get_secret_value() if section.heartbeat else ""
-    if not address and section.heartbeat_file is not None:
-        address = _lines_of(section.heartbeat_file, what="file with the heartbeat's address")[0]
-        if not address.startswith(("http://", "https://")):
-            raise JobError(f"{section.heartbeat_file} holds no http:// or https:// address.")
-    if not address:
-        return None
-    _keep_secret([address])
-    from batch_enroll.run import tool_version
-    from batch_enroll.telling.heartbeat import Heartbeat
-
-    agent = f"batch-enroll/{tool_version()}"
-    return Heartbeat(address, timeout_s=section.timeout, user_agent=agent, warn=screen.say)
-
-
-def _lines_of(path: Path, *, what: str) -> list[str]:
-    lines = [line.strip() for line in read_secret_file(path, what=what).splitlines()]
-    warn_if_open(path)
-    addresses = [line for line in lines if line and not line.startswith("#")]
-    if not addresses:
-        raise JobError(f"The {what} {path} holds no address.")
-    return addresses
-
-
-def _keep_secret(addresses: Sequence[str]) -> None:
-    for address in addresses:
-        screen.keep_secret(address.partition("://")[2] or address)  # however the scheme is written

@@ -6,6 +6,7 @@ In: a `Standing`. Out: the file, whole at every moment. Never: personal data, an
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -92,5 +93,7 @@ def put_whole(path: Path, content: bytes) -> OSError | None:
         partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         return error
     return None

@@ -217,6 +217,7 @@ def test_the_older_status_stays_whole_until_the_newer_one_is(tmp_path, monkeypat
     monkeypatch.setattr(Path, "replace", fail)
     assert isinstance(put_whole(path, b"new"), OSError)
     assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_status_that_cannot_be_written_is_an_answer_and_no_exception(tmp_path):

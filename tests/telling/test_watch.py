@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from batch_enroll.cli import screen, watching
-from batch_enroll.cli.watching import Watch, WatchSettings
+from batch_enroll.cli.told import WatchSettings
+from batch_enroll.cli.watching import Watch
 from batch_enroll.errors import JobError, RunLocked
 from batch_enroll.job import NotifySection
 from batch_enroll.telling import notify

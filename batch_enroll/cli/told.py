@@ -1,0 +1,132 @@
+"""Who is told of a run: what a job says of it, read even when the rest of the job is wrong.
+
+In: a job, or the arguments of one that is wrong. Out: `WatchSettings`, and from these the notifier and the heartbeat.
+Never: a message sent, an address in a sentence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batch_enroll.cli import screen
+from batch_enroll.cli.flags import given_settings
+from batch_enroll.cli.settings import job_file_of, warn_if_open
+from batch_enroll.errors import JobError
+from batch_enroll.job import Job, NotifySection
+from batch_enroll.job_file import lay_over, notify_section_in
+from batch_enroll.secrets import read_secret_file
+
+if TYPE_CHECKING:
+    from batch_enroll.telling.heartbeat import Heartbeat
+    from batch_enroll.telling.notify import Notifier
+
+_NO_NAME = "batch-enroll"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSettings:
+    """What of a job says who is told; the rest of the job may be wrong."""
+
+    name: str
+    scenario: int | None
+    status_file: Path | None
+    metrics_file: Path | None
+    notify: NotifySection
+
+    @classmethod
+    def of(cls, job: Job) -> WatchSettings:
+        """Take them from a job that is right."""
+        return cls(
+            name=job.name or _NO_NAME,
+            scenario=job.scenario,
+            status_file=job.output.status_file,
+            metrics_file=job.output.metrics_file,
+            notify=job.notify,
+        )
+
+
+def settings_of_wrong_job(args: argparse.Namespace) -> WatchSettings | None:
+    """Find out whom to tell that a job is wrong; None when that cannot be known either."""
+    file: Mapping[str, Any] = {}
+    name = args.job or ""
+    with contextlib.suppress(JobError):
+        file = job_file_of(args).settings
+    try:
+        settings, _ = lay_over(file, given_settings(args, os.environ))
+    except JobError:
+        settings = dict(file)
+    notify = notify_section_in(settings)
+    if notify is None:
+        return None
+    output = settings.get("output")
+    scenario = settings.get("scenario")
+    return WatchSettings(
+        name=str(settings.get("name") or Path(name).stem or _NO_NAME),
+        scenario=int(str(scenario)) if str(scenario).isdecimal() else None,
+        status_file=_path_in(output, "status_file"),
+        metrics_file=_path_in(output, "metrics_file"),
+        notify=notify,
+    )
+
+
+def _path_in(section: object, key: str) -> Path | None:
+    value = section.get(key) if isinstance(section, dict) else None
+    return Path(value) if isinstance(value, str) else None
+
+
+def notifier_of(section: NotifySection) -> Notifier | None:
+    """Make ready what sends messages to people; None when nobody is named.
+
+    Raises:
+        JobError: apprise is missing or does not understand an address, or the file of addresses cannot be used.
+    """
+    addresses = [url.get_secret_value() for url in section.urls]
+    if section.urls_file is not None:
+        addresses += _lines_of(section.urls_file, what="file of addresses to notify")
+    if not addresses:
+        return None
+    _keep_secret(addresses)
+    from batch_enroll.telling.notify import Notifier
+
+    return Notifier(addresses, on=section.on, timeout_s=section.timeout, warn=screen.say)
+
+
+def heartbeat_of(section: NotifySection) -> Heartbeat | None:
+    """Make ready what tells a watchman elsewhere; None when there is none.
+
+    Raises:
+        JobError: the file with its address cannot be used.
+    """
+    address = section.heartbeat.get_secret_value() if section.heartbeat else ""
+    if not address and section.heartbeat_file is not None:
+        address = _lines_of(section.heartbeat_file, what="file with the heartbeat's address")[0]
+        if not address.startswith(("http://", "https://")):
+            raise JobError(f"{section.heartbeat_file} holds no http:// or https:// address.")
+    if not address:
+        return None
+    _keep_secret([address])
+    from batch_enroll.run import tool_version
+    from batch_enroll.telling.heartbeat import Heartbeat
+
+    agent = f"batch-enroll/{tool_version()}"
+    return Heartbeat(address, timeout_s=section.timeout, user_agent=agent, warn=screen.say)
+
+
+def _lines_of(path: Path, *, what: str) -> list[str]:
+    lines = [line.strip() for line in read_secret_file(path, what=what).splitlines()]
+    warn_if_open(path)
+    addresses = [line for line in lines if line and not line.startswith("#")]
+    if not addresses:
+        raise JobError(f"The {what} {path} holds no address.")
+    return addresses
+
+
+def _keep_secret(addresses: Sequence[str]) -> None:
+    for address in addresses:
+        screen.keep_secret(address.partition("://")[2] or address)  # however the scheme is written
