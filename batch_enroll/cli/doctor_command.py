@@ -49,6 +49,7 @@ async def _doctor(args: argparse.Namespace) -> int:
 def _patient(args: argparse.Namespace) -> Patient:
     from batch_enroll.cli.flags import given_settings
     from batch_enroll.cli.settings import job_of
+    from batch_enroll.cli.watching import see_told
     from batch_enroll.errors import JobError
     from batch_enroll.run_doctor import Patient
 
@@ -57,7 +58,9 @@ def _patient(args: argparse.Namespace) -> Patient:
     try:
         given = {item.path: item.value for item in given_settings(args, os.environ)}
         if args.job or os.environ.get(JOB_VARIABLE) or any(path[0] in _ABOUT_A_JOB for path in given):
-            job = job_of(args)
+            named = job_of(args)
+            see_told(named)
+            job = named
     except JobError as error:
         trouble = str(error)
     token_file = given.get(("token_file",))

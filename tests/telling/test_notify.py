@@ -256,6 +256,16 @@ def test_exit_2_for_an_address_that_cannot_be_told(cli, sandbox, environment, sa
     assert not server.totals()["requests"].get("workflows/start")
 
 
+def test_the_doctor_finds_an_address_that_cannot_be_told_and_tells_nobody(cli, sandbox, receiver):
+    flags = ("doctor", "--url", sandbox().url, *FLAGS, "--json")
+    ended = cli(*flags, BATCH_ENROLL_NOTIFY=f"nosuch://{SECRET}")
+    assert ended.code == 2
+    assert "address 1 (nosuch://…) is none that apprise" in ended.out
+    assert SECRET not in ended.out + ended.err
+    assert cli(*flags, BATCH_ENROLL_NOTIFY=f"json://{receiver.address}/{SECRET}").code == 0
+    assert receiver.told == []
+
+
 @pytest.mark.parametrize(
     ("library", "words", "said"),
     [
