@@ -1,0 +1,254 @@
+"""A pool whose workers become more and fewer while it works: no row lost, none doubled, never more than wished."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import anyio
+import pytest
+import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batch_enroll.sending.flight import Stopped, StopSignal
+from batch_enroll.sending.limiter import Limiter, Pace
+from batch_enroll.sending.pool import run_pool
+from batch_enroll.sending.team import Team
+
+
+def in_virtual_time(scenario):
+    anyio.run(scenario, backend="trio", backend_options={"clock": trio.testing.MockClock(autojump_threshold=0)})
+
+
+async def blocks(count, size, *, gap_s=0.0):
+    for first in range(0, count, size):
+        await anyio.sleep(gap_s)
+        yield range(first, min(first + size, count))
+
+
+async def at(seconds, act):
+    await anyio.sleep(seconds)
+    act()
+
+
+wishes = st.lists(st.tuples(st.floats(0, 40), st.integers(1, 12)), max_size=12)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(0, 80),
+    st.integers(1, 12),
+    wishes,
+    st.none() | st.floats(0, 40),
+    st.sampled_from([0.0, 0.5, 5.0]),
+    st.integers(0, 10_000),
+)
+def test_whatever_is_wished_no_row_is_lost_or_doubled_and_no_more_run_than_wished(
+    count, size, wishes, stop_at, gap_s, seed
+):
+    luck, begun, ended = Random(seed), [], []
+
+    async def scenario() -> None:
+        stop = StopSignal()
+        team = Team(size, stop=stop)
+
+        async def work(row: int) -> None:
+            begun.append(row)
+            assert team.busy <= team.size, "a row began although too many run already"
+            await anyio.sleep(luck.choice([0.0, 0.1, 3.0]))
+            ended.append(row)
+
+        async with anyio.create_task_group() as tasks:
+            for moment, wished in wishes:
+                tasks.start_soon(at, moment, lambda wished=wished: team.resize(wished))
+            if stop_at is not None:
+                tasks.start_soon(at, stop_at, stop.set)
+            await run_pool(blocks(count, 7, gap_s=gap_s), work, workers=team, stop=stop)
+            assert (team.present, team.busy, team.hire) == (0, 0, None)
+            tasks.cancel_scope.cancel()
+
+    in_virtual_time(scenario)
+    assert len(begun) == len(set(begun))
+    assert sorted(begun) == sorted(ended), "a row was given up"
+    assert sorted(begun) == list(range(len(begun))), "a row was left out"
+    if stop_at is None:
+        assert len(begun) == count
+
+
+async def test_new_workers_work_at_once():
+    team, running = Team(2), []
+
+    async def work(row: int) -> None:
+        running.append(anyio.current_time())
+        await anyio.sleep(10)
+
+    began = anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(at, 5, lambda: team.resize(6))
+        await run_pool(blocks(12, 50), work, workers=team, stop=StopSignal())
+    assert [round(moment - began) for moment in running] == [0, 0, 5, 5, 5, 5, 10, 10, 15, 15, 15, 15]
+
+
+async def test_those_that_are_too_many_end_their_row_first():
+    team, begun = Team(4), []
+
+    async def work(row: int) -> None:
+        begun.append(anyio.current_time())
+        await anyio.sleep(10)
+
+    began = anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(at, 5, lambda: team.resize(1))
+        await run_pool(blocks(7, 50), work, workers=team, stop=StopSignal())
+    assert [round(moment - began) for moment in begun] == [0, 0, 0, 0, 10, 20, 30]
+
+
+async def test_a_wish_after_the_last_row_hires_nobody():
+    team = Team(2)
+
+    async def work(row: int) -> None:
+        await anyio.sleep(1)
+
+    await run_pool(blocks(4, 2), work, workers=team, stop=StopSignal())
+    team.resize(5)
+    assert (team.size, team.present) == (5, 0)
+
+
+async def test_a_team_serves_one_pool_after_the_other():
+    team, done = Team(3), []
+
+    async def work(row: int) -> None:
+        await anyio.sleep(1)
+        done.append(row)
+
+    await run_pool(blocks(5, 2), work, workers=team, stop=StopSignal())
+    team.resize(1)
+    began = anyio.current_time()
+    await run_pool(blocks(5, 2), work, workers=team, stop=StopSignal())
+    assert anyio.current_time() - began == pytest.approx(5)
+    assert len(done) == 10
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_team_has_at_least_one_worker(size):
+    with pytest.raises(ValueError, match="at least one"):
+        Team(size)
+    with pytest.raises(ValueError, match="at least one"):
+        Team(1).resize(size)
+
+
+class Sending:
+    """Rows that go through pool, permit and answer as real ones do; counts those whose answer is awaited."""
+
+    def __init__(self, clock, *, rate, size, answer_s):
+        self.stop = StopSignal()
+        self.team = Team(size, stop=self.stop)
+        self.limiter = Limiter(Pace(rate), clock, is_held=self.team.is_held)
+        self.left: list[float] = []
+        self.flying = self.most = 0
+        self._answer_s = answer_s
+        self._began = anyio.current_time()
+
+    def now(self):
+        return anyio.current_time() - self._began
+
+    async def work(self, row: int) -> None:
+        try:
+            await self.stop.unless_set(self.limiter.acquire)
+        except Stopped:
+            return
+        self.left.append(self.now())
+        self.flying += 1
+        assert self.team.in_flight == self.flying, "what is told is not what is"
+        self.most = max(self.most, self.flying)
+        await anyio.sleep(self._answer_s)
+        self.flying -= 1
+
+    async def go(self, rows, *wishes):
+        async with anyio.create_task_group() as tasks:
+            for seconds, act in wishes:
+                tasks.start_soon(at, seconds, act)
+            await run_pool(blocks(rows, 50), self.work, workers=self.team, stop=self.stop)
+            tasks.cancel_scope.cancel()
+
+
+def most_in(times, span_s):
+    return max(sum(begin <= time < begin + span_s for time in times) for begin in times)
+
+
+@pytest.mark.parametrize("rate", [5.0, 100.0, None])
+async def test_nothing_leaves_in_a_pause_and_answers_come_in(clock, rate):
+    sending = Sending(clock, rate=rate, size=8, answer_s=0.3)
+    seen = []
+    await sending.go(
+        400 if rate != 5.0 else 60,
+        (2.0, sending.team.pause),
+        (2.5, lambda: seen.append(sending.team.in_flight)),
+        (900.0, sending.team.resume),
+    )
+    assert seen == [0]
+    assert not [time for time in sending.left if 2.0 < time < 900.0]
+    after = [time for time in sending.left if time >= 900.0]
+    assert after[0] == pytest.approx(900.0, abs=0.1)
+    if rate is not None:
+        assert most_in(after, 1.0) <= math.ceil(rate)
+        assert most_in(after, 0.1) <= 1.5 * rate * 0.1 + 1
+
+
+async def test_a_stop_ends_a_pause(clock):
+    sending = Sending(clock, rate=10, size=4, answer_s=0.1)
+    await sending.go(1000, (1.0, sending.team.pause), (60.0, sending.stop.set))
+    assert sending.now() == pytest.approx(60.0, abs=0.2)
+
+
+async def test_rows_that_wait_for_their_turn_do_not_make_a_smaller_team_too_large(clock):
+    sending = Sending(clock, rate=20, size=60, answer_s=5.0)
+    counted = []
+
+    def begin_to_count():
+        assert sending.flying <= 2
+        sending.most = 0
+        counted.append(len(sending.left))
+
+    await sending.go(160, (2.0, lambda: sending.team.resize(2)), (12.0, begin_to_count))
+    assert counted
+    assert sending.most == 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([3.0, 10.0, 60.0]),
+    st.lists(
+        st.tuples(st.floats(0, 20), st.sampled_from(["pause", "resume", "more", "fewer", "faster", "slower"])),
+        max_size=10,
+    ),
+)
+def test_no_second_holds_more_than_the_highest_limit_of_its_time(virtual_clock, rate, wishes):
+    async def scenario() -> None:
+        sending = Sending(virtual_clock, rate=rate, size=6, answer_s=0.2)
+        limits = [(0.0, rate)]
+
+        def set_rate(to):
+            sending.limiter.set_rate(to)
+            limits.append((sending.now(), to))
+
+        acts = {
+            "pause": sending.team.pause,
+            "resume": sending.team.resume,
+            "more": lambda: sending.team.resize(20),
+            "fewer": lambda: sending.team.resize(1),
+            "faster": lambda: set_rate(rate * 4),
+            "slower": lambda: set_rate(rate / 3),
+        }
+        await sending.go(
+            int(rate * 25), *((moment, acts[wish]) for moment, wish in wishes), (30.0, sending.team.resume)
+        )
+        assert len(sending.left) == int(rate * 25)
+        for begin in sending.left:
+            held = [to for moment, to in limits if moment <= begin][-1:] + [
+                to for moment, to in limits if begin < moment < begin + 1.0
+            ]
+            assert sum(begin <= time < begin + 1.0 for time in sending.left) <= math.ceil(max(held))
+
+    in_virtual_time(scenario)

@@ -1,0 +1,303 @@
+"""The files through which a run is asked: taken once, answered once, withdrawn when nobody answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from datetime import UTC, datetime, timedelta
+
+import anyio
+import pytest
+
+from batch_enroll.clock import SystemClock
+from batch_enroll.errors import JobError, NobodyAtWork, NoSuchRun, RunLocked
+from batch_enroll.ledger.interface import PlanRules, RunRecord
+from batch_enroll.ledger.memory import MemoryLedger
+from batch_enroll.ledger.sqlite import SqliteLedger
+from batch_enroll.model import Duplicates
+from batch_enroll.run_asks import ask_run, wait_until_free
+from batch_enroll.run_control import Control, Standing
+from batch_enroll.run_letters import Inbox, Letter, Wish
+from batch_enroll.run_wishes import carry_out
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+CLOCK = SystemClock()
+
+
+class Later(SystemClock):
+    """The machine's clock, some seconds ahead."""
+
+    def __init__(self, seconds):
+        self._ahead = timedelta(seconds=seconds)
+
+    def now(self):
+        return super().now() + self._ahead
+
+
+class Steered:
+    """Remembers what was wished."""
+
+    def __init__(self):
+        self.is_paused, self.rate_per_s, self.concurrency, self.in_flight, self.told = False, 10.0, 8, 3, []
+
+    def standing(self):
+        return Standing(
+            is_paused=self.is_paused,
+            rate_per_s=self.rate_per_s,
+            concurrency=self.concurrency,
+            in_flight=self.in_flight,
+        )
+
+    def pause(self):
+        self.is_paused = True
+
+    def resume(self):
+        self.is_paused = False
+
+    def set_pace(self, *, rate_per_s, concurrency):
+        self.rate_per_s, self.concurrency = rate_per_s, concurrency
+
+    def stopping(self, reason):
+        self.told.append(reason)
+
+
+def post(folder, wish=Wish.PAUSE, clock=CLOCK, **pace):
+    return Letter.post(folder, wish, pace, clock=clock, patience_s=10.0)
+
+
+def answered(folder, control):
+    """Look once as the running process does; gives what was said."""
+    inbox, said = Inbox(folder, clock=CLOCK), []
+    for request in inbox.look():
+        answer = carry_out(request, control, run_id="a906cc51")
+        inbox.answer(request, answer)
+        said.append(answer.said)
+    return said
+
+
+async def steering(act):
+    """Run something while a `Control` steers; gives what was steered."""
+    control, steered = Control(), Steered()
+    await control.over(steered, lambda: act(control))
+    return steered
+
+
+async def test_each_wish_is_done_and_told_in_a_sentence(tmp_path):
+    script = [
+        (Wish.SET, {"rate": "5"}, "Run a906cc51 now sends 5 a second, 8 at once."),
+        (Wish.SET, {"rate": "none", "concurrency": "2"}, "Run a906cc51 now sends without a limit, 2 at once."),
+        (Wish.SET, {"concurrency": 3}, "Run a906cc51 now sends without a limit, 3 at once."),
+        (Wish.RESUME, {}, "Run a906cc51 was not paused; it sends without a limit, 3 at once."),
+        (Wish.PAUSE, {}, "Run a906cc51 is paused; 3 answers are still in flight."),
+        (Wish.PAUSE, {}, "Run a906cc51 is paused already; 3 answers are still in flight."),
+        (Wish.SET, {"rate": 0.5}, "Run a906cc51 is paused; when it goes on it sends 0.5 a second, 3 at once."),
+        (Wish.RESUME, {}, "Run a906cc51 goes on: 0.5 a second, 3 at once."),
+        (Wish.SET, {"rate": 0}, "Run a906cc51 was not changed: --rate: a rate of 0 cannot be kept; write 0.001 to"),
+        (Wish.SET, {"rate": 7, "concurrency": 0}, "Run a906cc51 was not changed: --concurrency: "),
+        (Wish.STOP, {}, "Run a906cc51 takes no more rows; 3 answers are still in flight."),
+        (Wish.STOP, {}, "Run a906cc51 takes no more rows already; 3 answers are still in flight."),
+        (Wish.PAUSE, {}, "Run a906cc51 takes no more rows already; 3 answers are still in flight."),
+    ]
+
+    async def act(control):
+        for wish, pace, sentence in script:
+            letter = post(tmp_path, wish, **pace)
+            (said,) = answered(tmp_path, control)
+            assert said.startswith(sentence)
+            answer = letter.answer()
+            assert answer
+            assert answer.said == said
+            is_refused = "was not changed" in said or ("already" in said and wish is Wish.PAUSE and control.reason)
+            assert answer.done is not bool(is_refused)
+        assert control.reason == "Stopped by `stop`."
+        assert control.exit_code is None
+
+    steered = await steering(act)
+    assert (steered.rate_per_s, steered.concurrency, steered.told) == (0.5, 3, ["Stopped by `stop`."])
+
+
+async def test_what_is_wished_before_the_sending_begins_holds_from_its_first_row():
+    control, steered = Control(), Steered()
+    control.set_rate(2.0)
+    control.set_concurrency(5)
+    control.pause()
+    assert control.standing() is None
+
+    async def act():
+        assert control.standing() == Standing(is_paused=True, rate_per_s=2.0, concurrency=5, in_flight=3)
+
+    await control.over(steered, act)
+    assert control.standing() is None
+
+
+@pytest.mark.parametrize("wrong", [0, -1, float("inf"), float("nan")])
+async def test_a_program_cannot_set_a_pace_that_is_none(wrong):
+    with pytest.raises(ValueError, match="above 0"):
+        Control().set_rate(wrong)
+    if wrong in (0, -1):
+        with pytest.raises(ValueError, match="at least one"):
+            Control().set_concurrency(wrong)
+
+
+async def test_two_who_ask_at_once_are_both_answered_in_the_order_of_asking(tmp_path):
+    first, second = post(tmp_path, Wish.PAUSE), post(tmp_path, Wish.SET, rate=5)
+
+    async def act(control):
+        assert len(answered(tmp_path, control)) == 2
+
+    await steering(act)
+    assert [answer.asked for letter in (first, second) if (answer := letter.answer())] == ["pause", "set"]
+    assert not list(tmp_path.rglob("*.*"))
+
+
+async def test_a_request_that_was_withdrawn_is_not_done(tmp_path):
+    letter = post(tmp_path)
+    assert letter.withdraw()
+    assert not letter.withdraw()
+    assert Inbox(tmp_path, clock=CLOCK).look() == []
+
+
+async def test_a_request_that_was_taken_cannot_be_withdrawn(tmp_path):
+    letter = post(tmp_path)
+    assert len(Inbox(tmp_path, clock=CLOCK).look()) == 1
+    assert not letter.withdraw()
+
+
+async def test_a_request_whose_writer_died_is_not_done_later(tmp_path):
+    post(tmp_path, Wish.STOP)
+    assert Inbox(tmp_path, clock=Later(9)).look()
+    post(tmp_path, Wish.STOP)
+    assert Inbox(tmp_path, clock=Later(11)).look() == []
+    assert not list(tmp_path.rglob("*.request"))
+
+
+async def test_an_answer_that_nobody_fetched_is_removed_in_time(tmp_path):
+    post(tmp_path)
+
+    async def act(control):
+        answered(tmp_path, control)
+
+    await steering(act)
+    Inbox(tmp_path, clock=Later(50))
+    assert list(tmp_path.rglob("*.answer"))
+    Inbox(tmp_path, clock=Later(70))
+    assert not list(tmp_path.rglob("*.answer"))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe", b"[]", b"3", b'{"wish": "stop"}', b'{"wish": "fly", "pace": {}, "until": 9e9}']
+)
+def test_a_file_that_is_no_request_is_thrown_away(tmp_path, content):
+    folder = tmp_path / "asks"
+    folder.mkdir()
+    (folder / "1-x.request").write_bytes(content)
+    assert Inbox(tmp_path, clock=CLOCK).look() == []
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are another thing there")
+async def test_the_files_are_for_their_owner_alone(tmp_path):
+    before = os.umask(0)
+    try:
+        letter = post(tmp_path)
+        (request,) = tmp_path.rglob("*.request")
+        assert stat.S_IMODE(request.stat().st_mode) == 0o600
+        assert stat.S_IMODE(request.parent.stat().st_mode) == 0o700
+        assert set(json.loads(request.read_text())) == {"wish", "pace", "until"}
+
+        async def act(control):
+            answered(tmp_path, control)
+
+        await steering(act)
+        (answer,) = tmp_path.rglob("*.answer")
+        assert stat.S_IMODE(answer.stat().st_mode) == 0o600
+        assert letter.answer()
+    finally:
+        os.umask(before)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def ledger(request, tmp_path):
+    if request.param == "memory":
+        return MemoryLedger(tmp_path / "runs")
+    return SqliteLedger(tmp_path / "ledger.sqlite", clock=CLOCK, state_folder=tmp_path / "state")
+
+
+async def planned(ledger):
+    """A run without rows that this process works on."""
+    record = RunRecord(
+        run_id="a906cc51",
+        identity="i",
+        input_name="in.csv",
+        input_path="/in.csv",
+        input_sha256="s",
+        url="https://platform.example",
+        scenario=3,
+        matching="email=email",
+        settings_json="{}",
+        tool_version="1",
+        created_at=NOW,
+    )
+    run = await ledger.create(record)
+    await run.mark_duplicates(PlanRules(duplicates=Duplicates.SKIP))
+    await run.seal(rows=0)
+    return run
+
+
+async def test_a_process_that_does_not_answer_in_time_has_done_nothing(ledger, tmp_path):
+    run = await planned(ledger)
+    with pytest.raises(RunLocked, match=r"did not answer within 0.5 s. Nothing was changed.") as caught:
+        await ask_run(ledger, "a906cc51", Wish.STOP, clock=CLOCK, patience_s=0.5)
+    assert "waiting at its own terminal" in caught.value.hint
+    assert not list(tmp_path.rglob("*.request"))
+    await run.leave()
+
+
+async def test_a_process_that_ends_before_it_answers_has_done_nothing(ledger, tmp_path):
+    run = await planned(ledger)
+    async with anyio.create_task_group() as tasks:
+
+        async def end():
+            await anyio.sleep(0.3)
+            await run.leave()
+
+        tasks.start_soon(end)
+        with pytest.raises(NobodyAtWork, match="No process works on run a906cc51"):
+            await ask_run(ledger, "a906cc51", Wish.PAUSE, clock=CLOCK)
+    assert not list(tmp_path.rglob("*.request"))
+
+
+async def test_whoever_gives_up_takes_the_request_back(ledger, tmp_path):
+    run = await planned(ledger)
+    with anyio.move_on_after(0.2):
+        await ask_run(ledger, "a906cc51", Wish.STOP, clock=CLOCK)
+    assert not list(tmp_path.rglob("*.request"))
+    await run.leave()
+
+
+async def test_nothing_is_asked_of_a_run_that_nobody_works_on_or_nobody_knows(ledger, tmp_path):
+    with pytest.raises(NoSuchRun):
+        await ask_run(ledger, "a906cc51", Wish.STOP, clock=CLOCK)
+    await (await planned(ledger)).leave()
+    with pytest.raises(NobodyAtWork):
+        await ask_run(ledger, "a906cc51", Wish.STOP, clock=CLOCK)
+    with pytest.raises(JobError, match="--rate"):
+        await ask_run(ledger, "a906cc51", Wish.SET, clock=CLOCK, pace={"rate": "fast"})
+    assert not list(tmp_path.rglob("*.request"))
+
+
+async def test_waiting_for_the_end_gives_the_counts(ledger):
+    run = await planned(ledger)
+    async with anyio.create_task_group() as tasks:
+
+        async def end():
+            await anyio.sleep(0.2)
+            assert await ledger.worker("a906cc51")
+            await run.leave()
+
+        tasks.start_soon(end)
+        counts = await wait_until_free(ledger, "a906cc51", clock=CLOCK)
+    assert counts.rows == 0
+    assert await ledger.worker("a906cc51") == ""
