@@ -159,6 +159,7 @@ class _Sender:
             workers=self._team,
             stop=self._control.signal,
             drain_s=self._job.send.timeout + DRAIN_MARGIN_S,
+            on_failure=self._tell_failure,
         )
 
     async def keep_watch(self) -> Never:
@@ -243,6 +244,10 @@ class _Sender:
         attempt = await self._run.intend(seq, at=at)
         self.sent.requests += 1
         return attempt
+
+    def _tell_failure(self, error: Exception) -> None:
+        if isinstance(error, RunStopped):
+            self._control.stop(error.message)
 
     def _tell_pace(self, rate_per_s: float | None, pause_s: float) -> None:
         self._emit(PaceChanged(at=self._clock.now(), rate_per_s=rate_per_s, pause_s=pause_s))

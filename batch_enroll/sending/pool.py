@@ -38,6 +38,7 @@ async def run_pool(
     workers: int | Team,
     stop: Stop,
     drain_s: float = DRAIN_S,
+    on_failure: Callable[[Exception], None] = lambda error: None,
 ) -> None:
     """Call `work` for every row, `workers` at once, in the order in which the blocks give them.
 
@@ -46,6 +47,7 @@ async def run_pool(
             has ended, so that no row is given up, and at most so many rows run whenever one begins.
         stop: when set, no more rows are taken, those in flight have `drain_s` seconds to end, then they are cancelled.
             The pool sets it itself when `work` or `blocks` raises.
+        on_failure: told at once what they raised; the rows in flight may take long to end.
     Raises:
         Exception: what `work` or `blocks` raised, as itself, after the other rows have ended. Of several, a fault of
             the program comes before a `RunStopped`, the first before a later one.
@@ -61,6 +63,7 @@ async def run_pool(
     def fail(error: Exception) -> None:
         failures.append(error)
         stop.set()
+        on_failure(error)
 
     async def feed() -> None:
         try:

@@ -7,7 +7,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from batch_enroll.events import PaceChanged, RowFinished, RowsRead, RunFinished, RunStarted, Stopping
+from batch_enroll.events import (
+    PaceChanged,
+    PaceSet,
+    Paused,
+    Resumed,
+    RowFinished,
+    RowsRead,
+    RunFinished,
+    RunStarted,
+    Stopping,
+)
 from batch_enroll.model import Counts, Outcome, RowStatus
 from batch_enroll.reporting.progress import progress_on
 
@@ -64,6 +74,43 @@ def test_a_log_gets_a_line_every_30_seconds_however_many_rows_pass():
         "961 of 2,000 rows: 952 success, 9 error; 8.01 a second, 2 min 10 s left",
         "1,000 of 2,000 rows: 990 success, 10 error; 8 a second, 2 min 5 s left",
     ]
+
+
+def test_a_pause_shows_and_does_not_count_as_time():
+    clock, stream = StillClock(), io.StringIO()
+    with progress_on(stream, clock=clock, quiet=False) as progress:
+        progress(started(100))
+        for seq in range(1, 21):
+            progress(row(seq))
+            clock.time_s += 0.5
+        progress(Paused(at=AT, in_flight=1))
+        clock.time_s += 600
+        progress(row(21))
+        clock.time_s += 3_000
+        progress(PaceSet(at=AT, rate_per_s=None, concurrency=3))
+        progress(Resumed(at=AT))
+        progress(FINISHED)
+    assert stream.getvalue().splitlines() == [
+        "sending 100 rows",
+        "Paused; `batch-enroll resume r1` lets it go on. 1 in flight are awaited.",
+        "20 of 100 rows: paused, 20 success",
+        "21 of 100 rows: paused, 21 success",
+        "The pace was set: without a limit, 3 at once.",
+        "Resumed.",
+        "21 of 100 rows: 21 success; 2.1 a second, 38 s left",
+        "21 of 100 rows: 21 success; 2.1 a second, 38 s left",
+    ]
+
+
+def test_the_bar_says_that_the_run_is_paused():
+    clock, terminal = StillClock(), Terminal()
+    with progress_on(terminal, clock=clock, quiet=False) as progress:
+        progress(started(100))
+        progress(row(1))
+        progress(Paused(at=AT, in_flight=0))
+        assert "paused, 1 success" in terminal.getvalue()
+        progress(Resumed(at=AT))
+        assert "paused" not in terminal.getvalue().rpartition("\r")[2]
 
 
 def test_reading_is_shown_by_time_too():

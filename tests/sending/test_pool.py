@@ -148,6 +148,27 @@ async def test_a_failure_comes_out_as_itself_after_the_others_have_ended(error):
     assert len(begun) < 12
 
 
+async def test_a_failure_is_told_before_the_others_have_ended():
+    told = []
+
+    async def work(row: int) -> None:
+        await anyio.sleep(100 if row else 1)
+        if row == 0:
+            raise ServiceRefused("token refused")
+
+    began = anyio.current_time()
+    with pytest.raises(ServiceRefused):
+        await run_pool(
+            Rows(2).blocks(),
+            work,
+            workers=2,
+            stop=StopSignal(),
+            on_failure=lambda error: told.append((str(error), anyio.current_time() - began)),
+        )
+    assert told == [("token refused", 1)]
+    assert anyio.current_time() - began == 61
+
+
 async def test_a_fault_of_the_program_is_not_hidden_by_a_refusal():
     async def work(row: int) -> None:
         await anyio.sleep(1 + row)

@@ -1,0 +1,193 @@
+"""A run that stops by itself says why, by cause, and what the platform said when it was asked again."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from batch_enroll.sandbox import SandboxSettings, sandbox_process
+from tests.support.commands import people, write_csv
+from tests.support.terminal import Terminal
+
+COMMON = ("--scenario", "3", "--match", "email=email", "--rate", "none", "--concurrency", "2")
+
+
+def flags(server):
+    return ("--url", server.url, *COMMON)
+
+
+def asked(server):
+    """How often the platform was asked about its scenarios."""
+    return server.totals()["requests"].get("workflows/list", 0)
+
+
+@pytest.fixture
+def stopped(cli, sandbox):
+    """`stopped(faults=…)` runs sixty people into trouble; gives the sandbox and how it ended."""
+
+    def run(*more, source=None, **changes):
+        server = sandbox(**changes)
+        source = source or write_csv(cli.folder / "in.csv", *people(60))
+        ended = cli("run", source, *flags(server), "--json", "--log-file", "run.log", *more)
+        assert ended.code == 3, ended
+        assert "Traceback" not in ended.err
+        return server, ended
+
+    return run
+
+
+def test_a_token_that_is_revoked_stops_the_run_at_once(cli, stopped):
+    server, ended = stopped(faults="token_revoked@21+")
+    assert ended.json["finding"] == "token"
+    assert ended.json["counts"]["error"] == 0
+    first, again = ended.json["stop_reason"].split("The platform was asked again: ")
+    assert first.startswith("The platform refused the token (code 401")
+    assert "The platform refused the token" in again
+    assert "Put the token right, then give the same command again." in again
+    assert "The platform was asked again" in ended.err
+    assert "diagnosed" in (cli.folder / "run.log").read_text()
+    assert server.token not in ended.out + ended.err + (cli.folder / "run.log").read_text()
+    server.control(faults="", token_revoked=False)
+    assert cli("run", "in.csv", *flags(server)).code == 0
+    assert set(server.enrolments().values()) == {1}
+
+
+def test_a_scenario_that_is_switched_off_is_a_new_error_and_costs_a_few_rows(stopped):
+    _, ended = stopped(faults="scenario_off@21+")
+    assert ended.json["finding"] == "scenario_off"
+    assert ended.json["stop_reason"].startswith("A new error came 5 times running: code 423, which no row had before.")
+    assert "Scenario 3 (Welcome) is not active. Activate it" in ended.json["stop_reason"]
+    assert 5 <= ended.json["counts"]["error"] <= 6
+    assert ended.json["counts"]["success"] == 20
+
+
+def test_when_token_and_scenario_are_fine_the_rows_are_the_matter(cli, stopped):
+    strangers = [(f"nobody{number}@example.com", "") for number in range(40)]
+    source = write_csv(cli.folder / "in.csv", *people(9), *strangers)
+    _, ended = stopped(source=source)
+    assert ended.json["finding"] == "rows"
+    assert ended.json["stop_reason"].startswith("20 rows were refused without a success between.")
+    assert "scenario #3 Welcome is active, so the rows are the matter." in ended.json["stop_reason"]
+    assert "Most often: Profile not found (404), 2" in ended.json["stop_reason"]
+    assert "nobody" not in ended.json["stop_reason"]
+
+
+def test_rows_without_a_clear_answer_stop_it_much_earlier(stopped):
+    _, ended = stopped(faults="drop_after_acting@11+")
+    assert ended.json["finding"] == "fine"
+    assert ended.json["stop_reason"].startswith("5 rows in a row got no clear answer.")
+    assert "only the starts get no clear answer" in ended.json["stop_reason"]
+    assert 5 <= ended.json["counts"]["unknown"] <= 6
+
+
+def test_a_platform_that_says_nothing_is_waited_for_a_few_seconds_only(stopped):
+    faults = [
+        {"fault": "drop_after_acting", "from_nth": 11},
+        {"fault": "silence_before_acting", "method": "workflows/list", "from_nth": 2},
+    ]
+    began = time.monotonic()
+    _, ended = stopped("--timeout", "300", faults=faults)
+    assert time.monotonic() - began < 60
+    assert ended.json["finding"] == "out_of_reach"
+    assert ended.json["stop_reason"].startswith("5 rows in a row got no clear answer.")
+    assert "it did not answer within 5 s" in ended.json["stop_reason"]
+
+
+def test_something_else_that_answers_at_the_address_is_told(stopped):
+    faults = [
+        {"fault": "html_200_before_acting"},
+        {"fault": "html_200_before_acting", "method": "workflows/list", "from_nth": 2},
+    ]
+    _, ended = stopped(faults=faults)
+    assert ended.json["finding"] == "not_the_platform"
+    assert "Check the address." in ended.json["stop_reason"]
+
+
+def test_a_scenario_that_is_gone_is_told(cli):
+    with sandbox_process(SandboxSettings()) as server:
+        (cli.folder / "world.toml").write_text('[[scenarios]]\nid = 9\nname = "Other"\nlist_id = 1\nmode = "skip"\n')
+        source = write_csv(cli.folder / "in.csv", *people(30))
+        server.control(latency_s=(0.1, 0.1))
+        going = cli.start("run", source, *flags(server), "--json")
+        give_up = time.monotonic() + 60
+        while server.totals()["enrolled_total"] < 3:
+            assert time.monotonic() < give_up
+            time.sleep(0.02)
+        server.control(world_file=str(cli.folder / "world.toml"))
+        out, err = going.communicate(timeout=60)
+    assert going.returncode == 3, err
+    assert '"finding": "scenario_gone"' in out
+    assert "There is no scenario 3" in out
+
+
+def test_nobody_is_asked_when_the_job_says_so_or_the_run_was_stopped_otherwise(cli, stopped):
+    server, ended = stopped("--skip-preflight", faults="token_revoked@11+")
+    assert (asked(server), ended.json["finding"]) == (0, None)
+    assert "asked again" not in ended.json["stop_reason"]
+    others = write_csv(cli.folder / "others.csv", *people(60, domain="example.org"))
+    server, ended = stopped("--canary", "3", source=others, faults="drop_before_acting@2")
+    assert (asked(server), ended.json["finding"]) == (1, None)
+
+
+def test_ctrl_c_twice_gives_up_the_answers_of_a_run_that_was_stopping_already(cli, sandbox):
+    """The breaker stopped it; the first Ctrl-C must not be taken for granted, nor the second be lost."""
+    faults = [{"fault": "silence_after_acting", "nth": (1,)}, {"fault": "token_revoked", "from_nth": 4}]
+    server = sandbox(faults=faults)
+    source = write_csv(cli.folder / "in.csv", *people(20))
+    going = cli.start("run", source, *flags(server), "--timeout", "300", "--log-file", "run.log")
+    log, give_up = cli.folder / "run.log", time.monotonic() + 60
+    try:
+        while not log.exists() or "stopping" not in log.read_text():
+            assert time.monotonic() < give_up
+            time.sleep(0.02)
+    except BaseException:
+        going.kill()
+        going.communicate()
+        raise
+    going.send_signal(signal.SIGINT)
+    said = ""
+    while "Once more to stop at once" not in said:
+        said += going.stderr.readline()
+    going.send_signal(signal.SIGINT)
+    _, err = going.communicate(timeout=60)
+    assert going.returncode == 3, err
+    assert "1" in err.partition("unknown")[2].split()[0]
+
+
+@pytest.mark.parametrize(("answer", "code", "sent"), [("y", 1, 20), ("n", 3, 4)])
+def test_at_a_terminal_the_canary_asks(cli, sandbox, answer, code, sent):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", ("nobody@example.com", ""), *people(19))
+    with Terminal("run", source, *flags(server), "--canary", "4", folder=cli.folder) as terminal:
+        terminal.wait_for("[y/N]")
+        terminal.type("y")
+        terminal.wait_for("The canary rows are through: 3 success, 1 error")
+        terminal.wait_for("[y/N]")
+        assert server.totals()["requests"]["workflows/start"] == 4
+        terminal.type(answer)
+        assert terminal.end() == code, terminal.seen
+    assert server.totals()["requests"]["workflows/start"] == sent
+    if answer == "n":
+        assert "Stopped after the first 4 rows, as you said." in terminal.seen
+        with Terminal("run", source, *flags(server), "--canary", "4", folder=cli.folder) as terminal:
+            terminal.wait_for("[y/N]")
+            terminal.type("y")
+            terminal.wait_for("The canary rows are through")
+            assert server.totals()["requests"]["workflows/start"] == 4, "nothing is sent before the question"
+            terminal.type("y")
+            assert terminal.end() == 1, terminal.seen
+        assert server.totals()["requests"]["workflows/start"] == 20
+
+
+def test_off_a_terminal_the_canary_decides_by_its_rule(cli, sandbox):
+    server = sandbox(faults="drop_after_acting@2")
+    source = write_csv(cli.folder / "in.csv", *people(20))
+    ended = cli("run", source, *flags(server), "--canary", "4", "--json")
+    assert ended.code == 3
+    assert ended.json["stop_reason"].startswith("Stopped after the first 4 rows, the canary: 1 unknown.")
+    assert server.totals()["requests"]["workflows/start"] == 4
+    ended = cli("run", source, *flags(server), "--canary", "4", "--json")
+    assert (ended.code, ended.json["counts"]["success"]) == (4, 19), "four clean rows more, and the rest followed"
+    assert set(server.enrolments().values()) == {1}
