@@ -44,7 +44,7 @@ def moments(log):
             yield "synced"
         elif call == "sendto" and "POST /api/v1.1/workflows/start" in rest:
             yield "sent"
-        elif call == "write" and (row := re.search(r"leads\.log>, .*row finished row=(\d+)", rest)):
+        elif call == "write" and (row := re.search(r"leads\.log>, .*row finished run=\S+ row=(\d+)", rest)):
             yield f"told {row[1]}"
 
 
