@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import anyio
 import pytest
@@ -85,7 +86,7 @@ async def steering(act):
 
 
 async def test_each_wish_is_done_and_told_in_a_sentence(tmp_path):
-    script = [
+    script: list[tuple[Wish, dict[str, Any], str]] = [
         (Wish.SET, {"rate": "5"}, "Run a906cc51 now sends 5 a second, 8 at once."),
         (Wish.SET, {"rate": "none", "concurrency": "2"}, "Run a906cc51 now sends without a limit, 2 at once."),
         (Wish.SET, {"concurrency": 3}, "Run a906cc51 now sends without a limit, 3 at once."),
@@ -267,6 +268,25 @@ async def test_a_process_that_ends_before_it_answers_has_done_nothing(ledger, tm
         with pytest.raises(NobodyAtWork, match="No process works on run a906cc51"):
             await ask_run(ledger, "a906cc51", Wish.PAUSE, clock=CLOCK)
     assert not list(tmp_path.rglob("*.request"))
+
+
+async def test_a_request_that_was_taken_in_time_is_waited_for_a_little_longer(ledger, tmp_path):
+    run = await planned(ledger)
+
+    async def slow_process(control):
+        inbox = Inbox(run.folder, clock=CLOCK)
+        taken = inbox.look()
+        while not taken:
+            await CLOCK.sleep(0.01)
+            taken = inbox.look()
+        await anyio.sleep(1.5)
+        inbox.answer(taken[0], carry_out(taken[0], control, run_id="a906cc51"))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(steering, slow_process)
+        answer = await ask_run(ledger, "a906cc51", Wish.PAUSE, clock=CLOCK, patience_s=0.5)
+    assert answer.done
+    await run.leave()
 
 
 async def test_whoever_gives_up_takes_the_request_back(ledger, tmp_path):
