@@ -97,7 +97,7 @@ async def enroll_async(
         emit: hears every event, in order; must return quickly.
         confirm: shown the plan, says whether to go on; None = go on.
         look: shown the counts after the canary rows; None = go on when none of them failed.
-        control: stops the run from outside.
+        control: steers the run from outside, and stops it.
         approved: send only what was approved, see `run_plan_file`; None = whatever the plan is.
         transport: takes the place of the network, for tests.
         clock: takes the place of the machine's clock, for tests.
