@@ -159,8 +159,7 @@ class StartRequest(NamedTuple):
         return f"StartRequest(scenario={self.scenario}, mode={self.mode.value!r}, identity=***)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The last word on a row: exactly one for each row of a run."""
 
     seq: int  #: place of the row in the plan, from 1

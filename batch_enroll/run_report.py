@@ -7,7 +7,6 @@ Never: a change of the run; it can be done again at any time.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 from batch_enroll.advice import advice_for, why_invalid
@@ -130,7 +129,7 @@ def _message_of(reason: Reason) -> str:
 def _told(outcome: Outcome, body: str) -> Outcome:
     """Put the identity back where the ledger kept a placeholder for it, and words where it needs none."""
     if outcome.status is RowStatus.NOT_SENT and not outcome.code:
-        return replace(outcome, code=_NO_TURN[0], message=_NO_TURN[1])
+        return outcome._replace(code=_NO_TURN[0], message=_NO_TURN[1])
     if not body or not outcome.message:
         return outcome
-    return replace(outcome, message=restore(outcome.message, identity_of(body)))
+    return outcome._replace(message=restore(outcome.message, identity_of(body)))

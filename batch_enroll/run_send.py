@@ -46,12 +46,13 @@ from batch_enroll.sending import (
     Limit,
     Limiter,
     Pace,
+    RowCycle,
     RowToSend,
     Stopped,
     Team,
     Trip,
+    Wait,
     classify,
-    enroll_row,
     run_pool,
 )
 
@@ -138,17 +139,31 @@ class _Sender:
         self.sent = Sent()
         self._run = run
         self._job = job
-        self._carry = send
         self._clock = clock
         self._emit = emit
         self._control = control
-        self._jitter = jitter
         self._codes = CodeTable({code: Class(kind) for code, kind in job.codes})
         self._breaker = Breaker(_breaker_limits(job), suspects=self._codes.suspects(), rows_own=self._codes.rows_own())
         self._end = end_of_sending(job, clock.now())
         self._team = Team(job.send.concurrency, stop=control.signal)
         self._limiter = Limiter(
             Pace(job.send.rate), clock, jitter=jitter, on_change=self._tell_pace, is_held=self._team.is_held
+        )
+        self._cycle = RowCycle(
+            permit=self._permit,
+            depart=self._depart,
+            intend=self._intend,
+            send=send,
+            classify=lambda answer: classify(answer, self._codes, now=clock.now()),
+            release=run.release,
+            settle=run.settle,
+            clock=clock,
+            stop=control.signal,
+            delivery=job.send.delivery,
+            jitter=jitter,
+            throttled=lambda retry_after_s, rtt_s: self._limiter.throttled(retry_after_s, rtt_s=rtt_s),
+            accepted=self._limiter.accepted,
+            on_retry=self._tell_retry,
         )
 
     async def send(self, *, limit: int | None) -> None:
@@ -202,24 +217,7 @@ class _Sender:
         self._emit(Stopping(at=self._clock.now(), reason=reason))
 
     async def _work(self, row: RowToSend) -> None:
-        outcome = await enroll_row(
-            row,
-            permit=self._permit,
-            depart=self._limiter.depart,
-            intend=self._intend,
-            send=self._carry,
-            classify=lambda answer: classify(answer, self._codes, now=self._clock.now()),
-            release=self._run.release,
-            settle=self._run.settle,
-            clock=self._clock,
-            stop=self._control.signal,
-            delivery=self._job.send.delivery,
-            jitter=self._jitter,
-            throttled=lambda retry_after_s, rtt_s: self._limiter.throttled(retry_after_s, rtt_s=rtt_s),
-            accepted=self._limiter.accepted,
-            on_retry=self._tell_retry,
-        )
-        self._conclude(row, outcome)
+        self._conclude(row, await self._cycle.enroll(row))
 
     def _conclude(self, row: RowToSend, outcome: Outcome) -> None:
         if outcome.status is RowStatus.NOT_SENT and outcome.code == "stopped":
@@ -230,8 +228,17 @@ class _Sender:
             self.sent.trip = trip
             self._control.stop(trip.reason)
 
-    async def _permit(self) -> None:
+    def _permit(self) -> Wait | None:
+        if not self._limiter.take_now():
+            return self._next_permit
+        self._heed_stop()
+        return None
+
+    async def _next_permit(self) -> None:
         await self._limiter.acquire()
+        self._heed_stop()
+
+    def _heed_stop(self) -> None:
         self._heed_end()
         if self._control.reason:
             raise Stopped
@@ -239,6 +246,9 @@ class _Sender:
     def _heed_end(self) -> None:
         if self._end is not None and self._clock.now() >= self._end.at:
             self._control.stop(self._end.reason)
+
+    def _depart(self) -> Wait | None:
+        return None if self._limiter.depart_now() else self._limiter.depart
 
     async def _intend(self, seq: int, *, at: datetime) -> int:
         attempt = await self._run.intend(seq, at=at)

@@ -176,7 +176,7 @@ class Resolution:
 class RunLedger(Protocol):
     """One run's rows. Every call may wait for the disk; none may be lost when it has returned.
 
-    A call that is cancelled is carried out all the same; shield it where its answer matters, as that of `intend` does.
+    A call that is cancelled is carried out all the same, and ends when it is on disk.
     """
 
     @property

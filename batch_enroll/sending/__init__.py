@@ -20,7 +20,7 @@ from batch_enroll.sending.breaker import Breaker, BreakerLimits, Cause, Limit, T
 from batch_enroll.sending.classify import Answer, Verdict, VerdictKind, classify
 from batch_enroll.sending.client import Client
 from batch_enroll.sending.codes import Class, CodeTable
-from batch_enroll.sending.cycle import RowToSend, enroll_row
+from batch_enroll.sending.cycle import RowCycle, RowToSend, Wait
 from batch_enroll.sending.flight import Flight, Stopped, StopSignal
 from batch_enroll.sending.limiter import Limiter, Pace
 from batch_enroll.sending.pool import run_pool
@@ -42,6 +42,7 @@ __all__ = [
     "Limiter",
     "Pace",
     "RetryPolicy",
+    "RowCycle",
     "RowToSend",
     "ScenarioInfo",
     "StopSignal",
@@ -50,9 +51,9 @@ __all__ = [
     "Trip",
     "Verdict",
     "VerdictKind",
+    "Wait",
     "body_of",
     "classify",
-    "enroll_row",
     "identity_of",
     "look_up_scenario",
     "masked",

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from batch_enroll.sending.codes import Class, CodeTable
 
@@ -30,8 +30,7 @@ _TITLE = re.compile(rb"<title[^>]*>([^<]{1,400})", re.IGNORECASE)
 _CONFLICT: Final = object()  #: `error` stands twice in the object, with two values
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """One whole answer of the platform, or of something that stands in front of it."""
 
     http_status: int
@@ -116,7 +115,8 @@ def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
 def _read(body: bytes) -> _Reply | None:
     """Find the envelope: a JSON object whose `error` is an integer. None is anything else."""
     try:
-        fields = _decode(body.decode(json.detect_encoding(body), "surrogatepass"))  # what json.loads does with bytes
+        encoding = "utf-8" if body[:2] == b'{"' else json.detect_encoding(body)
+        fields = _decode(body.decode(encoding, "surrogatepass"))  # what json.loads does with bytes
     except (ValueError, RecursionError):  # also bad UTF-8, numbers of 5,000 digits, nesting without end
         return None
     if not isinstance(fields, dict) or type(code := fields.get("error")) is not int:
@@ -125,7 +125,7 @@ def _read(body: bytes) -> _Reply | None:
     text = text if isinstance(text, str) else _compact(text)
     if (profile := fields.get("profile_id")) not in (None, ""):
         text = f"{text} (profile_id {profile if isinstance(profile, str) else _compact(profile)})"
-    return _Reply(code, _one_line(text))
+    return _Reply(code, _one_line(text) if text else "")
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -139,6 +139,8 @@ _decode: Final = json.JSONDecoder(object_pairs_hook=_object).decode  # json.load
 
 
 def _by_envelope(answer: Answer, reply: _Reply, codes: CodeTable) -> Verdict:
+    if reply.code == 0 and 200 <= answer.http_status < 300:
+        return Verdict(kind=VerdictKind.ENROLLED, code="0", message=reply.text, http_status=answer.http_status)
     verdict = Verdict(
         kind=VerdictKind.REFUSED,
         code=str(reply.code),
@@ -146,13 +148,8 @@ def _by_envelope(answer: Answer, reply: _Reply, codes: CodeTable) -> Verdict:
         http_status=answer.http_status,
     )
     if reply.code == 0:
-        ok = 200 <= answer.http_status < 300
-        return replace(
-            verdict,
-            kind=VerdictKind.ENROLLED if ok else VerdictKind.AMBIGUOUS,
-            code="0" if ok else _slug(answer),
-            message=reply.text if ok else f'HTTP {answer.http_status} came with "error": 0. {reply.text}'.rstrip(),
-        )
+        message = f'HTTP {answer.http_status} came with "error": 0. {reply.text}'.rstrip()
+        return replace(verdict, kind=VerdictKind.AMBIGUOUS, code=_slug(answer), message=message)
     kind = codes.class_of(reply.code)
     match kind:
         case Class.ROW | Class.SUSPECT:

@@ -13,10 +13,9 @@ authentication) must not happen here, and costs 60 % on top of a row's CPU.
 from __future__ import annotations
 
 import json
-import socket
 import ssl
-from collections.abc import AsyncIterable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -25,9 +24,10 @@ import anyio
 import httpx
 import sniffio
 
-from batch_enroll.errors import Ambiguous, JobError, Retryable
+from batch_enroll.errors import Ambiguous, JobError
 from batch_enroll.sending.classify import Answer
-from batch_enroll.sending.direct_transport import DirectTransport
+from batch_enroll.sending.direct_transport import DirectTransport, Origin
+from batch_enroll.sending.failures import BEFORE_SENDING, FOREIGN, translated
 from batch_enroll.sending.flight import Flight
 from batch_enroll.sending.transport import OneConnectionEach, proxy_for, trust
 from batch_enroll.sending.wire import MASK, with_token
@@ -40,25 +40,6 @@ CONNECT_TIMEOUT_S: Final = 10.0
 
 _KEPT_HEADERS: Final = {b"retry-after", b"location", b"content-type"}
 _MIN_MASKED_TOKEN_BYTES: Final = 8  #: masking a shorter one would tear answers apart
-_FOREIGN: Final = (
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    httpx.StreamError,
-    anyio.BrokenResourceError,
-    anyio.ClosedResourceError,
-    OSError,
-)
-"""What the libraries below may raise; TimeoutError (the deadline) is an OSError. Anything else is a bug."""
-
-_BEFORE_SENDING: Final = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-)
-"""What a transport can only raise before it sends; needed for one that traces nothing."""
 
 
 class Client:
@@ -100,17 +81,16 @@ class Client:
         )
         try:
             self._base = _address(url)
-            self._start_url = httpx.URL(f"{self._base}{API_PATH}{START}")
-            self._headers["Host"] = self._start_url.netloc.decode("ascii")
+            self._headers["Host"] = httpx.URL(self._base).netloc.decode("ascii")
             self._transport = transport or _transport(
                 url, ca_file=ca_file, client_certificate=client_certificate, stock=stock
             )
+            self._direct = self._transport if isinstance(self._transport, DirectTransport) else None
+            self._start_door = self._door(START)
         except (httpx.InvalidURL, ValueError, ImportError) as error:  # a SOCKS proxy needs a package of its own
             raise JobError(f"The address {url} or its proxy cannot be used: {error}.") from error
-        # One deadline is for the whole call. Ours keeps it; others know only of steps, so it goes around them.
-        self._keeps_time = isinstance(self._transport, DirectTransport)
-        read_s = timeout_s if self._keeps_time else None
-        self._timeouts = httpx.Timeout(None, connect=min(CONNECT_TIMEOUT_S, timeout_s), read=read_s).as_dict()
+        self._connect_s = min(CONNECT_TIMEOUT_S, timeout_s)
+        self._timeouts = httpx.Timeout(None, connect=self._connect_s).as_dict()
 
     async def __aenter__(self) -> Self:
         await self._transport.__aenter__()
@@ -133,61 +113,108 @@ class Client:
             Ambiguous: a byte may have left and no whole answer came.
         """
         content = with_token(body, self._token)
-        return await self._exchange(self._start_url, content, flight or Flight(), MAX_START_ANSWER_BYTES)
+        return await self._exchange(self._start_door, content, flight or Flight(), MAX_START_ANSWER_BYTES)
 
     async def call(self, method: str, parameters: Mapping[str, object]) -> Answer:
         """Call another method of the API, such as `workflows/list`. Raises as `start` does."""
         content = with_token(json.dumps(dict(parameters), ensure_ascii=False), self._token)
-        url = httpx.URL(f"{self._base}{API_PATH}{method}")
-        return await self._exchange(url, content, Flight(), MAX_CALL_ANSWER_BYTES)
+        return await self._exchange(self._door(method), content, Flight(), MAX_CALL_ANSWER_BYTES)
 
-    async def _exchange(self, url: httpx.URL, content: bytes, flight: Flight, max_bytes: int) -> Answer:
+    def _door(self, method: str) -> _Door:
+        url = httpx.URL(f"{self._base}{API_PATH}{method}")
+        lines = [b"POST %b HTTP/1.1" % url.raw_path, *(b": ".join(field) for field in self._headers.raw)]
+        if any(b"\r" in line or b"\n" in line for line in lines):
+            raise ValueError("it holds a line end")
+        head = b"\r\n".join([*lines, b"Content-Length: "])
+        return _Door(url, head, self._direct.origin(url) if self._direct else None)
+
+    async def _exchange(self, door: _Door, content: bytes, flight: Flight, max_bytes: int) -> Answer:
+        flight.surely_unsent = True
+        reply = _Reply()
+        try:
+            if self._direct is not None and door.origin is not None:
+                message = b"%b%d\r\n\r\n%b" % (door.head, len(content), content)
+                await self._directly(self._direct, door.origin, message, flight, max_bytes, reply)
+            else:
+                await self._through_httpx(door, content, flight, max_bytes, reply)
+        except FOREIGN as error:
+            raise translated(error, surely_unsent=flight.surely_unsent, status=reply.status or None) from error
+        if reply.body is None:
+            text = f"The answer is larger than {max_bytes // 1024} KiB, which no answer of the platform is"
+            raise Ambiguous("answer_too_large", text, http_status=reply.status)
+        return Answer(reply.status, self._kept(reply.headers), self._masked(reply.body))
+
+    async def _directly(
+        self, transport: DirectTransport, origin: Origin, message: bytes, flight: Flight, max_bytes: int, reply: _Reply
+    ) -> None:
+        """Send by our own transport, without httpx's request and response between: they cost as much as the sending."""
+        answer, stream = await transport.exchange(
+            origin,
+            message,
+            connect_s=self._connect_s,
+            whole_s=self._timeout_s,
+            writes=flight.write,
+        )
+        reply.status, reply.headers = answer.status, answer.headers
+        if stream is None and not any(name.lower() == b"content-encoding" for name, _ in answer.headers):
+            body = b"".join(answer.pieces)
+            reply.body = body if len(body) <= max_bytes else None
+            return
+        whole = httpx.ByteStream(b"".join(answer.pieces)) if stream is None else stream
+        await _take_body(httpx.Response(answer.status, headers=answer.headers, stream=whole), max_bytes, reply)
+
+    async def _through_httpx(self, door: _Door, content: bytes, flight: Flight, max_bytes: int, reply: _Reply) -> None:
+        """Send by any httpx transport. They know of steps and not of one deadline, so it goes around them."""
         watch = _Watch(flight)
-        headers = self._headers.copy()
-        headers["Content-Length"] = str(len(content))
-        request = httpx.Request(  # by stream= and with every header given: content= costs five times as much
+        request = httpx.Request(
             "POST",
-            url,
-            headers=headers,
+            door.url,
+            headers=[*self._headers.raw, (b"Content-Length", b"%d" % len(content))],
             stream=httpx.ByteStream(content),
             extensions={"timeout": self._timeouts, "trace": watch.trace},
         )
-        status: int | None = None
         try:
-            with nullcontext() if self._keeps_time else anyio.fail_after(self._timeout_s):
+            with anyio.fail_after(self._timeout_s):
                 response = await self._transport.handle_async_request(request)
                 flight.surely_unsent = False
-                status = response.status_code
-                fields = {name.lower(): value for name, value in response.headers.raw}
-                assert isinstance(response.stream, httpx.AsyncByteStream)
-                # Where nothing is to be decoded, httpx's layers would cost a tenth of the row's time for nothing.
-                pieces = response.aiter_bytes() if b"content-encoding" in fields else response.stream
-                try:
-                    body = await _read(pieces, max_bytes)
-                finally:
-                    await response.stream.aclose()
-        except _FOREIGN as error:
+                reply.status, reply.headers = response.status_code, response.headers.raw
+                await _take_body(response, max_bytes, reply)
+        except BaseException as error:
             await watch.clear_up()
-            surely_unsent = flight.surely_unsent or (watch.is_silent and isinstance(error, _BEFORE_SENDING))
-            flight.surely_unsent = surely_unsent
-            raise _translated(error, surely_unsent=surely_unsent, status=status) from error
-        except BaseException:
-            await watch.clear_up()
+            if watch.is_silent and isinstance(error, BEFORE_SENDING):
+                flight.surely_unsent = True
             raise
-        if body is None:
-            text = f"The answer is larger than {max_bytes // 1024} KiB, which no answer of the platform is"
-            raise Ambiguous("answer_too_large", text, http_status=status)
-        return Answer(http_status=status, headers=self._kept(fields), body=self._masked(body))
 
-    def _kept(self, fields: Mapping[bytes, bytes]) -> dict[str, str]:
-        kept = ((name, fields[name]) for name in _KEPT_HEADERS if name in fields)
-        return {name.decode(): self._masked(value).decode("latin-1") for name, value in kept}
+    def _kept(self, headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+        return {
+            name.decode(): self._masked(value).decode("latin-1")
+            for field, value in headers
+            if (name := field.lower()) in _KEPT_HEADERS
+        }
 
     def _masked(self, text: bytes) -> bytes:
         """Take the token out of what came back: some servers repeat the request that they refuse."""
         if len(self._token_bytes) < _MIN_MASKED_TOKEN_BYTES:
             return text
         return text.replace(self._token_bytes, MASK.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """A method of the API, as requests to it begin."""
+
+    url: httpx.URL
+    head: bytes  #: of a request, up to the number of its body's bytes
+    origin: Origin | None  #: with our own transport
+
+
+@dataclass(slots=True)
+class _Reply:
+    """What has come of an answer so far."""
+
+    status: int = 0  #: 0 until its head is there
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    body: bytes | None = None
 
 
 class _Watch:
@@ -247,83 +274,19 @@ def _is_asyncio() -> bool:
         return True
 
 
-async def _read(pieces: AsyncIterable[bytes], max_bytes: int) -> bytes | None:
-    """Read the body to its end; None when it is larger than allowed."""
+async def _take_body(response: httpx.Response, max_bytes: int, reply: _Reply) -> None:
+    """Read the body to its end, decoded; it stays None when it is larger than allowed."""
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    # Where nothing is to be decoded, httpx's layers would cost a tenth of the row's time for nothing.
+    pieces = response.aiter_bytes() if "content-encoding" in response.headers else response.stream
     taken: list[bytes] = []
     room = max_bytes
-    async for piece in pieces:
-        room -= len(piece)
-        if room < 0:
-            return None
-        taken.append(piece)
-    return b"".join(taken)
-
-
-def _translated(error: Exception, *, surely_unsent: bool, status: int | None) -> Retryable | Ambiguous:
-    """Turn a foreign exception into ours. Texts are our own: a foreign text may repeat what was sent."""
-    if surely_unsent:
-        code = _why_not_sent(error)
-        return Retryable(code, _NOT_SENT[code])
-    code = _why_in_doubt(error, status)
-    return Ambiguous(code, _IN_DOUBT[code], http_status=status)
-
-
-_NOT_SENT: Final = {
-    "connection_refused": "The platform's computer refused the connection",
-    "connection_failed": "No connection to the platform could be made",
-    "dns_failure": "The platform's address could not be found",
-    "tls_failure": "No trusted connection (TLS) to the platform could be made",
-    "connect_timeout": "The platform did not take the connection in time",
-    "no_free_connection": "No connection was free in time",
-    "proxy_refused": "The proxy refused to connect to the platform",
-}
-
-_IN_DOUBT: Final = {
-    "read_timeout": "The request was sent, but no whole answer came in time",
-    "connection_dropped": "The request was sent, but the connection broke before an answer came",
-    "answer_truncated": "The request was sent, but the connection broke in the middle of the answer",
-    "answer_unreadable": "The request was sent, but what came back is not HTTP",
-}
-
-
-def _why_not_sent(error: Exception) -> str:
-    causes = list(_causes(error))
-
-    def due_to(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(cause, kinds) for cause in causes)
-
-    if isinstance(error, httpx.PoolTimeout):
-        return "no_free_connection"
-    if isinstance(error, httpx.ProxyError):
-        return "proxy_refused"
-    if due_to(socket.gaierror):
-        return "dns_failure"
-    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
-        return "connect_timeout"
-    if due_to(ssl.SSLError):
-        return "tls_failure"
-    if due_to(ConnectionRefusedError):
-        return "connection_refused"
-    return "connection_failed"
-
-
-def _why_in_doubt(error: Exception, status: int | None) -> str:
-    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
-        return "read_timeout"
-    if isinstance(error, httpx.DecodingError):
-        return "answer_unreadable"
-    if status is not None:
-        return "answer_truncated"
-    if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
-        return "answer_unreadable"
-    return "connection_dropped"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk an exception, what it was raised from, and the members of groups (one for each address tried)."""
-    while error is not None:
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            for member in error.exceptions:
-                yield from _causes(member)
-        error = error.__cause__ or error.__context__
+    try:
+        async for piece in pieces:
+            room -= len(piece)
+            if room < 0:
+                return
+            taken.append(piece)
+    finally:
+        await response.stream.aclose()
+    reply.body = b"".join(taken)

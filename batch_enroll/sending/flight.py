@@ -21,6 +21,10 @@ class Flight:
 
     surely_unsent: bool = False  #: not a byte of it has left; a sender that says nothing leaves it in doubt
 
+    def write(self) -> None:
+        """Note that the first byte leaves now."""
+        self.surely_unsent = False
+
 
 class Stopped(Exception):
     """A wait ended because the run is asked to stop."""

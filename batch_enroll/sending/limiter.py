@@ -198,6 +198,16 @@ class Limiter:
         """Permits per second at most; None is unlimited."""
         return self._pace.limit_per_s
 
+    def take_now(self) -> bool:
+        """Take a permit if one is free right now and nobody waits for it; else `acquire` waits for the next."""
+        if self._turn.locked() or self._is_held():
+            return False
+        now = self._clock.monotonic()
+        if self._pace.due(now) > now:
+            return False
+        self._pace.take(now)
+        return True
+
     async def acquire(self) -> None:
         """Wait for a permit. Only the first in the queue looks at the clock, so that a pause bites at once."""
         async with self._turn:
@@ -211,6 +221,18 @@ class Limiter:
                     break
                 await self._clock.sleep(min(wait_s, _LONGEST_SLEEP_S))
             self._pace.take(now)
+
+    def depart_now(self) -> bool:
+        """Let a request leave if there is room for it right now and none waits before it; else `depart` waits."""
+        if self._pace.limit_per_s is None:
+            return True
+        if self._door.locked():
+            return False
+        now = self._clock.monotonic()
+        if self._pace.leaves_at(now) > now:
+            return False
+        self._pace.left(now)
+        return True
 
     async def depart(self) -> None:
         """Hold a request that has its permit until no second, counted where requests leave, holds more than the limit.

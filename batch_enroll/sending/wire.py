@@ -20,7 +20,9 @@ MASK = "***"
 
 _MAX_MESSAGE_CHARS = 300
 _SHORT_IDENTITY_CHARS = 4  #: shorter values are replaced as whole words only: "12" is not in "2012"
-_LOOKS_LIKE_TOKEN = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{32,}(?![0-9A-Za-z])")
+_TOKEN_CHARS = 32  #: at least
+_LOOKS_LIKE_TOKEN = re.compile(rf"(?<![0-9A-Za-z])[0-9A-Fa-f]{{{_TOKEN_CHARS},}}(?![0-9A-Za-z])")
+_DIGIT = re.compile(r"\d")
 _LOOKS_LIKE_EMAIL = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
 _LOOKS_LIKE_PHONE = re.compile(r"(?<![\w+])(?<!profile_id )\+?\d[\d \u00a0()-]{7,}\d(?!\w)")
 _text = json.encoder.encode_basestring  # one string as JSON, in C: a whole encoder costs four times as much a row
@@ -112,8 +114,10 @@ def redact(message: str, identity: str) -> str:
         message = _pattern_of(identity).sub(IDENTITY, message)
     if "@" in message:
         message = _LOOKS_LIKE_EMAIL.sub(MASK, message)
-    message = _LOOKS_LIKE_TOKEN.sub(MASK, message)
-    message = _LOOKS_LIKE_PHONE.sub(MASK, message)
+    if len(message) >= _TOKEN_CHARS:
+        message = _LOOKS_LIKE_TOKEN.sub(MASK, message)
+    if _DIGIT.search(message):
+        message = _LOOKS_LIKE_PHONE.sub(MASK, message)
     return message if len(message) <= _MAX_MESSAGE_CHARS else message[: _MAX_MESSAGE_CHARS - 1] + "…"
 
 

@@ -30,9 +30,9 @@ def test_each_known_platform_code_has_advice(code):
 
 def test_each_slug_of_the_sending_stage_has_advice():
     folder = Path(batch_enroll.sending.__file__).parent
-    client = (folder / "client.py").read_text(encoding="utf-8")
-    slugs = set(re.findall(r'return "([a-z]+_[a-z_]+)"', client)) | {"answer_too_large"}
+    failures = (folder / "failures.py").read_text(encoding="utf-8")
+    slugs = set(re.findall(r'return "([a-z]+_[a-z_]+)"', failures)) | {"answer_too_large"}
     cycle = (folder / "cycle.py").read_text(encoding="utf-8")
-    slugs |= set(re.findall(r'(?:code, message = |give_up\()"([a-z_]+)"', cycle))
+    slugs |= set(re.findall(r'(?:code, message = |give_up\(standing, |_INTERRUPTED = \()"([a-z_]+)"', cycle))
     assert {"connection_refused", "read_timeout", "interrupted", "internal_error", "stopped"} <= slugs
     assert not [slug for slug in slugs if not advice_for(slug)]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from batch_enroll.errors import Ambiguous, LedgerError, Retryable, ServiceRefused
 from batch_enroll.model import Delivery, Outcome, RowStatus
 from batch_enroll.sending.classify import Answer, Verdict, VerdictKind
-from batch_enroll.sending.cycle import RowToSend, enroll_row
+from batch_enroll.sending.cycle import RowCycle, RowToSend
 from batch_enroll.sending.flight import Flight, StopSignal
 from batch_enroll.sending.retry import RetryPolicy
 
@@ -53,20 +53,26 @@ class OneRowLedger:
     async def intend(self, seq, *, at):
         self._move("PLANNED", "INTENT", "intend")
         self.attempts += 1
-        await anyio.sleep(self.takes_s)
+        await self._disk()
         return self.attempts
 
     async def release(self, seq, *, code, message):
         assert "john" not in message
-        await anyio.sleep(self.takes_s)
         self._move("INTENT", "PLANNED", f"release {code}")
+        await self._disk()
 
     async def settle(self, outcome):
         assert outcome.status in (RowStatus.SUCCESS, RowStatus.ERROR, RowStatus.UNKNOWN)
         assert "john" not in outcome.message
-        await anyio.sleep(self.takes_s)
         self._move("INTENT", outcome.status.name, f"settle {outcome.status} {outcome.code}")
         self.outcome = outcome
+        await self._disk()
+
+    async def _disk(self):
+        """Take time; who is cancelled meanwhile hears of it when all is done."""
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(self.takes_s)
+        await anyio.lowlevel.checkpoint_if_cancelled()
 
     def _move(self, before, after, what):
         if self.state != before:
@@ -102,9 +108,9 @@ class Desk:
         }
 
     async def run(self, row: RowToSend) -> Outcome:
-        return await enroll_row(row, **self._settings)
+        return await RowCycle(**self._settings).enroll(row)
 
-    async def permit(self):
+    def permit(self):
         self.ledger.log.append("permit")
 
     async def send(self, body: str, flight: Flight) -> Answer:
@@ -259,7 +265,7 @@ async def test_a_row_cut_off_before_a_byte_left_is_planned_again(clock):
 
 
 async def test_a_row_cut_off_while_it_waits_for_a_permit_is_untouched(clock):
-    desk = Desk(clock, [], permit=partial(anyio.sleep, 3600))
+    desk = Desk(clock, [], permit=lambda: partial(anyio.sleep, 3600))
     await cut(desk, 10)
     assert desk.ledger.log == []
 
@@ -294,7 +300,7 @@ async def test_a_word_that_is_being_written_is_awaited(clock, answer, state):
 
 
 async def test_a_stop_ends_a_wait_for_a_permit(clock):
-    desk = Desk(clock, [], permit=partial(anyio.sleep, 3600))
+    desk = Desk(clock, [], permit=lambda: partial(anyio.sleep, 3600))
     async with anyio.create_task_group() as tasks:
 
         async def stop() -> None:
@@ -430,7 +436,7 @@ def test_whatever_is_answered_and_wherever_it_is_cut_the_ledger_tells_the_truth(
 async def test_the_last_look_at_the_pace_comes_when_the_intent_is_on_disk_and_before_the_request(clock):
     desk = Desk(clock, [OK])
 
-    async def depart():
+    def depart():
         desk.ledger.log.append("depart")
         assert desk.ledger.state == "INTENT"
         assert not desk.sent
@@ -442,7 +448,7 @@ async def test_the_last_look_at_the_pace_comes_when_the_intent_is_on_disk_and_be
 
 
 async def test_a_row_that_is_cancelled_before_it_departs_is_planned_again(clock):
-    desk = Desk(clock, [OK], depart=anyio.sleep_forever)
+    desk = Desk(clock, [OK], depart=lambda: anyio.sleep_forever)
     with anyio.move_on_after(0.05):
         await desk.run(ROW)
     assert desk.ledger.state == "PLANNED"
