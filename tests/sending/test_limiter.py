@@ -243,7 +243,7 @@ def test_a_climb_is_quick_below_what_was_refused_and_slow_at_it():
     rates = []
     for second in (0.1, 2, 6, 9, 12, 24, 39):
         pace.accepted(4.0 + second)
-        rates.append(pace.rate_per_s)
+        rates.append(pace.rate_per_s or 0.0)
     to_it, _, at_it, past_it, far_past_it, _ = (
         (b - a) / span_s for (a, b), span_s in zip(pairwise(rates), (1.9, 4, 3, 3, 12, 15), strict=True)
     )
