@@ -32,6 +32,8 @@ _PLAIN = re.compile(r" *[+-](?:[0-9]+(?:[.,][0-9]+)?)? *\Z")  # a phone, a balan
 
 def guard(text: str) -> str:
     """Put an apostrophe before text that a spreadsheet would run as a formula."""
+    if text[:1].isalnum():  # nearly every cell; nothing below begins with a letter or a digit
+        return text
     return "'" + text if _would_run(text) else text
 
 

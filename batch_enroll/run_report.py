@@ -19,7 +19,7 @@ from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.results import ResultsWriter, Written
 from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
 from batch_enroll.reporting.whole_file import mode_like
-from batch_enroll.sending.wire import identity_of, restore
+from batch_enroll.sending.wire import IDENTITY, identity_of, restore
 
 MAX_REASONS = 10
 _NO_TURN = ("stopped", "The run ended before the row's turn came")
@@ -130,6 +130,6 @@ def _told(outcome: Outcome, body: str) -> Outcome:
     """Put the identity back where the ledger kept a placeholder for it, and words where it needs none."""
     if outcome.status is RowStatus.NOT_SENT and not outcome.code:
         return outcome._replace(code=_NO_TURN[0], message=_NO_TURN[1])
-    if not body or not outcome.message:
+    if not body or IDENTITY not in outcome.message:
         return outcome
     return outcome._replace(message=restore(outcome.message, identity_of(body)))

@@ -289,7 +289,7 @@ async def rows_to_send(run: RunLedger, *, limit: int | None) -> AsyncIterator[li
         block = []
         for planned in pending:
             staged = next(row for row in stage if row.seq == planned.seq)
-            block.append(RowToSend(seq=planned.seq, number=planned.number, body=staged.body))
+            block.append(RowToSend(planned.seq, planned.number, staged.body))
         after_seq = pending[-1].seq
         left = None if left is None else left - len(block)
         yield block

@@ -16,9 +16,8 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.model import Problem, Row
@@ -33,8 +32,7 @@ _BLOCK_ROWS = 1_000
 _OWN_COLUMNS = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StagedRow:
+class StagedRow(NamedTuple):
     """A row of the plan with what it will send."""
 
     seq: int  #: place in the plan, from 1
@@ -115,7 +113,7 @@ def staged_rows(folder: Path, *, after_seq: int = 0) -> Iterator[list[StagedRow]
                 row, body = _staged(_fields(line))
             except (ValueError, KeyError, TypeError) as error:
                 raise _damaged(folder / STAGE_NAME, seq) from error
-            block.append(StagedRow(seq=seq, row=row, body=body))
+            block.append(StagedRow(seq, row, body))
             if len(block) == _BLOCK_ROWS:
                 yield block
                 block = []

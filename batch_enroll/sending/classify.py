@@ -34,7 +34,7 @@ class Answer(NamedTuple):
     """One whole answer of the platform, or of something that stands in front of it."""
 
     http_status: int
-    headers: Mapping[str, str]  #: lower-case names; `retry-after`, `location` and `content-type` if sent
+    headers: Mapping[str, str]  #: lower-case names; `retry-after`, `location` and a few more if sent
     body: bytes
 
 

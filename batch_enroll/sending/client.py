@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -38,7 +38,7 @@ MAX_START_ANSWER_BYTES: Final = 1024 * 1024
 MAX_CALL_ANSWER_BYTES: Final = 16 * 1024 * 1024
 CONNECT_TIMEOUT_S: Final = 10.0
 
-_KEPT_HEADERS: Final = {b"retry-after", b"location", b"content-type"}
+_KEPT_HEADERS: Final = {b"retry-after", b"location", b"content-type", b"content-encoding"}
 _MIN_MASKED_TOKEN_BYTES: Final = 8  #: masking a shorter one would tear answers apart
 
 
@@ -142,7 +142,7 @@ class Client:
         if reply.body is None:
             text = f"The answer is larger than {max_bytes // 1024} KiB, which no answer of the platform is"
             raise Ambiguous("answer_too_large", text, http_status=reply.status)
-        return Answer(reply.status, self._kept(reply.headers), self._masked(reply.body))
+        return Answer(reply.status, reply.headers, self._masked(reply.body))
 
     async def _directly(
         self, transport: DirectTransport, origin: Origin, message: bytes, flight: Flight, max_bytes: int, reply: _Reply
@@ -155,8 +155,8 @@ class Client:
             whole_s=self._timeout_s,
             writes=flight.write,
         )
-        reply.status, reply.headers = answer.status, answer.headers
-        if stream is None and not any(name.lower() == b"content-encoding" for name, _ in answer.headers):
+        reply.status, reply.headers = answer.status, self._kept(answer.headers)
+        if stream is None and "content-encoding" not in reply.headers:
             body = b"".join(answer.pieces)
             reply.body = body if len(body) <= max_bytes else None
             return
@@ -177,7 +177,7 @@ class Client:
             with anyio.fail_after(self._timeout_s):
                 response = await self._transport.handle_async_request(request)
                 flight.surely_unsent = False
-                reply.status, reply.headers = response.status_code, response.headers.raw
+                reply.status, reply.headers = response.status_code, self._kept(response.headers.raw)
                 await _take_body(response, max_bytes, reply)
         except BaseException as error:
             await watch.clear_up()
@@ -188,8 +188,8 @@ class Client:
     def _kept(self, headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
         return {
             name.decode(): self._masked(value).decode("latin-1")
-            for field, value in headers
-            if (name := field.lower()) in _KEPT_HEADERS
+            for title, value in headers
+            if (name := title.lower()) in _KEPT_HEADERS
         }
 
     def _masked(self, text: bytes) -> bytes:
@@ -213,7 +213,7 @@ class _Reply:
     """What has come of an answer so far."""
 
     status: int = 0  #: 0 until its head is there
-    headers: Sequence[tuple[bytes, bytes]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
 
 

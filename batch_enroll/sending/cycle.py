@@ -15,7 +15,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NoReturn, Protocol, assert_never
+from typing import NamedTuple, NoReturn, Protocol, assert_never
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -30,8 +30,7 @@ from batch_enroll.sending.retry import RetryPolicy, with_retries
 from batch_enroll.sending.wire import identity_of, redact
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowToSend:
+class RowToSend(NamedTuple):
     """A planned row with what it will send."""
 
     seq: int  #: place in the plan, from 1
@@ -295,7 +294,8 @@ def _without_person(verdict: Verdict, row: RowToSend) -> Verdict:
     if not verdict.message and not verdict.stop_reason:
         return verdict
     identity = identity_of(row.body)
-    message, reason = redact(verdict.message, identity), redact(verdict.stop_reason, identity)
+    message = redact(verdict.message, identity)
+    reason = redact(verdict.stop_reason, identity) if verdict.stop_reason else ""
     if message == verdict.message and reason == verdict.stop_reason:
         return verdict
     return replace(verdict, message=message, stop_reason=reason)

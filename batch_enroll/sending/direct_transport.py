@@ -212,7 +212,8 @@ class Connection(asyncio.Protocol):
         self._answer: Incoming | None = None
         self._failure: httpx.TransportError | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline_s: float | None = None  #: of the answer that is on its way, in the loop's time
+        self._timer: asyncio.TimerHandle | None = None  #: one for all requests in turn: few of them are ever late
         self.is_open = False
         self._is_paused = False
         self._idle_since_s = 0.0
@@ -226,8 +227,10 @@ class Connection(asyncio.Protocol):
         if not self.is_open:  # asyncio would drop the bytes, and nobody would ever wake us
             raise httpx.WriteError("The connection was lost.")
         answer = self._answer = Incoming()
-        if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._late)
+        self._deadline_s = deadline
+        if deadline is not None and (self._timer is None or self._timer.when() > deadline):
+            self._stop_timer()
+            self._timer = self._loop.call_at(deadline, self._look_at_time)
         self._transport.write(message)
         while not answer.status:
             await self._news()
@@ -249,7 +252,7 @@ class Connection(asyncio.Protocol):
     def rest(self) -> bool:
         """Forget the answer; says whether another request may follow."""
         answer, self._answer = self._answer, None
-        self._stop_timer()
+        self._deadline_s = None
         self._idle_since_s = time.monotonic()
         is_done = answer is not None and answer.is_whole and not answer.is_last
         return is_done and self.is_open and not self._transport.get_write_buffer_size()
@@ -285,8 +288,15 @@ class Connection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _late(self) -> None:
-        self._fail(httpx.ReadTimeout("No whole answer in time."))
+    def _look_at_time(self) -> None:
+        """Time is up for the request that set the timer; a later one may be on its way, or none."""
+        self._timer = None
+        if self._deadline_s is None:
+            return
+        if self._deadline_s > self._loop.time():
+            self._timer = self._loop.call_at(self._deadline_s, self._look_at_time)
+        else:
+            self._fail(httpx.ReadTimeout("No whole answer in time."))
 
     def _fail(self, failure: httpx.TransportError) -> None:
         if self._failure is None:

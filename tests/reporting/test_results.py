@@ -3,7 +3,6 @@
 import csv
 import os
 import stat
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -275,4 +274,4 @@ def test_new_files_follow_the_umask_and_are_no_wider_than_the_input(tmp_path):
 def test_the_same_rows_give_the_same_bytes(tmp_path):
     rows = [pair(1), pair(2, RowStatus.ERROR)]
     first = write(tmp_path, rows).results.read_bytes()
-    assert write(tmp_path, [(row, replace(outcome)) for row, outcome in rows]).results.read_bytes() == first
+    assert write(tmp_path, [(row, outcome._replace()) for row, outcome in rows]).results.read_bytes() == first

@@ -227,7 +227,7 @@ def test_the_rate_has_a_floor_and_climbs_back_within_a_minute():
     for second in range(100):
         pace.throttled(float(second), 0.0, jitter=0.0)
     assert pace.rate_per_s == 2
-    rates = []
+    rates: list[float] = []
     for second in range(100, 160):
         pace.accepted(float(second))
         rates.append(pace.rate_per_s)
@@ -240,9 +240,9 @@ def test_a_climb_is_quick_below_what_was_refused_and_slow_at_it():
     pace = Pace(1000)
     for second in range(5):
         pace.throttled(float(second), 0.0, jitter=0.0)  # the last time at 240/s, which became 168
-    rates = []
-    for second in (0.1, 2, 6, 9, 12, 24, 39):
-        pace.accepted(4.0 + second)
+    rates: list[float] = []
+    for after_s in (0.1, 2, 6, 9, 12, 24, 39):
+        pace.accepted(4.0 + after_s)
         rates.append(pace.rate_per_s or 0.0)
     to_it, _, at_it, past_it, far_past_it, _ = (
         (b - a) / span_s for (a, b), span_s in zip(pairwise(rates), (1.9, 4, 3, 3, 12, 15), strict=True)
