@@ -541,3 +541,43 @@ async def test_no_circle_keeps_answers_alive():
         finally:
             gc.enable()
     assert left <= 1
+
+
+async def first_at_once_then(server: Server, reader, writer, *, later_s: float) -> None:
+    for wait_s in (0.0, later_s):
+        await server.read(reader)
+        await asyncio.sleep(wait_s)
+        writer.write(answer(OK))
+
+
+async def test_a_request_has_its_own_deadline_on_a_connection_that_carried_another():
+    async def talk(server: Server, reader, writer) -> None:
+        await first_at_once_then(server, reader, writer, later_s=0.7)
+
+    async with serving(talk) as server, transport() as it:
+        await body_of(it, post(server.url, read_s=1.0))
+        await asyncio.sleep(0.5)  # the first one's time would be up in the middle of the second
+        assert await body_of(it, post(server.url, read_s=1.0)) == OK
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("first_s", [0.3, 30.0])
+async def test_a_later_request_that_gets_no_answer_is_given_up_in_its_own_time(first_s):
+    async def talk(server: Server, reader, writer) -> None:
+        await first_at_once_then(server, reader, writer, later_s=60.0)
+
+    async with serving(talk) as server, transport() as it:
+        await body_of(it, post(server.url, read_s=first_s))
+        await asyncio.sleep(0.1)
+        began = asyncio.get_running_loop().time()
+        with anyio.fail_after(10), pytest.raises(httpx.ReadTimeout):
+            await body_of(it, post(server.url, read_s=0.3))
+        assert asyncio.get_running_loop().time() - began >= 0.29
+
+
+async def test_time_that_is_up_does_no_harm_to_an_idle_connection():
+    async with serving(ok) as server, transport() as it:
+        await body_of(it, post(server.url, read_s=0.1))
+        await asyncio.sleep(0.3)
+        await body_of(it, post(server.url, read_s=0.5))
+    assert server.connections == 1
