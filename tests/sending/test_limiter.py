@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_enroll.sending.limiter import CLIMB_S, LEVEL_S, WINDOW_S, Limiter, Pace
+from tests.sending.conftest import VirtualClock
 
 
 class FixedWindow:
@@ -104,12 +105,18 @@ def test_timers_that_oversleep_hardly_lower_the_mean(rate, timer_s, error):
     assert most_in(times, 0.1) <= 1.5 * rate * 0.1 + 1
 
 
+async def permit(limiter: Limiter) -> None:
+    """Take a permit as rows do: at once if one is free, else by waiting."""
+    if not limiter.take_now():
+        await limiter.acquire()
+
+
 async def release_times(limiter: Limiter, workers: int, seconds: float) -> list[float]:
     times: list[float] = []
 
     async def worker() -> None:
         while True:
-            await limiter.acquire()
+            await permit(limiter)
             times.append(anyio.current_time())
 
     with anyio.move_on_after(seconds):
@@ -131,7 +138,7 @@ async def test_order_of_asking_is_order_of_sending(clock):
     order = []
 
     async def worker(number: int) -> None:
-        await limiter.acquire()
+        await permit(limiter)
         order.append(number)
 
     async with anyio.create_task_group() as tasks:
@@ -139,6 +146,41 @@ async def test_order_of_asking_is_order_of_sending(clock):
             tasks.start_soon(worker, number)
             await anyio.sleep(0.001)
     assert order == list(range(30))
+
+
+class Oversleeping(VirtualClock):
+    """Wakes late, as timers do: between due and awake lies a moment in which somebody else may come."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds + 0.05)
+
+
+@pytest.mark.parametrize(("now", "wait"), [("take_now", "acquire"), ("depart_now", "depart")])
+async def test_who_comes_in_the_right_moment_does_not_go_before_those_who_wait(now, wait):
+    limiter = Limiter(Pace(1), Oversleeping())
+    order = []
+
+    async def worker(number: int) -> None:
+        if not getattr(limiter, now)():
+            await getattr(limiter, wait)()
+        order.append(number)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(3):
+            tasks.start_soon(worker, number)
+            await anyio.sleep(0.001)
+        while len(order) < 3:
+            assert not getattr(limiter, now)()
+            await anyio.sleep(0.01)
+    assert order == [0, 1, 2]
+
+
+async def test_nothing_is_free_while_a_hand_holds_the_permits(clock):
+    held = True
+    limiter = Limiter(Pace(None), clock, is_held=lambda: held)
+    assert not limiter.take_now()
+    held = False
+    assert limiter.take_now()
 
 
 async def test_a_pause_bites_at_once_and_ends_without_a_burst(clock):
@@ -162,17 +204,17 @@ async def test_a_pause_bites_at_once_and_ends_without_a_burst(clock):
 async def test_unlimited_still_obeys_a_pause(clock):
     limiter = Limiter(Pace(None), clock)
     for _ in range(1000):
-        await limiter.acquire()
+        await permit(limiter)
     began = anyio.current_time()
     limiter.throttled(3.0)
-    await limiter.acquire()
+    await permit(limiter)
     assert anyio.current_time() - began == pytest.approx(3.0)
     assert limiter.rate_per_s is None
 
 
 async def test_a_raised_limit_is_felt_within_a_second(clock):
     limiter = Limiter(Pace(0.01), clock)
-    await limiter.acquire()
+    await permit(limiter)
     began = anyio.current_time()
 
     async def raise_it() -> None:
@@ -181,16 +223,16 @@ async def test_a_raised_limit_is_felt_within_a_second(clock):
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(raise_it)
-        await limiter.acquire()
+        await permit(limiter)
     assert anyio.current_time() - began <= 4
 
 
 async def test_a_cancelled_wait_gives_its_turn_on(clock):
     limiter = Limiter(Pace(1), clock)
-    await limiter.acquire()
+    await permit(limiter)
     with anyio.move_on_after(0.5):
-        await limiter.acquire()
-    await limiter.acquire()
+        await permit(limiter)
+    await permit(limiter)
 
 
 async def test_changes_of_pace_are_told(clock):
