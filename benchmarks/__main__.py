@@ -1,39 +1,63 @@
-"""The one command: measure and print a table.
+"""The one command: measure and print a table, or draw a profile.
 
-python -m benchmarks [--quick] [NAME ...]
+python -m benchmarks [--quick | --full] [NAME ...]
+python -m benchmarks profile [--out FILE] [--rows N]
 
-Needs nginx and aiohttp, besides what batch_enroll itself needs. Exit code 0: measured, whatever came out; a figure that
-misses its goal says so in the table.
+What it needs besides batch_enroll stands in docs/speed.md. Exit code 0: measured, whatever came out; a figure that
+misses its goal says so in the table, and so does one that could not be measured here.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from importlib.util import find_spec
+from pathlib import Path
 
+from benchmarks import profile
 from benchmarks.figures import HEAD, line
 from benchmarks.machine import describe
-from benchmarks.measures import MEASURES, QUICK, Sizes
+from benchmarks.measures import MEASURES
+from benchmarks.sizes import FULL, QUICK, USUAL
 
 
-def main() -> int:
+def main(words: list[str]) -> int:
     """Print the table, each line as soon as it is known."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure batch_enroll on this machine.")
-    parser.add_argument("--quick", action="store_true", help="small sizes, for trying it; not for figures to quote")
+    if words[:1] == ["profile"]:
+        return _profile(words[1:])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure batch_enroll on this machine.",
+        epilog="`python -m benchmarks profile --help`: where the time of a run goes, as a flame graph.",
+    )
+    sizes = parser.add_mutually_exclusive_group()
+    sizes.add_argument("--quick", action="store_true", help="small sizes, for trying it; not for figures to quote")
+    sizes.add_argument(
+        "--full", action="store_true", help="5,000,000 rows too: half an hour more, 3 GB in the temp folder"
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"only these: {', '.join(MEASURES)}")
-    args = parser.parse_args()
+    args = parser.parse_args(words)
     if unknown := set(args.names) - MEASURES.keys():
         parser.error(f"there is no measure {', '.join(sorted(unknown))}")
-    if find_spec("aiohttp") is None:
-        raise SystemExit("The benchmarks compare with aiohttp: pip install aiohttp, then again.")
+    chosen = QUICK if args.quick else FULL if args.full else USUAL
     sys.stdout.write(f"{describe()}\n\n{HEAD}")
     for name in args.names or MEASURES:
-        for figure in MEASURES[name](QUICK if args.quick else Sizes()):
-            sys.stdout.write(line(figure))
+        for entry in MEASURES[name](chosen):
+            sys.stdout.write(line(entry))
             sys.stdout.flush()
     return 0
 
 
+def _profile(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks profile", description="Draw where the time of a run goes."
+    )
+    parser.add_argument("--out", type=Path, default=Path("flame.svg"), help="a flame graph, to open in a browser")
+    parser.add_argument("--rows", type=int, default=200_000)
+    args = parser.parse_args(words)
+    profile.record(args.out, rows=args.rows)
+    sys.stdout.write(f"{args.out}: a run of {args.rows:,} rows, a hundred samples a second.\n")
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

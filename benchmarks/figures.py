@@ -14,26 +14,42 @@ class Figure:
 
     what: str
     measured: float
-    sign: str  #: ">=", "<" or "<=": how the figure should stand to the goal
-    goal: float
+    sign: str = ""  #: ">=", "<" or "<=": how the figure should stand to the goal
+    goal: float | None = None  #: None = nobody set one
     form: str = "{:,.1f}"  #: of both, with the unit
     how: str = ""  #: spread, CPU seconds, sizes
 
     @property
     def is_met(self) -> bool:
-        """Whether the goal is met."""
+        """Whether the goal is met; without a goal there is nothing to miss."""
+        if self.goal is None:
+            return True
         compare = {">=": operator.ge, "<": operator.lt, "<=": operator.le}[self.sign]
         return bool(compare(self.measured, self.goal))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotRun:
+    """A figure that could not be measured here."""
+
+    what: str
+    why: str
+
+
+Line = Figure | NotRun
+
 HEAD = "| what | goal | measured | | how |\n| --- | ---: | ---: | --- | --- |\n"
 
 
-def line(figure: Figure) -> str:
+def line(entry: Line) -> str:
     """Write one line of the table, which is Markdown."""
-    goal, measured = figure.form.format(figure.goal), figure.form.format(figure.measured)
-    verdict = "met" if figure.is_met else "NOT MET"
-    return f"| {figure.what} | {figure.sign} {goal} | {measured} | {verdict} | {figure.how} |\n"
+    if isinstance(entry, NotRun):
+        return f"| {entry.what} | | | not run: {entry.why} | |\n"
+    measured = entry.form.format(entry.measured)
+    if entry.goal is None:
+        return f"| {entry.what} | | {measured} | | {entry.how} |\n"
+    goal, verdict = entry.form.format(entry.goal), "met" if entry.is_met else "NOT MET"
+    return f"| {entry.what} | {entry.sign} {goal} | {measured} | {verdict} | {entry.how} |\n"
 
 
 def spread(values: Sequence[float], form: str = "{:,.1f}") -> str:
