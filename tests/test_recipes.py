@@ -15,6 +15,7 @@ import sys
 import tomllib
 import types
 from pathlib import Path
+from typing import Any
 
 import kubernetes_validate
 import pytest
@@ -110,9 +111,8 @@ def test_systemd_takes_the_units(tmp_path):
         copy.write_text(unit.read_text(encoding="utf-8").replace(PROGRAM, str(program)), encoding="utf-8")
         units.append(str(copy))
     words = ["systemd-analyze", "verify", "--man=no", *sorted(units)]
-    ended = subprocess.run(
-        words, capture_output=True, text=True, check=False, env={"SYSTEMD_UNIT_PATH": f"{tmp_path}:"}
-    )
+    environment = {"SYSTEMD_UNIT_PATH": f"{tmp_path}:"}
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     said = "\n".join(line for line in ended.stderr.splitlines() if "batch-enroll" in line)
     assert (ended.returncode, said) == (0, "")
 
@@ -208,14 +208,18 @@ def dag(monkeypatch):
         tasks.append(settings)
         return lambda function: function
 
-    names = {
+    def task(**settings):
+        tasks.append(settings)
+        return lambda function: lambda: None
+
+    names: dict[str, dict[str, Any]] = {
         "airflow": {},
         "airflow.exceptions": {
             "AirflowException": Fail,
             "AirflowFailException": FailForGood,
             "AirflowSkipException": Skip,
         },
-        "airflow.sdk": {"dag": keep, "task": lambda **settings: (tasks.append(settings), lambda function: print)[1]},
+        "airflow.sdk": {"dag": keep, "task": task},
     }
     for name, members in names.items():
         module = types.ModuleType(name)
