@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from batch_enroll.model import Counts, RowStatus
     from batch_enroll.reporting.summary import RunSummary
     from batch_enroll.run import check_async, enroll, enroll_async
-    from batch_enroll.run_control import Control
+    from batch_enroll.steering.control import Control
 
 _HOMES = {
     **dict.fromkeys(
@@ -59,7 +59,7 @@ _HOMES = {
     ),
     **dict.fromkeys(("Counts", "RowStatus"), "model"),
     **dict.fromkeys(("check_async", "enroll", "enroll_async"), "run"),
-    "Control": "run_control",
+    "Control": "steering.control",
     "Job": "job",
     "MemoryLedger": "ledger.memory",
     "RunSummary": "reporting.summary",

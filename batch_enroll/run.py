@@ -26,24 +26,24 @@ from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunLedger, RunState
 from batch_enroll.ledger.staging import forget_rows, staged_rows
 from batch_enroll.model import Fetched, Row, RowStatus
+from batch_enroll.planning.identity import path_text, readable
+from batch_enroll.planning.limits import PlanRefused, Refusal, broken_limits, see_hours
+from batch_enroll.planning.locks import alone_in_window
+from batch_enroll.planning.plan import Planned, carry_on, make_plan, take_back
+from batch_enroll.planning.plan_file import ApprovedPlan, see_job_as_approved, see_plan_as_approved
+from batch_enroll.planning.usual import usual_of
+from batch_enroll.planning.view import view_of
 from batch_enroll.reporting.paths import check_writable, result_paths
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
 from batch_enroll.reporting.whole_file import mode_like
-from batch_enroll.run_archive import archived, check_archive
-from batch_enroll.run_canary import Look
-from batch_enroll.run_control import Control
-from batch_enroll.run_identity import path_text, readable
-from batch_enroll.run_limits import PlanRefused, Refusal, broken_limits, see_hours
-from batch_enroll.run_locks import alone_in_window
-from batch_enroll.run_plan import Planned, carry_on, make_plan, take_back
-from batch_enroll.run_plan_file import ApprovedPlan, see_job_as_approved, see_plan_as_approved
-from batch_enroll.run_preflight import diagnose, preflight
-from batch_enroll.run_report import input_of, paths_of, reason_lines, write_files
-from batch_enroll.run_send import send_rows
-from batch_enroll.run_usual import usual_of
-from batch_enroll.run_view import view_of
+from batch_enroll.running.archive import archived, check_archive
+from batch_enroll.running.canary import Look
+from batch_enroll.running.preflight import diagnose, preflight
+from batch_enroll.running.report import input_of, paths_of, reason_lines, write_files
+from batch_enroll.running.send import send_rows
 from batch_enroll.sending import Client, restore
+from batch_enroll.steering.control import Control
 
 if TYPE_CHECKING:
     from batch_enroll.sending.crew import Crew
@@ -98,7 +98,7 @@ async def enroll_async(
         confirm: shown the plan, says whether to go on; None = go on.
         look: shown the counts after the canary rows; None = go on when none of them failed.
         control: steers the run from outside, and stops it.
-        approved: send only what was approved, see `run_plan_file`; None = whatever the plan is.
+        approved: send only what was approved, see `planning.plan_file`; None = whatever the plan is.
         transport: takes the place of the network, for tests.
         clock: takes the place of the machine's clock, for tests.
     Returns:

@@ -18,10 +18,10 @@ from batch_enroll.ledger.interface import PlanRules, RunRecord
 from batch_enroll.ledger.memory import MemoryLedger
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.model import Duplicates
-from batch_enroll.run_asks import ask_run, wait_until_free
-from batch_enroll.run_control import Control, Standing
-from batch_enroll.run_letters import Inbox, Letter, Wish
-from batch_enroll.run_wishes import carry_out
+from batch_enroll.steering.asks import ask_run, wait_until_free
+from batch_enroll.steering.control import Control, Standing
+from batch_enroll.steering.letters import Inbox, Letter, Wish
+from batch_enroll.steering.wishes import carry_out
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 CLOCK = SystemClock()

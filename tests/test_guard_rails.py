@@ -20,10 +20,10 @@ from batch_enroll.errors import JobError
 from batch_enroll.job import Job
 from batch_enroll.ledger.memory import MemoryLedger
 from batch_enroll.model import Delivery
+from batch_enroll.planning.plan import make_plan
+from batch_enroll.planning.usual import usual_of
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.run import enroll_async
-from batch_enroll.run_plan import make_plan
-from batch_enroll.run_usual import usual_of
 from tests.support.commands import people, write_csv
 from tests.support.platform import ScriptedPlatform
 from tests.support.sandbox import wait_until

@@ -10,8 +10,8 @@ import pytest
 
 from batch_enroll.job import Job
 from batch_enroll.model import Delivery
+from batch_enroll.planning.plan_file import PlanDiffers, approve, see_plan_as_approved
 from batch_enroll.reporting.plan_table import PlanView
-from batch_enroll.run_plan_file import PlanDiffers, approve, see_plan_as_approved
 from tests.support.commands import people, write_csv
 from tests.support.terminal import Terminal
 

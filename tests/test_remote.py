@@ -20,7 +20,7 @@ from batch_enroll.job import Job
 from batch_enroll.ledger.memory import MemoryLedger
 from batch_enroll.loading.remote import Remote, fetch, remote_input
 from batch_enroll.model import Fetched
-from batch_enroll.run_inputs import brought_here
+from batch_enroll.planning.inputs import brought_here
 from tests.support.commands import people, read_results
 from tests.support.drops import flags
 from tests.support.sandbox import wait_until

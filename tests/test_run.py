@@ -18,8 +18,8 @@ from batch_enroll.job import Job
 from batch_enroll.ledger.memory import MemoryLedger
 from batch_enroll.model import Counts
 from batch_enroll.run import Declined, check_async, enroll, enroll_async
-from batch_enroll.run_canary import canary_of
-from batch_enroll.run_control import Control
+from batch_enroll.running.canary import canary_of
+from batch_enroll.steering.control import Control
 from tests.support.commands import people, read_results, write_csv
 from tests.support.platform import OK, ScriptedPlatform
 

@@ -13,7 +13,7 @@ from batch_enroll.cli.flags import add_job_flags
 if TYPE_CHECKING:
     from batch_enroll.job import Job
     from batch_enroll.ledger.interface import Ledger
-    from batch_enroll.run_inputs import Source
+    from batch_enroll.planning.inputs import Source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ async def _check(args: argparse.Namespace) -> int:
     from batch_enroll.cli.watching import see_told
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
-    from batch_enroll.run_plan_file import see_place
+    from batch_enroll.planning.plan_file import see_place
 
     if args.save is not None:
         see_place(args.save)
@@ -77,12 +77,12 @@ async def _check_one(
     """Check one input and show what was found; give the exit code and the JSON object."""
     from batch_enroll.advice import advice_for
     from batch_enroll.clock import SystemClock
+    from batch_enroll.planning.inputs import brought_here
+    from batch_enroll.planning.plan_file import approve, save_approved
     from batch_enroll.reporting.plan_table import plan_as_dict, print_plan
     from batch_enroll.reporting.problems import write_problems
     from batch_enroll.reporting.progress import progress_on
     from batch_enroll.run import check_async
-    from batch_enroll.run_inputs import brought_here
-    from batch_enroll.run_plan_file import approve, save_approved
 
     with progress_on(sys.stderr, clock=SystemClock(), quiet=job.output.quiet) as progress:
         async with brought_here(source, job, ledger) as here:

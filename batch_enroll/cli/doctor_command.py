@@ -12,7 +12,7 @@ from batch_enroll.cli import screen
 from batch_enroll.cli.flags import JOB_VARIABLE, add_job_flags
 
 if TYPE_CHECKING:
-    from batch_enroll.run_doctor import Patient
+    from batch_enroll.upkeep.doctor import Patient
 
 _ABOUT_A_JOB = ("url", "scenario", "match")
 
@@ -36,7 +36,7 @@ def execute(args: argparse.Namespace) -> int:
 async def _doctor(args: argparse.Namespace) -> int:
     from batch_enroll.clock import SystemClock
     from batch_enroll.reporting.findings import exit_code_of, findings_as_dict, print_findings
-    from batch_enroll.run_doctor import examine
+    from batch_enroll.upkeep.doctor import examine
 
     findings = await examine(_patient(args), clock=SystemClock())
     if args.json:
@@ -51,7 +51,7 @@ def _patient(args: argparse.Namespace) -> Patient:
     from batch_enroll.cli.settings import job_of
     from batch_enroll.cli.watching import see_told
     from batch_enroll.errors import JobError
-    from batch_enroll.run_doctor import Patient
+    from batch_enroll.upkeep.doctor import Patient
 
     given: dict[tuple[str, ...], Any] = {}
     job, trouble = None, ""

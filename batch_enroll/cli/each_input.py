@@ -17,6 +17,7 @@ from batch_enroll.clock import Clock
 from batch_enroll.errors import AlreadyFinished, InputError, JobError, NoSuchInput, RunStopped
 from batch_enroll.job import Job
 from batch_enroll.loading.remote import Remote
+from batch_enroll.planning.inputs import Source
 from batch_enroll.reporting.several import (
     Asked,
     nothing_new_line,
@@ -27,8 +28,7 @@ from batch_enroll.reporting.several import (
     worst_exit_code,
 )
 from batch_enroll.reporting.summary import RunSummary
-from batch_enroll.run_archive import archive_input, check_archive
-from batch_enroll.run_inputs import Source
+from batch_enroll.running.archive import archive_input, check_archive
 
 Enroll = Callable[[Source, Hands], Awaitable[RunSummary]]
 Put = Callable[[dict[str, object]], None]

@@ -21,12 +21,12 @@ from batch_enroll.errors import AlreadyFinished, NoSuchInput, RunStopped
 from batch_enroll.events import Event, Listener
 from batch_enroll.job import Job
 from batch_enroll.model import Pick
+from batch_enroll.planning.limits import PlanRefused
 from batch_enroll.reporting.progress import progress_on
 from batch_enroll.reporting.summary import RunSummary, summary_of
 from batch_enroll.run import Confirm, Declined
-from batch_enroll.run_canary import Look
-from batch_enroll.run_control import Control
-from batch_enroll.run_limits import PlanRefused
+from batch_enroll.running.canary import Look
+from batch_enroll.steering.control import Control
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 async def _report(args: argparse.Namespace) -> int:
-    from batch_enroll.run_report import report_again
+    from batch_enroll.running.report import report_again
 
     run = await ledger_from(args).open(args.run, read_only=True)
     try:

@@ -13,7 +13,7 @@ from batch_enroll.cli import screen
 from batch_enroll.cli.ledger_flags import add_ledger_flags, ledger_from
 
 if TYPE_CHECKING:
-    from batch_enroll.run_resolve import Said
+    from batch_enroll.upkeep.resolve import Said
 
 _COLUMNS = ("row", "verdict", "why", "identity", "sent_at", "code", "message", "http_status", "attempts")
 _WORDS = ("enrolled", "not_enrolled", "resend")
@@ -50,7 +50,7 @@ def execute(args: argparse.Namespace) -> int:
 async def _resolve(args: argparse.Namespace) -> int:
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
-    from batch_enroll.run_resolve import Said, Word, resolve_rows, unknown_rows
+    from batch_enroll.upkeep.resolve import Said, Word, resolve_rows, unknown_rows
 
     ledger = ledger_from(args)
     if bool(args.rows) != bool(args.verdict):
@@ -80,7 +80,7 @@ async def _resolve(args: argparse.Namespace) -> int:
 def _line(row: object) -> list[str]:
     from batch_enroll.clock import iso_utc
     from batch_enroll.results_format import guard
-    from batch_enroll.run_resolve import UnknownRow
+    from batch_enroll.upkeep.resolve import UnknownRow
 
     assert isinstance(row, UnknownRow)
     outcome = row.outcome
@@ -126,7 +126,7 @@ def _read_verdicts(path: Path) -> list[Said]:
 
 def _said(number: int, word: str, why: str, *, place: str) -> Said:
     from batch_enroll.errors import JobError
-    from batch_enroll.run_resolve import Said, Word
+    from batch_enroll.upkeep.resolve import Said, Word
 
     try:
         return Said(number=number, word=Word(word), why=why)

@@ -11,8 +11,8 @@ from batch_enroll.cli.flags import add_job_flags
 
 if TYPE_CHECKING:
     from batch_enroll.cli.faces import Hands
+    from batch_enroll.planning.inputs import Source
     from batch_enroll.reporting.summary import RunSummary
-    from batch_enroll.run_inputs import Source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,10 +43,10 @@ async def _run(args: argparse.Namespace) -> int:
     from batch_enroll.cli.settings import STDIN, job_name, ledger_of, sources_of, token_of
     from batch_enroll.cli.watching import watched_job
     from batch_enroll.clock import SystemClock
+    from batch_enroll.planning.inputs import brought_here
+    from batch_enroll.planning.locks import alone_with_job
+    from batch_enroll.planning.plan_file import read_approved
     from batch_enroll.run import enroll_async
-    from batch_enroll.run_inputs import brought_here
-    from batch_enroll.run_locks import alone_with_job
-    from batch_enroll.run_plan_file import read_approved
 
     clock = SystemClock()
     with watched_job(args) as (job, watch):

@@ -25,7 +25,7 @@ from batch_enroll.job_values import is_loopback
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.loading.picking import names_many
 from batch_enroll.loading.remote import is_remote, remote_input
-from batch_enroll.run_inputs import Picked, pick_inputs
+from batch_enroll.planning.inputs import Picked, pick_inputs
 from batch_enroll.secrets import TOKEN_VARIABLE, open_to_others, read_token
 
 STDIN = "-"

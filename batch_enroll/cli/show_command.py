@@ -19,8 +19,8 @@ def execute(args: argparse.Namespace) -> int:
     """Show it."""
     import anyio
 
-    from batch_enroll.run_history import run_as_dict, run_total
     from batch_enroll.telling.status import read_status
+    from batch_enroll.upkeep.history import run_as_dict, run_total
 
     total = anyio.run(run_total, ledger_from(args), args.run)
     if args.json:

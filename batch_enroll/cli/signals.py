@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from batch_enroll.cli.screen import say
-from batch_enroll.run_control import Control
+from batch_enroll.steering.control import Control
 
 EXIT_OF = {signal.SIGINT: 130, signal.SIGTERM: 143}
 if hasattr(signal, "SIGHUP"):  # the terminal was closed; Windows has no such thing

@@ -15,7 +15,7 @@ from batch_enroll.cli import screen
 from batch_enroll.cli.ledger_flags import add_json_flag, add_ledger_flags, ledger_from
 
 if TYPE_CHECKING:
-    from batch_enroll.run_letters import Answer, Wish
+    from batch_enroll.steering.letters import Answer, Wish
 
 EPILOG = "exit codes: 0 done, 2 no process works on the run or the value is wrong, 5 the process did not answer"
 
@@ -35,7 +35,7 @@ def ask_and_tell(args: argparse.Namespace, wish: str, *, pace: Mapping[str, Any]
     """
     import anyio
 
-    from batch_enroll.run_letters import Wish
+    from batch_enroll.steering.letters import Wish
 
     answer = anyio.run(_asked, args, Wish(wish), pace)
     tell(answer, as_json=args.json)
@@ -44,7 +44,7 @@ def ask_and_tell(args: argparse.Namespace, wish: str, *, pace: Mapping[str, Any]
 
 async def _asked(args: argparse.Namespace, wish: Wish, pace: Mapping[str, Any] | None) -> Answer:
     from batch_enroll.clock import SystemClock
-    from batch_enroll.run_asks import ask_run
+    from batch_enroll.steering.asks import ask_run
 
     return await ask_run(ledger_from(args), args.run, wish, clock=SystemClock(), pace=pace)
 

@@ -26,8 +26,8 @@ def execute(args: argparse.Namespace) -> int:
 async def _stop(args: argparse.Namespace) -> int:
     from batch_enroll.clock import SystemClock
     from batch_enroll.reporting.words import rows_text
-    from batch_enroll.run_asks import ask_run, wait_until_free
-    from batch_enroll.run_letters import Wish
+    from batch_enroll.steering.asks import ask_run, wait_until_free
+    from batch_enroll.steering.letters import Wish
 
     ledger, clock = ledger_from(args), SystemClock()
     answer = await ask_run(ledger, args.run, Wish.STOP, clock=clock)

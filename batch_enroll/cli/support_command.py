@@ -35,9 +35,9 @@ async def _support(args: argparse.Namespace) -> int:
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
     from batch_enroll.reporting.bundle import write_bundle
-    from batch_enroll.run_doctor import Patient, examine
-    from batch_enroll.run_support import collect
     from batch_enroll.secrets import TOKEN_VARIABLE
+    from batch_enroll.upkeep.doctor import Patient, examine
+    from batch_enroll.upkeep.support import collect
 
     if args.log_file is not None and not args.log_file.is_file():
         raise JobError(f"There is no log file {args.log_file}.", hint="Leave --log-file away, or correct it.")

@@ -32,7 +32,7 @@ from batch_enroll.job import Job
 from batch_enroll.ledger.interface import RunLedger, RunRecord
 from batch_enroll.ledger.memory import MemoryLedger
 from batch_enroll.run import enroll_async
-from batch_enroll.run_control import Control
+from batch_enroll.steering.control import Control
 from tests.proof.inputs import leads, write_leads
 from tests.proof.invariants import Told, Verdict, check
 from tests.support.commands import read_results

@@ -20,9 +20,9 @@ from batch_enroll.job import Job
 from batch_enroll.ledger.default import examine_ledger, open_ledger
 from batch_enroll.ledger.health import LedgerHealth
 from batch_enroll.ledger.interface import Ledger, RunState
+from batch_enroll.planning.identity import is_dry_run
 from batch_enroll.reporting.findings import Finding, Level
 from batch_enroll.run import tool_version
-from batch_enroll.run_identity import is_dry_run
 from batch_enroll.secrets import TOKEN_VARIABLE, find_token, open_to_others
 from batch_enroll.sending import Class, Client, CodeTable, look_up_scenario
 from batch_enroll.sending.listening import Heard, Listening

@@ -25,8 +25,8 @@ from batch_enroll.loading import open_table
 from batch_enroll.loading.picking import Found, PassedOver, find_files
 from batch_enroll.loading.remote import Remote, fetch
 from batch_enroll.model import Fetched, Pick
+from batch_enroll.planning.identity import run_identity
 from batch_enroll.reporting.paths import result_paths
-from batch_enroll.run_identity import run_identity
 from batch_enroll.secrets import read_secret_file
 
 _SHOWN = 5

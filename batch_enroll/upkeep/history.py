@@ -12,7 +12,7 @@ from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.model import Counts
 from batch_enroll.reporting.history import RunTotal
 from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict
-from batch_enroll.run_report import reason_lines
+from batch_enroll.running.report import reason_lines
 
 
 async def run_totals(ledger: Ledger) -> list[RunTotal]:

@@ -19,10 +19,10 @@ from batch_enroll.errors import JobError, RunStopped
 from batch_enroll.job import Job
 from batch_enroll.loading import sha256_of
 from batch_enroll.model import Notice
+from batch_enroll.planning.usual import changes_of_mapping
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.whole_file import WholeFile
 from batch_enroll.reporting.words import duration_text, rows_text
-from batch_enroll.run_usual import changes_of_mapping
 
 _MARK = "batch_enroll_plan"
 _MAX_BYTES = 1_000_000  # a plan has a few thousand; whatever is larger is none

@@ -31,11 +31,8 @@ from batch_enroll.job import Job
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.staging import StagedRow, staged_rows
 from batch_enroll.model import Outcome, RowStatus
-from batch_enroll.run_canary import Look, canary_of, pass_canary
-from batch_enroll.run_control import Control, Standing
-from batch_enroll.run_letters import Inbox
-from batch_enroll.run_limits import end_of_sending
-from batch_enroll.run_wishes import carry_out
+from batch_enroll.planning.limits import end_of_sending
+from batch_enroll.running.canary import Look, canary_of, pass_canary
 from batch_enroll.sending import (
     Answer,
     Breaker,
@@ -55,6 +52,9 @@ from batch_enroll.sending import (
     classify,
     run_pool,
 )
+from batch_enroll.steering.control import Control, Standing
+from batch_enroll.steering.letters import Inbox
+from batch_enroll.steering.wishes import carry_out
 
 Send = Callable[[str, Flight], Awaitable[Answer]]
 

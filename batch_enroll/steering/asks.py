@@ -14,7 +14,7 @@ from batch_enroll.errors import NobodyAtWork, RunLocked
 from batch_enroll.job_file import build_pace
 from batch_enroll.ledger.interface import Ledger, RunState
 from batch_enroll.model import Counts
-from batch_enroll.run_letters import Answer, Letter, Wish
+from batch_enroll.steering.letters import Answer, Letter, Wish
 
 PATIENCE_S: Final = 10.0  #: how long a request is good; a process may be busy with a block of rows
 _READ_S: Final = 0.05  #: from one look for the answer to the next

@@ -31,7 +31,7 @@ from batch_enroll.ledger.staging import StageWriter, staged_columns, staged_rows
 from batch_enroll.loading import Table, open_table
 from batch_enroll.mapping.mapper import Mapper
 from batch_enroll.model import Counts, Duplicates, Fetched, Notice, RowStatus
-from batch_enroll.run_identity import (
+from batch_enroll.planning.identity import (
     already_finished,
     dry_run_identity,
     name_text,
@@ -41,7 +41,7 @@ from batch_enroll.run_identity import (
     run_identity,
     see_same_requests,
 )
-from batch_enroll.run_rows import RowPlanner, Tally
+from batch_enroll.planning.rows import RowPlanner, Tally
 from batch_enroll.secrets import read_secret_file
 
 _SAMPLES = 3

@@ -10,11 +10,11 @@ from datetime import datetime
 from batch_enroll.advice import advice_for
 from batch_enroll.job import Job
 from batch_enroll.model import Notice, RowStatus
+from batch_enroll.planning.limits import hours_text
+from batch_enroll.planning.plan import Plan
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.usual import Usual
-from batch_enroll.run_limits import hours_text
-from batch_enroll.run_plan import Plan
 from batch_enroll.sending import ScenarioInfo
 
 

@@ -16,8 +16,8 @@ from typing import Any
 from batch_enroll.errors import LedgerError
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
+from batch_enroll.planning.identity import is_dry_run
 from batch_enroll.reporting.usual import Usual
-from batch_enroll.run_identity import is_dry_run
 
 LAST_RUNS = 5
 _LOOKED_AT = 50  # a ledger of a thousand nights is not opened run by run

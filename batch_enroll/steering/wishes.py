@@ -10,8 +10,8 @@ from typing import assert_never
 from batch_enroll.errors import JobError
 from batch_enroll.job_file import build_pace
 from batch_enroll.reporting.words import rate_text
-from batch_enroll.run_control import Control, Standing
-from batch_enroll.run_letters import Answer, Request, Wish
+from batch_enroll.steering.control import Control, Standing
+from batch_enroll.steering.letters import Answer, Request, Wish
 
 
 def carry_out(request: Request, control: Control, *, run_id: str) -> Answer:

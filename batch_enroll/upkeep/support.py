@@ -28,7 +28,7 @@ from batch_enroll.reporting.log_lines import about_run, cleaned
 from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict
 from batch_enroll.reporting.redaction import Redaction
 from batch_enroll.run import tool_version
-from batch_enroll.run_report import reason_lines
+from batch_enroll.running.report import reason_lines
 
 LOG_LINES = 300
 _PAGE_ROWS = 10_000

@@ -18,8 +18,8 @@ from batch_enroll.job import Job
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.model import RowStatus
 from batch_enroll.reporting.words import rows_text
-from batch_enroll.run_report import reason_lines
-from batch_enroll.run_send import Sent
+from batch_enroll.running.report import reason_lines
+from batch_enroll.running.send import Sent
 from batch_enroll.sending import Cause, Class, Client, CodeTable, ScenarioInfo, look_up_scenario
 
 SECOND_LOOK_S: Final = 5.0

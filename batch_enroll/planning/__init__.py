@@ -1,0 +1,1 @@
+"""Before anything leaves: which input, which run, what it would send, and whether it may."""

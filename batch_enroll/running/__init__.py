@@ -1,0 +1,1 @@
+"""While rows go and right after: preflight, sending, the canary, the report, the archive."""

@@ -1,0 +1,1 @@
+"""Other terminals and a run that goes: pause, resume, stop, another pace."""

@@ -1,0 +1,1 @@
+"""Between runs: history, resolving unknown rows, pruning, doctor, support."""
