@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import signal
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from batch_enroll.run import enroll_async
 from batch_enroll.sandbox import SandboxSettings, sandbox_process
 from tests.sending.conftest import VirtualClock
 from tests.support.commands import Cli, Ended, people, write_csv
+from tests.support.disks import small_disk
 from tests.support.platform import ScriptedPlatform
 from tests.support.receiver import Receiver
 from tests.support.sandbox import wait_until
@@ -249,12 +249,18 @@ async def test_an_hour_without_the_platform_in_virtual_time(tmp_path, anyio_back
     assert sorted(platform.emails()) == sorted({email for email, _ in people(100)})
 
 
-def test_the_disk_is_full_in_the_middle(cli, receiver, sandbox, small_disk):
+@pytest.fixture
+def disk(tmp_path):
+    with small_disk(tmp_path, megabytes=16) as place:
+        yield place
+
+
+def test_the_disk_is_full_in_the_middle(cli, receiver, sandbox, disk):
     server = sandbox()
-    nights = Nights(cli, receiver, ledger=str(small_disk / "ledger.sqlite"))
+    nights = Nights(cli, receiver, ledger=str(disk / "ledger.sqlite"))
     source, job = nights.file("monday", 2000), nights.job(server.url, concurrency=8)
     server.control(latency_s=(0.002, 0.002))
-    filler = small_disk / "filler"
+    filler = disk / "filler"
     heard = len(receiver.told)
     process = cli.start("run", source, "--job", job)
     wait_until(lambda: bool(server.totals()["requests"]), patience_s=60)
@@ -372,20 +378,3 @@ def fill(path: Path) -> None:
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 16 MiB, where the system lets us have one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command here")
-    if done.returncode:
-        pytest.skip(f"a disk cannot be mounted here: {done.stderr.strip()}")
-    place.chmod(0o700)
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.memory import MemoryLedger
 from tests.ledger.building import quick_folder, sqlite_ledger
+from tests.support.disks import small_disk
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -30,15 +30,6 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Ledger:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 8 MiB, where the system lets us have one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command here")
-    if done.returncode:
-        pytest.skip(f"a disk cannot be mounted here: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)  # lazy: a test that failed may have files open
+    """A disk of 8 MiB."""
+    with small_disk(tmp_path, megabytes=8) as place:
+        yield place
