@@ -10,6 +10,7 @@ import importlib.util
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -152,6 +153,12 @@ def test_kubernetes_never_runs_two_and_never_retries_what_needs_a_person(cron_jo
     }
 
 
+def test_a_node_that_goes_away_is_not_counted_as_a_try(cron_job):
+    """The first rule that fits counts, and a pod of such a node ends with 143, which the last rule counts."""
+    rules = cron_job["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
+    assert [rule["action"] for rule in rules] == ["FailJob", "Ignore", "Count"]
+
+
 def test_the_schema_check_can_fail(cron_job):
     wrong = {**cron_job, "spec": {**cron_job["spec"], "concurencyPolicy": "Forbid"}}
     with pytest.raises(kubernetes_validate.ValidationError):
@@ -214,12 +221,9 @@ def dag(monkeypatch):
 
     names: dict[str, dict[str, Any]] = {
         "airflow": {},
-        "airflow.exceptions": {
-            "AirflowException": Fail,
-            "AirflowFailException": FailForGood,
-            "AirflowSkipException": Skip,
-        },
+        "airflow.exceptions": {"AirflowException": Fail},
         "airflow.sdk": {"dag": keep, "task": task},
+        "airflow.sdk.exceptions": {"AirflowFailException": FailForGood, "AirflowSkipException": Skip},
     }
     for name, members in names.items():
         module = types.ModuleType(name)
@@ -244,6 +248,41 @@ def test_airflow_tries_again_only_what_carries_on(dag):
         assert type(raised.value) is kind
 
 
+@POSIX
+@pytest.mark.parametrize("code", [0, 3, 4])
+def test_airflow_hears_the_exit_code_and_the_last_words(dag, tmp_path, code):
+    program = stand_in(tmp_path, code, says='echo "$BATCH_ENROLL_LEDGER" >&2')
+    assert dag.module.run((str(program),)) == (code, f"{dag.module.LEDGER}\n")
+
+
+@POSIX
+def test_a_task_that_airflow_ends_asks_the_program_to_stop_and_waits_for_it(dag, tmp_path):
+    """Airflow raises in the middle of the task, by an alarm or a signal of its own."""
+    ready, saved = tmp_path / "ready", tmp_path / "saved"
+    says = f"trap 'sleep 0.3; touch {saved}; exit 143' TERM\ntouch {ready}\nwhile :; do sleep 0.05; done"
+
+    def look(*_):
+        if ready.exists():
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise TimeoutError("the task's time is up")
+
+    before = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+    try:
+        with pytest.raises(TimeoutError):
+            dag.module.run((str(stand_in(tmp_path, 0, says=says)),))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert saved.exists()
+
+
+def test_airflow_tells_somebody_when_no_try_is_left(dag, caplog):
+    assert dag.tasks[1]["on_failure_callback"] is dag.module.tell
+    dag.module.tell({"exception": "Some rows are UNKNOWN"})
+    assert "needs a person: Some rows are UNKNOWN" in caplog.text
+
+
 def test_airflow_gives_a_command_that_our_parser_takes(dag):
     args = build_parser().parse_args(dag.module.COMMAND[1:])
     assert (args.command, args.pick, args.if_changed) == ("run", "new", True)
@@ -255,9 +294,11 @@ def test_the_image_is_made_of_what_is_there():
     assert copied
     assert not [name for name in copied if not (ROOT / name).exists()]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = re.search(r'"\.\[([a-z,]+)\]"', text)
+    extras = re.search(r'whl\)\[([a-z,]+)\]"', text)
     assert extras is not None
     assert set(extras[1].split(",")) <= project["optional-dependencies"].keys()
     assert {project["readme"], *project["license-files"]} <= set(copied)
-    assert re.search(r"^USER (?!root)", text, re.MULTILINE)
+    assert re.search(r"^USER 10001:10001$", text, re.MULTILINE), (
+        "a number, so that Kubernetes can see that it is not root"
+    )
     assert 'VOLUME ["/ledger", "/marks"]' in text

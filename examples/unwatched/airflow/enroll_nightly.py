@@ -5,17 +5,22 @@ One worker only may run it, the one that has the ledger on its own disk: give th
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
+import sys
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.exceptions import AirflowException
 
 try:
     from airflow.sdk import dag, task
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 except ImportError:  # Airflow 2
     from airflow.decorators import dag, task
+    from airflow.exceptions import AirflowFailException, AirflowSkipException
 
 COMMAND = (
     "/opt/batch-enroll/bin/batch-enroll",
@@ -24,6 +29,33 @@ COMMAND = (
     *("--token-file", "/etc/batch-enroll/token"),
 )
 LEDGER = "/var/lib/batch-enroll/ledger.sqlite"  # always the same one, on a local disk
+TELLS_CHARS = 2_000
+
+log = logging.getLogger(__name__)
+
+
+def run(command: tuple[str, ...]) -> tuple[int, str]:
+    """Run the command to its end; give its exit code and the last that it said.
+
+    When Airflow ends the task (its time is up, somebody cleared it), the command is asked to stop by SIGTERM and waited
+    for: it takes no more rows, waits for the answers in flight and saves. `subprocess.run` would kill it, and each row
+    in flight would be unknown.
+    """
+    environment = {**os.environ, "BATCH_ENROLL_LEDGER": LEDGER}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            _, said = process.communicate()
+        except BaseException:
+            process.terminate()
+            process.communicate()
+            raise
+    sys.stderr.write(said)
+    return process.returncode, said[-TELLS_CHARS:]
+
+
+def tell(context: dict[str, Any]) -> None:
+    """Tell a person: put your mail or chat in the place of this line. Airflow calls it when no try is left."""
+    log.error("The nightly enrolment needs a person: %s", context.get("exception"))
 
 
 def judge(code: int, said: str) -> None:
@@ -63,13 +95,11 @@ def enroll_nightly() -> None:
         queue="enroll",
         retries=6,
         retry_delay=timedelta(minutes=10),
-        execution_timeout=timedelta(hours=4),  # ends it by SIGTERM: it saves, and the next try carries on
+        execution_timeout=timedelta(hours=4),  # then it is asked to stop, and the next try carries on
+        on_failure_callback=tell,
     )
     def enroll() -> None:
-        ended = subprocess.run(
-            COMMAND, env={**os.environ, "BATCH_ENROLL_LEDGER": LEDGER}, capture_output=True, text=True, check=False
-        )
-        judge(ended.returncode, ended.stderr[-2000:])
+        judge(*run(COMMAND))
 
     enroll()
 
