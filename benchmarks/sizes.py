@@ -18,7 +18,7 @@ class Sizes:
     newman: tuple[int, int] = (50, 350)
     waits: tuple[tuple[int, int, int], ...] = ((20, 64, 40_000), (200, 256, 16_000))  #: ms, in flight, rows
     wrk_s: int = 10
-    check: int = 300_000
+    check: int = 1_000_000
     growth: tuple[int, ...] = (10_000, 50_000, 100_000, 1_000_000)  #: the second is the base of memory's growth
     report: int = 1_000_000
     starts: int = 10

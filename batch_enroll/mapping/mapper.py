@@ -62,12 +62,14 @@ class Mapper:
     ) -> None:
         self._matching = matching
         self._scenario = scenario
+        self._mode = matching.mode
+        self._field_name = matching.field_name
         self._resource_id = resource_id
         self._check = identity_check(matching.mode, field_type=matching.field_type, country=country)
         self._identity_at = find_column(columns, matching.column)
-        self._content = [(name, find_column(columns, column), column) for name, column in content]
+        self._content = [(name, find_column(columns, column)) for name, column in content]
         self._names = list(columns)
-        self._used = {self._identity_at, *(at for _, at, _ in self._content)}
+        self._used = {self._identity_at, *(at for _, at in self._content)}
         self._tidied: dict[str, list[int]] = {}
         self._tidied_counts: dict[str, int] = {}
 
@@ -85,15 +87,8 @@ class Mapper:
             for slug in identity.tidied:
                 self._count(slug, row.number)
         cells = row.cells
-        matching = self._matching
-        request = StartRequest(
-            scenario=self._scenario,
-            mode=matching.mode,
-            identity=identity.value,
-            field_name=matching.field_name,
-            resource_id=self._resource_id,
-            content=tuple([(name, cells[at]) for name, at, _ in self._content if cells[at]]) if self._content else (),
-        )
+        content = tuple([(name, cells[at]) for name, at in self._content if cells[at]]) if self._content else ()
+        request = StartRequest(self._scenario, self._mode, identity.value, self._field_name, self._resource_id, content)
         return Mapped(request, identity.compare)
 
     def notices(self) -> tuple[Notice, ...]:

@@ -90,7 +90,7 @@ class RowPlanner:
                 planned.append(PlannedRow(seq, row.number, None, b"", problem.code))
             else:
                 key, content = self._key.copy(), self._content.copy()
-                key.update(compare.encode("utf-8", "surrogatepass"))
+                key.update(compare.encode())  # the body, which holds the same letters, could be encoded
                 content.update(body.encode())
                 planned.append(PlannedRow(seq, row.number, key.digest(), content.digest()))
             staged.append((row, body))
