@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ class Clocked:
 
 def missing() -> str:
     """Say why it cannot run here; "" when it can."""
+    if sys.platform != "linux":
+        return "its server needs Linux"
     return "" if shutil.which("cc") else "there is no C compiler (cc)"
 
 

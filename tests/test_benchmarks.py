@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from pathlib import Path
 
 import pytest
 
-from benchmarks.clock import clock_server
+from benchmarks.clock import clock_server, missing
 from benchmarks.figures import Figure, NotRun, line, spread
 from benchmarks.measures import MEASURES
 from benchmarks.processes import run_words
+from benchmarks.sizes import QUICK
 from benchmarks.windows import around_longest_pause, mean_per_s, most_in
 
 
@@ -82,7 +82,15 @@ def test_every_measure_says_what_it_is():
     assert all(measure.__doc__ for measure in MEASURES.values())
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_a_rival_that_is_not_here_is_named_and_has_no_figure(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.platform", "linux")
+    lines = [entry for name in ("newman", "wrk", "pace") for entry in MEASURES[name](QUICK)]
+    assert {type(entry) for entry in lines} == {NotRun}
+    assert [entry.why for entry in lines] == ["newman is not installed", *["there is no C compiler (cc)"] * 3]
+
+
+@pytest.mark.skipif(missing() != "", reason="the C server cannot run here")
 def test_the_c_server_answers_split_and_joined_requests_and_refuses_the_one_it_was_told_to():
     request = b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody"
     with clock_server(set(), delay_ms=5, refuse_at=2, retry_after_s=7) as server:
