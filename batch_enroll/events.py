@@ -59,6 +59,7 @@ class AttemptFailed(Event):
     message: str
     wait_s: float
     throttled: bool = False  #: the platform said "too fast"
+    key: bytes = b""  #: the ledger's keyed hash of the row's identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,7 @@ class RowFinished(Event):
 
     row_number: int
     outcome: Outcome
+    key: bytes = b""  #: the ledger's keyed hash of the row's identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ def test_each_line_of_json_has_its_time_level_event_and_run(logged):
     assert (by_event["run planned"]["rows"], by_event["run planned"]["resumed"]) == (4, False)
     assert by_event["run started"]["to_send"] == 4
     assert by_event["attempt failed"].items() >= {"row": 3, "attempt": 1, "code": "429", "throttled": True}.items()
+    assert re.fullmatch("[0-9a-f]{12}", by_event["attempt failed"]["key"])
     finished = {line["row"]: (line["status"], line["code"]) for line in lines if line["event"] == "row finished"}
     assert finished[5] == ("error", "404")
     assert finished[4][0] == "unknown"
@@ -55,7 +56,23 @@ def test_a_line_of_text_says_the_same(logged):
     lines = text.splitlines()
     assert all(f"run={run_id}" in line for line in lines)
     assert re.match(rf"\S+Z INFO run planned run={run_id} rows=4 resumed=False input=[0-9a-f]{{12}}$", lines[0])
-    assert any(f"INFO row finished run={run_id} row=5 status=error code=404" in line for line in lines)
+    assert any(
+        f"INFO row finished run={run_id} row=5 key=" in line and " status=error code=404" in line for line in lines
+    )
+
+
+def test_a_profile_has_the_same_key_in_every_run_and_another_has_another(cli, sandbox):
+    server = sandbox()
+    unknown = [(f"nobody{n}@example.com", "") for n in range(3)]
+    keys = []
+    for name, rows in (("monday", unknown[:2]), ("tuesday", unknown[1:])):
+        source, log = write_csv(cli.folder / f"{name}.csv", *rows), cli.folder / f"{name}.log"
+        flags = ("--log-file", log, "--log-format", "json")
+        assert cli("run", source, "--url", server.url, *FLAGS, *flags).code == 1
+        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        keys.append({line["key"] for line in lines if line["event"] == "row finished"})
+    monday, tuesday = keys
+    assert (len(monday), len(tuesday), len(monday & tuesday)) == (2, 2, 1)
 
 
 def test_a_run_that_fails_before_it_sends_logs_why_without_anybodys_data(cli, sandbox):

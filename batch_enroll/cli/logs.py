@@ -115,19 +115,21 @@ class _Listener:
             case RunStarted(run_id=run_id, to_send=to_send, counts=counts):
                 self._stamp.run_id = run_id
                 _tell("run started", to_send=to_send, rows=counts.rows)
-            case AttemptFailed(row_number=row, attempt=attempt, code=code, throttled=throttled, wait_s=wait_s):
+            case AttemptFailed(row_number=row, attempt=attempt, code=code, throttled=throttled, wait_s=wait_s, key=key):
                 _tell(
                     "attempt failed",
                     row=row,
+                    key=_short(key),
                     attempt=attempt,
                     code=code,
                     throttled=throttled,
                     wait_s=round(wait_s, 3),
                 )
-            case RowFinished(row_number=row, outcome=outcome) if outcome.status is not RowStatus.SUCCESS:
+            case RowFinished(row_number=row, outcome=outcome, key=key) if outcome.status is not RowStatus.SUCCESS:
                 _tell(
                     "row finished",
                     row=row,
+                    key=_short(key),
                     status=outcome.status.value,
                     code=outcome.code,
                     http_status=outcome.http_status,
@@ -147,6 +149,11 @@ class _Listener:
                 _tell("diagnosed", finding=finding, reason=message)
             case RunFinished(counts=counts):
                 _tell("run finished", **counts.as_dict())
+
+
+def _short(key: bytes) -> str | None:
+    """Name the profile of a row by the first digits of its keyed hash, by which runs can be compared."""
+    return key.hex()[:_HASH_CHARS] or None
 
 
 def _tell(what: str, **fields: object) -> None:

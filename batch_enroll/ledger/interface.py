@@ -147,6 +147,7 @@ class Pending:
     seq: int
     number: int
     attempts: int  #: requests begun for it so far, in this run
+    key: bytes = b""  #: as in `PlannedRow`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -255,7 +255,8 @@ class MemoryRunLedger:
         found: list[Pending] = []
         seq = after_seq
         while len(found) < limit and (seq := mine.states.find(RowState.PLANNED, seq) + 1):
-            found.append(Pending(seq=seq, number=mine.numbers[seq - 1], attempts=mine.attempts[seq - 1]))
+            number, attempts = mine.numbers[seq - 1], mine.attempts[seq - 1]
+            found.append(Pending(seq=seq, number=number, attempts=attempts, key=mine.key(seq)))
         return found
 
     async def intend(self, seq: int, *, at: datetime) -> int:

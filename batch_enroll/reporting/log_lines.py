@@ -14,7 +14,18 @@ from batch_enroll.model import RowStatus
 
 HARMLESS = {
     *("time", "level", "run", "row", "rows", "attempt", "attempts", "code", "status", "http_status", "wait_s"),
-    *("throttled", "rate_per_s", "pause_s", "to_send", "resumed", "input", "concurrency", "in_flight", "finding"),
+    *(
+        "key",
+        "throttled",
+        "rate_per_s",
+        "pause_s",
+        "to_send",
+        "resumed",
+        "input",
+        "concurrency",
+        "in_flight",
+        "finding",
+    ),
     *(status.value for status in RowStatus),
 }
 """Fields that hold numbers, codes and hashes; any other field is a text that may repeat somebody's words."""

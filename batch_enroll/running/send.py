@@ -222,7 +222,7 @@ class _Sender:
     def _conclude(self, row: RowToSend, outcome: Outcome) -> None:
         if outcome.status is RowStatus.NOT_SENT and outcome.code == "stopped":
             return
-        self._emit(RowFinished(at=self._clock.now(), row_number=row.number, outcome=outcome))
+        self._emit(RowFinished(at=self._clock.now(), row_number=row.number, outcome=outcome, key=row.key))
         trip = self._breaker.note(outcome)
         if trip is not None and not self._control.reason:
             self.sent.trip = trip
@@ -267,6 +267,7 @@ class _Sender:
             AttemptFailed(
                 at=self._clock.now(),
                 row_number=row.number,
+                key=row.key,
                 attempt=attempt,
                 code=failure.code,
                 message=failure.message,
@@ -289,7 +290,7 @@ async def rows_to_send(run: RunLedger, *, limit: int | None) -> AsyncIterator[li
         block = []
         for planned in pending:
             staged = next(row for row in stage if row.seq == planned.seq)
-            block.append(RowToSend(planned.seq, planned.number, staged.body))
+            block.append(RowToSend(planned.seq, planned.number, staged.body, planned.key))
         after_seq = pending[-1].seq
         left = None if left is None else left - len(block)
         yield block

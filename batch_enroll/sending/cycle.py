@@ -36,6 +36,7 @@ class RowToSend(NamedTuple):
     seq: int  #: place in the plan, from 1
     number: int  #: the row number that people see
     body: str  #: the request's JSON without the token
+    key: bytes = b""  #: the ledger's keyed hash of the identity
 
     def __repr__(self) -> str:
         """Name the row without the person."""

@@ -15,6 +15,7 @@ from tests.ledger.building import (
     SKIP,
     all_duplicates,
     die,
+    key_of,
     make_record,
     make_rows,
     minutes,
@@ -46,8 +47,8 @@ async def test_a_planned_run_has_every_row_in_order_and_nothing_sent(ledger: Led
     ]
     assert await run.counts() == Counts(not_sent=2, invalid=1)
     assert await run.pending(after_seq=0, limit=9) == [
-        Pending(seq=1, number=2, attempts=0),
-        Pending(seq=3, number=4, attempts=0),
+        Pending(seq=1, number=2, attempts=0, key=key_of("ann")),
+        Pending(seq=3, number=4, attempts=0, key=key_of("bob")),
     ]
     await run.leave()
 

@@ -110,10 +110,11 @@ def anything_sent(connection: sqlite3.Connection, _: None) -> bool:
 def pending(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Pending]:
     """Rows to send with seq > page[0], at most page[1]."""
     found = connection.execute(
-        f"SELECT seq, number, attempts FROM row WHERE seq > ? AND state = {RowState.PLANNED:d} ORDER BY seq LIMIT ?",
+        f"SELECT seq, number, attempts, key FROM row WHERE seq > ? AND state = {RowState.PLANNED:d} "
+        "ORDER BY seq LIMIT ?",
         page,
     )
-    return [Pending(seq=seq, number=number, attempts=attempts) for seq, number, attempts in found]
+    return [Pending(seq=seq, number=number, attempts=attempts, key=key) for seq, number, attempts, key in found]
 
 
 @one_by_one
