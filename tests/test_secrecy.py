@@ -62,8 +62,16 @@ def ran(tmp_path, source):
     test.write_text(BEGIN + source + "\n")
     words = ["-p", "tests.support.secrecy", "-p", "tests.support.commands", "-q", "-p", "no:cacheprovider"]
     words += ["-c", os.devnull, "--rootdir", str(tmp_path), "--basetemp", str(tmp_path / "base"), str(test)]
+    # The outer run's own options are not for this one: a demand for coverage, say, would fail it.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+        [sys.executable, "-m", "pytest", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     return done.returncode, done.stdout + done.stderr
 
