@@ -15,15 +15,19 @@ import subprocess
 import sys
 import tomllib
 import types
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import kubernetes_validate
 import pytest
 import yaml
 
 from batch_enroll.cli.main import build_parser
+from batch_enroll.errors import JobError
 from batch_enroll.job import Job
+from batch_enroll.planning.limits import end_of_sending, see_hours
 
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "examples" / "unwatched"
@@ -75,7 +79,20 @@ def test_the_job_is_valid_and_asks_nobody():
     assert job.stop.max_rows
     assert job.stop.max_change
     assert job.stop.max_invalid
-    assert job.stop.deadline
+
+
+def test_a_restart_after_the_night_enrolls_nobody_by_day():
+    """Every recipe restarts after exit code 3; a bare deadline of 05:30 would mean tomorrow's for a start at 5:40."""
+    job = Job.model_validate(tomllib.loads(text_of("nightly.toml")))
+    moscow = ZoneInfo("Europe/Moscow")
+    for hour, minute in ((2, 30), (5, 30), (5, 59)):  # the first start, and the last one of cron
+        see_hours(job, datetime(2026, 3, 2, hour, minute, tzinfo=moscow))
+    for hour, minute in ((6, 0), (6, 10), (12, 0)):
+        with pytest.raises(JobError, match="outside the allowed hours"):
+            see_hours(job, datetime(2026, 3, 2, hour, minute, tzinfo=moscow))
+    end = end_of_sending(job, datetime(2026, 3, 2, 5, 59, tzinfo=moscow))
+    assert end is not None
+    assert end.at == datetime(2026, 3, 2, 6, 0, tzinfo=moscow)
 
 
 @POSIX
