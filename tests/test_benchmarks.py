@@ -87,7 +87,8 @@ def test_a_rival_that_is_not_here_is_named_and_has_no_figure(monkeypatch, tmp_pa
     monkeypatch.setattr("sys.platform", "linux")
     lines = [entry for name in ("newman", "wrk", "pace") for entry in MEASURES[name](QUICK)]
     assert {type(entry) for entry in lines} == {NotRun}
-    assert [entry.why for entry in lines] == ["newman is not installed", *["there is no C compiler (cc)"] * 3]
+    whys = [entry.why for entry in lines if isinstance(entry, NotRun)]
+    assert whys == ["newman is not installed", *["there is no C compiler (cc)"] * 3]
 
 
 @pytest.mark.skipif(missing() != "", reason="the C server cannot run here")
