@@ -201,6 +201,23 @@ def test_a_deadline_ends_a_paused_run(going, sandbox):
     assert ended["counts"]["not_sent"] > 0
 
 
+def test_runs_and_show_tell_a_run_that_goes_from_one_that_was_left(going, sandbox):
+    with going(sandbox(), "--rate", "5", rows=60) as run:
+        (listed,) = run.cli("runs", "--json").json
+        assert (listed["state"], str(run.process.pid) in listed["worker"]) == ("open", True)
+        assert "  running  " in run.cli("runs").out
+        shown = run.cli("show", run.run).out
+        assert f"Run {run.run} (running)" in shown
+        assert "The row waits for its turn: rows" in shown
+        assert "ended" not in shown
+        run.cli("stop", run.run)
+        run.end()
+        assert run.cli("runs", "--json").json[0]["worker"] is None
+        shown = run.cli("show", run.run).out
+        assert f"Run {run.run} (unfinished)" in shown
+        assert "The run ended before the row's turn came (stopped)" in shown
+
+
 @pytest.mark.parametrize("command", [("set", "--rate", "5"), ("pause",), ("resume",), ("stop",)], ids=lambda c: c[0])
 def test_exit_2_and_a_sentence_when_no_process_works_on_the_run(cli, sandbox, command):
     server = sandbox(faults="token_revoked@3+")

@@ -24,6 +24,7 @@ class RunTotal:
 
     run_id: str
     state: str  #: `open` or `finished`
+    worker: str  #: who works on it now, "" when nobody does
     input_name: str
     scenario: int
     url: str
@@ -36,6 +37,13 @@ class RunTotal:
     reasons: tuple[ReasonLine, ...] = ()
     folder: Path | None = None  #: the run's own
 
+    @property
+    def standing(self) -> str:
+        """How it stands, in a word: `running`, `unfinished` (the same command carries on) or `finished`."""
+        if self.worker:
+            return "running"
+        return "unfinished" if self.state == "open" else self.state
+
 
 def print_runs(runs: Sequence[RunTotal], stream: IO[str]) -> None:
     """List runs, one on a line."""
@@ -45,7 +53,7 @@ def print_runs(runs: Sequence[RunTotal], stream: IO[str]) -> None:
         (
             run.run_id,
             f"{run.created_at.astimezone():%Y-%m-%d %H:%M}",
-            run.state,
+            run.standing,
             f"#{run.scenario}",
             f"{run.counts.rows:,}",
             f"{run.counts.success:,}",
@@ -60,7 +68,7 @@ def print_runs(runs: Sequence[RunTotal], stream: IO[str]) -> None:
 def print_run(run: RunTotal, stream: IO[str]) -> None:
     """Show one run with its reasons."""
     screen = _screen(stream)
-    screen.line(f"Run {run.run_id} ({run.state})\n", style="bold")
+    screen.line(f"Run {run.run_id} ({run.standing})\n", style="bold")
     screen.columns(
         [
             ("input", run.input_name),
@@ -68,7 +76,8 @@ def print_run(run: RunTotal, stream: IO[str]) -> None:
             ("matching", run.matching),
             ("begun", f"{run.created_at.astimezone():%Y-%m-%d %H:%M:%S}"),
             *([("ended", f"{run.ended_at.astimezone():%Y-%m-%d %H:%M:%S}")] if run.ended_at else []),
-            *([("stopped", run.stop_reason)] if run.stop_reason else []),
+            *([("at work", run.worker)] if run.worker else []),
+            *([("stopped", run.stop_reason)] if run.stop_reason and not run.worker else []),
             *([("results", run.results)] if run.results else []),
         ]
     )

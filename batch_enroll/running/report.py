@@ -23,6 +23,7 @@ from batch_enroll.sending.wire import IDENTITY, identity_of, restore
 
 MAX_REASONS = 10
 _NO_TURN = ("stopped", "The run ended before the row's turn came")
+_WAITS = ("", "The row waits for its turn")
 
 
 def input_of(run: RunLedger) -> Path | None:
@@ -102,13 +103,18 @@ async def rows_with_outcomes(run: RunLedger) -> AsyncIterator[list[tuple[Row, Ou
         seen += len(block)
 
 
-async def reason_lines(run: RunLedger) -> tuple[ReasonLine, ...]:
-    """Why rows are not `success`, the most frequent first, with the advice."""
+async def reason_lines(run: RunLedger, *, goes_on: bool = False) -> tuple[ReasonLine, ...]:
+    """Why rows are not `success`, the most frequent first, with the advice.
+
+    Args:
+        goes_on: a process works on the run, so that a row without an outcome is no row that was left.
+    """
+    no_turn = _WAITS if goes_on else _NO_TURN
     return tuple(
         ReasonLine(
             status=reason.status,
-            code=reason.code or (_NO_TURN[0] if reason.status is RowStatus.NOT_SENT else ""),
-            message=_message_of(reason),
+            code=reason.code or (no_turn[0] if reason.status is RowStatus.NOT_SENT else ""),
+            message=_message_of(reason, no_turn[1]),
             count=reason.count,
             first_rows=reason.first_rows,
             advice=advice_for(reason.code),
@@ -117,12 +123,12 @@ async def reason_lines(run: RunLedger) -> tuple[ReasonLine, ...]:
     )
 
 
-def _message_of(reason: Reason) -> str:
+def _message_of(reason: Reason, no_turn: str) -> str:
     match reason.status:
         case RowStatus.INVALID:
             return why_invalid(reason.code)
         case RowStatus.NOT_SENT if not reason.code:
-            return _NO_TURN[1]
+            return no_turn
     return restore(reason.message, "…")
 
 

@@ -28,7 +28,9 @@ async def run_total(ledger: Ledger, run_id: str) -> RunTotal:
     """
     run = await ledger.open(run_id, read_only=True)
     try:
-        return _told(run.record, await run.counts(), reasons=await reason_lines(run), folder=run.folder)
+        worker = await ledger.worker(run_id)
+        reasons = await reason_lines(run, goes_on=bool(worker))
+        return _told(run.record, await run.counts(), worker=worker, reasons=reasons, folder=run.folder)
     finally:
         await run.leave()
 
@@ -38,6 +40,7 @@ def run_as_dict(total: RunTotal) -> dict[str, object]:
     return {
         "run": total.run_id,
         "state": total.state,
+        "worker": total.worker or None,
         "input": total.input_name,
         "scenario": total.scenario,
         "url": total.url,
@@ -54,17 +57,23 @@ def run_as_dict(total: RunTotal) -> dict[str, object]:
 async def _total(ledger: Ledger, record: RunRecord) -> RunTotal:
     run = await ledger.open(record.run_id, read_only=True)
     try:
-        return _told(record, await run.counts())
+        return _told(record, await run.counts(), worker=await ledger.worker(record.run_id))
     finally:
         await run.leave()
 
 
 def _told(
-    record: RunRecord, counts: Counts, *, reasons: tuple[ReasonLine, ...] = (), folder: Path | None = None
+    record: RunRecord,
+    counts: Counts,
+    *,
+    worker: str,
+    reasons: tuple[ReasonLine, ...] = (),
+    folder: Path | None = None,
 ) -> RunTotal:
     return RunTotal(
         run_id=record.run_id,
         state=record.state.value,
+        worker=worker,
         input_name=record.input_name,
         scenario=record.scenario,
         url=record.url,
