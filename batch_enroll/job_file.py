@@ -8,7 +8,6 @@ Precedence: flag > `BATCH_ENROLL_*` variable > profile (see `job_profiles.py`) >
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,15 +15,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from batch_enroll.errors import JobError
 from batch_enroll.job import InputSection, Job, NotifySection, Section, SendSection
+from batch_enroll.job_mistakes import KeyPath, mistakes_in
 
 _S = TypeVar("_S", bound=Section)
-
-KeyPath = tuple[str, ...]
-"""Where a setting stands in the job file, such as ("send", "rate")."""
 
 _PATHS: tuple[KeyPath, ...] = (
     ("token_file",),
@@ -138,8 +135,8 @@ def _validated(model: type[_S], values: Mapping[str, Any], file_name: str, place
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        mistakes = [_mistake(detail, file_name, places) for detail in error.errors(include_url=False)]
-        raise JobError("\n".join(dict.fromkeys(mistakes))) from None
+        found = error.errors(include_url=False)
+        raise JobError("\n".join(mistakes_in(found, values, file_name=file_name, places=places))) from None
 
 
 def deep_copy(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,39 +151,3 @@ def _take_paths_from(folder: Path, settings: object) -> None:
             holder = holder.get(name) if isinstance(holder, dict) else None
         if isinstance(holder, dict) and isinstance(holder.get(key), str):
             holder[key] = str(folder / holder[key])
-
-
-_NEEDED = {
-    ("url",): 'The address of the platform is missing: give --url or url = "https://…" in the job file.',
-    ("scenario",): "The scenario's number is missing: give --scenario (the number after # beside its name).",
-    ("match",): "What profiles are matched by is missing: give --match, for example --match email=E-mail.",
-    ("match", "mode"): "The matching mode is missing: give --match, for example --match email=E-mail.",
-    ("match", "column"): "The matching column is missing: give --match, for example --match email=E-mail.",
-}
-
-
-def _mistake(detail: Any, file_name: str, places: Mapping[KeyPath, str]) -> str:
-    path = tuple(str(part) for part in detail["loc"])
-    if detail["type"] == "missing" and path in _NEEDED:
-        return _NEEDED[path]
-    place = next((places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places), None)
-    if place is None:
-        *section, key = path or ("",)
-        place = f"{file_name}: {'[' + '.'.join(section) + '] ' if section else ''}{key}".rstrip(": ")
-    if detail["type"] == "extra_forbidden":
-        known = known_keys(path[:-1]) + (["profile"] if len(path) == 1 else [])
-        near = next(iter(difflib.get_close_matches(path[-1], known, n=1)), "")
-        return f"{place} is no known key. " + (f"Did you mean '{near}'?" if near else f"Known: {', '.join(known)}.")
-    text = str(detail["msg"]).removeprefix("Value error, ")
-    return f"{place}: {text[:1].lower() + text[1:] if detail['type'] != 'value_error' else text}."
-
-
-def known_keys(path: KeyPath) -> list[str]:
-    """The keys that a section may hold; none for a table whose keys are the person's own, or for a value."""
-    model: type[BaseModel] = Job
-    for name in path:
-        annotation = model.model_fields[name].annotation if name in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        model = annotation
-    return [field.alias or name for name, field in model.model_fields.items()]

@@ -12,7 +12,8 @@ from typing import Any
 
 from batch_enroll.errors import JobError
 from batch_enroll.job import Job
-from batch_enroll.job_file import KeyPath, deep_copy, known_keys
+from batch_enroll.job_file import deep_copy
+from batch_enroll.job_mistakes import KeyPath, known_keys, unknown_key
 
 PROFILE_KEY = "profile"
 
@@ -92,9 +93,7 @@ def _mistakes(title: str, profile: Any, file_name: str) -> Iterator[str]:
             known = known_keys(path[:depth])
             if known and key not in known:
                 where = ".".join((PROFILE_KEY, title, *path[:depth]))
-                near = next(iter(difflib.get_close_matches(key, known, n=1)), "")
-                said = f"Did you mean '{near}'?" if near else f"Known: {', '.join(known)}."
-                yield f"{file_name}: [{where}] {key} is no known key. {said}"
+                yield unknown_key(f"{file_name}: [{where}] {key}", key, known)
                 break
 
 

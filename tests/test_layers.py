@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "batch_enroll"
 STAGES = {"loading", "mapping", "ledger", "sending", "reporting"}
 SHARED = {"model", "errors", "clock", "events", "results_format", "columns", "advice", "installed"}
 HALL = {"planning", "steering", "running", "run", "upkeep"}
-JOB = {"hours", "job", "job_file", "job_profiles", "job_values", "secrets"}
+JOB = {"hours", "job", "job_file", "job_mistakes", "job_profiles", "job_values", "secrets"}
 FACES = {"cli", "web", "cluster"}
 
 # What each room may import of the package; a room that is missing here fails the test by name.
@@ -21,8 +21,9 @@ ALLOWED: dict[str, set[str]] = {
     "hours": SHARED,
     "job_values": SHARED,
     "job": SHARED | {"hours", "job_values"},
-    "job_file": SHARED | {"job"},
-    "job_profiles": SHARED | {"job", "job_file"},
+    "job_mistakes": SHARED | {"job"},
+    "job_file": SHARED | {"job", "job_mistakes"},
+    "job_profiles": SHARED | {"job", "job_file", "job_mistakes"},
     "secrets": SHARED,
     "sandbox": SHARED | {"sandbox"},
     "telling": SHARED | {"telling", "reporting"},  # a listener like reporting, whose words it uses
@@ -45,7 +46,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "tqdm": ("reporting/progress.py",),
     "pandas": ("loading/", "reporting/"),
     "httptools": ("sandbox/", "sending/"),
-    "pydantic": ("job.py", "job_file.py", "planning/plan_file.py"),
+    "pydantic": ("job.py", "job_file.py", "job_mistakes.py", "planning/plan_file.py"),
     "rich": ("reporting/",),
     "openpyxl": (),
     "fsspec": ("loading/remote.py", "loading/remote_sftp.py"),

@@ -24,9 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--save", metavar="FILE", type=Path, help="save the plan, for `run --plan FILE` to send this and nothing else"
     )
     add_job_flags(parser)
+    parser.usage = "batch-enroll check INPUT [--job FILE] [flags]"
     parser.epilog = (
-        "Without a token the platform is not asked. exit codes: 0 no problem, 1 some rows are invalid, 2 wrong,\n"
-        "or beyond a limit of the job"
+        "Without a token the platform is not asked.\n"
+        "Exit codes: 0 no problem, 1 some rows are invalid, 2 wrong or beyond a limit of the job."
     )
 
 
@@ -41,7 +42,7 @@ async def _check(args: argparse.Namespace) -> int:
     from batch_enroll.cli.each_input import see_one, tell_nothing_new
     from batch_enroll.cli.faces import put_json
     from batch_enroll.cli.settings import job_of, ledger_of, sources_of, token_of
-    from batch_enroll.cli.watching import see_told
+    from batch_enroll.cli.watching import see_told, see_writable
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
     from batch_enroll.planning.plan_file import see_place
@@ -50,6 +51,8 @@ async def _check(args: argparse.Namespace) -> int:
         see_place(args.save)
     job, clock = job_of(args), SystemClock()
     see_told(job)
+    if args.problems is not None:
+        see_writable(args.problems)
     ledger = ledger_of(job)
     picked = await sources_of(args, job, ledger=ledger, clock=clock)
     if not picked.files:

@@ -52,13 +52,15 @@ def _s(flag: str, path: str, metavar: str, text: str, group: str, convert: Calla
     return Setting(flag=flag, path=tuple(path.split(".")), metavar=metavar, help=text, group=group, convert=convert)
 
 
-WHERE, INPUT, WHAT, PACE, STOP, OUTPUT, TOLD = (
+GROUPS = WHERE, WHAT, INPUT, MANY, GUARD, PACE, STOP, OUTPUT, TOLD = (
     "the platform",
-    "reading the input",
     "who is enrolled with what",
+    "reading the input",
+    "which inputs, and what becomes of them",
+    "before anything is sent",
     "how it is sent",
-    "when it stops",
-    "what is written",
+    "when it stops before the end",
+    "what is written and shown",
     "who is told",
 )
 
@@ -82,17 +84,35 @@ SETTINGS: tuple[Setting, ...] = (
     _s("--password-file", "input.password_file", "FILE", "file with the workbook's password", INPUT, _absolute),
     _s("--start-row", "input.start_row", "N", "first row to take, by its number in the file", INPUT),
     _s("--limit", "input.limit", "N", "take at most so many rows", INPUT),
-    _s("--pick", "input.pick", "WHICH", "of several files: newest, or new (each that was not enrolled before)", INPUT),
-    _s("--settle", "input.settle", "10s", "leave a file in a folder alone until it was still for so long", INPUT),
-    _s("--if-changed", "input.if_changed", "", "nothing new to enroll is no mistake: exit code 0 and a line", INPUT),
+    _s("--pick", "input.pick", "WHICH", "of several files: newest, or new (each that was not enrolled before)", MANY),
+    _s("--settle", "input.settle", "10s", "leave a file in a folder alone until it was still for so long", MANY),
+    _s("--if-changed", "input.if_changed", "", "nothing new to enroll is no mistake: exit code 0 and a line", MANY),
     _s(
         "--archive",
         "input.archive",
         "FOLDER",
         "move the input there when no row of it is left to send",
-        INPUT,
+        MANY,
         _absolute,
     ),
+    _s("--max-rows", "stop.max_rows", "N", "refuse an input with more rows to send than this", GUARD),
+    _s("--max-change", "stop.max_change", "P%", "refuse a number to send this far from what the last runs sent", GUARD),
+    _s("--max-invalid", "stop.max_invalid", "N|P%", "refuse an input with more invalid rows than this", GUARD),
+    _s(
+        "--allowed-hours",
+        "stop.allowed_hours",
+        "HOURS",
+        "send within these hours only, for example '09:00-20:00 Europe/Moscow'",
+        GUARD,
+    ),
+    _s(
+        "--confirm-above",
+        "stop.confirm_above",
+        "N",
+        "on a terminal, have the number of profiles typed when it is above this (default 1000)",
+        GUARD,
+    ),
+    _s("--yes", "output.yes", "", "do not ask before sending", GUARD),
     _s("--rate", "send.rate", "N", "requests per second, decimals allowed, or none (default 10)", PACE),
     _s("--concurrency", "send.concurrency", "N", "requests in flight at once (default 8)", PACE),
     _s(
@@ -113,25 +133,15 @@ SETTINGS: tuple[Setting, ...] = (
     _s("--window", "send.window", "7d", "skip profiles that any earlier run enrolled so recently", PACE),
     _s("--again", "send.again", "", "send what an earlier run of this input enrolled once more", PACE),
     _s("--delivery", "send.delivery", "HOW", "at-most-once (default) or at-least-once (may enroll twice)", PACE),
+    _s(
+        "--canary",
+        "send.canary",
+        "N",
+        "send N rows first, then look and go on, or stop when one of them failed (0 = no such look)",
+        PACE,
+    ),
     _s("--max-errors", "stop.max_errors", "N|P%", "stop when more rows than this are refused", STOP),
     _s("--max-unknown", "stop.max_unknown", "N|P%", "stop when more rows than this are unknown", STOP),
-    _s("--max-rows", "stop.max_rows", "N", "refuse an input with more rows to send than this", STOP),
-    _s("--max-change", "stop.max_change", "P%", "refuse a number to send this far from what the last runs sent", STOP),
-    _s("--max-invalid", "stop.max_invalid", "N|P%", "refuse an input with more invalid rows than this", STOP),
-    _s(
-        "--allowed-hours",
-        "stop.allowed_hours",
-        "HOURS",
-        "send within these hours only, for example '09:00-20:00 Europe/Moscow'",
-        STOP,
-    ),
-    _s(
-        "--confirm-above",
-        "stop.confirm_above",
-        "N",
-        "on a terminal, have the number of profiles typed when it is above this (default 1000)",
-        STOP,
-    ),
     _s("--deadline", "stop.deadline", "HH:MM|DURATION", "take no more rows after this time", STOP),
     _s(
         "--results",
@@ -142,15 +152,7 @@ SETTINGS: tuple[Setting, ...] = (
         _absolute,
     ),
     _s("--ledger", "output.ledger", "FILE", "the file that remembers what was sent", OUTPUT),
-    _s(
-        "--canary",
-        "send.canary",
-        "N",
-        "send N rows first, then look and go on, or stop when one of them failed (0 = no such look)",
-        PACE,
-    ),
     _s("--keep", "output.keep", "DAYS", "keep a run's rows for so long, 0 = not after it ends (default 30)", OUTPUT),
-    _s("--yes", "output.yes", "", "do not ask before sending", OUTPUT),
     _s("--json", "output.json", "", "print one JSON object about the run on standard output", OUTPUT),
     _s("--quiet", "output.quiet", "", "say nothing but what went wrong", OUTPUT),
     _s("--verbose", "output.verbose", "", "say more: each failed attempt, each change of pace", OUTPUT),
@@ -195,7 +197,7 @@ def add_job_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile", metavar="NAME", help=f"use [profile.NAME] of the job file as well (or {PROFILE_VARIABLE})"
     )
-    groups = {name: parser.add_argument_group(name) for name in (WHERE, WHAT, INPUT, PACE, STOP, OUTPUT, TOLD)}
+    groups = {name: parser.add_argument_group(name) for name in GROUPS}
     for setting in SETTINGS:
         text = setting.help.replace("%", "%%")
         if setting.flag == "--content":

@@ -6,11 +6,13 @@ Never: work of a run; an import of something heavy before a command needs it.
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
+import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
@@ -19,58 +21,99 @@ from batch_enroll.cli.exit_codes import EXIT_CODES, exit_code_of
 from batch_enroll.errors import RunStopped
 
 # Command -> module of this folder that holds `add_arguments` and `execute`, and its line in the help.
-COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("run_command", "enroll every row of a spreadsheet; the same command carries on an unfinished run"),
-    "check": ("check_command", "the dry run: read, check and show what would be sent; sends nothing"),
-    "init": ("init_command", "propose a job file from the headers and values of a spreadsheet"),
-    "runs": ("runs_command", "list earlier runs with their totals"),
-    "show": ("show_command", "show one run: totals, reasons and files"),
-    "report": ("report_command", "write a run's files again, at any time, also while it goes"),
-    "retry": ("retry_command", "send the refused or the unsent rows of a run in a new wave"),
-    "resolve": ("resolve_command", "list the unknown rows of a run, and take back what you found out about them"),
-    "doctor": ("doctor_command", "look whether everything is there that a run needs"),
-    "support": ("support_command", "put together what somebody needs who helps with a run, without personal data"),
-    "prune": ("prune_command", "remove what is kept of runs that finished long ago"),
-    "set": ("set_command", "change how fast a run sends while it goes"),
-    "pause": ("pause_command", "let a run send nothing more until it is resumed; answers in flight come in"),
-    "resume": ("resume_command", "let a paused run go on, without making up for the pause"),
-    "stop": ("stop_command", "let a run take no more rows, await the answers in flight and end; it can be carried on"),
-    "sandbox": ("sandbox_command", "serve a local stand-in of the platform to try things on"),
-    "demo": ("demo_command", "see it work: sandbox, example spreadsheet and results in one command"),
+COMMAND_GROUPS: dict[str, dict[str, tuple[str, str]]] = {
+    "try it": {
+        "demo": ("demo_command", "see it work: sandbox, example spreadsheet and results"),
+        "sandbox": ("sandbox_command", "serve a local stand-in of the platform to try things on"),
+    },
+    "enroll": {
+        "init": ("init_command", "propose a job file from a spreadsheet"),
+        "check": ("check_command", "the dry run: show what would be sent; sends nothing"),
+        "run": ("run_command", "enroll every row of a spreadsheet; the same command carries on"),
+    },
+    "while a run goes, from another terminal": {
+        "set": ("set_command", "change how fast it sends"),
+        "pause": ("pause_command", "send nothing more until it is resumed"),
+        "resume": ("resume_command", "let it go on, without making up for the pause"),
+        "stop": ("stop_command", "end it after the answers in flight; it can be carried on"),
+    },
+    "afterwards": {
+        "runs": ("runs_command", "list the runs with their totals"),
+        "show": ("show_command", "show one run: totals, reasons and files"),
+        "report": ("report_command", "write a run's files again, at any time, also while it goes"),
+        "retry": ("retry_command", "send the refused or the unsent rows in a new wave"),
+        "resolve": ("resolve_command", "list the unknown rows, and take back what you found out"),
+    },
+    "keep it well": {
+        "doctor": ("doctor_command", "look whether everything is there that a run needs"),
+        "support": ("support_command", "put together what a helper needs, without personal data"),
+        "prune": ("prune_command", "remove what is kept of runs that finished long ago"),
+    },
 }
+COMMANDS = {name: line for group in COMMAND_GROUPS.values() for name, line in group.items()}
+_CHOICE = re.compile(r"argument COMMAND: invalid choice: '(.*)' \(choose from")
 
 
 class _Parser(argparse.ArgumentParser):
     """argparse with one sentence instead of a page of usage when something is wrong."""
 
     def error(self, message: str) -> NoReturn:
-        screen.complain(f"{message[:1].upper()}{message[1:]}.", hint=f"See `{self.prog} --help`.")
+        if wrong := _CHOICE.match(message):
+            message = f"there is no command '{wrong[1]}'{_nearest(wrong[1], COMMANDS) or '.'}"
+        self.refuse(message if message.endswith((".", "?")) else f"{message}.")
+
+    def refuse(self, sentence: str) -> NoReturn:
+        """Say it, name the page that helps, and end."""
+        screen.complain(f"{sentence[:1].upper()}{sentence[1:]}", hint=f"See `{self.prog} --help`.")
         raise SystemExit(2)
+
+    def refuse_words(self, left: Sequence[str]) -> NoReturn:
+        """Say which words are no flags of this command, and what they may have been meant for."""
+        flags = [word.partition("=")[0] for word in left if word.startswith("-")]
+        if not flags:
+            self.refuse(f"there is nothing to do with {' '.join(map(repr, left))}.")
+        known = re.findall(r"--[a-z-]+", self.format_help())
+        self.refuse(f"there is no flag {flags[0]}{_nearest(flags[0], known) or '.'}")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Make the parser of every command."""
-    codes = "\n".join(f"  {code:<4} {meaning}" for code, meaning in EXIT_CODES.items())
     parser = _Parser(
         prog="batch-enroll",
+        usage="batch-enroll COMMAND ...",
         description="Start every profile of a spreadsheet in an Altcraft scenario: one request for each row,\n"
-        "never twice, never lost, and a results file that says what became of each.",
-        epilog=f"Try `batch-enroll demo` first: it needs no platform and no set-up.\n\nexit codes:\n{codes}",
+        "never twice, never lost, and a results file that says what became of each.\n\n" + _commands(),
+        epilog="`batch-enroll COMMAND --help` tells more of each.\n\nexit codes:\n"
+        + "\n".join(f"  {code:<4} {meaning}" for code, meaning in EXIT_CODES.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"batch-enroll {_version()}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, prog="batch-enroll", help=argparse.SUPPRESS
+    )
     for name, (module_name, line) in COMMANDS.items():
         command = commands.add_parser(
             name,
-            help=line,
             description=f"{line[:1].upper()}{line[1:]}.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,  # `--max` of a script must not change its meaning on the day when a flag is added
         )
         module = importlib.import_module(f"batch_enroll.cli.{module_name}")
         module.add_arguments(command)
-        command.set_defaults(execute=module.execute)
+        command.set_defaults(execute=module.execute, refuse_words=command.refuse_words)
     return parser
+
+
+def _commands() -> str:
+    return "\n\n".join(
+        f"{title}:\n" + "\n".join(f"  {name:<9} {line}" for name, (_, line) in group.items())
+        for title, group in COMMAND_GROUPS.items()
+    )
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f". Did you mean {near[0]}?" if near else ""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -83,7 +126,9 @@ def main(argv: Sequence[str]) -> int:
     """
     screen.keep_secrets_of(argv)
     try:
-        args = build_parser().parse_args(argv)
+        args, left = build_parser().parse_known_args(argv)
+        if left:
+            args.refuse_words(left)
     except SystemExit as stop:  # argparse has said what is wrong, or has shown the help
         return stop.code if isinstance(stop.code, int) else 2
     try:

@@ -25,9 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="send what `check --save FILE` showed and nothing else, without a question; refuse when it changed since",
     )
     add_job_flags(parser)
+    parser.usage = "batch-enroll run INPUT [--job FILE] [flags]"
     parser.epilog = (
         "The same command on the same input carries on a run that stopped before its end.\n"
-        "exit codes: 0 all done, 1 some rows refused, 2 nothing sent, 3 stopped, 4 some rows unknown, 5 run is locked"
+        "Exit codes: 0 all done, 1 some rows refused, 2 nothing sent, 3 stopped,\n"
+        "4 some rows unknown, 5 another process is at work, 130 and 143 stopped by a signal."
     )
 
 

@@ -19,7 +19,8 @@ from batch_enroll.cli.flags import JOB_VARIABLE, PROFILE_VARIABLE, given_setting
 from batch_enroll.clock import Clock
 from batch_enroll.errors import InputError, JobError
 from batch_enroll.job import Job
-from batch_enroll.job_file import KeyPath, build_job, read_job_file
+from batch_enroll.job_file import build_job, read_job_file
+from batch_enroll.job_mistakes import KeyPath
 from batch_enroll.job_profiles import choose_profile
 from batch_enroll.job_values import is_loopback
 from batch_enroll.ledger.interface import Ledger

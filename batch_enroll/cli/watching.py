@@ -52,7 +52,7 @@ class Watch:
             self._files.append((METRICS_EVERY_S, "metrics file", MetricsFile(settings.metrics_file).write))
         for path in (settings.status_file, settings.metrics_file):
             if path is not None:
-                _see_writable(path)
+                see_writable(path)
         self._notifier = notifier_of(settings.notify)
         self._heartbeat = heartbeat_of(settings.notify)
         self._silenced: set[str] = set()
@@ -215,7 +215,12 @@ def _tell_without_a_job(args: argparse.Namespace, error: RunStopped) -> None:
         watch.tell()
 
 
-def _see_writable(path: Path) -> None:
+def see_writable(path: Path) -> None:
+    """Make sure that a file can be written there, before the work is done; leaves what is there.
+
+    Raises:
+        JobError: it cannot.
+    """
     from batch_enroll.reporting.whole_file import WholeFile
 
     try:

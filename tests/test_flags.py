@@ -1,0 +1,130 @@
+"""Slips in flags, commands and job files: each is one sentence with the nearest right word, and nothing is sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from batch_enroll.cli.flags import GROUPS, SETTINGS
+from batch_enroll.cli.main import COMMANDS, build_parser
+from tests.support.commands import people, write_csv
+
+FLAGS = ("--scenario", "3", "--match", "email=email")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("rnu", "in.csv"), "There is no command 'rnu'. Did you mean run?\n              See `batch-enroll --help`"),
+        (("frobnicate",), "There is no command 'frobnicate'.\n"),
+        (
+            ("run", "in.csv", "--ratee", "5"),
+            "no flag --ratee. Did you mean --rate?\n              See `batch-enroll run",
+        ),
+        (("show", "x", "--jsn"), "There is no flag --jsn. Did you mean --json?"),
+        (("run", "in.csv", "--limit=3", "--xyzzy=1"), "There is no flag --xyzzy.\n"),
+        (("run", "in.csv", "b.csv", "c.csv"), "There is nothing to do with 'b.csv' 'c.csv'."),
+        (("run", "in.csv", "--max-inv", "3"), "There is no flag --max-inv. Did you mean --max-invalid?"),
+    ],
+)
+def test_a_word_that_nobody_knows_is_answered_with_the_nearest_that_is(cli, words, said):
+    ended = cli(*words)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--max-rows", "many"), "--max-rows: 'many' is no whole number.\n"),
+        (("--concurrency", "5000"), "--concurrency: '5000' is too much; the most is 1024.\n"),
+        (("--concurrency", "0"), "--concurrency: '0' is too little; the least is 1.\n"),
+        (("--timeout", "0"), "--timeout: '0' is too little; it must be more than 0.\n"),
+        (("--timeout", "soon"), "--timeout: 'soon' is no number.\n"),
+        (("--pick", "oldest"), "--pick: 'oldest' is not known; write 'newest' or 'new'.\n"),
+        (("--notify-on", "stop,never"), "--notify-on: 'never' is not known; write 'finish', 'stop' or 'unknown'.\n"),
+        (("--country", "ru", "--match", "phone=p"), "--country: 'ru' is not how it is written; two capital letters"),
+        (("--again", "--if-changed"), "batch-enroll: --again sends what was enrolled before once more, --if-changed"),
+        (("--results", "r.csv", "--pick", "new"), "batch-enroll: --results names one file, but --pick new may find"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_shown_with_how_it_is_written(cli, sandbox, words, said):
+    server = sandbox()
+    write_csv(cli.folder / "in.csv", *people(3))
+    ended = cli("run", "in.csv", "--url", server.url, *FLAGS, *words)
+    assert (ended.code, said in ended.err) == (2, True), ended.err
+    assert not server.totals()["requests"].get("workflows/start")
+
+
+WRONG = """
+url = 5
+nonsens = 1
+input = 3
+[match]
+mode = "mail"
+columm = "E-mail"
+[content]
+first = "First name"
+last = 5
+[send]
+concurrency = 1.5
+[output]
+yes = "perhaps"
+[notify]
+urls = "mailto://u:pa-ss-word@x"
+heartbeat = "pa-ss-word"
+on = 3
+[codes]
+404 = "row"
+405 = "perhaps"
+abc = "row"
+"""
+
+
+def test_every_mistake_of_a_job_file_stands_on_a_line_with_its_place_and_no_secret(cli):
+    write_csv(cli.folder / "in.csv", *people(1))
+    (cli.folder / "job.toml").write_text(WRONG, encoding="utf-8")
+    ended = cli("run", "in.csv", "--job", "job.toml")
+    assert ended.code == 2
+    for said in (
+        "job.toml: url: '5' is no address of a platform",
+        "job.toml: nonsens is no known key. Known: name, url,",
+        "job.toml: input: 3 is no table; its keys stand below [input].",
+        "job.toml: [match] mode: 'mail' is not known; write 'email', 'phone',",
+        "job.toml: [match] columm is no known key. Did you mean 'column'?",
+        "The matching column is missing",
+        "The scenario's number is missing",
+        "job.toml: [content] last: 5 is no text; text stands in quotes.",
+        "job.toml: [send] concurrency: 1.5 is no whole number.",
+        "job.toml: [output] yes: 'perhaps' is neither true nor false.",
+        "job.toml: [notify] heartbeat: this is no http:// or https:// address.",
+        'job.toml: [notify] on: 3 is no list; write for example ["one", "two"].',
+        "job.toml: [codes] 405: 'perhaps' is not known; write 'row', 'fatal',",
+        "job.toml: [codes] abc: 'abc' is no whole number.",
+    ):
+        assert said in ended.err
+    assert "pa-ss-word" not in ended.err
+    assert "pydantic" not in ended.err.lower()
+
+
+def test_a_secret_of_the_wrong_kind_is_not_said(cli):
+    write_csv(cli.folder / "in.csv", *people(1))
+    (cli.folder / "job.toml").write_text("[notify]\nurls = {a = 'pa-ss-word'}\n", encoding="utf-8")
+    ended = cli("run", "in.csv", "--job", "job.toml")
+    assert "job.toml: [notify] urls: what stands there is no list" in ended.err
+    assert "pa-ss-word" not in ended.err
+
+
+def test_a_place_for_problems_that_cannot_be_written_is_found_before_the_file_is_read(cli, sandbox):
+    source = write_csv(cli.folder / "in.csv", *people(1))
+    ended = cli("check", source, "--url", sandbox().url, *FLAGS, "--problems", "nowhere/problems.csv")
+    assert ended.code == 2
+    assert "nowhere is not there" in ended.err
+    assert "Plan of run" not in ended.err
+
+
+def test_the_help_names_every_command_and_every_group_of_flags_in_order(capsys):
+    text = build_parser().format_help()
+    assert [line.split()[0] for line in text.splitlines() if line[2:].startswith(tuple(COMMANDS))] == list(COMMANDS)
+    assert {setting.group for setting in SETTINGS} == set(GROUPS)
+    assert [s.group for s in SETTINGS] == sorted((s.group for s in SETTINGS), key=GROUPS.index), "groups stand apart"
+    assert max(map(len, text.partition("exit codes")[0].splitlines())) <= 88
