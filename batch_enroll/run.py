@@ -39,7 +39,7 @@ from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, wr
 from batch_enroll.reporting.whole_file import mode_like
 from batch_enroll.running.archive import archived, check_archive
 from batch_enroll.running.canary import Look
-from batch_enroll.running.preflight import diagnose, preflight
+from batch_enroll.running.preflight import ask_in_the_middle, diagnose, preflight
 from batch_enroll.running.report import input_of, paths_of, reason_lines, write_files
 from batch_enroll.running.send import send_rows
 from batch_enroll.sending import Client, restore
@@ -237,7 +237,8 @@ async def _go_through(
             await _put_away(planned)
             raise
         started_at, began = clock.now(), clock.monotonic()
-        sent = await send_rows(run, job, send, clock=clock, emit=emit, control=control, look=look)
+        ask = None if job.send.skip_preflight else partial(ask_in_the_middle, job, client, clock)
+        sent = await send_rows(run, job, send, clock=clock, emit=emit, control=control, look=look, ask=ask)
         duration_s = clock.monotonic() - began
         diagnosis = None if control.is_broken_off else await diagnose(run, job, client, sent, clock=clock)
     reason = restore(control.reason, "…")

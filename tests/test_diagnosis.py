@@ -54,13 +54,31 @@ def test_a_token_that_is_revoked_stops_the_run_at_once(cli, stopped):
     assert set(server.enrolments().values()) == {1}
 
 
-def test_a_scenario_that_is_switched_off_is_a_new_error_and_costs_a_few_rows(stopped):
-    _, ended = stopped(faults="scenario_off@21+")
+def test_a_scenario_that_is_switched_off_costs_no_row(cli, stopped):
+    server, ended = stopped(faults="scenario_off@21+")
     assert ended.json["finding"] == "scenario_off"
-    assert ended.json["stop_reason"].startswith("A new error came 5 times running: code 423, which no row had before.")
-    assert "Scenario 3 (Welcome) is not active. Activate it" in ended.json["stop_reason"]
+    first, again = ended.json["stop_reason"].split("The platform was asked again: ")
+    assert first.strip() == "The platform takes no more rows (code 423: Scenario is not active)."
+    assert again.startswith("Scenario 3 (Welcome) is not active. Activate it in the platform, then give the same")
+    counts = ended.json["counts"]
+    assert (counts["success"], counts["error"], counts["not_sent"]) == (20, 0, 40)
+    assert asked(server) == 2  # before the run, and when the first row was refused
+    server.control(faults="", scenarios={"3": True})
+    assert cli("run", "in.csv", *flags(server)).code == 0
+    assert len(server.enrolments()) == 60
+    assert set(server.enrolments().values()) == {1}
+
+
+def test_a_new_error_that_is_not_the_scenarios_stops_the_run_after_five_rows(cli, sandbox):
+    """The platform says that the scenario is fine, so each refusal is its row's own; five running are one too many."""
+    server = sandbox(reentry="refuse")
+    assert cli("run", write_csv(cli.folder / "inside.csv", *people(30)), *flags(server)).code == 0
+    mixed = write_csv(cli.folder / "mixed.csv", *people(9, domain="example.org"), *people(30))
+    ended = cli("run", mixed, *flags(server), "--json")
+    assert (ended.code, ended.json["finding"]) == (3, "rows")
+    assert ended.json["stop_reason"].startswith("A new error came 5 times running: code 409, which no row had before.")
     assert 5 <= ended.json["counts"]["error"] <= 6
-    assert ended.json["counts"]["success"] == 20
+    assert ended.json["counts"]["success"] == 9
 
 
 def test_when_token_and_scenario_are_fine_the_rows_are_the_matter(cli, stopped):

@@ -1,12 +1,13 @@
-"""What the platform says of the job: before anything leaves, and once more when a run stopped by itself.
+"""What the platform says of the job: before anything leaves, in the middle, and when a run stopped by itself.
 
-In: a job and a client; for the second look, how sending ended. Out: the scenario, or a `PreflightError`; one sentence
+In: a job and a client; for the diagnosis, how sending ended. Out: the scenario, or a `PreflightError`; one sentence
 that says whether token, scenario, address or rows are the matter. Never: anything but reading; a long wait; the loss of
-the first reason (the second look comes after it).
+the first reason (the diagnosis comes after it).
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,9 +21,11 @@ from batch_enroll.model import RowStatus
 from batch_enroll.reporting.words import rows_text
 from batch_enroll.running.report import reason_lines
 from batch_enroll.running.send import Sent
-from batch_enroll.sending import Cause, Class, Client, CodeTable, ScenarioInfo, look_up_scenario
+from batch_enroll.sending import Answer, Cause, Class, Client, CodeTable, ScenarioInfo, look_up_scenario
+from batch_enroll.sending.preflight import Caller
 
 SECOND_LOOK_S: Final = 5.0
+PERMIT_TO_ASK_S: Final = 30.0  #: as long as the pace has no room for the question, or a hand holds the run
 
 _AGAIN = "then give the same command again"
 _WHAT_TO_DO = {
@@ -42,7 +45,7 @@ class Diagnosis:
     message: str  #: whole sentences
 
 
-async def preflight(job: Job, client: Client, clock: Clock) -> ScenarioInfo | None:
+async def preflight(job: Job, client: Caller, clock: Clock) -> ScenarioInfo | None:
     """Ask about the scenario, unless the job says not to.
 
     Raises:
@@ -54,12 +57,48 @@ async def preflight(job: Job, client: Client, clock: Clock) -> ScenarioInfo | No
     return await look_up_scenario(client, job.scenario, codes=codes, clock=clock)
 
 
+async def ask_in_the_middle(
+    job: Job, client: Client, clock: Clock, permit: Callable[[], Awaitable[None]]
+) -> PreflightError | None:
+    """Ask about the scenario while rows are being sent.
+
+    Args:
+        permit: waits until one more request may leave.
+    Returns:
+        Why no row can be enrolled any more; None when the scenario can be started, and when no answer came within
+        `PERMIT_TO_ASK_S` and `SECOND_LOOK_S`: the rows' own outcomes tell what to do about a platform out of reach.
+    """
+    try:
+        with anyio.fail_after(PERMIT_TO_ASK_S + SECOND_LOOK_S):
+            await preflight(job, _Paced(client, permit), clock)
+    except TimeoutError:
+        return None
+    except PreflightError as error:
+        return None if error.finding is Finding.OUT_OF_REACH else error
+    return None
+
+
+class _Paced:
+    """A client each of whose requests has a permit."""
+
+    def __init__(self, client: Caller, permit: Callable[[], Awaitable[None]]) -> None:
+        self._client = client
+        self._permit = permit
+
+    async def call(self, method: str, parameters: Mapping[str, object]) -> Answer:
+        await self._permit()
+        with anyio.fail_after(SECOND_LOOK_S):
+            return await self._client.call(method, parameters)
+
+
 async def diagnose(run: RunLedger, job: Job, client: Client, sent: Sent, *, clock: Clock) -> Diagnosis | None:
     """Find out why a run stopped by itself: because of the token, the scenario, the platform or the rows.
 
     Returns:
         What was found, at most `SECOND_LOOK_S` seconds later; None when the run ended otherwise, or nobody may ask.
     """
+    if sent.found is not None:
+        return _diagnosis(sent.found.finding, sent.found.message)
     refused = isinstance(sent.trouble, ServiceRefused) and bool(sent.trouble.code)
     if job.send.skip_preflight or not (sent.trip or refused):
         return None

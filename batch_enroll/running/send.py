@@ -15,7 +15,7 @@ from typing import Any, Never
 import anyio
 
 from batch_enroll.clock import Clock
-from batch_enroll.errors import Retryable, RunStopped
+from batch_enroll.errors import PreflightError, Retryable, RunStopped
 from batch_enroll.events import (
     AttemptFailed,
     Listener,
@@ -33,6 +33,7 @@ from batch_enroll.ledger.staging import StagedRow, staged_rows
 from batch_enroll.model import Outcome, RowStatus
 from batch_enroll.planning.limits import end_of_sending
 from batch_enroll.running.canary import Look, canary_of, pass_canary
+from batch_enroll.running.second_look import SecondLook
 from batch_enroll.sending import (
     Answer,
     Breaker,
@@ -57,6 +58,8 @@ from batch_enroll.steering.letters import Inbox
 from batch_enroll.steering.wishes import carry_out
 
 Send = Callable[[str, Flight], Awaitable[Answer]]
+Ask = Callable[[Callable[[], Awaitable[None]]], Awaitable[PreflightError | None]]
+"""Asks what is wrong with the job, in bounded time; given the wait for a permit, for it is a request too."""
 
 DRAIN_MARGIN_S = 5.0
 LOOK_S = 0.4  #: from one look for wishes of other terminals to the next
@@ -70,6 +73,7 @@ class Sent:
     requests: int = 0
     trouble: RunStopped | None = None  #: what ended it early, when it was an error and not a wish
     trip: Trip | None = None  #: what ended it early, when it was the breaker
+    found: PreflightError | None = None  #: what the platform said was wrong when it was asked in the middle
 
 
 async def send_rows(
@@ -81,6 +85,7 @@ async def send_rows(
     emit: Listener,
     control: Control,
     look: Look | None = None,
+    ask: Ask | None = None,
     jitter: Callable[[], float] = random.random,
 ) -> Sent:
     """Send every planned row of a run, or as many as the limits of the job allow.
@@ -93,11 +98,12 @@ async def send_rows(
         emit: hears of every row when its outcome is on disk.
         control: steers the run from outside, and remembers why it stopped.
         look: asked after the canary rows whether to go on; None = only when none failed.
+        ask: asked when a refusal may be more than a row's own; None = every refusal is the row's own.
         jitter: drawn for each wait, 0 <= jitter < 1.
     Returns:
         How it went; never raises for what ends a run early: `trouble` and `control.reason` say it.
     """
-    sender = _Sender(run, job, send, clock=clock, emit=emit, control=control, jitter=jitter)
+    sender = _Sender(run, job, send, ask=ask, clock=clock, emit=emit, control=control, jitter=jitter)
     counts = await run.counts()
     emit(RunStarted(at=clock.now(), run_id=run.record.run_id, to_send=counts.not_sent, counts=counts))
 
@@ -131,6 +137,7 @@ class _Sender:
         job: Job,
         send: Send,
         *,
+        ask: Ask | None,
         clock: Clock,
         emit: Listener,
         control: Control,
@@ -143,7 +150,10 @@ class _Sender:
         self._emit = emit
         self._control = control
         self._codes = CodeTable({code: Class(kind) for code, kind in job.codes})
-        self._breaker = Breaker(_breaker_limits(job), suspects=self._codes.suspects(), rows_own=self._codes.rows_own())
+        rows_own = self._codes.rows_own()
+        self._breaker = Breaker(_breaker_limits(job), suspects=self._codes.suspects(), rows_own=rows_own)
+        self._ask = ask
+        self._second_look = SecondLook(self._ask_again, accepted=lambda: self._breaker.accepted, rows_own=rows_own)
         self._end = end_of_sending(job, clock.now())
         self._team = Team(job.send.concurrency, stop=control.signal)
         self._limiter = Limiter(
@@ -163,6 +173,7 @@ class _Sender:
             jitter=jitter,
             throttled=lambda retry_after_s, rtt_s: self._limiter.throttled(retry_after_s, rtt_s=rtt_s),
             accepted=self._limiter.accepted,
+            reason_to_stop=self._second_look.reason_to_stop,
             on_retry=self._tell_retry,
         )
 
@@ -233,6 +244,16 @@ class _Sender:
             return self._next_permit
         self._heed_stop()
         return None
+
+    async def _ask_again(self) -> PreflightError | None:
+        if self._ask is None:
+            return None
+        self.sent.found = await self._ask(self._permit_to_ask)
+        return self.sent.found
+
+    async def _permit_to_ask(self) -> None:
+        await self._limiter.acquire()
+        await self._limiter.depart()
 
     async def _next_permit(self) -> None:
         await self._limiter.acquire()

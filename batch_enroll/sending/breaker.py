@@ -130,6 +130,11 @@ class Breaker:
         self._suspects_running = 0
         self.trip: Trip | None = None  #: the first reason to stop
 
+    @property
+    def accepted(self) -> int:
+        """Rows that were accepted so far."""
+        return self._accepted
+
     def note(self, outcome: Outcome) -> Trip | None:
         """Count one outcome; gives the first reason to stop from then on, None while there is none."""
         self._count(outcome)

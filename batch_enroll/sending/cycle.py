@@ -68,6 +68,11 @@ def _free() -> None:
     """Nothing to wait for."""
 
 
+async def _rows_own(verdict: Verdict) -> str:
+    """Take every refusal for the row's own."""
+    return ""
+
+
 @dataclass(slots=True)
 class _Standing:
     """What is known of one row between its first permit and its last word."""
@@ -103,6 +108,7 @@ class RowCycle:
         jitter: Callable[[], float] = random.random,
         throttled: Callable[[float | None, float], None] = lambda retry_after_s, rtt_s: None,
         accepted: Callable[[], None] = lambda: None,
+        reason_to_stop: Callable[[Verdict], Awaitable[str]] = _rows_own,
         on_retry: OnRetry = lambda row, failure, attempt, wait_s: None,
     ) -> None:
         """Join the functions of the other stages.
@@ -113,6 +119,8 @@ class RowCycle:
             throttled: told at once that the platform said "too fast", with its Retry-After and the answer's time,
                 seconds.
             accepted: told at once that the platform kept up.
+            reason_to_stop: asked about each refusal before it is put on disk, in bounded time: why the next row would
+                fare the same, "" when the refusal is the row's own.
         """
         self._permit = permit
         self._intend = intend
@@ -128,6 +136,7 @@ class RowCycle:
         self._jitter = jitter
         self._throttled = throttled
         self._accepted = accepted
+        self._reason_to_stop = reason_to_stop
         self._on_retry = on_retry
 
     async def enroll(self, row: RowToSend) -> Outcome:
@@ -211,9 +220,9 @@ class RowCycle:
                 self._accepted()
                 return outcome
             case VerdictKind.REFUSED:
-                # After a doubtful attempt a refusal proves nothing: the first may have been accepted and be its reason.
-                word = RowStatus.UNKNOWN if standing.doubt else RowStatus.ERROR
-                outcome = await self._word(standing, word, code, message, status)
+                if reason := await self._see_reason_to_stop(standing, verdict):
+                    return await self._refuse_all(standing, code, message, reason)
+                outcome = await self._refused(standing, verdict)
                 self._accepted()
                 return outcome
             case VerdictKind.RETRY:
@@ -233,10 +242,26 @@ class RowCycle:
                 await self._word(standing, RowStatus.UNKNOWN, code, message, status)
                 raise ServiceRefused(verdict.stop_reason, hint=advice_for(code), code=code)
             case VerdictKind.FATAL:
-                if await self._settle_doubt(standing) is None:
-                    await self._put_back(standing, code, message)
-                raise ServiceRefused(verdict.stop_reason, hint=advice_for(code), code=code)
+                return await self._refuse_all(standing, code, message, verdict.stop_reason)
         assert_never(kind)
+
+    async def _see_reason_to_stop(self, standing: _Standing, verdict: Verdict) -> str:
+        try:
+            return await self._reason_to_stop(verdict)
+        except BaseException:  # what the answer said is known, whatever ends the question
+            await self._refused(standing, verdict)
+            raise
+
+    async def _refused(self, standing: _Standing, verdict: Verdict) -> Outcome:
+        # After a doubtful attempt a refusal proves nothing: the first may have been accepted and be its reason.
+        word = RowStatus.UNKNOWN if standing.doubt else RowStatus.ERROR
+        return await self._word(standing, word, verdict.code, verdict.message, verdict.http_status)
+
+    async def _refuse_all(self, standing: _Standing, code: str, message: str, reason: str) -> NoReturn:
+        """End the run, since the next row would fare the same; this one stays planned, or in doubt."""
+        if await self._settle_doubt(standing) is None:
+            await self._put_back(standing, code, message)
+        raise ServiceRefused(reason, hint=advice_for(code), code=code)
 
     async def _give_up(self, standing: _Standing, code: str, message: str, http_status: int | None = None) -> Outcome:
         """End a row that surely was not accepted, or is in doubt since an earlier attempt."""

@@ -22,6 +22,7 @@ from batch_enroll.sending.cycle import RowCycle, RowToSend
 from batch_enroll.sending.flight import Flight, StopSignal
 from batch_enroll.sending.retry import RetryPolicy
 
+AT_LEAST_ONCE = {"delivery": Delivery.AT_LEAST_ONCE}
 BODY = '{"id":12,"matching":"email","email":"john@example.com"}'
 ROW = RowToSend(seq=7, number=8, body=BODY)
 
@@ -190,14 +191,50 @@ async def test_a_refusal_of_the_run_stops_it_and_leaves_the_row_as_it_is(clock, 
     assert "john" not in str(caught.value)
 
 
+def look(reason: str, *, takes_s: float = 3.0):
+    """What tells a row's own refusal ("") from the scenario's."""
+
+    async def reason_to_stop(refusal: Verdict) -> str:
+        assert refusal.kind is VerdictKind.REFUSED
+        assert "john" not in refusal.message
+        await anyio.sleep(takes_s)
+        return reason
+
+    return {"reason_to_stop": reason_to_stop}
+
+
+async def test_a_refusal_that_is_not_the_rows_own_stops_the_run_and_leaves_it_planned(clock):
+    desk = Desk(clock, [BAD], **look("The platform takes no more rows."))
+    with pytest.raises(ServiceRefused, match="no more rows") as caught:
+        await desk.run(ROW)
+    assert caught.value.code == "400"
+    assert desk.ledger.log[-1] == "release 400"
+
+
+async def test_a_doubtful_row_stays_in_doubt_when_the_scenario_is_off(clock):
+    desk = Desk(clock, [LOST, BAD], **AT_LEAST_ONCE, **look("The platform takes no more rows."))
+    with pytest.raises(ServiceRefused):
+        await desk.run(ROW)
+    assert desk.ledger.log[-1] == "settle unknown http_502"
+
+
+async def test_a_refusal_that_is_the_rows_own_is_put_on_disk_after_the_question(clock):
+    desk = Desk(clock, [BAD], **look(""))
+    outcome = await desk.run(ROW)
+    assert (outcome.status, outcome.code) == (RowStatus.ERROR, "400")
+
+
+async def test_a_refused_row_cut_off_in_the_middle_of_the_question_is_an_error(clock):
+    desk = Desk(clock, [BAD], **look("", takes_s=3600))
+    await cut(desk, 10)
+    assert desk.ledger.log[-1] == "settle error 400"
+
+
 async def test_a_platform_that_asks_for_hours_leaves_the_row_planned(clock):
     desk = Desk(clock, [verdict(VerdictKind.RETRY, retry_after_s=36_000.0)])
     with pytest.raises(ServiceRefused, match="10 hours"):
         await desk.run(ROW)
     assert desk.ledger.state == "PLANNED"
-
-
-AT_LEAST_ONCE = {"delivery": Delivery.AT_LEAST_ONCE}
 
 
 @pytest.mark.parametrize(
@@ -389,14 +426,15 @@ ANSWERS = [OK, BAD, SLOW, LOST, DEAD, BOTH, NO_ROUTE, DROPPED]
 @given(
     st.lists(st.sampled_from([*ANSWERS, forever, connecting]), min_size=4, max_size=4),
     st.sampled_from(Delivery),
+    st.sampled_from(["", "The platform takes no more rows."]),
     st.none() | st.floats(0, 20),
     st.none() | st.floats(0, 20),
 )
 def test_whatever_is_answered_and_wherever_it_is_cut_the_ledger_tells_the_truth(
-    virtual_clock, script, delivery, stop_at, cut_at
+    virtual_clock, script, delivery, reason, stop_at, cut_at
 ):
     async def scenario() -> None:
-        desk = Desk(virtual_clock, script, delivery=delivery)
+        desk = Desk(virtual_clock, script, delivery=delivery, **look(reason))
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as tasks:
 

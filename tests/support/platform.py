@@ -34,6 +34,8 @@ class ScriptedPlatform:
     def __init__(self, reply: Callable[[dict[str, Any]], Reply] | None = None) -> None:
         self.reply = reply or (lambda body: httpx.Response(200, json=OK))
         self.started: list[dict[str, Any]] = []
+        self.scenario = dict(SCENARIO)  #: as `workflows/list` shows it
+        self.asked = 0  #: how often it was
         self.transport = httpx.MockTransport(self._answer)
 
     def emails(self) -> list[str]:
@@ -43,7 +45,8 @@ class ScriptedPlatform:
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content)
         if request.url.path.endswith("/workflows/list"):
-            return httpx.Response(200, json={**OK, "data": [SCENARIO], "total": 1})
+            self.asked += 1
+            return httpx.Response(200, json={**OK, "data": [self.scenario], "total": 1})
         self.started.append(body)
         reply = self.reply(body)
         if isinstance(reply, Exception):

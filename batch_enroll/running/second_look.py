@@ -1,0 +1,82 @@
+"""Is it the row, or is it the scenario? The platform's codes do not tell, so the platform is asked.
+
+In: refusals in the order in which they come. Out: why the run must stop, or that the refusal is the row's own. Never: a
+question for each refused row; anything but reading; a request beyond the pace (the caller's `ask` sees to that).
+
+Nobody outside knows which code a scenario gives that was switched off in the middle of a run: it may be one that no
+row had before, and it may be the same as "no such profile". So the platform is asked about the scenario at the first
+refusal with a code that nobody listed, and when refusals follow one another without a success between. A row whose
+refusal turns out to be the scenario's stays planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Set
+from typing import Final
+
+import anyio
+
+from batch_enroll.errors import PreflightError
+from batch_enroll.sending import Verdict
+
+ASK_AFTER_RUNNING: Final = 3
+"""Refusals running, with whatever codes, before the platform is asked; then at twice as many, and so on."""
+
+
+class SecondLook:
+    """Remembers the refusals of one run, and asks when they look like more than the rows' own."""
+
+    def __init__(
+        self,
+        ask: Callable[[], Awaitable[PreflightError | None]],
+        *,
+        accepted: Callable[[], int],
+        rows_own: Set[str] = frozenset(),
+    ) -> None:
+        """Begin with nothing seen.
+
+        Args:
+            ask: asks the platform, in bounded time; gives what is wrong with the job, None when nothing is or when no
+                answer came.
+            accepted: how many rows were accepted so far.
+            rows_own: codes that are known to speak of one row.
+        """
+        self.found: PreflightError | None = None  #: what is wrong, once it is known
+        self._ask = ask
+        self._accepted = accepted
+        self._seen = set(rows_own)
+        self._asking: anyio.Event | None = None
+        self._accepted_before = 0
+        self._running = 0
+        self._ask_at = ASK_AFTER_RUNNING
+
+    async def reason_to_stop(self, verdict: Verdict) -> str:
+        """Hear of a refusal; say why the next row would fare the same, "" when it is this row's own.
+
+        Refusals that come while the platform is being asked wait for the same answer.
+        """
+        is_due = self._is_due(verdict.code)
+        if self.found is None and self._asking is not None:
+            await self._asking.wait()
+        elif self.found is None and is_due:
+            self._asking = anyio.Event()
+            try:
+                self.found = await self._ask()
+            finally:
+                self._asking.set()
+                self._asking = None
+        if self.found is None:
+            return ""
+        return f"The platform takes no more rows (code {verdict.code}: {verdict.message})."
+
+    def _is_due(self, code: str) -> bool:
+        accepted = self._accepted()
+        if accepted != self._accepted_before:
+            self._accepted_before, self._running, self._ask_at = accepted, 0, ASK_AFTER_RUNNING
+        self._running += 1
+        is_new = code not in self._seen
+        self._seen.add(code)
+        if self._running >= self._ask_at:
+            self._ask_at *= 2
+            return True
+        return is_new
