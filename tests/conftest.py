@@ -11,7 +11,7 @@ pytest_plugins = ("tests.support.secrecy", "tests.support.sandbox", "tests.suppo
 
 @pytest.fixture(autouse=True)
 def _own_surroundings(monkeypatch, tmp_path_factory):
-    """No test reads the person's settings or writes to their data folder."""
+    """No test reads the person's settings, writes to their data folder or leaves a copy of an input in their /tmp."""
     for name in [name for name in os.environ if name.startswith("BATCH_ENROLL_")]:
         monkeypatch.delenv(name)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
@@ -19,6 +19,8 @@ def _own_surroundings(monkeypatch, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     for name in ("XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(home / name.lower()))
+    (home / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(home / "tmp"))  # for processes that a test starts, and may kill
     return home
 
 

@@ -43,6 +43,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "httpx": ("sending/", "run.py", "telling/heartbeat.py"),
     "tenacity": ("sending/retry.py",),
     "sqlite3": ("ledger/sqlite/",),
+    "filelock": ("ledger/sqlite/lock.py", "loading/spool.py"),
     "tqdm": ("reporting/progress.py",),
     "pandas": ("loading/", "reporting/"),
     "httptools": ("sandbox/", "sending/"),

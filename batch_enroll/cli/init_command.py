@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -82,12 +81,13 @@ def execute(args: argparse.Namespace) -> int:
 def _look(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[str, ...]], str | None]:
     from batch_enroll.job_file import build_input_section
     from batch_enroll.loading import open_table
+    from batch_enroll.loading.spool import spool_folder
 
     named = ("sheet", "header_row", "encoding", "delimiter")
     section = build_input_section({**{name: getattr(args, name) for name in named}, "limit": _SAMPLE_ROWS})
     with (
-        tempfile.TemporaryDirectory(prefix="batch-enroll-") as spool,
-        open_table(_here(args.input, Path(spool)), section.options(password=None), spool=Path(spool)) as table,
+        spool_folder() as spool,
+        open_table(_here(args.input, spool), section.options(password=None), spool=spool) as table,
     ):
         rows = [row.cells for block in table.blocks() for row in block]
         return table.columns, rows, table.sheet

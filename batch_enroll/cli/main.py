@@ -12,12 +12,13 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from batch_enroll.cli import screen
 from batch_enroll.cli.exit_codes import EXIT_CODES, exit_code_of
+from batch_enroll.cli.signals import signals_end
 from batch_enroll.errors import RunStopped
 
 # Command -> module of this folder that holds `add_arguments` and `execute`, and its line in the help.
@@ -131,6 +132,11 @@ def main(argv: Sequence[str]) -> int:
             args.refuse_words(left)
     except SystemExit as stop:  # argparse has said what is wrong, or has shown the help
         return stop.code if isinstance(stop.code, int) else 2
+    with signals_end() as exit_code_of_signal:
+        return _execute(args, exit_code_of_signal)
+
+
+def _execute(args: argparse.Namespace, exit_code_of_signal: Callable[[], int]) -> int:
     try:
         return int(args.execute(args))
     except RunStopped as error:
@@ -138,7 +144,7 @@ def main(argv: Sequence[str]) -> int:
         return exit_code_of(error)
     except KeyboardInterrupt:
         screen.complain("Interrupted; nothing was sent.")
-        return 130
+        return exit_code_of_signal()
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that the interpreter's own flush stays quiet
         return 3

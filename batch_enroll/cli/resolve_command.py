@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import getpass
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,12 +102,13 @@ def _read_verdicts(path: Path) -> list[Said]:
     from batch_enroll.columns import find_column
     from batch_enroll.errors import JobError
     from batch_enroll.loading import open_table
+    from batch_enroll.loading.spool import spool_folder
     from batch_enroll.model import InputOptions
 
     said = []
     with (
-        tempfile.TemporaryDirectory(prefix="batch-enroll-") as spool,
-        open_table(source_of(str(path)), InputOptions(), wanted=("row", "verdict"), spool=Path(spool)) as table,
+        spool_folder() as spool,
+        open_table(source_of(str(path)), InputOptions(), wanted=("row", "verdict"), spool=spool) as table,
     ):
         row_at, word_at = find_column(table.columns, "row"), find_column(table.columns, "verdict")
         why_at = find_column(table.columns, "why") if "why" in table.columns else None

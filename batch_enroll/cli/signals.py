@@ -1,19 +1,24 @@
-"""Ctrl-C and SIGTERM: the first asks the run to stop, the second breaks it off.
+"""Ctrl-C and SIGTERM end a run in order: the first asks it to take no more rows, the second breaks it off. Anywhere
+else they end the command, which puts away what it holds.
 
-In: signals of the system. Out: calls of the run's `Control`, in the event loop. Never: an exception in the middle of
-something. Works where the loop itself cannot take signals (Windows): the handler only wakes the loop.
+In: signals of the system. Out: calls of the run's `Control`, in the event loop; elsewhere a KeyboardInterrupt. Never:
+an exception in the middle of sending, a copy of the input that is left behind. Works where the loop itself cannot take
+signals (Windows): the handler only wakes the loop.
 """
 
 from __future__ import annotations
 
-import asyncio
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from batch_enroll.cli.screen import say
-from batch_enroll.steering.control import Control
+
+if TYPE_CHECKING:
+    from batch_enroll.steering.control import Control
 
 EXIT_OF = {signal.SIGINT: 130, signal.SIGTERM: 143}
 if hasattr(signal, "SIGHUP"):  # the terminal was closed; Windows has no such thing
@@ -21,8 +26,31 @@ if hasattr(signal, "SIGHUP"):  # the terminal was closed; Windows has no such th
 
 
 @contextmanager
+def signals_end() -> Iterator[Callable[[], int]]:
+    """Let every signal end the block as Ctrl-C does: by a KeyboardInterrupt, so that what it holds is put away.
+
+    Yields:
+        Tells the exit code of the signal that came last; Ctrl-C's while none came.
+    """
+    last = signal.SIGINT
+
+    def handler(number: int, _frame: FrameType | None) -> None:
+        nonlocal last
+        last = signal.Signals(number)
+        if callable(signal.getsignal(signal.SIGINT)):  # an event loop may have one that lets it end in order
+            signal.raise_signal(signal.SIGINT)
+        else:
+            raise KeyboardInterrupt
+
+    with _handled(handler, [number for number in EXIT_OF if number != signal.SIGINT]):
+        yield lambda: EXIT_OF[last]
+
+
+@contextmanager
 def signals_stop(control: Control) -> Iterator[None]:
     """Let signals stop the run while the block runs; must be entered in the event loop's thread."""
+    import asyncio
+
     loop = asyncio.get_running_loop()
     is_first = True  # whatever else may have stopped the run before: its answers can be given up only by two signals
 
@@ -39,13 +67,8 @@ def signals_stop(control: Control) -> Iterator[None]:
         else:
             control.break_off()
 
-    heeded = [number for number in EXIT_OF if signal.getsignal(number) is not signal.SIG_IGN]  # nohup means it
-    before = {number: signal.signal(number, handler) for number in heeded}
-    try:
+    with _handled(handler, list(EXIT_OF)):
         yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
 
 
 @contextmanager
@@ -56,3 +79,18 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None], numbers: list[signal.Signals]) -> Iterator[None]:
+    """Have signals handled while the block runs; those that are ignored stay so, since nohup means it."""
+    if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
+        yield
+        return
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -7,7 +7,6 @@ over. Never: a change of a file or of the ledger.
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.loading import open_table
 from batch_enroll.loading.picking import Found, PassedOver, find_files
 from batch_enroll.loading.remote import Remote, fetch
+from batch_enroll.loading.spool import spool_folder
 from batch_enroll.model import Fetched, Pick
 from batch_enroll.planning.identity import run_identity
 from batch_enroll.reporting.paths import result_paths
@@ -111,8 +111,8 @@ async def brought_here(
     if job.input.archive is not None:
         raise JobError(f"--archive moves a file of this machine; {source} is none.", hint="Leave --archive out.")
     salt = await ledger.salt()
-    with tempfile.TemporaryDirectory(prefix="batch-enroll-") as folder:
-        yield await run_sync(partial(fetch, source, Path(folder), salt=salt, stop_reason=stop_reason))
+    with spool_folder() as folder:
+        yield await run_sync(partial(fetch, source, folder, salt=salt, stop_reason=stop_reason))
 
 
 def _did_the_same(record: RunRecord, job: Job) -> bool:
@@ -126,8 +126,8 @@ async def _is_finished(path: Path, job: Job, ledger: Ledger) -> bool:
     wanted = [job.match.column, *(column for _, column in job.content)]
     try:
         with (
-            tempfile.TemporaryDirectory(prefix="batch-enroll-") as spool,
-            open_table(path, job.input.options(password=password), wanted=wanted, spool=Path(spool)) as table,
+            spool_folder() as spool,
+            open_table(path, job.input.options(password=password), wanted=wanted, spool=spool) as table,
         ):
             identity = run_identity(job, table)
     except InputError:

@@ -7,7 +7,6 @@ command began before. Never: a request, a row that stays in memory.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -29,6 +28,7 @@ from batch_enroll.ledger.interface import (
 )
 from batch_enroll.ledger.staging import StageWriter, staged_columns, staged_rows
 from batch_enroll.loading import Table, open_table
+from batch_enroll.loading.spool import spool_folder
 from batch_enroll.mapping.mapper import Mapper
 from batch_enroll.model import Counts, Duplicates, Fetched, Notice, RowStatus
 from batch_enroll.planning.identity import (
@@ -117,8 +117,8 @@ async def make_plan(
     password = read_secret_file(job.input.password_file, what="password file") if job.input.password_file else None
     wanted = [job.match.column, *(column for _, column in job.content)]
     with (
-        tempfile.TemporaryDirectory(prefix="batch-enroll-") as spool,
-        open_table(readable(source), job.input.options(password=password), wanted=wanted, spool=Path(spool)) as table,
+        spool_folder() as spool,
+        open_table(readable(source), job.input.options(password=password), wanted=wanted, spool=spool) as table,
     ):
         identity = run_identity(job, table)
         earlier = [] if dry_run else await ledger.find(identity)

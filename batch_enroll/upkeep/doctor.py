@@ -20,6 +20,7 @@ from batch_enroll.job import Job
 from batch_enroll.ledger.default import examine_ledger, open_ledger
 from batch_enroll.ledger.health import LedgerHealth
 from batch_enroll.ledger.interface import Ledger, RunState
+from batch_enroll.loading.spool import left_behind
 from batch_enroll.planning.identity import is_dry_run
 from batch_enroll.reporting.findings import Finding, Level
 from batch_enroll.run import tool_version
@@ -61,7 +62,7 @@ async def examine(patient: Patient, *, clock: Clock) -> list[Finding]:
     findings += found
     findings += await _platform(patient, token, clock)
     findings += await _ledger(patient)
-    return findings
+    return [*findings, _copies()]
 
 
 def _versions() -> Iterator[Finding]:
@@ -250,6 +251,15 @@ async def _runs(ledger: Ledger, health: LedgerHealth) -> list[Finding]:
         more = _warning("leftovers", f"{len(waiting) - _MAX_RUNS:,} more such runs", "batch-enroll runs lists them.")
         waiting = [*waiting[:_MAX_RUNS], more]
     return [*findings, *(waiting or [_ok("leftovers", "no unfinished run, no unknown row")])]
+
+
+def _copies() -> Finding:
+    folders = left_behind()
+    if not folders:
+        return _ok("copies", "no copy of an input was left behind by a process that was killed")
+    many = "1 copy of an input" if len(folders) == 1 else f"{len(folders):,} copies of inputs"
+    told = f"{many}, with personal data, left in {folders[0].parent} by a process that was killed"
+    return _warning("copies", told, "The next `check` or `run` removes it.")
 
 
 def _ok(name: str, message: str) -> Finding:

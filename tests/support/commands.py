@@ -40,7 +40,7 @@ class Cli(Protocol):
 
     def __call__(self, *words: object, stdin: bytes = b"", measured: bool = False, **environment: str) -> Ended: ...
 
-    def start(self, *words: object, **environment: str) -> subprocess.Popen[str]: ...
+    def start(self, *words: object, stdin: int = ..., **environment: str) -> subprocess.Popen[str]: ...
 
 
 @pytest.fixture
@@ -102,11 +102,11 @@ class _Cli:
         self.heard.append(([*map(str, words)], ended.out, ended.err))
         return ended
 
-    def start(self, *words: object, **environment: str) -> subprocess.Popen[str]:
+    def start(self, *words: object, stdin: int = subprocess.DEVNULL, **environment: str) -> subprocess.Popen[str]:
         return _Overheard(
             self.heard,
             self._words(words),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=self._environment(environment),
