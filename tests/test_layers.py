@@ -50,8 +50,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pydantic": ("job.py", "job_file.py", "job_mistakes.py", "planning/plan_file.py"),
     "rich": ("reporting/",),
     "openpyxl": (),
-    "fsspec": ("loading/remote.py", "loading/remote_sftp.py"),
-    "aiohttp": ("loading/remote.py",),  # its timeouts, for fsspec
+    "fsspec": ("loading/remote_fetch.py", "loading/remote_sftp.py"),
+    "aiohttp": ("loading/remote_fetch.py",),  # its timeouts, for fsspec
     "paramiko": ("loading/remote_sftp.py",),
     "apprise": ("telling/notify.py",),
     "prometheus_client": ("telling/metrics.py",),

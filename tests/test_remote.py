@@ -18,7 +18,8 @@ import pytest
 from batch_enroll.errors import InputError, NoSuchInput
 from batch_enroll.job import Job
 from batch_enroll.ledger.memory import MemoryLedger
-from batch_enroll.loading.remote import Remote, fetch, remote_input
+from batch_enroll.loading.remote import Remote, remote_input
+from batch_enroll.loading.remote_fetch import fetch
 from batch_enroll.model import Fetched
 from batch_enroll.planning.inputs import brought_here
 from tests.support.commands import people, read_results
@@ -261,7 +262,7 @@ def test_init_looks_at_a_remote_input(cli, web, tidy):
 
 
 def get(url, folder, *, stop_reason=lambda: ""):
-    return fetch(Remote(url), folder, salt=b"s" * 32, stop_reason=stop_reason)
+    return fetch(Remote(url), folder, salt=b"s" * 32, plain_allowed=bool, stop_reason=stop_reason)
 
 
 @pytest.fixture

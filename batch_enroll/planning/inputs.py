@@ -19,10 +19,12 @@ from anyio.to_thread import run_sync
 from batch_enroll.clock import Clock
 from batch_enroll.errors import InputError, JobError
 from batch_enroll.job import Job
+from batch_enroll.job_values import is_loopback
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.loading import open_table
 from batch_enroll.loading.picking import Found, PassedOver, find_files
-from batch_enroll.loading.remote import Remote, fetch
+from batch_enroll.loading.remote import Remote
+from batch_enroll.loading.remote_fetch import fetch
 from batch_enroll.loading.spool import spool_folder
 from batch_enroll.model import Fetched, Pick
 from batch_enroll.planning.identity import run_identity
@@ -112,7 +114,12 @@ async def brought_here(
         raise JobError(f"--archive moves a file of this machine; {source} is none.", hint="Leave --archive out.")
     salt = await ledger.salt()
     with spool_folder() as folder:
-        yield await run_sync(partial(fetch, source, folder, salt=salt, stop_reason=stop_reason))
+        plain = partial(_plain_allowed, job)
+        yield await run_sync(partial(fetch, source, folder, salt=salt, plain_allowed=plain, stop_reason=stop_reason))
+
+
+def _plain_allowed(job: Job, host: str) -> bool:
+    return job.insecure_http or is_loopback(host)
 
 
 def _did_the_same(record: RunRecord, job: Job) -> bool:

@@ -1,0 +1,111 @@
+"""S3 inputs through the command line, against a server that checks keys and signatures as S3 does."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from tests.support.commands import people
+from tests.support.drops import flags
+from tests.support.s3 import s3_server
+
+TABLE = "email,first_name\n" + "".join(f"{email},{name}\n" for email, name in people(5))
+LEADS = "s3://crm-export/out/leads.csv"
+WRONG = "wr0ng-key"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with s3_server() as here:
+        here.put("crm-export")
+        yield here
+
+
+@pytest.fixture
+def s3(server, monkeypatch, tmp_path):
+    """The environment of somebody who may fetch; no other key of this machine is found."""
+    server.put("crm-export/out/leads.csv", TABLE.encode())
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    yield server
+    server.may_read(True)
+
+
+def test_an_object_is_enrolled_and_known_again_until_it_changes(cli, sandbox, s3):
+    platform = sandbox()
+    command = ("run", LEADS, *flags(platform), "--json")
+    first = cli(*command)
+    assert first.code == 0, first.err
+    assert (first.json["input"], first.json["counts"]["success"]) == (LEADS, 5)
+    again = cli(*command)
+    assert (again.code, "was sent to scenario 3 before" in again.err) == (2, True), again.err
+    unchanged = cli(*command, "--if-changed")
+    assert (unchanged.code, unchanged.json["status"], unchanged.json["earlier"]["run"]) == (
+        0,
+        "unchanged",
+        first.json["run"],
+    )
+    s3.put("crm-export/out/leads.csv", f"{TABLE}new@example.com,New\n".encode())
+    changed = cli(*command, "--if-changed")
+    assert (changed.json["counts"]["success"], changed.json["counts"]["skipped"]) == (1, 5), changed.err
+    assert set(platform.enrolments().values()) == {1}
+    written = b"".join(path.read_bytes() for path in cli.folder.rglob("*") if path.is_file())
+    assert s3.secret.encode() not in written
+    assert s3.key.encode() not in written
+
+
+def test_an_object_that_has_not_come_yet_is_no_mistake_but_a_bucket_that_is_not_there_always_is(cli, sandbox, s3):
+    command = flags(sandbox())
+    missing = cli("run", "s3://crm-export/out/tomorrow.csv", *command)
+    assert (missing.code, "There is no file s3://crm-export/out/tomorrow.csv" in missing.err) == (2, True)
+    assert cli("run", "s3://crm-export/out/tomorrow.csv", *command, "--if-changed").code == 0
+    for more in ((), ("--if-changed",)):
+        wrong = cli("run", "s3://crm-exprot/out/leads.csv", *command, *more)
+        assert (wrong.code, "there is no bucket crm-exprot" in wrong.err) == (2, True), wrong.err
+
+
+def nobody_at():
+    """An address of this machine at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("address", "environment", "said"),
+    [
+        (LEADS, {"AWS_SECRET_ACCESS_KEY": WRONG}, "access was refused"),
+        (LEADS, {"AWS_ACCESS_KEY_ID": f"AKIA{WRONG}"}, "access was refused"),
+        (LEADS, {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no key for it was found"),
+        (LEADS, {"AWS_PROFILE": "prod"}, "no key for it was found"),
+        (LEADS, {"AWS_ENDPOINT_URL": nobody_at(), "AWS_MAX_ATTEMPTS": "1"}, "cannot be reached"),
+        (LEADS, {"AWS_ENDPOINT_URL": "http://minio.invalid:9000"}, "unencrypted: its server is http://minio.invalid"),
+        ("s3://crm-export/out", {}, "is a folder"),
+        (f"s3://AKIA{WRONG}:{WRONG}@crm-export/out/leads.csv", {}, "holds no user and no password"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_and_no_key_is_in_it(cli, sandbox, s3, address, environment, said):
+    platform = sandbox()
+    ended = cli("run", address, *flags(platform), "--if-changed", "--verbose", **environment)
+    assert ended.code == 2, ended.err
+    assert said in ended.err
+    assert "Traceback" not in ended.err
+    told = ended.out + ended.err
+    assert not [secret for secret in (WRONG, s3.key, s3.secret) if secret in told]
+    assert not platform.enrolments()
+
+
+def test_a_key_that_may_not_read_is_told_which_rights_it_needs(cli, sandbox, s3):
+    s3.may_read(False)
+    platform = sandbox()
+    ended = cli("run", LEADS, *flags(platform))
+    assert (ended.code, "access was refused" in ended.err, "s3:GetObject" in ended.err) == (2, True, True), ended.err
+    assert not platform.enrolments()
+
+
+def test_a_server_without_encryption_may_be_allowed(cli, sandbox, s3):
+    away = {"AWS_ENDPOINT_URL": "http://minio.invalid:9000", "AWS_MAX_ATTEMPTS": "1"}
+    ended = cli("run", LEADS, *flags(sandbox()), "--insecure-http", **away)
+    assert (ended.code, "cannot be reached" in ended.err) == (2, True), ended.err
