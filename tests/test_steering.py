@@ -218,6 +218,15 @@ def test_runs_and_show_tell_a_run_that_goes_from_one_that_was_left(going, sandbo
         assert "The run ended before the row's turn came (stopped)" in shown
 
 
+def test_runs_does_not_call_a_row_unknown_whose_answer_is_on_its_way(going, sandbox):
+    server = sandbox(faults="silence_before_acting")
+    with going(server, "--rate", "none", "--concurrency", "3", "--timeout", "60", rows=60) as run:
+        assert "3 unknown or in flight" in run.cli("runs").out
+        run.process.kill()
+        run.process.communicate()
+        assert "3 unknown, " in run.cli("runs").out
+
+
 @pytest.mark.parametrize("command", [("set", "--rate", "5"), ("pause",), ("resume",), ("stop",)], ids=lambda c: c[0])
 def test_exit_2_and_a_sentence_when_no_process_works_on_the_run(cli, sandbox, command):
     server = sandbox(faults="token_revoked@3+")

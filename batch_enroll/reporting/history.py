@@ -57,7 +57,7 @@ def print_runs(runs: Sequence[RunTotal], stream: IO[str]) -> None:
             f"#{run.scenario}",
             f"{run.counts.rows:,}",
             f"{run.counts.success:,}",
-            _others(run.counts),
+            _others(run),
             run.input_name,
         )
         for run in runs
@@ -88,8 +88,10 @@ def print_run(run: RunTotal, stream: IO[str]) -> None:
         screen.columns([(f"{line.count:,}", line.status, line.text(screen.arrow)) for line in run.reasons], right={0})
 
 
-def _others(counts: Counts) -> str:
-    named = counts.as_dict()
+def _others(run: RunTotal) -> str:
+    named = run.counts.as_dict()
+    if run.worker:  # the ledger's word on a row whose answer is still on its way
+        named = {"unknown or in flight" if name == "unknown" else name: count for name, count in named.items()}
     return ", ".join(f"{count:,} {name}" for name, count in named.items() if count and name not in ("success", "rows"))
 
 
