@@ -1,10 +1,11 @@
-"""What the commands about earlier runs have in common: which ledger, which run, JSON or a table."""
+"""What the commands about one run or all of them have in common: which ledger, which run, JSON or a table."""
 
 from __future__ import annotations
 
 import argparse
 import os
 
+from batch_enroll.cli import screen
 from batch_enroll.ledger.interface import Ledger
 
 _VARIABLE = "BATCH_ENROLL_LEDGER"
@@ -13,8 +14,28 @@ _VARIABLE = "BATCH_ENROLL_LEDGER"
 def add_ledger_flags(parser: argparse.ArgumentParser, *, run: bool = True) -> None:
     """Add RUN (unless the command is about all of them) and `--ledger`."""
     if run:
-        parser.add_argument("run", metavar="RUN", help="the run's id, as `batch-enroll runs` lists it")
+        add_run_argument(parser)
     parser.add_argument("--ledger", metavar="FILE", help=f"the file that remembers the runs (or {_VARIABLE})")
+
+
+def add_run_argument(parser: argparse.ArgumentParser, *, goes: bool = False) -> None:
+    """Add RUN; for commands about a run that goes it may be left out."""
+    named = "the run: its id as `batch-enroll runs` lists it, a beginning of it, or last (the newest)"
+    if goes:
+        named += "; on a terminal it may be left out while only one run goes"
+    parser.add_argument("run", metavar="RUN", nargs="?" if goes else None, help=named)
+
+
+async def run_of(args: argparse.Namespace, ledger: Ledger, *, goes: bool = False, why_not_last: str = "") -> str:
+    """Give the id of the run that RUN means; arguments and errors: `which_run`."""
+    from batch_enroll.upkeep.which_run import which_run
+
+    return await which_run(ledger, args.run, goes=goes, why_not_last=why_not_last)
+
+
+def unless_seen() -> str:
+    """Say why a command that changes something must name its run; "" where a person sees which one it is."""
+    return "" if screen.is_terminal() else "Off a terminal the run must be named: its id or a beginning of it."
 
 
 def add_json_flag(parser: argparse.ArgumentParser) -> None:

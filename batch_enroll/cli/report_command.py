@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from batch_enroll.cli import screen
-from batch_enroll.cli.ledger_flags import add_ledger_flags, ledger_from
+from batch_enroll.cli.ledger_flags import add_ledger_flags, ledger_from, run_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,8 @@ def execute(args: argparse.Namespace) -> int:
 async def _report(args: argparse.Namespace) -> int:
     from batch_enroll.running.report import report_again
 
-    run = await ledger_from(args).open(args.run, read_only=True)
+    ledger = ledger_from(args)
+    run = await ledger.open(await run_of(args, ledger), read_only=True)
     try:
         summary = await report_again(run, args.results)
     finally:
@@ -33,5 +34,5 @@ async def _report(args: argparse.Namespace) -> int:
     for path in summary.files.values():
         screen.put(str(path))
     told = ", ".join(f"{count:,} {name}" for name, count in summary.counts.as_dict().items() if count)
-    screen.say(f"Run {args.run}: {told}.")
+    screen.say(f"Run {run.record.run_id}: {told}.")
     return 0

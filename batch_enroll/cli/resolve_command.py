@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_enroll.cli import screen
-from batch_enroll.cli.ledger_flags import add_ledger_flags, ledger_from
+from batch_enroll.cli.ledger_flags import add_ledger_flags, ledger_from, run_of
 
 if TYPE_CHECKING:
     from batch_enroll.upkeep.resolve import Said
 
 _COLUMNS = ("row", "verdict", "why", "identity", "sent_at", "code", "message", "http_status", "attempts")
+_NOT_LAST = "A verdict is for good, and `last` may be another run by now: name the run by its id or a beginning of it."
 _WORDS = ("enrolled", "not_enrolled", "resend")
 
 
@@ -54,12 +55,14 @@ async def _resolve(args: argparse.Namespace) -> int:
     ledger = ledger_from(args)
     if bool(args.rows) != bool(args.verdict):
         raise JobError("--rows and --verdict go together.", hint="For example: --rows 5,7-9 --verdict enrolled")
-    unknown = await unknown_rows(ledger, args.run)
-    if args.verdicts is None and not args.rows:
+    is_list = args.verdicts is None and not args.rows
+    run_id = await run_of(args, ledger, why_not_last="" if is_list else _NOT_LAST)
+    unknown = await unknown_rows(ledger, run_id)
+    if is_list:
         writer = csv.writer(screen.data_stream(), lineterminator="\n")
         writer.writerow(_COLUMNS)
         writer.writerows(_line(row) for row in unknown)
-        screen.say(f"{len(unknown):,} rows of run {args.run} are unknown.")
+        screen.say(f"{len(unknown):,} rows of run {run_id} are unknown.")
         return 0
     if args.verdicts is not None:
         said = _read_verdicts(args.verdicts)
@@ -68,11 +71,11 @@ async def _resolve(args: argparse.Namespace) -> int:
         said = [Said(number=number, word=Word(args.verdict), why=args.why) for number in numbers]
     if not said:
         raise JobError("There is no verdict to take.", hint=f"Fill in the column verdict: {', '.join(_WORDS)}.")
-    counts = await resolve_rows(ledger, args.run, said, by=args.by or getpass.getuser(), at=SystemClock().now())
+    counts = await resolve_rows(ledger, run_id, said, by=args.by or getpass.getuser(), at=SystemClock().now())
     told = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
-    screen.say(f"Took {len(said):,} verdicts. Run {args.run} now: {told}.")
+    screen.say(f"Took {len(said):,} verdicts. Run {run_id} now: {told}.")
     if any(word.word is Word.RESEND for word in said):
-        screen.say(f"To send rows again: the same run command, or batch-enroll retry {args.run} --not-sent")
+        screen.say(f"To send rows again: the same run command, or batch-enroll retry {run_id} --not-sent")
     return 0
 
 

@@ -9,11 +9,12 @@ import sys
 from typing import Any
 
 from batch_enroll.cli.flags import add_job_flags, given_settings
+from batch_enroll.cli.ledger_flags import add_run_argument, run_of, unless_seen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add RUN, which rows, and every flag of a job: the run's own settings are the default."""
-    parser.add_argument("run", metavar="RUN", help="the run's id, as `batch-enroll runs` lists it")
+    add_run_argument(parser)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--errors", action="store_true", help="the rows that the platform refused")
     which.add_argument("--not-sent", action="store_true", help="the rows that were not sent")
@@ -41,12 +42,13 @@ async def _retry(args: argparse.Namespace) -> int:
     given = given_settings(args, os.environ)
     where = next((item.value for item in reversed(given) if item.path == ("output", "ledger")), None)
     ledger = open_ledger(where)
-    record = await _record(ledger, args.run)
+    run_id = await run_of(args, ledger, why_not_last=unless_seen())
+    record = await _record(ledger, run_id)
 
     def job_of_run(args: argparse.Namespace) -> Job:
         file = job_file_of(args)
         settings: dict[str, Any] = {**json.loads(record.settings_json), **file.settings}
-        name = file.name or f"run {args.run}"
+        name = file.name or f"run {run_id}"
         return build_job(file=settings, file_name=name, file_places=file.places, given=given)
 
     status = RowStatus.ERROR if args.errors else RowStatus.NOT_SENT
@@ -59,7 +61,7 @@ async def _retry(args: argparse.Namespace) -> int:
             asks=not job.output.yes and sys.stdin.isatty(),
             begin=lambda hands: retry_async(
                 job,
-                args.run,
+                run_id,
                 status,
                 token=token,
                 ledger=ledger,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from batch_enroll.cli import screen
-from batch_enroll.cli.ledger_flags import add_json_flag, add_ledger_flags, ledger_from
+from batch_enroll.cli.ledger_flags import add_json_flag, add_ledger_flags, ledger_from, run_of
+
+if TYPE_CHECKING:
+    from batch_enroll.reporting.history import RunTotal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +26,11 @@ def execute(args: argparse.Namespace) -> int:
     from batch_enroll.telling.status import read_status
     from batch_enroll.upkeep.history import run_as_dict, run_total
 
-    total = anyio.run(run_total, ledger_from(args), args.run)
+    async def total_of_run() -> RunTotal:
+        ledger = ledger_from(args)
+        return await run_total(ledger, await run_of(args, ledger))
+
+    total = anyio.run(total_of_run)
     if args.json:
         status = read_status(total.folder) if total.folder else None
         screen.put(json.dumps({**run_as_dict(total), "status": status}, ensure_ascii=False))

@@ -12,9 +12,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from batch_enroll.cli import screen
-from batch_enroll.cli.ledger_flags import add_json_flag, add_ledger_flags, ledger_from
+from batch_enroll.cli.ledger_flags import (
+    add_json_flag,
+    add_ledger_flags,
+    add_run_argument,
+    ledger_from,
+    run_of,
+    unless_seen,
+)
 
 if TYPE_CHECKING:
+    from batch_enroll.ledger.interface import Ledger
     from batch_enroll.steering.letters import Answer, Wish
 
 EPILOG = "exit codes: 0 done, 2 no process works on the run or the value is wrong, 5 the process did not answer"
@@ -22,7 +30,8 @@ EPILOG = "exit codes: 0 done, 2 no process works on the run or the value is wron
 
 def add_steering_flags(parser: argparse.ArgumentParser) -> None:
     """Add RUN, the ledger and the form."""
-    add_ledger_flags(parser)
+    add_run_argument(parser, goes=True)
+    add_ledger_flags(parser, run=False)
     add_json_flag(parser)
     parser.epilog = EPILOG
 
@@ -44,9 +53,17 @@ def ask_and_tell(args: argparse.Namespace, wish: str, *, pace: Mapping[str, Any]
 
 async def _asked(args: argparse.Namespace, wish: Wish, pace: Mapping[str, Any] | None) -> Answer:
     from batch_enroll.clock import SystemClock
+    from batch_enroll.job_file import build_pace
     from batch_enroll.steering.asks import ask_run
 
-    return await ask_run(ledger_from(args), args.run, wish, clock=SystemClock(), pace=pace)
+    build_pace(pace or {})  # a pace that no run may have is said whatever run is meant
+    ledger = ledger_from(args)
+    return await ask_run(ledger, await going_run(args, ledger), wish, clock=SystemClock(), pace=pace)
+
+
+async def going_run(args: argparse.Namespace, ledger: Ledger) -> str:
+    """Give the id of the run that is meant."""
+    return await run_of(args, ledger, goes=True, why_not_last=unless_seen())
 
 
 def tell(answer: Answer, *, as_json: bool, **more: object) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from batch_enroll.cli import screen
 from batch_enroll.cli.ledger_flags import ledger_from
-from batch_enroll.cli.steering import add_steering_flags, tell
+from batch_enroll.cli.steering import add_steering_flags, going_run, tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,13 +30,14 @@ async def _stop(args: argparse.Namespace) -> int:
     from batch_enroll.steering.letters import Wish
 
     ledger, clock = ledger_from(args), SystemClock()
-    answer = await ask_run(ledger, args.run, Wish.STOP, clock=clock)
+    run_id = await going_run(args, ledger)
+    answer = await ask_run(ledger, run_id, Wish.STOP, clock=clock)
     if not args.json:
         screen.say(answer.said)
-    counts = await wait_until_free(ledger, args.run, clock=clock)
+    counts = await wait_until_free(ledger, run_id, clock=clock)
     if counts.not_sent:
-        said = f"Run {args.run} has stopped with {rows_text(counts.not_sent)} not sent; the same command carries on."
+        said = f"Run {run_id} has stopped with {rows_text(counts.not_sent)} not sent; the same command carries on."
     else:
-        said = f"Run {args.run} has ended: no row was left to send."
+        said = f"Run {run_id} has ended: no row was left to send."
     tell(replace(answer, said=said, in_flight=0), as_json=args.json, counts=counts.as_dict())
     return 0

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from batch_enroll.cli import screen
-from batch_enroll.cli.ledger_flags import add_ledger_flags, ledger_from
+from batch_enroll.cli.ledger_flags import add_ledger_flags, ledger_from, run_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,20 +42,19 @@ async def _support(args: argparse.Namespace) -> int:
     if args.log_file is not None and not args.log_file.is_file():
         raise JobError(f"There is no log file {args.log_file}.", hint="Leave --log-file away, or correct it.")
     ledger = ledger_from(args)
+    run_id = await run_of(args, ledger)
     patient = Patient(job=None, environment={}, ledger=ledger_place(args), ask_platform=False)
     texts = await collect(
         ledger,
-        args.run,
+        run_id,
         findings=await examine(patient, clock=SystemClock()),
         log_file=args.log_file,
         token=os.environ.get(TOKEN_VARIABLE, "").strip(),
         home=Path.home(),
     )
-    name = f"batch-enroll-support-{args.run}"
+    name = f"batch-enroll-support-{run_id}"
     out = args.out or Path(f"{name}.zip")
     write_bundle(out, texts, folder=name)
     screen.put(str(out))
-    screen.say(
-        f"{len(texts)} files about run {args.run}; README.txt in it says what they are. Look them through first."
-    )
+    screen.say(f"{len(texts)} files about run {run_id}; README.txt in it says what they are. Look them through first.")
     return 0

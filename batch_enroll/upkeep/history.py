@@ -10,14 +10,16 @@ from pathlib import Path
 from batch_enroll.clock import iso_utc
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.model import Counts
+from batch_enroll.planning.identity import is_dry_run
 from batch_enroll.reporting.history import RunTotal
 from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict
 from batch_enroll.running.report import reason_lines
 
 
 async def run_totals(ledger: Ledger) -> list[RunTotal]:
-    """Every run, the newest first."""
-    return [await _total(ledger, record) for record in await ledger.runs() if record.state is not RunState.PLANNING]
+    """Every run that was planned, the newest first; a check is none."""
+    records = [record for record in await ledger.runs() if record.state is not RunState.PLANNING]
+    return [await _total(ledger, record) for record in records if not is_dry_run(record)]
 
 
 async def run_total(ledger: Ledger, run_id: str) -> RunTotal:
