@@ -187,6 +187,11 @@ class Counts:
         """All rows, whatever became of them."""
         return self.success + self.error + self.unknown + self.invalid + self.skipped + self.not_sent
 
+    @property
+    def sent(self) -> int:
+        """Rows whose request left: accepted, refused, or without a clear answer."""
+        return self.success + self.error + self.unknown
+
     @classmethod
     def of(cls, by_status: abc.Mapping[RowStatus, int]) -> Counts:
         """Make the counts from a mapping; a status that is missing counts 0."""

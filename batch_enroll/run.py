@@ -37,6 +37,7 @@ from batch_enroll.reporting.paths import check_writable, result_paths
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
 from batch_enroll.reporting.whole_file import mode_like
+from batch_enroll.reporting.words import begun_before_text
 from batch_enroll.running.archive import archived, check_archive
 from batch_enroll.running.canary import Look
 from batch_enroll.running.preflight import ask_in_the_middle, diagnose, preflight
@@ -233,8 +234,10 @@ async def _go_through(
             send = client.start
             if job.send.processes > 1 and transport is None:  # no test's transport reaches into another process
                 send = (await stack.enter_async_context(_crew(job, token))).start
-        except BaseException:
+        except BaseException as error:
             await _put_away(planned)
+            if isinstance(error, RunStopped) and planned.plan.resumed:
+                error.hint = f"{error.hint} {begun_before_text(planned.plan.counts)}".strip()
             raise
         started_at, began = clock.now(), clock.monotonic()
         ask = None if job.send.skip_preflight else partial(ask_in_the_middle, job, client, clock)

@@ -40,7 +40,6 @@ def execute(args: argparse.Namespace) -> int:
 
 async def _check(args: argparse.Namespace) -> int:
     from batch_enroll.cli.each_input import see_one, tell_nothing_new
-    from batch_enroll.cli.faces import put_json
     from batch_enroll.cli.settings import job_of, ledger_of, sources_of, token_of
     from batch_enroll.cli.watching import see_told, see_writable
     from batch_enroll.clock import SystemClock
@@ -70,7 +69,8 @@ async def _check(args: argparse.Namespace) -> int:
     found = [await _check_one(job, source, args, token=token, ledger=ledger) for source in picked.files]
     exit_code = max(code for code, _ in found)
     if job.output.json_:
-        put_json(found[0][1] if len(found) == 1 else {"checks": [told for _, told in found], "exit_code": exit_code})
+        several = {"checks": [told for _, told in found], "exit_code": exit_code}
+        screen.put_json(found[0][1] if len(found) == 1 else several)
     return exit_code
 
 

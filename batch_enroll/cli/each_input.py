@@ -11,7 +11,7 @@ from pathlib import Path
 
 from batch_enroll.cli import screen
 from batch_enroll.cli.exit_codes import exit_code_of
-from batch_enroll.cli.faces import Hands, is_good_news, put_json, run_and_tell
+from batch_enroll.cli.faces import Hands, is_good_news, run_and_tell
 from batch_enroll.cli.watching import Watch
 from batch_enroll.clock import Clock
 from batch_enroll.errors import AlreadyFinished, InputError, JobError, NoSuchInput, RunStopped
@@ -22,7 +22,6 @@ from batch_enroll.reporting.several import (
     Asked,
     nothing_new_line,
     nothing_new_of,
-    refused_of,
     several_line,
     several_of,
     worst_exit_code,
@@ -60,7 +59,14 @@ async def run_each(
 
     async def run(source: Source, put: Put | None) -> int:
         return await run_and_tell(
-            job, token, watch=watch, asks=asks, approved=approved, begin=lambda hands: enroll(source, hands), put=put
+            job,
+            token,
+            input_name=_name(source),
+            watch=watch,
+            asks=asks,
+            approved=approved,
+            begin=lambda hands: enroll(source, hands),
+            put=put,
         )
 
     if len(sources) == 1:
@@ -70,17 +76,16 @@ async def run_each(
     for source in sources:
         if not job.output.quiet:
             screen.say(f"{'' if not codes else chr(10)}Input {len(codes) + 1} of {len(sources)}: {source}")
-        goes_on, reason = True, "Nothing was sent."
+        goes_on = True
         try:
             code = await _run(job, source, run, watch=watch, clock=clock, put=told.append)
         except RunStopped as error:
             screen.complain(f"{source}: {error.message}", hint=error.hint)
             watch.fail(error, about=_name(source))
-            code, reason = exit_code_of(error), error.message
+            code = exit_code_of(error)
+            told.append(watch.refusal(error, asked=_asked(job, source)))
             goes_on = isinstance(error, InputError | JobError)  # not what holds for every input
         codes.append(code)
-        if len(told) < len(codes):
-            told.append(refused_of(_asked(job, source), at=clock.now(), reason=reason, exit_code=code))
         if not goes_on or code not in _GO_ON_AFTER:
             break
     left = sources[len(codes) :]
@@ -92,7 +97,7 @@ async def run_each(
     if not job.output.quiet:
         screen.say(f"\n{several_line(together)}")
     if job.output.json_:
-        put_json(together)
+        screen.put_json(together)
     return exit_code
 
 
@@ -180,7 +185,7 @@ def _tell(told: dict[str, object], job: Job, put: Put | None) -> int:
     if put is not None:
         put(told)
     elif job.output.json_:
-        put_json(told)
+        screen.put_json(told)
     return 0
 
 

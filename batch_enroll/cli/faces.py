@@ -5,7 +5,6 @@ In: a function that begins the run with these hands. Out: the exit code. Never: 
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from batch_enroll.job import Job
 from batch_enroll.model import Pick
 from batch_enroll.planning.limits import PlanRefused
 from batch_enroll.reporting.progress import progress_on
+from batch_enroll.reporting.several import Asked
 from batch_enroll.reporting.summary import RunSummary, summary_of
 from batch_enroll.run import Confirm, Declined
 from batch_enroll.running.canary import Look
@@ -47,15 +47,11 @@ def is_good_news(error: RunStopped, job: Job) -> bool:
     return isinstance(error, NoSuchInput) and job.input.if_changed
 
 
-def put_json(told: dict[str, object]) -> None:
-    """Print the JSON object of a command."""
-    screen.put(json.dumps(told, ensure_ascii=False))
-
-
 async def run_and_tell(
     job: Job,
     token: str,
     *,
+    input_name: str | None,
     watch: Watch,
     asks: bool,
     approved: bool = False,
@@ -67,6 +63,7 @@ async def run_and_tell(
     Args:
         job: says what is shown, logged and printed.
         token: to keep it out of the log.
+        input_name: as it was given.
         watch: hears every event, and how it ended.
         asks: a person sits there and wants to be asked.
         approved: the plan was approved before, so it is shown and not asked about.
@@ -76,6 +73,14 @@ async def run_and_tell(
         RunStopped: what ended it before the first request.
     """
     control, clock = Control(), SystemClock()
+    asked = Asked(input_name=input_name, url=job.url, scenario=job.scenario)
+
+    def tell(told: dict[str, object]) -> None:
+        if put is not None:
+            put(told)
+        elif job.output.json_:
+            screen.put_json(told)
+
     with (
         log_to(job, token) as log,
         progress_on(sys.stderr, clock=clock, quiet=job.output.quiet) as progress,
@@ -108,6 +113,7 @@ async def run_and_tell(
             log_end(2, no.message)
             screen.say(no.message)
             watch.end(2, reason=no.message, declined=True)
+            tell(watch.refusal(no, asked=asked, exit_code=2))
             return 2
         except PlanRefused as refused:
             log_end(exit_code_of(refused), refused.message)
@@ -119,17 +125,23 @@ async def run_and_tell(
                 raise
             screen.say(stopped.message)
             watch.end(control.exit_code, reason=stopped.message)
+            tell(watch.refusal(stopped, asked=asked, exit_code=control.exit_code))
             return control.exit_code
     watch.end(summary.exit_code, summary=summary)
-    if not job.output.quiet:
-        from batch_enroll.reporting.closing import print_closing
-
-        screen.say("")
-        print_closing(summary, sys.stderr)
+    _show_end(summary, job, of_several=put is not None)
     if summary.archive_problem:
         screen.complain(summary.archive_problem)
-    if put is not None:
-        put(summary_of(summary))
-    elif job.output.json_:
-        put_json(summary_of(summary))
+    tell(summary_of(summary))
     return summary.exit_code
+
+
+def _show_end(summary: RunSummary, job: Job, *, of_several: bool) -> None:
+    """Show people how it ended; with `quiet` only what went wrong, and what to do about it."""
+    from batch_enroll.reporting.closing import next_step, print_closing, trouble_of
+
+    if not job.output.quiet:
+        screen.say("")
+        print_closing(summary, sys.stderr)
+    elif trouble := trouble_of(summary):
+        about = f"{summary.input_name}: " if of_several else ""
+        screen.complain(f"{about}{trouble}", hint=" ".join(filter(None, next_step(summary))))

@@ -52,11 +52,12 @@ async def _retry(args: argparse.Namespace) -> int:
         return build_job(file=settings, file_name=name, file_places=file.places, given=given)
 
     status = RowStatus.ERROR if args.errors else RowStatus.NOT_SENT
-    with watched_job(args, build=job_of_run) as (job, watch):
+    with watched_job(args, input_name=record.input_name, build=job_of_run) as (job, watch):
         token = token_of(job)
         return await run_and_tell(
             job,
             token,
+            input_name=record.input_name,
             watch=watch,
             asks=not job.output.yes and sys.stdin.isatty(),
             begin=lambda hands: retry_async(

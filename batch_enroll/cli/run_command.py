@@ -51,7 +51,7 @@ async def _run(args: argparse.Namespace) -> int:
     from batch_enroll.run import enroll_async
 
     clock = SystemClock()
-    with watched_job(args) as (job, watch):
+    with watched_job(args, input_name=args.input) as (job, watch):
         approved = read_approved(args.plan) if args.plan is not None else None
         ledger = ledger_of(job)
         with alone_with_job(job_name(args), ledger):

@@ -63,6 +63,13 @@ def put(text: str) -> None:
         say("batch-enroll: standard output was closed before everything was written.")
 
 
+def put_json(told: dict[str, object]) -> None:
+    """The JSON object of a command."""
+    import json
+
+    put(json.dumps(told, ensure_ascii=False))
+
+
 def data_stream() -> TextIO:
     """Where data for people and programs goes."""
     return sys.stdout

@@ -51,32 +51,56 @@ class WatchSettings:
         )
 
 
-def settings_of_wrong_job(args: argparse.Namespace) -> WatchSettings | None:
-    """Find out whom to tell that a job is wrong; None when that cannot be known either."""
-    file: Mapping[str, Any] = {}
-    name = args.job or ""
-    with contextlib.suppress(JobError):
-        file = job_file_of(args).settings
-    try:
-        settings, _ = lay_over(file, given_settings(args, os.environ))
-    except JobError:
-        settings = dict(file)
-    notify = notify_section_in(settings)
-    if notify is None:
-        return None
-    output = settings.get("output")
-    scenario = settings.get("scenario")
-    return WatchSettings(
-        name=str(settings.get("name") or Path(name).stem or _NO_NAME),
-        scenario=int(str(scenario)) if str(scenario).isdecimal() else None,
-        status_file=_path_in(output, "status_file"),
-        metrics_file=_path_in(output, "metrics_file"),
-        notify=notify,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongJob:
+    """What can be understood of a job that is wrong."""
+
+    name: str
+    url: str | None
+    scenario: int | None
+    json_: bool  #: it asks for a JSON object
+    _settings: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> WrongJob:
+        """Read as much of it as can be read."""
+        file: Mapping[str, Any] = {}
+        with contextlib.suppress(JobError):
+            file = job_file_of(args).settings
+        try:
+            settings, _ = lay_over(file, given_settings(args, os.environ))
+        except JobError:
+            settings = dict(file)
+        url, scenario = settings.get("url"), settings.get("scenario")
+        return cls(
+            name=str(settings.get("name") or Path(args.job or "").stem or _NO_NAME),
+            url=url if isinstance(url, str) else None,
+            scenario=int(str(scenario)) if str(scenario).isdecimal() else None,
+            json_=_in_output(settings, "json") in (True, "true"),
+            _settings=settings,
+        )
+
+    def watch_settings(self) -> WatchSettings | None:
+        """Say whom to tell that it is wrong; None when that cannot be known either."""
+        notify = notify_section_in(self._settings)
+        if notify is None:
+            return None
+        return WatchSettings(
+            name=self.name,
+            scenario=self.scenario,
+            status_file=_path_in(self._settings, "status_file"),
+            metrics_file=_path_in(self._settings, "metrics_file"),
+            notify=notify,
+        )
 
 
-def _path_in(section: object, key: str) -> Path | None:
-    value = section.get(key) if isinstance(section, dict) else None
+def _in_output(settings: Mapping[str, Any], key: str) -> object:
+    section = settings.get("output")
+    return section.get(key) if isinstance(section, dict) else None
+
+
+def _path_in(settings: Mapping[str, Any], key: str) -> Path | None:
+    value = _in_output(settings, key)
     return Path(value) if isinstance(value, str) else None
 
 

@@ -16,11 +16,12 @@ from pathlib import Path
 from batch_enroll.cli import screen
 from batch_enroll.cli.exit_codes import EXIT_CODES, exit_code_of
 from batch_enroll.cli.settings import job_of
-from batch_enroll.cli.told import WatchSettings, heartbeat_of, notifier_of, settings_of_wrong_job
+from batch_enroll.cli.told import WatchSettings, WrongJob, heartbeat_of, notifier_of
 from batch_enroll.clock import SystemClock
-from batch_enroll.errors import InputError, JobError, RunStopped
+from batch_enroll.errors import InputError, JobError, PreflightError, RunStopped
 from batch_enroll.events import Event
 from batch_enroll.job import Job
+from batch_enroll.reporting.several import Asked, Begun, refused_of
 from batch_enroll.reporting.summary import RunSummary
 from batch_enroll.telling.ending import Ending, all_together, without_people
 from batch_enroll.telling.standing import Standing, Watcher
@@ -122,6 +123,16 @@ class Watch:
         meaning = EXIT_CODES.get(exit_code, "")
         self._all = all_together(self._endings, exit_code=exit_code, meaning=meaning, left=left)
 
+    def refusal(self, error: RunStopped, *, asked: Asked, exit_code: int | None = None) -> dict[str, object]:
+        """Give the JSON object of an input that could not be sent; its exit code is the error's if none is given."""
+        begun = self._watcher.begun_before()
+        return _refusal(
+            error,
+            asked=asked,
+            exit_code=exit_code_of(error) if exit_code is None else exit_code,
+            begun=Begun(run_id=begun[0], counts=begun[1]) if begun else None,
+        )
+
     def _take(self, ending: Ending) -> None:
         self._endings.append(ending)
         self._watcher.end(ending)
@@ -170,10 +181,14 @@ class Watch:
 
 @contextlib.contextmanager
 def watched_job(
-    args: argparse.Namespace, *, build: Callable[[argparse.Namespace], Job] = job_of
+    args: argparse.Namespace, *, input_name: str | None, build: Callable[[argparse.Namespace], Job] = job_of
 ) -> Iterator[tuple[Job, Watch]]:
     """Build the job, and tell how the block ended, also when there was no job to begin with.
 
+    What stopped the block is printed as a JSON object when the job wants one: nothing was sent, so no run has told.
+
+    Args:
+        input_name: as the person gave it; None when only a run was named.
     Raises:
         JobError: as `build` and `Watch` do.
     """
@@ -181,13 +196,16 @@ def watched_job(
         job = build(args)
         watch = Watch(WatchSettings.of(job))
     except RunStopped as error:
-        _tell_without_a_job(args, error)
+        _tell_without_a_job(args, error, input_name=input_name)
         raise
     watch.begin()
     try:
         yield job, watch
     except BaseException as error:
         watch.fail(error)
+        if isinstance(error, RunStopped) and job.output.json_:
+            asked = Asked(input_name=input_name, url=job.url, scenario=job.scenario)
+            screen.put_json(watch.refusal(error, asked=asked))
         raise
     finally:
         watch.tell()
@@ -202,10 +220,14 @@ def see_told(job: Job) -> None:
     Watch(WatchSettings.of(job))
 
 
-def _tell_without_a_job(args: argparse.Namespace, error: RunStopped) -> None:
+def _tell_without_a_job(args: argparse.Namespace, error: RunStopped, *, input_name: str | None) -> None:
     """The job is wrong, but perhaps not in what it says of whom to tell: a broken night must not be a silent one."""
+    wrong = WrongJob.of(args)
+    if wrong.json_:
+        asked = Asked(input_name=input_name, url=wrong.url, scenario=wrong.scenario)
+        screen.put_json(_refusal(error, asked=asked, exit_code=exit_code_of(error)))
+    settings = wrong.watch_settings()
     try:
-        settings = settings_of_wrong_job(args)
         watch = None if settings is None else Watch(settings)
     except RunStopped:
         return
@@ -213,6 +235,17 @@ def _tell_without_a_job(args: argparse.Namespace, error: RunStopped) -> None:
         watch.begin()
         watch.fail(error)
         watch.tell()
+
+
+def _refusal(error: RunStopped, *, asked: Asked, exit_code: int, begun: Begun | None = None) -> dict[str, object]:
+    return refused_of(
+        asked,
+        at=SystemClock().now(),
+        reason=without_people(error.message),
+        exit_code=exit_code,
+        finding=error.finding if isinstance(error, PreflightError) else "",
+        begun=begun,
+    )
 
 
 def see_writable(path: Path) -> None:

@@ -1,6 +1,7 @@
 """The closing table: what became of a run, for people, on stderr.
 
-In: a `RunSummary`. Out: counts, reasons by frequency, where the files are, and what to do next. Never: stdout, a
+In: a `RunSummary`. Out: counts, reasons by frequency, where the files are, and what to do next; the same in two
+sentences for those who want to hear only of trouble. Never: stdout, a
 decision. Imports rich (through `screen`): import this module when the run is over.
 """
 
@@ -60,6 +61,18 @@ def next_step(run: RunSummary) -> tuple[str, str]:
     if refused:
         return f"Next: correct {rows_text(refused)}; this writes them to a file:", f"batch-enroll report {run.run_id}"
     return "Nothing is left to do: every row is enrolled or was skipped.", ""
+
+
+def trouble_of(run: RunSummary) -> str:
+    """Say in a sentence or two what went wrong with a run, "" when nothing did: for whoever sees nothing else of it."""
+    if not run.exit_code:
+        return ""
+    if run.stop_reason:
+        return run.stop_reason
+    counts = run.counts
+    told = [(counts.not_sent, "not sent"), (counts.unknown, "unknown"), (counts.error + counts.invalid, "refused")]
+    wrong = [f"{rows_text(many)} {word}" for many, word in told if many]
+    return f"Run {run.run_id} {run.end}: {', '.join(wrong)}." if wrong else ""
 
 
 def _headline(run: RunSummary) -> str:

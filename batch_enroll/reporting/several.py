@@ -21,9 +21,9 @@ _WORST_FIRST = (130, 143, 3, 5, 2, 4, 1, 0)
 class Asked:
     """What a command was to do."""
 
-    input_name: str  #: a file, or the folder or pattern as it was given
-    url: str
-    scenario: int
+    input_name: str | None  #: a file, or the folder or pattern as it was given; None when only a run was named
+    url: str | None  #: None, like the scenario, when the job is so wrong that it names none
+    scenario: int | None
 
 
 def worst_exit_code(codes: Iterable[int]) -> int:
@@ -86,12 +86,29 @@ def nothing_new_of(asked: Asked, *, at: datetime, earlier: AlreadyFinished | Non
     }
 
 
-def refused_of(asked: Asked, *, at: datetime, reason: str, exit_code: int) -> dict[str, object]:
-    """Give the JSON object of one input among several that could not be sent: `status` is `refused`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A run as an earlier start left it."""
+
+    run_id: str
+    counts: Counts
+
+
+def refused_of(
+    asked: Asked, *, at: datetime, reason: str, exit_code: int, finding: str = "", begun: Begun | None = None
+) -> dict[str, object]:
+    """Give the JSON object of a command, or of one input among several, that could send nothing.
+
+    Keys: those of a run, with `status` `refused`; `run` is null and every count 0, unless it was to carry on a run that
+    an earlier start had `begun`: then they say how that run stands.
+    """
+    nothing = _nothing_sent(asked, at=at, reason=reason, exit_code=exit_code)
     return {
-        "run": None,
+        "run": begun.run_id if begun else None,
         "status": "refused",
-        **_nothing_sent(asked, at=at, reason=reason, exit_code=exit_code),
+        **nothing,
+        "counts": (begun.counts if begun else Counts()).as_dict(),
+        "finding": finding or None,
     }
 
 

@@ -7,12 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from batch_enroll.model import Counts
+
 _SHOWN_ROWS = 5
 
 
 def rows_text(count: int) -> str:
     """`1 row`, `1,842 rows`."""
     return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def begun_before_text(counts: Counts) -> str:
+    """What stands of a run when the start that should carry it on sent nothing; "" when no row was ever sent."""
+    if not counts.sent:
+        return ""
+    are = "is" if counts.not_sent == 1 else "are"
+    return (
+        f"An earlier start of this run sent {rows_text(counts.sent)}; {counts.not_sent:,} {are} left, "
+        "and the same command carries on."
+    )
 
 
 def duration_text(seconds: float) -> str:

@@ -44,8 +44,8 @@ class RunStage(StrEnum):
     PAUSED = "paused"  #: the platform asked for a pause, or a person did
     STOPPING = "stopping"  #: takes no more rows, waits for answers in flight
     FINISHED = "finished"  #: ended, no row is left to send
-    STOPPED = "stopped"  #: ended before its end; the same command carries on
-    FAILED = "failed"  #: ended before it sent anything
+    STOPPED = "stopped"  #: ended before its end; the same command carries on, also when this start sent nothing
+    FAILED = "failed"  #: ended before anything was sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +60,7 @@ class Standing:
     stage: RunStage = RunStage.PLANNING
     held: bool = False  #: the run is this process's: it reads the rows of it, or sends them
     began: bool = False  #: sending began
+    begun_before: bool = False  #: rows of it were sent by an earlier start
     rows_read: int = 0
     counts: Counts = field(default_factory=Counts)
     to_send: int = 0  #: rows to send when this process began
@@ -95,7 +96,7 @@ class Watcher:
         self._folder: Path | None = None
         self._input_name: str | None = None
         self._stage = RunStage.PLANNING
-        self._held = self._began = self._paused = False
+        self._held = self._began = self._begun_before = self._paused = False
         self._rows_read = self._to_send = self._done = self._requests = self._throttled = 0
         self._by_status: dict[RowStatus, int] = dict.fromkeys(RowStatus, 0)
         self._unknown: Counter[str] = Counter()
@@ -129,8 +130,9 @@ class Watcher:
                 if self._ending is not None:
                     self._begin_anew()
                 self._held, self._rows_read = True, rows
-            case RunPlanned(run_id=run_id, folder=folder, input_name=input_name, counts=counts):
+            case RunPlanned(run_id=run_id, resumed=resumed, folder=folder, input_name=input_name, counts=counts):
                 self._begin_anew()
+                self._begun_before = resumed and counts.sent > 0
                 self._held, self._run_id, self._folder, self._input_name = True, run_id, folder, input_name
                 self._take(counts)
             case RunStarted(run_id=run_id, to_send=to_send, counts=counts):
@@ -153,16 +155,24 @@ class Watcher:
         if ending.requests is not None:
             self._requests = max(self._requests, ending.requests)
         self._stop_reason = ending.reason
-        self._stage = RunStage.FINISHED if ending.finished else RunStage.STOPPED if self._began else RunStage.FAILED
+        begun = self._began or self._begun_before
+        self._stage = RunStage.FINISHED if ending.finished else RunStage.STOPPED if begun else RunStage.FAILED
 
     def _begin_anew(self) -> None:
         """The next input of the same command: what was counted is not its own."""
-        self._ending, self._stage, self._began, self._paused = None, RunStage.PLANNING, False, False
+        self._ending, self._stage = None, RunStage.PLANNING
+        self._began = self._begun_before = self._paused = False
         self._run_id = self._folder = self._input_name = self._progress_at = None
         self._to_send = self._done = self._requests = self._throttled = 0
         self._by_status = dict.fromkeys(RowStatus, 0)
         self._unknown = Counter()
         self._stop_reason = ""
+
+    def begun_before(self) -> tuple[str, Counts] | None:
+        """Give the run that this start could not carry on, and how it stands; None when it is not so."""
+        if self._run_id is None or self._began or not self._begun_before:
+            return None
+        return self._run_id, Counts.of(self._by_status)
 
     def look(self) -> Standing:
         """Say how the run stands now."""
@@ -181,6 +191,7 @@ class Watcher:
             stage=stage,
             held=self._held,
             began=self._began,
+            begun_before=self._begun_before,
             rows_read=self._rows_read,
             counts=Counts.of(self._by_status.copy()),
             to_send=self._to_send,

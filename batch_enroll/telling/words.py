@@ -22,6 +22,8 @@ def title_of(standing: Standing, ending: Ending) -> str:
         what = "not every input went through"
     elif standing.stage is RunStage.FAILED:
         what = "failed, nothing was sent"
+    elif standing.begun_before and not standing.began:
+        what = f"not carried on, {rows_text(standing.counts.not_sent)} left"
     else:
         what = "stopped before the end"
     told = [f"{rows_text(unknown)} unknown"] if unknown else []

@@ -50,14 +50,14 @@ class Run:
         self.watcher = Watcher(job="nightly", scenario=3, clock=self.clock)
         self.counts = Counts(not_sent=10, skipped=2, unknown=unknown)
 
-    def plan(self) -> None:
+    def plan(self, *, resumed: bool = False) -> None:
         at = self.clock.now()
         self.watcher(RowsRead(at=at, rows=12))
         self.watcher(
             RunPlanned(
                 at=at,
                 run_id="r1",
-                resumed=False,
+                resumed=resumed,
                 counts=self.counts,
                 folder=Path("no-such-folder"),
                 input_name="in.csv",
@@ -191,6 +191,36 @@ def test_the_last_stage_is_the_exit_codes(began, exit_code, stage):
         run.start()
     run.watcher.end(Ending(exit_code=exit_code, meaning=""))
     assert run.watcher.look().stage is stage
+
+
+@pytest.mark.parametrize(
+    ("resumed", "counts", "stage"),
+    [
+        (True, Counts(success=1, not_sent=2), RunStage.STOPPED),
+        (True, Counts(unknown=1, not_sent=2), RunStage.STOPPED),
+        (True, Counts(not_sent=3, skipped=1), RunStage.FAILED),
+        (False, Counts(success=1, not_sent=2), RunStage.FAILED),
+    ],
+)
+def test_a_run_of_which_an_earlier_start_sent_rows_has_stopped_and_not_failed(resumed, counts, stage):
+    run = Run()
+    run.counts = counts
+    run.plan(resumed=resumed)
+    run.watcher.end(Ending(exit_code=2, meaning=""))
+    assert run.watcher.look().stage is stage
+    assert run.watcher.begun_before() == (("r1", counts) if stage is RunStage.STOPPED else None)
+    run.plan()
+    run.watcher.end(Ending(exit_code=2, meaning=""))
+    assert run.watcher.look().stage is RunStage.FAILED  # the next input begins at nothing
+
+
+def test_a_run_that_is_carried_on_is_not_one_that_could_not_be():
+    run = Run()
+    run.counts = Counts(success=1, not_sent=2)
+    run.plan(resumed=True)
+    run.start()
+    run.watcher.end(Ending(exit_code=3, meaning=""))
+    assert run.watcher.begun_before() is None
 
 
 def test_nothing_is_written_before_the_run_is_this_processs_own(tmp_path):

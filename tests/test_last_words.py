@@ -1,0 +1,147 @@
+"""What a command says last, when it could not do its work: to programs with `--json`, to people with `--quiet`."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.support.commands import people, write_csv
+from tests.support.sandbox import wait_until
+
+FLAGS = ("--scenario", "3", "--match", "email=email", "--rate", "none", "--concurrency", "1", "--json", "--quiet")
+RUN_KEYS = {
+    *("run", "status", "stop_reason", "finding", "counts", "duration_s", "requests", "files", "exit_code"),
+    *("scenario", "url", "input", "started_at", "reasons"),
+}
+
+
+def lines_of(ended) -> list[str]:
+    return [line.strip() for line in ended.err.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said", "finding"),
+    [
+        (("--scenario", "11"), 2, "Scenario 11 (Spring sale (over)) is not active.", "scenario_off"),
+        (("--max-rows", "2"), 2, "3 rows would be sent, but max_rows allows 2.", None),
+        (("--match", "email=emial"), 2, "emial", None),
+        (("--rate", "fast"), 2, "'fast' is no rate", None),
+        (("--job", "missing.toml"), 2, "missing.toml cannot be read", None),
+        (("--notify-on", "never"), 2, "never", None),
+        (("--token-file", "gone.txt"), 2, "gone.txt", None),
+    ],
+)
+def test_nothing_could_be_sent_and_a_program_hears_why(cli, sandbox, words, code, said, finding):
+    server = sandbox()
+    write_csv(cli.folder / "in.csv", *people(3))
+    variables = {"BATCH_ENROLL_TOKEN": ""} if "--token-file" in words else {}
+    ended = cli("run", "in.csv", "--url", server.url, *FLAGS, *words, **variables)
+    told = ended.json  # one object and nothing else
+    assert set(told) == RUN_KEYS
+    assert (ended.code, told["exit_code"], told["status"], told["run"]) == (code, code, "refused", None)
+    assert said in told["stop_reason"]
+    assert said in ended.err
+    assert (told["finding"], set(told["counts"].values())) == (finding, {0})
+    assert (told["input"], told["url"]) == ("in.csv", server.url)
+    assert server.received() == {}
+
+
+def test_a_program_hears_no_cell_that_an_error_quotes(cli, sandbox):
+    (cli.folder / "in.csv").write_text("anna@example.com,Anna\nbo@example.com,Bo\n")
+    ended = cli("run", "in.csv", "--url", sandbox().url, *FLAGS)
+    assert ended.code == 2
+    assert "anna@example.com" in ended.err  # the person who sits there sees which
+    assert "@" not in ended.out
+
+
+def test_a_second_start_is_an_object_too_and_names_the_first(cli, sandbox):
+    server = sandbox(latency_s=(0.3, 0.3))
+    source = write_csv(cli.folder / "in.csv", *people(100))
+    first = cli.start("run", source, "--url", server.url, *FLAGS)
+    try:
+        wait_until(lambda: bool(server.enrolments()), patience_s=60)
+        second = cli("run", source, "--url", server.url, *FLAGS)
+    finally:
+        first.send_signal(signal.SIGTERM)
+        out, _ = first.communicate(timeout=60)
+    assert (second.code, second.json["status"], second.json["exit_code"]) == (5, "refused", 5)
+    assert f"process {first.pid}" in second.json["stop_reason"]
+    assert '"exit_code": 143' in out
+
+
+def test_a_run_that_could_not_be_carried_on_is_told_as_it_stands(cli, sandbox, receiver):
+    server = sandbox(faults="token_revoked@4")
+    source = write_csv(cli.folder / "in.csv", *people(9), ("nobody", ""))
+    notify = {"BATCH_ENROLL_NOTIFY": f"json://{receiver.address}/told"}
+    command = ("run", source, "--url", server.url, *FLAGS)
+    first = cli(*command)
+    assert first.code == 3
+    again = cli(*command, "--status-file", "status.json", **notify)
+    carries_on = "An earlier start of this run sent 3 rows; 6 are left, and the same command carries on."
+    assert again.code == 2
+    assert lines_of(again)[-1].endswith(carries_on)
+    assert (again.json["run"], again.json["status"], again.json["requests"]) == (first.json["run"], "refused", 0)
+    assert (again.json["counts"], again.json["finding"]) == (first.json["counts"], "token")
+    (message,) = [told.json for told in receiver.told]
+    assert message["title"] == "batch-enroll batch-enroll: not carried on, 6 rows left"
+    assert carries_on in message["message"]
+    retried = cli("retry", first.json["run"], "--not-sent", "--json", "--quiet", "--yes")
+    assert (retried.code, retried.json["run"], retried.json["input"]) == (2, first.json["run"], "in.csv")
+    assert lines_of(retried)[-1].endswith(carries_on)
+
+
+def test_of_several_inputs_the_one_that_could_not_be_carried_on_is_told_as_it_stands(cli, sandbox):
+    server = sandbox(faults="token_revoked@4")
+    (cli.folder / "in").mkdir()
+    write_csv(cli.folder / "in" / "a.csv", *people(5))
+    write_csv(cli.folder / "in" / "b.csv", *people(5, domain="b.example.com"))
+    command = ("run", "in", "--url", server.url, *FLAGS, "--pick", "new", "--settle", "0s")
+    first = cli(*command)
+    assert first.code == 3
+    assert lines_of(first)[0].startswith("batch-enroll: a.csv: The platform refused the token")
+    again = cli(*command)
+    (part,) = again.json["runs"]
+    assert (again.code, part["status"], part["run"]) == (2, "refused", first.json["runs"][0]["run"])
+    assert (part["counts"]["success"], part["counts"]["not_sent"]) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "faults", "code", "said", "advice"),
+    [
+        (people(9), "token_revoked@4", 3, "The platform refused the token", "it carries on with 6 rows."),
+        (people(3), "drop_after_acting@2", 4, "finished: 1 row unknown.", "batch-enroll resolve"),
+        ([*people(2), ("nobody", "")], "", 1, "finished: 1 row refused.", "in the failed file and run it:"),
+        (
+            [*people(3), ("nobody", "")],
+            "drop_after_acting@2",
+            4,
+            "finished: 1 row unknown, 1 row refused.",
+            "batch-enroll resolve",
+        ),
+        (people(3), "", 0, "", ""),
+    ],
+)
+def test_quiet_says_what_went_wrong_and_what_to_do_and_nothing_else(cli, sandbox, rows, faults, code, said, advice):
+    server = sandbox(faults=faults)
+    source = write_csv(cli.folder / "in.csv", *rows)
+    ended = cli("run", source, "--url", server.url, *FLAGS)
+    assert ended.code == code
+    if not code:
+        assert ended.err == ""
+        return
+    trouble, hint = lines_of(ended)
+    assert said in trouble
+    assert advice in hint
+
+
+def test_quiet_says_that_it_was_stopped_by_hand(cli, sandbox):
+    server = sandbox(latency_s=(0.3, 0.3))
+    source = write_csv(cli.folder / "in.csv", *people(100))
+    process = cli.start("run", source, "--url", server.url, *FLAGS)
+    wait_until(lambda: bool(server.enrolments()), patience_s=60)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    *_, trouble, hint = err.splitlines()  # before them, the answer to the signal
+    assert trouble == "batch-enroll: Stopped by SIGTERM."
+    assert "it carries on with" in hint
