@@ -78,6 +78,8 @@ class Connection(asyncio.Protocol):
             rest = Play(wire=play.wire[1:], status=play.status, ending=play.ending, pace_s=play.pace_s)
             self._loop.call_later(play.pace_s, self.deliver, rest)
             return
+        if play.ending is Ending.CLOSE:
+            self._hold_back()
         self._write(play.wire)
         if play.ending is Ending.SILENCE:
             return  # still answering, for ever
@@ -167,6 +169,12 @@ class Connection(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         if data and self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
+
+    def _hold_back(self) -> None:
+        """Let what is written now leave together with the close, so that no request can come between the two."""
+        if self._transport is not None and hasattr(socket, "TCP_CORK"):  # Linux
+            raw: socket.socket = self._transport.get_extra_info("socket")
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
 
     def _refuse(self) -> None:
         self._write(REFUSED_REQUEST.wire)

@@ -109,6 +109,7 @@ def test_a_lock_file_is_told_from_its_document(load, tmp_path, name):
         zipped({"people.csv": TABLE, "readme.pdf": b"%PDF-1.4", "empty.txt": b""}),
         zipped({"people.csv.gz": gzip.compress(TABLE)}),
     ],
+    ids=["gzip", "two gzips", "bz2", "xz", "zip", "zip of a Mac", "zip with other files", "gzip in a zip"],
 )
 def test_a_packed_table_is_unpacked(load, packed):
     loaded = load(packed)
@@ -140,6 +141,10 @@ def test_several_tables_in_one_archive_are_asked_about(load):
         (zipped({"photo.png": b"\x89PNG\r\n"}), "without a table"),
         (b"PK\x03\x04" + bytes(40), "damaged or incomplete"),
         (gzip.compress(gzip.compress(gzip.compress(gzip.compress(gzip.compress(TABLE))))), "more than 3 layers"),
+    ],
+    ids=[
+        *("gzip cut short", "gzip cut in the middle", "gzip of nothing", "gzip of zeros", "bz2 cut short", "xz cut short"),
+        *("zip cut short", "zip of nothing", "zip of a picture", "zip of zeros", "gzip in gzip in gzip"),
     ],
 )
 def test_a_damaged_or_useless_archive_is_one_sentence(load, data, message):

@@ -165,7 +165,8 @@ async def test_connections_that_end_unannounced_after_the_answer_make_no_row_unk
     summary = await the.run(leads(60), in_flight=2)
     verdict = the.verdict()
     assert verdict.holds, verdict
-    assert summary.counts.unknown <= 1, "a close and a request may really cross, but seldom"
+    if hasattr(socket, "TCP_CORK"):  # the close comes with the answer's last byte, so that nothing can cross it
+        assert summary.counts.unknown == 0
 
 
 async def test_a_server_that_refuses_and_then_returns_gets_every_row_once(tmp_path):
