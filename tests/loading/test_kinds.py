@@ -143,8 +143,15 @@ def test_several_tables_in_one_archive_are_asked_about(load):
         (gzip.compress(gzip.compress(gzip.compress(gzip.compress(gzip.compress(TABLE))))), "more than 3 layers"),
     ],
     ids=[
-        *("gzip cut short", "gzip cut in the middle", "gzip of nothing", "gzip of zeros", "bz2 cut short", "xz cut short"),
-        *("zip cut short", "zip of nothing", "zip of a picture", "zip of zeros", "gzip in gzip in gzip"),
+        *("gzip cut short", "gzip cut in the middle", "gzip of nothing", "gzip of zeros", "bz2 cut short"),
+        *(
+            "xz cut short",
+            "zip cut short",
+            "zip of nothing",
+            "zip of a picture",
+            "zip of zeros",
+            "gzip in gzip in gzip",
+        ),
     ],
 )
 def test_a_damaged_or_useless_archive_is_one_sentence(load, data, message):
