@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from batch_enroll.errors import JobError
 from batch_enroll.model import RowStatus
+from batch_enroll.telling.small_file import put_whole
 from batch_enroll.telling.standing import EARLIER, Standing
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 RUN_LOCKED = 5
+_READ_BY_ALL = 0o644  # the collector is another user; a mask that hides the results must not hide this
 _PREFIX = "batch_enroll_"
 _LABELS = ("job_name", "scenario")  # not `job`: Prometheus gives that name to its own
 
@@ -42,7 +44,7 @@ class MetricsFile:
 
     def write(self, standing: Standing) -> OSError | None:
         """Write it anew; of a run that another process works on, only the count of such starts is ours to add to."""
-        from prometheus_client import CollectorRegistry, write_to_textfile
+        from prometheus_client import CollectorRegistry, generate_latest
 
         ending = standing.ending
         if not standing.held and ending is None:
@@ -53,11 +55,7 @@ class MetricsFile:
         families.append(_runs_ended(earlier, standing))
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Told(families))
-        try:
-            write_to_textfile(str(self._path), registry)
-        except OSError as error:
-            return error
-        return None
+        return put_whole(self._path, generate_latest(registry), mode=_READ_BY_ALL)
 
 
 class _Told:

@@ -6,13 +6,13 @@ In: a `Standing`. Out: the file, whole at every moment. Never: personal data, an
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 from batch_enroll.clock import iso_utc
+from batch_enroll.telling.small_file import put_whole
 from batch_enroll.telling.standing import Standing
 
 STATUS_NAME = "status.json"
@@ -84,16 +84,3 @@ def read_status(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return status if isinstance(status, dict) else None
-
-
-def put_whole(path: Path, content: bytes) -> OSError | None:
-    """Put a small file in place of the older one; not synced, since the next one comes in a second."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        return error
-    return None

@@ -31,10 +31,10 @@ def group(name, count=3):
     return people(count, domain=f"{name}.example.com")
 
 
-def enrolled(server):
-    """Everybody who was enrolled, each once."""
-    assert set(server.enrolments().values()) <= {1}
-    return {key.removeprefix("email:") for key in server.enrolments()}
+def enrolled(server, scenario=3):
+    """Everybody who was enrolled in the scenario, each once."""
+    assert set(server.enrolments(scenario).values()) <= {1}
+    return {key.removeprefix("email:") for key in server.enrolments(scenario)}
 
 
 def emails(*names):

@@ -20,8 +20,9 @@ from batch_enroll.events import (
 )
 from batch_enroll.model import Counts, Outcome, RowStatus
 from batch_enroll.telling.ending import Ending, without_people
+from batch_enroll.telling.small_file import put_whole
 from batch_enroll.telling.standing import RunStage, Watcher
-from batch_enroll.telling.status import StatusFile, put_whole
+from batch_enroll.telling.status import StatusFile
 
 BEGIN = datetime(2026, 11, 25, tzinfo=UTC)
 

@@ -6,7 +6,6 @@ One worker only may run it, the one that has the ledger on its own disk: give th
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -24,11 +23,9 @@ except ImportError:  # Airflow 2
 
 COMMAND = (
     "/opt/batch-enroll/bin/batch-enroll",
-    *("run", "/srv/leads", "--pick", "new", "--if-changed"),
-    *("--job", "/etc/batch-enroll/nightly.toml"),
-    *("--token-file", "/etc/batch-enroll/token"),
+    *("run", "/srv/leads"),
+    *("--job", "/etc/batch-enroll/nightly.toml", "--profile", "prod"),
 )
-LEDGER = "/var/lib/batch-enroll/ledger.sqlite"  # always the same one, on a local disk
 TELLS_CHARS = 2_000
 
 log = logging.getLogger(__name__)
@@ -41,8 +38,7 @@ def run(command: tuple[str, ...]) -> tuple[int, str]:
     for: it takes no more rows, waits for the answers in flight and saves. `subprocess.run` would kill it, and each row
     in flight would be unknown.
     """
-    environment = {**os.environ, "BATCH_ENROLL_LEDGER": LEDGER}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             _, said = process.communicate()
         except BaseException:
@@ -67,7 +63,7 @@ def judge(code: int, said: str) -> None:
         AirflowException: 3 or a kill: tried again, and the same command carries on where it stopped.
     """
     match code:
-        case 0 | 1:  # 1: finished; the rows that were refused wait in the .failed.csv beside the input
+        case 0 | 1:  # 1: finished; the rows that were refused wait in the .failed.csv in the folder
             return
         case 5:
             raise AirflowSkipException(f"Another process is at work. {said}")

@@ -1,0 +1,132 @@
+"""The recipe for Airflow: its module on stand-ins for Airflow's names, and in a real Airflow where there is one.
+
+A real Airflow has a hundred dependencies of its own and lives in an environment of its own: `AIRFLOW_PYTHON` names its
+Python (`.ci/run` makes one). Without it those tests are skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.recipes import POSIX, RECIPES, dag_on_stand_ins, stand_in
+
+PATIENCE_S = 300
+AIRFLOW_PYTHON = os.environ.get("AIRFLOW_PYTHON", "")
+NIGHT = Path(__file__).parent / "support" / "airflow_night.py"
+REAL = pytest.mark.skipif(not AIRFLOW_PYTHON, reason="AIRFLOW_PYTHON names no Python that has Airflow")
+
+
+@pytest.fixture
+def dag(monkeypatch):
+    return dag_on_stand_ins(monkeypatch)
+
+
+def test_airflow_tries_again_only_what_carries_on(dag):
+    assert dag.tasks[0]["max_active_runs"] == 1
+    assert dag.tasks[0]["catchup"] is False
+    for code in (0, 1):
+        dag.module.judge(code, "")
+    for code, kind in ((2, dag.FailForGood), (3, dag.Fail), (4, dag.FailForGood), (5, dag.Skip), (-9, dag.Fail)):
+        with pytest.raises(kind) as raised:
+            dag.module.judge(code, "said")
+        assert type(raised.value) is kind
+
+
+@POSIX
+@pytest.mark.parametrize("code", [0, 3, 4])
+def test_airflow_hears_the_exit_code_and_the_last_words(dag, tmp_path, code):
+    program = stand_in(tmp_path, code, says="echo the last words >&2")
+    assert dag.module.run((str(program),)) == (code, "the last words\n")
+
+
+@POSIX
+def test_a_task_that_airflow_ends_asks_the_program_to_stop_and_waits_for_it(dag, tmp_path):
+    """Airflow raises in the middle of the task, by an alarm or a signal of its own."""
+    ready, saved = tmp_path / "ready", tmp_path / "saved"
+    says = f"trap 'sleep 0.3; touch {saved}; exit 143' TERM\ntouch {ready}\nwhile :; do sleep 0.05; done"
+
+    def look(*_):
+        if ready.exists():
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise TimeoutError("the task's time is up")
+
+    before = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+    try:
+        with pytest.raises(TimeoutError):
+            dag.module.run((str(stand_in(tmp_path, 0, says=says)),))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert saved.exists()
+
+
+def test_airflow_tells_somebody_when_no_try_is_left(dag, caplog):
+    assert dag.tasks[1]["on_failure_callback"] is dag.module.tell
+    dag.module.tell({"exception": "Some rows are UNKNOWN"})
+    assert "needs a person: Some rows are UNKNOWN" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory):
+    """What a real Airflow says of the DAG, and how its task ended after each exit code."""
+    home, work = tmp_path_factory.mktemp("airflow"), tmp_path_factory.mktemp("commands")
+    dags = RECIPES / "airflow"
+    settings = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    words = [AIRFLOW_PYTHON, "-P", str(NIGHT), str(dags), str(work)]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, env=settings, timeout=PATIENCE_S)
+    assert ended.returncode == 0, ended.stderr[-5_000:]
+    return json.loads(ended.stdout)
+
+
+@REAL
+def test_a_real_airflow_imports_the_dag_as_it_is_meant(airflow):
+    expected = {
+        "errors": {},
+        "dags": ["enroll_nightly"],
+        "schedule": "30 2 * * *",
+        "zone": "Europe/Moscow",
+        "tags": ["batch-enroll"],
+        "catchup": False,
+        "max_active_runs": 1,
+        "retries": 6,
+        "retry_delay_s": 600.0,
+        "time_s": 4 * 3600.0,
+        "queue": "enroll",
+    }
+    assert {name: airflow[name] for name in expected} == expected
+
+
+@REAL
+@pytest.mark.parametrize(
+    ("exits", "state", "tries", "told"),
+    [
+        ("0", "success", 1, ""),
+        ("1", "success", 1, ""),
+        ("2", "failed", 1, "Nothing was sent"),
+        ("3, then 0", "success", 2, ""),
+        ("3 for ever", "failed", 7, "Stopped before the end"),
+        ("4", "failed", 1, "UNKNOWN"),
+        ("5", "skipped", 1, ""),
+        ("143, then 0", "success", 2, ""),
+    ],
+)
+def test_a_real_airflow_ends_the_task_as_the_exit_code_says(airflow, exits, state, tries, told):
+    night = airflow["nights"][exits]
+    assert (night["state"], night["tries"]) == (state, tries)
+    assert len(night["told"]) == bool(told)
+    assert all(told in text and "the last words" in text for text in night["told"])

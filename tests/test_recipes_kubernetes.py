@@ -1,0 +1,109 @@
+"""The recipe for Kubernetes: held against the schemas of Kubernetes, and its pod's command run here."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import kubernetes_validate
+import pytest
+
+from tests.support.recipes import (
+    POSIX,
+    PROGRAM,
+    documents_of_kubernetes,
+    pod_of,
+    stand_in,
+    text_of,
+    words_of_pod,
+)
+
+
+@pytest.fixture(scope="module")
+def documents():
+    found = documents_of_kubernetes()
+    for document in found.values():
+        kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
+    return found
+
+
+@pytest.fixture
+def cron_job(documents):
+    return documents["CronJob batch-enroll"]
+
+
+def test_kubernetes_never_runs_two_and_never_retries_what_needs_a_person(cron_job):
+    assert cron_job["spec"]["concurrencyPolicy"] == "Forbid"
+    job = cron_job["spec"]["jobTemplate"]["spec"]
+    assert job["template"]["spec"]["restartPolicy"] == "Never"
+    actions = {
+        code: rule["action"]
+        for rule in job["podFailurePolicy"]["rules"]
+        for code in rule.get("onExitCodes", {}).get("values", ())
+    }
+    assert {code: actions.get(code) for code in (2, 3, 4, 5, 143)} == {
+        2: "FailJob",
+        3: "Count",
+        4: "FailJob",
+        5: "FailJob",
+        143: "Count",
+    }
+
+
+def test_a_node_that_goes_away_is_not_counted_as_a_try(cron_job):
+    """The first rule that fits counts, and a pod of such a node ends with 143, which the last rule counts."""
+    rules = cron_job["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
+    assert [rule["action"] for rule in rules] == ["FailJob", "Ignore", "Count"]
+
+
+def test_the_schema_check_can_fail(cron_job):
+    wrong = {**cron_job, "spec": {**cron_job["spec"], "concurencyPolicy": "Forbid"}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_what_the_pod_mounts_is_defined_here_or_made_by_the_commands_on_top(documents, cron_job):
+    pod = pod_of(cron_job)
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert {mount["name"] for mount in pod["containers"][0]["volumeMounts"]} == volumes.keys()
+    claims = {
+        volume["persistentVolumeClaim"]["claimName"] for volume in volumes.values() if "persistentVolumeClaim" in volume
+    }
+    assert {f"PersistentVolumeClaim {claim}" for claim in claims} == documents.keys() - {"CronJob batch-enroll"}
+    made = set(re.findall(r"kubectl create (configmap|secret generic) (\S+)", text_of("kubernetes", "cronjob.yaml")))
+    used = {(kind, source[kind]["name"]) for source in volumes["job"]["projected"]["sources"] for kind in source}
+    kinds = {"configmap": "configMap", "secret generic": "secret"}
+    assert used == {(kinds[kind], name) for kind, name in made}
+
+
+def test_the_ledger_in_kubernetes_outlives_the_pod(cron_job):
+    pod = pod_of(cron_job)
+    places = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    job = text_of("nightly.toml")
+    assert 'ledger = "/var/lib/batch-enroll/' in job
+    assert 'status_file = "/var/lib/batch-enroll/' in job
+    for place in ("/var/lib/batch-enroll", "/var/lib/batch-enroll-marks", "/srv/leads"):
+        assert "persistentVolumeClaim" in volumes[places[place]]
+        assert place in text_of("docker", "Dockerfile")
+
+
+@POSIX
+@pytest.mark.parametrize(("code", "shown"), [(0, 0), (1, 0), (2, 2), (3, 3), (4, 4), (5, 5)])
+def test_the_pod_ends_with_the_exit_code_and_1_is_no_failure(tmp_path, cron_job, code, shown):
+    ended = subprocess.run(stood_in(cron_job, stand_in(tmp_path, code)), check=False)
+    assert ended.returncode == shown
+
+
+@POSIX
+def test_a_pod_that_is_stopped_asks_the_program_and_waits_for_it(tmp_path, cron_job):
+    says = "trap 'sleep 0.3; exit 143' TERM\necho ready\nwhile :; do sleep 0.05; done"
+    with subprocess.Popen(stood_in(cron_job, stand_in(tmp_path, 0, says=says)), stdout=subprocess.PIPE) as pod:
+        assert pod.stdout is not None
+        assert pod.stdout.readline() == b"ready\n"
+        pod.terminate()
+        assert pod.wait(30) == 143
+
+
+def stood_in(cron_job, program):
+    return [word.replace(PROGRAM, str(program)) for word in words_of_pod(cron_job)]
