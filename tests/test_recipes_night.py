@@ -42,7 +42,7 @@ def kubernetes(_monkeypatch):
 def docker(_monkeypatch):
     text = text_of("docker", "Dockerfile")
     entry = re.search(r"^ENTRYPOINT (.*)$", text, re.MULTILINE)
-    environment = re.search(r"^ENV (.*)$", text, re.MULTILINE)
+    environment = re.search(r"^ENV (.*)$", text.replace("\\\n", ""), re.MULTILINE)
     command = re.search(r"docker run .*? batch-enroll (run .*)$", re.sub(r"\\\n#\s*", "", text), re.MULTILINE)
     assert entry
     assert environment
