@@ -248,6 +248,7 @@ async def _go_through(
     if diagnosis is not None:
         emit(Diagnosed(at=clock.now(), finding=diagnosis.finding, message=diagnosis.message))
         reason = f"{reason} {diagnosis.message}"
+    is_written = False
     try:
         counts = await run.counts()
         written = await write_files(run, paths)
@@ -273,8 +274,9 @@ async def _go_through(
             summary=paths.summary,
         )
         write_summary(paths.summary, summary, mode=mode_like(input_of(run), earlier=paths.results))
+        is_written = True
     finally:
-        await _close(run, reason, clock, results=paths.results)
+        await _close(run, reason, clock, results=paths.results, is_written=is_written)
     if job.output.keep == 0 and summary.end is RunEnd.FINISHED:
         forget_rows(run.folder)
     emit(RunFinished(at=clock.now(), run_id=summary.run_id, counts=counts))
@@ -371,8 +373,9 @@ async def _put_away(planned: Planned) -> None:
             await planned.ledger.discard()
 
 
-async def _close(run: RunLedger, reason: str, clock: Clock, *, results: Path) -> None:
+async def _close(run: RunLedger, reason: str, clock: Clock, *, results: Path, is_written: bool) -> None:
+    """Put the run away; the same command carries on while rows are left, or when the results could not be written."""
     with anyio.CancelScope(shield=True):
         left = (await run.counts()).not_sent
-        state = RunState.OPEN if left else RunState.FINISHED
+        state = RunState.OPEN if left or not is_written else RunState.FINISHED
         await run.close(state=state, stop_reason=reason, at=clock.now(), results_path=str(results))

@@ -101,7 +101,12 @@ class Watch:
         )
 
     def fail(self, error: BaseException, *, about: str = "") -> None:
-        """Take in what ended a run instead; a hint about an input may show its cells and is left out."""
+        """Take in what ended a run instead; a hint about an input may show its cells and is left out.
+
+        A run that had begun to send may end so as well: when its files cannot be written.
+        """
+        now = self._watcher.look()
+        began = now.began and now.ending is None  # else it stands there as the input before this one left it
         exit_code, reason, advice = 3, f"A fault of batch-enroll itself ({type(error).__name__}).", ""
         if isinstance(error, RunStopped):
             exit_code, reason = exit_code_of(error), error.message
@@ -114,6 +119,8 @@ class Watch:
                 meaning=EXIT_CODES.get(exit_code, ""),
                 reason=without_people(reason),
                 advice=without_people(advice),
+                counts=now.counts if began else None,
+                requests=now.requests if began else None,
                 about=about,
             )
         )
@@ -124,14 +131,13 @@ class Watch:
         self._all = all_together(self._endings, exit_code=exit_code, meaning=meaning, left=left)
 
     def refusal(self, error: RunStopped, *, asked: Asked, exit_code: int | None = None) -> dict[str, object]:
-        """Give the JSON object of an input that could not be sent; its exit code is the error's if none is given."""
-        begun = self._watcher.begun_before()
-        return _refusal(
-            error,
-            asked=asked,
-            exit_code=exit_code_of(error) if exit_code is None else exit_code,
-            begun=Begun(run_id=begun[0], counts=begun[1]) if begun else None,
-        )
+        """Give the JSON object of an input that an error ended; its exit code is the error's if none is given."""
+        code = exit_code_of(error) if exit_code is None else exit_code
+        now = self._watcher.look()
+        if now.run_id is None or not (now.began or now.begun_before):
+            return _refusal(error, asked=asked, exit_code=code)
+        begun = Begun(run_id=now.run_id, counts=now.counts, requests=now.requests, sent_now=now.began)
+        return _refusal(error, asked=asked, exit_code=code, begun=begun)
 
     def _take(self, ending: Ending) -> None:
         self._endings.append(ending)

@@ -45,7 +45,8 @@ def print_closing(run: RunSummary, stream: IO[str], *, width: int | None = None)
 def next_step(run: RunSummary) -> tuple[str, str]:
     """Give the one sentence of what to do next, and the command or file it speaks of ("" when there is none)."""
     counts = run.counts
-    held = f", and {rows_text(counts.unknown)} of unknown outcome stay held until resolved" if counts.unknown else ""
+    stay = "stays" if counts.unknown == 1 else "stay"
+    held = f", and {rows_text(counts.unknown)} of unknown outcome {stay} held until resolved" if counts.unknown else ""
     if run.end is RunEnd.STOPPED or counts.not_sent:
         return f"Next: give the same command again; it carries on with {rows_text(counts.not_sent)}{held}.", ""
     if counts.unknown:

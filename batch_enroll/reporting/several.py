@@ -88,26 +88,29 @@ def nothing_new_of(asked: Asked, *, at: datetime, earlier: AlreadyFinished | Non
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """A run as an earlier start left it."""
+    """A run that ended without a summary, as it stands."""
 
     run_id: str
     counts: Counts
+    requests: int  #: of this start; 0 when only earlier ones have sent
+    sent_now: bool  #: this start had begun to send
 
 
 def refused_of(
     asked: Asked, *, at: datetime, reason: str, exit_code: int, finding: str = "", begun: Begun | None = None
 ) -> dict[str, object]:
-    """Give the JSON object of a command, or of one input among several, that could send nothing.
+    """Give the JSON object of a command, or of one input among several, that ended before it could sum up a run.
 
-    Keys: those of a run, with `status` `refused`; `run` is null and every count 0, unless it was to carry on a run that
-    an earlier start had `begun`: then they say how that run stands.
+    Keys: those of a run, with `status` `refused`, or `stopped` when it had begun to send; `run` is null and every
+    count 0 unless rows of the run were sent, now or by an earlier start: then they say how it stands.
     """
     nothing = _nothing_sent(asked, at=at, reason=reason, exit_code=exit_code)
     return {
         "run": begun.run_id if begun else None,
-        "status": "refused",
+        "status": "stopped" if begun and begun.sent_now else "refused",
         **nothing,
         "counts": (begun.counts if begun else Counts()).as_dict(),
+        "requests": begun.requests if begun else 0,
         "finding": finding or None,
     }
 

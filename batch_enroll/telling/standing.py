@@ -45,7 +45,7 @@ class RunStage(StrEnum):
     STOPPING = "stopping"  #: takes no more rows, waits for answers in flight
     FINISHED = "finished"  #: ended, no row is left to send
     STOPPED = "stopped"  #: ended before its end; the same command carries on, also when this start sent nothing
-    FAILED = "failed"  #: ended before anything was sent
+    FAILED = "failed"  #: ended before it sent anything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,12 +167,6 @@ class Watcher:
         self._by_status = dict.fromkeys(RowStatus, 0)
         self._unknown = Counter()
         self._stop_reason = ""
-
-    def begun_before(self) -> tuple[str, Counts] | None:
-        """Give the run that this start could not carry on, and how it stands; None when it is not so."""
-        if self._run_id is None or self._began or not self._begun_before:
-            return None
-        return self._run_id, Counts.of(self._by_status)
 
     def look(self) -> Standing:
         """Say how the run stands now."""

@@ -37,6 +37,7 @@ class Cli(Protocol):
     """`cli("run", path, "--rate", "none")` runs it to the end; `start` leaves it running."""
 
     folder: Path
+    program: tuple[str, ...]  #: how the interpreter is told what to run
 
     def __call__(self, *words: object, stdin: bytes = b"", measured: bool = False, **environment: str) -> Ended: ...
 
@@ -86,6 +87,7 @@ class _Overheard(subprocess.Popen[str]):
 class _Cli:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.program: tuple[str, ...] = ("-m", "batch_enroll")
         self.heard: list[tuple[list[str], str, str]] = []  #: words, standard output, standard error
 
     def __call__(self, *words: object, stdin: bytes = b"", measured: bool = False, **environment: str) -> Ended:
@@ -115,9 +117,8 @@ class _Cli:
             encoding="utf-8",
         )
 
-    @staticmethod
-    def _words(words: Sequence[object]) -> list[str]:
-        return [sys.executable, "-m", "batch_enroll", *map(str, words)]
+    def _words(self, words: Sequence[object]) -> list[str]:
+        return [sys.executable, *self.program, *map(str, words)]
 
     def _environment(self, more: dict[str, str]) -> dict[str, str]:
         root = str(Path(__file__).resolve().parents[2])

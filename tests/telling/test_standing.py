@@ -209,19 +209,10 @@ def test_a_run_of_which_an_earlier_start_sent_rows_has_stopped_and_not_failed(re
     run.plan(resumed=resumed)
     run.watcher.end(Ending(exit_code=2, meaning=""))
     assert run.watcher.look().stage is stage
-    assert run.watcher.begun_before() == (("r1", counts) if stage is RunStage.STOPPED else None)
+    assert run.watcher.look().begun_before == (stage is RunStage.STOPPED)
     run.plan()
     run.watcher.end(Ending(exit_code=2, meaning=""))
     assert run.watcher.look().stage is RunStage.FAILED  # the next input begins at nothing
-
-
-def test_a_run_that_is_carried_on_is_not_one_that_could_not_be():
-    run = Run()
-    run.counts = Counts(success=1, not_sent=2)
-    run.plan(resumed=True)
-    run.start()
-    run.watcher.end(Ending(exit_code=3, meaning=""))
-    assert run.watcher.begun_before() is None
 
 
 def test_nothing_is_written_before_the_run_is_this_processs_own(tmp_path):

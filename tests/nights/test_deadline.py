@@ -1,0 +1,102 @@
+"""Nights that are not long enough: the deadline comes, or the allowed hours end, in the middle of a run."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from tests.nights.conftest import all_accounted_for, carried_to_the_end, nobody_twice
+from tests.support.commands import Ended
+from tests.support.line import Line
+from tests.support.sandbox import wait_until
+from tests.support.told_clock import ToldClock
+
+MOSCOW = timezone(timedelta(hours=3))
+LONG_S = 0.3  #: for one row of thirty: long enough to be interrupted on any machine
+BEGIN = datetime(2026, 11, 25, 2, 0, tzinfo=MOSCOW)
+
+
+@pytest.fixture
+def clock(nights, monkeypatch) -> ToldClock:
+    """The clock of every command of the test, two o'clock at night in Moscow; it goes as fast as any other."""
+    monkeypatch.setenv("TZ", "MSK-3")
+    clock = ToldClock(nights.cli.folder / "clock")
+    clock.set(BEGIN)
+    nights.cli.program = clock.program
+    return clock
+
+
+def ended_at(nights, clock, moment, when, source, job, *words):
+    """Start it, wait for something to happen, let a moment come, and see how it ends."""
+    process = nights.cli.start("run", source, "--job", job, *words)
+    try:
+        wait_until(when, patience_s=120)
+        clock.set(moment)
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+    return nights.morning(Ended(process.returncode, out, err), nights.receiver.told)
+
+
+@pytest.mark.parametrize(
+    ("stop", "moment", "said"),
+    [
+        ('deadline = "05:30"', BEGIN.replace(hour=5, minute=30, second=1), "The deadline 05:30 has come."),
+        ('deadline = "3h"', BEGIN.replace(hour=5, minute=1), "The deadline 05:00 has come."),
+        (
+            'allowed_hours = "22:00-05:30 Europe/Moscow"',
+            BEGIN.replace(hour=5, minute=30, second=1),
+            "The allowed hours 22:00-05:30 Europe/Moscow are over.",
+        ),
+    ],
+)
+def test_a_healthy_run_is_not_through_in_time_and_the_next_night_ends_it(nights, sandbox, clock, stop, moment, said):
+    server = sandbox(latency_s=(LONG_S, LONG_S))
+    source, job = nights.file("monday"), nights.job(server.url, stop=stop)
+    night = ended_at(nights, clock, moment, lambda: len(server.enrolments()) > 1, source, job)
+    early = nobody_twice(server)
+    night.is_told(3, said, "Next: give the same command again", left=30 - len(early))
+    assert 1 < len(early) < 30
+    assert all_accounted_for(night, source, server) == set()
+    assert night.ended.json["counts"]["success"] == len(early)
+
+    server.control(latency_s=(0, 0))
+    clock.set(BEGIN + timedelta(days=1))
+    carried_to_the_end(nights.night(source, job), source, server)
+
+
+def test_a_time_that_is_past_is_the_next_mornings(nights, sandbox, clock):
+    server = sandbox()
+    clock.set(BEGIN.replace(hour=5, minute=31))
+    source, job = nights.file("monday"), nights.job(server.url, stop='deadline = "05:30"')
+    carried_to_the_end(nights.night(source, job), source, server)
+
+
+def test_out_of_hours_nothing_begins_and_nothing_is_carried_on(nights, sandbox, clock):
+    server = sandbox(faults="token_revoked@11")
+    source = nights.file("monday")
+    job = nights.job(server.url, stop='allowed_hours = "22:00-05:30 Europe/Moscow"')
+    nights.night(source, job).is_told(3, "The platform refused the token", left=20)
+    server.control(faults="", token_revoked=False)
+    clock.set(BEGIN.replace(hour=5, minute=31))
+    late = nights.night(source, job)
+    late.is_told(2, "It is 05:31 now, outside the allowed hours 22:00-05:30 Europe/Moscow", state="failed")
+    assert len(nobody_twice(server)) == 10
+    clock.set(BEGIN.replace(hour=22))
+    carried_to_the_end(nights.night(source, job), source, server)
+
+
+def test_the_platform_is_down_until_the_deadline(nights, sandbox, clock):
+    server = sandbox()
+    with Line(server.url) as line:
+        line.refuse(after_starts=0)
+        source, job = nights.file("monday"), nights.job(line.url, stop='deadline = "05:30"')
+        moment = BEGIN.replace(hour=5, minute=30)
+        night = ended_at(nights, clock, moment, lambda: "attempt failed" in nights.log, source, job)
+        night.is_told(3, "The deadline 05:30 has come.", left=night.ended.json["counts"]["not_sent"])
+        assert server.received() == {}
+        assert night.ended.json["counts"]["success"] == 0
+        line.mend()
+        carried_to_the_end(nights.night(source, job), source, server)

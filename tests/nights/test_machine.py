@@ -1,0 +1,161 @@
+"""Nights in which the machine is the trouble: its disk is full, it goes down, the job is started twice at once."""
+
+from __future__ import annotations
+
+import errno
+import json
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from batch_enroll.sandbox import SandboxHandle
+from tests.nights.conftest import Nights, all_accounted_for, carried_to_the_end, everybody_in, nobody_twice
+from tests.support.commands import Ended
+from tests.support.disks import small_disk
+from tests.support.receiver import Told
+from tests.support.sandbox import wait_until
+
+MANY = 2000
+ROUNDS = 3
+LABELS = 'job_name="nightly",scenario="3"'
+
+
+@pytest.fixture
+def disk(tmp_path):
+    with small_disk(tmp_path, megabytes=16) as place:
+        yield place
+
+
+def test_the_disk_is_full_in_the_middle(nights, sandbox, disk):
+    server = sandbox(latency_s=(0.02, 0.02))
+    nights.ledger = str(disk / "ledger.sqlite")
+    source, job = nights.file("monday", MANY), nights.job(server.url, concurrency=8)
+    filler = disk / "filler"
+    process = nights.cli.start("run", source, "--job", job)
+    wait_until(lambda: len(server.enrolments()) > 20, patience_s=120)
+    fill(filler)
+    out, err = process.communicate(timeout=120)
+    night = nights.morning(Ended(process.returncode, out, err), nights.receiver.told)
+    counts = night.ended.json["counts"]
+    night.is_told(3, f"The disk that holds {disk}", "is full", "give the same command again", left=counts["not_sent"])
+    assert 20 < len(nobody_twice(server)) < MANY
+    assert counts["not_sent"] > 0
+    all_accounted_for(night, source, server)
+
+    filler.unlink()
+    server.control(latency_s=(0, 0))
+    carried_to_the_end(nights.night(source, job), source, server)
+
+
+def test_the_disk_is_full_when_the_results_are_to_be_written(nights, sandbox, disk):
+    """Everybody is enrolled, and nobody could read of whom: that is not the end of the run."""
+    server = sandbox(latency_s=(0.2, 0.2), faults="drop_after_acting@3")
+    source, job = nights.file("monday", 60), nights.job(server.url, concurrency=2)
+    results, filler = disk / "monday.csv", disk / "filler"
+    process = nights.cli.start("run", source, "--job", job, "--results", results)
+    wait_until(lambda: len(server.enrolments()) > 5, patience_s=120)
+    fill(filler)
+    server.control(latency_s=(0, 0))
+    out, err = process.communicate(timeout=120)
+    night = nights.morning(Ended(process.returncode, out, err), nights.receiver.told)
+    night.is_told(3, f"{results} cannot be written: the disk is full.")
+    assert "59 success, 1 unknown; 60 rows" in night.message["message"]
+    assert (night.ended.json["status"], night.ended.json["run"]) == ("stopped", night.status["run"])
+    assert night.ended.json["counts"] == night.status["counts"]
+    assert not results.exists()
+    everybody = nobody_twice(server)
+    assert everybody == everybody_in(source)
+
+    filler.unlink()
+    rest = nights.night(source, job, "--results", str(results))
+    assert rest.results == results
+    carried_to_the_end(rest, source, server)
+    assert rest.ended.json["requests"] == 0
+    assert nobody_twice(server) == everybody
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no kill -9 here")
+def test_the_machine_goes_down_in_the_middle(nights, sandbox):
+    server = sandbox(latency_s=(0.2, 0.2))
+    source, job = nights.file("monday", 200), nights.job(server.url, concurrency=4)
+    process = nights.cli.start("run", source, "--job", job)
+    wait_until(lambda: len(server.enrolments()) > 10 and status_of(nights).get("state") == "sending", patience_s=120)
+    process.kill()
+    process.communicate(timeout=60)
+    assert status_of(nights)["exit_code"] is None  # what it said last
+
+    server.control(latency_s=(0, 0))
+    rest = nights.night(source, job)
+    carried_to_the_end(rest, source, server)
+    assert rest.ended.json["counts"]["unknown"] <= 4  # what was in flight
+
+
+def test_two_starts_at_the_very_same_moment(nights, sandbox):
+    """Nobody waits for anybody; which of the two is first is the machine's affair."""
+    server = sandbox()
+    job = nights.job(server.url)
+    for number in range(1, ROUNDS + 1):
+        server.control(latency_s=(0.3, 0.3))  # the one that sends is at it for a minute
+        two_at_once(nights, server, nights.file(f"night{number}", 200), job)
+        assert f'batch_enroll_runs_total{{exit_code="5",{LABELS}}} {number}.0' in nights.metrics
+        assert f'batch_enroll_runs_total{{exit_code="0",{LABELS}}} {number}.0' in nights.metrics
+
+
+def two_at_once(nights: Nights, server: SandboxHandle, source: Path, job: Path) -> None:
+    """Start it twice; one enrolls everybody, the other one nobody."""
+    heard = len(nights.receiver.told)
+    both = [nights.cli.start("run", source, "--job", job) for _ in range(2)]
+    try:
+        wait_until(lambda: any(each.poll() is not None for each in both), patience_s=120)
+        (first,) = [each for each in both if each.poll() is None]
+        (second,) = [each for each in both if each is not first]
+        out, err = second.communicate()
+        wait_until(lambda: bool(everybody_in(source) & set(server.enrolments())), patience_s=120)
+        wait_until(lambda: status_of(nights).get("pid") == first.pid, patience_s=120)
+        refused(nights, Ended(second.returncode, out, err), nights.receiver.told[heard:], at_work=first.pid)
+        server.control(latency_s=(0, 0))
+        out, err = first.communicate(timeout=120)
+    finally:
+        for each in both:
+            each.kill()
+            each.wait()
+    of_first = [each for each in nights.receiver.told[heard:] if "Exit code 5" not in each.body]
+    of_first.remove(Told("/beat/start", ""))  # the other one's
+    night = nights.morning(Ended(first.returncode, out, err), of_first)
+    assert night.status["pid"] == first.pid
+    night.is_told(0, "200 success")
+    carried_to_the_end(night, source, server)
+
+
+def refused(nights: Nights, ended: Ended, told: Sequence[Told], *, at_work: int) -> None:
+    """The second start has said whom it found, everywhere but in the status file, which is the first one's."""
+    said = f"Job nightly.toml is being worked on by process {at_work}"
+    assert ended.code == 5, ended.err
+    assert ended.err.startswith(f"batch-enroll: {said}")
+    assert (ended.json["exit_code"], ended.json["status"], ended.json["requests"]) == (5, "refused", 0)
+    (message,) = [each.json for each in told if each.path == "/told"]
+    assert message["title"] == "batch-enroll nightly: not started, another process is at work"
+    assert "Exit code 5: another process is working on this run." in message["message"]
+    assert said in message["message"]
+    assert [each.body for each in told if each.path == "/beat/fail"] == [message["message"]]
+    status = status_of(nights)
+    assert (status["pid"], status["exit_code"]) == (at_work, None)
+
+
+def status_of(nights: Nights) -> dict[str, object]:
+    found = json.loads(nights.text_of("status.json") or "{}")
+    assert isinstance(found, dict)
+    return found
+
+
+def fill(path: Path) -> None:
+    """Take all the room that a disk has left."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            while file.write(b"\0" * 4096):
+                pass
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise

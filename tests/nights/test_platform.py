@@ -1,0 +1,89 @@
+"""Nights in which the platform is there and says no: the token is revoked, the scenario is switched off."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.nights.conftest import all_accounted_for, carried_to_the_end, everybody_in, nobody_twice
+
+
+def test_a_good_night_is_told_once_and_the_next_with_nothing_new_is_silent(nights, sandbox):
+    server = sandbox()
+    source, job = nights.file("monday"), nights.job(server.url)
+    night = nights.night(source, job)
+    night.is_told(0, "30 success")
+    carried_to_the_end(night, source, server)
+
+    again = nights.night(source, job)
+    again.is_told(0, "Nothing new: monday.csv was enrolled by run")
+    assert again.ended.json["status"] == "unchanged"
+    assert nobody_twice(server) == everybody_in(source)
+
+
+def test_the_token_is_revoked_in_the_middle(nights, sandbox):
+    server = sandbox(faults="token_revoked@11")
+    source, job = nights.file("monday"), nights.job(server.url)
+    night = nights.night(source, job)
+    night.is_told(3, "The platform refused the token", "Put the token right, then give the same command again", left=20)
+    assert night.message["title"] == "batch-enroll nightly: stopped before the end"
+    assert "10 success" in night.message["message"]
+    assert all_accounted_for(night, source, server) == set()
+    received = server.received()
+
+    for _ in range(2):  # it asks first, so nothing leaves while the token is dead
+        still = nights.night(source, job)
+        still.is_told(
+            *(2, "The platform refused the token", "An earlier start of this run sent 10 rows; 20 are left"),
+            state="stopped",
+            left=20,
+        )
+        assert still.message["title"] == "batch-enroll nightly: not carried on, 20 rows left"
+        assert still.ended.json["run"] == still.status["run"] == night.ended.json["run"]
+        assert server.received() == received
+
+    server.control(faults="", token_revoked=False)
+    rest = nights.night(source, job)
+    rest.is_told(0, "30 success")
+    carried_to_the_end(rest, source, server)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "repair", "said"),
+    [
+        ({"token_revoked": True}, {"token_revoked": False}, "The platform refused the token"),
+        ({"scenarios": {"3": False}}, {"scenarios": {"3": True}}, "Scenario 3 (Welcome) is not active."),
+    ],
+)
+def test_it_is_so_before_the_night(nights, sandbox, trouble, repair, said):
+    server = sandbox(**trouble)
+    source, job = nights.file("monday"), nights.job(server.url)
+    night = nights.night(source, job)
+    night.is_told(2, said, state="failed")
+    assert night.message["title"] == "batch-enroll nightly: failed, nothing was sent"
+    assert night.ended.json["status"] == "refused"
+    assert server.received() == {}
+    server.control(**repair)
+    rest = nights.night(source, job)
+    carried_to_the_end(rest, source, server)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_the_scenario_is_switched_off_in_the_middle(nights, sandbox, concurrency):
+    server = sandbox(faults="scenario_off@11")
+    source, job = nights.file("monday"), nights.job(server.url, concurrency=concurrency)
+    night = nights.night(source, job)
+    early = nobody_twice(server)
+    left = 30 - len(early)
+    night.is_told(3, "not active", "Activate it in the platform, then give the same command again", left=left)
+    assert 0 < len(early) < 30
+    assert all_accounted_for(night, source, server) == set()
+    assert (night.ended.json["counts"]["error"], night.ended.json["finding"]) == (0, "scenario_off")
+
+    still = nights.night(source, job)
+    still.is_told(2, "not active", f"sent {len(early)} rows; {left} are left", state="stopped", left=left)
+    assert nobody_twice(server) == early
+
+    server.control(faults="", scenarios={"3": True})
+    rest = nights.night(source, job)
+    rest.is_told(0, "30 success")
+    carried_to_the_end(rest, source, server)
