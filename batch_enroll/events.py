@@ -22,6 +22,15 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanBegun(Event):
+    """A new run has its id and is this process's alone; its rows are read next. It is gone again if the plan fails."""
+
+    run_id: str
+    folder: Path  #: where the run keeps its own files
+    input_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RowsRead(Event):
     """The plan is being made; `rows` data rows were read so far."""
 

@@ -44,7 +44,9 @@ from batch_enroll.running.preflight import ask_in_the_middle, diagnose, prefligh
 from batch_enroll.running.report import input_of, paths_of, reason_lines, write_files
 from batch_enroll.running.send import send_rows
 from batch_enroll.sending import Client, restore
+from batch_enroll.steering.beside import beside
 from batch_enroll.steering.control import Control
+from batch_enroll.steering.desk import Desk
 
 if TYPE_CHECKING:
     from batch_enroll.sending.crew import Crew
@@ -119,9 +121,13 @@ async def enroll_async(
     if job.input.archive is not None:
         check_archive(job.input.archive, source)
     control = control or Control()
+    desk = Desk(control, clock=clock)
+    emit = desk.hearing(emit)
+    control.expect(rate_per_s=job.send.rate, concurrency=job.send.concurrency)
     await ledger.forget_rows(before=clock.now() - timedelta(days=job.output.keep))
     with alone_in_window(job, ledger):
-        planned = await make_plan(
+        plan = partial(
+            make_plan,
             job,
             source,
             ledger=ledger,
@@ -130,6 +136,7 @@ async def enroll_async(
             tool_version=tool_version(),
             stop_reason=lambda: control.reason,
         )
+        planned = await beside(plan, desk.keep_watch)
         summary = await _go_through(
             planned,
             job,
@@ -139,6 +146,7 @@ async def enroll_async(
             confirm=confirm,
             look=look,
             control=control,
+            desk=desk,
             approved=approved,
             transport=transport,
             clock=clock,
@@ -171,6 +179,10 @@ async def retry_async(
         PreflightError, Declined, RunLocked, JobError: as for `enroll_async`.
     """
     clock = clock or SystemClock()
+    control = control or Control()
+    desk = Desk(control, clock=clock)
+    emit = desk.hearing(emit)
+    control.expect(rate_per_s=job.send.rate, concurrency=job.send.concurrency)
     see_hours(job, clock.now())
     with alone_in_window(job, ledger):
         planned = await carry_on(ledger, run_id, again=status, clock=clock)
@@ -182,7 +194,8 @@ async def retry_async(
             emit=emit,
             confirm=confirm,
             look=None,
-            control=control or Control(),
+            control=control,
+            desk=desk,
             transport=transport,
             clock=clock,
         )
@@ -198,6 +211,7 @@ async def _go_through(
     confirm: Confirm | None,
     look: Look | None,
     control: Control,
+    desk: Desk,
     approved: ApprovedPlan | None = None,
     transport: httpx.AsyncBaseTransport | None,
     clock: Clock,
@@ -219,7 +233,7 @@ async def _go_through(
         try:
             paths = paths_of(run, job.output.results)
             check_writable(paths, rows=planned.plan.counts.rows, source=input_of(run))
-            scenario = await preflight(job, client, clock)
+            scenario = await beside(lambda: preflight(job, client, clock), desk.keep_watch)
             usual = None
             if not planned.plan.resumed:
                 usual = await usual_of(ledger, job, path=run.record.input_path, run_id=run.record.run_id)
@@ -227,7 +241,8 @@ async def _go_through(
             view = see_plan_as_approved(approved, view, sha256=run.record.input_sha256)
             if refusals := broken_limits(job.stop, view):
                 raise PlanRefused(refusals, view)
-            if confirm is not None and not await confirm(view):
+            is_wanted = not control.reason  # else it stops at once, and there is nothing to ask
+            if is_wanted and confirm is not None and not await confirm(view):
                 raise Declined("Nothing was sent.")
             see_hours(job, clock.now())  # once more: a person may take an evening to answer
             await take_back(planned, clock)

@@ -133,6 +133,40 @@ async def test_what_is_wished_before_the_sending_begins_holds_from_its_first_row
     assert control.standing() is None
 
 
+async def test_of_a_run_that_does_not_send_yet_the_answers_say_what_will_be(tmp_path):
+    control, steered = Control(), Steered()
+    control.expect(rate_per_s=10.0, concurrency=8)
+    for wish, pace, said in (
+        (Wish.RESUME, {}, "was not paused; it does not send yet; it will by itself: 10 a second, 8 at once."),
+        (Wish.SET, {"rate": "5"}, "does not send yet; it will send 5 a second, 8 at once."),
+        (Wish.PAUSE, {}, "does not send yet, and will not before it is resumed."),
+        (Wish.SET, {"concurrency": 3}, "does not send yet; it will send 5 a second, 3 at once once it is resumed."),
+        (Wish.RESUME, {}, "does not send yet; it will by itself: 5 a second, 3 at once."),
+        (Wish.PAUSE, {}, "does not send yet, and will not before it is resumed."),
+        (Wish.STOP, {}, "ends before it sends."),
+        (Wish.PAUSE, {}, "takes no more rows already; no answer is in flight."),
+    ):
+        post(tmp_path, wish, **pace)
+        assert answered(tmp_path, control) == [f"Run a906cc51 {said}"]
+    assert (steered.rate_per_s, steered.is_paused) == (10.0, False)
+
+    async def act():
+        assert control.standing() == Standing(is_paused=True, rate_per_s=5.0, concurrency=3, in_flight=3)
+
+    await control.over(steered, act)
+    assert steered.rate_per_s == 5.0
+
+
+async def test_without_a_wish_the_sending_begins_as_the_job_says():
+    control, steered = Control(), Steered()
+    control.expect(rate_per_s=1.0, concurrency=1)
+
+    async def act():
+        assert control.standing() == Standing(is_paused=False, rate_per_s=10.0, concurrency=8, in_flight=3)
+
+    await control.over(steered, act)
+
+
 @pytest.mark.parametrize("wrong", [0, -1, float("inf"), float("nan")])
 async def test_a_program_cannot_set_a_pace_that_is_none(wrong):
     with pytest.raises(ValueError, match="above 0"):
@@ -226,9 +260,8 @@ def ledger(request, tmp_path):
     return SqliteLedger(tmp_path / "ledger.sqlite", clock=CLOCK, state_folder=tmp_path / "state")
 
 
-async def planned(ledger):
-    """A run without rows that this process works on."""
-    record = RunRecord(
+def record():
+    return RunRecord(
         run_id="a906cc51",
         identity="i",
         input_name="in.csv",
@@ -241,7 +274,11 @@ async def planned(ledger):
         tool_version="1",
         created_at=NOW,
     )
-    run = await ledger.create(record)
+
+
+async def planned(ledger):
+    """A run without rows that this process works on."""
+    run = await ledger.create(record())
     await run.mark_duplicates(PlanRules(duplicates=Duplicates.SKIP))
     await run.seal(rows=0)
     return run
@@ -308,6 +345,25 @@ async def test_nothing_is_asked_of_a_run_that_nobody_works_on_or_nobody_knows(le
     assert not list(tmp_path.rglob("*.request"))
 
 
+async def test_a_plan_that_is_given_up_before_the_answer_is_read_has_ended(ledger, tmp_path):
+    for wish in (Wish.STOP, Wish.PAUSE):
+        run = await ledger.create(record())
+        async with anyio.create_task_group() as tasks:
+
+            async def end(run=run):
+                await anyio.sleep(0.2)
+                assert list(tmp_path.rglob("*.request"))
+                await run.discard()
+
+            tasks.start_soon(end)
+            if wish is Wish.STOP:
+                answer = await ask_run(ledger, "a906cc51", wish, clock=CLOCK)
+                assert (answer.done, answer.said) == (True, "Run a906cc51 ends before it sends.")
+            else:
+                with pytest.raises(NobodyAtWork):
+                    await ask_run(ledger, "a906cc51", wish, clock=CLOCK)
+
+
 async def test_waiting_for_the_end_gives_the_counts(ledger):
     run = await planned(ledger)
     async with anyio.create_task_group() as tasks:
@@ -319,5 +375,18 @@ async def test_waiting_for_the_end_gives_the_counts(ledger):
 
         tasks.start_soon(end)
         counts = await wait_until_free(ledger, "a906cc51", clock=CLOCK)
+    assert counts
     assert counts.rows == 0
     assert await ledger.worker("a906cc51") == ""
+
+
+async def test_waiting_for_the_end_of_a_plan_that_is_given_up_gives_nothing(ledger):
+    run = await ledger.create(record())
+    async with anyio.create_task_group() as tasks:
+
+        async def end():
+            await anyio.sleep(0.2)
+            await run.discard()
+
+        tasks.start_soon(end)
+        assert await wait_until_free(ledger, "a906cc51", clock=CLOCK) is None

@@ -25,6 +25,7 @@ from batch_enroll.events import (
     PaceChanged,
     PaceSet,
     Paused,
+    PlanBegun,
     Resumed,
     RowFinished,
     RunFinished,
@@ -109,6 +110,9 @@ class _Listener:
 
     def __call__(self, event: Event) -> None:
         match event:
+            case PlanBegun(run_id=run_id):
+                self._stamp.run_id = run_id
+                _tell("plan begun")
             case RunPlanned(run_id=run_id, counts=counts, resumed=resumed, input_sha256=sha256):
                 self._stamp.run_id = run_id
                 _tell("run planned", rows=counts.rows, resumed=resumed, input=sha256[:_HASH_CHARS])

@@ -35,9 +35,11 @@ async def _stop(args: argparse.Namespace) -> int:
     if not args.json:
         screen.say(answer.said)
     counts = await wait_until_free(ledger, run_id, clock=clock)
-    if counts.not_sent:
+    if counts is None:
+        said = f"Run {run_id} has ended: its plan was given up, nothing was sent. The same command begins it anew."
+    elif counts.not_sent:
         said = f"Run {run_id} has stopped with {rows_text(counts.not_sent)} not sent; the same command carries on."
     else:
         said = f"Run {run_id} has ended: no row was left to send."
-    tell(replace(answer, said=said, in_flight=0), as_json=args.json, counts=counts.as_dict())
+    tell(replace(answer, said=said, in_flight=0), as_json=args.json, counts=counts and counts.as_dict())
     return 0

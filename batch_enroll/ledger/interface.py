@@ -330,6 +330,10 @@ class Ledger(Protocol):
         """Name who works on a run now, such as "process 4711 on host db1 since …"; "" when nobody does."""
         ...
 
+    def folder(self, run_id: str) -> Path:
+        """Where a run keeps its own files, also while it is planned and cannot be opened yet."""
+        ...
+
     async def find(self, identity: str) -> list[RunRecord]:
         """The runs with this identity, the newest first."""
         ...

@@ -106,6 +106,9 @@ class MemoryLedger:
         rows = self._rows_of.get(run_id)
         return "this process" if rows and rows.owner else ""
 
+    def folder(self, run_id: str) -> Path:
+        return self._folder / run_id
+
     async def find(self, identity: str) -> list[RunRecord]:
         return [record for record in await self.runs() if record.identity == identity]
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from batch_enroll.clock import Clock
 from batch_enroll.errors import InputError, RunStopped
-from batch_enroll.events import Listener, RowsRead
+from batch_enroll.events import Listener, PlanBegun, RowsRead
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import (
     NO_PATH,
@@ -160,6 +160,8 @@ async def make_plan(
         salt = await ledger.salt()
         run = await ledger.create(record)
         try:
+            if not dry_run:
+                emit(PlanBegun(at=clock.now(), run_id=record.run_id, folder=run.folder, input_name=record.input_name))
             tally = await _read_rows(
                 table, mapper, run, rules=rules, salt=salt, job=job, clock=clock, emit=emit, stop_reason=stop_reason
             )

@@ -19,6 +19,7 @@ from batch_enroll.events import (
     PaceChanged,
     PaceSet,
     Paused,
+    PlanBegun,
     Resumed,
     RowFinished,
     RowsRead,
@@ -58,8 +59,8 @@ class Standing:
 class Face(Protocol):
     """Where progress shows."""
 
-    def reading(self, rows: int) -> None:
-        """So many rows were read."""
+    def reading(self, rows: int, *, run_id: str) -> None:
+        """So many rows were read; the run's id is "" for a check."""
         ...
 
     def sending(self, standing: Standing) -> None:
@@ -131,9 +132,11 @@ class Progress:
                 self._done += 1
                 if self._is_time():
                     face.sending(self._standing())
+            case PlanBegun(run_id=run_id):
+                self._begin(run_id=run_id, to_send=0)
             case RowsRead(rows=rows):
                 if self._is_time():
-                    face.reading(rows)
+                    face.reading(rows, run_id=self._run_id)
             case RunStarted(run_id=run_id, to_send=to_send):
                 face.close()
                 self._begin(run_id=run_id, to_send=to_send)
@@ -195,9 +198,9 @@ class BarFace:
         self._stream = stream
         self._bar: tqdm[Never] | None = None
 
-    def reading(self, rows: int) -> None:
+    def reading(self, rows: int, *, run_id: str) -> None:
         if self._bar is None:
-            self._bar = self._open(total=None, bar_format="read {n:,} rows", leave=False)
+            self._bar = self._open(total=None, bar_format=f"{_of_run(run_id)}read {{n:,}} rows", leave=False)
         self._bar.update(rows - self._bar.n)
 
     def sending(self, standing: Standing) -> None:
@@ -242,8 +245,8 @@ class LogFace:
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
-    def reading(self, rows: int) -> None:
-        self.say(f"read {rows_text(rows)}")
+    def reading(self, rows: int, *, run_id: str) -> None:
+        self.say(f"{_of_run(run_id)}read {rows_text(rows)}")
 
     def sending(self, standing: Standing) -> None:
         if not standing.done and not standing.is_paused:
@@ -262,3 +265,7 @@ class LogFace:
 
     def close(self) -> None:
         pass
+
+
+def _of_run(run_id: str) -> str:
+    return f"run {run_id}: " if run_id else ""

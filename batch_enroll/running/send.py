@@ -7,12 +7,10 @@ intent is not on disk, a row after the run was asked to stop.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Never
-
-import anyio
+from typing import Never
 
 from batch_enroll.clock import Clock
 from batch_enroll.errors import PreflightError, Retryable, RunStopped
@@ -53,6 +51,7 @@ from batch_enroll.sending import (
     classify,
     run_pool,
 )
+from batch_enroll.steering.beside import beside
 from batch_enroll.steering.control import Control, Standing
 from batch_enroll.steering.letters import Inbox
 from batch_enroll.steering.wishes import carry_out
@@ -121,7 +120,7 @@ async def send_rows(
             await sender.send(limit=None)
 
     try:
-        await control.over(sender, lambda: _beside(sending, sender.keep_watch))
+        await control.over(sender, lambda: beside(sending, sender.keep_watch))
     except RunStopped as error:
         sender.sent.trouble = error
         control.stop(error.message)
@@ -315,20 +314,6 @@ async def rows_to_send(run: RunLedger, *, limit: int | None) -> AsyncIterator[li
         after_seq = pending[-1].seq
         left = None if left is None else left - len(block)
         yield block
-
-
-async def _beside(work: Callable[[], Awaitable[None]], watch: Callable[[], Coroutine[Any, Any, Never]]) -> None:
-    """Keep watch for as long as the work takes. What the work raises comes out as itself, not in a group."""
-    failure: Exception | None = None
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch)
-        try:
-            await work()
-        except Exception as error:
-            failure = error
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
 
 
 def _breaker_limits(job: Job) -> BreakerLimits:

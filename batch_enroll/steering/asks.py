@@ -13,6 +13,7 @@ from batch_enroll.clock import Clock
 from batch_enroll.errors import NobodyAtWork, RunLocked
 from batch_enroll.job_file import build_pace
 from batch_enroll.ledger.interface import Ledger, RunState
+from batch_enroll.ledger.moves import no_such_run
 from batch_enroll.model import Counts
 from batch_enroll.steering.letters import Answer, Letter, Wish
 
@@ -42,22 +43,28 @@ async def ask_run(
         RunLocked: one does, and did not answer in time; nothing was changed.
     """
     build_pace(pace or {})
-    run = await ledger.open(run_id, read_only=True)
-    state, folder = run.record.state, run.folder
-    await run.leave()
+    state = await _state(ledger, run_id)
+    if state is None:
+        raise no_such_run(run_id)
     if not await ledger.worker(run_id):
         raise _nobody(run_id, state)
-    letter = Letter.post(folder, wish, dict(pace or {}), clock=clock, patience_s=patience_s)
+    letter = Letter.post(ledger.folder(run_id), wish, dict(pace or {}), clock=clock, patience_s=patience_s)
     try:
         return await _answered(letter, ledger, run_id, clock=clock, patience_s=patience_s)
+    except NobodyAtWork:
+        if wish is Wish.STOP and await _state(ledger, run_id) is None:  # and the answer went with its folder
+            return _given_up(run_id)
+        raise
     finally:
         letter.withdraw()
 
 
-async def wait_until_free(ledger: Ledger, run_id: str, *, clock: Clock) -> Counts:
-    """Wait until no process works on a run, and give its counts."""
+async def wait_until_free(ledger: Ledger, run_id: str, *, clock: Clock) -> Counts | None:
+    """Wait until no process works on a run, and give its counts; None when its plan was given up and it is gone."""
     while await ledger.worker(run_id):
         await clock.sleep(_LOOK_S)
+    if await _state(ledger, run_id) is None:
+        return None
     run = await ledger.open(run_id, read_only=True)
     try:
         return await run.counts()
@@ -94,6 +101,25 @@ async def _answered(letter: Letter, ledger: Ledger, run_id: str, *, clock: Clock
         await clock.sleep(_READ_S)
 
 
+async def _state(ledger: Ledger, run_id: str) -> RunState | None:
+    """How a run stands; None when there is no such run, or no longer."""
+    return next((record.state for record in await ledger.runs() if record.run_id == run_id), None)
+
+
+def _given_up(run_id: str) -> Answer:
+    return Answer(
+        run=run_id,
+        asked=Wish.STOP.value,
+        done=True,
+        said=f"Run {run_id} ends before it sends.",
+        paused=False,
+        rate_per_s=None,
+        concurrency=0,
+        in_flight=0,
+        stop_reason=None,
+    )
+
+
 def _nobody(run_id: str, state: RunState) -> NobodyAtWork:
     finished = state is RunState.FINISHED
     return NobodyAtWork(
@@ -106,5 +132,5 @@ def _no_answer(run_id: str, worker: str, patience_s: float) -> RunLocked:
     return RunLocked(
         f"Run {run_id} is being worked on by {worker or 'a process'}, which did not answer within {patience_s:g} s. "
         "Nothing was changed.",
-        hint="It answers only while it sends: it may be waiting at its own terminal for an answer, or writing results.",
+        hint="It may be waiting at its own terminal for an answer, or writing results. Ctrl-C there is always safe.",
     )

@@ -23,6 +23,7 @@ class Standing:
     rate_per_s: float | None  #: at most; None is unlimited
     concurrency: int
     in_flight: int  #: requests whose answer has not come
+    is_sending: bool = True  #: False before the first request: what stands here is what will be
 
 
 class Steered(Protocol):
@@ -33,6 +34,40 @@ class Steered(Protocol):
     def resume(self) -> None: ...
     def set_pace(self, *, rate_per_s: float | None, concurrency: int) -> None: ...
     def stopping(self, reason: str) -> None: ...
+
+
+class _Ahead:
+    """Steered in place of a run that does not send yet: remembers what will be."""
+
+    def __init__(self, *, rate_per_s: float | None, concurrency: int) -> None:
+        self._planned = self._pace = (rate_per_s, concurrency)
+        self._is_paused = False
+
+    def standing(self) -> Standing:
+        rate_per_s, concurrency = self._pace
+        return Standing(
+            is_paused=self._is_paused, rate_per_s=rate_per_s, concurrency=concurrency, in_flight=0, is_sending=False
+        )
+
+    def pause(self) -> None:
+        self._is_paused = True
+
+    def resume(self) -> None:
+        self._is_paused = False
+
+    def set_pace(self, *, rate_per_s: float | None, concurrency: int) -> None:
+        self._pace = (rate_per_s, concurrency)
+
+    def stopping(self, reason: str) -> None:
+        """Whoever makes the plan asks `Control.reason`."""
+
+    def hand_over(self, steered: Steered) -> None:
+        """Let what was remembered hold for the sending that begins."""
+        if self._pace != self._planned:
+            rate_per_s, concurrency = self._pace
+            steered.set_pace(rate_per_s=rate_per_s, concurrency=concurrency)
+        if self._is_paused:
+            steered.pause()
 
 
 class Control:
@@ -48,6 +83,7 @@ class Control:
         self.exit_code: int | None = None  #: 130 or 143 when a signal of the system stopped the run
         self._scope = anyio.CancelScope()
         self._steered: Steered | None = None
+        self._ahead: _Ahead | None = None
         self._wishes: list[Callable[[Steered], None]] = []
 
     def stop(self, reason: str, *, exit_code: int | None = None) -> None:
@@ -96,21 +132,31 @@ class Control:
             raise ValueError(f"at least one request must be allowed in flight, not {concurrency}")
         self._wish(lambda steered: steered.set_pace(rate_per_s=steered.standing().rate_per_s, concurrency=concurrency))
 
+    def expect(self, *, rate_per_s: float | None, concurrency: int) -> None:
+        """A run is on its way to sending at this pace: from now on wishes are answered, and remembered until then."""
+        self._steered = self._ahead = _Ahead(rate_per_s=rate_per_s, concurrency=concurrency)
+        self._grant(self._ahead)
+
     def standing(self) -> Standing | None:
-        """Say how the sending stands; None when nothing is being sent."""
+        """Say how the sending stands, or will; None when no run is on its way to it."""
         return self._steered.standing() if self._steered else None
 
     async def over(self, steered: Steered, sending: Callable[[], Awaitable[None]]) -> None:
         """Run the sending so that it is steered, and ended by `break_off`."""
         self._steered = steered
-        for wish in self._wishes:
-            wish(steered)
-        self._wishes.clear()
+        if self._ahead is not None:
+            self._ahead.hand_over(steered)
+        self._grant(steered)
         try:
             with self._scope:
                 await sending()
         finally:
             self._steered = None
+
+    def _grant(self, steered: Steered) -> None:
+        for wish in self._wishes:
+            wish(steered)
+        self._wishes.clear()
 
     def _wish(self, wish: Callable[[Steered], None]) -> None:
         if self._steered is None:

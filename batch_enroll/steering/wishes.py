@@ -19,12 +19,14 @@ def carry_out(request: Request, control: Control, *, run_id: str) -> Answer:
     before, was_stopping = control.standing(), bool(control.reason)
     done, trouble = _do(request, control)
     after = control.standing()
-    assert before is not None, "only a run that sends looks for requests"
+    assert before is not None, "only a run that sends, or will, looks for requests"
     assert after is not None
     if trouble:
         said = f"was not changed: {trouble}"
     elif was_stopping:
         said = f"takes no more rows already; {_flying(after)}."
+    elif not after.is_sending:
+        said = _told_ahead(request.wish, before, after)
     else:
         said = _told(request.wish, before, after)
     return Answer(
@@ -65,9 +67,29 @@ def _do(request: Request, control: Control) -> tuple[bool, str]:
     return True, ""
 
 
+def _told_ahead(wish: Wish, before: Standing, after: Standing) -> str:
+    """Say what will be, of a run whose plan is still made or whose preflight goes on."""
+    match wish:
+        case Wish.SET:
+            resumed = " once it is resumed" if after.is_paused else ""
+            return f"does not send yet; it will send {_pace(after)}{resumed}."
+        case Wish.PAUSE:
+            return "does not send yet, and will not before it is resumed."
+        case Wish.RESUME:
+            was = "" if before.is_paused else "was not paused; it "
+            return f"{was}does not send yet; it will by itself: {_pace(after)}."
+        case Wish.STOP:
+            return "ends before it sends."
+    assert_never(wish)
+
+
+def _pace(standing: Standing) -> str:
+    rate = "without a limit" if standing.rate_per_s is None else f"{rate_text(standing.rate_per_s)} a second"
+    return f"{rate}, {standing.concurrency:,} at once"
+
+
 def _told(wish: Wish, before: Standing, after: Standing) -> str:
-    rate = "without a limit" if after.rate_per_s is None else f"{rate_text(after.rate_per_s)} a second"
-    pace = f"{rate}, {after.concurrency:,} at once"
+    pace = _pace(after)
     match wish:
         case Wish.SET:
             return f"is paused; when it goes on it sends {pace}." if after.is_paused else f"now sends {pace}."

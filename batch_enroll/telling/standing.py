@@ -18,6 +18,7 @@ from batch_enroll.events import (
     Event,
     PaceChanged,
     Paused,
+    PlanBegun,
     Resumed,
     RowFinished,
     RowsRead,
@@ -130,6 +131,9 @@ class Watcher:
                 if self._ending is not None:
                     self._begin_anew()
                 self._held, self._rows_read = True, rows
+            case PlanBegun(run_id=run_id, input_name=input_name):
+                self._begin_anew()
+                self._held, self._run_id, self._input_name = True, run_id, input_name
             case RunPlanned(run_id=run_id, resumed=resumed, folder=folder, input_name=input_name, counts=counts):
                 self._begin_anew()
                 self._begun_before = resumed and counts.sent > 0
@@ -150,6 +154,8 @@ class Watcher:
         if self._ending is not None and not ending.parts:
             self._begin_anew()  # an input that did not get as far as a run
         self._ending = ending
+        if self._folder is None:  # a plan that was given up: there is no such run
+            self._run_id = None
         if ending.counts is not None:
             self._take(ending.counts, earlier=False)
         if ending.requests is not None:

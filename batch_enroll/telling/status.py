@@ -28,7 +28,7 @@ def status_as_dict(standing: Standing, *, pid: int, host: str) -> dict[str, obje
         "job": standing.job,
         "scenario": standing.scenario,
         "input": standing.input_name,
-        "counts": standing.counts.as_dict() if standing.run_id or (ending and ending.counts) else None,
+        "counts": standing.counts.as_dict() if standing.folder or (ending and ending.counts) else None,
         "rows_read": standing.rows_read,
         "to_send": standing.to_send,
         "done": standing.done,

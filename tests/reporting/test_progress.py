@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from batch_enroll.events import (
     PaceChanged,
     PaceSet,
     Paused,
+    PlanBegun,
     Resumed,
     RowFinished,
     RowsRead,
@@ -120,6 +122,17 @@ def test_reading_is_shown_by_time_too():
         progress(RowsRead(at=AT, rows=rows))
         clock.time_s += 15
     assert stream.getvalue() == "read 30,000 rows\n"
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_whoever_sees_the_plan_being_made_sees_the_runs_name(stream):
+    clock = StillClock()
+    progress = progress_on(stream, clock=clock, quiet=False)
+    progress(PlanBegun(at=AT, run_id="a906cc51", folder=Path("/runs/a906cc51"), input_name="in.csv"))
+    clock.time_s += 31
+    progress(RowsRead(at=AT, rows=30_000))
+    assert "run a906cc51: read 30,000 rows" in stream.getvalue()
+    progress.close()
 
 
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])

@@ -65,6 +65,9 @@ class SqliteLedger:
     async def worker(self, run_id: str) -> str:
         return await run_sync(self._files(run_id).lock.holder)
 
+    def folder(self, run_id: str) -> Path:
+        return self._files(run_id).folder
+
     async def find(self, identity: str) -> list[RunRecord]:
         return await run_sync(self._index.records, "identity = ?", identity)
 
