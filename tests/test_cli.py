@@ -325,7 +325,7 @@ def test_the_log_file_names_rows_and_no_person(cli, sandbox):
     source = write_csv(cli.folder / "in.csv", *people(3), ("nobody@example.com", ""))
     cli("run", source, *run_flags(server), "--log-file", "run.log", "--log-format", "json")
     lines = [json.loads(line) for line in (cli.folder / "run.log").read_text().splitlines()]
-    assert [line["event"] for line in lines[:2]] == ["run planned", "run started"]
+    assert [line["event"] for line in lines[:3]] == ["plan begun", "run planned", "run started"]
     assert {"attempt failed", "row finished", "run finished"} <= {line["event"] for line in lines}
     assert "@" not in (cli.folder / "run.log").read_text()
     assert "sandbox-token" not in (cli.folder / "run.log").read_text()

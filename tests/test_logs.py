@@ -38,7 +38,7 @@ def test_each_line_of_json_has_its_time_level_event_and_run(logged):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
         assert line["level"] == "INFO" or line["event"] == "run ended"
     by_event = {line["event"]: line for line in lines}
-    assert [line["event"] for line in lines[:2]] == ["run planned", "run started"]
+    assert [line["event"] for line in lines[:3]] == ["plan begun", "run planned", "run started"]
     assert re.fullmatch("[0-9a-f]{12}", by_event["run planned"]["input"])
     assert (by_event["run planned"]["rows"], by_event["run planned"]["resumed"]) == (4, False)
     assert by_event["run started"]["to_send"] == 4
@@ -55,7 +55,8 @@ def test_a_line_of_text_says_the_same(logged):
     run_id, text = logged("text")
     lines = text.splitlines()
     assert all(f"run={run_id}" in line for line in lines)
-    assert re.match(rf"\S+Z INFO run planned run={run_id} rows=4 resumed=False input=[0-9a-f]{{12}}$", lines[0])
+    assert re.match(rf"\S+Z INFO plan begun run={run_id}$", lines[0])
+    assert re.match(rf"\S+Z INFO run planned run={run_id} rows=4 resumed=False input=[0-9a-f]{{12}}$", lines[1])
     assert any(
         f"INFO row finished run={run_id} row=5 key=" in line and " status=error code=404" in line for line in lines
     )

@@ -26,6 +26,7 @@ def small_platform(
     ahead: timedelta = timedelta(0),
     tls: ssl.SSLContext | None = None,
     reply: Callable[[dict[str, Any]], dict[str, Any]] = accept,
+    before_listing: Callable[[], object] = lambda: None,
 ) -> Iterator[str]:
     """Serve one scenario and give the address.
 
@@ -33,6 +34,7 @@ def small_platform(
         ahead: of the real time, in the `Date` header.
         tls: speak TLS.
         reply: given the body of a start, says what is answered to it.
+        before_listing: called before scenarios are listed; may take its time.
     """
 
     class Answers(BaseHTTPRequestHandler):
@@ -41,6 +43,8 @@ def small_platform(
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             listing = self.path.endswith("/workflows/list")
+            if listing:
+                before_listing()
             told = {**OK, "data": [SCENARIO], "total": 1} if listing else reply(asked)
             body = json.dumps(told).encode()
             self.send_response_only(200)
