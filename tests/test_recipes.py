@@ -190,7 +190,7 @@ def test_the_image_is_made_of_what_is_there():
     assert copied
     assert not [name for name in copied if not (ROOT / name).exists()]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = re.search(r'whl\)\[([a-z,]+)\]"', text)
+    extras = re.search(r"^ARG EXTRAS=([a-z,]+)$", text, re.MULTILINE)
     assert extras is not None
     assert set(extras[1].split(",")) <= project["optional-dependencies"].keys()
     assert {project["readme"], *project["license-files"]} <= set(copied)

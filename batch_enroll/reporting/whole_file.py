@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +26,7 @@ class WholeFile:
     """Writes beside `path` under a name of its own and takes the real name at the end."""
 
     def __init__(self, path: Path, *, mode: int = ANYONE, hint: str = "") -> None:
+        _see_no_device(path, hint)
         self._path = path
         self._hint = hint
         # A name of its own for each writer: `report` may run while the run itself writes the same files.
@@ -82,6 +84,15 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _see_no_device(path: Path, hint: str) -> None:
+    """A file may take the place of a file alone: root would put one in that of /dev/null, for the whole machine."""
+    kind: int = stat.S_IFREG
+    with contextlib.suppress(OSError, ValueError):  # it is not there, or opening it will say why it cannot be written
+        kind = stat.S_IFMT(path.stat().st_mode)
+    if kind not in (stat.S_IFREG, stat.S_IFDIR):
+        raise RunStopped(f"{path} cannot be written: it is a device or a pipe, not a file.", hint=hint)
 
 
 def mode_like(source: Path | None, *, earlier: Path | None = None) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
+import sys
 import time
 from datetime import datetime
 
@@ -199,6 +201,20 @@ def test_exit_2_when_a_file_cannot_be_written(cli, sandbox, flag):
     ended = cli("run", source, "--url", server.url, *FLAGS, flag, "nowhere/file")
     assert ended.code == 2
     assert "nowhere is not there" in ended.err
+    assert not server.totals()["enrolled_total"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+@pytest.mark.parametrize("flag", ["--status-file", "--metrics-file"])
+def test_no_file_takes_the_place_of_a_device_or_a_pipe(cli, sandbox, flag):
+    """Root would replace /dev/null for the whole machine; a pipe stands for it here."""
+    pipe = cli.folder / "pipe.csv"
+    os.mkfifo(pipe)
+    server = sandbox()
+    ended = cli("run", write_csv(cli.folder / "in.csv", *people(1)), "--url", server.url, *FLAGS, flag, pipe)
+    assert ended.code == 2
+    assert "is a device or a pipe, not a file" in ended.err
+    assert pipe.is_fifo()
     assert not server.totals()["enrolled_total"]
 
 
