@@ -1,4 +1,4 @@
-"""README says what the program does: flags, commands, exit codes and statuses are the parser's own."""
+"""README and docs say what the program does: flags, commands, exit codes and statuses are the parser's own."""
 
 from __future__ import annotations
 
@@ -11,32 +11,35 @@ import pytest
 from batch_enroll.cli.exit_codes import EXIT_CODES
 from batch_enroll.cli.flags import SETTINGS
 from batch_enroll.cli.main import COMMANDS, build_parser
+from batch_enroll.job_file import build_job, read_job_file
+from batch_enroll.job_profiles import choose_profile
 from batch_enroll.model import RowStatus
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SETTINGS_PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 
 
-def section(title):
+def section(title, page=README):
     """The text below one heading, up to the next."""
-    return re.split(r"^## ", README.partition(f"## {title}\n")[2], flags=re.MULTILINE)[0]
+    return re.split(r"^## ", page.partition(f"## {title}\n")[2], flags=re.MULTILINE)[0]
 
 
-def table(title):
+def table(title, page=README):
     """The cells of the rows of a section's first table."""
-    lines = [line for line in section(title).splitlines() if line.startswith("|")]
+    lines = [line for line in section(title, page).splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
 
 
 def flag_row(setting):
-    """How README shows a setting."""
+    """How the page shows a setting."""
     key = ".".join(setting.path) if len(setting.path) > 1 else setting.path[0]
     flag = f"`{setting.flag} {setting.metavar}`" if setting.metavar else f"`{setting.flag}`"
     return [flag.replace("|", "\\|"), f"`{key}`", setting.help.replace("|", "\\|")]
 
 
-def test_readme_lists_every_flag_with_its_place_in_the_job_file():
-    assert table("Flags of `run` and `check`") == [flag_row(setting) for setting in SETTINGS]
+def test_the_page_of_settings_lists_every_flag_with_its_place_in_the_job_file():
+    assert table("Flags of `run` and `check`", SETTINGS_PAGE) == [flag_row(setting) for setting in SETTINGS]
 
 
 def test_run_and_check_take_exactly_these_flags():
@@ -47,6 +50,20 @@ def test_run_and_check_take_exactly_these_flags():
     for name in ("run", "check"):
         taken = {flag for action in commands[name]._actions for flag in action.option_strings}
         assert taken - {"-h", "--help", "--job", "--profile", "--problems", "--save", "--plan"} == settings
+
+
+def test_the_job_file_that_is_shown_can_be_used(tmp_path):
+    shown = re.search(r"```toml\n(.+?)```", section("The job file", SETTINGS_PAGE), re.DOTALL)
+    assert shown
+    file = tmp_path / "job.toml"
+    file.write_text(shown[1], encoding="utf-8")
+    settings, places = choose_profile(read_job_file(file), "prod", file_name="job.toml")
+    job = build_job(file=settings, file_name="job.toml", given=(), file_places=places)
+    assert (job.scenario, job.send.rate, job.match.column) == (17, 50, "Client no")
+
+
+def test_the_front_door_is_short():
+    assert len(README.splitlines()) < 270
 
 
 def test_readme_lists_the_exit_codes():

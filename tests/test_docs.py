@@ -1,0 +1,122 @@
+"""What people read: links lead somewhere, and a console shows what the program really prints.
+
+A fenced block marked `console` holds commands (`$ ...`) and all that they print; `...` on a line of its own stands for
+lines that are left out. What differs from run to run (ids, seconds, paces, folders) is compared as a kind.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import textwrap
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("", "docs", "examples", "benchmarks", "tests")
+PAGES = sorted({page for name in FOLDERS for page in (ROOT / name).glob("**/*.md" if name else "*.md")})
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_CONSOLE = re.compile(r"^( *)```console\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+
+
+def without_code(text):
+    """A page without its fenced blocks and code spans: brackets there are no links."""
+    text = re.sub(r"^( *)```.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"`[^`\n]*`", lambda code: "x" * len(code[0]), text)
+
+
+@cache
+def anchors(page):
+    """The names of a page's headings as GitHub makes them."""
+    text = re.sub(r"^( *)```.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    names: list[str] = []
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        name = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+        names.append(f"{name}-{sum(one == name for one in names)}" if name in names else name)
+    return set(names)
+
+
+def links():
+    """Every link to a place in this project, with the page it stands on."""
+    for page in PAGES:
+        for target in dict.fromkeys(_LINK.findall(without_code(page.read_text(encoding="utf-8")))):
+            if not re.match(r"[a-z]+:", target):
+                yield pytest.param(page, target, id=f"{page.relative_to(ROOT)}: {target}")
+
+
+@pytest.mark.parametrize(("page", "target"), list(links()))
+def test_a_link_leads_somewhere(page, target):
+    path, _, anchor = target.partition("#")
+    place = (page.parent / path).resolve() if path else page
+    assert place.exists(), f"there is no {place}"
+    assert place.is_relative_to(ROOT), "it leads out of the project"
+    if anchor:
+        assert anchor in anchors(place), f"{place.name} has no heading {anchor}; it has {sorted(anchors(place))}"
+
+
+def test_every_page_of_docs_is_reached_from_the_front_door():
+    front = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} <= set(re.findall(r"\(docs/([\w-]+\.md)", front))
+
+
+# Consoles
+
+
+def consoles(page):
+    """The blocks of a page: commands, each with the lines that it prints."""
+    for _, block in _CONSOLE.findall(page.read_text(encoding="utf-8")):
+        shown: list[tuple[str, list[str]]] = []
+        for line in textwrap.dedent(block).splitlines():
+            if line.startswith("$ "):
+                shown.append((line.removeprefix("$ "), []))
+            else:
+                shown[-1][1].append(line)
+        yield from shown
+
+
+def kinds(text):
+    """A text with what differs from run to run replaced by its kind."""
+    for pattern, kind in (
+        (r"http://127\.0\.0\.1:\d+", "URL"),
+        (r"\b[0-9a-f]{8}\b", "RUN"),
+        (r"\b[\d,.]+ (requests )?a second", r"N \1a second"),
+        (r"\b[\d.]+ (m?s|min|h)\b", "TIME"),
+    ):
+        text = re.sub(pattern, kind, text)
+    return text
+
+
+def fits(shown, printed):
+    """Whether lines are what was printed, `...` standing for any number of lines."""
+    form = "".join(r"(?:.*\n)*?" if line == "..." else re.escape(line) + r"\n" for line in shown)
+    return re.fullmatch(form, "".join(f"{line}\n" for line in printed)) is not None
+
+
+def test_lines_may_be_left_out_and_nothing_else():
+    printed = ["a", "b", "c", "d"]
+    assert fits(["a", "b", "c", "d"], printed)
+    assert fits(["a", "...", "d"], printed)
+    assert fits(["...", "c", "d"], printed)
+    assert fits(["a", "b", "..."], printed)
+    assert not fits(["a", "b", "d"], printed)
+    assert not fits(["a", "...", "c"], printed)
+    assert not fits(["b", "...", "d"], printed)
+    assert not fits(["a", "...", "d", "c"], printed)
+
+
+def test_what_the_front_door_shows_is_what_the_program_prints(cli, sandbox):
+    server = sandbox()
+    shutil.copy(ROOT / "examples" / "leads.xlsx", cli.folder)
+    (cli.folder / "token.txt").write_text("sandbox-token\n")
+    (cli.folder / "token.txt").chmod(0o600)
+    shown = list(consoles(ROOT / "README.md"))
+    assert [command.split()[1] for command, _ in shown] == ["init", "check", "run"]
+    for command, lines in shown:
+        words = shlex.split(command.replace("http://127.0.0.1:8765", server.url))
+        ended = cli(*words[1:], BATCH_ENROLL_RATE="none" if words[1] == "run" else "", BATCH_ENROLL_TOKEN="")
+        printed = kinds((ended.out + ended.err).replace(str(cli.folder), "/home/me"))
+        assert fits(kinds("\n".join(lines)).splitlines(), printed.splitlines()), f"{command} prints:\n{printed}"
+    assert len(server.enrolments()) == 297
