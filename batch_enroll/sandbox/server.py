@@ -20,6 +20,7 @@ from typing import Any
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import JobError
 from batch_enroll.sandbox import page
+from batch_enroll.sandbox.date import DateLine
 from batch_enroll.sandbox.platform import API, Platform
 from batch_enroll.sandbox.plays import HTML, Play, answer
 from batch_enroll.sandbox.settings import SandboxSettings
@@ -65,6 +66,12 @@ class Sandbox:
         self._connections: set[Connection] = set()
         self._clients: set[Connection] = set()  #: those that came for the API, not only to look or to steer
         self._loop = asyncio.get_running_loop()
+        self._date = DateLine(clock)
+
+    @property
+    def date_line(self) -> bytes:
+        """The `Date` of an answer that leaves now."""
+        return self._date.now()
 
     @property
     def idle_timeout_s(self) -> float | None:

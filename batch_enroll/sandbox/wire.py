@@ -16,6 +16,7 @@ from typing import Protocol
 
 import httptools
 
+from batch_enroll.sandbox.date import dated
 from batch_enroll.sandbox.plays import Ending, Play, answer
 
 MAX_BODY_BYTES = 10_000_000
@@ -44,6 +45,8 @@ class Owner(Protocol):
 
     @property
     def idle_timeout_s(self) -> float | None: ...
+    @property
+    def date_line(self) -> bytes: ...
     def opened(self, connection: Connection) -> None: ...
     def lost(self, connection: Connection) -> None: ...
     def closed_idle(self) -> None: ...
@@ -72,15 +75,17 @@ class Connection(asyncio.Protocol):
         return self._transport is None or self._transport.is_closing()
 
     def deliver(self, play: Play) -> None:
-        """Send the play's bytes and end as it says; a client that has gone hears nothing."""
-        if play.pace_s and len(play.wire) > 1 and not self.gone:
-            self._write(play.wire[:1])
-            rest = Play(wire=play.wire[1:], status=play.status, ending=play.ending, pace_s=play.pace_s)
-            self._loop.call_later(play.pace_s, self.deliver, rest)
+        """Send the play's bytes, dated now, and end as it says; a client that has gone hears nothing."""
+        self._send(dated(play.wire, self._owner.date_line), play)
+
+    def _send(self, wire: bytes, play: Play) -> None:
+        if play.pace_s and len(wire) > 1 and not self.gone:
+            self._write(wire[:1])
+            self._loop.call_later(play.pace_s, self._send, wire[1:], play)
             return
         if play.ending is Ending.CLOSE:
             self._hold_back()
-        self._write(play.wire)
+        self._write(wire)
         if play.ending is Ending.SILENCE:
             return  # still answering, for ever
         keeps = play.ending is Ending.KEEP and self._answering is not None and self._answering.keep_alive
@@ -177,7 +182,7 @@ class Connection(asyncio.Protocol):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
 
     def _refuse(self) -> None:
-        self._write(REFUSED_REQUEST.wire)
+        self._write(dated(REFUSED_REQUEST.wire, self._owner.date_line))
         if self._transport is not None:
             self._transport.close()
 
