@@ -21,7 +21,10 @@ from batch_enroll.reporting.sheets import CsvSheet, Sheet, XlsxSheet
 from batch_enroll.reporting.whole_file import ANYONE, cannot_write, sync_folder
 from batch_enroll.results_format import ADDED_COLUMNS, guard
 
-_KEPT = "Nothing is lost, every outcome is in the ledger: `batch-enroll report` writes the files again."
+_KEPT = (
+    "Nothing is lost, every outcome is in the ledger: put that right, then give the same command again; "
+    "`batch-enroll report RUN` writes the files as well."
+)
 
 Pair = tuple[Row, Outcome]
 

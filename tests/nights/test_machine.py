@@ -60,7 +60,7 @@ def test_the_disk_is_full_when_the_results_are_to_be_written(nights, sandbox, di
     server.control(latency_s=(0, 0))
     out, err = process.communicate(timeout=120)
     night = nights.morning(Ended(process.returncode, out, err), nights.receiver.told)
-    night.is_told(3, f"{results} cannot be written: the disk is full.")
+    night.is_told(3, f"{results} cannot be written: the disk is full.", "Nothing is lost", "the same command again")
     assert "59 success, 1 unknown; 60 rows" in night.message["message"]
     assert (night.ended.json["status"], night.ended.json["run"]) == ("stopped", night.status["run"])
     assert night.ended.json["counts"] == night.status["counts"]
