@@ -23,6 +23,7 @@ from batch_enroll.job_mistakes import KeyPath, mistakes_in
 
 _S = TypeVar("_S", bound=Section)
 
+_MAX_BYTES = 1024 * 1024
 _PATHS: tuple[KeyPath, ...] = (
     ("token_file",),
     ("input", "password_file"),
@@ -52,7 +53,11 @@ def read_job_file(path: Path) -> dict[str, Any]:
         JobError: it cannot be read or is not TOML; the message names the line.
     """
     try:
-        content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        with path.open("rb") as file:
+            written = file.read(_MAX_BYTES + 1)
+        if len(written) > _MAX_BYTES:
+            raise JobError(f"{path} is far too long for a job file.", hint="Is it the spreadsheet? That one is INPUT.")
+        content = tomllib.loads(written.decode("utf-8-sig"))
     except OSError as error:
         raise JobError(f"The job file {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

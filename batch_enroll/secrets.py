@@ -16,6 +16,8 @@ from batch_enroll.errors import JobError
 TOKEN_VARIABLE = "BATCH_ENROLL_TOKEN"
 KEYRING_SERVICE = "batch-enroll"
 
+_MAX_BYTES = 64 * 1024
+
 
 def read_token(*, environment: Mapping[str, str], token_file: Path | None, url: str) -> str:
     """Find the token: the variable, else the file, else the keyring entry of this platform's address.
@@ -58,7 +60,11 @@ def read_secret_file(path: Path, *, what: str) -> str:
         JobError: the file cannot be read or is empty; the message never holds its content.
     """
     try:
-        secret = path.read_text(encoding="utf-8-sig").strip("\r\n \t")
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:  # a table, or a device without end
+            raise JobError(f"The {what} {path} is far too long to be one.", hint="Look whether it is the right file.")
+        secret = content.decode("utf-8-sig").strip("\r\n \t")
     except OSError as error:
         raise JobError(f"The {what} {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

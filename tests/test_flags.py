@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from batch_enroll.cli.flags import GROUPS, SETTINGS
@@ -112,6 +114,43 @@ def test_a_secret_of_the_wrong_kind_is_not_said(cli):
     ended = cli("run", "in.csv", "--job", "job.toml")
     assert "job.toml: [notify] urls: what stands there is no list" in ended.err
     assert "pa-ss-word" not in ended.err
+
+
+def test_a_name_that_the_system_does_not_take_is_one_sentence(cli):
+    write_csv(cli.folder / "in.csv", *people(1))
+    ended = cli("init", "in.csv", "--output", "long" * 100)
+    assert (ended.code, ended.out) == (2, "")
+    assert "longlong: File name too long.\n" in ended.err
+    assert "Traceback" not in ended.err
+
+
+ENDLESS = "/dev/zero"
+
+
+@pytest.mark.skipif(not Path(ENDLESS).exists(), reason="this system has no endless file")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--token-file", ENDLESS), "The token file /dev/zero is far too long to be one."),
+        (("--job", ENDLESS), "/dev/zero is far too long for a job file."),
+        (("--password-file", ENDLESS), "The password file /dev/zero is far too long to be one."),
+        (("--heartbeat-file", ENDLESS), "/dev/zero is far too long to be one."),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_file_without_end_is_given_up_after_a_glance(cli, words, said):
+    write_csv(cli.folder / "in.csv", *people(1))
+    token = "" if words[0] == "--token-file" else "sandbox-token"
+    ended = cli("run", "in.csv", "--url", "http://127.0.0.1:1", *FLAGS, *words, BATCH_ENROLL_TOKEN=token)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+
+
+@pytest.mark.skipif(not Path(ENDLESS).exists(), reason="this system has no endless file")
+def test_a_device_is_no_input(cli):
+    ended = cli("check", ENDLESS, "--url", "http://127.0.0.1:1", *FLAGS, "--skip-preflight")
+    assert (ended.code, ended.out) == (2, "")
+    assert "'/dev/zero' is a device, not a file." in ended.err
 
 
 def test_a_place_for_problems_that_cannot_be_written_is_found_before_the_file_is_read(cli, sandbox):

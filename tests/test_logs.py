@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +91,19 @@ def test_a_run_that_fails_before_it_sends_logs_why_without_anybodys_data(cli, sa
     assert ends[0]["run"] is None
     assert "is not active" in ends[1]["reason"]
     assert ends[1]["run"] is not None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_a_log_whose_disk_is_full_is_told_once_and_changes_nothing(cli, sandbox):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(3), ("nobody@example.com", ""))
+    flags = ("--url", server.url, "--scenario", "3", "--match", "email=email", "--rate", "none", "--json")
+    ended = cli("run", source, *flags, "--log-file", "/dev/full")
+    assert (ended.code, ended.json["counts"]["success"], ended.json["counts"]["error"]) == (1, 3, 1)
+    told = "The log file /dev/full cannot be written: No space left on device. The run goes on without."
+    assert ended.err.count(told) == 1
+    assert "Traceback" not in ended.err
+    assert "Logging error" not in ended.err
 
 
 @pytest.mark.parametrize("form", ["json", "text"])

@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Write the proposal; refuses to overwrite."""
     from batch_enroll.errors import InputError, JobError
-    from batch_enroll.loading.remote import Remote, is_remote
+    from batch_enroll.job_values import is_loopback
+    from batch_enroll.loading.remote import is_remote, remote_input
 
     if args.schema:
         from batch_enroll.job_profiles import job_schema
@@ -42,7 +43,7 @@ def execute(args: argparse.Namespace) -> int:
         return 0
     if args.input is None:
         raise JobError("init needs a spreadsheet to look at.", hint="For example: batch-enroll init leads.csv")
-    remote = Remote(args.input) if is_remote(args.input) else None
+    remote = remote_input(args.input, plain_allowed=is_loopback) if is_remote(args.input) else None
     shown = remote.shown if remote else str(args.input)
     target: Path = args.output or Path(Path(remote.file_name if remote else args.input).stem + ".toml")
     if target.exists():

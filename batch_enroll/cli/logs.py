@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
-from batch_enroll.cli.screen import masked
+from batch_enroll.cli.screen import complain, masked
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import JobError
 from batch_enroll.events import (
@@ -51,7 +52,7 @@ def log_to(job: Job, token: str) -> Iterator[Listener]:
     handlers: list[logging.Handler] = []
     if job.output.log_file is not None:
         try:
-            handlers.append(logging.FileHandler(job.output.log_file, encoding="utf-8"))
+            handlers.append(_LogFile(job.output.log_file, encoding="utf-8"))
         except OSError as error:
             raise JobError(f"The log file {job.output.log_file} cannot be written: {error.strerror}.") from error
     if job.output.verbose:
@@ -87,6 +88,25 @@ def log_end(exit_code: int, reason: str = "") -> None:
 
 def _ignore(event: Event) -> None:
     """Log nothing."""
+
+
+class _LogFile(logging.FileHandler):
+    """A log whose disk may be full: that is said once, and the run goes on without its lines."""
+
+    _is_broken = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):  # a fault of ours: the standard library shows where
+            super().handleError(record)
+        elif not self._is_broken:
+            self._is_broken = True
+            why = error.strerror or str(error)
+            complain(f"The log file {self.baseFilename} cannot be written: {why}. The run goes on without.")
+
+    def close(self) -> None:
+        with suppress(OSError):  # what its buffer still holds has no room either
+            super().close()
 
 
 class _Stamp(logging.Filter):

@@ -52,6 +52,7 @@ COMMAND_GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
 }
 COMMANDS = {name: line for group in COMMAND_GROUPS.values() for name, line in group.items()}
+_SENDING = {"run", "retry"}  # commands that may have sent something when the system refuses them a file
 _CHOICE = re.compile(r"argument COMMAND: invalid choice: '(.*)' \(choose from")
 
 
@@ -148,6 +149,10 @@ def _execute(args: argparse.Namespace, exit_code_of_signal: Callable[[], int]) -
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that the interpreter's own flush stays quiet
         return 3
+    except OSError as error:  # the system's no to a file or a folder that nobody has put into better words
+        about = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        screen.complain(f"{about}{error.strerror or error}.", hint="The system says so. Give another name or place.")
+        return 3 if args.command in _SENDING else 2
     except Exception:  # a bug of ours: say so, with what is needed to find it, and never with a code that means success
         screen.complain("This is a fault of batch-enroll itself, not of your file. Please report what follows.")
         screen.say(traceback.format_exc())

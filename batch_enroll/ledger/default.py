@@ -48,5 +48,10 @@ def _places(where: str | None) -> tuple[Path, Path]:
             f"--ledger: {where.split('://', 1)[0]}:// is no place that this version can keep a ledger in.",
             hint="Name a file on a disk of this machine.",
         )
-    path = Path(where).expanduser().absolute() if where else user_data_path(_NAME) / "ledger.sqlite"
+    try:
+        path = Path(where).expanduser().absolute() if where else user_data_path(_NAME) / "ledger.sqlite"
+    except RuntimeError:  # ~somebody
+        raise JobError(f"--ledger: there is no home folder for {where}.", hint="Name a file.") from None
+    if path.is_dir():
+        raise JobError(f"--ledger: {path} is a folder.", hint=f"Name a file in it, such as {path / 'ledger.sqlite'}.")
     return path, user_state_path(_NAME)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ def take(source: Path | BinaryIO, spool: Path) -> Source:
         raise InputError(f"'{source}' is a folder, not a file.", hint="Name the file inside it.")
     with _reported(f"'{source.name}'"), source.open("rb") as file:
         before = os.fstat(file.fileno())
+        if stat.S_ISBLK(before.st_mode) or (stat.S_ISCHR(before.st_mode) and not file.isatty()):
+            raise InputError(f"'{source}' is a device, not a file.", hint="Name a file, or - for standard input.")
         sha256, size = _copy(file, copy)
         after = os.fstat(file.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):

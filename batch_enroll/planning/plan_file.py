@@ -195,13 +195,13 @@ def see_place(path: Path) -> None:
     Raises:
         JobError: another kind of file is there, or the folder is not.
     """
-    if not path.parent.is_dir():
-        raise JobError(f"The plan cannot be written: the folder {path.parent} is not there.")
-    if path.is_dir():
-        raise JobError(f"The plan cannot be written: {path} is a folder.")
-    if not path.exists():
-        return
     try:
+        if not path.parent.is_dir():
+            raise JobError(f"The plan cannot be written: the folder {path.parent} is not there.")
+        if path.is_dir():
+            raise JobError(f"The plan cannot be written: {path} is a folder.")
+        if not path.exists():
+            return
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except OSError as error:

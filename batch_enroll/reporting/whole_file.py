@@ -29,9 +29,11 @@ class WholeFile:
         _see_no_device(path, hint)
         self._path = path
         self._hint = hint
-        # A name of its own for each writer: `report` may run while the run itself writes the same files.
-        self._partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
         with self.told():
+            if path.is_dir():  # found now and not when the work is done; `/` has no name either
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            # A name of its own for each writer: `report` may run while the run itself writes the same files.
+            self._partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
             descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             self.binary: BinaryIO = os.fdopen(descriptor, "wb")
 
@@ -118,6 +120,8 @@ def cannot_write(path: Path, error: OSError, *, hint: str = "") -> RunStopped:
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             why = "the disk is full"
+        case errno.EISDIR:
+            why = "it is a folder"
         case errno.ENOENT | errno.ENOTDIR:
             why = f"the folder {path.parent} is not there"
         case errno.EACCES | errno.EPERM if os.name == "nt" and path.exists():

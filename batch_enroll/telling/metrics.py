@@ -140,13 +140,15 @@ def _samples_in(path: Path) -> dict[tuple[str, frozenset[tuple[str, str]]], floa
     from prometheus_client.parser import text_string_to_metric_families
 
     try:
+        if not path.is_file():  # not there yet, or a device, which may have no end
+            return {}
         text = path.read_text(encoding="utf-8")
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         }
-    except (OSError, ValueError, KeyError, IndexError):  # not there, or no metrics: begin anew
+    except (OSError, ValueError, KeyError, IndexError):  # no metrics: begin anew
         return {}
 
 
