@@ -155,6 +155,7 @@ def test_no_part_of_an_address_that_is_a_password_is_said_or_kept(cli, sandbox, 
         ("run", url, *common, "--archive", "done"),
         ("init", url),
         ("run", url, url),
+        ("init", "https://[broken/leads.csv"),
     ):
         ended = cli(*words)
         assert ended.code == 2
@@ -208,7 +209,7 @@ def test_a_server_that_is_not_there_is_one_sentence(cli, sandbox, tidy):
         ("ftp://anna:pass-w0rd@platform.example/leads.csv", "unencrypted"),
         ("nowhere://host/leads.csv", "no protocol that is known"),
         ("zip://leads.csv::s3://bucket/leads.zip", "chain"),
-        ("s3://bucket/leads-*.csv", "pattern"),
+        ("s3://bucket/out-*/leads.csv", "pattern"),
         ("gs://bucket/leads.csv", "pip install gcsfs"),
         ("https://[broken/leads.csv", "address"),
         ("sftp:///leads.csv", "names no server"),

@@ -40,7 +40,7 @@ def execute(args: argparse.Namespace) -> int:
 
 async def _check(args: argparse.Namespace) -> int:
     from batch_enroll.cli.each_input import see_one, tell_nothing_new
-    from batch_enroll.cli.settings import job_of, ledger_of, sources_of, token_of
+    from batch_enroll.cli.settings import input_name, job_of, ledger_of, sources_of, token_of
     from batch_enroll.cli.watching import see_told, see_writable
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
@@ -55,7 +55,7 @@ async def _check(args: argparse.Namespace) -> int:
     ledger = ledger_of(job)
     picked = await sources_of(args, job, ledger=ledger, clock=clock)
     if not picked.files:
-        return tell_nothing_new(job, args.input, clock=clock, passed_over=picked.told)
+        return tell_nothing_new(job, input_name(args), clock=clock, passed_over=picked.told)
     if picked.told and not job.output.quiet:
         screen.say(picked.told)
     for flag, file in (("--problems", args.problems), ("--save", args.save)):

@@ -42,7 +42,7 @@ def execute(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     from batch_enroll.cli.each_input import archive_done, run_each, see_one, tell_nothing_new
-    from batch_enroll.cli.settings import STDIN, job_name, ledger_of, sources_of, token_of
+    from batch_enroll.cli.settings import STDIN, input_name, job_name, ledger_of, sources_of, token_of
     from batch_enroll.cli.watching import watched_job
     from batch_enroll.clock import SystemClock
     from batch_enroll.planning.inputs import brought_here
@@ -51,14 +51,14 @@ async def _run(args: argparse.Namespace) -> int:
     from batch_enroll.run import enroll_async
 
     clock = SystemClock()
-    with watched_job(args, input_name=args.input) as (job, watch):
+    with watched_job(args, input_name=input_name(args)) as (job, watch):
         approved = read_approved(args.plan) if args.plan is not None else None
         ledger = ledger_of(job)
         with alone_with_job(job_name(args), ledger):
             picked = await sources_of(args, job, ledger=ledger, clock=clock)
             archive_done(job, picked.done)
             if not picked.files:
-                return tell_nothing_new(job, args.input, watch=watch, clock=clock, passed_over=picked.told)
+                return tell_nothing_new(job, input_name(args), watch=watch, clock=clock, passed_over=picked.told)
             if picked.told and not job.output.quiet:
                 screen.say(picked.told)
             if approved is not None:

@@ -25,7 +25,7 @@ from batch_enroll.job_profiles import choose_profile
 from batch_enroll.job_values import is_loopback
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.loading.picking import names_many
-from batch_enroll.loading.remote import is_remote, remote_input
+from batch_enroll.loading.remote import Remote, is_remote, remote_input
 from batch_enroll.planning.inputs import Picked, pick_inputs
 from batch_enroll.secrets import TOKEN_VARIABLE, open_to_others, read_token
 
@@ -114,6 +114,11 @@ def source_of(name: str) -> Path | BinaryIO:
     return path
 
 
+def input_name(args: argparse.Namespace) -> str:
+    """What the input is called; an address without the secrets it may hold."""
+    return Remote(args.input).shown if is_remote(args.input) else str(args.input)
+
+
 async def sources_of(args: argparse.Namespace, job: Job, *, ledger: Ledger, clock: Clock) -> Picked:
     """Find the inputs: one, or those that the job picks of a folder or a pattern, with what was passed over.
 
@@ -124,6 +129,8 @@ async def sources_of(args: argparse.Namespace, job: Job, *, ledger: Ledger, cloc
     """
     if is_remote(args.input):
         remote = remote_input(args.input, plain_allowed=lambda host: job.insecure_http or is_loopback(host))
+        if remote.names_many:
+            return await pick_inputs(remote, job, ledger=ledger, clock=clock)
         return Picked(files=(remote,))
     try:
         if names_many(args.input):

@@ -1,7 +1,7 @@
 """Which files of a folder or a pattern may be an input, and which are left alone and why.
 
-In: a folder or a pattern such as `/data/leads-*.csv`, and the moment. Out: the files, the oldest first, and those that
-were passed over, by reason. Never: a look into a file, a decision which of several is meant.
+In: a folder or a pattern such as `/data/leads-*.csv`, or what somebody else listed, and the moment. Out: the files, the
+oldest first, and those that were passed over, by reason. Never: a look into a file; the choice among several.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from batch_enroll.errors import InputError
 
@@ -24,6 +26,8 @@ _OURS = re.compile(r".*\.(?:results\.(?:csv|xlsx)|(?:failed|unknown|problems)\.c
 _TABLE = re.compile(
     r".*\.(?:csv|tsv|tab|txt|dat|xlsx|xlsm|xlsb|xls|ods)(?:\.(?:gz|bz2|xz|zip))?\Z|.*\.(?:gz|bz2|xz|zip)\Z", re.I | re.S
 )
+Place = TypeVar("Place")
+
 OURS = "written by this program"
 _SHOWN = 3
 
@@ -42,11 +46,11 @@ class PassedOver:
         return f"{len(self.names):,} {self.why} ({', '.join(self.names[:_SHOWN])}{more})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+@dataclass(frozen=True, kw_only=True)
+class Found(Generic[Place]):
     """What there is to choose from."""
 
-    files: tuple[Path, ...]  #: by the time of their last change, the oldest first; of equal times by name
+    files: tuple[Place, ...]  #: by the time of their last change, the oldest first; of equal times by name
     passed_over: tuple[PassedOver, ...]
 
 
@@ -58,7 +62,7 @@ def names_many(name: str) -> bool:
     return glob.has_magic(name) and not path.exists()
 
 
-def find_files(name: str, *, now: datetime, settle_s: float, leave: Collection[Path] = ()) -> Found:
+def find_files(name: str, *, now: datetime, settle_s: float, leave: Collection[Path] = ()) -> Found[Path]:
     """Look through a folder (not the folders inside it), or for the files that a pattern fits.
 
     In a folder only files are taken whose name is that of a table; a pattern says itself which names are meant. Files
@@ -73,21 +77,31 @@ def find_files(name: str, *, now: datetime, settle_s: float, leave: Collection[P
         InputError: the folder cannot be read, or there is none that the pattern could fit.
     """
     is_folder = Path(name).is_dir()
-    passed: dict[str, list[str]] = {}
-    files: list[tuple[int, str, Path]] = []
+    seen: list[tuple[str, int, Path]] = []
     for path in sorted(_inside(Path(name)) if is_folder else _fitting(name)):
         with suppress(OSError):  # it was moved away this moment
-            if not path.is_file() or any(_real(path).is_relative_to(place) for place in leave):
-                continue
-            changed_ns = path.stat().st_mtime_ns
-            if why := _why_not(
-                path.name, is_folder=is_folder, age_s=now.timestamp() - changed_ns / 1e9, settle_s=settle_s
-            ):
-                passed.setdefault(why, []).append(path.name)
-            else:
-                files.append((changed_ns, path.name, path))
+            if path.is_file() and not any(_real(path).is_relative_to(place) for place in leave):
+                seen.append((path.name, path.stat().st_mtime_ns, path))
+    return sift(seen, is_folder=is_folder, now=now, settle_s=settle_s)
+
+
+def sift(seen: Iterable[tuple[str, int, Place]], *, is_folder: bool, now: datetime, settle_s: float) -> Found[Place]:
+    """Tell the files that may be an input from those that are left alone.
+
+    Args:
+        seen: of each file its name, its last change in nanoseconds of Unix time, and where it is.
+        is_folder: all that lies there was listed, so that the name must be that of a table.
+    """
+    passed: dict[str, list[str]] = {}
+    files: list[tuple[int, str, Place]] = []
+    for name, changed_ns, place in seen:
+        age_s = now.timestamp() - changed_ns / 1e9
+        if why := _why_not(name, is_folder=is_folder, age_s=age_s, settle_s=settle_s):
+            passed.setdefault(why, []).append(name)
+        else:
+            files.append((changed_ns, name, place))
     return Found(
-        files=tuple(path for *_, path in sorted(files)),
+        files=tuple(place for *_, place in sorted(files, key=itemgetter(0, 1))),
         passed_over=tuple(PassedOver(why=why, names=tuple(names)) for why, names in passed.items()),
     )
 

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from batch_enroll.errors import JobError
 
 S3 = ("s3", "s3a")
+WEB = ("http", "https")
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)
 _PATTERN = re.compile(r"[*?\[]")
 _OPEN_PROTOCOLS = ("http", "ftp", "webdav")  # they carry rows of people, and passwords, for everybody to read
@@ -36,7 +37,11 @@ class Remote:
 
     @property
     def parts(self) -> SplitResult:
-        return urlsplit(self.url)
+        """Nothing but the protocol when it cannot be read; `remote_input` refuses such a one."""
+        try:
+            return urlsplit(self.url)
+        except ValueError:
+            return SplitResult(self.url.partition(":")[0], "", "", "", "")
 
     @property
     def scheme(self) -> str:
@@ -46,6 +51,12 @@ class Remote:
     def shown(self) -> str:
         """Without user, password and query: an address that may be signed is a password."""
         return f"{self.parts.scheme}://{self.parts.netloc.rpartition('@')[2]}{self.parts.path}"
+
+    @property
+    def names_many(self) -> bool:
+        """A folder (it ends with /) or a pattern in place of the file's name; a web server lists neither."""
+        path = self.parts.path
+        return self.scheme not in WEB and (path.endswith("/") or _PATTERN.search(path.rpartition("/")[2]) is not None)
 
     @property
     def file_name(self) -> str:
@@ -91,8 +102,9 @@ def remote_input(url: str, *, plain_allowed: Callable[[str], bool]) -> Remote:
             "The input's address is a chain of addresses (it holds ::).", hint="Name the file itself by one address."
         )
     try:
-        scheme, host, path = remote.scheme, remote.parts.hostname or "", remote.parts.path
-        _ = remote.parts.port
+        parts = urlsplit(url)
+        scheme, host, path = remote.scheme, parts.hostname or "", parts.path
+        _ = parts.port
     except ValueError:
         raise JobError("The input's address cannot be read.", hint="Write for example s3://bucket/leads.csv.") from None
     if not host and scheme not in _PLACELESS:
@@ -107,8 +119,9 @@ def remote_input(url: str, *, plain_allowed: Callable[[str], bool]) -> Remote:
             f"{remote.shown}: an address of S3 holds no user and no password.",
             hint="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.",
         )
-    if _PATTERN.search(path) and scheme not in ("http", "https"):
+    if scheme not in WEB and _PATTERN.search(path.rpartition("/")[0]):
         raise JobError(
-            f"{remote.shown} is a pattern, and those are looked for on this machine only.", hint="Name one file."
+            f"{remote.shown}: elsewhere a pattern may stand for the file's name only, not for a folder.",
+            hint="Write for example s3://bucket/folder/leads-*.csv.",
         )
     return remote

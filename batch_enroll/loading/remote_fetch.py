@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from batch_enroll.errors import InputError, JobError, RunStopped
-from batch_enroll.loading.remote import S3, Remote
+from batch_enroll.loading.remote import S3, WEB, Remote
 from batch_enroll.loading.remote_words import in_words
 from batch_enroll.loading.source import private_file
 from batch_enroll.model import Fetched
 
 _CHUNK_BYTES = 1 << 20
 _CONNECT_S, _SILENCE_S = 30.0, 60.0
-_WEB = ("http", "https")
 _PACKAGES = {
     "s3": "s3fs",
     "s3a": "s3fs",
@@ -63,8 +62,8 @@ def fetch(
         RunStopped: `stop_reason` gave one.
     """
     copy = folder / remote.file_name
-    with _told(remote):
-        files, path = _file_system(remote, plain_allowed)
+    with told(remote):
+        files, path = open_place(remote, plain_allowed)
         before = _look(files, path, remote)
         size = 0
         with files.open(path, "rb", **_reading(remote)) as stream, private_file(copy) as file:
@@ -88,7 +87,7 @@ def fetch(
     return Fetched(path=copy, name=remote.shown, place=remote.place(salt))
 
 
-def _file_system(remote: Remote, plain_allowed: Callable[[str], bool]) -> tuple[Any, str]:
+def open_place(remote: Remote, plain_allowed: Callable[[str], bool]) -> tuple[Any, str]:
     """Open the file system of the address, one that nobody else shares and that remembers no password."""
     try:
         import fsspec
@@ -96,7 +95,7 @@ def _file_system(remote: Remote, plain_allowed: Callable[[str], bool]) -> tuple[
         raise _missing(remote, "fsspec") from None
     settings: dict[str, Any] = {"skip_instance_cache": True}
     try:
-        if remote.scheme in _WEB:
+        if remote.scheme in WEB:
             import aiohttp
 
             patience = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
@@ -126,15 +125,17 @@ def _file_system(remote: Remote, plain_allowed: Callable[[str], bool]) -> tuple[
 
 def _reading(remote: Remote) -> dict[str, Any]:
     """Over HTTP one answer and not a request for each block: an answer that breaks off is then seen."""
-    return {"block_size": 0} if remote.scheme in _WEB else {}
+    return {"block_size": 0} if remote.scheme in WEB else {}
 
 
 def _look(files: Any, path: str, remote: Remote) -> dict[str, Any]:
     """What tells one version of a file from another, as far as the place knows."""
     info = files.info(path)
     if info.get("type") == "directory":
-        raise InputError(f"{remote.shown} is a folder.", hint="Name the file inside it.")
-    keys = ("ETag",) if remote.scheme in _WEB else _VERSION_KEYS  # pages made on demand change their date at each look
+        raise InputError(
+            f"{remote.shown} is a folder.", hint="Name the file inside it, or end the address with / and say --pick."
+        )
+    keys = ("ETag",) if remote.scheme in WEB else _VERSION_KEYS  # pages made on demand change their date at each look
     return {"size": info.get("size"), **{key: info[key] for key in keys if info.get(key) is not None}}
 
 
@@ -146,7 +147,7 @@ def _missing(remote: Remote, package: str) -> JobError:
 
 
 @contextmanager
-def _told(remote: Remote) -> Iterator[None]:
+def told(remote: Remote) -> Iterator[None]:
     """Turn what a library says into one sentence without a secret; its own exception may hold one and is dropped."""
     try:
         yield

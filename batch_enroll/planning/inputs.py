@@ -7,7 +7,7 @@ over. Never: a change of a file or of the ledger.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +25,7 @@ from batch_enroll.loading import open_table
 from batch_enroll.loading.picking import Found, PassedOver, find_files
 from batch_enroll.loading.remote import Remote
 from batch_enroll.loading.remote_fetch import fetch
+from batch_enroll.loading.remote_list import list_files
 from batch_enroll.loading.spool import spool_folder
 from batch_enroll.model import Fetched, Pick
 from batch_enroll.planning.identity import run_identity
@@ -43,7 +44,7 @@ class Picked:
 
     files: tuple[Source, ...]  #: to enroll, one after the other; none when there is nothing new
     passed_over: tuple[PassedOver, ...] = ()
-    done: tuple[tuple[Path, str], ...] = ()  #: enrolled before, each with the sha256 of its content
+    done: tuple[tuple[Path, str], ...] = ()  #: of this machine, enrolled before, each with the sha256 of its content
 
     @property
     def told(self) -> str:
@@ -51,20 +52,27 @@ class Picked:
         return f"Passed over: {'; '.join(map(str, self.passed_over))}." if self.passed_over else ""
 
 
-async def pick_inputs(name: str, job: Job, *, ledger: Ledger, clock: Clock, leave: tuple[Path, ...] = ()) -> Picked:
+async def pick_inputs(
+    name: str | Remote, job: Job, *, ledger: Ledger, clock: Clock, leave: tuple[Path, ...] = ()
+) -> Picked:
     """Choose from a folder or a pattern, by the job's rule.
 
     Args:
-        name: of the folder, or the pattern.
+        name: of the folder, or the pattern; an address of one that lies elsewhere.
         leave: resolved paths of files that are no input, such as the job's own.
     Raises:
         InputError: there is no such folder; several files fit and no rule says which; with a job that does not take
             that for good news, also that nothing is there.
     """
-    found = find_files(name, now=clock.now(), settle_s=job.input.settle, leave=(*_not_inputs(job), *leave))
+    found: Found[Path] | Found[Remote]
+    if isinstance(name, Remote):
+        look = partial(list_files, name, now=clock.now(), settle_s=job.input.settle)
+        found = await run_sync(partial(look, plain_allowed=partial(_plain_allowed, job)))
+    else:
+        found = find_files(name, now=clock.now(), settle_s=job.input.settle, leave=(*_not_inputs(job), *leave))
     match job.input.pick:
         case None if len(found.files) > 1:
-            raise _which(name, found)
+            raise _which(str(name), found)
         case Pick.NEWEST:
             picked = Picked(files=found.files[-1:], passed_over=found.passed_over)
         case Pick.NEW:
@@ -79,21 +87,40 @@ async def pick_inputs(name: str, job: Job, *, ledger: Ledger, clock: Clock, leav
     return picked
 
 
-async def _new_ones(found: Found, job: Job, ledger: Ledger) -> Picked:
-    """Leave out what finished runs enrolled; a file is known by its content, whatever it is called."""
+async def _new_ones(found: Found[Path] | Found[Remote], job: Job, ledger: Ledger) -> Picked:
+    """Leave out what finished runs enrolled; a file is known by its content, whatever it is called.
+
+    One that lies elsewhere is brought here to be known, unless no run has finished yet.
+    """
     finished = {record.input_sha256 for record in await ledger.runs() if _did_the_same(record, job)}
-    new: list[Path] = []
-    done: list[tuple[Path, str]] = []
-    for path in found.files:
-        sha256 = _sha256(path) if finished else ""
-        if sha256 in finished and await _is_finished(path, job, ledger):
-            done.append((path, sha256))
-        else:
-            new.append(path)
+    new: list[Path | Remote] = []
+    done: list[str] = []
+    here: list[tuple[Path, str]] = []
+    for place in found.files:
+        sha256 = await _finished_as(place, finished, job, ledger) if finished else ""
+        if not sha256:
+            new.append(place)
+            continue
+        done.append(name_of(place))
+        if isinstance(place, Path):
+            here.append((place, sha256))
     passed_over = found.passed_over
     if done:
-        passed_over = (PassedOver(why="enrolled before", names=tuple(path.name for path, _ in done)), *passed_over)
-    return Picked(files=tuple(new), passed_over=passed_over, done=tuple(done))
+        passed_over = (PassedOver(why="enrolled before", names=tuple(done)), *passed_over)
+    return Picked(files=tuple(new), passed_over=passed_over, done=tuple(here))
+
+
+async def _finished_as(place: Path | Remote, finished: Collection[str], job: Job, ledger: Ledger) -> str:
+    """Give the sha256 under which a finished run enrolled this file; "" when none did."""
+    try:
+        async with brought_here(place, job, ledger) as brought:
+            path = brought.path if isinstance(brought, Fetched) else place
+            if not isinstance(path, Path):
+                return ""
+            sha256 = _sha256(path)
+            return sha256 if sha256 in finished and await _is_finished(path, job, ledger) else ""
+    except InputError:  # it cannot be fetched, which its own run will say
+        return ""
 
 
 @asynccontextmanager
@@ -161,8 +188,13 @@ def _not_inputs(job: Job) -> list[Path]:
     return [path.resolve() for path in own if path is not None]
 
 
-def _which(name: str, found: Found) -> InputError:
-    names = [path.name for path in found.files]
+def name_of(place: Path | Remote) -> str:
+    """The name of a file without the folder that it lies in."""
+    return place.name if isinstance(place, Path) else place.parts.path.rpartition("/")[2]
+
+
+def _which(name: str, found: Found[Path] | Found[Remote]) -> InputError:
+    names = [name_of(place) for place in found.files]
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return InputError(
         f"{name} holds {len(names):,} files that could be meant: {', '.join(names[:_SHOWN])}{more}.",

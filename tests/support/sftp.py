@@ -77,6 +77,13 @@ class _Files(paramiko.SFTPServerInterface):  # type: ignore[misc]
 
     lstat = stat
 
+    def list_folder(self, path: str) -> list[paramiko.SFTPAttributes] | int:
+        try:
+            found = sorted((self._folder / path.lstrip("/")).iterdir())
+        except OSError as error:
+            return int(paramiko.SFTPServer.convert_errno(error.errno))
+        return [paramiko.SFTPAttributes.from_stat(path.stat(), path.name) for path in found]
+
     def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle | int:
         try:
             file = (self._folder / path.lstrip("/")).open("rb")
