@@ -199,16 +199,17 @@ def test_a_check_that_was_killed_leaves_nothing_behind_after_prune(cli, sandbox)
     leads = write_csv(cli.folder / "leads.csv", *people(5))
     words = ("check", leads, "--url", server.url, *JOB)
     checking = cli.start(*words)
-    wait_until(lambda: any(run["state"] == "open" for run in cli("runs", "--json").json))
+    wait_until(lambda: bool(server.totals()["requests"]), patience_s=60)  # planned, and the platform is asked
     checking.kill()
     checking.communicate()
     assert b"user00001" in kept_bytes(cli.folder)
+    assert cli("runs", "--json").json == [], "a check is no run"
 
     pruned = cli("prune", "--older-than", "0s", "--yes", "--json")
 
     assert [one["never_sent"] for one in pruned.json["pruned"]] == [True]
     assert b"user00001" not in kept_bytes(cli.folder)
-    assert cli("runs", "--json").json == []
+    assert cli("prune", "--older-than", "0s", "--yes", "--json").json["pruned"] == []
 
 
 @pytest.mark.parametrize("age", ["soon", "90", "-1d"])

@@ -8,26 +8,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_enroll.cli import screen
-from batch_enroll.cli.flags import add_job_flags
+from batch_enroll.cli.flags import add_job_flags, where_else
 
 if TYPE_CHECKING:
     from batch_enroll.job import Job
     from batch_enroll.ledger.interface import Ledger
     from batch_enroll.planning.inputs import Source
 
+_DESCRIPTION = f"""\
+The dry run: all that `run` does before the first request, with the same flags.
+Shows what would be sent, which rows would not be and why; sends nothing.
+
+examples:
+  batch-enroll check leads.xlsx --job leads.toml
+  batch-enroll check leads.xlsx --job leads.toml --problems problems.csv
+  batch-enroll check leads.xlsx --job leads.toml --save plan.json
+
+`batch-enroll init leads.xlsx` proposes the job file. {where_else("--max-errors")}"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add INPUT, every flag of a job, and where the problems go."""
-    parser.add_argument("input", metavar="INPUT", help="CSV or Excel file, a folder, a pattern like 'in/*.csv', or -")
-    parser.add_argument("--problems", metavar="FILE", type=Path, help="write every problem as a CSV to work through")
-    parser.add_argument(
+    parser.description = _DESCRIPTION
+    what = parser.add_argument_group("the input")
+    what.add_argument(
+        "input", metavar="INPUT", help="CSV or Excel file, an address, a folder, a pattern like 'in/*.csv', or -"
+    )
+    what.add_argument("--problems", metavar="FILE", type=Path, help="write every problem as a CSV to work through")
+    what.add_argument(
         "--save", metavar="FILE", type=Path, help="save the plan, for `run --plan FILE` to send this and nothing else"
     )
     add_job_flags(parser)
     parser.usage = "batch-enroll check INPUT [--job FILE] [flags]"
     parser.epilog = (
-        "Without a token the platform is not asked.\n"
-        "Exit codes: 0 no problem, 1 some rows are invalid, 2 wrong or beyond a limit of the job."
+        "Without a token the platform is not asked.\n\n"
+        "exit codes:\n"
+        "  0 no problem   1 some rows are invalid   2 something is wrong, or beyond a limit of the job"
     )
 
 

@@ -20,9 +20,10 @@ _ABOUT_A_JOB = ("url", "scenario", "match")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add every flag of a job; none of them is needed."""
     add_job_flags(parser)
+    parser.usage = "batch-enroll doctor [--job FILE] [flags]"
     parser.epilog = (
         "Sends nothing and changes nothing. With a job (--job FILE) the platform is asked about the token and the\n"
-        "scenario; without one only this machine is looked at. exit codes: 0 no problem, 2 there is one"
+        "scenario; without one only this machine is looked at.\n\nexit codes: 0 no problem, 2 there is one"
     )
 
 

@@ -25,6 +25,11 @@ EXIT_CODES: dict[int, str] = {
 }
 
 
+def exit_codes_text() -> str:
+    """The table for a help page."""
+    return "exit codes:\n" + "\n".join(f"  {code:<4} {meaning}" for code, meaning in EXIT_CODES.items())
+
+
 def exit_code_of(error: BatchEnrollError) -> int:
     """Give the exit code of an error that ended the command."""
     if isinstance(error, RunLocked):

@@ -192,9 +192,10 @@ _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
 
 def add_job_flags(parser: argparse.ArgumentParser) -> None:
-    """Add `--job`, `--profile` and every setting to a command's parser, in groups."""
-    parser.add_argument("--job", metavar="FILE", help=f"job file in TOML (or {JOB_VARIABLE}); flags go before it")
-    parser.add_argument(
+    """Add `--job`, `--profile` and every setting to a command's parser, in groups; `--help` comes last."""
+    job = parser.add_argument_group("the job")
+    job.add_argument("--job", metavar="FILE", help=f"job file in TOML (or {JOB_VARIABLE}); flags go before it")
+    job.add_argument(
         "--profile", metavar="NAME", help=f"use [profile.NAME] of the job file as well (or {PROFILE_VARIABLE})"
     )
     groups = {name: parser.add_argument_group(name) for name in GROUPS}
@@ -206,6 +207,24 @@ def add_job_flags(parser: argparse.ArgumentParser) -> None:
             groups[setting.group].add_argument(setting.flag, metavar=setting.metavar, help=text)
         else:
             groups[setting.group].add_argument(setting.flag, action="store_true", default=None, help=text)
+    add_help(parser.add_argument_group("help"))
+
+
+def add_help(group: argparse._ActionsContainer) -> None:
+    """Add `--help`, where the command wants it."""
+    group.add_argument("-h", "--help", action="help", help="show this page")
+
+
+def where_else(flag: str) -> str:
+    """Go on from a sentence about the job file: where each setting may stand besides the command line."""
+    setting = next(setting for setting in SETTINGS if setting.flag == flag)
+    section, key = setting.path
+    return (
+        f"Each flag can also\nstand in it, or in a variable: {flag} is {key} of [{section}], or\n"
+        f"{setting.variable}. A flag goes before the variable, the variable before\n"
+        "the file. The token is never a flag: it comes from BATCH_ENROLL_TOKEN,\n"
+        "--token-file or the keyring."
+    )
 
 
 def given_settings(args: argparse.Namespace, environment: Mapping[str, str]) -> tuple[Given, ...]:

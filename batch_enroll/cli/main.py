@@ -6,6 +6,7 @@ Never: work of a run; an import of something heavy before a command needs it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import importlib
 import os
@@ -17,7 +18,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from batch_enroll.cli import screen
-from batch_enroll.cli.exit_codes import EXIT_CODES, exit_code_of
+from batch_enroll.cli.exit_codes import exit_code_of, exit_codes_text
+from batch_enroll.cli.flags import add_help
+from batch_enroll.cli.page import Page
 from batch_enroll.cli.signals import signals_end
 from batch_enroll.errors import RunStopped
 
@@ -85,9 +88,8 @@ def build_parser() -> argparse.ArgumentParser:
         usage="batch-enroll COMMAND ...",
         description="Start every profile of a spreadsheet in an Altcraft scenario: one request for each row,\n"
         "never twice, never lost, and a results file that says what became of each.\n\n" + _commands(),
-        epilog="`batch-enroll COMMAND --help` tells more of each.\n\nexit codes:\n"
-        + "\n".join(f"  {code:<4} {meaning}" for code, meaning in EXIT_CODES.items()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"`batch-enroll COMMAND --help` tells more of each.\n\n{exit_codes_text()}",
+        formatter_class=Page,
     )
     parser.add_argument("--version", action="version", version=f"batch-enroll {_version()}")
     commands = parser.add_subparsers(
@@ -97,11 +99,15 @@ def build_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(
             name,
             description=f"{line[:1].upper()}{line[1:]}.",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Page,
+            add_help=False,  # each command has it where it reads best
             allow_abbrev=False,  # `--max` of a script must not change its meaning on the day when a flag is added
         )
         module = importlib.import_module(f"batch_enroll.cli.{module_name}")
         module.add_arguments(command)
+        command.formatter_class = Page  # the sandbox has another one for its own program
+        with contextlib.suppress(argparse.ArgumentError):  # a command with all the job's flags has it at their end
+            add_help(command)
         command.set_defaults(execute=module.execute, refuse_words=command.refuse_words)
     return parser
 

@@ -10,6 +10,9 @@ from batch_enroll.cli.steering import add_steering_flags, ask_and_tell
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add RUN, the ledger and the form."""
     add_steering_flags(parser)
+    parser.description = (
+        "Let a run send nothing more until it is resumed; answers in flight come in, the process stays."
+    )
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Removes the rows (personal data) of finished runs and what happened to each of them. Their totals stay, and\n"
         "so does the memory of whom they enrolled: nobody is enrolled twice because of it. Unfinished runs and runs\n"
-        "with unknown rows are kept. exit codes: 0 done, or nothing to do; 2 not done; 5 a run was being worked on"
+        "with unknown rows are kept.\n\nexit codes: 0 done, or nothing to do; 2 not done; 5 a run was being worked on"
     )
 
 

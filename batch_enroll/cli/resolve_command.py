@@ -34,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "platform, fill in the column verdict, and give the file back with --verdicts:\n\n"
         "  enrolled      it arrived: the row becomes success\n"
         "  not_enrolled  it did not, and shall not be sent: the row becomes error\n"
-        "  resend        it did not, and shall be sent: the same run command sends it. If it did arrive after all,\n"
-        "                the customer gets the message twice.\n"
+        "  resend        it did not, and shall be sent: the same run command sends it; if it did arrive after all, "
+        "the customer gets the message twice\n"
     )
     parser.epilog = "Rows without a verdict stay unknown. Each verdict is kept with who gave it, when and why."
 

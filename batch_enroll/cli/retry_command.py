@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--errors", action="store_true", help="the rows that the platform refused")
     which.add_argument("--not-sent", action="store_true", help="the rows that were not sent")
     add_job_flags(parser)
+    parser.usage = "batch-enroll retry RUN --errors | --not-sent [flags]"
     parser.epilog = "The rows are sent as they were planned; pace and limits may be set anew."
 
 

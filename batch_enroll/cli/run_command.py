@@ -7,18 +7,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_enroll.cli import screen
-from batch_enroll.cli.flags import add_job_flags
+from batch_enroll.cli.exit_codes import exit_codes_text
+from batch_enroll.cli.flags import add_job_flags, where_else
 
 if TYPE_CHECKING:
     from batch_enroll.cli.faces import Hands
     from batch_enroll.planning.inputs import Source
     from batch_enroll.reporting.summary import RunSummary
 
+_DESCRIPTION = f"""\
+Enroll every row of a spreadsheet: plan it, ask the platform about the scenario,
+show both and ask you, send, and write what became of each row. The same command
+carries on a run that stopped before its end.
+
+examples:
+  batch-enroll run leads.xlsx --job leads.toml
+  batch-enroll run leads.xlsx --job leads.toml --canary 10 --rate 5
+  batch-enroll run /in --pick new --if-changed --job nightly.toml --yes --json
+
+`batch-enroll init leads.xlsx` proposes the job file. {where_else("--max-errors")}"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add INPUT and every flag of a job."""
-    parser.add_argument("input", metavar="INPUT", help="CSV or Excel file, a folder, a pattern like 'in/*.csv', or -")
-    parser.add_argument(
+    parser.description = _DESCRIPTION
+    what = parser.add_argument_group("the input")
+    what.add_argument(
+        "input", metavar="INPUT", help="CSV or Excel file, an address, a folder, a pattern like 'in/*.csv', or -"
+    )
+    what.add_argument(
         "--plan",
         metavar="FILE",
         type=Path,
@@ -26,11 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_job_flags(parser)
     parser.usage = "batch-enroll run INPUT [--job FILE] [flags]"
-    parser.epilog = (
-        "The same command on the same input carries on a run that stopped before its end.\n"
-        "Exit codes: 0 all done, 1 some rows refused, 2 nothing sent, 3 stopped,\n"
-        "4 some rows unknown, 5 another process is at work, 130 and 143 stopped by a signal."
-    )
+    parser.epilog = exit_codes_text()
 
 
 def execute(args: argparse.Namespace) -> int:

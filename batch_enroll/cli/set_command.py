@@ -13,7 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_steering_flags(parser)
     parser.add_argument("--rate", metavar="N", help="requests per second, decimals allowed, or none")
     parser.add_argument("--concurrency", metavar="N", help="requests in flight at once; those too many are awaited")
-    parser.epilog = f"It holds until this run ends or stops; the job file is left alone.\n{parser.epilog}"
+    parser.description = "Change how fast a run sends, while it goes or before it begins to send."
+    parser.epilog = f"It holds until this run ends or stops; the job file is left alone.\n\n{parser.epilog}"
 
 
 def execute(args: argparse.Namespace) -> int:

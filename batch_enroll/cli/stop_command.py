@@ -13,7 +13,8 @@ from batch_enroll.cli.steering import add_steering_flags, going_run, tell
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add RUN, the ledger and the form."""
     add_steering_flags(parser)
-    parser.epilog = f"The run ends with exit code 3; the command that began it carries on.\n{parser.epilog}"
+    parser.description = "Let a run take no more rows, await the answers in flight, and end."
+    parser.epilog = f"The run ends with exit code 3; the command that began it carries on.\n\n{parser.epilog}"
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -1,0 +1,88 @@
+"""The pages of `--help`: whoever reads one finds the next word to type."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+
+import pytest
+
+from batch_enroll.cli.exit_codes import EXIT_CODES
+from batch_enroll.cli.flags import SETTINGS
+from batch_enroll.cli.main import COMMANDS, build_parser
+from batch_enroll.cli.page import Page
+
+LONG = ("run", "check")
+
+
+def page(name, monkeypatch, *, columns=100):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    commands = next(
+        action.choices for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    return commands[name].format_help()
+
+
+@pytest.mark.parametrize("columns", [80, 100, 250])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_line_is_wider_than_the_terminal_or_than_is_read_with_ease(name, columns, monkeypatch):
+    lines = page(name, monkeypatch, columns=columns).splitlines()
+    widest = max(lines, key=len)
+    assert len(widest) < min(columns, 100), widest
+
+
+def test_prose_is_filled_and_tables_are_not(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "42")
+    parser = argparse.ArgumentParser("x", formatter_class=Page, add_help=False)
+    parser.description = (
+        "One sentence that goes\non here.\n\nwords:\n  a     short\n  long  so long that it goes on below itself"
+    )
+    assert parser.format_help().splitlines()[2:] == [
+        "One sentence that goes on here.",
+        "",
+        "words:",
+        "  a     short",
+        "  long  so long that it goes on below",
+        "        itself",
+    ]
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_flag_and_its_meaning_stand_on_one_line(name, monkeypatch):
+    lines = page(name, monkeypatch).splitlines()
+    for setting in SETTINGS:
+        shown = f"  {setting.flag} {setting.metavar}".rstrip()
+        [line] = [line for line in lines if line == shown or line.startswith(f"{shown} ")]
+        assert line.removeprefix(shown).strip(), f"{line} says nothing"
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_long_page_begins_with_what_it_is_for_and_ends_with_the_exit_codes(name, monkeypatch):
+    text = page(name, monkeypatch)
+    assert "positional arguments" not in text
+    titles = ("the input:", "the job:", "the platform:", "help:", "exit codes:")
+    parts = ["usage:", "examples:", "BATCH_ENROLL_MAX_ERRORS", *(f"\n{title}" for title in titles)]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_the_page_of_run_tells_all_exit_codes(monkeypatch):
+    told = re.findall(r"^  (\d+) +(.+)$", page("run", monkeypatch).partition("\nexit codes:\n")[2], re.MULTILINE)
+    assert {int(code): meaning for code, meaning in told} == EXIT_CODES
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_page_has_its_exit_codes_apart_and_its_usage_is_short(name, monkeypatch):
+    text = page(name, monkeypatch)
+    assert len(text.partition("\n\n")[0].splitlines()) <= 5
+    assert text.count("xit codes: 0") == text.count("\n\nexit codes: 0")
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_every_example_is_a_command_that_could_be_given(name, monkeypatch):
+    text = page(name, monkeypatch)
+    examples = re.findall(r"^  batch-enroll (.+)$", text, re.MULTILINE)
+    assert len(examples) == 3
+    for example in examples:
+        assert build_parser().parse_args(shlex.split(example)).command == name
