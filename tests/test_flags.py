@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,27 @@ def test_a_device_is_no_input(cli):
     ended = cli("check", ENDLESS, "--url", "http://127.0.0.1:1", *FLAGS, "--skip-preflight")
     assert (ended.code, ended.out) == (2, "")
     assert "'/dev/zero' is a device, not a file." in ended.err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with a name")
+@pytest.mark.parametrize("command", [("check", "--problems"), ("check", "--save"), ("run", "--results")], ids=" ".join)
+@pytest.mark.parametrize(("kind", "said"), [("pipe", "is a device or a pipe, not a file"), ("folder", "is a folder")])
+def test_no_output_takes_the_place_of_something_else_than_a_file(cli, sandbox, command, kind, said):
+    os.mkfifo(cli.folder / "pipe")
+    (cli.folder / "folder").mkdir()
+    write_csv(cli.folder / "in.csv", *people(1), ("nobody", ""))
+    name, flag = command
+    server = sandbox()
+    ended = cli(name, "in.csv", "--url", server.url, *FLAGS, flag, kind)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err or f"{kind} is not a file" in ended.err
+    assert (cli.folder / "pipe").is_fifo()
+    assert not server.enrolments()
+    if name == "run":
+        finished = cli(name, "in.csv", "--url", server.url, *FLAGS, "--json")
+        again = cli("report", finished.json["run"], flag, kind)
+        assert (again.code, said in again.err) == (2, True), again.err
+        assert (cli.folder / "pipe").is_fifo()
 
 
 def test_a_place_for_problems_that_cannot_be_written_is_found_before_the_file_is_read(cli, sandbox):

@@ -190,7 +190,7 @@ def test_a_bundle_that_cannot_be_written_is_one_sentence(cli, sandbox):
 
     refused = cli("support", ran.json["run"], "--out", "nowhere/help.zip")
 
-    assert refused.code == 3
+    assert refused.code == 2
     assert "help.zip cannot be written" in refused.err
     assert "Traceback" not in refused.err
 

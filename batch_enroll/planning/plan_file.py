@@ -21,7 +21,7 @@ from batch_enroll.loading import sha256_of
 from batch_enroll.model import Notice
 from batch_enroll.planning.usual import changes_of_mapping
 from batch_enroll.reporting.plan_table import PlanView
-from batch_enroll.reporting.whole_file import WholeFile
+from batch_enroll.reporting.whole_file import WholeFile, see_writable
 from batch_enroll.reporting.words import duration_text, rows_text
 
 _MARK = "batch_enroll_plan"
@@ -193,15 +193,12 @@ def see_place(path: Path) -> None:
     """Make sure that a plan can be written there without harm, before the work is done.
 
     Raises:
-        JobError: another kind of file is there, or the folder is not.
+        JobError: it cannot, or another kind of file is there.
     """
+    see_writable(path)
+    if not path.exists():
+        return
     try:
-        if not path.parent.is_dir():
-            raise JobError(f"The plan cannot be written: the folder {path.parent} is not there.")
-        if path.is_dir():
-            raise JobError(f"The plan cannot be written: {path} is a folder.")
-        if not path.exists():
-            return
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except OSError as error:

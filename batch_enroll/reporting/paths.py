@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from batch_enroll.errors import JobError, RunStopped
-from batch_enroll.reporting.whole_file import WholeFile
+from batch_enroll.errors import JobError
+from batch_enroll.reporting.whole_file import see_writable
 
 STDIN = "-"
 XLSX_ROWS = 1_048_576
@@ -88,10 +88,7 @@ def check_writable(paths: ResultPaths, *, rows: int = 0, source: Path | None = N
             raise JobError(f"The results would overwrite the input: {path}.", hint=_ELSEWHERE)
         if path.exists() and not path.is_file():
             raise JobError(f"{path} is not a file.", hint=_ELSEWHERE)
-    try:
-        WholeFile(paths.results, hint=_ELSEWHERE).abandon()
-    except RunStopped as error:
-        raise JobError(error.message, hint=error.hint) from error
+    see_writable(paths.results, hint=_ELSEWHERE)
 
 
 def _source(input_path: str) -> Path:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from batch_enroll.errors import RunStopped
+from batch_enroll.errors import JobError, RunStopped
 
 ANYONE = 0o666
 """Permissions before the umask: what any program's new file in that folder would get, so colleagues can open it."""
@@ -26,12 +26,10 @@ class WholeFile:
     """Writes beside `path` under a name of its own and takes the real name at the end."""
 
     def __init__(self, path: Path, *, mode: int = ANYONE, hint: str = "") -> None:
-        _see_no_device(path, hint)
         self._path = path
         self._hint = hint
         with self.told():
-            if path.is_dir():  # found now and not when the work is done; `/` has no name either
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            _see_file(path)
             # A name of its own for each writer: `report` may run while the run itself writes the same files.
             self._partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
             descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -74,6 +72,18 @@ class WholeFile:
             self._partial.unlink(missing_ok=True)
 
 
+def see_writable(path: Path, *, hint: str = "Choose another place, or make that one writable.") -> None:
+    """Make sure that a file can be written there, before the work is done; leaves what is there.
+
+    Raises:
+        JobError: it cannot.
+    """
+    try:
+        WholeFile(path, hint=hint).abandon()
+    except RunStopped as error:
+        raise JobError(error.message, hint=error.hint) from error
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename or a removal durable, where a folder can be opened at all (not on Windows)."""
     if os.name == "nt":
@@ -88,13 +98,20 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _see_no_device(path: Path, hint: str) -> None:
-    """A file may take the place of a file alone: root would put one in that of /dev/null, for the whole machine."""
-    kind: int = stat.S_IFREG
-    with contextlib.suppress(OSError, ValueError):  # it is not there, or opening it will say why it cannot be written
+def _see_file(path: Path) -> None:
+    """Find out now, and not when the work is done, that something else than a file has this name.
+
+    A rename takes the place of whatever the user may replace: root would put a file in that of /dev/null, for the whole
+    machine.
+    """
+    try:
         kind = stat.S_IFMT(path.stat().st_mode)
-    if kind not in (stat.S_IFREG, stat.S_IFDIR):
-        raise RunStopped(f"{path} cannot be written: it is a device or a pipe, not a file.", hint=hint)
+    except FileNotFoundError:
+        return
+    if kind == stat.S_IFDIR:
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    if kind != stat.S_IFREG:
+        raise OSError(errno.ENODEV, "it is a device or a pipe, not a file")
 
 
 def mode_like(source: Path | None, *, earlier: Path | None = None) -> int:
@@ -120,8 +137,6 @@ def cannot_write(path: Path, error: OSError, *, hint: str = "") -> RunStopped:
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             why = "the disk is full"
-        case errno.EISDIR:
-            why = "it is a folder"
         case errno.ENOENT | errno.ENOTDIR:
             why = f"the folder {path.parent} is not there"
         case errno.EACCES | errno.EPERM if os.name == "nt" and path.exists():
