@@ -53,15 +53,13 @@ from batch_enroll.sending import (
 )
 from batch_enroll.steering.beside import beside
 from batch_enroll.steering.control import Control, Standing
-from batch_enroll.steering.letters import Inbox
-from batch_enroll.steering.wishes import carry_out
+from batch_enroll.steering.desk import LOOK_S, Desk
 
 Send = Callable[[str, Flight], Awaitable[Answer]]
 Ask = Callable[[Callable[[], Awaitable[None]]], Awaitable[PreflightError | None]]
 """Asks what is wrong with the job, in bounded time; given the wait for a permit, for it is a request too."""
 
 DRAIN_MARGIN_S = 5.0
-LOOK_S = 0.4  #: from one look for wishes of other terminals to the next
 _BLOCK_ROWS = 500
 
 
@@ -124,6 +122,7 @@ async def send_rows(
     except RunStopped as error:
         sender.sent.trouble = error
         control.stop(error.message)
+    sender.sent.found = sender.second_look.found
     return sender.sent
 
 
@@ -152,7 +151,7 @@ class _Sender:
         rows_own = self._codes.rows_own()
         self._breaker = Breaker(_breaker_limits(job), suspects=self._codes.suspects(), rows_own=rows_own)
         self._ask = ask
-        self._second_look = SecondLook(self._ask_again, accepted=lambda: self._breaker.accepted, rows_own=rows_own)
+        self.second_look = SecondLook(self._ask_again, accepted=lambda: self._breaker.accepted, rows_own=rows_own)
         self._end = end_of_sending(job, clock.now())
         self._team = Team(job.send.concurrency, stop=control.signal)
         self._limiter = Limiter(
@@ -172,7 +171,7 @@ class _Sender:
             jitter=jitter,
             throttled=lambda retry_after_s, rtt_s: self._limiter.throttled(retry_after_s, rtt_s=rtt_s),
             accepted=self._limiter.accepted,
-            reason_to_stop=self._second_look.reason_to_stop,
+            reason_to_stop=self.second_look.reason_to_stop,
             on_retry=self._tell_retry,
         )
 
@@ -189,10 +188,10 @@ class _Sender:
 
     async def keep_watch(self) -> Never:
         """Look, by time, for what other terminals ask and for the deadline, which may come in the middle of a pause."""
-        inbox = Inbox(self._run.folder, clock=self._clock)
+        desk = Desk(self._control, clock=self._clock)
+        desk.open(self._run.record.run_id, self._run.folder)
         while True:
-            for request in inbox.look():
-                inbox.answer(request, carry_out(request, self._control, run_id=self._run.record.run_id))
+            desk.look()
             self._heed_end()
             await self._clock.sleep(LOOK_S)
 
@@ -245,10 +244,7 @@ class _Sender:
         return None
 
     async def _ask_again(self) -> PreflightError | None:
-        if self._ask is None:
-            return None
-        self.sent.found = await self._ask(self._permit_to_ask)
-        return self.sent.found
+        return None if self._ask is None else await self._ask(self._permit_to_ask)
 
     async def _permit_to_ask(self) -> None:
         await self._limiter.acquire()

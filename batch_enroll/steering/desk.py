@@ -1,11 +1,12 @@
-"""What other terminals ask of a run before it sends: while its plan is made, and while the platform is asked about it.
+"""What other terminals ask of a run: while its plan is made, while the platform is asked about it, and while it sends.
 
-In: the run's events, which say where it keeps its files. Out: answers; the wishes themselves are remembered by the
-`Control`. Never: a row, a decision. (While the run sends, `running.send` listens itself.)
+In: where the run keeps its files, from its events or from whoever has it. Out: answers; what is wished goes to the
+`Control`. Never: a row, a decision.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Never
 
 from batch_enroll.clock import Clock
@@ -14,11 +15,11 @@ from batch_enroll.steering.control import Control
 from batch_enroll.steering.letters import Inbox
 from batch_enroll.steering.wishes import carry_out
 
-LOOK_S = 0.4  #: from one look to the next
+LOOK_S = 0.4  #: from one look for wishes of other terminals to the next
 
 
 class Desk:
-    """Listens for a run that does not send yet."""
+    """Listens for one run."""
 
     def __init__(self, control: Control, *, clock: Clock) -> None:
         self._control = control
@@ -26,21 +27,28 @@ class Desk:
         self._run_id = ""
         self._inbox: Inbox | None = None  #: None until the run is known by its id: nobody can ask before
 
+    def open(self, run_id: str, folder: Path) -> None:
+        """Say of which run it is, and where that keeps its files."""
+        self._run_id, self._inbox = run_id, Inbox(folder, clock=self._clock)
+
     def hearing(self, emit: Listener) -> Listener:
         """Learn from the run's events where it is asked, and pass them on."""
 
         def hear(event: Event) -> None:
             if isinstance(event, PlanBegun | RunPlanned):
-                self._run_id, self._inbox = event.run_id, Inbox(event.folder, clock=self._clock)
+                self.open(event.run_id, event.folder)
             emit(event)
 
         return hear
 
+    def look(self) -> None:
+        """See what is asked, do it and answer."""
+        if self._inbox is not None:
+            for request in self._inbox.look():
+                self._inbox.answer(request, carry_out(request, self._control, run_id=self._run_id))
+
     async def keep_watch(self) -> Never:
-        """Look for what is asked, do it and answer."""
+        """Look again and again."""
         while True:
-            for request in self._inbox.look() if self._inbox else ():
-                answer = carry_out(request, self._control, run_id=self._run_id)
-                if self._inbox:
-                    self._inbox.answer(request, answer)
+            self.look()
             await self._clock.sleep(LOOK_S)
