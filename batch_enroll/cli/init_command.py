@@ -11,6 +11,7 @@ from batch_enroll.cli import screen
 
 _SAMPLE_ROWS = 500
 _DEFAULT_URL = "https://ru.altkraft.com"
+_DEFAULT_SCENARIO = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", metavar="FILE", type=Path, help="the job file to write (default: INPUT's name, .toml)"
     )
-    parser.add_argument("--url", default=_DEFAULT_URL, help="address of the platform (default %(default)s)")
-    parser.add_argument("--scenario", type=int, default=1, metavar="ID", help="number of the scenario (default 1)")
+    parser.add_argument("--url", help=f"address of the platform (default {_DEFAULT_URL})")
+    parser.add_argument("--scenario", type=int, metavar="ID", help="number of the scenario (default 1)")
     parser.add_argument("--sheet", metavar="NAME", help="sheet of the workbook")
     parser.add_argument("--header-row", type=int, metavar="N", help="row that holds the column names")
     parser.add_argument("--encoding", metavar="E", help="for example utf-8 or windows-1251")
@@ -62,8 +63,8 @@ def execute(args: argparse.Namespace) -> int:
         proposal,
         input_name=shown,
         job_name=str(target),
-        url=args.url,
-        scenario=args.scenario,
+        url=args.url or _DEFAULT_URL,
+        scenario=_DEFAULT_SCENARIO if args.scenario is None else args.scenario,
         sheet=args.sheet and sheet,
     )
     try:
@@ -71,10 +72,11 @@ def execute(args: argparse.Namespace) -> int:
             file.write(text)
     except OSError as error:
         raise JobError(f"{target} cannot be written: {error.strerror}.") from error
+    missing = " and ".join(name for name in ("url", "scenario") if getattr(args, name) is None)
     screen.say(
         f"Wrote {target}: profiles are matched by {proposal.mode.value} from column '{proposal.column}' "
         f"({proposal.fitting} of {proposal.looked_at} rows fit).\n"
-        f"Fill in url and scenario, then: batch-enroll check {shown} --job {target}"
+        f"{f'Fill in {missing}, then' if missing else 'Then'}: batch-enroll check {shown} --job {target}"
     )
     return 0
 
