@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from batch_enroll.model import Counts, Problem
 
@@ -135,6 +136,16 @@ class ServiceRefused(RunStopped):
     def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
         super().__init__(message, hint=hint)
         self.code = code
+
+
+class SystemRefused(RunStopped):
+    """The system said no to a file or a folder, and nobody who knows more has put it into words."""
+
+    @classmethod
+    def of(cls, error: OSError) -> Self:
+        """Say what the system says, with the name that it gives."""
+        about = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        return cls(f"{about}{error.strerror or error}.", hint="The system says so. Give another name or place.")
 
 
 class RowError(BatchEnrollError):

@@ -24,6 +24,11 @@ class Library:
     extra: str = ""  #: "" when it is always needed
 
 
+def tool_version() -> str:
+    """The version of this package; `unknown` when it runs from a tree that was not installed."""
+    return version_of(_PACKAGE) or "unknown"
+
+
 def version_of(name: str) -> str:
     """The installed version of a package, "" when it is not installed."""
     try:

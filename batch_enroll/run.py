@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import BinaryIO
 
 import anyio
-import httpx
 
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import Diagnosed, Event, Listener, RunFinished, RunPlanned
+from batch_enroll.installed import tool_version
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunLedger, RunState
 from batch_enroll.ledger.staging import forget_rows, staged_rows
@@ -40,16 +39,14 @@ from batch_enroll.reporting.whole_file import mode_like
 from batch_enroll.reporting.words import begun_before_text
 from batch_enroll.running.archive import archived, check_archive
 from batch_enroll.running.canary import Look
+from batch_enroll.running.connection import carrier_of, client_of
 from batch_enroll.running.preflight import ask_in_the_middle, diagnose, preflight
 from batch_enroll.running.report import input_of, paths_of, reason_lines, write_files
 from batch_enroll.running.send import send_rows
-from batch_enroll.sending import Client, restore
+from batch_enroll.sending import ScenarioInfo, Transport, restore
 from batch_enroll.steering.beside import beside
 from batch_enroll.steering.control import Control
 from batch_enroll.steering.desk import Desk
-
-if TYPE_CHECKING:
-    from batch_enroll.sending.crew import Crew
 
 Confirm = Callable[[PlanView], Awaitable[bool]]
 
@@ -87,7 +84,7 @@ async def enroll_async(
     look: Look | None = None,
     control: Control | None = None,
     approved: ApprovedPlan | None = None,
-    transport: httpx.AsyncBaseTransport | None = None,
+    transport: Transport | None = None,
     clock: Clock | None = None,
 ) -> RunSummary:
     """Enroll every row of a spreadsheet, or carry on where the same call stopped before.
@@ -164,7 +161,7 @@ async def retry_async(
     emit: Listener = _silent,
     confirm: Confirm | None = None,
     control: Control | None = None,
-    transport: httpx.AsyncBaseTransport | None = None,
+    transport: Transport | None = None,
     clock: Clock | None = None,
 ) -> RunSummary:
     """Send rows of an earlier run in a new wave: those that were refused, or those that were not sent.
@@ -213,7 +210,7 @@ async def _go_through(
     control: Control,
     desk: Desk,
     approved: ApprovedPlan | None = None,
-    transport: httpx.AsyncBaseTransport | None,
+    transport: Transport | None,
     clock: Clock,
 ) -> RunSummary:
     """Take a plan through preflight, sending and report; the run is put away whatever happens."""
@@ -229,26 +226,18 @@ async def _go_through(
             input_sha256=run.record.input_sha256,
         )
     )
-    async with _client(job, token, transport) as client, AsyncExitStack() as stack:
+    async with client_of(job, token, transport) as client, AsyncExitStack() as stack:
         try:
             paths = paths_of(run, job.output.results)
             check_writable(paths, rows=planned.plan.counts.rows, source=input_of(run))
             scenario = await beside(lambda: preflight(job, client, clock), desk.keep_watch)
-            usual = None
-            if not planned.plan.resumed:
-                usual = await usual_of(ledger, job, path=run.record.input_path, run_id=run.record.run_id)
-            view = view_of(planned.plan, job, scenario, input_name=run.record.input_name, usual=usual, now=clock.now())
-            view = see_plan_as_approved(approved, view, sha256=run.record.input_sha256)
-            if refusals := broken_limits(job.stop, view):
-                raise PlanRefused(refusals, view)
+            view = await _seen(planned, job, scenario, ledger=ledger, approved=approved, now=clock.now())
             is_wanted = not control.reason  # else it stops at once, and there is nothing to ask
             if is_wanted and confirm is not None and not await confirm(view):
                 raise Declined("Nothing was sent.")
             see_hours(job, clock.now())  # once more: a person may take an evening to answer
             await take_back(planned, clock)
-            send = client.start
-            if job.send.processes > 1 and transport is None:  # no test's transport reaches into another process
-                send = (await stack.enter_async_context(_crew(job, token))).start
+            send = await carrier_of(job, token, client, transport, stack=stack)
         except BaseException as error:
             await _put_away(planned)
             if isinstance(error, RunStopped) and planned.plan.resumed:
@@ -298,6 +287,31 @@ async def _go_through(
     return summary
 
 
+async def _seen(
+    planned: Planned,
+    job: Job,
+    scenario: ScenarioInfo | None,
+    *,
+    ledger: Ledger,
+    approved: ApprovedPlan | None,
+    now: datetime,
+) -> PlanView:
+    """Look at a plan as people will, and hold it against the job's limits and against what was approved.
+
+    Raises:
+        JobError, PlanRefused: it may not be sent.
+    """
+    record = planned.ledger.record
+    usual = None
+    if not planned.plan.resumed:
+        usual = await usual_of(ledger, job, path=record.input_path, run_id=record.run_id)
+    view = view_of(planned.plan, job, scenario, input_name=record.input_name, usual=usual, now=now)
+    view = see_plan_as_approved(approved, view, sha256=record.input_sha256)
+    if refusals := broken_limits(job.stop, view):
+        raise PlanRefused(refusals, view)
+    return view
+
+
 def enroll(job: Job, source: Path | BinaryIO, *, token: str, ledger: Ledger, emit: Listener = _silent) -> RunSummary:
     """Do as `enroll_async` does and wait for the end; for programs without an event loop."""
     return anyio.run(partial(enroll_async, job, source, token=token, ledger=ledger, emit=emit))
@@ -310,7 +324,7 @@ async def check_async(
     token: str | None,
     ledger: Ledger,
     emit: Listener = _silent,
-    transport: httpx.AsyncBaseTransport | None = None,
+    transport: Transport | None = None,
     clock: Clock | None = None,
 ) -> Checked:
     """Plan and ask the platform about the scenario; send nothing and leave nothing behind.
@@ -328,7 +342,7 @@ async def check_async(
     try:
         scenario = None
         if token is not None:
-            async with _client(job, token, transport) as client:
+            async with client_of(job, token, transport) as client:
                 scenario = await preflight(job, client, clock)
         record = planned.ledger.record
         usual = await usual_of(ledger, job, path=path_text(source), run_id=record.run_id)
@@ -344,39 +358,11 @@ async def check_async(
         await planned.ledger.discard()
 
 
-def tool_version() -> str:
-    """The version of this package as it is installed."""
-    try:
-        return version("batch-enroll")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def _invalid_rows(planned: Planned) -> list[Row]:
     if not planned.plan.counts.invalid:
         return []
     rows = (staged.row for block in staged_rows(planned.ledger.folder) for staged in block)
     return list(islice((row for row in rows if row.problems), MAX_KEPT_PROBLEM_ROWS))
-
-
-def _client(job: Job, token: str, transport: httpx.AsyncBaseTransport | None) -> Client:
-    return Client(transport=transport, **_client_settings(job, token))
-
-
-def _crew(job: Job, token: str) -> Crew:
-    from batch_enroll.sending.crew import Crew  # few runs need more than one process
-
-    return Crew(processes=job.send.processes, **_client_settings(job, token))
-
-
-def _client_settings(job: Job, token: str) -> dict[str, Any]:
-    """What every client of a run is made of, in this process and in others: JSON values."""
-    return {
-        "url": job.url,
-        "token": token,
-        "timeout_s": job.send.timeout,
-        "user_agent": f"batch-enroll/{tool_version()}",
-    }
 
 
 async def _put_away(planned: Planned) -> None:

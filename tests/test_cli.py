@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
 from tests.support.commands import people, read_results, write_csv
+from tests.support.sandbox import wait_until
 
 COMMON = ("--scenario", "3", "--match", "email=email", "--rate", "none")
 
@@ -166,6 +171,33 @@ def test_exit_5_while_another_process_works_on_the_run(cli, sandbox):
     assert first.returncode == 143
 
 
+@pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_waiting_for_a_silent_pipe(cli, sandbox, command, number, code):
+    server = sandbox()
+    words = (command, "-", "--url", server.url, "--scenario", "3", "--match", "email=email", "--status-file", "s.json")
+    with cli.start(*words, stdin=subprocess.PIPE) as process:
+        process.stdin.write("email\n")
+        process.stdin.flush()
+        spool = Path(os.environ["TMPDIR"])
+        wait_until(lambda: any(spool.glob("batch-enroll-*/files/**/input")), patience_s=60)
+        for _ in range(300):  # again: the first may come just before it begins to wait
+            if process.poll() is not None:
+                break
+            process.send_signal(number)
+            time.sleep(0.2)
+        process.kill()  # if it still waits; that is no exit code of ours
+        _, err = process.communicate()
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    assert "Interrupted; nothing was sent." in err
+    assert not list(spool.glob("batch-enroll-*"))
+    assert not server.enrolments()
+    if command == "run":
+        status = json.loads((cli.folder / "s.json").read_text())
+        assert (status["exit_code"], status["state"]) == (code, "failed")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_exit_130_and_143_save_what_was_sent_and_the_same_command_carries_on(cli, sandbox, number, code):
     server = sandbox(latency_s=(0.05, 0.05))
@@ -250,8 +282,11 @@ def test_init_proposes_a_job_file_that_check_accepts(cli, sandbox):
     server = sandbox()
     write_csv(cli.folder / "leads.csv", *people(5))
     ended = cli("init", "leads.csv", "--url", server.url, "--scenario", "3")
+    assert "\nThen: batch-enroll check leads.csv --job leads.toml" in ended.err
     assert ended.code == 0, ended.err
     assert cli("check", "leads.csv", "--job", "leads.toml", "--json").json["to_send"] == 5
+    bare = cli("init", "leads.csv", "--output", "bare.toml")
+    assert "\nFill in url and scenario, then: batch-enroll check" in bare.err
     again = cli("init", "leads.csv")
     assert again.code == 2
     assert "there already" in again.err

@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
 # Each library has one home: the modules in which it may be imported.
 HOMES: dict[str, tuple[str, ...]] = {
     # The client and its transports; run.py: the type of the transport seam; the heartbeat goes elsewhere.
-    "httpx": ("sending/", "run.py", "telling/heartbeat.py"),
+    "httpx": ("sending/", "telling/heartbeat.py"),
     "tenacity": ("sending/retry.py",),
     "sqlite3": ("ledger/sqlite/",),
     "filelock": ("ledger/sqlite/lock.py", "loading/spool.py"),

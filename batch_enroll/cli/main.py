@@ -14,7 +14,6 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from batch_enroll.cli import screen
@@ -22,7 +21,8 @@ from batch_enroll.cli.exit_codes import exit_code_of, exit_codes_text
 from batch_enroll.cli.flags import add_help
 from batch_enroll.cli.page import Page
 from batch_enroll.cli.signals import signals_end
-from batch_enroll.errors import RunStopped
+from batch_enroll.errors import RunStopped, SystemRefused
+from batch_enroll.installed import tool_version
 
 # Command -> module of this folder that holds `add_arguments` and `execute`, and its line in the help.
 COMMAND_GROUPS: dict[str, dict[str, tuple[str, str]]] = {
@@ -91,7 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=f"`batch-enroll COMMAND --help` tells more of each.\n\n{exit_codes_text()}",
         formatter_class=Page,
     )
-    parser.add_argument("--version", action="version", version=f"batch-enroll {_version()}")
+    parser.add_argument("--version", action="version", version=f"batch-enroll {tool_version()}")
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, prog="batch-enroll", help=argparse.SUPPRESS
     )
@@ -143,30 +143,23 @@ def main(argv: Sequence[str]) -> int:
         return _execute(args, exit_code_of_signal)
 
 
-def _execute(args: argparse.Namespace, exit_code_of_signal: Callable[[], int]) -> int:
+def _execute(args: argparse.Namespace, exit_code_of_signal: Callable[[KeyboardInterrupt], int]) -> int:
     try:
         return int(args.execute(args))
     except RunStopped as error:
         screen.complain(error.message, hint=error.hint)
         return exit_code_of(error)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         screen.complain("Interrupted; nothing was sent.")
-        return exit_code_of_signal()
+        return exit_code_of_signal(interrupt)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that the interpreter's own flush stays quiet
         return 3
-    except OSError as error:  # the system's no to a file or a folder that nobody has put into better words
-        about = f"{error.filename}: " if isinstance(error.filename, str) else ""
-        screen.complain(f"{about}{error.strerror or error}.", hint="The system says so. Give another name or place.")
+    except OSError as error:
+        refused = SystemRefused.of(error)
+        screen.complain(refused.message, hint=refused.hint)
         return 3 if args.command in _SENDING else 2
     except Exception:  # a bug of ours: say so, with what is needed to find it, and never with a code that means success
         screen.complain("This is a fault of batch-enroll itself, not of your file. Please report what follows.")
         screen.say(traceback.format_exc())
         return 3
-
-
-def _version() -> str:
-    try:
-        return version("batch-enroll")
-    except PackageNotFoundError:
-        return "from a source tree"

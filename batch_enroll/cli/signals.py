@@ -8,12 +8,13 @@ signals (Windows): the handler only wakes the loop.
 
 from __future__ import annotations
 
+import io
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from batch_enroll.cli.screen import say
 
@@ -26,11 +27,11 @@ if hasattr(signal, "SIGHUP"):  # the terminal was closed; Windows has no such th
 
 
 @contextmanager
-def signals_end() -> Iterator[Callable[[], int]]:
+def signals_end() -> Iterator[Callable[[KeyboardInterrupt], int]]:
     """Let every signal end the block as Ctrl-C does: by a KeyboardInterrupt, so that what it holds is put away.
 
     Yields:
-        Tells the exit code of the signal that came last; Ctrl-C's while none came.
+        Tells the exit code of the signal behind an interrupt.
     """
     last = signal.SIGINT
 
@@ -43,7 +44,13 @@ def signals_end() -> Iterator[Callable[[], int]]:
             raise KeyboardInterrupt
 
     with _handled(handler, [number for number in EXIT_OF if number != signal.SIGINT]):
-        yield lambda: EXIT_OF[last]
+        yield lambda error: exit_code_of_interrupt(error, otherwise=last)
+
+
+def exit_code_of_interrupt(error: KeyboardInterrupt, *, otherwise: signal.Signals = signal.SIGINT) -> int:
+    """Give the exit code of the signal that an interrupt names; of another one when it names none."""
+    number = next((arg for arg in error.args if isinstance(arg, signal.Signals)), otherwise)
+    return EXIT_OF[number]
 
 
 @contextmanager
@@ -73,12 +80,27 @@ def signals_stop(control: Control) -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let Ctrl-C raise KeyboardInterrupt while the block waits for a person."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+    """Let signals raise KeyboardInterrupt, with their number, while the block waits for a person or for a pipe.
+
+    The event loop stands still meanwhile, and what it would do about a signal would wait as well.
+    """
+
+    def handler(number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(signal.Signals(number))
+
+    with _handled(handler, list(EXIT_OF)):
         yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+
+
+class InterruptibleInput(io.RawIOBase):
+    """Standard input, the waiting for which every signal ends."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1, /) -> bytes:
+        with interruptible():
+            return self._stream.read(size)
 
 
 @contextmanager

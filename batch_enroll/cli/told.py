@@ -135,7 +135,7 @@ def heartbeat_of(section: NotifySection) -> Heartbeat | None:
     if not address:
         return None
     _keep_secret([address])
-    from batch_enroll.run import tool_version
+    from batch_enroll.installed import tool_version
     from batch_enroll.telling.heartbeat import Heartbeat
 
     agent = f"batch-enroll/{tool_version()}"

@@ -11,18 +11,19 @@ import contextlib
 import platform
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from batch_enroll.cli import screen
 from batch_enroll.cli.exit_codes import EXIT_CODES, exit_code_of
 from batch_enroll.cli.settings import job_of
+from batch_enroll.cli.signals import exit_code_of_interrupt
 from batch_enroll.cli.told import WatchSettings, WrongJob, heartbeat_of, notifier_of
 from batch_enroll.clock import SystemClock
-from batch_enroll.errors import InputError, JobError, PreflightError, RunStopped
+from batch_enroll.errors import InputError, PreflightError, RunStopped, SystemRefused
 from batch_enroll.events import Event
 from batch_enroll.job import Job
 from batch_enroll.reporting.several import Asked, Begun, refused_of
 from batch_enroll.reporting.summary import RunSummary
+from batch_enroll.reporting.whole_file import see_writable
 from batch_enroll.telling.ending import Ending, all_together, without_people
 from batch_enroll.telling.standing import Standing, Watcher
 from batch_enroll.telling.status import StatusFile
@@ -51,9 +52,8 @@ class Watch:
             from batch_enroll.telling.metrics import MetricsFile
 
             self._files.append((METRICS_EVERY_S, "metrics file", MetricsFile(settings.metrics_file).write))
-        for path in (settings.status_file, settings.metrics_file):
-            if path is not None:
-                see_writable(path)
+        for path in filter(None, (settings.status_file, settings.metrics_file)):
+            see_writable(path)
         self._notifier = notifier_of(settings.notify)
         self._heartbeat = heartbeat_of(settings.notify)
         self._silenced: set[str] = set()
@@ -112,7 +112,7 @@ class Watch:
             exit_code, reason = exit_code_of(error), error.message
             advice = "" if isinstance(error, InputError) else error.hint
         elif isinstance(error, KeyboardInterrupt):
-            exit_code, reason = 130, "Interrupted."
+            exit_code, reason = exit_code_of_interrupt(error), "Interrupted."
         self._take(
             Ending(
                 exit_code=exit_code,
@@ -208,10 +208,11 @@ def watched_job(
     try:
         yield job, watch
     except BaseException as error:
-        watch.fail(error)
-        if isinstance(error, RunStopped) and job.output.json_:
+        told = SystemRefused.of(error) if isinstance(error, OSError) else error
+        watch.fail(told)
+        if isinstance(told, RunStopped) and job.output.json_:
             asked = Asked(input_name=input_name, url=job.url, scenario=job.scenario)
-            screen.put_json(watch.refusal(error, asked=asked))
+            screen.put_json(watch.refusal(told, asked=asked))
         raise
     finally:
         watch.tell()
@@ -252,17 +253,3 @@ def _refusal(error: RunStopped, *, asked: Asked, exit_code: int, begun: Begun | 
         finding=error.finding if isinstance(error, PreflightError) else "",
         begun=begun,
     )
-
-
-def see_writable(path: Path) -> None:
-    """Make sure that a file can be written there, before the work is done; leaves what is there.
-
-    Raises:
-        JobError: it cannot.
-    """
-    from batch_enroll.reporting.whole_file import WholeFile
-
-    try:
-        WholeFile(path).abandon()
-    except RunStopped as error:
-        raise JobError(error.message, hint="Choose another place, or make that one writable.") from error

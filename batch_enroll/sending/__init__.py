@@ -18,7 +18,7 @@ crew        worker processes that carry the requests, when one is not enough: cr
 
 from batch_enroll.sending.breaker import Breaker, BreakerLimits, Cause, Limit, Trip
 from batch_enroll.sending.classify import Answer, Verdict, VerdictKind, classify
-from batch_enroll.sending.client import Client
+from batch_enroll.sending.client import Client, Transport
 from batch_enroll.sending.codes import Class, CodeTable
 from batch_enroll.sending.cycle import RowCycle, RowToSend, Wait
 from batch_enroll.sending.flight import Flight, Stopped, StopSignal
@@ -48,6 +48,7 @@ __all__ = [
     "StopSignal",
     "Stopped",
     "Team",
+    "Transport",
     "Trip",
     "Verdict",
     "VerdictKind",

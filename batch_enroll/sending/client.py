@@ -32,6 +32,9 @@ from batch_enroll.sending.flight import Flight
 from batch_enroll.sending.transport import OneConnectionEach, proxy_for, trust
 from batch_enroll.sending.wire import MASK, with_token
 
+Transport = httpx.AsyncBaseTransport
+"""What carries requests: httpx's own seam, by which a test takes the network's place."""
+
 API_PATH: Final = "/api/v1.1/"
 START: Final = "workflows/start"
 MAX_START_ANSWER_BYTES: Final = 1024 * 1024

@@ -16,12 +16,12 @@ T = TypeVar("T")
 async def beside(work: Callable[[], Awaitable[T]], watch: Callable[[], Coroutine[Any, Any, Never]]) -> T:
     """Keep watch for as long as the work takes. What the work raises comes out as itself, not in a group."""
     done: list[T] = []
-    failure: Exception | None = None
+    failure: Exception | KeyboardInterrupt | None = None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch)
         try:
             done.append(await work())
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             failure = error
         tasks.cancel_scope.cancel()
     if failure is not None:

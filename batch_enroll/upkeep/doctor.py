@@ -15,7 +15,7 @@ from anyio.to_thread import run_sync
 
 from batch_enroll.clock import Clock
 from batch_enroll.errors import JobError, LedgerError, PreflightError
-from batch_enroll.installed import libraries
+from batch_enroll.installed import libraries, tool_version
 from batch_enroll.job import Job
 from batch_enroll.ledger.default import examine_ledger, open_ledger
 from batch_enroll.ledger.health import LedgerHealth
@@ -23,7 +23,6 @@ from batch_enroll.ledger.interface import Ledger, RunState
 from batch_enroll.loading.spool import left_behind
 from batch_enroll.planning.identity import is_dry_run
 from batch_enroll.reporting.findings import Finding, Level
-from batch_enroll.run import tool_version
 from batch_enroll.secrets import TOKEN_VARIABLE, find_token, open_to_others
 from batch_enroll.sending import Class, Client, CodeTable, look_up_scenario
 from batch_enroll.sending.listening import Heard, Listening

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import LedgerError
-from batch_enroll.installed import libraries
+from batch_enroll.installed import libraries, tool_version
 from batch_enroll.ledger.interface import Ledger, Reason, RunLedger
 from batch_enroll.ledger.staging import staged_rows
 from batch_enroll.model import Outcome, RowStatus
@@ -27,7 +27,6 @@ from batch_enroll.reporting.findings import Finding, findings_as_dict
 from batch_enroll.reporting.log_lines import about_run, cleaned
 from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict
 from batch_enroll.reporting.redaction import Redaction
-from batch_enroll.run import tool_version
 from batch_enroll.running.report import reason_lines
 
 LOG_LINES = 300
