@@ -6,7 +6,13 @@ import os
 
 import pytest
 
-pytest_plugins = ("tests.support.secrecy", "tests.support.sandbox", "tests.support.commands", "tests.support.receiver")
+pytest_plugins = (
+    "tests.support.secrecy",
+    "tests.support.sandbox",
+    "tests.support.commands",
+    "tests.support.receiver",
+    "tests.support.s3",
+)
 
 
 @pytest.fixture(autouse=True)

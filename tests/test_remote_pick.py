@@ -10,7 +10,6 @@ from batch_enroll.errors import InputError
 from batch_enroll.loading.remote import Remote
 from batch_enroll.loading.remote_list import list_files
 from tests.support.drops import OLD_S, emails, enrolled, flags, group, lay
-from tests.support.s3 import s3_server
 from tests.support.sftp import USER, sftp_server
 
 PASSWORD = "pass-w0rd"
@@ -114,21 +113,6 @@ def test_check_looks_at_the_file_that_would_be_picked(cli, sandbox, far):
 
 
 # S3: there are no folders, only names
-
-
-@pytest.fixture(scope="module")
-def server():
-    with s3_server() as here:
-        here.put("crm-export")
-        yield here
-
-
-@pytest.fixture
-def s3(server, monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    return server
 
 
 def test_what_is_new_in_a_bucket_is_enrolled_once(cli, sandbox, s3):

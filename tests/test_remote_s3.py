@@ -8,29 +8,15 @@ import pytest
 
 from tests.support.commands import people
 from tests.support.drops import flags
-from tests.support.s3 import s3_server
 
 TABLE = "email,first_name\n" + "".join(f"{email},{name}\n" for email, name in people(5))
 LEADS = "s3://crm-export/out/leads.csv"
 WRONG = "wr0ng-key"
 
 
-@pytest.fixture(scope="module")
-def server():
-    with s3_server() as here:
-        here.put("crm-export")
-        yield here
-
-
-@pytest.fixture
-def s3(server, monkeypatch, tmp_path):
-    """The environment of somebody who may fetch; no other key of this machine is found."""
-    server.put("crm-export/out/leads.csv", TABLE.encode())
-    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    yield server
-    server.may_read(True)
+@pytest.fixture(autouse=True)
+def leads(s3):
+    s3.put("crm-export/out/leads.csv", TABLE.encode())
 
 
 def test_an_object_is_enrolled_and_known_again_until_it_changes(cli, sandbox, s3):

@@ -30,18 +30,20 @@ from batch_enroll.cli.main import COMMANDS, main
 from batch_enroll.sandbox import SandboxSettings, sandbox_process
 
 SEEDS = Path(__file__).parents[1] / "spreadsheets"
+_NO_S3 = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1"}
 PATIENCE_S = 5.0  #: then the command is ended as by a person who has waited enough
 NEVER = {"sandbox", "demo"}  # they serve until somebody stops them
 _ODD = """
 0 -1 1 3 5% 200% 1e9 nan inf -inf 1.5h 7d 1ns 0s 09:00 none true null [] é - -- = a=b
 . folder nowhere/at/all in.csv job.toml *.csv last email email=email phone=phone profile_id= custom:=x
-http://127.0.0.1:1 https:// ftp://x http://[::1 s3://bucket sftp://x/y utf-8 utf-17 comma ;; RU ru int
+http://127.0.0.1:1 https:// ftp://127.0.0.1:1/x http://[::1 s3://bucket sftp://127.0.0.1:1/y
+utf-8 utf-17 comma ;; RU ru int
 skip newest new send stop json text at-least-once finish,stop
 """
 _ODDER = ("", " ", "\t", "\u202e", "ß" * 300, "9" * 40, "two words", "custom:A B=email", "10 years")
 _HOURS = ("09:00-20:00 Europe/Moscow", "25:00-26:00", "20:00-09:00 Mars/Base")
 ODD = (*_ODD.split(), *_ODDER, *_HOURS)
-"""Never an absolute path, nor one that leads up: whoever runs this as root would lose what is there."""
+"""No absolute path, none that leads up (whoever runs this as root would lose what is there), no other machine."""
 
 
 def odd_value(chance: random.Random) -> str:
@@ -130,7 +132,7 @@ def hunt(*, seconds: float, most: int, seed: int) -> int:
     """Give commands until one of them misbehaves, the time is over or there were as many; gives the exit code."""
     began, nth, codes = time.monotonic(), 0, Counter[str]()
     home = Path(tempfile.mkdtemp(prefix="fuzz-commands-"))
-    os.environ.update(HOME=str(home), XDG_DATA_HOME=str(home / "data"), BATCH_ENROLL_TOKEN="sandbox-token")
+    os.environ.update(HOME=str(home), XDG_DATA_HOME=str(home / "data"), BATCH_ENROLL_TOKEN="sandbox-token", **_NO_S3)
     signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGTERM))
     with sandbox_process(SandboxSettings()) as server:
         while time.monotonic() - began < seconds and nth < most:

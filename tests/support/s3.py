@@ -9,8 +9,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
+
+import pytest
 
 PATIENCE_S = 60.0
 _WHOSE = "exporter"
@@ -73,6 +76,24 @@ def s3_server() -> Iterator[S3]:
             yield server
         finally:
             process.kill()
+
+
+@pytest.fixture(scope="module")
+def s3_process() -> Iterator[S3]:
+    """One server for the tests of a module; most of its start is the import of moto."""
+    with s3_server() as server:
+        server.put("crm-export")
+        yield server
+
+
+@pytest.fixture
+def s3(s3_process: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[S3]:
+    """A bucket `crm-export`, and the environment of somebody who may read it; no other key of this machine is found."""
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    for name, value in s3_process.environment.items():
+        monkeypatch.setenv(name, value)
+    yield s3_process
+    s3_process.may_read(True)
 
 
 def _iam(url: str, action: str, **words: str) -> str:
