@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import signal
 
 import pytest
 
+from batch_enroll.cli.main import main
+from batch_enroll.sandbox import DEFAULT_TOKEN
 from tests.support.commands import people, write_csv
 from tests.support.sandbox import wait_until
 
@@ -145,3 +149,23 @@ def test_quiet_says_that_it_was_stopped_by_hand(cli, sandbox):
     *_, trouble, hint = err.splitlines()  # before them, the answer to the signal
     assert trouble == "batch-enroll: Stopped by SIGTERM."
     assert "it carries on with" in hint
+
+
+def test_what_the_system_refuses_is_told_alike_to_people_programs_and_the_status_file(
+    sandbox, tmp_path, monkeypatch, capsys
+):
+    """A place that nobody has put into better words: no fault of the program, and no traceback."""
+
+    async def refuse(*_, **__):
+        raise OSError(errno.EMFILE, "Too many open files", str(tmp_path / "spool"))
+
+    monkeypatch.setattr("batch_enroll.run.make_plan", refuse)
+    monkeypatch.setenv("BATCH_ENROLL_TOKEN", DEFAULT_TOKEN)
+    source = write_csv(tmp_path / "in.csv", *people(2))
+    flags = ("--url", sandbox().url, "--scenario", "3", "--match", "email=email", "--json", "--quiet")
+    code = main(["run", str(source), *flags, "--status-file", str(tmp_path / "s.json")])
+    told = capsys.readouterr()
+    said = f"{tmp_path / 'spool'}: Too many open files."
+    assert (code, said in told.err, "Traceback" in told.err) == (3, True, False)
+    assert (json.loads(told.out)["status"], said in json.loads(told.out)["stop_reason"]) == ("refused", True)
+    assert said in json.loads((tmp_path / "s.json").read_text())["stop_reason"]
