@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -181,11 +182,11 @@ def test_a_signal_ends_the_waiting_for_a_silent_pipe(cli, sandbox, command, numb
         process.stdin.flush()
         spool = Path(os.environ["TMPDIR"])
         wait_until(lambda: any(spool.glob("batch-enroll-*/files/**/input")), patience_s=60)
-        for _ in range(300):  # again: the first may come just before it begins to wait
-            if process.poll() is not None:
-                break
+        for _ in range(20):  # again: the first may come just before it begins to wait
             process.send_signal(number)
-            time.sleep(0.2)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(3)
+                break
         process.kill()  # if it still waits; that is no exit code of ours
         _, err = process.communicate()
     assert process.returncode == code, err
@@ -388,8 +389,6 @@ def test_help_and_version_answer_without_heavy_imports(cli):
 
 
 def _wait_for_starts(server, count):
-    import time
-
     give_up = time.monotonic() + 30
     while server.totals()["requests"].get("workflows/start", 0) < count:
         assert time.monotonic() < give_up, "no request came"

@@ -13,14 +13,14 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from batch_enroll.cli import screen
 from batch_enroll.cli.exit_codes import exit_code_of, exit_codes_text
 from batch_enroll.cli.flags import add_help
 from batch_enroll.cli.page import Page
-from batch_enroll.cli.signals import signals_end
+from batch_enroll.cli.signals import exit_code_of_interrupt, signals_end
 from batch_enroll.errors import RunStopped, SystemRefused
 from batch_enroll.installed import tool_version
 
@@ -139,19 +139,19 @@ def main(argv: Sequence[str]) -> int:
             args.refuse_words(left)
     except SystemExit as stop:  # argparse has said what is wrong, or has shown the help
         return stop.code if isinstance(stop.code, int) else 2
-    with signals_end() as exit_code_of_signal:
-        return _execute(args, exit_code_of_signal)
+    with signals_end():
+        return _execute(args)
 
 
-def _execute(args: argparse.Namespace, exit_code_of_signal: Callable[[KeyboardInterrupt], int]) -> int:
+def _execute(args: argparse.Namespace) -> int:
     try:
         return int(args.execute(args))
     except RunStopped as error:
         screen.complain(error.message, hint=error.hint)
         return exit_code_of(error)
-    except KeyboardInterrupt as interrupt:
+    except KeyboardInterrupt:
         screen.complain("Interrupted; nothing was sent.")
-        return exit_code_of_signal(interrupt)
+        return exit_code_of_interrupt()
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that the interpreter's own flush stays quiet
         return 3

@@ -11,8 +11,8 @@ from __future__ import annotations
 import io
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -26,31 +26,37 @@ if hasattr(signal, "SIGHUP"):  # the terminal was closed; Windows has no such th
     EXIT_OF[signal.SIGHUP] = 143
 
 
-@contextmanager
-def signals_end() -> Iterator[Callable[[KeyboardInterrupt], int]]:
-    """Let every signal end the block as Ctrl-C does: by a KeyboardInterrupt, so that what it holds is put away.
+_heard = signal.SIGINT  # what an interrupt stands for; another signal may reach us as one. A process has one of these
 
-    Yields:
-        Tells the exit code of the signal behind an interrupt.
-    """
-    last = signal.SIGINT
+
+@contextmanager
+def signals_end() -> Iterator[None]:
+    """Let every signal end the block as Ctrl-C does: by a KeyboardInterrupt, so that what it holds is put away."""
+    global _heard
+    _heard = signal.SIGINT
 
     def handler(number: int, _frame: FrameType | None) -> None:
-        nonlocal last
-        last = signal.Signals(number)
+        _hear(number)
         if callable(signal.getsignal(signal.SIGINT)):  # an event loop may have one that lets it end in order
             signal.raise_signal(signal.SIGINT)
         else:
             raise KeyboardInterrupt
 
-    with _handled(handler, [number for number in EXIT_OF if number != signal.SIGINT]):
-        yield lambda error: exit_code_of_interrupt(error, otherwise=last)
+    others = [number for number in EXIT_OF if number != signal.SIGINT]
+    with _handled(signal.default_int_handler, [signal.SIGINT]), _handled(handler, others):
+        yield
 
 
-def exit_code_of_interrupt(error: KeyboardInterrupt, *, otherwise: signal.Signals = signal.SIGINT) -> int:
-    """Give the exit code of the signal that an interrupt names; of another one when it names none."""
-    number = next((arg for arg in error.args if isinstance(arg, signal.Signals)), otherwise)
-    return EXIT_OF[number]
+def exit_code_of_interrupt() -> int:
+    """Give the exit code of the signal behind a KeyboardInterrupt, whichever way it came."""
+    return EXIT_OF[_heard]
+
+
+def _hear(number: int) -> None:
+    """Keep which signal it was; Ctrl-C need not be kept, and must not hide the one that is passed on in its guise."""
+    global _heard
+    if number != signal.SIGINT:
+        _heard = signal.Signals(number)
 
 
 @contextmanager
@@ -80,13 +86,14 @@ def signals_stop(control: Control) -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let signals raise KeyboardInterrupt, with their number, while the block waits for a person or for a pipe.
+    """Let signals raise KeyboardInterrupt while the block waits for a person or for a pipe.
 
     The event loop stands still meanwhile, and what it would do about a signal would wait as well.
     """
 
     def handler(number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(signal.Signals(number))
+        _hear(number)
+        raise KeyboardInterrupt
 
     with _handled(handler, list(EXIT_OF)):
         yield
@@ -104,15 +111,14 @@ class InterruptibleInput(io.RawIOBase):
 
 
 @contextmanager
-def _handled(handler: Callable[[int, FrameType | None], None], numbers: list[signal.Signals]) -> Iterator[None]:
+def _handled(handler: Callable[[int, FrameType | None], None], numbers: Sequence[signal.Signals]) -> Iterator[None]:
     """Have signals handled while the block runs; those that are ignored stay so, since nohup means it."""
     if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
         yield
         return
-    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, handler) for number in heeded}
-    try:
+    with ExitStack() as before:  # one by one: a signal may come, and raise, while only some of them are set
+        for number in numbers:
+            if (old := signal.getsignal(number)) is not signal.SIG_IGN:
+                before.callback(signal.signal, number, old)
+                signal.signal(number, handler)
         yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

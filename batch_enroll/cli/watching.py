@@ -112,7 +112,7 @@ class Watch:
             exit_code, reason = exit_code_of(error), error.message
             advice = "" if isinstance(error, InputError) else error.hint
         elif isinstance(error, KeyboardInterrupt):
-            exit_code, reason = exit_code_of_interrupt(error), "Interrupted."
+            exit_code, reason = exit_code_of_interrupt(), "Interrupted."
         self._take(
             Ending(
                 exit_code=exit_code,

@@ -1,0 +1,84 @@
+"""A signal counts as itself whenever it comes, also while who handles it is being changed."""
+
+from __future__ import annotations
+
+import io
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from batch_enroll.cli import signals
+from batch_enroll.cli.signals import EXIT_OF, InterruptibleInput, exit_code_of_interrupt, signals_end
+
+SIGNALS = list(EXIT_OF)
+
+
+def _read_while(number: signal.Signals, at_step: int) -> tuple[int | None, bool]:
+    """Read from a standard input; the signal comes at one step of our own code on the way.
+
+    Returns:
+        The exit code if it was interrupted, and whether the way had so many steps.
+    """
+    steps = 0
+
+    def trace(frame, event, _arg):
+        nonlocal steps
+        if frame.f_code.co_filename != signals.__file__ or frame.f_code.co_name == "handler":
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            steps += 1
+            if steps == at_step:
+                signal.raise_signal(number)
+        return trace
+
+    with signals_end():
+        outer = sys.gettrace()
+        try:
+            sys.settrace(trace)
+            InterruptibleInput(io.BytesIO(b"email\n")).read()
+        except KeyboardInterrupt:
+            return exit_code_of_interrupt(), True
+        finally:
+            sys.settrace(outer)
+    return None, steps >= at_step
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_is_told_as_itself_at_whatever_step_it_comes(number):
+    before = {each: signal.getsignal(each) for each in SIGNALS}
+    told: list[int | None] = []
+    while (heard := _read_while(number, at_step=len(told) + 1))[1]:
+        told.append(heard[0])
+        for each, handler in before.items():  # an interrupt in the middle of setting them may leave some
+            signal.signal(each, handler)
+    assert len(told) > 100, "the way through the code was not seen"
+    assert set(told) == {EXIT_OF[number]}
+
+
+_INTERRUPTED = """
+import atexit, signal, sys
+from batch_enroll.cli import entry_point
+
+class WhileItStarts:
+    def find_spec(name, *_):
+        if name == "batch_enroll.cli.main":
+            signal.raise_signal(signal.SIGINT)
+
+if sys.argv.pop() == "starts":
+    sys.meta_path.insert(0, WhileItStarts)
+else:
+    atexit.register(signal.raise_signal, signal.SIGINT)
+entry_point()
+"""
+
+
+@pytest.mark.parametrize(("when", "said"), [("starts", ""), ("goes", "batch-enroll ")])
+def test_ctrl_c_while_the_program_starts_or_goes_ends_it_without_a_traceback(when, said):
+    ended = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED, "--version", when], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")
+    assert ended.stdout.startswith(said)
