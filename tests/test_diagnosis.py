@@ -174,6 +174,23 @@ def test_ctrl_c_twice_gives_up_the_answers_of_a_run_that_was_stopping_already(cl
     assert "1" in err.partition("unknown")[2].split()[0]
 
 
+@pytest.mark.parametrize(("number", "code", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGHUP, 143, "SIGHUP")])
+def test_a_signal_at_the_canary_stops_the_run_and_the_same_command_carries_on(cli, sandbox, number, code, name):
+    server = sandbox()
+    words = ("run", write_csv(cli.folder / "in.csv", *people(9)), *flags(server), "--canary", "4")
+    with Terminal(*words, folder=cli.folder) as terminal:
+        terminal.wait_for("[y/N]")
+        terminal.type("y")
+        terminal.wait_for("Go on with the rest? [y/N]")
+        terminal.send_signal(number)
+        assert terminal.end() == code, terminal.seen
+    assert f"Stopped by {name}." in terminal.seen
+    assert server.totals()["requests"]["workflows/start"] == 4
+    with Terminal(*words, "--yes", folder=cli.folder) as terminal:
+        assert terminal.end() == 0, terminal.seen
+    assert server.enrolments() == {f"email:{email}": 1 for email, _ in people(9)}
+
+
 @pytest.mark.parametrize(("answer", "code", "sent"), [("y", 1, 20), ("n", 3, 4)])
 def test_at_a_terminal_the_canary_asks(cli, sandbox, answer, code, sent):
     server = sandbox()

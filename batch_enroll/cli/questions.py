@@ -26,16 +26,25 @@ class Questions:
         quiet: do not even show the plan, unless there is something to ask.
         before: called before anything is printed, so that a progress bar makes room.
         confirm_above: above so many profiles their number must be typed, a "yes" comes too easily.
+        interrupted: called when a signal comes in place of an answer, and nothing more is to be sent.
     """
 
     def __init__(
-        self, *, asks: bool, approved: bool = False, quiet: bool, before: Callable[[], None], confirm_above: int
+        self,
+        *,
+        asks: bool,
+        approved: bool = False,
+        quiet: bool,
+        before: Callable[[], None],
+        confirm_above: int,
+        interrupted: Callable[[], None],
     ) -> None:
         self._asks = asks
         self._approved = approved
         self._quiet = quiet
         self._before = before
         self._confirm_above = confirm_above
+        self._interrupted = interrupted
 
     def show(self, plan: PlanView) -> None:
         """Show the plan, unless nobody wants to see it."""
@@ -56,13 +65,14 @@ class Questions:
         return _yes(f"Start {plan.to_send:,} profiles {where}? [y/N]")
 
     async def look(self, counts: Counts) -> bool:
-        """Ask whether to go on after the canary rows; Ctrl-C means no."""
+        """Ask whether to go on after the canary rows; a signal stops the run here as it does anywhere."""
         self._before()
         told = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
         try:
             return _yes(f"The canary rows are through: {told}. Look at the platform. Go on with the rest? [y/N]")
         except KeyboardInterrupt:
             screen.say("")
+            self._interrupted()
             return False
 
 

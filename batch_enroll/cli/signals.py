@@ -52,6 +52,19 @@ def exit_code_of_interrupt() -> int:
     return EXIT_OF[_heard]
 
 
+def stop_for_interrupt(control: Control) -> None:
+    """Stop the run for the signal behind a KeyboardInterrupt that was caught at a question."""
+    control.stop(_stopped_by(_heard), exit_code=exit_code_of_interrupt())
+
+
+def _stopped_by(number: signal.Signals) -> str:
+    return f"Stopped by {_name_of(number)}."
+
+
+def _name_of(number: signal.Signals) -> str:
+    return "Ctrl-C" if number == signal.SIGINT else number.name
+
+
 def _hear(number: int) -> None:
     """Keep which signal it was; Ctrl-C need not be kept, and must not hide the one that is passed on in its guise."""
     global _heard
@@ -74,9 +87,9 @@ def signals_stop(control: Control) -> Iterator[None]:
         nonlocal is_first
         if is_first:
             is_first = False
-            name = "Ctrl-C" if number == signal.SIGINT else number.name
+            name = _name_of(number)
             say(f"{name}: taking no more rows, waiting for the answers in flight. Once more to stop at once.")
-            control.stop(f"Stopped by {name}.", exit_code=EXIT_OF[number])
+            control.stop(_stopped_by(number), exit_code=EXIT_OF[number])
         else:
             control.break_off()
 

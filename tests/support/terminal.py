@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -63,6 +64,10 @@ class Terminal:
     def type(self, line: str) -> None:
         """Type a line and press Enter."""
         os.write(self._hand, f"{line}\n".encode())
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send the command a signal, as a terminal does that is closed or where Ctrl-C is pressed."""
+        self._process.send_signal(number)
 
     def end(self) -> int:
         """Read to the end of the command; gives its exit code."""
