@@ -81,8 +81,12 @@ class _Parser(argparse.ArgumentParser):
         self.refuse(f"there is no flag {flags[0]}{_nearest(flags[0], known) or '.'}")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Make the parser of every command."""
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Make the parser of every command.
+
+    Args:
+        only: the one command whose flags are wanted, so that the others need not be loaded; None = all.
+    """
     parser = _Parser(
         prog="batch-enroll",
         usage="batch-enroll COMMAND ...",
@@ -103,6 +107,8 @@ def build_parser() -> argparse.ArgumentParser:
             add_help=False,  # each command has it where it reads best
             allow_abbrev=False,  # `--max` of a script must not change its meaning on the day when a flag is added
         )
+        if only not in (None, name):
+            continue
         module = importlib.import_module(f"batch_enroll.cli.{module_name}")
         module.add_arguments(command)
         command.formatter_class = Page  # the sandbox has another one for its own program
@@ -110,6 +116,10 @@ def build_parser() -> argparse.ArgumentParser:
             add_help(command)
         command.set_defaults(execute=module.execute, refuse_words=command.refuse_words)
     return parser
+
+
+def _command_of(argv: Sequence[str]) -> str:
+    return next((word for word in argv if not word.startswith("-")), "")
 
 
 def _commands() -> str:
@@ -134,7 +144,7 @@ def main(argv: Sequence[str]) -> int:
     """
     screen.keep_secrets_of(argv)
     try:
-        args, left = build_parser().parse_known_args(argv)
+        args, left = build_parser(_command_of(argv)).parse_known_args(argv)
         if left:
             args.refuse_words(left)
     except SystemExit as stop:  # argparse has said what is wrong, or has shown the help
