@@ -50,13 +50,13 @@ def visible(text: str) -> str:
     composed = unicodedata.normalize("NFC", text)
     if not composed.isascii():
         composed = "".join(" " if character in _BLANK_LETTERS else character for character in composed)
-    return " ".join(
-        "".join(
+    if not composed.isprintable():  # nearly every cell is, and then holds nothing of these categories
+        composed = "".join(
             character
             for character in composed
             if character.isspace() or unicodedata.category(character) not in _INVISIBLE_CATEGORIES
-        ).split()
-    )
+        )
+    return " ".join(composed.split())
 
 
 def column_letter(index: int) -> str:

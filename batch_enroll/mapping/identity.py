@@ -35,12 +35,14 @@ _USUAL_EMAIL = re.compile(
     r"(?!(?:arpa|invalid|local|localhost|onion|test)\Z)[A-Za-z]{2,24}\Z"
 )
 _NAMED_EMAIL = re.compile(r"[^<>@]*<([^<>\s]+@[^<>\s]+)>\Z")
-_SEVERAL = re.compile(r"@.*[\s,;|/:].*@", re.DOTALL)
+_SEPARATOR = re.compile(r"[\s,;|/:]")  #: between two addresses
 _ROUNDED = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE]\+\d{1,3}\Z")
 _DECIMAL = re.compile(r"\+?\d+[.,]0+\Z")
 _PHONE = re.compile(
     r"\+?[0-9][0-9 \u00a0\u202f()./\u2010-\u2015-]*\Z|\+?\([0-9][0-9 \u00a0\u202f()./\u2010-\u2015-]*\Z"
 )
+_NO_EMAIL_IS_LONGER = 1_000  #: not with a name before it nor in decomposed letters; nobody parses a megabyte for it
+_MAX_EMAIL_LENGTH = 254  # RFC 5321
 _INTEGER = re.compile(r"[+-]?\d+\Z", re.ASCII)
 _MIN_PHONE_DIGITS = 7
 _MAX_PHONE_DIGITS = 15  # E.164
@@ -98,9 +100,9 @@ def _email(text: str) -> Identity | Problem:
         return _empty()
     if address[:7].lower() == "mailto:":
         address, tidied = address[7:], (*tidied, "mailto")
-    if named := _NAMED_EMAIL.match(address):
+    if len(address) <= _NO_EMAIL_IS_LONGER and (named := _NAMED_EMAIL.match(address)):
         address, tidied = named[1], (*tidied, "named_address")
-    if address.count("@") > 1 and _SEVERAL.search(address):
+    if _SEPARATOR.search(address, address.find("@"), address.rfind("@")):
         return Problem(code="several_emails", message=f"{_shown(text)} holds more than one address")
     reason = _why_no_email(address)
     if reason:
@@ -111,6 +113,8 @@ def _email(text: str) -> Identity | Problem:
 
 
 def _why_no_email(address: str) -> str:
+    if len(address) > _NO_EMAIL_IS_LONGER:
+        return f"it has {len(address):,} characters, and an address at most {_MAX_EMAIL_LENGTH}"
     from email_validator import EmailNotValidError, validate_email
 
     try:
@@ -234,5 +238,6 @@ def _mixes_alphabets(address: str) -> bool:
 
 def _shown(text: str) -> str:
     """Quote a cell for people: one line, invisible characters made visible, not longer than 60 characters."""
-    clean = "".join(c if c.isprintable() and c not in _INVISIBLE else f"\\u{ord(c):04x}" for c in text.strip(" \t\r\n"))
+    begin = text.strip(" \t\r\n")[:61]
+    clean = "".join(c if c.isprintable() and c not in _INVISIBLE else f"\\u{ord(c):04x}" for c in begin)
     return f"'{clean if len(clean) <= 60 else clean[:57] + '…'}'"
