@@ -77,6 +77,7 @@ def test_stop_ends_the_planning_and_nothing_of_the_run_stays(cli, planning):
         f"Run {run} ends before it sends.",
         f"Run {run} has ended: its plan was given up, nothing was sent. The same command begins it anew.",
     ]
+    planning.go_on()  # it may have been halted between its last word and its end
     _, err = planning.process.communicate(timeout=PATIENCE_S)
     assert (planning.process.returncode, "Stopped by `stop`. Nothing was sent." in err) == (3, True), err
     assert planning.server.totals()["requests"] == {}
