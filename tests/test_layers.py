@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
 
 # Each library has one home: the modules in which it may be imported.
 HOMES: dict[str, tuple[str, ...]] = {
-    # The client and its transports; run.py: the type of the transport seam; the heartbeat goes elsewhere.
+    # The client and its transports; the heartbeat goes elsewhere.
     "httpx": ("sending/", "telling/heartbeat.py"),
     "tenacity": ("sending/retry.py",),
     "sqlite3": ("ledger/sqlite/",),

@@ -230,9 +230,11 @@ async def test_a_raised_limit_is_felt_within_a_second(clock):
 async def test_a_cancelled_wait_gives_its_turn_on(clock):
     limiter = Limiter(Pace(1), clock)
     await permit(limiter)
+    began = anyio.current_time()
     with anyio.move_on_after(0.5):
         await permit(limiter)
     await permit(limiter)
+    assert anyio.current_time() - began < 1.1, "the turn of the one who left was lost"
 
 
 async def test_changes_of_pace_are_told(clock):
