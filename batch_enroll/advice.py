@@ -34,7 +34,6 @@ ADVICE = MappingProxyType(
         "tls_failure": "Check the address, the computer's clock and, behind a company proxy, the CA certificate file.",
         "connect_timeout": f"Check the network, the proxy and the firewall. {_TEMPORARY}",
         "no_free_connection": _TEMPORARY,
-        "no_worker": _TEMPORARY,
         "proxy_refused": "Check the proxy settings (HTTPS_PROXY, NO_PROXY) and its user name and password.",
         "throttled": _SLOWER,
         "http_421": _TEMPORARY,
@@ -50,7 +49,6 @@ ADVICE = MappingProxyType(
         "interrupted": _RESOLVE,
         "internal_error": f"{_RESOLVE} This is a fault of the program: please report it.",
         "held_unknown": _RESOLVE,
-        "worker_died": f"{_RESOLVE} If it comes again, check the computer's memory or use --processes 1.",
         "http_408": _RESOLVE,
         "http_500": _RESOLVE,
         "http_502": _RESOLVE,
@@ -68,6 +66,9 @@ ADVICE = MappingProxyType(
         "http_413": "Shorten the content of this row: the platform takes bodies of up to 10 MB.",
         "http_415": "Check --url: something other than the platform answers there.",
         "http_422": "Correct the values of the row and load it again.",
+        # In the ledger of earlier releases, which had worker processes.
+        "no_worker": _TEMPORARY,
+        "worker_died": _RESOLVE,
         # Decided here, before anything was sent.
         "duplicate": "The same person stands in an earlier row; use --duplicates send if both rows are meant.",
         "identity_empty": "Fill in the cell, or take the row out.",

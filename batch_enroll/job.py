@@ -5,6 +5,7 @@ In: values from `job_file`. Out: a `Job`, or pydantic's word on what is wrong. N
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -37,6 +38,11 @@ from batch_enroll.job_values import (
     read_words,
 )
 from batch_enroll.model import Delivery, Duplicates, FieldType, InputOptions, Matching, MatchingMode, Pick
+
+REMOVED_SETTINGS: dict[tuple[str, ...], str] = {
+    ("send", "processes"): "was removed, because one process is faster; delete it"
+}
+"""Keys that an earlier release had -> what to say of one; in the kept settings of an older run they are ignored."""
 
 CodeClass = Literal["row", "fatal", "retry", "unknown", "suspect"]
 
@@ -120,9 +126,6 @@ class SendSection(Section):
         default=DEFAULT_RATE_PER_S, description='requests per second, or "none"'
     )
     concurrency: int = Field(default=DEFAULT_CONCURRENCY, ge=1, le=1024, description="requests in flight")
-    processes: int = Field(
-        default=1, ge=1, le=64, description="processes that carry the requests; 1 = this one does it all"
-    )
     timeout: float = Field(default=DEFAULT_TIMEOUT_S, gt=0, le=3600, description="seconds for one whole request")
     duplicates: Duplicates = Duplicates.SKIP
     window: Duration | None = Field(
@@ -241,6 +244,14 @@ class Job(Section):
         """The job as the ledger keeps it: nothing in it is a secret, or says where one is kept."""
         kept_out: Any = {"token_file": True, "notify": {"urls", "heartbeat"}}
         return self.model_dump_json(by_alias=True, exclude=kept_out)
+
+    @staticmethod
+    def settings_from_json(text: str) -> dict[str, Any]:
+        """Read what `settings_json` wrote, in this release or an earlier one; removed settings are left out."""
+        settings: dict[str, Any] = json.loads(text)
+        for section, key in REMOVED_SETTINGS:
+            settings.get(section, {}).pop(key, None)
+        return settings
 
     @property
     def matching(self) -> Matching:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from batch_enroll.job import Job
+from batch_enroll.job import REMOVED_SETTINGS, Job
 
 KeyPath = tuple[str, ...]
 """Where a setting stands in the job file, such as ("send", "rate")."""
@@ -75,9 +75,11 @@ def known_keys(path: KeyPath) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def unknown_key(place: str, key: str, known: list[str]) -> str:
-    """Say that a key is not known, and the nearest one that is, or all."""
-    near = next(iter(difflib.get_close_matches(key, known, n=1)), "")
+def unknown_key(place: str, path: KeyPath, known: list[str]) -> str:
+    """Say that a key was removed, or is not known, with the nearest one that is, or all."""
+    if removed := REMOVED_SETTINGS.get(path):
+        return f"{place} {removed}."
+    near = next(iter(difflib.get_close_matches(path[-1], known, n=1)), "")
     return f"{place} is no known key. " + (f"Did you mean '{near}'?" if near else f"Known: {', '.join(known)}.")
 
 
@@ -92,7 +94,7 @@ def _sentence(
         *section, key = path
         place = f"{file_name}: {'[' + '.'.join(section) + '] ' if section else ''}{key}".removeprefix(": ")
     if detail["type"] == "extra_forbidden":
-        return unknown_key(str(place), path[-1], known_keys(path[:-1]) + (["profile"] if len(path) == 1 else []))
+        return unknown_key(str(place), path, known_keys(path[:-1]) + (["profile"] if len(path) == 1 else []))
     text = _text(detail, path)
     return f"{place}: {text}." if place else f"{text[:1].upper()}{text[1:]}."
 

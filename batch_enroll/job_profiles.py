@@ -93,7 +93,7 @@ def _mistakes(title: str, profile: Any, file_name: str) -> Iterator[str]:
             known = known_keys(path[:depth])
             if known and key not in known:
                 where = ".".join((PROFILE_KEY, title, *path[:depth]))
-                yield unknown_key(f"{file_name}: [{where}] {key}", key, known)
+                yield unknown_key(f"{file_name}: [{where}] {key}", path[: depth + 1], known)
                 break
 
 

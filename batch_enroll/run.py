@@ -7,7 +7,6 @@ Never: a screen (listeners show what happens), a question (the caller's `confirm
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -39,7 +38,7 @@ from batch_enroll.reporting.whole_file import mode_like
 from batch_enroll.reporting.words import begun_before_text
 from batch_enroll.running.archive import archived, check_archive
 from batch_enroll.running.canary import Look
-from batch_enroll.running.connection import carrier_of, client_of
+from batch_enroll.running.connection import client_of
 from batch_enroll.running.preflight import ask_in_the_middle, diagnose, preflight
 from batch_enroll.running.report import input_of, paths_of, reason_lines, write_files
 from batch_enroll.running.send import send_rows
@@ -226,7 +225,7 @@ async def _go_through(
             input_sha256=run.record.input_sha256,
         )
     )
-    async with client_of(job, token, transport) as client, AsyncExitStack() as stack:
+    async with client_of(job, token, transport) as client:
         try:
             paths = paths_of(run, job.output.results)
             check_writable(paths, rows=planned.plan.counts.rows, source=input_of(run))
@@ -237,7 +236,6 @@ async def _go_through(
                 raise Declined("Nothing was sent.")
             see_hours(job, clock.now())  # once more: a person may take an evening to answer
             await take_back(planned, clock)
-            send = await carrier_of(job, token, client, transport, stack=stack)
         except BaseException as error:
             await _put_away(planned)
             if isinstance(error, RunStopped) and planned.plan.resumed:
@@ -245,7 +243,7 @@ async def _go_through(
             raise
         started_at, began = clock.now(), clock.monotonic()
         ask = None if job.send.skip_preflight else partial(ask_in_the_middle, job, client, clock)
-        sent = await send_rows(run, job, send, clock=clock, emit=emit, control=control, look=look, ask=ask)
+        sent = await send_rows(run, job, client.start, clock=clock, emit=emit, control=control, look=look, ask=ask)
         duration_s = clock.monotonic() - began
         diagnosis = None if control.is_broken_off else await diagnose(run, job, client, sent, clock=clock)
     reason = restore(control.reason, "…")

@@ -34,24 +34,24 @@ class Ended:
     out: str
 
 
-def measure(*command: str, cores: set[int] = CLIENT_CORES, most_s: float = _MOST_S) -> Ended:
-    """Run a Python module or script to its end on these cores.
+def measure(*command: str, most_s: float = _MOST_S) -> Ended:
+    """Run a Python module or script to its end on the client's cores.
 
     Raises:
         SystemExit: it did not end well, or took longer than `most_s`.
     """
-    return measure_program(sys.executable, *command, cores=cores, most_s=most_s)
+    return measure_program(sys.executable, *command, most_s=most_s)
 
 
-def measure_program(*command: str, cores: set[int] = CLIENT_CORES, most_s: float = _MOST_S) -> Ended:
-    """Run any program to its end on these cores.
+def measure_program(*command: str, most_s: float = _MOST_S) -> Ended:
+    """Run any program to its end on the client's cores.
 
     Raises:
         SystemExit: it did not end well, or took longer than `most_s`.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as talk:
         began_at, began = time.time(), time.monotonic()
-        with on_cores(cores):
+        with on_cores(CLIENT_CORES):
             process = subprocess.Popen(command, stdout=out, stderr=talk, env=ENVIRONMENT)
         usage = _wait(process, deadline=began + most_s)
         wall_s = time.monotonic() - began
@@ -97,9 +97,7 @@ def people(rows: int) -> Iterator[Path]:
         yield path
 
 
-def enroll(
-    source: Path, url: str, *flags: str, in_flight: int = 64, cores: set[int] = CLIENT_CORES, most_s: float = _MOST_S
-) -> Ended:
+def enroll(source: Path, url: str, *flags: str, in_flight: int = 64, most_s: float = _MOST_S) -> Ended:
     """Run `batch-enroll run` over a whole file with everything on and a ledger of its own, without a rate unless told.
 
     Raises:
@@ -107,7 +105,7 @@ def enroll(
     """
     with tempfile.TemporaryDirectory(prefix="batch-enroll-run-") as name:
         words = run_words(source, url, *flags, in_flight=in_flight, folder=Path(name))
-        ended = measure(*words, cores=cores, most_s=most_s)
+        ended = measure(*words, most_s=most_s)
         counts = json.loads(ended.out)["counts"]
         with results_in(Path(name)).open(encoding="utf-8-sig", newline="") as file:
             written = sum(1 for _ in csv.reader(file)) - 1

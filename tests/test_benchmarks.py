@@ -74,7 +74,7 @@ def test_a_run_has_no_rate_unless_one_is_given():
     def words(*flags):
         return " ".join(run_words(Path("a.csv"), "http://127.0.0.1:9", *flags, in_flight=64, folder=Path()))
 
-    assert words("--processes", "2").endswith("--rate none --processes 2")
+    assert words("--timeout", "2").endswith("--rate none --timeout 2")
     assert words("--rate", "5").count("--rate") == 1
 
 

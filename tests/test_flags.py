@@ -58,6 +58,29 @@ def test_a_value_that_does_not_fit_is_shown_with_how_it_is_written(cli, sandbox,
     assert not server.totals()["requests"].get("workflows/start")
 
 
+@pytest.mark.parametrize("value", ["1", "2", "many"])
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_processes_is_refused_with_what_to_do(cli, command, value):
+    """`--processes` was removed; tests/legacy_ledger has the runs that were made with it."""
+    said = "was removed, because one process is faster; delete it."
+    write_csv(cli.folder / "in.csv", *people(1))
+    job, profile = cli.folder / "job.toml", cli.folder / "profile.toml"
+    job.write_text(f"[send]\nprocesses = '{value}'\n", encoding="utf-8")
+    profile.write_text(f"[profile.prod.send]\nprocesses = '{value}'\n", encoding="utf-8")
+    words = (command, "in.csv", "--url", "http://127.0.0.1:9", *FLAGS)
+    for ended, place in (
+        (cli(*words, "--processes", value), "--processes"),
+        (cli(*words, BATCH_ENROLL_PROCESSES=value), "BATCH_ENROLL_PROCESSES"),
+        (cli(*words, "--job", job), f"{job}: [send] processes"),
+        (cli(*words, "--job", profile), f"{profile}: [profile.prod.send] processes"),
+    ):
+        assert (ended.code, ended.out, ended.err) == (2, "", f"batch-enroll: {place} {said}\n")
+
+
+def test_processes_stands_in_no_help_page(cli):
+    assert "--processes" not in cli("run", "--help").out
+
+
 WRONG = """
 url = 5
 nonsens = 1

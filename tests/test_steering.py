@@ -98,10 +98,9 @@ def going(cli, sandbox):
     return begin
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_a_rate_that_is_set_holds_from_then_on(going, sandbox, processes):
+def test_a_rate_that_is_set_holds_from_then_on(going, sandbox):
     server = sandbox()
-    with going(server, "--rate", "5", "--processes", str(processes), rows=1_500) as run:
+    with going(server, "--rate", "5", rows=1_500) as run:
         assert run.ask("set", "--rate", "80")["said"] == f"Run {run.run} now sends 80 a second, 8 at once."
         wait_until(lambda: starts(server) >= 60)
         answer = run.ask("set", "--rate", "10")
@@ -144,12 +143,10 @@ def test_a_pause_lets_answers_come_in_and_nothing_leave_until_it_is_resumed_with
         assert [word for word in ("paused", "pace set", "resumed") if word not in log] == []
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_concurrency_grows_and_shrinks_while_it_goes(going, sandbox, processes):
+def test_concurrency_grows_and_shrinks_while_it_goes(going, sandbox):
     latency_s = 0.3
     server = sandbox(latency_s=(latency_s, latency_s))
-    flags = ("--rate", "none", "--concurrency", "2", "--processes", str(processes))
-    with going(server, *flags, rows=1_000) as run:
+    with going(server, "--rate", "none", "--concurrency", "2", rows=1_000) as run:
         assert most_in(server.stats()["arrivals"], latency_s * 0.9) <= 2
         assert run.ask("set", "--concurrency", "16")["concurrency"] == 16
         wait_until(lambda: most_in(server.stats()["arrivals"], latency_s) >= 16, "the new workers never worked")

@@ -115,13 +115,6 @@ SETTINGS: tuple[Setting, ...] = (
     _s("--yes", "output.yes", "", "do not ask before sending", GUARD),
     _s("--rate", "send.rate", "N", "requests per second, decimals allowed, or none (default 10)", PACE),
     _s("--concurrency", "send.concurrency", "N", "requests in flight at once (default 8)", PACE),
-    _s(
-        "--processes",
-        "send.processes",
-        "N",
-        "processes that carry the requests (default 1: this one does it all)",
-        PACE,
-    ),
     _s("--timeout", "send.timeout", "S", "seconds for one whole request (default 30)", PACE),
     _s(
         "--duplicates",
@@ -180,6 +173,9 @@ SETTINGS: tuple[Setting, ...] = (
     ),
 )
 
+# Still taken, so that the job can say that they were removed; in no help and no table.
+REMOVED: tuple[Setting, ...] = (_s("--processes", "send.processes", "N", argparse.SUPPRESS, PACE),)
+
 # Secrets: a variable, a file or the job file, never a flag, which every user of the machine can see.
 SECRET_VARIABLES: dict[str, tuple[str, ...]] = {
     "BATCH_ENROLL_NOTIFY": ("notify", "urls"),
@@ -199,6 +195,8 @@ def add_job_flags(parser: argparse.ArgumentParser) -> None:
         "--profile", metavar="NAME", help=f"use [profile.NAME] of the job file as well (or {PROFILE_VARIABLE})"
     )
     groups = {name: parser.add_argument_group(name) for name in GROUPS}
+    for setting in REMOVED:
+        parser.add_argument(setting.flag, help=setting.help)
     for setting in SETTINGS:
         text = setting.help.replace("%", "%%")
         if setting.flag == "--content":
@@ -234,14 +232,14 @@ def given_settings(args: argparse.Namespace, environment: Mapping[str, str]) -> 
         JobError: `--match` or `--content` has no `=`, a variable for a switch is neither yes nor no.
     """
     given: list[Given] = []
-    for setting in SETTINGS:
+    for setting in (*SETTINGS, *REMOVED):
         text = environment.get(setting.variable)
         if text is not None and text.strip():
             given += _from_text(setting, text, place=setting.variable)
     for variable, path in SECRET_VARIABLES.items():
         if text := environment.get(variable, "").strip():
             given += _given(path, text, variable)
-    for setting in SETTINGS:
+    for setting in (*SETTINGS, *REMOVED):
         value = getattr(args, setting.name, None)
         if isinstance(value, list):
             given += [item for text in value for item in _from_text(setting, text, place=setting.flag)]

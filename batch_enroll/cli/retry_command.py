@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from typing import Any
@@ -48,7 +47,7 @@ async def _retry(args: argparse.Namespace) -> int:
 
     def job_of_run(args: argparse.Namespace) -> Job:
         file = job_file_of(args)
-        settings: dict[str, Any] = {**json.loads(record.settings_json), **file.settings}
+        settings = {**Job.settings_from_json(record.settings_json), **file.settings}
         name = file.name or f"run {run_id}"
         return build_job(file=settings, file_name=name, file_places=file.places, given=given)
 

@@ -13,7 +13,6 @@ team        how many workers there are, changed while they work
 breaker     when to stop the run
 preflight   what the platform says about the scenario before anything is sent
 flight      where a request is on its way, and the signal to stop
-crew        worker processes that carry the requests, when one is not enough: crew_line, crew_worker, frames
 """
 
 from batch_enroll.sending.breaker import Breaker, BreakerLimits, Cause, Limit, Trip

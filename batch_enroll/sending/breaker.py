@@ -94,7 +94,6 @@ class BreakerLimits:
 
 _DEFAULT_UNKNOWN_ROWS: Final = 50
 _DEFAULT_UNKNOWN_SHARE: Final = 0.005
-_OUR_OWN: Final = {"worker_died"}  #: says nothing about the platform; a crew has a limit of its own
 
 
 class Breaker:
@@ -156,7 +155,7 @@ class Breaker:
                 self._unknown_running = 0
             case RowStatus.UNKNOWN:
                 self._unknown += 1
-                self._unknown_running += outcome.code not in _OUR_OWN
+                self._unknown_running += 1
                 self._redirects += outcome.code == "redirect"
             case RowStatus.INVALID | RowStatus.SKIPPED:
                 return

@@ -107,13 +107,13 @@ async def run_pool(
         async with anyio.create_task_group() as watchers:
             watchers.start_soon(watch)
             with working:
-                async with anyio.create_task_group() as crew:
-                    crew.start_soon(feed)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(feed)
 
                     def hire() -> None:
                         while team.present < team.size and not stop.is_set():
                             team.present += 1
-                            crew.start_soon(labour)
+                            tasks.start_soon(labour)
 
                     def hire_more() -> None:
                         if team.present:  # else all is done, and the task group may be closed

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 
 from benchmarks.figures import Line
 from benchmarks.measures.adaptive import adaptive
-from benchmarks.measures.crew import crew
 from benchmarks.measures.growth import growth
 from benchmarks.measures.newman import newman
 from benchmarks.measures.pace import pace
@@ -24,7 +23,6 @@ MEASURES: dict[str, Callable[[Sizes], Iterator[Line]]] = {
     "rivals": rivals,
     "newman": newman,
     "wrk": waits,
-    "processes": crew,
     "check": checking,
     "growth": growth,
     "report": reporting,

@@ -1,4 +1,4 @@
-"""The pace as the platform's side sees it: evenly, right after a pause, and with two processes."""
+"""The pace as the platform's side sees it: evenly, and right after a pause."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from benchmarks import clock
 from benchmarks.clock import clock_server
 from benchmarks.figures import Figure, Line, NotRun
-from benchmarks.machine import ALL_CORES, CLIENT_CORES, SERVER_CORES
+from benchmarks.machine import SERVER_CORES
 from benchmarks.processes import enroll, people
 from benchmarks.sizes import Sizes
 from benchmarks.windows import around_longest_pause, mean_per_s, most_in
@@ -23,24 +23,18 @@ def pace(sizes: Sizes) -> Iterator[Line]:
     if why := clock.missing():
         yield NotRun(what="pace", why=why)
         return
-    for condition, flags, cores in (
-        ("", (), CLIENT_CORES),
-        (" with 2 processes", ("--processes", "2"), ALL_CORES),
-    ):
-        moments = {
-            rate: _arrivals(rate, max(10, int(rate * sizes.pace_s)), *flags, cores=cores) for rate in RATES_PER_S
-        }
-        yield _mean(condition, moments)
-        yield from _windows(condition, moments)
+    moments = {rate: _arrivals(rate, max(10, int(rate * sizes.pace_s))) for rate in RATES_PER_S}
+    yield _mean(moments)
+    yield from _windows("", moments)
     yield from _windows(f" after a pause of {_PAUSE_S} s", {rate: _after_pause(rate, sizes) for rate in RATES_PER_S})
 
 
-def _arrivals(rate: int, rows: int, *flags: str, cores: set[int] = CLIENT_CORES, refuse_at: int = 0) -> Sequence[float]:
+def _arrivals(rate: int, rows: int, *, refuse_at: int = 0) -> Sequence[float]:
     with (
         people(rows) as source,
         clock_server(SERVER_CORES, refuse_at=refuse_at, retry_after_s=_PAUSE_S) as server,
     ):
-        enroll(source, server.url, "--rate", str(rate), *flags, cores=cores)
+        enroll(source, server.url, "--rate", str(rate))
     return server.moments
 
 
@@ -53,10 +47,10 @@ def _after_pause(rate: int, sizes: Sizes) -> Sequence[float]:
     return after
 
 
-def _mean(condition: str, moments: Moments) -> Figure:
+def _mean(moments: Moments) -> Figure:
     means = {rate: mean_per_s(arrived) for rate, arrived in moments.items()}
     return Figure(
-        what=f"pace{condition}: error of the mean, the largest",
+        what="pace: error of the mean, the largest",
         measured=max(abs(mean / rate - 1) for rate, mean in means.items()) * 100,
         sign="<",
         goal=1,

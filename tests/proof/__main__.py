@@ -33,7 +33,6 @@ from tests.proof.strikes import random_strikes
 ROWS_OF_A_RUN = 5_000
 CONCURRENCY = 16
 TIMEOUT_S = 3
-PROCESSES = (1, 1, 2)  #: that carry a run's requests, drawn for each run
 THROTTLED = 0.0004  #: of the requests; each makes the whole run wait a second
 KILLS_PER_STRIKE = 0.9  #: the other strikes are signals and freezes, or come too late
 
@@ -149,7 +148,7 @@ def one_run(
         sandbox=sandbox,
         rows=leads(rows, luck, domain=f"{name}.example.com"),
         concurrency=CONCURRENCY,
-        flags=("--timeout", TIMEOUT_S, "--processes", luck.choice(PROCESSES)),
+        flags=("--timeout", TIMEOUT_S),
         name=name,
     )
     trial.until_finished(strikes=random_strikes(luck, per_strike=per_strike))

@@ -5,13 +5,11 @@ In: when. Out: a `Strike` for `Trial.once`, or a stream of drawn ones. Never: a 
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from tests.proof.harness import Strike, Trial, at_moment, watch
 
@@ -32,20 +30,6 @@ def kill_after_seconds(seconds: float) -> Strike:
     def act(_: Trial, process: subprocess.Popen[str]) -> None:
         watch(process, until=at_moment(seconds))
         process.kill()
-
-    return Strike(act)
-
-
-def kill_a_worker_after_requests(count: int) -> Strike:
-    """SIGKILL one of the processes that carry requests for the process; it lives on itself. Linux only."""
-
-    def act(trial: Trial, process: subprocess.Popen[str]) -> None:
-        def kill() -> None:
-            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
-            os.kill(int(children.split()[0]), signal.SIGKILL)
-            trial.cuts += 1
-
-        after_requests(trial, process, count, kill)
 
     return Strike(act)
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import random
-import sys
 from itertools import islice
-
-import pytest
 
 from tests.proof.harness import KILLED
 from tests.proof.inputs import leads, mixed_faults
 from tests.proof.strikes import (
     ROW_POINTS,
-    kill_a_worker_after_requests,
-    kill_after_requests,
     kill_at,
     random_strikes,
 )
@@ -83,25 +78,6 @@ def test_killed_at_each_point_of_the_end_nothing_is_lost_and_nothing_sent_again(
     verdict = the.verdict()
     assert verdict.holds, verdict
     assert verdict.statuses == {"success": 30}
-
-
-def test_several_processes_that_are_killed_together_send_nobody_twice(trial):
-    the = trial(leads(200), latency_s=(0.0, 0.02), flags=("--processes", 2))
-    for count in (20, 40, 10):
-        assert the.once(strike=kill_after_requests(count)).code == KILLED
-    the.until_finished()
-    verdict = the.verdict()
-    assert verdict.holds, verdict
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc lists the children of a process on Linux alone")
-def test_a_worker_process_that_is_killed_leaves_only_its_own_rows_in_doubt(trial):
-    the = trial(leads(200), latency_s=0.02, flags=("--processes", 2))
-    the.until_finished(strikes=[kill_a_worker_after_requests(30)])
-    verdict = the.verdict()
-    assert verdict.holds, verdict
-    assert the.cuts == 1
-    assert "error" not in verdict.statuses
 
 
 def test_killed_at_random_among_faults_nobody_is_sent_twice_and_nobody_lost(trial):
