@@ -50,9 +50,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pydantic": ("job.py", "job_file.py", "job_mistakes.py", "planning/plan_file.py"),
     "rich": ("reporting/",),
     "openpyxl": (),
-    "fsspec": ("loading/remote_fetch.py", "loading/remote_sftp.py"),
-    "aiohttp": ("loading/remote_fetch.py",),  # its timeouts, for fsspec
-    "paramiko": ("loading/remote_sftp.py",),
+    "fsspec": ("loading/download.py",),
+    "aiohttp": ("loading/download.py",),  # its settings, for fsspec
+    "paramiko": ("loading/download.py",),
     "apprise": ("telling/notify.py",),
     "prometheus_client": ("telling/metrics.py",),
     "keyring": ("secrets.py",),

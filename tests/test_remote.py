@@ -5,23 +5,25 @@ from __future__ import annotations
 import http.server
 import signal
 import socket
+import ssl
 import tempfile
 import threading
 import time
 from base64 import b64encode
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from batch_enroll.errors import InputError, NoSuchInput
+from batch_enroll.errors import InputError, JobError, NoSuchInput
 from batch_enroll.job import Job
 from batch_enroll.ledger.memory import MemoryLedger
+from batch_enroll.loading.download import download
 from batch_enroll.loading.remote import Remote, remote_input
-from batch_enroll.loading.remote_fetch import fetch
 from batch_enroll.model import Fetched
 from batch_enroll.planning.inputs import brought_here
+from tests.support.certificates import self_signed
 from tests.support.commands import people, read_results
 from tests.support.drops import flags
 from tests.support.sandbox import wait_until
@@ -45,6 +47,14 @@ class Web(http.server.ThreadingHTTPServer):
         self.status = 200
         self.password = ""
         self.looks = 0
+        self.redirects: dict[str, str] = {}  #: path -> Location
+        self.silent_s = 0.0  #: waits so long before each response
+
+    def encrypt(self, certificate: Path) -> None:
+        """Serve https:// with a certificate and its key."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self.socket = context.wrap_socket(self.socket, server_side=True)
 
     @property
     def address(self) -> str:
@@ -63,6 +73,13 @@ class _Page(http.server.BaseHTTPRequestHandler):
     def _answer(self, *, body: bool) -> None:
         web = self.server
         web.looks += 1
+        time.sleep(web.silent_s)
+        if target := web.redirects.get(self.path):
+            self.send_response(302)
+            self.send_header("Location", target)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         page = web.pages.get(urlsplit(self.path).path)
         wanted = f"Basic {b64encode(f'anna:{web.password}'.encode()).decode()}"
         status = web.status
@@ -85,13 +102,32 @@ class _Page(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def web():
+@contextmanager
+def serve(certificate=None):
     with Web() as server:
+        if certificate:
+            server.encrypt(certificate)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         server.pages["/lists/leads.csv"] = TABLE.encode()
         yield server
         server.shutdown()
+
+
+@pytest.fixture
+def web():
+    with serve() as server:
+        yield server
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    return self_signed(tmp_path / "server.pem")
+
+
+@pytest.fixture
+def https(certificate):
+    with serve(certificate) as server:
+        yield server
 
 
 @pytest.fixture
@@ -210,7 +246,7 @@ def test_a_server_that_is_not_there_is_one_sentence(cli, sandbox, tidy):
         ("nowhere://host/leads.csv", "no protocol that is known"),
         ("zip://leads.csv::s3://bucket/leads.zip", "chain"),
         ("s3://bucket/out-*/leads.csv", "pattern"),
-        ("gs://bucket/leads.csv", "pip install gcsfs"),
+        ("gs://bucket/leads.csv", "install gcsfs"),
         ("https://[broken/leads.csv", "address"),
         ("sftp:///leads.csv", "names no server"),
         ("http://127.0.0.1:9/a%00b.csv", "cannot be reached"),
@@ -259,11 +295,64 @@ def test_init_looks_at_a_remote_input(cli, web, tidy):
     assert SIGNATURE not in (cli.folder / "leads.toml").read_text() + ended.err
 
 
+# https://: the certificate, and each step of a redirect
+
+
+def test_https_needs_a_valid_certificate(cli, sandbox, https, certificate, tidy):
+    server = sandbox()
+    command = ("run", f"https://{https.address}/lists/leads.csv", *flags(server))
+    refused = cli(*command)
+    assert (refused.code, "certificate is not valid" in refused.err) == (2, True), refused.err
+    assert not server.enrolments()
+    trusted = cli(*command, SSL_CERT_FILE=str(certificate))
+    assert trusted.code == 0, trusted.err
+    assert len(server.enrolments()) == 5
+
+
+def test_https_redirect_must_stay_encrypted(cli, sandbox, https, certificate, tidy):
+    server = sandbox()
+    https.redirects = {
+        "/plain": f"http://files.invalid/leads.csv?sig={SIGNATURE}",
+        "/first": "/plain",
+        "/moved": f"https://{https.address}/lists/leads.csv",
+    }
+    for path in ("plain", "first"):
+        refused = cli(
+            "run", f"https://{https.address}/{path}", *flags(server), "--if-changed", SSL_CERT_FILE=str(certificate)
+        )
+        assert refused.code == 2, refused.err
+        assert "unencrypted: it comes from http://files.invalid" in refused.err
+        assert SIGNATURE not in refused.err
+    assert not server.enrolments()
+    moved = cli("run", f"https://{https.address}/moved", *flags(server), SSL_CERT_FILE=str(certificate))
+    assert moved.code == 0, moved.err
+    assert len(server.enrolments()) == 5
+
+
+def test_redirect_to_http_sends_no_request(web, tmp_path):
+    with serve() as other:
+        web.redirects = {"/leads.csv": f"http://{other.address}/lists/leads.csv"}
+        by_name = web.address.replace("127.0.0.1", "localhost")
+        with pytest.raises(JobError, match=r"unencrypted: it comes from http://127\.0\.0\.1"):
+            get(f"http://{by_name}/leads.csv", tmp_path, plain_allowed=lambda host: host == "localhost")
+        assert (web.looks > 0, other.looks) == (True, 0)
+        assert get(f"http://{web.address}/leads.csv", tmp_path, plain_allowed=bool).path.read_text() == TABLE
+
+
+def test_silent_server_is_not_a_missing_file(web, tmp_path, monkeypatch):
+    """With --if-changed a missing file is good news; a server that does not respond is not."""
+    monkeypatch.setattr("batch_enroll.loading.download._SILENCE_S", 0.1)
+    web.silent_s = 1.0
+    with pytest.raises(InputError, match="silent for too long") as silent:
+        get(f"http://{web.address}/lists/leads.csv", tmp_path, plain_allowed=bool)
+    assert not isinstance(silent.value, NoSuchInput)
+
+
 # The function itself, with fsspec's file systems in memory and on disk
 
 
-def get(url, folder, *, stop_reason=lambda: ""):
-    return fetch(Remote(url), folder, salt=b"s" * 32, plain_allowed=bool, stop_reason=stop_reason)
+def get(url, folder, *, plain_allowed=bool, stop_reason=lambda: ""):
+    return download(Remote(url, plain_allowed), folder, salt=b"s" * 32, stop_reason=stop_reason)
 
 
 @pytest.fixture

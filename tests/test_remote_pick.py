@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from batch_enroll.errors import InputError
+from batch_enroll.loading.download import list_files
 from batch_enroll.loading.remote import Remote
-from batch_enroll.loading.remote_list import list_files
 from tests.support.drops import OLD_S, emails, enrolled, flags, group, lay
 from tests.support.sftp import USER, sftp_server
 
@@ -144,7 +144,7 @@ def memory():
 
 
 def listed(address):
-    return list_files(Remote(address), now=datetime(2100, 1, 1, tzinfo=UTC), settle_s=10, plain_allowed=bool)
+    return list_files(Remote(address), now=datetime(2100, 1, 1, tzinfo=UTC), settle_s=10)
 
 
 def test_a_name_that_no_address_can_hold_is_left_alone(memory):

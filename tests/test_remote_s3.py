@@ -6,6 +6,9 @@ import socket
 
 import pytest
 
+from batch_enroll.errors import InputError
+from batch_enroll.loading.download import download
+from batch_enroll.loading.remote import Remote
 from tests.support.commands import people
 from tests.support.drops import flags
 
@@ -67,7 +70,7 @@ def nobody_at():
         (LEADS, {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no key for it was found"),
         (LEADS, {"AWS_PROFILE": "prod"}, "no key for it was found"),
         (LEADS, {"AWS_ENDPOINT_URL": nobody_at(), "AWS_MAX_ATTEMPTS": "1"}, "cannot be reached"),
-        (LEADS, {"AWS_ENDPOINT_URL": "http://minio.invalid:9000"}, "unencrypted: its server is http://minio.invalid"),
+        (LEADS, {"AWS_ENDPOINT_URL": "http://minio.invalid:9000"}, "unencrypted: it comes from http://minio.invalid"),
         ("s3://crm-export/out", {}, "is a folder"),
         (f"s3://AKIA{WRONG}:{WRONG}@crm-export/out/leads.csv", {}, "holds no user and no password"),
     ],
@@ -95,3 +98,21 @@ def test_a_server_without_encryption_may_be_allowed(cli, sandbox, s3):
     away = {"AWS_ENDPOINT_URL": "http://minio.invalid:9000", "AWS_MAX_ATTEMPTS": "1"}
     ended = cli("run", LEADS, *flags(sandbox()), "--insecure-http", **away)
     assert (ended.code, "cannot be reached" in ended.err) == (2, True), ended.err
+
+
+def test_an_object_overwritten_between_two_blocks_is_refused(s3, tmp_path, monkeypatch):
+    from s3fs import S3FileSystem
+
+    monkeypatch.setattr(S3FileSystem, "default_block_size", 1 << 16)
+    monkeypatch.setattr("batch_enroll.loading.download._CHUNK_BYTES", 1 << 16)
+    s3.put("crm-export/out/large.csv", b"a" * (1 << 20))
+    asked = []
+
+    def overwrite():
+        if not asked:
+            s3.put("crm-export/out/large.csv", b"b" * (1 << 20))
+        asked.append(1)
+        return ""
+
+    with pytest.raises(InputError, match="changed while it was being fetched"):
+        download(Remote("s3://crm-export/out/large.csv", bool), tmp_path, salt=b"", stop_reason=overwrite)

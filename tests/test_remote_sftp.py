@@ -28,7 +28,8 @@ def home(cli, server):
 
 
 def address(server, *, password=PASSWORD, name="leads.csv"):
-    return f"sftp://{USER}:{password}@127.0.0.1:{server.port}/{name}"
+    user = USER if password is None else f"{USER}:{password}"
+    return f"sftp://{user}@127.0.0.1:{server.port}/{name}"
 
 
 def test_a_file_is_fetched_from_a_server_that_is_known(cli, sandbox, server, home):
@@ -46,6 +47,7 @@ def test_a_file_is_fetched_from_a_server_that_is_known(cli, sandbox, server, hom
         ("", {}, "the server's key is not known"),
         ("other", {}, "the server's key is not known"),
         ("right", {"password": "wr0ng-pass"}, "access was refused"),
+        ("right", {"password": None}, "access was refused"),
         ("right", {"name": "none.csv"}, "There is no file sftp://127.0.0.1"),
         ("right", {"name": "inside"}, "is a folder"),
     ],

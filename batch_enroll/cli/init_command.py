@@ -99,10 +99,10 @@ def _look(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[str, ..
 def _here(name: str, folder: Path) -> Path | BinaryIO:
     from batch_enroll.cli.settings import source_of
     from batch_enroll.job_values import is_loopback
+    from batch_enroll.loading.download import download
     from batch_enroll.loading.remote import is_remote, remote_input
-    from batch_enroll.loading.remote_fetch import fetch
 
     if not is_remote(name):
         return source_of(name)
     remote = remote_input(name, plain_allowed=is_loopback)
-    return fetch(remote, folder, salt=b"", plain_allowed=is_loopback, stop_reason=lambda: "").path
+    return download(remote, folder, salt=b"", stop_reason=lambda: "").path

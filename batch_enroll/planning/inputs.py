@@ -19,13 +19,11 @@ from anyio.to_thread import run_sync
 from batch_enroll.clock import Clock
 from batch_enroll.errors import InputError, JobError
 from batch_enroll.job import Job
-from batch_enroll.job_values import is_loopback
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.loading import open_table
+from batch_enroll.loading.download import download, list_files
 from batch_enroll.loading.picking import Found, PassedOver, find_files
 from batch_enroll.loading.remote import Remote
-from batch_enroll.loading.remote_fetch import fetch
-from batch_enroll.loading.remote_list import list_files
 from batch_enroll.loading.spool import spool_folder
 from batch_enroll.model import Fetched, Pick
 from batch_enroll.planning.identity import run_identity
@@ -66,8 +64,7 @@ async def pick_inputs(
     """
     found: Found[Path] | Found[Remote]
     if isinstance(name, Remote):
-        look = partial(list_files, name, now=clock.now(), settle_s=job.input.settle)
-        found = await run_sync(partial(look, plain_allowed=partial(_plain_allowed, job)))
+        found = await run_sync(partial(list_files, name, now=clock.now(), settle_s=job.input.settle))
     else:
         found = find_files(name, now=clock.now(), settle_s=job.input.settle, leave=(*_not_inputs(job), *leave))
     match job.input.pick:
@@ -132,7 +129,7 @@ async def brought_here(
     Args:
         stop_reason: asked while it is being fetched; what it gives, when it is not "", ends that.
     Raises:
-        InputError, JobError, RunStopped: as `loading.remote.fetch`.
+        InputError, JobError, RunStopped: as `loading.download.download`.
     """
     if not isinstance(source, Remote):
         yield source
@@ -141,12 +138,7 @@ async def brought_here(
         raise JobError(f"--archive moves a file of this machine; {source} is none.", hint="Leave --archive out.")
     salt = await ledger.salt()
     with spool_folder() as folder:
-        plain = partial(_plain_allowed, job)
-        yield await run_sync(partial(fetch, source, folder, salt=salt, plain_allowed=plain, stop_reason=stop_reason))
-
-
-def _plain_allowed(job: Job, host: str) -> bool:
-    return job.insecure_http or is_loopback(host)
+        yield await run_sync(partial(download, source, folder, salt=salt, stop_reason=stop_reason))
 
 
 def _did_the_same(record: RunRecord, job: Job) -> bool:

@@ -1,0 +1,177 @@
+"""Download a remote input whole, or list the files of a remote folder.
+
+fsspec and the library of the protocol are imported when they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlunsplit
+
+from batch_enroll.errors import InputError, JobError, NoSuchInput, RunStopped
+from batch_enroll.loading.picking import Found, sift
+from batch_enroll.loading.remote import S3, WEB, Remote
+from batch_enroll.loading.remote_errors import WAIT, translated_errors
+from batch_enroll.loading.source import private_file
+from batch_enroll.model import Fetched
+
+_CHUNK_BYTES = 1 << 20
+_CONNECT_S, _SILENCE_S = 30.0, 60.0
+_SFTP = ("sftp", "ssh")
+# fsspec's `ukey` will not do: over HTTP it ignores the content, over SFTP it holds the time of the last access.
+_VERSION_KEYS = ("ETag", "etag", "VersionId", "LastModified", "mtime", "md5Hash", "generation", "created")
+_TIME_KEYS = ("LastModified", "mtime", "last_modified", "updated", "modified", "created")
+
+
+def download(remote: Remote, folder: Path, *, salt: bytes, stop_reason: Callable[[], str]) -> Fetched:
+    """Download an input; blocks.
+
+    Args:
+        folder: private to its owner; gets the file.
+        salt: the installation's secret.
+        stop_reason: called between blocks; the download ends when it returns a reason.
+    Raises:
+        JobError: a package for this protocol is not installed; a server on the way is not encrypted.
+        NoSuchInput: there is no such file.
+        InputError: it cannot be fetched, came cut short, or changed meanwhile.
+        RunStopped: `stop_reason` returned one.
+    """
+    copy = folder / remote.file_name
+    size = 0
+    with translated_errors(remote):
+        files, path = _open_filesystem(remote)
+        before = _version(files, path, remote)
+        # `get_file` is no help: over SFTP it has no callback, so that a signal would wait for the whole file.
+        with files.open(path, "rb") as stream, private_file(copy) as file:
+            while chunk := stream.read(_CHUNK_BYTES):
+                file.write(chunk)
+                size += len(chunk)
+                if reason := stop_reason():
+                    raise RunStopped(f"{reason} Nothing was sent.")
+        files.invalidate_cache()
+        after = _version(files, path, remote)
+    if before != after:
+        raise InputError(f"{remote.shown} changed while it was being fetched.", hint=WAIT)
+    if before["size"] not in (None, size):
+        raise InputError(
+            f"{remote.shown} came cut short: {size:,} of {before['size']:,} bytes.", hint="Give the same command again."
+        )
+    return Fetched(path=copy, name=remote.shown, place=remote.place(salt))
+
+
+def list_files(remote: Remote, *, now: datetime, settle_s: float) -> Found[Remote]:
+    """List the files of a folder, or those that match a pattern, by the rules of `picking`; blocks.
+
+    Args:
+        now: aware.
+        settle_s: a file that changed less than so many seconds ago may still be growing.
+    Raises:
+        JobError: as `download`.
+        InputError: the folder does not exist or cannot be listed, or the server does not tell when files changed.
+    """
+    folder, _, pattern = remote.parts.path.rpartition("/")
+
+    def inside(name: str) -> Remote:
+        return replace(remote, url=urlunsplit(remote.parts._replace(path=f"{folder}/{name}")))
+
+    try:
+        with translated_errors(inside("")):
+            files, path = _open_filesystem(inside(""))
+            entries = files.ls(path, detail=True)
+    except NoSuchInput:
+        if remote.scheme not in S3:  # S3 has no folders: an empty one does not exist
+            raise InputError(f"There is no folder {inside('')}.", hint="Check the address.") from None
+        entries = []
+    named = [(str(entry["name"]).rpartition("/")[2], entry) for entry in entries if entry.get("type") == "file"]
+    seen = [
+        (name, _changed_ns(entry, remote), inside(name))
+        for name, entry in named
+        if name and not set(name) & set("?#") and fnmatchcase(name, pattern or "*")  # an address cannot hold ? or #
+    ]
+    return sift(seen, is_folder=not pattern, now=now, settle_s=settle_s)
+
+
+def _open_filesystem(remote: Remote) -> tuple[Any, str]:
+    """Open the file system of the address, uncached: fsspec would keep the password for the life of the process."""
+    try:
+        import fsspec
+
+        if remote.scheme not in fsspec.available_protocols():
+            raise JobError(
+                f"{remote.shown}: {remote.scheme}:// is no protocol that is known here.",
+                hint="Known are for example s3://, sftp:// and https://.",
+            )
+        if remote.scheme in _SFTP:
+            return _open_sftp(remote)
+        settings = _http_settings(remote) if remote.scheme in WEB else {}
+        files, path = fsspec.url_to_fs(remote.url, skip_instance_cache=True, **settings)
+    except ImportError as error:
+        in_extra = error.name == "fsspec" or remote.scheme in (*S3, *WEB, *_SFTP)
+        what = "the extra 'remote'" if in_extra else "another package"
+        hint = "Install it: pip install 'batch-enroll[remote]'" if in_extra else f"{error}."
+        raise JobError(f"{remote.shown}: reading from {remote.scheme}:// needs {what}.", hint=hint) from None
+    if remote.scheme in S3:  # AWS's own settings name the server: variables, or a profile in ~/.aws/config
+        remote.require_encryption(str(files.connect().meta.endpoint_url))
+    return files, path
+
+
+def _http_settings(remote: Remote) -> dict[str, Any]:
+    import aiohttp
+
+    async def require_encryption(request: Any, send: Any) -> Any:
+        """Called for the first request and for each step of a redirect, before a connection is made."""
+        remote.require_encryption(str(request.url))
+        return await send(request)
+
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
+    client = {"timeout": timeout, "trust_env": True, "middlewares": (require_encryption,)}
+    return {"client_kwargs": client, "block_size": 0}  # 0: one response, not one per block; a cut is noticed
+
+
+def _open_sftp(remote: Remote) -> tuple[Any, str]:
+    import paramiko
+    from fsspec.implementations.sftp import SFTPFileSystem
+
+    class KnownHostsFileSystem(SFTPFileSystem):  # type: ignore[misc]
+        """Only servers in `~/.ssh/known_hosts`: fsspec's own would send the password to any server."""
+
+        def _connect(self) -> None:
+            self.client = paramiko.SSHClient()
+            self.client.load_system_host_keys()
+            self.client.set_missing_host_key_policy(paramiko.RejectPolicy())
+            self.client.connect(self.host, timeout=_CONNECT_S, **self.ssh_kwargs)
+            self.ftp = self.client.open_sftp()
+            self.ftp.get_channel().settimeout(_SILENCE_S)
+
+    options = KnownHostsFileSystem._get_kwargs_from_urls(remote.url)
+    return KnownHostsFileSystem(**options, skip_instance_cache=True), KnownHostsFileSystem._strip_protocol(remote.url)
+
+
+def _version(files: Any, path: str, remote: Remote) -> dict[str, Any]:
+    """What tells one version of a file from another, as far as the server knows: size, ETag, times."""
+    info = files.info(path)
+    if info.get("type") == "directory":
+        raise InputError(
+            f"{remote.shown} is a folder.", hint="Name the file inside it, or end the address with / and say --pick."
+        )
+    keys = ("ETag",) if remote.scheme in WEB else _VERSION_KEYS  # a page made on demand has a new date each time
+    return {"size": info.get("size"), **{key: info[key] for key in keys if info.get(key) is not None}}
+
+
+def _changed_ns(entry: dict[str, Any], remote: Remote) -> int:
+    """When a file changed, nanoseconds of Unix time."""
+    for key in _TIME_KEYS:
+        match entry.get(key):
+            case datetime() as moment:
+                return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e9)
+            case int() | float() as seconds:
+                return int(seconds * 1e9)
+    raise InputError(
+        f"{remote.shown}: the server does not tell when its files changed, so none can be picked.",
+        hint="Name one file.",
+    )
