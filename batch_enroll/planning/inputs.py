@@ -6,7 +6,6 @@ over. Never: a change of a file or of the ledger.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from batch_enroll.loading import open_table
 from batch_enroll.loading.download import download, list_files
 from batch_enroll.loading.picking import Found, PassedOver, find_files
 from batch_enroll.loading.remote import Remote
+from batch_enroll.loading.source import sha256_of
 from batch_enroll.loading.spool import spool_folder
 from batch_enroll.model import Fetched, Pick
 from batch_enroll.planning.identity import run_identity
@@ -114,9 +114,9 @@ async def _finished_as(place: Path | Remote, finished: Collection[str], job: Job
             path = brought.path if isinstance(brought, Fetched) else place
             if not isinstance(path, Path):
                 return ""
-            sha256 = _sha256(path)
+            sha256 = sha256_of(path)
             return sha256 if sha256 in finished and await _is_finished(path, job, ledger) else ""
-    except InputError:  # it cannot be fetched, which its own run will say
+    except InputError:  # it cannot be fetched or read, which its own run will say
         return ""
 
 
@@ -159,15 +159,6 @@ async def _is_finished(path: Path, job: Job, ledger: Ledger) -> bool:
     except InputError:
         return False
     return any(record.state is RunState.FINISHED for record in await ledger.find(identity))
-
-
-def _sha256(path: Path) -> str:
-    """Hash a file; "" when it cannot be read, which its own run will say."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
 
 
 def _not_inputs(job: Job) -> list[Path]:
