@@ -17,6 +17,7 @@ _UNLIMITED = 10**DIGITS_KEPT
 _LITERALS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?![hms]+\])[^\]]*\]|am/pm|a/p')
 _DAY_SECONDS = 86_400
 _LAST_SERIAL = 2_958_466  # 9999-12-31, plus one
+_DAYS_TO_1904 = 1_462
 _LEAP_BUG_SERIAL = 60  # 29 February 1900, which never was
 
 BUILT_IN_FORMATS = {
@@ -93,13 +94,13 @@ def date_text(serial: float, shown: Format, *, from_1904: bool = False) -> str |
     Returns:
         None when a spreadsheet would show no date for it.
     """
-    if not 0 <= serial < _LAST_SERIAL:
+    if not 0 <= serial < _LAST_SERIAL - (_DAYS_TO_1904 if from_1904 else 0):
         return None
     days, milliseconds = divmod(round(serial * _DAY_SECONDS * 1000), _DAY_SECONDS * 1000)
     clock = timedelta(milliseconds=milliseconds)
     if shown is Format.DURATION:
         return duration_text(timedelta(days=days) + clock)
-    if days == 0 and not from_1904:
+    if days == 0 and (shown is Format.TIME or not from_1904):
         return duration_text(clock, hour_digits=2) if clock or shown is Format.TIME else None
     day = _day(days, from_1904=from_1904)
     return f"{day} {duration_text(clock, hour_digits=2)}" if clock or shown is not Format.DATE else day

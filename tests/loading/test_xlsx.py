@@ -115,6 +115,24 @@ def test_dates_that_count_from_1904_are_the_same_days(load):
     assert load(data).cells == [("1990-05-17",)]
 
 
+def test_a_time_that_counts_from_1904_has_no_day(load):
+    def fill(book: Any, sheet: Any) -> None:
+        sheet.write("A1", "time")
+        sheet.write("A2", 0.4375, book.add_format({"num_format": "hh:mm"}))
+
+    assert load(written(fill, date_1904=True)).cells == [("10:30:00",)]
+
+
+def test_a_day_after_the_last_one_from_1904_is_refused_alone(load):
+    def fill(book: Any, sheet: Any) -> None:
+        sheet.write_column("A1", ["id", "1", "2"])
+        sheet.write_column("B1", ["day", 2_957_003, 2_957_004], book.add_format({"num_format": "yyyy-mm-dd"}))
+
+    loaded = load(written(fill, date_1904=True))
+    assert loaded.cells == [("1", "9999-12-31"), ("2", "")]
+    assert loaded.codes == [[], ["date_out_of_range"]]
+
+
 @pytest.mark.parametrize(
     ("value", "number_format"),
     [(123, "00000"), (79000000001, "0.00E+00"), (1500, "#,##0"), (0.25, "0%"), (5, '"ID-"0'), (12.7, "0"), (3, "0.00")],
