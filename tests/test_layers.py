@@ -57,6 +57,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "prometheus_client": ("telling/metrics.py",),
     "keyring": ("secrets.py",),
     "pythonjsonlogger": ("cli/logs.py",),
+    "xlrd": ("loading/xls_xlsb_worker.py",),
     "xlsxwriter": ("reporting/",),
     "phonenumbers": ("mapping/",),
     "email_validator": ("mapping/",),

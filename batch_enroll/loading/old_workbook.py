@@ -1,7 +1,6 @@
-"""Sheets of .xls and .xlsb, read by pandas with calamine in a process of its own.
+"""Read sheets of .xls and .xlsb workbooks in a process of its own (see xls_xlsb_worker).
 
-In: the file. Out: each cell's text as a person reads it, or what is wrong with it. Never: silence about what cannot be
-seen: calamine hides errors, display formats and hidden rows, which are looked for in an .xls and named for an .xlsb.
+Of an .xlsb, errors, display formats and hidden rows cannot be seen; `unseen` says so.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from batch_enroll.errors import InputError
-from batch_enroll.loading.biff import Notes, read_notes
-from batch_enroll.loading.cells import format_of, shows_other, value_text
+from batch_enroll.loading.cells import BUILT_IN_FORMATS, UNKNOWN_FORMAT, Format, format_of, value_text
+from batch_enroll.loading.kinds import Kind
 from batch_enroll.loading.merges import Merge, Merges
 from batch_enroll.loading.sheets import Sheet, choose_sheet
 from batch_enroll.loading.workbook import Flaw, SheetRow
 
-_CHILD = Path(__file__).with_name("calamine_child.py")
+_WORKER = Path(__file__).with_name("xls_xlsb_worker.py")
 _TIMEOUT_S = 900.0
 
 
@@ -32,52 +31,59 @@ class OldSheet:
         folder: a private folder for what the other process reads.
     """
 
-    def __init__(self, path: Path, *, sheet: str | None, name: str, folder: Path) -> None:
-        _read(path, folder, name=name)
-        found = {one["name"]: one for one in json.loads((folder / "sheets.json").read_text(encoding="utf-8"))}
+    def __init__(self, path: Path, kind: Kind, *, sheet: str | None, name: str, folder: Path) -> None:
+        _read(path, folder, engine="xlrd" if kind is Kind.XLS else "calamine", name=name)
+        book = json.loads((folder / "sheets.json").read_text(encoding="utf-8"))
+        found = {one["name"]: one for one in book["sheets"]}
         sheets = [Sheet(name=one["name"], is_visible=one["is_visible"]) for one in found.values()]
         self.name = choose_sheet(sheets, name=sheet, is_empty=lambda sheet: bool(found[sheet.name]["is_empty"])).name
-        self._rows = folder / f"{found[self.name]['place']}.jsonl"
-        self._merges = found[self.name]["merges"]
-        notes = read_notes(path.read_bytes(), self.name)
-        self._notes = notes or Notes()
-        self.unseen = "" if notes else "errors, hidden rows and columns, numbers shown in another form"
+        self._sheet = found[self.name]
+        self._rows = folder / f"{self._sheet['place']}.jsonl"
+        self._from_1904 = book["from_1904"]
+        codes = [BUILT_IN_FORMATS.get(key, UNKNOWN_FORMAT) if code is None else code for key, code in book["formats"]]
+        self._formats = [(format_of(code), code) for code in codes]
+        self.unseen = "" if kind is Kind.XLS else "errors, hidden rows and columns, numbers shown in another form"
 
     def rows(self) -> Iterator[SheetRow]:
-        """From the top."""
+        """From the top, blank rows left out."""
+        hidden = set(self._sheet["hidden_rows"])
         with self._rows.open(encoding="utf-8") as rows:
             for place, line in enumerate(rows):
-                row = SheetRow(place + 1, is_hidden=place in self._notes.hidden_rows)
+                row = SheetRow(place + 1, is_hidden=place in hidden)
                 for column, value in enumerate(json.loads(line)):
-                    row.cells.append(self._text(value, place, column, row))
-                yield row
+                    row.cells.append(value if isinstance(value, str) else self._text(value, column, row))
+                if row.cells:
+                    yield row
 
     def merges(self) -> Merges:
         """Which cells are merged."""
-        return Merges(Merge(top + 1, left, bottom + 1, right) for (top, left), (bottom, right) in self._merges)
+        return Merges(Merge(top + 1, left, bottom + 1, right) for (top, left), (bottom, right) in self._sheet["merges"])
 
     def hidden_columns(self) -> set[int]:
         """Positions of the columns that are hidden."""
-        return self._notes.hidden_columns
+        return set(self._sheet["hidden_columns"])
 
-    def _text(self, value: object, place: int, column: int, row: SheetRow) -> str:
-        if error := self._notes.errors.get((place, column)):
-            row.flaws.append(Flaw.error(column, error))
-            return ""
-        text, is_lossy = value_text(timedelta(**value) if isinstance(value, dict) else value)
-        code = self._notes.formats.get((place, column), "")
-        if is_lossy:
-            row.flaws.append(Flaw.digits_lost(column, text))
-        elif code and shows_other(format_of(code), text):
-            row.otherwise_shown.append((column, code))
-        return text
+    def _text(self, value: object, column: int, row: SheetRow) -> str:
+        match value:
+            case {"error": shown}:
+                row.flaws.append(Flaw.error(column, shown))
+                return ""
+            case {"seconds": seconds}:
+                return value_text(timedelta(seconds=seconds))[0]
+            case [int() | float() as number, int() as style]:
+                shown, code = self._formats[style] if style < len(self._formats) else (Format.PLAIN, "")
+                return row.number_text(column, repr(number), shown, code, from_1904=self._from_1904)
+            case bool():
+                return value_text(value)[0]
+            case _:
+                return row.number_text(column, repr(value), Format.PLAIN, "")
 
 
-def _read(path: Path, folder: Path, *, name: str) -> None:
+def _read(path: Path, folder: Path, *, engine: str, name: str) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("BATCH_ENROLL_")}
     try:
         # -P: the modules beside the script must not stand in for others of the same name
-        command = [sys.executable, "-P", str(_CHILD), str(path), str(folder)]
+        command = [sys.executable, "-P", str(_WORKER), engine, str(path), str(folder)]
         subprocess.run(command, env=environment, check=True, capture_output=True, timeout=_TIMEOUT_S)
     except (subprocess.SubprocessError, OSError) as error:
         raise InputError(

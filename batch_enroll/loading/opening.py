@@ -74,5 +74,5 @@ def _workbook(path: Path, kind: Kind, options: InputOptions, *, name: str, closi
             case Kind.ODS:
                 sheet = OdsSheet(closing.enter_context(ZipFile(path)), sheet=options.sheet)
             case _:
-                sheet = OldSheet(path, sheet=options.sheet, name=name, folder=path.parent)
+                sheet = OldSheet(path, kind, sheet=options.sheet, name=name, folder=path.parent)
     return SheetReader(sheet, kind=kind, name=name)

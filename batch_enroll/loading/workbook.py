@@ -16,6 +16,7 @@ from zipfile import BadZipFile
 
 from batch_enroll.columns import column_letter, column_title, visible
 from batch_enroll.errors import InputError
+from batch_enroll.loading.cells import Format, date_text, number_text, shows_other
 from batch_enroll.loading.header import Line
 from batch_enroll.loading.merges import Merges
 from batch_enroll.loading.remarks import Remarks
@@ -61,6 +62,26 @@ class SheetRow:
     flaws: list[Flaw] = field(default_factory=list)
     otherwise_shown: list[tuple[int, str]] = field(default_factory=list)  #: column, display format if known
     is_hidden: bool = False
+
+    def number_text(self, column: int, value: str, shown: Format, code: str, *, from_1904: bool = False) -> str:
+        """Give the text of a stored number; what is wrong with it is noted.
+
+        Args:
+            shown: what the display format makes of it.
+            code: the display format.
+            from_1904: the workbook counts its days from 1904.
+        """
+        if shown in (Format.DATE, Format.TIME, Format.DATE_TIME, Format.DURATION):
+            text = date_text(float(value), shown, from_1904=from_1904)
+            if text is None:
+                self.flaws.append(Flaw.no_date(column, value))
+            return text or ""
+        text, is_lossy = number_text(value)
+        if is_lossy:
+            self.flaws.append(Flaw.digits_lost(column, text))
+        elif shows_other(shown, text):
+            self.otherwise_shown.append((column, code))
+        return text
 
 
 class OpenSheet(Protocol):

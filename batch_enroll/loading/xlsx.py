@@ -16,7 +16,7 @@ from datetime import datetime
 from xml.etree.ElementTree import Element
 from zipfile import ZipFile
 
-from batch_enroll.loading.cells import Format, date_text, number_text, shows_other, value_text
+from batch_enroll.loading.cells import Format, value_text
 from batch_enroll.loading.markup import local_name
 from batch_enroll.loading.merges import Merge, Merges, column_index
 from batch_enroll.loading.ooxml import Package, rich_text, unescape
@@ -145,14 +145,4 @@ class XlsxSheet:
 
     def _number(self, value: str, style: int, column: int, row: SheetRow) -> str:
         shown, code = self._formats[style] if style < len(self._formats) else (Format.PLAIN, "")
-        if shown in (Format.DATE, Format.TIME, Format.DATE_TIME, Format.DURATION):
-            text = date_text(float(value), shown, from_1904=self._package.counts_from_1904)
-            if text is None:
-                row.flaws.append(Flaw.no_date(column, value))
-            return text or ""
-        text, is_lossy = number_text(value)
-        if is_lossy:
-            row.flaws.append(Flaw.digits_lost(column, text))
-        elif shows_other(shown, text):
-            row.otherwise_shown.append((column, code))
-        return text
+        return row.number_text(column, value, shown, code, from_1904=self._package.counts_from_1904)

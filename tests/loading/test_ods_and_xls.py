@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from odf.opendocument import OpenDocumentSpreadsheet
 from odf.style import Style, TableProperties
 from odf.table import CoveredTableCell, Table, TableCell, TableColumn, TableRow
 from odf.text import P, S
+from xlwt.CompoundDoc import XlsDoc
 
 from batch_enroll.errors import InputError
 
@@ -211,6 +213,81 @@ def test_an_xls_display_that_differs_is_told(load):
     assert loaded.cells == [("123", "124"), ("0.1", "")]
     told = [(notice.message.split("'")[1], notice.rows) for notice in loaded.table.notices]
     assert told == [("id", (2, 3)), ("n", (2,))]
+
+
+@pytest.mark.parametrize(
+    ("serial", "shown", "text"),
+    [
+        (33010.4375, "DD.MM.YYYY HH:MM", "1990-05-17 10:30:00"),
+        (33010, "DD.MM.YYYY HH:MM", "1990-05-17 00:00:00"),
+        (33010, '[$-419]DD MMMM YYYY"г.";@', "1990-05-17"),
+        (60, "DD.MM.YYYY", "1900-02-29"),
+        (0.4375, "HH:MM", "10:30:00"),
+        (1.5, "[h]:mm:ss", "36:00:00"),
+    ],
+)
+def test_a_date_in_an_xls_is_what_it_is_in_an_xlsx(load, serial, shown, text):
+    def fill(sheet: Any) -> None:
+        sheet.write(1, 0, serial, xlwt.easyxf(num_format_str=shown))
+
+    assert load(xls([["when"]], fill=fill)).cells == [(text,)]
+
+
+def test_a_time_in_an_xls_of_an_old_mac_has_no_day(load):
+    def fill(sheet: Any) -> None:
+        sheet.parent.dates_1904 = True
+        sheet.write(1, 0, 0.4375, xlwt.easyxf(num_format_str="HH:MM"))
+        sheet.write(1, 1, 31548, xlwt.easyxf(num_format_str="DD.MM.YYYY"))
+
+    assert load(xls([["when", "day"]], fill=fill)).cells == [("10:30:00", "1990-05-17")]
+
+
+@pytest.mark.parametrize("from_1904", [False, True])
+def test_a_date_after_the_last_day_in_an_xls_is_refused_alone(load, from_1904):
+    def fill(sheet: Any) -> None:
+        sheet.parent.dates_1904 = from_1904
+        sheet.write(1, 1, 1e15, xlwt.easyxf(num_format_str="DD.MM.YYYY"))
+        sheet.write(2, 1, 2_957_004, xlwt.easyxf(num_format_str="DD.MM.YYYY"))
+
+    loaded = load(xls([["id", "day"], ["1"], ["2"], ["3"]], fill=fill))
+    assert [cells[0] for cells in loaded.cells] == ["1", "2", "3"]
+    assert loaded.codes == [["date_out_of_range"], ["date_out_of_range"] if from_1904 else [], []]
+
+
+def test_half_an_emoji_in_an_xls_spoils_no_other_cell(load):
+    emoji, half = "😀".encode("utf-16-le"), "😀".encode("utf-16-le")[:2] + b"A\0"
+    data = xls([["id", "name"], ["1", "x😀"], ["2", "Anna"]])
+    assert load(data.replace(emoji, half)).cells == [("1", "x\ufffdA"), ("2", "Anna")]
+
+
+def test_an_xls_whose_streams_share_sectors_is_read(load):
+    """PHPExcel writes such workbooks: https://github.com/python-excel/xlrd/issues/285."""
+    data = bytearray(xls([["id"], ["1"]]))
+    root = 512 * (1 + struct.unpack_from("<I", data, 48)[0])
+    data[root + 116 : root + 124] = data[root + 128 + 116 : root + 128 + 124]
+    assert load(bytes(data)).cells == [("1",)]
+
+
+def test_an_xls_of_excel_95_is_read(load, tmp_path):
+    """Its texts are in a code page, not in Unicode. Source: [MS-XLS] section 2.4, with the older version numbers."""
+
+    def record(kind: int, layout: str, *values: Any) -> bytes:
+        content = struct.pack(f"<{layout}", *values)
+        return struct.pack("<2H", kind, len(content)) + content
+
+    def text(row: int, column: int, value: str) -> bytes:
+        return record(0x204, f"4H{len(value)}s", row, column, 0, len(value), value.encode("cp1251"))
+
+    book = record(0x809, "4H", 0x500, 5, 0, 0) + record(0x42, "H", 1251)
+    end = record(0x0A, "")
+    begin = len(book) + len(record(0x85, "I2xB5s", 0, 5, b"Leads")) + len(end)
+    book += record(0x85, "I2xB5s", begin, 5, b"Leads") + end
+    book += record(0x809, "4H", 0x500, 16, 0, 0) + text(0, 0, "имя") + text(0, 1, "n") + text(1, 0, "Анна")
+    book += record(0x203, "3Hd", 1, 1, 0, 7.0) + text(2, 0, "Борис") + record(0x205, "3H2B", 2, 1, 0, 0x2A, 1) + end
+    XlsDoc().save(str(tmp_path / "95.xls"), book)
+    loaded = load(tmp_path / "95.xls")
+    assert loaded.cells == [("Анна", "7"), ("Борис", "")]
+    assert loaded.codes == [[], ["excel_error"]]
 
 
 def test_merged_cells_of_an_xls_have_no_value_of_their_own(load):
