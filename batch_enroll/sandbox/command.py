@@ -106,7 +106,7 @@ Scenarios, with their re-entry modes:
 Try it from another terminal:
   BATCH_ENROLL_TOKEN={settings.token} batch-enroll run people.csv --url {url} --scenario 3 --match email=Email
 
-What really happened: {url}/stats.html (JSON: /stats, the requests: /requests). Ctrl-C ends it.
+What really happened, as JSON: {url}/stats?totals (with every profile: /stats, the requests: /requests). Ctrl-C ends it.
 """
 
 

@@ -3,7 +3,6 @@
 In: `SandboxSettings`. Out: `serve`, which runs until it is cancelled. Never: a decision about an API request.
 
     GET  /stats          the counts as JSON; `?totals` leaves out what grows with the number of profiles
-    GET  /stats.html     the totals as a page, also at /
     GET  /requests       the last API requests, tokens masked
     GET  /control        settings and switches
     POST /control        changes them; `"reset": true` first goes back to the settings of the start, all counts at 0
@@ -19,10 +18,9 @@ from typing import Any
 
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import JobError
-from batch_enroll.sandbox import page
 from batch_enroll.sandbox.date import DateLine
 from batch_enroll.sandbox.platform import API, Platform
-from batch_enroll.sandbox.plays import HTML, Play, answer
+from batch_enroll.sandbox.plays import Play, answer
 from batch_enroll.sandbox.settings import SandboxSettings
 from batch_enroll.sandbox.wire import Connection, Request
 
@@ -114,8 +112,6 @@ class Sandbox:
     def _observe(self, request: Request) -> Play:
         stats = self._platform.stats
         match request.method, request.path:
-            case "GET", "/" | "/stats.html":
-                return answer(200, page.render(stats.totals()), kind=HTML)
             case "GET", "/stats":
                 return _json(200, stats.totals() if request.query == "totals" else stats.as_dict())
             case "GET", "/requests":

@@ -50,7 +50,7 @@ def test_url_comes_first_and_ctrl_c_ends_it_quietly():
         rest, talk = server.communicate(timeout=10)
     assert (server.returncode, rest) == (0, "")
     assert "Traceback" not in talk
-    for word in (url, "sandbox-token", "#3 ", "Welcome", "skip_in_any_case", "/stats.html", "batch-enroll run"):
+    for word in (url, "sandbox-token", "#3 ", "Welcome", "skip_in_any_case", "/stats?totals", "batch-enroll run"):
         assert word in talk
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
@@ -202,16 +203,23 @@ def test_impossible_change_is_refused_and_changes_nothing(sandbox, changes):
     assert oracle.control()["rate_per_s"] == 7
 
 
-def test_page_shows_the_totals(sandbox):
+def test_totals_count_a_repeated_enrolment_without_naming_it(sandbox):
     oracle = sandbox(faults="drop_after_acting@1")
     for _ in range(2):
         with RawClient(oracle) as client:
             client.start(EMAIL)
-    with build_opener(ProxyHandler({})).open(f"{oracle.url}/stats.html") as answer:
-        page = answer.read().decode()
-    assert "drop_after_acting" in page
-    assert '<td class="bad">1</td>' in page
-    assert EMAIL not in page
+    totals = oracle.totals()
+    assert totals["faults"] == {"drop_after_acting": 1}
+    assert totals["enrolled_more_than_once"] == 1
+    assert EMAIL not in str(totals)
+
+
+@pytest.mark.parametrize("path", ["/", "/stats.html"])
+def test_there_is_no_page(sandbox, path):
+    with pytest.raises(HTTPError) as refused:
+        build_opener(ProxyHandler({})).open(sandbox().url + path)
+    with refused.value as answer:
+        assert answer.code == 404
 
 
 def test_closed_world_and_a_token_of_its_own(tmp_path):
