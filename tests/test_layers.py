@@ -9,7 +9,18 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "batch_enroll"
 STAGES = {"loading", "mapping", "ledger", "sending", "reporting"}
-SHARED = {"model", "errors", "clock", "events", "results_format", "columns", "advice", "installed"}
+SHARED = {
+    "model",
+    "errors",
+    "clock",
+    "events",
+    "results_format",
+    "columns",
+    "advice",
+    "installed",
+    "os_errors",
+    "atomic_file",
+}
 HALL = {"planning", "steering", "running", "run", "upkeep"}
 JOB = {"hours", "job", "job_file", "job_mistakes", "job_profiles", "job_values", "secrets"}
 FACES = {"cli", "web", "cluster"}
