@@ -31,19 +31,18 @@ def execute(args: argparse.Namespace) -> int:
 
 
 async def _support(args: argparse.Namespace) -> int:
+    from batch_enroll.atomic_file import require_writable
     from batch_enroll.cli.ledger_flags import ledger_place
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
-    from batch_enroll.reporting.bundle import write_bundle
-    from batch_enroll.reporting.whole_file import see_writable
     from batch_enroll.secrets import TOKEN_VARIABLE
     from batch_enroll.upkeep.doctor import Patient, examine
-    from batch_enroll.upkeep.support import collect
+    from batch_enroll.upkeep.support_bundle import collect, write_bundle
 
     if args.log_file is not None and not args.log_file.is_file():
         raise JobError(f"There is no log file {args.log_file}.", hint="Leave --log-file away, or correct it.")
     if args.out is not None:
-        see_writable(args.out)
+        require_writable(args.out)
     ledger = ledger_from(args)
     run_id = await run_of(args, ledger)
     patient = Patient(job=None, environment={}, ledger=ledger_place(args), ask_platform=False)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_enroll.reporting.log_lines import about_run, cleaned
-from batch_enroll.reporting.redaction import Redaction
+from batch_enroll.upkeep.support_bundle import Redaction, lines_about_run
 from tests.support.commands import write_csv
 from tests.support.small_platform import small_platform
 
@@ -247,16 +246,16 @@ def test_settings_are_shown_without_what_may_be_secret():
 
 def test_only_lines_about_the_run_are_taken():
     lines = ["t INFO a run=r1 x=1", "t INFO a run=r12", "t INFO run=r1", '{"run": "r1"}', '{"run": "r12"}', "{r1", "r1"]
-    assert list(about_run(lines, "r1")) == ["t INFO a run=r1 x=1", "t INFO run=r1", '{"run": "r1"}']
+    assert list(lines_about_run(lines, "r1")) == ["t INFO a run=r1 x=1", "t INFO run=r1", '{"run": "r1"}']
 
 
 def test_fields_that_hold_numbers_and_codes_stay_and_texts_are_cleaned():
     line = '2026-11-25T09:30:00.123Z INFO row finished run=r1 row=123456 code=404 reason="call 79001112233" other=7'
-    clean = Redaction([], home=Path("/home/me")).text
-    assert cleaned(line, clean) == (
+    redaction = Redaction([], home=Path("/home/me"))
+    assert redaction.log_line(line) == (
         '2026-11-25T09:30:00.123Z INFO row finished run=r1 row=123456 code=404 reason="call ***" other=7'
     )
-    told = json.loads(cleaned('{"time": "2026-11-25T09:30:00.123Z", "row": 123456, "who": "a@b.example"}', clean))
+    told = json.loads(redaction.log_line('{"time": "2026-11-25T09:30:00.123Z", "row": 123456, "who": "a@b.example"}'))
     assert told == {"time": "2026-11-25T09:30:00.123Z", "row": 123456, "who": "***"}
 
 
