@@ -12,6 +12,7 @@
         LedgerError         the ledger cannot be written, or belongs to something else
           NoSuchRun           it knows no run of this name
         ServiceRefused      token refused, scenario inactive, breaker: the next row would fare the same
+        SystemRefused       the operating system refused a file or a folder (see `os_errors.py`)
       RowError            this row ends with an outcome, the run goes on
         InvalidRow          never sent; lists every problem of the row
       AttemptError        this attempt ends
@@ -25,7 +26,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
 
 from batch_enroll.model import Counts, Problem
 
@@ -139,13 +139,7 @@ class ServiceRefused(RunStopped):
 
 
 class SystemRefused(RunStopped):
-    """The system said no to a file or a folder, and nobody who knows more has put it into words."""
-
-    @classmethod
-    def of(cls, error: OSError) -> Self:
-        """Say what the system says, with the name that it gives."""
-        about = f"{error.filename}: " if isinstance(error.filename, str) else ""
-        return cls(f"{about}{error.strerror or error}.", hint="The system says so. Give another name or place.")
+    """The operating system refused a file or a folder, and no more was known about it where that happened."""
 
 
 class RowError(BatchEnrollError):

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from batch_enroll.errors import JobError
 from batch_enroll.job import InputSection, Job, NotifySection, Section, SendSection
 from batch_enroll.job_mistakes import KeyPath, mistakes_in
+from batch_enroll.os_errors import translate_os_errors
 
 _S = TypeVar("_S", bound=Section)
 
@@ -52,14 +53,12 @@ def read_job_file(path: Path) -> dict[str, Any]:
     Raises:
         JobError: it cannot be read or is not TOML; the message names the line.
     """
+    with translate_os_errors(f"The job file {path} cannot be read", to=JobError), path.open("rb") as file:
+        written = file.read(_MAX_BYTES + 1)
     try:
-        with path.open("rb") as file:
-            written = file.read(_MAX_BYTES + 1)
         if len(written) > _MAX_BYTES:
             raise JobError(f"{path} is far too long for a job file.", hint="Is it the spreadsheet? That one is INPUT.")
         content = tomllib.loads(written.decode("utf-8-sig"))
-    except OSError as error:
-        raise JobError(f"The job file {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise JobError(f"The job file {path} is not UTF-8 text.", hint="Save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:

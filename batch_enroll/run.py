@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import anyio
 
+from batch_enroll.atomic_file import file_mode_from
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import Diagnosed, Event, Listener, RunFinished, RunPlanned
@@ -34,7 +35,6 @@ from batch_enroll.planning.view import view_of
 from batch_enroll.reporting.paths import check_writable, result_paths
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
-from batch_enroll.reporting.whole_file import mode_like
 from batch_enroll.reporting.words import begun_before_text
 from batch_enroll.running.archive import archived, check_archive
 from batch_enroll.running.canary import Look
@@ -275,7 +275,7 @@ async def _go_through(
             unknown=written.unknown,
             summary=paths.summary,
         )
-        write_summary(paths.summary, summary, mode=mode_like(input_of(run), earlier=paths.results))
+        write_summary(paths.summary, summary, mode=file_mode_from(input_of(run), earlier=paths.results))
         is_written = True
     finally:
         await _close(run, reason, clock, results=paths.results, is_written=is_written)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from batch_enroll.errors import JobError
+from batch_enroll.os_errors import translate_os_errors
 
 TOKEN_VARIABLE = "BATCH_ENROLL_TOKEN"
 KEYRING_SERVICE = "batch-enroll"
@@ -59,14 +60,12 @@ def read_secret_file(path: Path, *, what: str) -> str:
     Raises:
         JobError: the file cannot be read or is empty; the message never holds its content.
     """
+    with translate_os_errors(f"The {what} {path} cannot be read", to=JobError), path.open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:  # a table, or a device without end
+        raise JobError(f"The {what} {path} is far too long to be one.", hint="Look whether it is the right file.")
     try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-        if len(content) > _MAX_BYTES:  # a table, or a device without end
-            raise JobError(f"The {what} {path} is far too long to be one.", hint="Look whether it is the right file.")
         secret = content.decode("utf-8-sig").strip("\r\n \t")
-    except OSError as error:
-        raise JobError(f"The {what} {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise JobError(f"The {what} {path} is not UTF-8 text.") from error
     if not secret:

@@ -114,7 +114,7 @@ def test_what_was_enrolled_before_is_moved_from_a_folder_too(cli, sandbox):
 
 
 @pytest.mark.parametrize(
-    ("archive", "said"), [("nowhere/done", "no folder around it"), ("in", "lies in"), ("taken", "cannot be used")]
+    ("archive", "said"), [("nowhere/done", "nowhere is not there"), ("in", "lies in"), ("taken", "cannot be used")]
 )
 def test_an_archive_that_cannot_work_is_refused_before_anything_is_sent(cli, sandbox, archive, said):
     server = sandbox()
@@ -198,7 +198,7 @@ def test_a_full_disk_leaves_the_input_where_it_is(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("shutil.copyfileobj", full)
-    with pytest.raises(RunStopped, match="No space left"):
+    with pytest.raises(RunStopped, match="the disk is full"):
         archive_input(source, folder, sha256=sha256(source))
     assert source.exists()
     assert not list(folder.iterdir())

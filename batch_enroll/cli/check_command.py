@@ -55,20 +55,20 @@ def execute(args: argparse.Namespace) -> int:
 
 
 async def _check(args: argparse.Namespace) -> int:
+    from batch_enroll.atomic_file import require_writable
     from batch_enroll.cli.each_input import see_one, tell_nothing_new
     from batch_enroll.cli.settings import input_name, job_of, ledger_of, sources_of, token_of
     from batch_enroll.cli.watching import see_told
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
     from batch_enroll.planning.plan_file import see_place
-    from batch_enroll.reporting.whole_file import see_writable
 
     if args.save is not None:
         see_place(args.save)
     job, clock = job_of(args), SystemClock()
     see_told(job)
     if args.problems is not None:
-        see_writable(args.problems)
+        require_writable(args.problems)
     ledger = ledger_of(job)
     picked = await sources_of(args, job, ledger=ledger, clock=clock)
     if not picked.files:

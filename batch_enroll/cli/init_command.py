@@ -51,6 +51,7 @@ def execute(args: argparse.Namespace) -> int:
         raise JobError(f"{target} is there already.", hint="Give another name with --output, or remove it.")
     from batch_enroll.mapping.job_template import job_file_text
     from batch_enroll.mapping.suggest import suggest
+    from batch_enroll.os_errors import translate_os_errors
 
     columns, rows, sheet = _look(args)
     proposal = suggest(columns, rows)
@@ -67,11 +68,8 @@ def execute(args: argparse.Namespace) -> int:
         scenario=_DEFAULT_SCENARIO if args.scenario is None else args.scenario,
         sheet=args.sheet and sheet,
     )
-    try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise JobError(f"{target} cannot be written: {error.strerror}.") from error
+    with translate_os_errors(target, to=JobError), target.open("x", encoding="utf-8") as file:
+        file.write(text)
     missing = " and ".join(name for name in ("url", "scenario") if getattr(args, name) is None)
     screen.say(
         f"Wrote {target}: profiles are matched by {proposal.mode.value} from column '{proposal.column}' "

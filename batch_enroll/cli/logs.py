@@ -36,6 +36,7 @@ from batch_enroll.events import (
 )
 from batch_enroll.job import Job
 from batch_enroll.model import RowStatus
+from batch_enroll.os_errors import os_error_reason, translate_os_errors
 from batch_enroll.telling.ending import SUCCESS_CODES, without_people
 
 _log = logging.getLogger("batch_enroll")
@@ -51,10 +52,9 @@ def log_to(job: Job, token: str) -> Iterator[Listener]:
     """
     handlers: list[logging.Handler] = []
     if job.output.log_file is not None:
-        try:
-            handlers.append(_LogFile(job.output.log_file, encoding="utf-8"))
-        except OSError as error:
-            raise JobError(f"The log file {job.output.log_file} cannot be written: {error.strerror}.") from error
+        path = job.output.log_file
+        with translate_os_errors(f"The log file {path} cannot be written", to=JobError, writes=path):
+            handlers.append(_LogFile(path, encoding="utf-8"))
     if job.output.verbose:
         handlers.append(logging.StreamHandler())
     if not handlers:
@@ -101,7 +101,7 @@ class _LogFile(logging.FileHandler):
             super().handleError(record)
         elif not self._is_broken:
             self._is_broken = True
-            why = error.strerror or str(error)
+            why = os_error_reason(error)
             complain(f"The log file {self.baseFilename} cannot be written: {why}. The run goes on without.")
 
     def close(self) -> None:

@@ -23,11 +23,11 @@ def execute(args: argparse.Namespace) -> int:
 
 
 async def _report(args: argparse.Namespace) -> int:
-    from batch_enroll.reporting.whole_file import see_writable
+    from batch_enroll.atomic_file import require_writable
     from batch_enroll.running.report import report_again
 
     if args.results is not None:
-        see_writable(args.results)
+        require_writable(args.results)
     ledger = ledger_from(args)
     run = await ledger.open(await run_of(args, ledger), read_only=True)
     try:

@@ -27,6 +27,7 @@ from batch_enroll.job_values import is_loopback
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.loading.picking import names_many
 from batch_enroll.loading.remote import Remote, is_remote, remote_input
+from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.planning.inputs import Picked, pick_inputs
 from batch_enroll.secrets import TOKEN_VARIABLE, open_to_others, read_token
 
@@ -133,7 +134,8 @@ async def sources_of(args: argparse.Namespace, job: Job, *, ledger: Ledger, cloc
         if remote.names_many:
             return await pick_inputs(remote, job, ledger=ledger, clock=clock)
         return Picked(files=(remote,))
-    try:
+    # a name that is too long, a folder on the way that may not be entered
+    with translate_os_errors("The input cannot be looked at", to=InputError, hint="Check its name."):
         if names_many(args.input):
             own = job_file_path(args)
             leave = (own.resolve(),) if own else ()
@@ -141,10 +143,6 @@ async def sources_of(args: argparse.Namespace, job: Job, *, ledger: Ledger, cloc
         if job.input.if_changed and args.input != STDIN and _is_not_there_yet(Path(args.input)):
             return Picked(files=())
         return Picked(files=(source_of(args.input),))
-    except OSError as error:  # a name that is too long, a folder on the way that may not be entered
-        raise InputError(
-            f"The input cannot be looked at: {error.strerror or error}.", hint="Check its name."
-        ) from error
 
 
 def token_of(job: Job) -> str:

@@ -12,6 +12,7 @@ import platform
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+from batch_enroll.atomic_file import require_writable
 from batch_enroll.cli import screen
 from batch_enroll.cli.exit_codes import EXIT_CODES, exit_code_of
 from batch_enroll.cli.settings import job_of
@@ -21,9 +22,9 @@ from batch_enroll.clock import SystemClock
 from batch_enroll.errors import InputError, PreflightError, RunStopped, SystemRefused
 from batch_enroll.events import Event
 from batch_enroll.job import Job
+from batch_enroll.os_errors import os_error_reason, translate_os_error
 from batch_enroll.reporting.several import Asked, Begun, refused_of
 from batch_enroll.reporting.summary import RunSummary
-from batch_enroll.reporting.whole_file import see_writable
 from batch_enroll.telling.ending import Ending, all_together, without_people
 from batch_enroll.telling.standing import Standing, Watcher
 from batch_enroll.telling.status import StatusFile
@@ -53,7 +54,7 @@ class Watch:
 
             self._files.append((METRICS_EVERY_S, "metrics file", MetricsFile(settings.metrics_file).write))
         for path in filter(None, (settings.status_file, settings.metrics_file)):
-            see_writable(path)
+            require_writable(path)
         self._notifier = notifier_of(settings.notify)
         self._heartbeat = heartbeat_of(settings.notify)
         self._silenced: set[str] = set()
@@ -182,7 +183,7 @@ class Watch:
             error = write(standing)
         if error is not None and what not in self._silenced:
             self._silenced.add(what)
-            screen.say(f"The {what} cannot be written: {error.strerror or error}. The run goes on without it.")
+            screen.say(f"The {what} cannot be written: {os_error_reason(error)}. The run goes on without it.")
 
 
 @contextlib.contextmanager
@@ -208,7 +209,7 @@ def watched_job(
     try:
         yield job, watch
     except BaseException as error:
-        told = SystemRefused.of(error) if isinstance(error, OSError) else error
+        told = translate_os_error(error, to=SystemRefused) if isinstance(error, OSError) else error
         watch.fail(told)
         if isinstance(told, RunStopped) and job.output.json_:
             asked = Asked(input_name=input_name, url=job.url, scenario=job.scenario)

@@ -12,18 +12,20 @@ times the cost.)
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from batch_enroll.atomic_file import OWNER_ONLY, AtomicFile
 from batch_enroll.errors import LedgerError
 from batch_enroll.model import Problem, Row
+from batch_enroll.os_errors import translate_os_errors
 
 STAGE_NAME = "rows.staged"
-STAGE_PARTIAL = STAGE_NAME + ".part"
 _BETWEEN = "\x1f"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", _BETWEEN: "\\f"})
 _MEANT = {"\\": "\\", "n": "\n", "f": _BETWEEN}
@@ -41,18 +43,20 @@ class StagedRow(NamedTuple):
 
 
 class StageWriter:
-    """Writes the staged rows of one run; the file is whole or not there."""
+    """Writes the staged rows of one run; the file is whole or not there. The caller holds the run's lock.
+
+    Raises:
+        LedgerError: the disk does not take the file.
+    """
 
     def __init__(self, folder: Path, columns: Sequence[str]) -> None:
         self._path = folder / STAGE_NAME
-        self._partial = folder / STAGE_PARTIAL
-        self._seq = 0
-        try:
-            descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            self._file: IO[str] = os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogatepass", newline="\n")
+        with _translated(self._path):
+            for left in _partial_files(folder):  # by a process that died while it planned
+                left.unlink(missing_ok=True)
+            self._atomic = AtomicFile(self._path, mode=OWNER_ONLY)
+            self._file = io.TextIOWrapper(self._atomic.binary, encoding="utf-8", errors="surrogatepass", newline="\n")
             self._file.write(_line(["number", "problems", "body", *columns]))
-        except OSError as error:
-            raise _trouble(self._partial, error) from error
 
     def write(self, rows: Sequence[tuple[Row, str]]) -> None:
         """Add a block of (row, body) in plan order.
@@ -60,16 +64,13 @@ class StageWriter:
         Raises:
             LedgerError: the disk does not take it.
         """
-        try:
+        with _translated(self._path):
             self._file.writelines(
                 [
                     _line([str(row.number), _problems_text(row.problems) if row.problems else "", body, *row.cells])
                     for row, body in rows
                 ]
             )
-        except OSError as error:
-            raise _trouble(self._partial, error) from error
-        self._seq += len(rows)
 
     def finish(self) -> None:
         """Put the file on disk under its name.
@@ -77,18 +78,20 @@ class StageWriter:
         Raises:
             LedgerError: the disk does not take it.
         """
-        try:
+        with _translated(self._path):
             self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._partial.replace(self._path)
-        except OSError as error:
-            raise _trouble(self._path, error) from error
+            self._atomic.commit()
 
     def abandon(self) -> None:
         """Close and remove an unfinished file."""
-        self._file.close()
-        self._partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._atomic.abandon()
+
+
+def stage_files(folder: Path) -> list[Path]:
+    """Name every file that holds staged rows of a run, also those that a dead process left unfinished."""
+    return [folder / STAGE_NAME, *_partial_files(folder)]
 
 
 def staged_columns(folder: Path) -> tuple[str, ...]:
@@ -123,27 +126,26 @@ def staged_rows(folder: Path, *, after_seq: int = 0) -> Iterator[list[StagedRow]
 
 def forget_rows(folder: Path) -> bool:
     """Remove the personal data of a run; what happened to its rows stays in the ledger. False: it was gone already."""
-    try:
-        (folder / STAGE_PARTIAL).unlink(missing_ok=True)
-        (folder / STAGE_NAME).unlink()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise _trouble(folder / STAGE_NAME, error) from error
+    with _translated(folder / STAGE_NAME):
+        for path in _partial_files(folder):
+            path.unlink(missing_ok=True)
+        try:
+            (folder / STAGE_NAME).unlink()
+        except FileNotFoundError:
+            return False
     return True
 
 
 def _open(folder: Path) -> IO[str]:
     path = folder / STAGE_NAME
-    try:
-        return path.open(encoding="utf-8", errors="surrogatepass", newline="\n")
-    except FileNotFoundError as error:
-        raise LedgerError(
-            f"The rows of this run are no longer kept ({path} is gone).",
-            hint="Its totals are still shown by `batch-enroll show`; its files cannot be written again.",
-        ) from error
-    except OSError as error:
-        raise _trouble(path, error) from error
+    with _translated(path):
+        try:
+            return path.open(encoding="utf-8", errors="surrogatepass", newline="\n")
+        except FileNotFoundError as error:
+            raise LedgerError(
+                f"The rows of this run are no longer kept ({path} is gone).",
+                hint="Its totals are still shown by `batch-enroll show`; its files cannot be written again.",
+            ) from error
 
 
 def _staged(fields: list[str]) -> tuple[Row, str]:
@@ -176,9 +178,14 @@ def _problems_text(problems: tuple[Problem, ...]) -> str:
     )
 
 
-def _trouble(path: Path, error: OSError) -> LedgerError:
-    return LedgerError(
-        f"The rows of this run cannot be kept at {path}: {error.strerror or error}.",
+def _partial_files(folder: Path) -> list[Path]:
+    return list(folder.glob(f"{STAGE_NAME}*.part"))
+
+
+def _translated(path: Path) -> contextlib.AbstractContextManager[None]:
+    return translate_os_errors(
+        f"The rows of this run cannot be kept at {path}",
+        to=LedgerError,
         hint="Make room or choose another place with --ledger, then give the same command again.",
     )
 

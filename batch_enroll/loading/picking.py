@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from batch_enroll.errors import InputError
+from batch_enroll.os_errors import translate_os_errors
 
 _TEMPORARY = re.compile(
     r"[.~]|.*(?:~|\.(?:tmp|temp|part|partial|filepart|crdownload|download|upload|swp|lock|bak))\Z", re.I | re.S
@@ -123,10 +124,8 @@ def _real(path: Path) -> Path:
 
 
 def _inside(folder: Path) -> Iterable[Path]:
-    try:
+    with translate_os_errors(f"The folder {folder} cannot be read", to=InputError):
         return list(folder.iterdir())
-    except OSError as error:
-        raise InputError(f"The folder {folder} cannot be read: {error.strerror or error}.") from error
 
 
 def _fitting(pattern: str) -> Iterable[Path]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from batch_enroll.errors import InputError
+from batch_enroll.os_errors import translate_os_errors
 
 _CHUNK_BYTES = 1 << 20
 
@@ -38,12 +38,12 @@ def take(source: Path | BinaryIO, spool: Path) -> Source:
     """
     copy = spool / "input"
     if not isinstance(source, Path):
-        with _reported("the standard input"):
+        with _translated("the standard input"):
             sha256, size = _copy(source, copy)
         return Source(path=copy, name="the standard input", sha256=sha256, size=size)
     if source.is_dir():
         raise InputError(f"'{source}' is a folder, not a file.", hint="Name the file inside it.")
-    with _reported(f"'{source.name}'"), source.open("rb") as file:
+    with _translated(f"'{source.name}'"), _open(source) as file:
         before = os.fstat(file.fileno())
         if stat.S_ISBLK(before.st_mode) or (stat.S_ISCHR(before.st_mode) and not file.isatty()):
             raise InputError(f"'{source}' is a device, not a file.", hint="Name a file, or - for standard input.")
@@ -63,7 +63,7 @@ def sha256_of(path: Path) -> str:
     Raises:
         InputError: it cannot be read.
     """
-    with _reported(f"'{path.name}'"), path.open("rb") as file:
+    with _translated(f"'{path.name}'"), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -72,22 +72,15 @@ def private_file(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600), "wb")
 
 
-@contextmanager
-def _reported(name: str) -> Iterator[None]:
+def _open(source: Path) -> BinaryIO:
     try:
-        yield
+        return source.open("rb")
     except FileNotFoundError as error:
-        raise InputError(f"There is no file {name}.", hint="Check the name and the folder.") from error
-    except PermissionError as error:
-        raise InputError(
-            f"{name} cannot be opened: the right to read it is missing, or another program holds it.",
-            hint="Close it in the other program, or ask for the right to read it.",
-        ) from error
-    except OSError as error:
-        raise InputError(
-            f"{name} cannot be read: {error.strerror or error}.",
-            hint="Check the disk, and that there is room for a copy of the input.",
-        ) from error
+        raise InputError(f"There is no file '{source.name}'.", hint="Check the name and the folder.") from error
+
+
+def _translated(name: str) -> AbstractContextManager[None]:
+    return translate_os_errors(f"{name} cannot be read", to=InputError)
 
 
 def _copy(stream: BinaryIO, to: Path) -> tuple[str, int]:

@@ -27,6 +27,7 @@ from pathlib import Path
 import filelock
 
 from batch_enroll.errors import InputError
+from batch_enroll.os_errors import translate_os_error
 
 _PREFIX = "batch-enroll-"
 _NAME = re.compile(r"batch-enroll-[a-z0-9_]{8}")  # as `tempfile` makes names: a folder of the user's own is no spool
@@ -78,7 +79,8 @@ def _make() -> tuple[Path, filelock.BaseFileLock]:
             lock.release()
     except OSError as error:
         where = f" in {Path(error.filename).parent}" if error.filename else ""
-        raise InputError(f"No copy of the input can be made{where}: {error.strerror or error}.", hint=_HINT) from error
+        what = f"No copy of the input can be made{where}"
+        raise translate_os_error(error, what, to=InputError, hint=_HINT) from error
     raise InputError("No copy of the input can be made: another process removes it at once.", hint=_HINT)
 
 

@@ -15,13 +15,14 @@ from typing import Any, BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from batch_enroll.errors import JobError, RunStopped
+from batch_enroll.atomic_file import require_writable, write_atomic
+from batch_enroll.errors import JobError
 from batch_enroll.job import Job
 from batch_enroll.loading import sha256_of
 from batch_enroll.model import Notice
+from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.planning.usual import changes_of_mapping
 from batch_enroll.reporting.plan_table import PlanView
-from batch_enroll.reporting.whole_file import WholeFile, see_writable
 from batch_enroll.reporting.words import duration_text, rows_text
 
 _MARK = "batch_enroll_plan"
@@ -171,11 +172,8 @@ def read_approved(path: Path) -> ApprovedPlan:
     Raises:
         JobError: it is not there, or no plan of this program's.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise JobError(f"The plan {path} cannot be read: {error.strerror}.") from error
+    with translate_os_errors(f"The plan {path} cannot be read", to=JobError), path.open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
     marked = _marked(content)
     if marked is None:
         raise JobError(f"{path} is no plan.", hint="Save one with: batch-enroll check INPUT --save FILE")
@@ -195,14 +193,12 @@ def see_place(path: Path) -> None:
     Raises:
         JobError: it cannot, or another kind of file is there.
     """
-    see_writable(path)
+    require_writable(path)
     if not path.exists():
         return
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise JobError(f"The plan cannot be written: what is in {path} cannot be read ({error.strerror}).") from error
+    what = f"The plan cannot be written: what is in {path} cannot be read"
+    with translate_os_errors(what, to=JobError), path.open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
     if _marked(content) is None:
         raise JobError(f"{path} is there already and is no plan.", hint="Nothing was changed. Give another name.")
 
@@ -214,16 +210,8 @@ def save_approved(path: Path, plan: ApprovedPlan) -> None:
         JobError: it cannot be written, or would take another file's place.
     """
     see_place(path)
-    try:
-        file = WholeFile(path)
-        try:
-            file.binary.write(json.dumps(plan.model_dump(), ensure_ascii=False, indent=2).encode() + b"\n")
-            file.save()
-            file.commit()
-        finally:
-            file.abandon()
-    except RunStopped as error:
-        raise JobError(error.message, hint=error.hint) from error
+    with translate_os_errors(path, to=JobError):
+        write_atomic(path, json.dumps(plan.model_dump(), ensure_ascii=False, indent=2).encode() + b"\n")
 
 
 def _of_job(approved: ApprovedPlan, job: Job) -> Iterator[str]:

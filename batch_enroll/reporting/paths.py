@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from batch_enroll.atomic_file import require_writable
 from batch_enroll.errors import JobError
-from batch_enroll.reporting.whole_file import see_writable
 
 STDIN = "-"
 XLSX_ROWS = 1_048_576
@@ -88,7 +88,7 @@ def check_writable(paths: ResultPaths, *, rows: int = 0, source: Path | None = N
             raise JobError(f"The results would overwrite the input: {path}.", hint=_ELSEWHERE)
         if path.exists() and not path.is_file():
             raise JobError(f"{path} is not a file.", hint=_ELSEWHERE)
-    see_writable(paths.results, hint=_ELSEWHERE)
+    require_writable(paths.results, hint=_ELSEWHERE)
 
 
 def _source(input_path: str) -> Path:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from batch_enroll.atomic_file import ANYONE
 from batch_enroll.model import Row
+from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.sheets import CsvSheet
-from batch_enroll.reporting.whole_file import ANYONE
 from batch_enroll.results_format import guard
 
 PROBLEM_COLUMNS = ("row", "column", "code", "message", "advice")
@@ -32,14 +33,15 @@ def write_problems(
     Raises:
         RunStopped: the disk does not take it.
     """
-    sheet = CsvSheet(path, delimiter=delimiter, mode=mode, hint="Choose another place.")
-    try:
-        sheet.write([PROBLEM_COLUMNS])
-        sheet.write(_lines(rows, columns, advice))
-        sheet.save()
-        sheet.commit()
-    finally:
-        sheet.abandon()
+    with translate_os_errors(path, hint="Choose another place."):
+        sheet = CsvSheet(path, delimiter=delimiter, mode=mode)
+        try:
+            sheet.write([PROBLEM_COLUMNS])
+            sheet.write(_lines(rows, columns, advice))
+            sheet.save()
+            sheet.commit()
+        finally:
+            sheet.abandon()
 
 
 def _lines(rows: Iterable[Row], columns: Sequence[str], advice: Callable[[str], str]) -> Iterator[list[str]]:

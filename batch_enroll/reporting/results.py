@@ -14,11 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from batch_enroll.atomic_file import ANYONE, sync_folder
 from batch_enroll.clock import iso_utc
 from batch_enroll.model import Counts, Outcome, Row, RowStatus
+from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.paths import ResultPaths
 from batch_enroll.reporting.sheets import CsvSheet, Sheet, XlsxSheet
-from batch_enroll.reporting.whole_file import ANYONE, cannot_write, sync_folder
 from batch_enroll.results_format import ADDED_COLUMNS, guard
 
 _KEPT = (
@@ -49,7 +50,7 @@ class ResultsWriter:
         run_id: for the column `enroll_run`.
         advice: what a person can do about a code; "" when there is nothing to say.
         delimiter: of the CSV files. The input's own is best: the person's spreadsheet program is set to it.
-        mode: permissions before the umask, see `mode_like`.
+        mode: permissions before the umask, see `file_mode_from`.
     """
 
     def __init__(
@@ -110,7 +111,9 @@ class ResultsWriter:
         self._attempts += sum(outcome.attempts for _, outcome in block)
         for path, some in zip(self._paths.all()[:3], (lines, failed, unknown), strict=True):
             if some:
-                self._sheet(path).write(some)
+                sheet = self._sheet(path)
+                with _translated(path):
+                    sheet.write(some)
 
     def finish(self) -> Written:
         """Put the files under their names and remove older ones that would hold no row now.
@@ -122,13 +125,15 @@ class ResultsWriter:
             RunStopped: the disk does not take them, or an older file is in use.
         """
         results, failed, unknown, _ = self._paths.all()
-        for sheet in self._sheets.values():
-            sheet.save()
+        for path, sheet in self._sheets.items():
+            with _translated(path):
+                sheet.save()
         for path in (unknown, failed, results):
-            if path in self._sheets:
-                self._sheets[path].commit()
-            else:
-                _remove(path)
+            with _translated(path):
+                if path in self._sheets:
+                    self._sheets[path].commit()
+                else:
+                    _remove(path)
         self._finished = True
         return Written(
             counts=Counts.of(self._counts),
@@ -145,12 +150,13 @@ class ResultsWriter:
 
     def _sheet(self, path: Path) -> Sheet:
         if path not in self._sheets:
-            if path.suffix.lower() == ".xlsx":
-                sheet: Sheet = XlsxSheet(path, mode=self._mode, hint=_KEPT)
-            else:
-                sheet = CsvSheet(path, delimiter=self._delimiter, mode=self._mode, hint=_KEPT)
-            self._sheets[path] = sheet
-            sheet.write([self._header])
+            with _translated(path):
+                if path.suffix.lower() == ".xlsx":
+                    sheet: Sheet = XlsxSheet(path, mode=self._mode)
+                else:
+                    sheet = CsvSheet(path, delimiter=self._delimiter, mode=self._mode)
+                self._sheets[path] = sheet
+                sheet.write([self._header])
         return self._sheets[path]
 
     def _line(self, row: Row, outcome: Outcome) -> list[str]:
@@ -183,9 +189,10 @@ class ResultsWriter:
 
 
 def _remove(path: Path) -> None:
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-            sync_folder(path.parent)
-    except OSError as error:
-        raise cannot_write(path, error, hint=_KEPT) from error
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+        sync_folder(path.parent)
+
+
+def _translated(path: Path) -> contextlib.AbstractContextManager[None]:
+    return translate_os_errors(path, hint=_KEPT)

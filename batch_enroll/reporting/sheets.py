@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Protocol
 from xml.sax.saxutils import escape
 
+from batch_enroll.atomic_file import ANYONE, AtomicFile
 from batch_enroll.errors import RunStopped
 from batch_enroll.reporting.paths import XLSX_ROWS
-from batch_enroll.reporting.whole_file import ANYONE, WholeFile
 
 XLSX_CELL_CHARS = 32_767
 XLSX_COLUMNS = 16_384
@@ -35,30 +35,22 @@ _AS_CSV = "Give --results a name that ends in .csv."
 
 
 class Sheet(Protocol):
-    """A table on its way to disk."""
+    """A table on its way to disk. Every method but `abandon` may raise OSError."""
 
     def write(self, lines: Iterable[Sequence[str]]) -> None:
         """Add lines.
 
         Raises:
-            RunStopped: the disk, or the form, does not take them.
+            RunStopped: the form does not take them.
         """
         ...
 
     def save(self) -> None:
-        """Put every byte on disk, not yet under the file's name.
-
-        Raises:
-            RunStopped: the disk does not take it.
-        """
+        """Put every byte on disk, not yet under the file's name."""
         ...
 
     def commit(self) -> None:
-        """Give the saved file its name.
-
-        Raises:
-            RunStopped: an older file is in use; it is as it was.
-        """
+        """Give the saved file its name; when that fails, an older file is as it was."""
         ...
 
     def abandon(self) -> None:
@@ -69,47 +61,44 @@ class Sheet(Protocol):
 class CsvSheet:
     """UTF-8 with BOM, CRLF, cells quoted where needed."""
 
-    def __init__(self, path: Path, *, delimiter: str = ",", mode: int = ANYONE, hint: str = "") -> None:
-        self._whole = WholeFile(path, mode=mode, hint=hint)
-        self._text = io.TextIOWrapper(self._whole.binary, encoding="utf-8-sig", errors=_LONE, newline="")
+    def __init__(self, path: Path, *, delimiter: str = ",", mode: int = ANYONE) -> None:
+        self._file = AtomicFile(path, mode=mode)
+        self._text = io.TextIOWrapper(self._file.binary, encoding="utf-8-sig", errors=_LONE, newline="")
         self._csv = csv.writer(self._text, delimiter=delimiter, lineterminator="\r\n")
 
     def write(self, lines: Iterable[Sequence[str]]) -> None:
-        with self._whole.told():
-            self._csv.writerows(lines)
+        self._csv.writerows(lines)
 
     def save(self) -> None:
-        with self._whole.told():
-            self._text.flush()
-        self._whole.save()
+        self._text.flush()
+        self._file.save()
 
     def commit(self) -> None:
-        self._whole.commit()
+        self._file.commit()
 
     def abandon(self) -> None:
         with contextlib.suppress(OSError):
             self._text.close()  # else it would try to write what it still holds when it is collected
-        self._whole.abandon()
+        self._file.abandon()
 
 
 class XlsxSheet:
     """One sheet, every cell text: no date, no number, no formula is made of anything."""
 
-    def __init__(self, path: Path, *, mode: int = ANYONE, hint: str = "") -> None:
+    def __init__(self, path: Path, *, mode: int = ANYONE) -> None:
         import xlsxwriter
 
         self._path = path
-        self._whole = WholeFile(path, mode=mode, hint=hint)
+        self._file = AtomicFile(path, mode=mode)
         try:
-            with self._whole.told():
-                # xlsxwriter keeps the lines in a file of its own until the end: beside the results, where there is
-                # room for them, and not in a /tmp that may be small. The folder is readable by its owner alone.
-                self._scratch = tempfile.TemporaryDirectory(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
+            # xlsxwriter keeps the lines in a file of its own until the end: beside the results, where there is
+            # room for them, and not in a /tmp that may be small. The folder is readable by its owner alone.
+            self._scratch = tempfile.TemporaryDirectory(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
         except BaseException:
-            self._whole.abandon()
+            self._file.abandon()
             raise
         options = {"constant_memory": True, "tmpdir": self._scratch.name, "use_zip64": True}
-        self._book = xlsxwriter.Workbook(self._whole.binary, options)
+        self._book = xlsxwriter.Workbook(self._file.binary, options)
         self._sheet = self._book.add_worksheet("Results")
         self._as_text = self._book.add_format({"num_format": "@"})
         self._sheet.freeze_panes(1, 0)
@@ -118,30 +107,28 @@ class XlsxSheet:
 
     def write(self, lines: Iterable[Sequence[str]]) -> None:
         write_string, as_text = self._sheet.write_string, self._as_text
-        with self._whole.told():
-            for line in lines:
-                self._must_fit(line)
-                for column, cell in enumerate(line):
-                    if cell:
-                        write_string(self._lines, column, _xlsx_text(cell), as_text)
-                self._lines += 1
+        for line in lines:
+            self._must_fit(line)
+            for column, cell in enumerate(line):
+                if cell:
+                    write_string(self._lines, column, _xlsx_text(cell), as_text)
+            self._lines += 1
 
     def save(self) -> None:
         from xlsxwriter.exceptions import FileCreateError
 
-        with self._whole.told():
-            try:
-                self._book.close()
-            except FileCreateError as error:  # wraps the OSError
-                raise OSError(*error.args[0].args) from error
-        self._whole.save()
+        try:
+            self._book.close()
+        except FileCreateError as error:  # wraps the OSError
+            raise OSError(*error.args[0].args) from error
+        self._file.save()
 
     def commit(self) -> None:
-        self._whole.commit()
+        self._file.commit()
         self._clear()
 
     def abandon(self) -> None:
-        self._whole.abandon()
+        self._file.abandon()
         self._clear()
 
     def _clear(self) -> None:

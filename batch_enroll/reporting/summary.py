@@ -12,11 +12,12 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from batch_enroll.atomic_file import ANYONE, write_atomic
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import LedgerError
 from batch_enroll.model import Counts
+from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict
-from batch_enroll.reporting.whole_file import ANYONE, WholeFile
 
 EXIT_DONE = 0  #: every row is success or skipped
 EXIT_SOME_REFUSED = 1  #: finished, some rows are error or invalid
@@ -139,11 +140,5 @@ def write_summary(path: Path, run: RunSummary, *, mode: int = ANYONE) -> None:
         RunStopped: the disk does not take it.
     """
     text = json.dumps(summary_of(run), ensure_ascii=False, indent=2) + "\n"
-    file = WholeFile(path, mode=mode)
-    try:
-        with file.told():
-            file.binary.write(text.encode(errors="backslashreplace"))  # half a surrogate pair: JSON reads \ud83d back
-        file.save()
-        file.commit()
-    finally:
-        file.abandon()
+    with translate_os_errors(path):
+        write_atomic(path, text.encode(errors="backslashreplace"), mode=mode)  # half a surrogate pair: \ud83d in JSON

@@ -13,14 +13,15 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from batch_enroll.atomic_file import OWNER_ONLY, AtomicFile, sync_folder
 from batch_enroll.errors import JobError, RunStopped
 from batch_enroll.job import Job
+from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.summary import RunEnd, RunSummary
-from batch_enroll.reporting.whole_file import sync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +40,13 @@ def check_archive(folder: Path, source: object) -> None:
     """
     if not isinstance(source, Path):
         raise JobError("--archive moves a file of this machine; this input is none.", hint="Leave --archive out.")
-    with _as_job_error(folder):
+    what, hint = f"--archive: {folder} cannot be used", "Name a folder that can be written."
+    with translate_os_errors(what, to=JobError, hint=hint, writes=folder):
         folder.mkdir(exist_ok=True)
         if folder.samefile(source.absolute().parent):
             raise JobError(f"--archive: {folder} is the folder that the input lies in.", hint="Name another one.")
-        probe = folder / f".{secrets.token_hex(4)}.part"
+    probe = folder / f".{secrets.token_hex(4)}.part"
+    with translate_os_errors(what, to=JobError, hint=hint, writes=probe):
         probe.touch(exist_ok=False)
         probe.unlink()
 
@@ -71,7 +74,7 @@ def archive_input(source: Path, folder: Path, *, sha256: str) -> Path:
     Raises:
         RunStopped: it cannot be moved, or it is not the file any more; it is where it was.
     """
-    with _told(source, folder):
+    with translate_os_errors(f"{source} could not be moved to {folder}", hint=_STILL_HERE):
         if source.is_symlink():
             raise RunStopped(f"{source} is a link to a file elsewhere and was not moved to {folder}.", hint=_STILL_HERE)
         with source.open("rb") as file:
@@ -106,12 +109,10 @@ def _reserve(folder: Path, name: str) -> Path:
 def _move_to_other_disk(source: Path, target: Path, enrolled: os.stat_result) -> None:
     """Copy, put the copy on disk, and only then remove the input, if it is still the same file."""
     try:
-        with source.open("rb") as file, target.open("wb") as copy:
-            shutil.copyfileobj(file, copy, _CHUNK_BYTES)
-            copy.flush()
-            os.fsync(copy.fileno())
+        with source.open("rb") as file, AtomicFile(target, mode=OWNER_ONLY) as copy:
+            shutil.copyfileobj(file, copy.binary, _CHUNK_BYTES)
+            copy.commit()
         shutil.copystat(source, target)
-        sync_folder(target.parent)
         aside = source.with_name(f".{source.name}.{secrets.token_hex(4)}.part")
         source.replace(aside)  # whatever takes the input's place from now on is not the file that is removed
     except BaseException:
@@ -162,24 +163,3 @@ def _changed(source: Path) -> RunStopped:
         f"{source} is not the file any more that was enrolled, so it was not archived.",
         hint="It stays where it is: the next run of it enrolls what is new.",
     )
-
-
-@contextmanager
-def _told(source: Path, folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RunStopped(
-            f"{source} could not be moved to {folder}: {error.strerror or error}.", hint=_STILL_HERE
-        ) from error
-
-
-@contextmanager
-def _as_job_error(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        why = "there is no folder around it" if error.errno == errno.ENOENT else error.strerror or str(error)
-        raise JobError(
-            f"--archive: {folder} cannot be used: {why}.", hint="Name a folder that can be written."
-        ) from error

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from batch_enroll.advice import advice_for, why_invalid
+from batch_enroll.atomic_file import file_mode_from
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import Reason, RunLedger
 from batch_enroll.ledger.staging import staged_columns, staged_rows
@@ -18,7 +19,6 @@ from batch_enroll.reporting.paths import STDIN, ResultPaths, is_address, result_
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.results import ResultsWriter, Written
 from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
-from batch_enroll.reporting.whole_file import mode_like
 from batch_enroll.sending.wire import IDENTITY, identity_of, restore
 
 MAX_REASONS = 10
@@ -46,7 +46,7 @@ async def write_files(run: RunLedger, paths: ResultPaths) -> Written:
         RunStopped: the disk does not take them; nothing is lost, they can be written again.
     """
     columns = staged_columns(run.folder)
-    mode = mode_like(input_of(run), earlier=paths.results)
+    mode = file_mode_from(input_of(run), earlier=paths.results)
     with ResultsWriter(paths, columns, run_id=run.record.run_id, advice=advice_for, mode=mode) as writer:
         async for pairs in rows_with_outcomes(run):
             writer.write(pairs)
@@ -81,7 +81,7 @@ async def report_again(run: RunLedger, results: Path | None) -> RunSummary:
         unknown=written.unknown,
         summary=paths.summary,
     )
-    write_summary(paths.summary, summary, mode=mode_like(input_of(run), earlier=paths.results))
+    write_summary(paths.summary, summary, mode=file_mode_from(input_of(run), earlier=paths.results))
     return summary
 
 

@@ -11,13 +11,13 @@ In: `SandboxSettings`. Out: `serve`, which runs until it is cancelled. Never: a 
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import JobError
+from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.sandbox.date import DateLine
 from batch_enroll.sandbox.platform import API, Platform
 from batch_enroll.sandbox.plays import Play, answer
@@ -38,14 +38,11 @@ async def serve(settings: SandboxSettings, *, started: Callable[[str], None] = l
         JobError: the port is not to be had, or the world file cannot be used.
     """
     sandbox = Sandbox(settings, clock=SystemClock())
-    try:
+    hint = "Choose another with --port, or --port 0 for any free one."
+    with translate_os_errors(f"Port {settings.port} of {HOST} cannot be opened", to=JobError, hint=hint):
         server = await asyncio.get_running_loop().create_server(
             lambda: Connection(sandbox), HOST, settings.port, backlog=BACKLOG
         )
-    except OSError as error:
-        why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened ({error.strerror})"
-        hint = "Choose another with --port, or --port 0 for any free one."
-        raise JobError(f"Port {settings.port} of {HOST} {why}.", hint=hint) from None
     try:
         started(f"http://{HOST}:{server.sockets[0].getsockname()[1]}")
         await asyncio.Event().wait()

@@ -37,6 +37,7 @@ from typing import TypeVar
 
 from batch_enroll.errors import JobError
 from batch_enroll.model import MatchingMode
+from batch_enroll.os_errors import translate_os_errors
 
 Found = TypeVar("Found")
 
@@ -175,11 +176,13 @@ def read_world(path: Path | None) -> World:
     """
     if path is None:
         return World()
+    what = f"The world file {path} cannot be read"
     try:
-        text = path.read_text(encoding="utf-8")
+        with translate_os_errors(what, to=JobError):
+            text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
-        raise JobError(f"The world file {path} cannot be read: {error}.") from None
+    except ValueError as error:
+        raise JobError(f"{what}: {error}.") from None
     world = _Entry(content, f"The world file {path}")
     profiles = tuple(_read_profile(entry) for entry in world.entries("profiles"))
     scenarios = tuple(_read_scenario(entry) for entry in world.entries("scenarios"))

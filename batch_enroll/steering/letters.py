@@ -20,8 +20,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Self
 
+from batch_enroll.atomic_file import OWNER_ONLY, write_atomic
 from batch_enroll.clock import Clock
 from batch_enroll.errors import RunLocked
+from batch_enroll.os_errors import translate_os_errors
 
 _OLD_S: Final = 60.0  #: an answer that nobody fetched for so long is removed
 _FOLDER: Final = "asks"
@@ -85,7 +87,7 @@ class Inbox:
     def answer(self, request: Request, answer: Answer) -> None:
         """Tell what came of a request; a disk that does not take it must not end a run."""
         with suppress(OSError):
-            _write_whole(self._folder / (request.name + _ANSWER), asdict(answer))
+            _write(self._folder / (request.name + _ANSWER), asdict(answer))
 
     def _files(self, ending: str) -> list[Path]:
         try:
@@ -129,11 +131,10 @@ class Letter:
         now = clock.now().timestamp()
         folder = run_folder / _FOLDER
         name = f"{int(now * 1e9):020d}-{secrets.token_hex(4)}"
-        try:
+        path = folder / (name + _REQUEST)
+        with translate_os_errors("The run cannot be asked", to=RunLocked, writes=path):
             folder.mkdir(mode=0o700, exist_ok=True)
-            _write_whole(folder / (name + _REQUEST), {"wish": wish.value, "pace": pace, "until": now + patience_s})
-        except OSError as error:
-            raise RunLocked(f"The run cannot be asked: {folder} does not take a file ({error.strerror}).") from error
+            _write(path, {"wish": wish.value, "pace": pace, "until": now + patience_s})
         return cls(folder, name)
 
     def answer(self) -> Answer | None:
@@ -155,15 +156,5 @@ class Letter:
         return True
 
 
-def _write_whole(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a small file for its owner alone, under its name only when it is complete."""
-    partial = path.with_name(path.name + ".part")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(json.dumps(value).encode())
-        partial.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink()
-        raise
+def _write(path: Path, value: Mapping[str, Any]) -> None:
+    write_atomic(path, json.dumps(value).encode(), mode=OWNER_ONLY, sync=False)

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batch_enroll.atomic_file import write_atomic
 from batch_enroll.errors import JobError
 from batch_enroll.model import RowStatus
-from batch_enroll.telling.small_file import put_whole
 from batch_enroll.telling.standing import EARLIER, Standing
 
 if TYPE_CHECKING:
@@ -55,7 +55,11 @@ class MetricsFile:
         families.append(_runs_ended(earlier, standing))
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Told(families))
-        return put_whole(self._path, generate_latest(registry), mode=_READ_BY_ALL)
+        try:
+            write_atomic(self._path, generate_latest(registry), mode=_READ_BY_ALL, ignore_umask=True, sync=False)
+        except OSError as error:
+            return error
+        return None
 
 
 class _Told:

@@ -11,8 +11,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from batch_enroll.atomic_file import write_atomic
 from batch_enroll.clock import iso_utc
-from batch_enroll.telling.small_file import put_whole
 from batch_enroll.telling.standing import Standing
 
 STATUS_NAME = "status.json"
@@ -63,8 +63,13 @@ class StatusFile:
         """Write it anew, unless the run is another process's and the file is told by that one."""
         status = status_as_dict(standing, pid=os.getpid(), host=self._host)
         content = (json.dumps(status, ensure_ascii=False, indent=1) + "\n").encode(errors="backslashreplace")
-        trouble = [put_whole(path, content) for path in self._paths(standing)]
-        return next(filter(None, trouble), None)
+        trouble = None
+        for path in self._paths(standing):
+            try:
+                write_atomic(path, content, sync=False)  # the next one comes in a second
+            except OSError as error:
+                trouble = trouble or error
+        return trouble
 
     def _paths(self, standing: Standing) -> list[Path]:
         ending = standing.ending

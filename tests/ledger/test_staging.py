@@ -12,6 +12,7 @@ from batch_enroll.ledger.staging import (
     StagedRow,
     StageWriter,
     forget_rows,
+    stage_files,
     staged_columns,
     staged_rows,
 )
@@ -75,3 +76,25 @@ def test_rows_that_were_forgotten_are_said_to_be_gone(tmp_path):
     assert not forget_rows(tmp_path)
     with pytest.raises(LedgerError, match="no longer kept"):
         staged_columns(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["rows.staged.part", "rows.staged.0a1b2c3d.part"])
+def test_rows_that_a_dead_process_left_unfinished_go(tmp_path, name):
+    """The first name is that of older releases."""
+    left = tmp_path / name
+    left.write_text("personal")
+    assert left in stage_files(tmp_path)
+    stage(tmp_path, ("x",), [])
+    assert [path.name for path in tmp_path.iterdir()] == [STAGE_NAME]
+    left.write_text("personal")
+    assert forget_rows(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_abandoned_rows_leave_nothing(tmp_path):
+    writer = StageWriter(tmp_path, ("x",))
+    writer.write([(Row(number=2, cells=("a",)), "{}")])
+    (partial,) = tmp_path.iterdir()
+    assert partial.stat().st_mode & 0o077 == 0
+    writer.abandon()
+    assert list(tmp_path.iterdir()) == []

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
+from batch_enroll.atomic_file import file_mode_from
 from batch_enroll.errors import RunStopped
 from batch_enroll.model import Counts, Outcome, Problem, Row, RowStatus
 from batch_enroll.reporting import sheets
 from batch_enroll.reporting.paths import result_paths
 from batch_enroll.reporting.results import ResultsWriter
-from batch_enroll.reporting.whole_file import mode_like
 from batch_enroll.results_format import ADDED_COLUMNS, unguard
 
 COLUMNS = ("E-mail", "Name")
@@ -264,7 +264,7 @@ def test_new_files_follow_the_umask_and_are_no_wider_than_the_input(tmp_path):
     old = os.umask(0o022)
     try:
         shared = write(tmp_path, [pair(1)], name="a.csv").results
-        private = write(tmp_path, [pair(1)], name="b.csv", mode=mode_like(source)).results
+        private = write(tmp_path, [pair(1)], name="b.csv", mode=file_mode_from(source)).results
     finally:
         os.umask(old)
     assert stat.S_IMODE(shared.stat().st_mode) == 0o644

@@ -20,7 +20,6 @@ from batch_enroll.events import (
 )
 from batch_enroll.model import Counts, Outcome, RowStatus
 from batch_enroll.telling.ending import Ending, without_people
-from batch_enroll.telling.small_file import put_whole
 from batch_enroll.telling.standing import RunStage, Watcher
 from batch_enroll.telling.status import StatusFile
 
@@ -227,19 +226,6 @@ def test_nothing_is_written_before_the_run_is_this_processs_own(tmp_path):
     run.watcher.end(Ending(exit_code=2, meaning=""))
     file.write(run.watcher.look())
     assert path.exists()
-
-
-def test_the_older_status_stays_whole_until_the_newer_one_is(tmp_path, monkeypatch):
-    path = tmp_path / "s.json"
-    assert put_whole(path, b"old") is None
-
-    def fail(*_):
-        raise OSError("no room")
-
-    monkeypatch.setattr(Path, "replace", fail)
-    assert isinstance(put_whole(path, b"new"), OSError)
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_status_that_cannot_be_written_is_an_answer_and_no_exception(tmp_path):

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from batch_enroll.errors import LedgerError
+from batch_enroll.os_errors import translate_os_error
 
 APPLICATION_ID = 0x62656E72  # "benr", in the header of every file of ours
 SCHEMA_VERSION = 1
@@ -125,10 +126,8 @@ def trouble(path: Path, error: sqlite3.Error | OSError) -> LedgerError:
     if is_full(error):
         return LedgerError(f"The disk that holds {path} is full.", hint=f"Make room, {again}")
     if isinstance(error, OSError):
-        reason = error.strerror or str(error)
-        return LedgerError(
-            f"The ledger cannot use {path}: {reason}.", hint="Correct that, or choose another place with --ledger."
-        )
+        hint = "Correct that, or choose another place with --ledger."
+        return translate_os_error(error, f"The ledger cannot use {path}", to=LedgerError, hint=hint)
     match _code(error) & 0xFF:  # the rest of an extended code is detail
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
             said, hint = "is damaged, or is no ledger", "Put a good copy back, or give another file with --ledger."

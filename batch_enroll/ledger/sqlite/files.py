@@ -31,7 +31,7 @@ from batch_enroll.ledger.sqlite.place import Ballast, probe
 from batch_enroll.ledger.sqlite.planning import new_file
 from batch_enroll.ledger.sqlite.rows import anything_sent, counts, recover
 from batch_enroll.ledger.sqlite.tables import commits_of, count_commit, totals_agree
-from batch_enroll.ledger.staging import STAGE_NAME, STAGE_PARTIAL, forget_rows
+from batch_enroll.ledger.staging import forget_rows, stage_files
 
 FILE_NAME = "run.sqlite"
 
@@ -168,7 +168,7 @@ class RunFiles:
     def room(self) -> int:
         """How many bytes `shrink` would free."""
         with in_words(self.folder):
-            staged = _size(self.folder / STAGE_NAME) + _size(self.folder / STAGE_PARTIAL)
+            staged = sum(map(_size, stage_files(self.folder)))
             if not self.path.exists():
                 return staged
             with closing(self.read()) as connection:

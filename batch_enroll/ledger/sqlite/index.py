@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from batch_enroll.atomic_file import OWNER_ONLY, write_atomic
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import PlanRules, RowState, RunRecord, RunState
 from batch_enroll.ledger.sqlite.connection import (
     check_stamp,
-    fsync_path,
     in_words,
     open_for_reading,
     open_index,
@@ -288,11 +288,5 @@ def _secret(path: Path) -> bytes:
     """Read a secret, or make it; the file is whole or not there."""
     with in_words(path):
         if not path.exists():
-            partial = path.with_name(path.name + ".part")
-            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(secrets.token_bytes(_SALT_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-            fsync_path(path.parent)
+            write_atomic(path, secrets.token_bytes(_SALT_BYTES), mode=OWNER_ONLY)
         return path.read_bytes()
