@@ -106,7 +106,7 @@ def test_an_object_overwritten_between_two_blocks_is_refused(s3, tmp_path, monke
     monkeypatch.setattr(S3FileSystem, "default_block_size", 1 << 16)
     monkeypatch.setattr("batch_enroll.loading.download._CHUNK_BYTES", 1 << 16)
     s3.put("crm-export/out/large.csv", b"a" * (1 << 20))
-    asked = []
+    asked: list[int] = []
 
     def overwrite():
         if not asked:
