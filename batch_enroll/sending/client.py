@@ -1,20 +1,19 @@
-"""Where httpx is spoken: a body goes out, an answer comes back, or the word that it was surely not sent or perhaps was.
+"""The client of the platform's API: a body becomes an `Answer`, or the word that it was surely not sent or perhaps was.
 
-In: the body of one request without the token. Out: an `Answer`, or `Retryable` when not a byte left, or `Ambiguous`
-when one may have. Never: a retry, a redirect followed, a cookie kept, a body or token in an exception or log.
+`call` goes through an `httpx.AsyncClient`. `start` goes past it, through our own connections or straight to an httpx
+transport (`transport=`, proxies, trio): the AsyncClient costs 60 % on top of a row's CPU.
 
-The transport tells through its trace extension when it begins to write a request. That moment, and not the class of the
-exception, decides what a failure means: a read error is harmless before it and fatal to certainty after it.
-
-Requests go to the transport without an `httpx.AsyncClient` between: what it would add (redirects, cookies,
-authentication) must not happen here, and costs 60 % on top of a row's CPU.
+Nothing is retried, no redirect is followed, no cookie is kept. Our own connections tell whether a byte left; an httpx
+transport tells by its trace extension when it begins to write. An exception's class does not decide it: a read error is
+harmless before that moment and leaves the row in doubt after it.
 """
 
 from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -26,9 +25,10 @@ import sniffio
 
 from batch_enroll.errors import Ambiguous, JobError
 from batch_enroll.sending.classify import Answer
-from batch_enroll.sending.direct_transport import DirectTransport, Origin
+from batch_enroll.sending.direct_transport import DirectTransport
 from batch_enroll.sending.failures import BEFORE_SENDING, FOREIGN, translated
 from batch_enroll.sending.flight import Flight
+from batch_enroll.sending.incoming import MAX_BODY_BYTES, Incoming
 from batch_enroll.sending.transport import OneConnectionEach, proxy_for, trust
 from batch_enroll.sending.wire import MASK, with_token
 
@@ -37,12 +37,15 @@ Transport = httpx.AsyncBaseTransport
 
 API_PATH: Final = "/api/v1.1/"
 START: Final = "workflows/start"
-MAX_START_ANSWER_BYTES: Final = 1024 * 1024
 MAX_CALL_ANSWER_BYTES: Final = 16 * 1024 * 1024
 CONNECT_TIMEOUT_S: Final = 10.0
 
+_Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
+_ALL_HEADERS: Final = "batch_enroll.headers"  #: the extension that holds an answer's headers as they came
+
 _KEPT_HEADERS: Final = {b"retry-after", b"location", b"content-type", b"content-encoding"}
 _MIN_MASKED_TOKEN_BYTES: Final = 8  #: masking a shorter one would tear answers apart
+_DECODED_AT_ONCE_BYTES: Final = 16 * 1024  #: they may become a thousand times as many
 
 
 class Client:
@@ -66,7 +69,7 @@ class Client:
             url: scheme, host and port, perhaps with a path before `/api`.
             timeout_s: for one whole request, from connecting to the last byte of the answer.
             transport: takes the place of the network.
-            stock: send by httpx's own transports, also where ours would do.
+            stock: send starts by httpx's own transports, also where our connections would do.
         Raises:
             JobError: the address is no address, or a certificate or proxy cannot be used.
         """
@@ -84,26 +87,41 @@ class Client:
         )
         try:
             self._base = _address(url)
-            self._headers["Host"] = httpx.URL(self._base).netloc.decode("ascii")
-            self._transport = transport or _transport(
-                url, ca_file=ca_file, client_certificate=client_certificate, stock=stock
-            )
-            self._direct = self._transport if isinstance(self._transport, DirectTransport) else None
-            self._start_door = self._door(START)
+            address = httpx.URL(self._base)
+            self._headers["Host"] = address.netloc.decode("ascii")
+            self._start_url = self._url_of(START)
+            self._start_head = self._head_of(self._start_url)
+            self._direct: DirectTransport | None = None
+            if transport is None:
+                context = _tls(address, ca_file=ca_file, client_certificate=client_certificate)
+                proxy = proxy_for(url)
+                transport = OneConnectionEach(ssl_context=context, proxy=proxy)
+                if not stock and proxy is None and _is_asyncio():
+                    self._direct = DirectTransport(address, ssl_context=context)
         except (httpx.InvalidURL, ValueError, ImportError) as error:  # a SOCKS proxy needs a package of its own
             raise JobError(f"The address {url} or its proxy cannot be used: {error}.") from error
+        self._transport = transport
+        self._http = httpx.AsyncClient(
+            transport=transport,
+            trust_env=False,
+            follow_redirects=False,
+            event_hooks={"response": [_set_aside_location]},
+        )
         self._connect_s = min(CONNECT_TIMEOUT_S, timeout_s)
         self._timeouts = httpx.Timeout(None, connect=self._connect_s).as_dict()
 
     async def __aenter__(self) -> Self:
-        await self._transport.__aenter__()
+        await self._http.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with anyio.CancelScope(shield=True):
-            await self._transport.__aexit__(kind, error, traceback)
+            async with AsyncExitStack() as stack:
+                if self._direct is not None:
+                    stack.push_async_callback(self._direct.aclose)
+                await self._http.__aexit__(kind, error, traceback)
 
     async def start(self, body: str, flight: Flight | None = None) -> Answer:
         """Ask the platform to start one profile.
@@ -116,77 +134,84 @@ class Client:
             Ambiguous: a byte may have left and no whole answer came.
         """
         content = with_token(body, self._token)
-        return await self._exchange(self._start_door, content, flight or Flight(), MAX_START_ANSWER_BYTES)
+        flight = flight or Flight()
+        if self._direct is not None:
+            return await self._start_directly(self._direct, content, flight)
+        send = self._transport.handle_async_request
+        return await self._through_httpx(send, self._start_url, content, flight, MAX_BODY_BYTES)
 
     async def call(self, method: str, parameters: Mapping[str, object]) -> Answer:
         """Call another method of the API, such as `workflows/list`. Raises as `start` does."""
         content = with_token(json.dumps(dict(parameters), ensure_ascii=False), self._token)
-        return await self._exchange(self._door(method), content, Flight(), MAX_CALL_ANSWER_BYTES)
+        url = self._url_of(method)
+        return await self._through_httpx(self._send_by_client, url, content, Flight(), MAX_CALL_ANSWER_BYTES)
 
-    def _door(self, method: str) -> _Door:
-        url = httpx.URL(f"{self._base}{API_PATH}{method}")
+    async def _send_by_client(self, request: httpx.Request) -> httpx.Response:
+        return await self._http.send(request, stream=True)
+
+    def _url_of(self, method: str) -> httpx.URL:
+        return httpx.URL(f"{self._base}{API_PATH}{method}")
+
+    def _head_of(self, url: httpx.URL) -> bytes:
+        """Write the head of a request, up to the number of its body's bytes."""
         lines = [b"POST %b HTTP/1.1" % url.raw_path, *(b": ".join(field) for field in self._headers.raw)]
         if any(b"\r" in line or b"\n" in line for line in lines):
             raise ValueError("it holds a line end")
-        head = b"\r\n".join([*lines, b"Content-Length: "])
-        return _Door(url, head, self._direct.origin(url) if self._direct else None)
+        return b"\r\n".join([*lines, b"Content-Length: "])
 
-    async def _exchange(self, door: _Door, content: bytes, flight: Flight, max_bytes: int) -> Answer:
+    async def _start_directly(self, transport: DirectTransport, content: bytes, flight: Flight) -> Answer:
+        """Send by our own connections, without httpx's request and response, which cost as much as the sending."""
+        message = b"%b%d\r\n\r\n%b" % (self._start_head, len(content), content)
+        answer = Incoming()
         flight.surely_unsent = True
-        reply = _Reply()
         try:
-            if self._direct is not None and door.origin is not None:
-                message = b"%b%d\r\n\r\n%b" % (door.head, len(content), content)
-                await self._directly(self._direct, door.origin, message, flight, max_bytes, reply)
-            else:
-                await self._through_httpx(door, content, flight, max_bytes, reply)
+            await transport.exchange(
+                message, answer, connect_s=self._connect_s, whole_s=self._timeout_s, writes=flight.write
+            )
+            body: bytes | None = None
+            headers = self._kept(answer.headers)
+            if not answer.is_too_large:
+                body = b"".join(answer.pieces)
+                if "content-encoding" in headers:
+                    body = _decoded(body, answer, MAX_BODY_BYTES)
         except FOREIGN as error:
-            raise translated(error, surely_unsent=flight.surely_unsent, status=reply.status or None) from error
-        if reply.body is None:
-            text = f"The answer is larger than {max_bytes // 1024} KiB, which no answer of the platform is"
-            raise Ambiguous("answer_too_large", text, http_status=reply.status)
-        return Answer(reply.status, reply.headers, self._masked(reply.body))
+            raise translated(error, surely_unsent=flight.surely_unsent, status=answer.status or None) from error
+        return self._answer(_Reply(answer.status, headers, body), MAX_BODY_BYTES)
 
-    async def _directly(
-        self, transport: DirectTransport, origin: Origin, message: bytes, flight: Flight, max_bytes: int, reply: _Reply
-    ) -> None:
-        """Send by our own transport, without httpx's request and response between: they cost as much as the sending."""
-        answer, stream = await transport.exchange(
-            origin,
-            message,
-            connect_s=self._connect_s,
-            whole_s=self._timeout_s,
-            writes=flight.write,
-        )
-        reply.status, reply.headers = answer.status, self._kept(answer.headers)
-        if stream is None and "content-encoding" not in reply.headers:
-            body = b"".join(answer.pieces)
-            reply.body = body if len(body) <= max_bytes else None
-            return
-        whole = httpx.ByteStream(b"".join(answer.pieces)) if stream is None else stream
-        await _take_body(httpx.Response(answer.status, headers=answer.headers, stream=whole), max_bytes, reply)
-
-    async def _through_httpx(self, door: _Door, content: bytes, flight: Flight, max_bytes: int, reply: _Reply) -> None:
-        """Send by any httpx transport. They know of steps and not of one deadline, so it goes around them."""
+    async def _through_httpx(
+        self, send: _Send, url: httpx.URL, content: bytes, flight: Flight, max_bytes: int
+    ) -> Answer:
+        """Send by an httpx transport. They know of steps and not of one deadline, so it goes around them."""
         watch = _Watch(flight)
+        reply = _Reply()
         request = httpx.Request(
             "POST",
-            door.url,
+            url,
             headers=[*self._headers.raw, (b"Content-Length", b"%d" % len(content))],
             stream=httpx.ByteStream(content),
             extensions={"timeout": self._timeouts, "trace": watch.trace},
         )
         try:
             with anyio.fail_after(self._timeout_s):
-                response = await self._transport.handle_async_request(request)
+                response = await send(request)
                 flight.surely_unsent = False
-                reply.status, reply.headers = response.status_code, self._kept(response.headers.raw)
+                headers = response.extensions.get(_ALL_HEADERS, response.headers)
+                reply.status, reply.headers = response.status_code, self._kept(headers.raw)
                 await _take_body(response, max_bytes, reply)
         except BaseException as error:
             await watch.clear_up()
             if watch.is_silent and isinstance(error, BEFORE_SENDING):
                 flight.surely_unsent = True
+            if isinstance(error, FOREIGN):
+                raise translated(error, surely_unsent=flight.surely_unsent, status=reply.status or None) from error
             raise
+        return self._answer(reply, max_bytes)
+
+    def _answer(self, reply: _Reply, max_bytes: int) -> Answer:
+        if reply.body is None:
+            text = f"The answer is larger than {max_bytes // 1024} KiB, which no answer of the platform is"
+            raise Ambiguous("answer_too_large", text, http_status=reply.status)
+        return Answer(reply.status, reply.headers, self._masked(reply.body))
 
     def _kept(self, headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
         return {
@@ -202,22 +227,13 @@ class Client:
         return text.replace(self._token_bytes, MASK.encode())
 
 
-@dataclass(frozen=True, slots=True)
-class _Door:
-    """A method of the API, as requests to it begin."""
-
-    url: httpx.URL
-    head: bytes  #: of a request, up to the number of its body's bytes
-    origin: Origin | None  #: with our own transport
-
-
 @dataclass(slots=True)
 class _Reply:
     """What has come of an answer so far."""
 
     status: int = 0  #: 0 until its head is there
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    body: bytes | None = None  #: None until it is whole, and when it is larger than allowed
 
 
 class _Watch:
@@ -256,18 +272,10 @@ def _address(url: str) -> str:
     return str(parsed).rstrip("/")
 
 
-def _transport(
-    url: str, *, ca_file: Path | None, client_certificate: Path | None, stock: bool
-) -> httpx.AsyncBaseTransport:
-    """Choose how to send: by our own transport, or by httpx's where only they can (proxies, trio)."""
-    if url.startswith("http:"):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and quicker than reading 140 certificates
-    else:
-        context = trust(ca_file=ca_file, client_certificate=client_certificate)
-    proxy = proxy_for(url)
-    if stock or proxy is not None or not _is_asyncio():
-        return OneConnectionEach(ssl_context=context, proxy=proxy)
-    return DirectTransport(ssl_context=context)
+def _tls(address: httpx.URL, *, ca_file: Path | None, client_certificate: Path | None) -> ssl.SSLContext:
+    if address.scheme == "http":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and quicker than reading 140 certificates
+    return trust(ca_file=ca_file, client_certificate=client_certificate)
 
 
 def _is_asyncio() -> bool:
@@ -275,6 +283,23 @@ def _is_asyncio() -> bool:
         return sniffio.current_async_library() == "asyncio"
     except sniffio.AsyncLibraryNotFoundError:  # nothing runs yet; the program itself will run asyncio
         return True
+
+
+async def _set_aside_location(response: httpx.Response) -> None:
+    """Keep an AsyncClient from reading `Location`: it does so without following it, and raises when it is no URL."""
+    response.extensions[_ALL_HEADERS] = response.headers.copy()
+    response.headers.pop("location", None)
+
+
+def _decoded(body: bytes, answer: Incoming, max_bytes: int) -> bytes | None:
+    """Undo the body's content encoding; None when it becomes larger than allowed."""
+    pieces = (body[at : at + _DECODED_AT_ONCE_BYTES] for at in range(0, len(body), _DECODED_AT_ONCE_BYTES))
+    decoded = bytearray()
+    for piece in httpx.Response(answer.status, headers=answer.headers, content=pieces).iter_bytes():
+        decoded += piece
+        if len(decoded) > max_bytes:
+            return None
+    return bytes(decoded)
 
 
 async def _take_body(response: httpx.Response, max_bytes: int, reply: _Reply) -> None:

@@ -1,12 +1,8 @@
-"""Our own httpx transport for asyncio: HTTP/1.1 on bare connections, which knows of each request whether a byte left.
-
-In: httpx requests. Out: httpx responses, or httpx's own exceptions: `ConnectError` and `ConnectTimeout` before a byte
-left, `RemoteProtocolError`, `ReadError`, `ReadTimeout` and `WriteError` after. Never: a request written twice, a proxy,
-an answer taken for another request's, HTTP/2.
+"""HTTP/1.1 connections of our own to one address, which know of each request whether a byte left.
 
 A connection carries one request at a time, and lives as long as everything on it is expected: a byte that nobody asked
 for, an answer that breaks off, a caller who waits no longer, and it is closed. The first write is the line. A
-connection found unfit before it is replaced without a word; after it nothing is tried again.
+connection found unfit before it is replaced; after it nothing is tried again.
 """
 
 from __future__ import annotations
@@ -18,7 +14,7 @@ import ssl
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any, Final, cast
 
@@ -28,116 +24,65 @@ import httpx
 from batch_enroll.sending.incoming import Incoming
 from batch_enroll.sending.transport import KEEPALIVE_EXPIRY_S
 
-_MAX_UNREAD_BYTES: Final = 64 * 1024  #: of a body that nobody takes; then its sender has to wait
-
-_CONNECTING: Final = "connection.connect_tcp.started"  # httpcore's names, which callers listen for
-_WRITING: Final = "http11.send_request_headers.started"
-
 _RACE: Final[dict[str, Any]] = {"happy_eyeballs_delay": 0.25}
 """A host's addresses are tried in turn, IPv6 and IPv4, the next one after this time or a failure. Source: RFC 8305."""
 if sys.version_info >= (3, 12):
     _RACE["all_errors"] = True
 
 
-class Origin:
-    """One scheme, host and port, with the idle connections to it; the one used last is at the right end."""
+class DirectTransport:
+    """Lends the connection that was used last, and opens one when none is idle: as many as requests run at once."""
 
-    def __init__(self, url: httpx.URL) -> None:
-        self.url = url
-        self.idle: deque[Connection] = deque()
+    def __init__(self, url: httpx.URL, *, ssl_context: ssl.SSLContext) -> None:
+        ssl_context.set_alpn_protocols(["http/1.1"])
+        self._url = url
+        self._ssl_context = ssl_context
+        self._idle: deque[Connection] = deque()  #: the one used last is at the right end
+        self._is_closed = False
 
-    def take(self) -> Connection | None:
+    async def exchange(
+        self, message: bytes, answer: Incoming, *, connect_s: float, whole_s: float, writes: Callable[[], None]
+    ) -> None:
+        """Write one request and read its answer until it is whole or too large.
+
+        Args:
+            message: the bytes of the request, head and body.
+            answer: a new one, to be filled; what it holds after a failure had come before it.
+            whole_s: for all of it, from connecting to the last byte of the answer.
+            writes: called right before the first byte leaves.
+        Raises:
+            httpx.ConnectError, httpx.ConnectTimeout: before a byte left.
+            httpx.RemoteProtocolError, httpx.ReadError, httpx.ReadTimeout, httpx.WriteError: after.
+        """
+        deadline = asyncio.get_running_loop().time() + whole_s
+        connection = self._take() or await self._open(min(connect_s, whole_s))
+        try:
+            writes()
+            await connection.ask(message, answer, deadline=deadline)
+        except BaseException:
+            connection.close()
+            raise
+        self._give_back(connection)
+
+    async def aclose(self) -> None:
+        """Close what is idle; a connection that is in use is closed when it comes back."""
+        self._is_closed = True
+        while self._idle:
+            self._idle.pop().close()
+        await asyncio.sleep(0)  # sockets are closed in the loop's next round
+
+    def _take(self) -> Connection | None:
         """Take an idle connection that is fit for a request."""
-        while self.idle:
-            connection = self.idle.pop()
+        while self._idle:
+            connection = self._idle.pop()
             if connection.is_fit():
                 return connection
             connection.close()
         return None
 
-
-class DirectTransport(httpx.AsyncBaseTransport):
-    """Lends the connection that was used last, and opens one when none is idle: as many as requests run at once.
-
-    Of httpx's timeouts it keeps `connect`, and `read`: here the time for the whole request, from connecting to the last
-    byte of the answer, since a server that sends a byte now and then would otherwise keep us for ever.
-    """
-
-    def __init__(self, *, ssl_context: ssl.SSLContext) -> None:
-        ssl_context.set_alpn_protocols(["http/1.1"])
-        self._ssl_context = ssl_context
-        self._origins: dict[tuple[str, bytes, int | None], Origin] = {}
-        self._is_closed = False
-
-    def origin(self, url: httpx.URL) -> Origin:
-        """Find where an address leads, once for many requests."""
-        key = (url.scheme, url.raw_host, url.port)
-        if key not in self._origins:
-            self._origins[key] = Origin(url)
-        return self._origins[key]
-
-    async def exchange(
-        self,
-        origin: Origin,
-        message: bytes,
-        *,
-        connect_s: float | None,
-        whole_s: float | None,
-        writes: Callable[[], None],
-    ) -> tuple[Incoming, httpx.AsyncByteStream | None]:
-        """Do as `handle_async_request` does with the bytes of a request, at a third of the cost.
-
-        Args:
-            connect_s, whole_s: as httpx's timeouts `connect` and `read` there.
-            writes: called right before the first byte leaves.
-        Returns:
-            The answer, and its body when that did not come with the head: to be read to its end, and closed.
-        """
-        deadline = None if whole_s is None else asyncio.get_running_loop().time() + whole_s
-        connection = origin.take()
-        if connection is None:
-            connection = await _open(origin.url, self._ssl_context, connect_s=connect_s, whole_s=whole_s)
-        writes()
-        return await self._ask(connection, origin, message, deadline)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url, trace = request.url, request.extensions.get("trace")
-        timeouts = request.extensions.get("timeout", {})
-        connect_s, whole_s = timeouts.get("connect"), timeouts.get("read")
-        deadline = None if whole_s is None else asyncio.get_running_loop().time() + whole_s
-        message = _message(request, await _content(request))
-        origin = self.origin(url)
-        connection = origin.take()
-        if connection is None:
-            if trace is not None:
-                await trace(_CONNECTING, {"request": request})
-            connection = await _open(url, self._ssl_context, connect_s=connect_s, whole_s=whole_s)
-        if trace is not None:
-            try:
-                await trace(_WRITING, {"request": request})
-            except BaseException:
-                connection.close()
-                raise
-        answer, body = await self._ask(connection, origin, message, deadline)
-        stream = httpx.ByteStream(b"".join(answer.pieces)) if body is None else body
-        return httpx.Response(answer.status, headers=answer.headers, stream=stream)
-
-    async def _ask(
-        self, connection: Connection, origin: Origin, message: bytes, deadline: float | None
-    ) -> tuple[Incoming, httpx.AsyncByteStream | None]:
-        try:
-            answer = await connection.ask(message, deadline=deadline)
-        except BaseException:
-            connection.close()
-            raise
-        if not answer.is_whole:
-            return answer, _Body(connection, answer, origin, self)
-        self.give_back(connection, origin)
-        return answer, None
-
-    def give_back(self, connection: Connection, origin: Origin) -> None:
+    def _give_back(self, connection: Connection) -> None:
         """Keep a connection for the next request if it is fit for one, and drop those that nobody has used for long."""
-        idle = origin.idle
+        idle = self._idle
         if connection.rest() and not self._is_closed:
             idle.append(connection)
         else:
@@ -145,34 +90,21 @@ class DirectTransport(httpx.AsyncBaseTransport):
         while idle and idle[0].is_cold():
             idle.popleft().close()
 
-    async def aclose(self) -> None:
-        self._is_closed = True
-        for origin in self._origins.values():
-            while origin.idle:
-                origin.idle.pop().close()
-        await asyncio.sleep(0)  # sockets are closed in the loop's next round
-
-
-async def _open(
-    url: httpx.URL, ssl_context: ssl.SSLContext, *, connect_s: float | None, whole_s: float | None
-) -> Connection:
-    """Connect, within the shorter of the limits."""
-    if url.scheme not in ("http", "https"):
-        raise httpx.UnsupportedProtocol("The address must begin with http:// or https://.")
-    tls = ssl_context if url.scheme == "https" else None
-    loop = asyncio.get_running_loop()
-    host, port = url.raw_host.decode("ascii"), url.port or (443 if tls else 80)
-    race = {} if _is_address(host) else _RACE  # a race that is cancelled may lose the socket of its winner
-    try:
-        with anyio.fail_after(min((s for s in (connect_s, whole_s) if s is not None), default=None)):
-            _, connection = await loop.create_connection(lambda: Connection(loop), host, port, ssl=tls, **race)
-    except TimeoutError as error:
-        raise httpx.ConnectTimeout("No connection in time.") from error
-    except (OSError, UnicodeError, ExceptionGroup) as error:
-        raise httpx.ConnectError("No connection.") from error
-    if not connection.is_open:
-        raise httpx.ConnectError("The connection was lost before anything was sent.")
-    return connection
+    async def _open(self, limit_s: float) -> Connection:
+        tls = self._ssl_context if self._url.scheme == "https" else None
+        loop = asyncio.get_running_loop()
+        host, port = self._url.raw_host.decode("ascii"), self._url.port or (443 if tls else 80)
+        race = {} if _is_address(host) else _RACE  # a race that is cancelled may lose the socket of its winner
+        try:
+            with anyio.fail_after(limit_s):
+                _, connection = await loop.create_connection(lambda: Connection(loop), host, port, ssl=tls, **race)
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout("No connection in time.") from error
+        except (OSError, UnicodeError, ExceptionGroup) as error:
+            raise httpx.ConnectError("No connection.") from error
+        if not connection.is_open:
+            raise httpx.ConnectError("The connection was lost before anything was sent.")
+        return connection
 
 
 def _is_address(host: str) -> bool:
@@ -180,26 +112,6 @@ def _is_address(host: str) -> bool:
         return bool(ip_address(host))
     except ValueError:
         return False
-
-
-async def _content(request: httpx.Request) -> bytes:
-    if isinstance(request.stream, httpx.ByteStream):
-        return b"".join(request.stream)
-    if "Transfer-Encoding" in request.headers:
-        raise httpx.LocalProtocolError("A request goes out in one piece, so its length must be known.")
-    return await request.aread()
-
-
-def _message(request: httpx.Request, content: bytes) -> bytes:
-    """Write a request as the bytes that will leave."""
-    if request.method in ("HEAD", "CONNECT"):
-        raise httpx.LocalProtocolError("Answers without the body that they announce are not read here.")
-    lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
-    lines += [b": ".join(field) for field in request.headers.raw]
-    head = b"\r\n".join(lines)
-    if not head.count(b"\r") == head.count(b"\n") == len(lines) - 1:
-        raise httpx.LocalProtocolError("A header holds a line end.")
-    return b"\r\n\r\n".join((head, content))
 
 
 class Connection(asyncio.Protocol):
@@ -215,47 +127,35 @@ class Connection(asyncio.Protocol):
         self._deadline_s: float | None = None  #: of the answer that is on its way, in the loop's time
         self._timer: asyncio.TimerHandle | None = None  #: one for all requests in turn: few of them are ever late
         self.is_open = False
-        self._is_paused = False
         self._idle_since_s = 0.0
 
-    async def ask(self, message: bytes, *, deadline: float | None) -> Incoming:
-        """Write one request, and wait for the head of its answer.
+    async def ask(self, message: bytes, answer: Incoming, *, deadline: float) -> None:
+        """Write one request, and wait until its answer is whole or too large.
 
         Args:
-            deadline: the event loop's time at which the whole answer must be there.
+            deadline: the event loop's time at which the answer must be whole.
         """
         if not self.is_open:  # asyncio would drop the bytes, and nobody would ever wake us
             raise httpx.WriteError("The connection was lost.")
-        answer = self._answer = Incoming()
+        self._answer = answer
         self._deadline_s = deadline
-        if deadline is not None and (self._timer is None or self._timer.when() > deadline):
+        if self._timer is None or self._timer.when() > deadline:
             self._stop_timer()
             self._timer = self._loop.call_at(deadline, self._look_at_time)
         self._transport.write(message)
-        while not answer.status:
-            await self._news()
-        return answer
-
-    async def piece_of(self, answer: Incoming) -> bytes:
-        """Wait for more of the body; b"" is its end."""
-        while not answer.pieces:
-            if answer.is_whole:
-                return b""
-            await self._news()
-        piece = b"".join(answer.pieces)
-        answer.pieces.clear()
-        if self._is_paused:
-            self._is_paused = False
-            self._transport.resume_reading()
-        return piece
+        while not answer.is_done:
+            if self._failure is not None:
+                raise self._failure
+            self._waiter = self._loop.create_future()
+            await self._waiter
 
     def rest(self) -> bool:
         """Forget the answer; says whether another request may follow."""
         answer, self._answer = self._answer, None
         self._deadline_s = None
         self._idle_since_s = time.monotonic()
-        is_done = answer is not None and answer.is_whole and not answer.is_last
-        return is_done and self.is_open and not self._transport.get_write_buffer_size()
+        is_clean = answer is not None and answer.is_whole and not answer.is_last
+        return is_clean and self.is_open and not self._transport.get_write_buffer_size()
 
     def is_cold(self) -> bool:
         """Say whether it has been idle for too long."""
@@ -271,13 +171,6 @@ class Connection(asyncio.Protocol):
         if self.is_open:
             self.is_open = False
             self._transport.abort()
-
-    async def _news(self) -> None:
-        """Wait until something has happened; raises what has ended the connection."""
-        if self._failure is not None:
-            raise self._failure
-        self._waiter = self._loop.create_future()
-        await self._waiter
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -323,10 +216,7 @@ class Connection(asyncio.Protocol):
         answer.feed(data)
         if answer.error:
             self._fail(httpx.RemoteProtocolError(answer.error))
-        elif answer.status:
-            if not answer.is_whole and sum(map(len, answer.pieces)) > _MAX_UNREAD_BYTES and not self._is_paused:
-                self._is_paused = True
-                self._transport.pause_reading()
+        elif answer.is_done:
             self._wake()
 
     def eof_received(self) -> None:
@@ -339,26 +229,6 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.is_open = False
         self._fail(_lost(error))
-
-
-class _Body(httpx.AsyncByteStream):
-    """The body of an answer that did not come in one piece; closing it gives the connection back."""
-
-    def __init__(self, connection: Connection, answer: Incoming, origin: Origin, owner: DirectTransport) -> None:
-        self._connection = connection
-        self._answer = answer
-        self._origin = origin
-        self._owner = owner
-        self._is_closed = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while not self._is_closed and (piece := await self._connection.piece_of(self._answer)):
-            yield piece
-
-    async def aclose(self) -> None:
-        if not self._is_closed:
-            self._is_closed = True
-            self._owner.give_back(self._connection, self._origin)
 
 
 def _lost(cause: Exception | None) -> httpx.TransportError:

@@ -1,7 +1,4 @@
-"""One answer as it comes in: bytes become a status, headers and the pieces of a body. No socket, no wait.
-
-In: what a connection brings, in pieces of any size, and its end. Out: the answer so far, whether it is whole, whether
-the connection may carry another request. Never: a byte that is not this answer's; whatever is in doubt ends it.
+"""Parse one HTTP/1.1 answer as its bytes come in, and tell whether its connection may carry another request.
 
 httptools reads the HTTP. Refused is what it would forgive: a blank line before an answer, a version other than 1.x, a
 head above 64 KiB or with control characters, a switch of protocols that nobody asked for.
@@ -14,6 +11,7 @@ from typing import Any, Final
 import httptools
 
 MAX_HEAD_BYTES: Final = 64 * 1024
+MAX_BODY_BYTES: Final = 1024 * 1024
 
 _START: Final = b"HTTP/1."
 _HEAD_END: Final = b"\r\n\r\n"
@@ -31,7 +29,7 @@ class Incoming:
     def __init__(self) -> None:
         self.status = 0  #: 0 until the head is whole
         self.headers: list[tuple[bytes, bytes]] = []
-        self.pieces: list[bytes] = []  #: of the body; whoever takes them clears the list
+        self.pieces: list[bytes] = []  #: of the body
         self.is_whole = False
         self.is_last = True  #: the connection must not carry another request
         self.error = ""  #: why this is no answer; nothing is read behind it
@@ -40,6 +38,16 @@ class Incoming:
         self._body_bytes = 0
         self._is_chunked = False
         self._parser: Any = httptools.HttpResponseParser(self)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether more of a body came than any answer of the platform has."""
+        return self._body_bytes > MAX_BODY_BYTES
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more is wanted of it."""
+        return self.is_whole or self.is_too_large
 
     def feed(self, data: bytes) -> None:
         """Read what came next."""

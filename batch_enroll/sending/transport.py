@@ -1,7 +1,4 @@
-"""Stock httpx transports of one connection each, lent out one request at a time.
-
-In: httpx requests. Out: httpx responses; the transport comes back when its response is closed. Never: a retry, a
-redirect, a queue of its own (as many transports are opened as requests run at once).
+"""Stock httpx transports of one connection each, lent out one request at a time; as many as requests run at once.
 
 One transport with a pool of N connections would do, if its pool did not look at every idle connection several times a
 request: 131 requests a second at 64 connections, 13 at 256 (httpcore 1.0.9, https://github.com/encode/httpcore/pull/1035).
@@ -31,9 +28,11 @@ class OneConnectionEach(httpx.AsyncBaseTransport):
     """Lends the connection that was used last, so that few stay warm and the rest goes cold."""
 
     def __init__(self, *, ssl_context: ssl.SSLContext, proxy: str | None = None) -> None:
+        """Raises ValueError or ImportError when the proxy is of a kind that cannot be used."""
         self._ssl_context = ssl_context
         self._proxy = proxy
-        self._idle: list[httpx.AsyncHTTPTransport] = []
+        # With a proxy one is made at once: httpx raises here, and not at the first row, when it cannot use the proxy.
+        self._idle: list[httpx.AsyncHTTPTransport] = [] if proxy is None else [self._open()]
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

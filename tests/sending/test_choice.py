@@ -1,4 +1,4 @@
-"""Which transport the client chooses: our own wherever it can do the work, httpx's for what only they can."""
+"""Which way starts take: our own connections wherever they can do the work, httpx's for what only they can."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ URL = "https://ru.altkraft.com"
 
 
 def chosen(url: str = URL, **more) -> type:
-    return type(Client(url=url, token="t", timeout_s=1.0, **more)._transport)
+    client = Client(url=url, token="t", timeout_s=1.0, **more)
+    return type(client._direct or client._transport)
 
 
 @pytest.mark.parametrize("url", [URL, "http://127.0.0.1:8080", "https://[::1]"])

@@ -1,7 +1,8 @@
 """What the client says about every way in which a request can fail, against real sockets on 127.0.0.1.
 
 For each fault: whether the row may be sent again, and how many requests the server read. It must never be two. Every
-test that asks for a `client` runs twice: over our own transport, and over httpx's.
+test that asks for a `client` runs twice: over our own transport, and over httpx's. `call` always takes httpx's;
+what its AsyncClient could spoil is tested at the end.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import json
 import logging
 import socket
 import ssl
+import sys
 import traceback
+import tracemalloc
 from types import SimpleNamespace
 
 import anyio
@@ -584,3 +587,149 @@ async def test_no_log_line_holds_token_or_person(client, caplog):
     assert "lines are caught" in caplog.text
     assert TOKEN not in caplog.text
     assert "john" not in caplog.text
+
+
+def test_a_user_agent_with_a_line_end_is_refused(client):
+    for end in ("\r\n", "\r", "\n"):
+        with pytest.raises(JobError, match="line end"):
+            client("https://altkraft.com", user_agent=f"a{end}X-Injected: y")
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "gopher://127.0.0.1:1"])
+def test_a_proxy_of_a_kind_that_cannot_be_used_is_refused(client, monkeypatch, proxy):
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    monkeypatch.setitem(sys.modules, "socksio", None)  # it is not installed with us, but may be there
+    with pytest.raises(JobError, match="proxy cannot be used"):
+        client("https://altkraft.com")
+
+
+# Other methods than `start`: an httpx.AsyncClient carries them
+
+
+async def call_failure_of(it: Client) -> AttemptError:
+    with pytest.raises(AttemptError) as caught:
+        await it.call("workflows/list", {"from_id": 12})
+    assert TOKEN not in "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    return caught.value
+
+
+async def test_a_call_is_the_same_request_as_a_start(client):
+    async with serving(ok) as server, client(server.url) as it:
+        await it.start(BODY)
+        await it.call("workflows/list", {"from_id": 12})
+    start, call = (request.partition(b"\r\n\r\n") for request in server.requests)
+    assert call[2] == f'{{"token":"{TOKEN}","from_id": 12}}'.encode()
+    other = start[0].replace(b"workflows/start", b"workflows/list")
+    assert call[0] == other.replace(b": %d" % len(start[2]), b": %d" % len(call[2]))
+
+
+async def test_calls_share_a_connection_and_keep_no_cookies(client):
+    async def baker(server: Server, reader, writer) -> None:
+        while True:
+            await server.read(reader)
+            writer.write(answer(headers="Set-Cookie: session=1\r\n"))
+
+    async with serving(baker) as server, client(server.url) as it:
+        for _ in range(3):
+            await it.call("workflows/list", {})
+    assert (len(server.requests), server.connections) == (3, 1)
+    assert b"cookie" not in b"".join(server.requests).lower()
+
+
+@pytest.mark.parametrize("location", ["/elsewhere", "http://[no-address", "x://", "http://127.0.0.1:port"])
+@pytest.mark.parametrize("method", ["start", "call"])
+async def test_a_redirect_is_an_answer_even_when_its_location_is_no_address(client, method, location):
+    async def redirect(server: Server, reader, writer) -> None:
+        while True:
+            await server.read(reader)
+            writer.write(answer(b"", "307 Temporary Redirect", f"Location: {location}?token={TOKEN}\r\n"))
+
+    async with serving(redirect) as server, client(server.url) as it:
+        got = await (it.start(BODY) if method == "start" else it.call("workflows/list", {}))
+    assert (got.http_status, got.headers["location"]) == (307, f"{location}?token=***")
+    assert len(server.requests) == 1
+
+
+async def test_a_call_comes_back_decoded_and_without_the_token(client):
+    async def parrot(server: Server, reader, writer) -> None:
+        body = gzip.compress((await server.read(reader)).partition(b"\r\n\r\n")[2])
+        writer.write(answer(body, headers="Content-Encoding: gzip\r\n"))
+
+    async with serving(parrot) as server, client(server.url) as it:
+        assert (await it.call("workflows/list", {})).body == b'{"token":"***"}'
+
+
+@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"large body"}))
+async def test_a_call_that_fails_is_judged_as_a_start_is(client, fault):
+    talk, code, http_status = FAULTS[fault]
+    timeout_s = 10.0 if fault == "endless body" else 0.5
+    async with serving(talk) as server, client(server.url, timeout_s=timeout_s) as it:
+        failure = await call_failure_of(it)
+    assert (type(failure), failure.code, failure.http_status) == (Ambiguous, code, http_status)
+    assert (len(server.requests), server.connections) == (1, 1)
+
+
+@pytest.mark.parametrize(("mib", "is_read"), [(2, True), (17, False)])
+async def test_the_answer_to_a_call_may_be_larger_than_that_to_a_start(client, mib, is_read):
+    async def talk(server: Server, reader, writer) -> None:
+        await server.read(reader)
+        writer.write(answer(b" " * (mib * 1024 * 1024)))
+        await writer.drain()
+
+    async with serving(talk) as server, client(server.url) as it:
+        if is_read:
+            assert len((await it.call("workflows/list", {})).body) == mib * 1024 * 1024
+        else:
+            assert (await call_failure_of(it)).code == "answer_too_large"
+
+
+async def test_a_call_that_finds_nobody_is_retryable(client, certificate):
+    async with client(f"http://127.0.0.1:{free_port()}") as it:
+        failure = await call_failure_of(it)
+    assert (type(failure), failure.code) == (Retryable, "connection_refused")
+    async with serving(ok, certificate.server) as server:
+        async with client(server.url) as it:
+            failure = await call_failure_of(it)
+        assert (type(failure), failure.code) == (Retryable, "tls_failure")
+        async with client(server.url, ca_file=certificate.path) as it:
+            assert (await it.call("workflows/list", {})).http_status == 200
+
+
+async def test_a_call_takes_the_proxy_of_the_environment(client, monkeypatch):
+    async with serving(ok) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        async with client("http://altcraft.invalid") as it:
+            await it.call("workflows/list", {})
+    assert proxy.requests[0].startswith(b"POST http://altcraft.invalid/api/v1.1/workflows/list HTTP/1.1")
+
+
+async def test_an_httpx_async_client_carries_calls_and_not_starts(client, caplog):
+    caplog.set_level(logging.INFO, logger="httpx")
+    async with serving(ok) as server, client(server.url) as it:
+        await it.start(BODY)
+        assert not caplog.records
+        await it.call("workflows/list", {"email": "john@example.com"})
+    assert len(caplog.records) == 1  # it logs each request; its address holds neither token nor person
+    assert TOKEN not in caplog.text
+    assert "john" not in caplog.text
+
+
+async def test_small_bytes_that_decode_to_many_are_not_all_decoded(client):
+    squeezed = gzip.compress(bytes(300_000_000), compresslevel=9)
+    assert len(squeezed) < 1024 * 1024
+
+    async def bomb(server: Server, reader, writer) -> None:
+        await server.read(reader)
+        writer.write(answer(squeezed, headers="Content-Encoding: gzip\r\n"))
+
+    async with serving(bomb) as server, client(server.url) as it:
+        tracemalloc.start()
+        try:
+            failure = await failure_of(it)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert (type(failure), failure.code, failure.http_status) == (Ambiguous, "answer_too_large", 200)
+    assert peak < 150_000_000

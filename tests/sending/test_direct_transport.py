@@ -1,6 +1,6 @@
-"""Our own transport: what it knows of a request, which connections it uses again, and which never.
+"""Our own connections: what they know of a request, which are used again, and which never.
 
-What it has in common with httpx's transports is in test_client.py.
+What they have in common with httpx's transports is in test_client.py.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pytest
 
 from batch_enroll.sending import direct_transport
 from batch_enroll.sending.direct_transport import DirectTransport
+from batch_enroll.sending.incoming import MAX_BODY_BYTES, Incoming
 from batch_enroll.sending.transport import trust
 from tests.sending.answers import ANSWERS, BUSY, CHUNKED, LENGTH, OK
 from tests.sending.serving import Server, answer, ok, reset, serving
@@ -28,24 +29,24 @@ def anyio_backend():
 
 
 @asynccontextmanager
-async def transport(ca_file=None, client_certificate=None):
+async def transport(url: str, ca_file=None, client_certificate=None):
     context = trust(ca_file=ca_file, client_certificate=client_certificate) if ca_file else ssl.create_default_context()
-    async with DirectTransport(ssl_context=context) as it:
-        yield it
-
-
-def post(url: str, content: bytes = b"{}", *, read_s: float | None = 2.0, trace=None) -> httpx.Request:
-    timeouts = httpx.Timeout(None, connect=2.0, read=read_s).as_dict()
-    extensions = {"timeout": timeouts} if trace is None else {"timeout": timeouts, "trace": trace}
-    return httpx.Request("POST", url, content=content, extensions=extensions)
-
-
-async def body_of(it: DirectTransport, request: httpx.Request) -> bytes:
-    response = await it.handle_async_request(request)
+    it = DirectTransport(httpx.URL(url), ssl_context=context)
     try:
-        return await response.aread()
+        yield it
     finally:
-        await response.aclose()
+        await it.aclose()
+
+
+async def ask(it: DirectTransport, content: bytes = b"{}", *, whole_s: float = 2.0, writes=lambda: None) -> Incoming:
+    answer = Incoming()
+    message = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(content), content)
+    await it.exchange(message, answer, connect_s=2.0, whole_s=whole_s, writes=writes)
+    return answer
+
+
+async def body_of(it: DirectTransport, content: bytes = b"{}", *, whole_s: float = 2.0) -> bytes:
+    return b"".join((await ask(it, content, whole_s=whole_s)).pieces)
 
 
 class Written:
@@ -69,84 +70,61 @@ class Written:
 # The line between "not a byte left" and "perhaps sent"
 
 
-async def test_the_first_byte_leaves_after_the_word_that_it_will():
-    arrived = asyncio.Event()
+async def test_no_byte_leaves_when_the_word_that_it_will_cannot_be_given():
+    talk = Written()
 
-    async def look(server: Server, reader, writer) -> None:
-        await reader.readexactly(1)
-        arrived.set()
+    def writes() -> None:
+        raise KeyError("no further")
 
-    async def trace(event, info) -> None:
-        if event == "http11.send_request_headers.started":
-            await asyncio.sleep(0.05)
-            assert not arrived.is_set()
-            raise KeyError("no further")
-
-    async with serving(look) as server, transport() as it:
+    async with serving(talk) as server, transport(server.url) as it:
         with pytest.raises(KeyError):
-            await it.handle_async_request(post(server.url, trace=trace))
+            await ask(it, writes=writes)
         await asyncio.sleep(0.05)
-        assert not arrived.is_set()
+        assert (server.requests, talk.ended) == ([], [0])
 
 
 @pytest.mark.parametrize("warm", [False, True])
 async def test_the_word_is_given_before_the_first_write_and_once(warm, monkeypatch):
     heard: list[str] = []
-
-    async def trace(event, info) -> None:
-        heard.append(event)
-
     real = direct_transport.Connection.ask
 
-    async def ask(self, message, **more):
+    async def listened(self, *message, **more):
         heard.append("write")
-        return await real(self, message, **more)
+        await real(self, *message, **more)
 
-    async with serving(ok) as server, transport() as it:
+    async with serving(ok) as server, transport(server.url) as it:
         if warm:
-            await body_of(it, post(server.url))
-        monkeypatch.setattr(direct_transport.Connection, "ask", ask)
-        await body_of(it, post(server.url, trace=trace))
-    assert heard == ["connection.connect_tcp.started"] * (not warm) + ["http11.send_request_headers.started", "write"]
+            await body_of(it)
+        monkeypatch.setattr(direct_transport.Connection, "ask", listened)
+        await ask(it, writes=lambda: heard.append("word"))
+    assert heard == ["word", "write"]
 
 
-async def test_a_connection_lost_between_the_word_and_the_write_is_an_error_and_no_second_try():
-    talk = Written()
+async def test_a_connection_lost_between_the_word_and_the_write_is_an_error_and_no_second_try(monkeypatch):
+    real = direct_transport.Connection.ask
 
-    async def trace(event, info) -> None:
-        if event.startswith("http11"):
-            talk.writers[0].close()
-            await asyncio.sleep(0.05)
+    async def lost(self, *message, **more):
+        self.close()
+        await real(self, *message, **more)
 
-    async with serving(talk) as server, transport() as it:
-        await body_of(it, post(server.url))
+    async with serving(ok) as server, transport(server.url) as it:
+        await body_of(it)
+        monkeypatch.setattr(direct_transport.Connection, "ask", lost)
         with pytest.raises(httpx.WriteError):
-            await it.handle_async_request(post(server.url, trace=trace))
+            await ask(it)
+        await asyncio.sleep(0.02)
     assert (len(server.requests), server.connections) == (1, 1)
 
 
 @pytest.mark.parametrize(
-    ("url", "kind"),
-    [
-        ("http://127.0.0.1:1", httpx.ConnectError),
-        ("http://altcraft.invalid", httpx.ConnectError),
-        (f"http://{'x' * 64}.invalid", httpx.ConnectError),
-        ("ftp://127.0.0.1", httpx.UnsupportedProtocol),
-    ],
+    "url", ["http://127.0.0.1:1", "http://altcraft.invalid", f"http://{'x' * 64}.invalid"], ids=["port", "name", "long"]
 )
-async def test_what_fails_before_a_connection_says_so(url, kind):
-    async with transport() as it:
-        with pytest.raises(kind):
-            await it.handle_async_request(post(url))
-
-
-async def test_a_header_with_a_line_end_does_not_leave():
-    async with serving(ok) as server, transport() as it:
-        for value in (b"a\r\nX: y", b"a\nb", b"a\rb"):
-            request = httpx.Request("POST", server.url, headers=[(b"A", value)], content=b"{}")
-            with pytest.raises(httpx.LocalProtocolError):
-                await it.handle_async_request(request)
-    assert server.connections == 0
+async def test_what_fails_before_a_connection_says_so(url):
+    words: list[None] = []
+    async with transport(url) as it:
+        with pytest.raises(httpx.ConnectError):
+            await ask(it, writes=lambda: words.append(None))
+    assert not words
 
 
 async def test_a_new_connection_that_is_lost_before_the_first_byte_left_says_so(monkeypatch):
@@ -157,23 +135,11 @@ async def test_a_new_connection_that_is_lost_before_the_first_byte_left_says_so(
         self.data_received(b"220 hello\r\n")
 
     monkeypatch.setattr(direct_transport.Connection, "connection_made", greeted)
-    async with serving(ok) as server, transport() as it:
+    async with serving(ok) as server, transport(server.url) as it:
         with pytest.raises(httpx.ConnectError):
-            await it.handle_async_request(post(server.url))
+            await ask(it)
         await asyncio.sleep(0.02)
     assert server.requests == []
-
-
-@pytest.mark.parametrize("method", ["HEAD", "CONNECT"])
-async def test_what_it_cannot_do_does_not_leave(method):
-    async def content():
-        yield b"{}"
-
-    async with serving(ok) as server, transport() as it:
-        for request in (httpx.Request(method, server.url), httpx.Request("POST", server.url, content=content())):
-            with pytest.raises(httpx.LocalProtocolError):
-                await it.handle_async_request(request)
-    assert server.connections == 0
 
 
 # Which connections are used again
@@ -186,9 +152,9 @@ async def test_a_connection_is_used_again_after_an_answer_that_says_where_it_end
             await server.read(reader)
             writer.write(ANSWERS[name])
 
-    async with serving(talk) as server, transport() as it:
+    async with serving(talk) as server, transport(server.url) as it:
         for _ in range(3):
-            await body_of(it, post(server.url))
+            await body_of(it)
     assert (len(server.requests), server.connections) == (3, 1)
 
 
@@ -199,58 +165,52 @@ async def test_a_connection_that_the_server_gives_up_is_not_used_again_even_if_i
             await server.read(reader)
             writer.write(last + b"Content-Length: 0\r\n\r\n")
 
-    async with serving(talk) as server, transport() as it:
+    async with serving(talk) as server, transport(server.url) as it:
         for _ in range(2):
-            await body_of(it, post(server.url))
+            await body_of(it)
     assert server.connections == 2
 
 
 async def test_the_connection_used_last_is_used_first_and_the_cold_ones_go(monkeypatch):
     monkeypatch.setattr(direct_transport, "KEEPALIVE_EXPIRY_S", 0.2)
     talk = Written()
-    async with serving(talk) as server, transport() as it:
+    async with serving(talk) as server, transport(server.url) as it:
         async with anyio.create_task_group() as tasks:
             for _ in range(3):
-                tasks.start_soon(body_of, it, post(server.url))
+                tasks.start_soon(body_of, it)
         for _ in range(6):
             await asyncio.sleep(0.05)
-            await body_of(it, post(server.url))
+            await body_of(it)
         await asyncio.sleep(0.01)
         assert len(talk.ended) == 2
         await asyncio.sleep(0.25)
-        await body_of(it, post(server.url))
+        await body_of(it)
         await asyncio.sleep(0.01)
         assert (server.connections, len(talk.ended)) == (4, 3)
 
 
-async def test_each_origin_has_connections_of_its_own():
-    async with serving(ok) as one, serving(ok) as two, transport() as it:
-        for server in (one, two, one, two):
-            await body_of(it, post(server.url))
-    assert [(len(server.requests), server.connections) for server in (one, two)] == [(2, 1), (2, 1)]
-
-
 async def test_closing_closes_what_is_idle_and_what_comes_back_later():
-    talk = Written()
+    ended: list[str] = []
 
-    async def slow(server: Server, reader, writer) -> None:
+    async def talk(server: Server, reader, writer) -> None:
+        is_slow = server.connections == 1
         await server.read(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n1")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2 if is_slow else 0)
         writer.write(b"2")
         assert await reader.read(1) == b""
-        talk.ended.append(-1)
+        ended.append("slow" if is_slow else "quick")
 
-    async with serving(talk) as server, serving(slow) as late:
-        it = DirectTransport(ssl_context=ssl.create_default_context())
-        await body_of(it, post(server.url))
-        response = await it.handle_async_request(post(late.url))
+    async with serving(talk) as server, transport(server.url) as it:
+        slow = asyncio.create_task(body_of(it))
+        await asyncio.sleep(0.05)
+        await body_of(it)
         await it.aclose()
         await asyncio.sleep(0.01)
-        assert talk.ended == [0]
-        assert await response.aread() == b"12"
+        assert ended == ["quick"]
+        assert await slow == b"12"
         await asyncio.sleep(0.01)
-        assert talk.ended == [0, -1]
+        assert ended == ["quick", "slow"]
 
 
 # An answer never goes to another request
@@ -269,60 +229,59 @@ async def test_a_byte_that_nobody_asked_for_closes_the_connection(stray, when):
             writer.write(answer(b"1") + stray)
         await talk(server, reader, writer)
 
-    async with serving(twice) as server, transport() as it:
-        assert await body_of(it, post(server.url)) == b"1"
+    async with serving(twice) as server, transport(server.url) as it:
+        assert await body_of(it) == b"1"
         if when != "same read":
             talk.writers[0].write(stray)  # it is in our socket now, and the event loop does not know
         if when == "read":
             await asyncio.sleep(0.02)
             assert talk.ended == [0]
-        assert await body_of(it, post(server.url)) == b"2"
+        assert await body_of(it) == b"2"
     assert (len(server.requests), server.connections) == (2, 2)
 
 
-async def test_bytes_behind_an_answer_that_is_being_read_close_the_connection():
+@pytest.mark.parametrize("at", [-1, 10, len(LENGTH) - len(OK)])
+async def test_bytes_behind_an_answer_that_comes_in_pieces_close_the_connection(at):
     async def talk(server: Server, reader, writer) -> None:
         await server.read(reader)
-        for piece in (LENGTH[:-1], LENGTH[-1:], LENGTH):
+        for piece in (LENGTH[:at], LENGTH[at:] + LENGTH):
             writer.write(piece)
             await asyncio.sleep(0.02)
         await reader.read(1)
 
-    async with serving(talk) as server, transport() as it:
-        response = await it.handle_async_request(post(server.url))
-        await asyncio.sleep(0.1)
-        assert await response.aread() == OK
-        response = await it.handle_async_request(post(server.url))
-        await response.aclose()
+    async with serving(talk) as server, transport(server.url) as it:
+        for _ in range(2):
+            assert await body_of(it) == OK
     assert server.connections == 2
 
 
-@pytest.mark.parametrize("ending", ["cancelled", "too late", "not read to the end"])
+@pytest.mark.parametrize("ending", ["cancelled", "too late", "too large"])
 async def test_the_late_rest_of_an_answer_is_never_the_next_requests(ending):
     async def late(server: Server, reader, writer) -> None:
         while True:
             await server.read(reader)
             mine = answer(b"%d" % len(server.requests))
             if len(server.requests) == 1:
-                cut = -1 if ending == "not read to the end" else 10
+                if ending == "too large":
+                    mine = answer(b"x" * (MAX_BODY_BYTES + 100))
+                cut = -1 if ending == "too large" else 10
                 writer.write(mine[:cut])
                 await asyncio.sleep(0.15)
                 mine = mine[cut:]
             writer.write(mine)
 
-    async with serving(late) as server, transport() as it:
+    async with serving(late) as server, transport(server.url) as it:
         if ending == "cancelled":
             with anyio.move_on_after(0.1):
-                await body_of(it, post(server.url))
+                await body_of(it)
         elif ending == "too late":
             with pytest.raises(httpx.ReadTimeout):
-                await body_of(it, post(server.url, read_s=0.1))
+                await body_of(it, whole_s=0.1)
         else:
-            response = await it.handle_async_request(post(server.url))
-            await response.aclose()
-        assert await body_of(it, post(server.url)) == b"2"
+            assert (await ask(it)).is_too_large
+        assert await body_of(it) == b"2"
         await asyncio.sleep(0.1)
-        assert await body_of(it, post(server.url)) == b"3"
+        assert await body_of(it) == b"3"
     assert (len(server.requests), server.connections) == (3, 2)
 
 
@@ -341,14 +300,14 @@ async def test_requests_at_once_get_their_own_answers():
 
     pairs = []
 
-    async def worker(it: DirectTransport, url: str, name: int) -> None:
+    async def worker(it: DirectTransport, name: int) -> None:
         for turn in range(20):
             mine = b"%d-%d" % (name, turn)
-            pairs.append((mine, await body_of(it, post(url, mine))))
+            pairs.append((mine, await body_of(it, mine)))
 
-    async with serving(echo) as server, transport() as it, anyio.create_task_group() as tasks:
+    async with serving(echo) as server, transport(server.url) as it, anyio.create_task_group() as tasks:
         for name in range(20):
-            tasks.start_soon(worker, it, server.url, name)
+            tasks.start_soon(worker, it, name)
     assert len(pairs) == len(server.requests) == 400
     assert all(mine == got for mine, got in pairs)
 
@@ -358,10 +317,10 @@ async def test_a_dead_connection_wakes_its_waiter_at_once():
         await server.read(reader)
         reset(writer)
 
-    async with serving(dies) as server, transport() as it:
+    async with serving(dies) as server, transport(server.url) as it:
         began = asyncio.get_running_loop().time()
         with pytest.raises(httpx.ReadError):
-            await it.handle_async_request(post(server.url, read_s=None))
+            await ask(it, whole_s=60)
         assert asyncio.get_running_loop().time() - began < 0.5
 
 
@@ -374,9 +333,9 @@ async def test_an_answer_to_a_request_that_was_not_read_counts_and_ends_the_conn
         writer.write(answer(b"early", "413 Too Large"))
         await asyncio.sleep(1)
 
-    async with serving(early) as server, transport() as it:
+    async with serving(early) as server, transport(server.url) as it:
         for _ in range(2):
-            assert await body_of(it, post(server.url, b"x" * 20_000_000)) == b"early"
+            assert await body_of(it, b"x" * 20_000_000) == b"early"
     assert server.connections == 2
 
 
@@ -388,9 +347,9 @@ async def test_an_early_answer_may_end_with_the_connection():
         writer.write_eof()
         await asyncio.sleep(5)
 
-    async with serving(early) as server, transport() as it:
+    async with serving(early) as server, transport(server.url) as it:
         with anyio.fail_after(1):
-            assert await body_of(it, post(server.url, b"x" * 20_000_000)) == OK
+            assert await body_of(it, b"x" * 20_000_000) == OK
 
 
 async def test_a_large_request_arrives_whole():
@@ -399,13 +358,13 @@ async def test_a_large_request_arrives_whole():
             request = await server.read(reader)
             writer.write(answer(b"%d" % len(request.partition(b"\r\n\r\n")[2])))
 
-    async with serving(count) as server, transport() as it:
+    async with serving(count) as server, transport(server.url) as it:
         for _ in range(2):
-            assert await body_of(it, post(server.url, b"x" * 3_000_000)) == b"3000000"
+            assert await body_of(it, b"x" * 3_000_000) == b"3000000"
     assert server.connections == 1
 
 
-async def test_a_body_that_nobody_takes_makes_the_server_wait_and_one_that_is_taken_comes_whole():
+async def test_a_body_above_the_limit_is_given_up_while_it_comes():
     size, sent = 30_000_000, 0
 
     async def flood(server: Server, reader, writer) -> None:
@@ -416,25 +375,13 @@ async def test_a_body_that_nobody_takes_makes_the_server_wait_and_one_that_is_ta
             writer.write(b"x" * 100_000)
             await writer.drain()
             sent += 100_000
-        await reader.read(1)
 
-    async with serving(flood) as server, transport() as it:
-        response = await it.handle_async_request(post(server.url, read_s=20))
-        await asyncio.sleep(0.2)
-        assert sent < size / 2
-        assert len(await response.aread()) == size
-
-
-async def test_a_stream_may_be_sent_and_httpx_client_may_be_used():
-    async def content():
-        yield b'{"a":'
-        yield b"1}"
-
-    async with serving(ok) as server, httpx.AsyncClient(transport=DirectTransport(ssl_context=trust())) as client:
-        headers = {"Content-Length": "7"}
-        assert (await client.post(server.url, content=content(), headers=headers)).json()["error"] == 0
-        assert (await client.post(server.url, json={"a": 1})).json()["error"] == 0
-    assert [request[-7:] for request in server.requests] == [b'{"a":1}', b'{"a":1}']
+    async with serving(flood) as server, transport(server.url) as it:
+        answer = await ask(it, whole_s=20)
+        assert (answer.status, answer.is_whole, answer.is_too_large) == (200, False, True)
+        await asyncio.sleep(0.05)
+    assert sum(map(len, answer.pieces)) < 2 * MAX_BODY_BYTES
+    assert sent < size
 
 
 # TLS and addresses
@@ -453,16 +400,19 @@ async def test_tls_connections_are_used_again_and_name_the_host_and_the_protocol
         await ok(server, reader, writer)
 
     certificate.server.set_alpn_protocols(["http/1.1"])
-    async with serving(look, certificate.server) as server, transport(certificate.path) as it:
+    async with serving(look, certificate.server) as server, transport(server.url, certificate.path) as it:
         for _ in range(3):
-            assert await body_of(it, post(server.url)) == OK
+            assert await body_of(it) == OK
     assert (server.connections, seen) == (1, ["http/1.1"])
 
 
 async def test_a_certificate_for_another_host_is_refused(certificate):
-    async with serving(ok, certificate.server) as server, transport(certificate.path) as it:
+    async with (
+        serving(ok, certificate.server) as server,
+        transport(server.url.replace("127.0.0.1", "localhost"), certificate.path) as it,
+    ):
         with pytest.raises(httpx.ConnectError) as caught:
-            await it.handle_async_request(post(server.url.replace("127.0.0.1", "localhost")))
+            await ask(it)
     assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
     assert server.requests == []
 
@@ -474,21 +424,21 @@ async def test_a_server_that_asks_for_our_certificate_gets_it(certificate):
     asking.verify_mode = ssl.CERT_REQUIRED
     asking.maximum_version = ssl.TLSVersion.TLSv1_2  # with 1.3 the refusal comes after our first byte
     async with serving(ok, asking) as server:
-        async with transport(certificate.path, certificate.path) as it:
-            assert await body_of(it, post(server.url)) == OK
-        async with transport(certificate.path) as it:
+        async with transport(server.url, certificate.path, certificate.path) as it:
+            assert await body_of(it) == OK
+        async with transport(server.url, certificate.path) as it:
             with pytest.raises(httpx.ConnectError):
-                await it.handle_async_request(post(server.url))
+                await ask(it)
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("stray", [b"x", LENGTH])
 async def test_a_byte_that_nobody_asked_for_closes_a_tls_connection_too(certificate, stray):
     talk = Written()
-    async with serving(talk, certificate.server) as server, transport(certificate.path) as it:
-        assert await body_of(it, post(server.url)) == b"1"
+    async with serving(talk, certificate.server) as server, transport(server.url, certificate.path) as it:
+        assert await body_of(it) == b"1"
         talk.writers[0].write(stray)
-        assert await body_of(it, post(server.url)) == b"2"
+        assert await body_of(it) == b"2"
     assert server.connections == 2
 
 
@@ -509,8 +459,8 @@ async def test_the_addresses_of_a_host_are_tried_in_turn(dead, monkeypatch):
 
         listener = await asyncio.start_server(greet, "127.0.0.1", port)
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
-        async with transport() as it:
-            assert await body_of(it, post(f"http://altcraft.test:{port}")) == OK
+        async with transport(f"http://altcraft.test:{port}") as it:
+            assert await body_of(it) == OK
         listener.close()
         for filler in fillers:
             filler.close()
@@ -521,8 +471,8 @@ async def test_an_address_of_ip_version_6_is_called():
         listener = await asyncio.start_server(greet, "::1", 0)
     except OSError:
         pytest.skip("this machine has no IPv6")
-    async with transport() as it:
-        assert await body_of(it, post(f"http://[::1]:{listener.sockets[0].getsockname()[1]}")) == OK
+    async with transport(f"http://[::1]:{listener.sockets[0].getsockname()[1]}") as it:
+        assert await body_of(it) == OK
     listener.close()
 
 
@@ -530,13 +480,13 @@ async def test_an_address_of_ip_version_6_is_called():
 
 
 async def test_no_circle_keeps_answers_alive():
-    async with serving(ok) as server, transport() as it:
-        await body_of(it, post(server.url))
+    async with serving(ok) as server, transport(server.url) as it:
+        await body_of(it)
         gc.collect()
         gc.disable()
         try:
             for _ in range(50):
-                await body_of(it, post(server.url))
+                await body_of(it)
             left = sum(type(thing).__name__ == "Incoming" for thing in gc.get_objects())
         finally:
             gc.enable()
@@ -554,10 +504,10 @@ async def test_a_request_has_its_own_deadline_on_a_connection_that_carried_anoth
     async def talk(server: Server, reader, writer) -> None:
         await first_at_once_then(server, reader, writer, later_s=0.7)
 
-    async with serving(talk) as server, transport() as it:
-        await body_of(it, post(server.url, read_s=1.0))
+    async with serving(talk) as server, transport(server.url) as it:
+        await body_of(it, whole_s=1.0)
         await asyncio.sleep(0.5)  # the first one's time would be up in the middle of the second
-        assert await body_of(it, post(server.url, read_s=1.0)) == OK
+        assert await body_of(it, whole_s=1.0) == OK
     assert server.connections == 1
 
 
@@ -566,18 +516,18 @@ async def test_a_later_request_that_gets_no_answer_is_given_up_in_its_own_time(f
     async def talk(server: Server, reader, writer) -> None:
         await first_at_once_then(server, reader, writer, later_s=60.0)
 
-    async with serving(talk) as server, transport() as it:
-        await body_of(it, post(server.url, read_s=first_s))
+    async with serving(talk) as server, transport(server.url) as it:
+        await body_of(it, whole_s=first_s)
         await asyncio.sleep(0.1)
         began = asyncio.get_running_loop().time()
         with anyio.fail_after(10), pytest.raises(httpx.ReadTimeout):
-            await body_of(it, post(server.url, read_s=0.3))
+            await body_of(it, whole_s=0.3)
         assert asyncio.get_running_loop().time() - began >= 0.29
 
 
 async def test_time_that_is_up_does_no_harm_to_an_idle_connection():
-    async with serving(ok) as server, transport() as it:
-        await body_of(it, post(server.url, read_s=0.1))
+    async with serving(ok) as server, transport(server.url) as it:
+        await body_of(it, whole_s=0.1)
         await asyncio.sleep(0.3)
-        await body_of(it, post(server.url, read_s=0.5))
+        await body_of(it, whole_s=0.5)
     assert server.connections == 1
