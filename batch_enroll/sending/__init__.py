@@ -1,8 +1,9 @@
 """Stage 4: a start request becomes an outcome: client, classification, retry, pace, breaker and the WORKER POOL.
 
 wire        the JSON of a request, and what of it may be shown
-client      httpx: a body becomes an answer, "surely not sent" or "perhaps accepted"
-transport   httpx transports of one connection each
+client      a body becomes an answer, "surely not sent" or "perhaps accepted"
+direct_transport  our own connections, for starts: incoming parses their answers
+transport   httpx transports of one connection each, for other calls, proxies and trio
 codes       what the platform's error codes mean, as a table
 classify    an answer becomes a verdict
 limiter     when the next request may leave
@@ -26,7 +27,7 @@ from batch_enroll.sending.pool import run_pool
 from batch_enroll.sending.preflight import ScenarioInfo, look_up_scenario
 from batch_enroll.sending.retry import RetryPolicy
 from batch_enroll.sending.team import Team
-from batch_enroll.sending.wire import body_of, identity_of, masked, restore
+from batch_enroll.sending.wire import identity_of, restore
 
 __all__ = [
     "Answer",
@@ -52,11 +53,9 @@ __all__ = [
     "Verdict",
     "VerdictKind",
     "Wait",
-    "body_of",
     "classify",
     "identity_of",
     "look_up_scenario",
-    "masked",
     "restore",
     "run_pool",
 ]

@@ -11,11 +11,9 @@ harmless before that moment and leaves the row in doubt after it.
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -58,10 +56,7 @@ class Client:
         token: str,
         timeout_s: float,
         transport: httpx.AsyncBaseTransport | None = None,
-        stock: bool = False,
         user_agent: str = "batch-enroll",
-        ca_file: Path | None = None,
-        client_certificate: Path | None = None,
     ) -> None:
         """Prepare everything that requests have in common.
 
@@ -69,9 +64,8 @@ class Client:
             url: scheme, host and port, perhaps with a path before `/api`.
             timeout_s: for one whole request, from connecting to the last byte of the answer.
             transport: takes the place of the network.
-            stock: send starts by httpx's own transports, also where our connections would do.
         Raises:
-            JobError: the address is no address, or a certificate or proxy cannot be used.
+            JobError: the address is no address, or the proxy or the trusted certificates cannot be used.
         """
         self._token = token
         self._token_bytes = token.encode()
@@ -93,10 +87,10 @@ class Client:
             self._start_head = self._head_of(self._start_url)
             self._direct: DirectTransport | None = None
             if transport is None:
-                context = _tls(address, ca_file=ca_file, client_certificate=client_certificate)
+                context = trust(address)
                 proxy = proxy_for(url)
                 transport = OneConnectionEach(ssl_context=context, proxy=proxy)
-                if not stock and proxy is None and _is_asyncio():
+                if proxy is None and _is_asyncio():
                     self._direct = DirectTransport(address, ssl_context=context)
         except (httpx.InvalidURL, ValueError, ImportError) as error:  # a SOCKS proxy needs a package of its own
             raise JobError(f"The address {url} or its proxy cannot be used: {error}.") from error
@@ -127,7 +121,7 @@ class Client:
         """Ask the platform to start one profile.
 
         Args:
-            body: made by `wire.body_of`.
+            body: made by a `wire.BodyWriter`.
             flight: kept true, so that the caller knows after a cancellation whether a byte had left.
         Raises:
             Retryable: not a byte of the request left this machine.
@@ -270,12 +264,6 @@ def _address(url: str) -> str:
     if parsed.query or parsed.fragment or parsed.userinfo:
         raise ValueError("it must have no user name, no ? and no #")
     return str(parsed).rstrip("/")
-
-
-def _tls(address: httpx.URL, *, ca_file: Path | None, client_certificate: Path | None) -> ssl.SSLContext:
-    if address.scheme == "http":
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and quicker than reading 140 certificates
-    return trust(ca_file=ca_file, client_certificate=client_certificate)
 
 
 def _is_asyncio() -> bool:

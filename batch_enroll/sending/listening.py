@@ -44,7 +44,7 @@ class Listening(httpx.AsyncBaseTransport):
     """The stock transports, and the last thing heard."""
 
     def __init__(self, url: str) -> None:
-        self._transport = OneConnectionEach(ssl_context=trust(), proxy=proxy_for(url))
+        self._transport = OneConnectionEach(ssl_context=trust(httpx.URL(url)), proxy=proxy_for(url))
         self.heard: Heard | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

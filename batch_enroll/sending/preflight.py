@@ -47,11 +47,9 @@ class ScenarioInfo:
 
     scenario: int
     name: str
-    is_active: bool
     database: int | None  #: the one database in which profiles are matched (`list_id`)
     mode: str  #: the platform's word for what a repeated start does; "" when it gave none
     repeated_start: str  #: the same as one sentence
-    once_ever: bool  #: a profile can enter only once, so that sending a row twice should do no harm
     has_default_start: bool | None  #: profiles started through the API enter by it; None when no nodes were listed
 
 
@@ -146,11 +144,9 @@ def _found(listed: dict[str, Any], scenario: int) -> ScenarioInfo:
     return ScenarioInfo(
         scenario=scenario,
         name=name,
-        is_active=True,
         database=database if type(database) is int else None,
         mode=mode,
         repeated_start=_MODES.get(mode) or _UNKNOWN_MODE,
-        once_ever=mode == "skip_in_any_case",
         has_default_start=_has_default_start(entry.get("nodes")),
     )
 

@@ -1,7 +1,4 @@
-"""The JSON of `workflows/start`, and what may be shown or kept of it.
-
-In: a `StartRequest`, or the body made from it. Out: the body as text without the token, the bytes with it, the identity
-in it, texts without personal data. Never: I/O; a field that the platform does not document.
+"""Write the JSON of `workflows/start`, and take out of texts what may not be shown or kept.
 
 Source: reference of the platform, `workflows/start`, table of parameters.
 """
@@ -75,19 +72,8 @@ class BodyWriter:
         return text
 
 
-def body_of(request: StartRequest) -> str:
-    """Write a single request, as `BodyWriter` does. Raises ValueError as it does."""
-    writer = BodyWriter(
-        scenario=request.scenario,
-        mode=request.mode,
-        field_name=request.field_name,
-        resource_id=request.resource_id,
-    )
-    return writer.body(request)
-
-
 def with_token(body: str, token: str) -> bytes:
-    """Put the token in front of a body made by `body_of`; the rest stays as it is, to the byte."""
+    """Put the token in front of a body made by a `BodyWriter`; the rest stays as it is, to the byte."""
     rest = body[1:]
     return f'{{"token":{_text(token)}{"" if rest == "}" else ","}{rest}'.encode()
 
@@ -96,12 +82,6 @@ def identity_of(body: str) -> str:
     """Give back the value that the platform is asked to match, as text."""
     fields = json.loads(body)
     return str(fields["field_value" if fields["matching"] == MatchingMode.CUSTOM else fields["matching"]])
-
-
-def masked(body: str) -> str:
-    """Show a body to people: indented, the token's place marked, nothing that a terminal would obey."""
-    text = json.dumps({"token": MASK, **json.loads(body)}, ensure_ascii=False, indent=2)
-    return "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text)
 
 
 def redact(message: str, identity: str) -> str:

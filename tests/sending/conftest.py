@@ -61,3 +61,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(path)
     return Certificate(path, server)
+
+
+@pytest.fixture
+def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the certificate be trusted as a company's own would be."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))

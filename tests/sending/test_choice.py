@@ -37,7 +37,3 @@ def test_a_proxy_takes_httpxs(monkeypatch):
     assert chosen("http://127.0.0.1") is DirectTransport  # no proxy sees what does not leave the machine
     monkeypatch.setenv("NO_PROXY", "altkraft.com")
     assert chosen() is DirectTransport
-
-
-def test_it_can_be_told():
-    assert chosen(stock=True) is OneConnectionEach

@@ -45,23 +45,21 @@ async def test_a_scenario_is_asked_for_by_its_number(clock):
     found = await look_up_scenario(platform, 12, clock=clock)
     assert platform.calls == [("workflows/list", {"from_id": 12, "limit": 1})]
     assert (found.scenario, found.name, found.database, found.mode) == (12, "Welcome", 1, "skip")
-    assert found.is_active
     assert found.has_default_start is True
 
 
 @pytest.mark.parametrize(
-    ("mode", "once_ever", "words"),
+    ("mode", "words"),
     [
-        ("skip_in_any_case", True, "once ever"),
-        ("skip", False, "may send again"),
-        ("restart", False, "did not say"),
-        (None, False, "did not say"),
-        (7, False, "did not say"),
+        ("skip_in_any_case", "once ever"),
+        ("skip", "may send again"),
+        ("restart", "did not say"),
+        (None, "did not say"),
+        (7, "did not say"),
     ],
 )
-async def test_the_mode_says_what_a_repeated_start_does(clock, mode, once_ever, words):
+async def test_the_mode_says_what_a_repeated_start_does(clock, mode, words):
     found = await look_up_scenario(Platform(listed({**SCENARIO, "mode": mode})), 12, clock=clock)
-    assert found.once_ever is once_ever
     assert words in found.repeated_start
 
 

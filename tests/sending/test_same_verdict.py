@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import anyio
+import httpx
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from batch_enroll.errors import Ambiguous, Retryable
 from batch_enroll.sending.classify import Answer
 from batch_enroll.sending.client import Client
+from batch_enroll.sending.transport import OneConnectionEach, trust
 from tests.sending.answers import ANSWERS
 from tests.sending.serving import BODY, TOKEN, Server, answer, reset, serving
 
@@ -71,9 +73,10 @@ async def two_verdicts(stream: Stream, *, stock: bool, patience_s: float) -> tup
             finally:
                 all_is_sent.set()
 
+    transport = OneConnectionEach(ssl_context=trust(httpx.URL("http://127.0.0.1"))) if stock else None
     async with (
         serving(talk) as server,
-        Client(url=server.url, token=TOKEN, timeout_s=patience_s, stock=stock) as client,
+        Client(url=server.url, token=TOKEN, timeout_s=patience_s, transport=transport) as client,
     ):
         first = await verdict_of(client)
         if server.requests:  # then the stream lies in the client's socket, read or not, when the second row leaves
