@@ -2,8 +2,8 @@
 
 wire        the JSON of a request, and what of it may be shown
 client      a body becomes an answer, "surely not sent" or "perhaps accepted"
-direct_transport  our own connections, for starts: incoming parses their answers
-transport   httpx transports of one connection each, for other calls, proxies and trio
+direct_transport  our own connections, which carry starts; incoming parses what comes back
+transport   httpx transports of one connection each: other calls, proxies, trio
 codes       what the platform's error codes mean, as a table
 classify    an answer becomes a verdict
 limiter     when the next request may leave

@@ -1,8 +1,4 @@
-"""A transport that listens on the way: what the platform's clock says, and who vouches for its address.
-
-In: httpx requests. Out: what the stock transports answer, and what was heard beside the answer. Never: a change of
-either; a use in a run (it is for examinations, which send a handful of requests).
-"""
+"""A transport for `doctor` that records the platform's clock, TLS version and certificate while it carries requests."""
 
 from __future__ import annotations
 

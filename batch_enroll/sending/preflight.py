@@ -1,7 +1,4 @@
-"""Ask the platform about the scenario before anything is sent.
-
-In: a client and a scenario's number. Out: what the scenario is and what a repeated start does in it. Never: a change on
-the platform; these calls only read, so they may be repeated.
+"""Ask the platform about the scenario before anything is sent; these calls only read, so they may be repeated.
 
 Source: reference of the platform, `workflows/list`; re-entry modes from the user guide.
 """
