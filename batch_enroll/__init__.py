@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     )
     from batch_enroll.job import Job
     from batch_enroll.ledger.default import open_ledger
-    from batch_enroll.ledger.memory import MemoryLedger
     from batch_enroll.ledger.sqlite import SqliteLedger
     from batch_enroll.model import Counts, RowStatus
     from batch_enroll.reporting.summary import RunSummary
@@ -61,7 +60,6 @@ _HOMES = {
     **dict.fromkeys(("check_async", "enroll", "enroll_async"), "run"),
     "Control": "steering.control",
     "Job": "job",
-    "MemoryLedger": "ledger.memory",
     "RunSummary": "reporting.summary",
     "SqliteLedger": "ledger.sqlite",
     "open_ledger": "ledger.default",
@@ -76,7 +74,6 @@ __all__ = [
     "Job",
     "JobError",
     "LedgerError",
-    "MemoryLedger",
     "PreflightError",
     "RowStatus",
     "RunLocked",

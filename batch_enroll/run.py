@@ -92,7 +92,7 @@ async def enroll_async(
         job: the settings, from `build_job` or `Job.model_validate`.
         source: the spreadsheet's path, a copy of one that lies elsewhere, or a binary stream.
         token: the platform's API token.
-        ledger: remembers what was sent: `SqliteLedger(path)`, or `MemoryLedger(folder)` to forget it.
+        ledger: remembers what was sent: `open_ledger(path)`; to forget it, a `SqliteLedger` in a temporary folder.
         emit: hears every event, in order; must return quickly.
         confirm: shown the plan, says whether to go on; None = go on.
         look: shown the counts after the canary rows; None = go on when none of them failed.

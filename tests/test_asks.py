@@ -15,13 +15,12 @@ import pytest
 from batch_enroll.clock import SystemClock
 from batch_enroll.errors import JobError, NobodyAtWork, NoSuchRun, RunLocked
 from batch_enroll.ledger.interface import PlanRules, RunRecord
-from batch_enroll.ledger.memory import MemoryLedger
-from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.model import Duplicates
 from batch_enroll.steering.asks import ask_run, wait_until_free
 from batch_enroll.steering.control import Control, Standing
 from batch_enroll.steering.letters import Inbox, Letter, Wish
 from batch_enroll.steering.wishes import carry_out
+from tests.support.ledgers import sqlite_ledger
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 CLOCK = SystemClock()
@@ -253,11 +252,9 @@ async def test_the_files_are_for_their_owner_alone(tmp_path):
         os.umask(before)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def ledger(request, tmp_path):
-    if request.param == "memory":
-        return MemoryLedger(tmp_path / "runs")
-    return SqliteLedger(tmp_path / "ledger.sqlite", clock=CLOCK, state_folder=tmp_path / "state")
+@pytest.fixture
+def ledger(tmp_path):
+    return sqlite_ledger(tmp_path)
 
 
 def record():

@@ -15,10 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import people, write_csv
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("", "docs", "examples", "benchmarks", "tests")
 PAGES = sorted({page for name in FOLDERS for page in (ROOT / name).glob("**/*.md" if name else "*.md")})
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CONSOLE = re.compile(r"^( *)```console\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
@@ -120,3 +123,17 @@ def test_what_the_front_door_shows_is_what_the_program_prints(cli, sandbox):
         printed = kinds((ended.out + ended.err).replace(str(cli.folder), "/home/me"))
         assert fits(kinds("\n".join(lines)).splitlines(), printed.splitlines()), f"{command} prints:\n{printed}"
     assert len(server.enrolments()) == 297
+
+
+# Python
+
+
+def test_what_the_python_page_shows_can_be_run(sandbox, tmp_path, monkeypatch):
+    server = sandbox()
+    monkeypatch.chdir(tmp_path)
+    write_csv(Path("leads.csv"), *people(5), header=("E-mail", "First name"))
+    names = {"token": server.token}
+    for block in _PYTHON.findall((ROOT / "docs" / "python.md").read_text(encoding="utf-8")):
+        exec(block.replace("https://ru.altkraft.com", server.url), names)
+        assert names["summary"].counts.success == 5
+    assert set(server.enrolments().values()) == {2}  # the forgotten ledger did not know of the first run

@@ -18,13 +18,13 @@ from batch_enroll.cli.questions import Questions
 from batch_enroll.clock import SystemClock
 from batch_enroll.errors import JobError
 from batch_enroll.job import Job
-from batch_enroll.ledger.memory import MemoryLedger
 from batch_enroll.model import Delivery
 from batch_enroll.planning.plan import make_plan
 from batch_enroll.planning.usual import usual_of
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.run import enroll_async
 from tests.support.commands import people, write_csv
+from tests.support.ledgers import sqlite_ledger
 from tests.support.platform import ScriptedPlatform
 from tests.support.sandbox import wait_until
 from tests.support.terminal import Terminal
@@ -128,7 +128,7 @@ async def test_a_check_that_was_killed_is_no_earlier_run(tmp_path):
     job = Job.model_validate(
         {"url": "https://platform.example", "scenario": 3, "match": {"mode": "email", "column": "email"}}
     )
-    source, ledger = write_csv(tmp_path / "in.csv", *people(3)), MemoryLedger(tmp_path / "runs")
+    source, ledger = write_csv(tmp_path / "in.csv", *people(3)), sqlite_ledger(tmp_path)
     common: dict[str, Any] = {"ledger": ledger, "clock": SystemClock(), "emit": lambda event: None, "tool_version": "1"}
     await make_plan(job, source, dry_run=True, **common)
     assert not (await usual_of(ledger, job, path=str(source), run_id="new")).any_run
@@ -438,7 +438,7 @@ async def test_a_person_who_answers_after_the_hours_have_ended_sends_nothing(tmp
             "stop": {"allowed_hours": "09:00-20:00 UTC"},
         }
     )
-    ledger = MemoryLedger(tmp_path / "runs")
+    ledger = sqlite_ledger(tmp_path)
     with pytest.raises(JobError, match="It is 20:01 now, outside the allowed hours"):
         await enroll_async(
             job,

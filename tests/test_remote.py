@@ -18,7 +18,6 @@ import pytest
 
 from batch_enroll.errors import InputError, JobError, NoSuchInput
 from batch_enroll.job import Job
-from batch_enroll.ledger.memory import MemoryLedger
 from batch_enroll.loading.download import download
 from batch_enroll.loading.remote import Remote, remote_input
 from batch_enroll.model import Fetched
@@ -26,6 +25,7 @@ from batch_enroll.planning.inputs import brought_here
 from tests.support.certificates import self_signed
 from tests.support.commands import people, read_results
 from tests.support.drops import flags
+from tests.support.ledgers import sqlite_ledger
 from tests.support.sandbox import wait_until
 
 SECRET = "pass-w0rd"
@@ -385,7 +385,7 @@ def test_the_copy_goes_when_the_run_is_over_whatever_ended_it(memory, tmp_path, 
     job = Job.model_validate({"url": "https://p.example", "scenario": 3, "match": {"mode": "email", "column": "email"}})
 
     async def look():
-        async with brought_here(Remote("memory://in/leads.csv"), job, MemoryLedger(tmp_path / "runs")) as here:
+        async with brought_here(Remote("memory://in/leads.csv"), job, sqlite_ledger(tmp_path)) as here:
             assert isinstance(here, Fetched)
             assert here.path.parent.stat().st_mode & 0o777 == 0o700
             raise ZeroDivisionError

@@ -15,12 +15,13 @@ from batch_enroll.clock import SystemClock
 from batch_enroll.errors import AlreadyFinished, InputError, JobError, PreflightError
 from batch_enroll.events import Event, RowFinished, RunFinished, RunStarted
 from batch_enroll.job import Job
-from batch_enroll.ledger.memory import MemoryLedger
+from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.model import Counts
 from batch_enroll.run import Declined, check_async, enroll, enroll_async
 from batch_enroll.running.canary import canary_of
 from batch_enroll.steering.control import Control
 from tests.support.commands import people, read_results, write_csv
+from tests.support.ledgers import sqlite_ledger
 from tests.support.platform import OK, ScriptedPlatform
 
 
@@ -29,7 +30,7 @@ class World:
     """A folder, a ledger and a platform."""
 
     folder: object
-    ledger: MemoryLedger
+    ledger: SqliteLedger
     platform: ScriptedPlatform
 
     async def run(self, source, *, job=None, **arguments):
@@ -65,8 +66,8 @@ def make_job(**changes):
 
 
 @pytest.fixture
-def world(tmp_path):
-    return World(tmp_path, MemoryLedger(tmp_path / "runs"), ScriptedPlatform())
+def world(tmp_path, quick_path):
+    return World(tmp_path, sqlite_ledger(quick_path), ScriptedPlatform())
 
 
 async def test_every_row_goes_out_once_and_comes_back_in_input_order(world, tmp_path):
@@ -487,7 +488,7 @@ def test_a_program_without_an_event_loop_can_enroll(tmp_path, sandbox):
         make_job(url=server.url),
         write_csv(tmp_path / "in.csv", *people(5)),
         token=server.token,
-        ledger=MemoryLedger(tmp_path / "runs"),
+        ledger=sqlite_ledger(tmp_path),
     )
     assert summary.counts == Counts(success=5)
     assert set(server.enrolments().values()) == {1}
@@ -495,7 +496,7 @@ def test_a_program_without_an_event_loop_can_enroll(tmp_path, sandbox):
 
 async def test_rows_of_finished_runs_are_kept_only_so_long(world, tmp_path):
     first = await world.run(write_csv(tmp_path / "may.csv", *people(2)))
-    kept = tmp_path / "runs" / first.run_id / "rows.staged"
+    kept = world.ledger.folder(first.run_id) / "rows.staged"
     await world.run(write_csv(tmp_path / "june.csv", *people(3)))
     assert kept.exists()
     await world.run(write_csv(tmp_path / "july.csv", *people(4)), clock=InAMonth())

@@ -12,13 +12,13 @@ import trio.testing
 from batch_enroll.errors import Finding, PreflightError
 from batch_enroll.events import RowFinished
 from batch_enroll.job import Job
-from batch_enroll.ledger.memory import MemoryLedger
 from batch_enroll.run import enroll_async
 from batch_enroll.running.second_look import SecondLook
 from batch_enroll.sending import Verdict, VerdictKind
 from batch_enroll.steering.control import Control
 from tests.sending.conftest import VirtualClock
 from tests.support.commands import people, write_csv
+from tests.support.ledgers import sqlite_ledger
 from tests.support.platform import OK, ScriptedPlatform
 
 OFF = PreflightError("Scenario 3 is not active.", finding=Finding.SCENARIO_OFF)
@@ -134,10 +134,10 @@ class SwitchedOff(ScriptedPlatform):
 
 
 @pytest.fixture
-def enroll(tmp_path):
+def enroll(tmp_path, quick_path):
     source = write_csv(tmp_path / "in.csv", *people(60))
     return partial(
-        enroll_async, source=source, token="t" * 32, ledger=MemoryLedger(tmp_path / "runs"), clock=VirtualClock()
+        enroll_async, source=source, token="t" * 32, ledger=sqlite_ledger(quick_path, inline=True), clock=VirtualClock()
     )
 
 

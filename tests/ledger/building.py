@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from batch_enroll.clock import SystemClock
 from batch_enroll.ledger.interface import (
     Duplicate,
     Ledger,
@@ -18,28 +14,16 @@ from batch_enroll.ledger.interface import (
     RunLedger,
     RunRecord,
 )
-from batch_enroll.ledger.memory import MemoryLedger, MemoryRunLedger
-from batch_enroll.ledger.sqlite import SqliteLedger, SqliteRunLedger
+from batch_enroll.ledger.sqlite import SqliteRunLedger
 from batch_enroll.model import Duplicates, Outcome, RowStatus
+from tests.support.ledgers import kill
 
 NOON = datetime(2026, 11, 25, 12, 0, 0, 123456, tzinfo=UTC)
 SKIP = PlanRules(duplicates=Duplicates.SKIP)
 
 
-@contextmanager
-def quick_folder() -> Iterator[Path]:
-    """A folder in memory where there is one: a kill does not reach it, and thousands of syncs cost nothing."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="ledger-", dir=memory if memory.is_dir() else None) as folder:
-        yield Path(folder)
-
-
 def minutes(many: float) -> timedelta:
     return timedelta(minutes=many)
-
-
-def sqlite_ledger(folder: Path) -> SqliteLedger:
-    return SqliteLedger(folder / "data" / "ledger.sqlite", clock=SystemClock(), state_folder=folder / "state")
 
 
 def make_record(run_id: str = "run-1", *, identity: str = "", input_path: str = "/in/leads.csv") -> RunRecord:
@@ -101,11 +85,7 @@ async def all_duplicates(run: RunLedger) -> list[Duplicate]:
     return await run.duplicates(after_seq=0, limit=1000)
 
 
-async def die(ledger: Ledger, run: RunLedger) -> None:
-    """Let go of a run as a killed process does: the lock is free and nobody wrote how it ended."""
-    if isinstance(ledger, MemoryLedger) and isinstance(run, MemoryRunLedger):
-        ledger.kill(run.record.run_id)
-    elif isinstance(run, SqliteRunLedger):
-        await run._desk.stop()
-        run._closed = True
-        run._files.let_go()
+async def die(run: RunLedger) -> None:
+    """Let go of a run as a killed process does, whichever ledger it is in."""
+    assert isinstance(run, SqliteRunLedger)
+    await kill(run)

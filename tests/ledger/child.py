@@ -19,7 +19,8 @@ from batch_enroll.ledger.interface import Pending, RunLedger, RunState
 from batch_enroll.ledger.sqlite import index, planning, rows
 from batch_enroll.ledger.sqlite.files import RunFiles
 from batch_enroll.model import Outcome, RowStatus
-from tests.ledger.building import NOON, SKIP, make_record, make_rows, sqlite_ledger
+from tests.ledger.building import NOON, SKIP, make_record, make_rows
+from tests.support.ledgers import sqlite_ledger
 
 ROWS = 60
 IN_FLIGHT = 8

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from batch_enroll.ledger.interface import Ledger
-from batch_enroll.ledger.memory import MemoryLedger
-from tests.ledger.building import quick_folder, sqlite_ledger
 from tests.support.disks import small_disk
+from tests.support.ledgers import sqlite_ledger
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -17,15 +17,20 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    with quick_folder() as folder:
-        yield folder
+def tmp_path(quick_path: Path) -> Path:
+    return quick_path
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+LEDGERS: dict[str, Callable[[Path], Ledger]] = {
+    "sqlite": sqlite_ledger,
+    "sqlite-inline": partial(sqlite_ledger, inline=True),
+}
+"""Every ledger there is, made in a folder: what holds for one must hold for all."""
+
+
+@pytest.fixture(params=LEDGERS)
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Ledger:
-    """Every ledger there is: what holds for one must hold for all."""
-    return MemoryLedger(tmp_path) if request.param == "memory" else sqlite_ledger(tmp_path)
+    return LEDGERS[request.param](tmp_path)
 
 
 @pytest.fixture

@@ -110,12 +110,12 @@ async def test_nothing_is_planned_after_the_plan_is_sealed(ledger: Ledger):
 async def test_a_plan_that_died_is_worth_nothing(ledger: Ledger):
     run = await ledger.create(make_record())
     await run.plan(make_rows(["ann", "bob"]))
-    await die(ledger, run)
+    await die(run)
 
     again = await ledger.open("run-1", read_only=False)
     assert again.record.state is RunState.PLANNING
     assert await again.counts() == Counts()
-    await die(ledger, again)
+    await die(again)
     once_more = await open_run(ledger, ["cid"])
     assert await once_more.counts() == Counts(not_sent=1)
     await once_more.leave()
@@ -174,7 +174,7 @@ async def sent_before(ledger: Ledger, *, input_path: str = "/in/leads.csv") -> N
     await send(run, 2, UNKNOWN, at=NOON)
     await send(run, 3, ERROR, at=NOON)
     await run.intend(4, at=NOON)
-    await die(ledger, run)
+    await die(run)
 
 
 EVERYBODY = ["ann", "bob", "cid", "dan", "eve"]
@@ -391,7 +391,7 @@ async def test_intents_of_a_dead_process_become_unknown(ledger: Ledger):
     await run.release(2, code="", message="")
     await run.intend(2, at=NOON)
     await send(run, 3, SUCCESS)
-    await die(ledger, run)
+    await die(run)
 
     again = await ledger.open("run-1", read_only=False)
 
@@ -832,7 +832,7 @@ async def test_an_unfinished_run_is_not_pruned(ledger: Ledger, how: str):
 async def test_a_plan_that_died_and_a_run_that_sent_nothing_can_be_forgotten(ledger: Ledger):
     died = await ledger.create(make_record("died"))
     await died.plan(make_rows(["ann"]))
-    await die(ledger, died)
+    await die(died)
     unsent = await open_run(ledger, ["bob"], record=make_record("unsent"))
     await unsent.leave()
 
@@ -852,7 +852,7 @@ async def test_a_verdict_whose_process_died_is_remembered_when_its_run_is_pruned
     await finished(ledger, left_unknown=True)
     run = await ledger.open("old", read_only=False)
     await run.resolve([a_word(2, "enrolled")])
-    await die(ledger, run)
+    await die(run)
 
     await ledger.shrink("old")
 

@@ -10,7 +10,8 @@ import pytest
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunLedger, RunState
 from batch_enroll.model import Outcome, RowStatus
-from tests.ledger.building import NOON, make_record, make_rows, open_run, sqlite_ledger
+from tests.ledger.building import NOON, make_record, make_rows, open_run
+from tests.support.ledgers import sqlite_ledger
 
 MEBIBYTE = 1 << 20
 PEOPLE = [f"p{n}" for n in range(2000)]

@@ -14,7 +14,8 @@ import pytest
 from batch_enroll.ledger.interface import RunState
 from batch_enroll.model import RowStatus
 from tests.ledger import child
-from tests.ledger.building import SKIP, make_record, open_run, sqlite_ledger, statuses
+from tests.ledger.building import SKIP, make_record, open_run, statuses
+from tests.support.ledgers import sqlite_ledger
 
 LONG = "BATCH_ENROLL_LONG_TESTS" in os.environ
 PASSES = range(1, 9) if LONG else (1, 3)  # 60 rows, 8 in flight: no point is passed less than 8 times

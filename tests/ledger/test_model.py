@@ -14,10 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import STATUS_OF, Ledger, Resolution, RowState, RunLedger, RunState
-from batch_enroll.ledger.memory import MemoryLedger
 from batch_enroll.ledger.moves import VERDICTS
 from batch_enroll.model import Counts, Outcome, RowStatus
-from tests.ledger.building import NOON, die, open_run, quick_folder, sqlite_ledger
+from tests.ledger.building import NOON, die, open_run
+from tests.support.ledgers import quick_folder, sqlite_ledger
 
 PEOPLE = ["ann", "bob", None, "ann", "cid", "dan"]
 LONG = "BATCH_ENROLL_LONG_TESTS" in os.environ
@@ -59,7 +59,10 @@ class LedgersAgree(RuleBasedStateMachine):
         self.clean_up = ExitStack()
         folder = self.clean_up.enter_context(quick_folder())
         self.portal = self.clean_up.enter_context(start_blocking_portal())
-        self.ledgers: list[Ledger] = [MemoryLedger(folder / "memory"), sqlite_ledger(folder)]
+        self.ledgers: list[Ledger] = [
+            sqlite_ledger(folder / "threads"),
+            sqlite_ledger(folder / "inline", inline=True),
+        ]
         self.runs: list[RunLedger] = []
 
     def teardown(self) -> None:
@@ -125,8 +128,8 @@ class LedgersAgree(RuleBasedStateMachine):
 
     @rule(killed=st.booleans())
     def go_on_in_another_process(self, killed: bool) -> None:
-        for ledger, run in zip(self.ledgers, self.runs, strict=True):
-            self.portal.call(die, ledger, run) if killed else self.portal.call(run.leave)
+        for run in self.runs:
+            self.portal.call(die, run) if killed else self.portal.call(run.leave)
         self.reopen()
 
     @rule()

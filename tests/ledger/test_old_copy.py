@@ -10,7 +10,8 @@ import pytest
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunState
 from batch_enroll.model import RowStatus
-from tests.ledger.building import NOON, die, make_record, open_run, send, sqlite_ledger
+from tests.ledger.building import NOON, die, make_record, open_run, send
+from tests.support.ledgers import sqlite_ledger
 
 OLDER = "older than the one that was used here last"
 
@@ -38,7 +39,7 @@ async def test_a_runs_file_from_before_it_was_opened_last_is_refused(tmp_path: P
     shutil.copytree(run.folder, tmp_path / "copy")
     run = await ledger.open("run-1", read_only=False)
     await send(run, 1, RowStatus.SUCCESS)
-    await (die(ledger, run) if dies else run.leave())
+    await (die(run) if dies else run.leave())
 
     put_back(tmp_path / "copy", run.folder)
 
@@ -71,7 +72,7 @@ async def test_a_copy_is_refused_after_a_crash_in_a_long_run(tmp_path: Path):
     shutil.copytree(run.folder, tmp_path / "copy")
     for seq in range(2, 101):
         await send(run, seq, RowStatus.SUCCESS)
-    await die(ledger, run)
+    await die(run)
 
     put_back(tmp_path / "copy", run.folder)
 
@@ -117,7 +118,7 @@ async def test_a_new_run_is_not_planned_over_an_older_copy_of_a_run_that_died(tm
     shutil.copytree(run.folder, tmp_path / "copy")
     run = await ledger.open("run-1", read_only=False)
     await send(run, 1, RowStatus.UNKNOWN)
-    await die(ledger, run)
+    await die(run)
     put_back(tmp_path / "copy", run.folder)
 
     with pytest.raises(LedgerError, match=OLDER):

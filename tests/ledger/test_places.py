@@ -12,7 +12,8 @@ import pytest
 from batch_enroll.errors import LedgerError, RunLocked
 from batch_enroll.ledger.sqlite import place
 from batch_enroll.model import RowStatus
-from tests.ledger.building import make_record, open_run, send, sqlite_ledger, statuses
+from tests.ledger.building import make_record, open_run, send, statuses
+from tests.support.ledgers import sqlite_ledger
 
 MOUNTINFO = r"""
 22 1 254:0 / / rw,relatime - ext4 /dev/vda rw

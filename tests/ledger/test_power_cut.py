@@ -14,8 +14,9 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RowState, RunLedger
 from batch_enroll.ledger.sqlite import connection
 from batch_enroll.model import Outcome, RowStatus
-from tests.ledger.building import NOON, open_run, sqlite_ledger
+from tests.ledger.building import NOON, open_run
 from tests.ledger.crash_vfs import Connection, Disk, RecordingVFS
+from tests.support.ledgers import sqlite_ledger
 
 ROWS = 1000  # long enough for a checkpoint in the middle
 IMAGES = 2000 if "BATCH_ENROLL_LONG_TESTS" in os.environ else 250

@@ -12,8 +12,9 @@ import pytest
 
 from batch_enroll.errors import RunLocked
 from batch_enroll.model import RowStatus
-from tests.ledger.building import make_record, sqlite_ledger, statuses
+from tests.ledger.building import make_record, statuses
 from tests.ledger.test_kill import start
+from tests.support.ledgers import sqlite_ledger
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.sqlite import SqliteRunLedger, rows
 from batch_enroll.model import Counts, Outcome, RowStatus
 from tests.ledger import test_contract as contract
-from tests.ledger.building import NOON, open_run, sqlite_ledger, statuses
+from tests.ledger.building import NOON, open_run, statuses
+from tests.support.ledgers import sqlite_ledger
 
 MANY = 200
 

@@ -12,13 +12,13 @@ import pytest
 import trio.testing
 
 from batch_enroll.job import Job
-from batch_enroll.ledger.memory import MemoryLedger
 from batch_enroll.model import Counts
 from batch_enroll.reporting.summary import RunSummary
 from batch_enroll.run import enroll_async
 from tests.nights.conftest import Night, all_accounted_for, carried_to_the_end
 from tests.sending.conftest import VirtualClock
 from tests.support.commands import people, write_csv
+from tests.support.ledgers import sqlite_ledger
 from tests.support.line import Line
 from tests.support.platform import ScriptedPlatform
 from tests.support.told_clock import ToldClock
@@ -106,7 +106,7 @@ def test_all_that_is_sent_falls_into_a_black_hole(nights, sandbox, line, clock):
 
 
 @pytest.mark.parametrize("anyio_backend", [("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})])
-async def test_an_hour_without_the_platform_in_virtual_time(tmp_path, anyio_backend):
+async def test_an_hour_without_the_platform_in_virtual_time(tmp_path, quick_path, anyio_backend):
     """Each start gives up in the end, and says so; the first one after that hour carries on to the end."""
     clock, platform = VirtualClock(), ScriptedPlatform()
     began = clock.monotonic()
@@ -125,7 +125,7 @@ async def test_an_hour_without_the_platform_in_virtual_time(tmp_path, anyio_back
         }
     )
     source = write_csv(tmp_path / "monday.csv", *people(100))
-    ledger = MemoryLedger(tmp_path / "ledger")
+    ledger = sqlite_ledger(quick_path, inline=True)
     ends: list[RunSummary] = []
     while not ends or ends[-1].exit_code == 3:
         ends.append(

@@ -3,10 +3,11 @@
 In: a seed. Out: a `Story`: what the oracle counted, what the last report said, and each step on the way. Never: a
 socket, a thread, a real wait; an hour of virtual time takes milliseconds.
 
-What is real: the run from the file to the report, the worker pool, limiter, retry, breaker, client and classification.
-What is simulated: the network and the platform (`Platform`, on httpx's own seam), the ledger's disk (`SlowLedger`: each
-call takes a moment before and after it is done, so that death can come on either side), and death itself: the ledger
-lets the run go as if its process were gone, so that nothing more is written, and the platform takes no more from it.
+What is real: the run from the file to the report, the worker pool, limiter, retry, breaker, client, classification and
+the SQLite ledger, without its threads. What is simulated: the network and the platform (`Platform`, on httpx's own
+seam), the time that the ledger takes (`SlowLedger`: each call takes a moment before and after it is done, so that death
+can come on either side), and death itself: the ledger lets the run go as if its process were gone, so that nothing more
+is written, and the platform takes no more from it.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ import trio.testing
 from batch_enroll.errors import AlreadyFinished, RunStopped
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import RunLedger, RunRecord
-from batch_enroll.ledger.memory import MemoryLedger
+from batch_enroll.ledger.sqlite import SqliteLedger, SqliteRunLedger
 from batch_enroll.run import enroll_async
 from batch_enroll.steering.control import Control
 from tests.proof.inputs import leads, write_leads
 from tests.proof.invariants import Told, Verdict, check
 from tests.support.commands import read_results
+from tests.support.ledgers import InlineExecutors, kill
 from tests.support.platform import OK, SCENARIO
 
 URL = "https://platform.example"
@@ -187,23 +189,33 @@ class _Broken(httpx.AsyncByteStream):
         raise httpx.ReadError("")
 
 
-class SlowLedger(MemoryLedger):
+class SlowLedger(SqliteLedger):
     """A ledger whose calls take time before and after they are done."""
 
     def __init__(self, folder: Path, pause: Callable[[], Awaitable[None]]) -> None:
-        super().__init__(folder)
+        super().__init__(
+            folder / "ledger.sqlite",
+            state_folder=folder / "state",
+            clock=VirtualClock(),
+            executors=InlineExecutors(),
+        )
         self._pause = pause
+        self._opened: list[SqliteRunLedger] = []
 
     async def create(self, record: RunRecord) -> Any:
-        return _SlowRun(await super().create(record), self._pause)
+        return self._slow(await super().create(record))
 
     async def open(self, run_id: str, *, read_only: bool) -> Any:
-        return _SlowRun(await super().open(run_id, read_only=read_only), self._pause)
+        return self._slow(await super().open(run_id, read_only=read_only))
+
+    def _slow(self, run: SqliteRunLedger) -> _SlowRun:
+        self._opened.append(run)
+        return _SlowRun(run, self._pause)
 
     async def lose_owner(self) -> None:
         """Let go of every run, as when the process is gone."""
-        for record in await self.runs():
-            self.kill(record.run_id)
+        while self._opened:
+            await kill(self._opened.pop())
 
 
 class _SlowRun:

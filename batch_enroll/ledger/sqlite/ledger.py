@@ -14,9 +14,8 @@ from datetime import datetime
 from pathlib import Path
 
 import anyio
-from anyio.to_thread import run_sync
 
-from batch_enroll.clock import Clock
+from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import LedgerError, RunLocked
 from batch_enroll.ledger.interface import RunRecord, RunState, finished_before, same_ground
 from batch_enroll.ledger.moves import exists_already, no_such_run, still_needed
@@ -26,6 +25,7 @@ from batch_enroll.ledger.sqlite.index import Index
 from batch_enroll.ledger.sqlite.lock import SignedLock
 from batch_enroll.ledger.sqlite.place import check_place
 from batch_enroll.ledger.sqlite.run import SqliteRunLedger
+from batch_enroll.ledger.sqlite.writer import Executors
 from batch_enroll.ledger.staging import forget_rows
 from batch_enroll.model import Notice
 
@@ -33,16 +33,21 @@ from batch_enroll.model import Notice
 class SqliteLedger:
     """The ledger in `path` and in the folder `<path>.runs` beside it."""
 
-    def __init__(self, path: Path, *, clock: Clock, state_folder: Path) -> None:
+    def __init__(
+        self, path: Path, *, state_folder: Path, clock: Clock | None = None, executors: Executors | None = None
+    ) -> None:
         """Name the files; nothing is opened yet.
 
         Args:
             path: of the index.
-            clock: for the note that says since when a run is locked.
-            state_folder: outside the ledger's folder; keeps the marks that reveal an older ledger put back.
+            state_folder: keeps the marks that reveal an older ledger put back; outside the ledger's folder, unless
+                that is temporary.
+            clock: for the note that says since when a run is locked; None = the machine's.
+            executors: where the blocking work is done; None = in threads.
         """
         self._path = path.absolute()
-        self._clock = clock
+        self._clock = clock or SystemClock()
+        self._executors = executors or Executors()
         self._state_folder = state_folder
         self._index = Index(self._path, state_folder)
 
@@ -56,34 +61,34 @@ class SqliteLedger:
         return (notice,) if notice else ()
 
     async def salt(self) -> bytes:
-        await run_sync(self.notices)
-        return await run_sync(self._index.salt)
+        await self._executors.run(self.notices)
+        return await self._executors.run(self._index.salt)
 
     async def runs(self) -> list[RunRecord]:
-        return await run_sync(self._index.records)
+        return await self._executors.run(self._index.records)
 
     async def worker(self, run_id: str) -> str:
-        return await run_sync(self._files(run_id).lock.holder)
+        return await self._executors.run(self._files(run_id).lock.holder)
 
     def folder(self, run_id: str) -> Path:
         return self._files(run_id).folder
 
     async def find(self, identity: str) -> list[RunRecord]:
-        return await run_sync(self._index.records, "identity = ?", identity)
+        return await self._executors.run(self._index.records, "identity = ?", identity)
 
     async def forget_rows(self, *, before: datetime) -> int:
         old = finished_before(await self.runs(), before)
-        return await run_sync(lambda: sum(forget_rows(self._files(run.run_id).folder) for run in old))
+        return await self._executors.run(lambda: sum(forget_rows(self._files(run.run_id).folder) for run in old))
 
     async def room(self, run_id: str) -> int:
-        await run_sync(self._record, run_id)
-        return await run_sync(self._files(run_id).room)
+        await self._executors.run(self._record, run_id)
+        return await self._executors.run(self._files(run_id).room)
 
     async def shrink(self, run_id: str) -> None:
-        await run_sync(self._shrink, run_id)
+        await self._executors.run(self._shrink, run_id)
 
     async def forget(self, run_id: str) -> None:
-        await run_sync(self._forget, run_id)
+        await self._executors.run(self._forget, run_id)
 
     @contextmanager
     def hold(self, name: str, *, what: str) -> Iterator[None]:
@@ -99,32 +104,34 @@ class SqliteLedger:
             lock.release()
 
     async def create(self, record: RunRecord) -> SqliteRunLedger:
+        run = self._executors.run
         record = replace(record, state=RunState.PLANNING, rows=0)
         files = await self._taken(record.run_id)
         try:
-            await run_sync(lambda: self._index.add(record, check=lambda others: self._refuse_new(record, others)))
-            await run_sync(self._merge_leftovers)
-            return await SqliteRunLedger.plan_anew(record, files)
+            await run(lambda: self._index.add(record, check=lambda others: self._refuse_new(record, others)))
+            await run(self._merge_leftovers)
+            return await SqliteRunLedger.plan_anew(record, files, self._executors)
         except BaseException:
-            await _given_up(files)
+            await self._give_up(files)
             raise
 
     async def open(self, run_id: str, *, read_only: bool) -> SqliteRunLedger:
-        record = await run_sync(self._record, run_id)
+        run = self._executors.run
+        record = await run(self._record, run_id)
         if read_only:
-            return await SqliteRunLedger.read(record, self._files(run_id))
+            return await SqliteRunLedger.read(record, self._files(run_id), self._executors)
         files = await self._taken(run_id)
         try:
-            record = await run_sync(self._record, run_id)  # as the last owner left it
-            others = await run_sync(self._index.records, "input_path = ?", record.input_path)
-            await run_sync(self._refuse, record, others)
-            await run_sync(self._merge_leftovers)
-            await run_sync(lambda: self._index.update(record, unmerged=record.state is not RunState.PLANNING))
+            record = await run(self._record, run_id)  # as the last owner left it
+            others = await run(self._index.records, "input_path = ?", record.input_path)
+            await run(self._refuse, record, others)
+            await run(self._merge_leftovers)
+            await run(lambda: self._index.update(record, unmerged=record.state is not RunState.PLANNING))
             if record.state is RunState.PLANNING:
-                return await SqliteRunLedger.plan_anew(record, files)
-            return await SqliteRunLedger.go_on(record, files)
+                return await SqliteRunLedger.plan_anew(record, files, self._executors)
+            return await SqliteRunLedger.go_on(record, files, self._executors)
         except BaseException:
-            await _given_up(files)
+            await self._give_up(files)
             raise
 
     def _shrink(self, run_id: str) -> None:
@@ -158,9 +165,13 @@ class SqliteLedger:
 
     async def _taken(self, run_id: str) -> RunFiles:
         files = self._files(run_id)
-        await run_sync(self.notices)
-        await run_sync(lambda: files.take(now=self._clock.now()))
+        await self._executors.run(self.notices)
+        await self._executors.run(lambda: files.take(now=self._clock.now()))
         return files
+
+    async def _give_up(self, files: RunFiles) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._executors.run(files.give_up)
 
     def _files(self, run_id: str) -> RunFiles:
         if not re.fullmatch(r"\w[\w.+-]*", run_id):
@@ -191,8 +202,3 @@ class SqliteLedger:
                     self._index.settle(record.run_id)
             except RunLocked:
                 files.merge_leftovers()
-
-
-async def _given_up(files: RunFiles) -> None:
-    with anyio.CancelScope(shield=True):
-        await run_sync(files.give_up)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Self
 
 import anyio
-from anyio.to_thread import run_sync
 
 from batch_enroll.ledger.interface import (
     Duplicate,
@@ -40,16 +39,19 @@ from batch_enroll.ledger.moves import (
 from batch_enroll.ledger.sqlite import planning, pruning, rows
 from batch_enroll.ledger.sqlite.files import RunFiles
 from batch_enroll.ledger.sqlite.tables import micros, one_by_one
-from batch_enroll.ledger.sqlite.writer import Desk, GroupWriter, OneByOne
+from batch_enroll.ledger.sqlite.writer import Desk, Executors, OneByOne
 from batch_enroll.model import Counts, Duplicates, Outcome, RowStatus
 
 
 class SqliteRunLedger:
     """A run of a `SqliteLedger`. Made by one of `plan_anew`, `go_on` and `read`; used in one event loop."""
 
-    def __init__(self, record: RunRecord, files: RunFiles, desk: Desk, *, recovered: int = 0) -> None:
+    def __init__(
+        self, record: RunRecord, files: RunFiles, executors: Executors, desk: Desk, *, recovered: int = 0
+    ) -> None:
         self._record = record
         self._files = files
+        self._executors = executors
         self._desk = desk
         self._recovered = recovered
         self._planned = 0
@@ -57,22 +59,22 @@ class SqliteRunLedger:
         self._closed = False
 
     @classmethod
-    async def plan_anew(cls, record: RunRecord, files: RunFiles) -> Self:
+    async def plan_anew(cls, record: RunRecord, files: RunFiles, executors: Executors) -> Self:
         """Begin an empty plan in files that were taken."""
-        return cls(record, files, OneByOne(await run_sync(files.plan_anew), files.path))
+        return cls(record, files, executors, OneByOne(await executors.run(files.plan_anew), files.path, executors))
 
     @classmethod
-    async def go_on(cls, record: RunRecord, files: RunFiles) -> Self:
+    async def go_on(cls, record: RunRecord, files: RunFiles, executors: Executors) -> Self:
         """Go on with a sealed plan in files that were taken."""
-        connection, recovered = await run_sync(files.open)
-        return cls(record, files, _writer(connection, files), recovered=recovered)
+        connection, recovered = await executors.run(files.open)
+        return cls(record, files, executors, _writer(executors, connection, files), recovered=recovered)
 
     @classmethod
-    async def read(cls, record: RunRecord, files: RunFiles) -> Self:
+    async def read(cls, record: RunRecord, files: RunFiles, executors: Executors) -> Self:
         """Read, whoever has taken the files."""
         if record.state is RunState.PLANNING:
             raise still_planned(record.run_id)
-        return cls(record, files, OneByOne(await run_sync(files.read), files.path))
+        return cls(record, files, executors, OneByOne(await executors.run(files.read), files.path, executors))
 
     @property
     def record(self) -> RunRecord:
@@ -117,9 +119,9 @@ class SqliteRunLedger:
         with anyio.CancelScope(shield=True):
             await self._desk.ask(planning.seal, rows)
             await self._desk.stop()
-            await run_sync(self._files.make_durable)
-            connection, _ = await run_sync(self._files.open)
-            self._desk = _writer(connection, self._files)
+            await self._executors.run(self._files.make_durable)
+            connection, _ = await self._executors.run(self._files.open)
+            self._desk = _writer(self._executors, connection, self._files)
             await self._tell_index(replace(self._record, state=RunState.OPEN, rows=rows))
 
     async def recover(self) -> int:
@@ -200,7 +202,7 @@ class SqliteRunLedger:
                 raise has_sent(self._record.run_id)
             self._closed = True
             await self._desk.stop()
-            await run_sync(self._files.throw_away)
+            await self._executors.run(self._files.throw_away)
 
     async def _let_go(self, record: RunRecord) -> None:
         if self._closed:
@@ -210,10 +212,10 @@ class SqliteRunLedger:
             await self._desk.stop()
             if self._files.lock.held:
                 self._record = record
-                await run_sync(self._files.put_away, record)
+                await self._executors.run(self._files.put_away, record)
 
     async def _tell_index(self, record: RunRecord) -> None:
-        await run_sync(lambda: self._files.index.update(record, unmerged=True))
+        await self._executors.run(lambda: self._files.index.update(record, unmerged=True))
         self._record = record
 
     def _readable(self) -> Desk:
@@ -227,5 +229,5 @@ class SqliteRunLedger:
             raise not_open(self._record.run_id)
 
 
-def _writer(connection: sqlite3.Connection, files: RunFiles) -> GroupWriter:
-    return GroupWriter(connection, files.path, ballast=files.ballast, mark=files.mark(connection))
+def _writer(executors: Executors, connection: sqlite3.Connection, files: RunFiles) -> Desk:
+    return executors.writer(connection, files.path, ballast=files.ballast, mark=files.mark(connection))

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 import anyio
 import anyio.lowlevel
@@ -35,6 +35,7 @@ _COMMITS_PER_MARK = 128
 
 P = TypeVar("P")
 R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
 Work = Callable[[sqlite3.Connection, list[P]], Sequence[R]]
 """Does the same for each payload, or raises and then has changed nothing that a rollback would not undo."""
 
@@ -54,18 +55,19 @@ class Desk(Protocol):
 class OneByOne:
     """A desk without a thread of its own: for planning, where one caller waits, and for reading."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, executors: Executors) -> None:
         self._connection = connection
         self._path = path
-        self._lock = anyio.Lock()
+        self._executors = executors
+        self._lock = anyio.Lock(fast_acquire=True)
 
     async def ask(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
         async with self._lock:
-            return await anyio.to_thread.run_sync(self._do, work, payload)
+            return await self._executors.run(self._do, work, payload)
 
     async def stop(self) -> None:
         async with self._lock:
-            await anyio.to_thread.run_sync(self._connection.close)
+            await self._executors.run(self._connection.close)
 
     def _do(self, work: Work[P, R], payload: P) -> R:
         with in_words(self._path):
@@ -285,3 +287,15 @@ class _EventLoop:
         self.soon_from_thread: Callable[..., object] = (
             native.call_soon_threadsafe if is_asyncio else native.run_sync_soon
         )
+
+
+class Executors:
+    """Run the blocking work of a ledger outside the event loop: worker threads, and a writing thread for each run."""
+
+    async def run(self, function: Callable[[*Ts], R], *args: *Ts) -> R:
+        """Call a function that blocks, and wait for its result."""
+        return await anyio.to_thread.run_sync(function, *args)
+
+    def writer(self, connection: sqlite3.Connection, path: Path, *, ballast: Ballast, mark: HighWaterMark) -> Desk:
+        """Make the desk of a run that is sent."""
+        return GroupWriter(connection, path, ballast=ballast, mark=mark)

@@ -1,0 +1,95 @@
+"""SQLite ledgers for tests, with threads as in the product or without any.
+
+An event loop in virtual time takes a wait for a thread for idleness and jumps ahead, so there the work is done inline.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar, TypeVarTuple
+
+import pytest
+
+from batch_enroll.clock import Clock
+from batch_enroll.ledger.sqlite import SqliteLedger, SqliteRunLedger
+from batch_enroll.ledger.sqlite.connection import in_words
+from batch_enroll.ledger.sqlite.guard import HighWaterMark
+from batch_enroll.ledger.sqlite.place import Ballast
+from batch_enroll.ledger.sqlite.tables import count_commit
+from batch_enroll.ledger.sqlite.writer import Desk, Executors, Work
+
+P = TypeVar("P")
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+
+
+class InlineExecutors(Executors):
+    """Do everything at once in the caller; no call gives the event loop a turn."""
+
+    async def run(self, function: Callable[[*Ts], R], *args: *Ts) -> R:
+        return function(*args)
+
+    def writer(self, connection: sqlite3.Connection, path: Path, *, ballast: Ballast, mark: HighWaterMark) -> Desk:
+        return InlineWriter(connection, path)
+
+
+class InlineWriter:
+    """One transaction for each call; a full disk is an error like any other."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    async def ask(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
+        with in_words(self._path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                before = self._connection.total_changes
+                result = work(self._connection, [payload])[0]
+                if self._connection.total_changes > before:
+                    count_commit(self._connection)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        return result
+
+    async def stop(self) -> None:
+        self._connection.close()
+
+
+def sqlite_ledger(folder: Path, *, inline: bool = False, clock: Clock | None = None) -> SqliteLedger:
+    """Make a ledger in a folder."""
+    return SqliteLedger(
+        folder / "data" / "ledger.sqlite",
+        state_folder=folder / "state",
+        clock=clock,
+        executors=InlineExecutors() if inline else None,
+    )
+
+
+async def kill(run: SqliteRunLedger) -> None:
+    """Let go of a run as a killed process does: the lock is free and nobody wrote how it ended."""
+    run._closed = True
+    await run._desk.stop()
+    run._files.let_go()
+
+
+@contextmanager
+def quick_folder() -> Iterator[Path]:
+    """A folder in memory where there is one: a kill does not reach it, and thousands of syncs cost nothing."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="ledger-", dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def quick_path() -> Iterator[Path]:
+    """A `quick_folder` of the test's own."""
+    with quick_folder() as folder:
+        yield folder
