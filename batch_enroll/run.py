@@ -171,7 +171,7 @@ async def retry_async(
         status: ERROR or NOT_SENT.
         token, ledger, emit, confirm, control, transport, clock: as for `enroll_async`.
     Raises:
-        LedgerError: there is no such run, or its rows are no longer kept.
+        LedgerError: there is no such run, or its kept rows are gone or damaged.
         PreflightError, Declined, RunLocked, JobError: as for `enroll_async`.
     """
     clock = clock or SystemClock()
@@ -359,7 +359,8 @@ async def check_async(
 def _invalid_rows(planned: Planned) -> list[Row]:
     if not planned.plan.counts.invalid:
         return []
-    rows = (staged.row for block in staged_rows(planned.ledger.folder) for staged in block)
+    run = planned.ledger
+    rows = (staged.row for block in staged_rows(run.folder, rows=run.record.rows) for staged in block)
     return list(islice((row for row in rows if row.problems), MAX_KEPT_PROBLEM_ROWS))
 
 

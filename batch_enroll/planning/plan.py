@@ -10,8 +10,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
+
+from anyio.to_thread import run_sync
 
 from batch_enroll.clock import Clock
 from batch_enroll.errors import InputError, RunStopped
@@ -26,7 +29,7 @@ from batch_enroll.ledger.interface import (
     RunRecord,
     RunState,
 )
-from batch_enroll.ledger.staging import StageWriter, staged_columns, staged_rows
+from batch_enroll.ledger.staging import StageWriter, check_staged_rows, staged_rows
 from batch_enroll.loading import Table, open_table
 from batch_enroll.loading.spool import spool_folder
 from batch_enroll.mapping.mapper import Mapper
@@ -265,12 +268,12 @@ async def carry_on(ledger: Ledger, run_id: str, *, clock: Clock, again: RowStatu
     Raises:
         RunLocked: another process is working on it.
         AlreadyFinished: another process has just finished it.
-        LedgerError: there is no such run, or its rows are no longer kept.
+        LedgerError: there is no such run, or its kept rows are gone or damaged.
     """
     run = await ledger.open(run_id, read_only=False)
     try:
         interrupted = await run.recover()
-        staged_columns(run.folder)  # are the rows still there?
+        await run_sync(partial(check_staged_rows, run.folder, rows=run.record.rows))
         if again is None:
             if run.record.state is RunState.FINISHED:  # by another process, since we looked
                 raise await already_finished(ledger, run.record)
@@ -328,7 +331,7 @@ async def _first_bodies(run: RunLedger, *, again: RowStatus | None = None) -> tu
         first = sorted([*first, *await _first_of(run, again)])[:_SAMPLES]
     if not first:
         return ()
-    block = next(staged_rows(run.folder, after_seq=first[0] - 1))
+    block = next(staged_rows(run.folder, rows=run.record.rows, after_seq=first[0] - 1), [])
     bodies = {staged.seq: staged.body for staged in block}
     return tuple(bodies[seq] for seq in first if seq in bodies)
 

@@ -92,7 +92,7 @@ async def rows_with_outcomes(run: RunLedger) -> AsyncIterator[list[tuple[Row, Ou
         LedgerError: the stage and the ledger do not hold the same rows.
     """
     seen = 0
-    for block in staged_rows(run.folder):
+    for block in staged_rows(run.folder, rows=run.record.rows):
         outcomes = await run.outcomes(after_seq=seen, limit=len(block))
         if [staged.seq for staged in block] != [outcome.seq for outcome in outcomes]:
             raise LedgerError(

@@ -27,7 +27,7 @@ from batch_enroll.events import (
 )
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import RunLedger
-from batch_enroll.ledger.staging import StagedRow, staged_rows
+from batch_enroll.ledger.staging import StagedRow, damaged_rows, staged_rows
 from batch_enroll.model import Outcome, RowStatus
 from batch_enroll.planning.limits import end_of_sending
 from batch_enroll.running.canary import Look, canary_of, pass_canary
@@ -294,7 +294,11 @@ class _Sender:
 
 
 async def rows_to_send(run: RunLedger, *, limit: int | None) -> AsyncIterator[list[RowToSend]]:
-    """Join what the ledger says is still planned with what was staged, in plan order, in blocks."""
+    """Join what the ledger says is still planned with what was staged, in plan order, in blocks.
+
+    Raises:
+        LedgerError: the kept rows are gone or damaged, or are not the rows of the plan.
+    """
     after_seq, left = 0, limit
     stage: Iterator[StagedRow] | None = None
     while left is None or left > 0:
@@ -302,10 +306,13 @@ async def rows_to_send(run: RunLedger, *, limit: int | None) -> AsyncIterator[li
         if not pending:
             return
         if stage is None:
-            stage = (row for block in staged_rows(run.folder, after_seq=pending[0].seq - 1) for row in block)
+            blocks = staged_rows(run.folder, rows=run.record.rows, after_seq=pending[0].seq - 1)
+            stage = (row for block in blocks for row in block)
         block = []
         for planned in pending:
-            staged = next(row for row in stage if row.seq == planned.seq)
+            staged = next((row for row in stage if row.seq == planned.seq), None)
+            if staged is None or staged.row.number != planned.number:
+                raise damaged_rows(run.folder, planned.seq)
             block.append(RowToSend(planned.seq, planned.number, staged.body, planned.key))
         after_seq = pending[-1].seq
         left = None if left is None else left - len(block)

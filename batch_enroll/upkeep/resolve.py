@@ -59,7 +59,7 @@ async def unknown_rows(ledger: Ledger, run_id: str) -> list[UnknownRow]:
         async for pairs in rows_with_outcomes(run):
             found += [(row.number, outcome) for row, outcome in pairs if outcome.status is RowStatus.UNKNOWN]
         wanted = {outcome.seq for _, outcome in found}
-        for block in staged_rows(run.folder) if wanted else ():
+        for block in staged_rows(run.folder, rows=run.record.rows) if wanted else ():
             bodies.update({staged.seq: staged.body for staged in block if staged.seq in wanted})
         return [
             UnknownRow(number=number, identity=identity_of(bodies[outcome.seq]), outcome=outcome)

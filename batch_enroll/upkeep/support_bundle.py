@@ -340,7 +340,7 @@ async def _statistics(run: RunLedger) -> _Statistics:
 def _learn(redaction: Redaction, run: RunLedger) -> bool:
     """Pass every cell of the run to the redaction; False when the rows are no longer kept."""
     try:
-        for block in staged_rows(run.folder):
+        for block in staged_rows(run.folder, rows=run.record.rows):
             for staged in block:
                 redaction.learn(staged.row.cells)
     except LedgerError:
