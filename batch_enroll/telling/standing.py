@@ -6,6 +6,7 @@ each row than counting it.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, abc, deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -87,10 +88,11 @@ class Standing:
 class Watcher:
     """A listener that counts.
 
-    `look` may be called from another thread than the events: it copies numbers, each of which is right by itself.
+    Every method may be called from any thread; each sees the events whole, never half of one.
     """
 
     def __init__(self, *, job: str, scenario: int | None, clock: Clock) -> None:
+        self._lock = threading.Lock()
         self._job, self._scenario, self._clock = job, scenario, clock
         self._started_at = clock.now()
         self._run_id: str | None = None
@@ -108,61 +110,63 @@ class Watcher:
         self._samples: deque[tuple[float, int]] = deque()
 
     def __call__(self, event: Event) -> None:
-        match event:
-            case RowFinished(at=at, outcome=outcome):
-                self._requests += 1
-                self._done += 1
-                self._progress_at = at
-                if outcome.status is not RowStatus.NOT_SENT:
-                    self._by_status[RowStatus.NOT_SENT] -= 1
-                    self._by_status[outcome.status] += 1
-                if outcome.status is RowStatus.UNKNOWN:
-                    self._unknown[outcome.code] += 1
-            case AttemptFailed(throttled=throttled):
-                self._requests += 1
-                self._throttled += throttled
-            case PaceChanged(at=at, pause_s=pause_s):
-                self._paused_until = at + timedelta(seconds=pause_s) if pause_s > 0 else None
-            case Paused():
-                self._paused = True
-            case Resumed():
-                self._paused = False
-            case RowsRead(rows=rows):
-                if self._ending is not None:
+        with self._lock:
+            match event:
+                case RowFinished(at=at, outcome=outcome):
+                    self._requests += 1
+                    self._done += 1
+                    self._progress_at = at
+                    if outcome.status is not RowStatus.NOT_SENT:
+                        self._by_status[RowStatus.NOT_SENT] -= 1
+                        self._by_status[outcome.status] += 1
+                    if outcome.status is RowStatus.UNKNOWN:
+                        self._unknown[outcome.code] += 1
+                case AttemptFailed(throttled=throttled):
+                    self._requests += 1
+                    self._throttled += throttled
+                case PaceChanged(at=at, pause_s=pause_s):
+                    self._paused_until = at + timedelta(seconds=pause_s) if pause_s > 0 else None
+                case Paused():
+                    self._paused = True
+                case Resumed():
+                    self._paused = False
+                case RowsRead(rows=rows):
+                    if self._ending is not None:
+                        self._begin_anew()
+                    self._held, self._rows_read = True, rows
+                case PlanBegun(run_id=run_id, input_name=input_name):
                     self._begin_anew()
-                self._held, self._rows_read = True, rows
-            case PlanBegun(run_id=run_id, input_name=input_name):
-                self._begin_anew()
-                self._held, self._run_id, self._input_name = True, run_id, input_name
-            case RunPlanned(run_id=run_id, resumed=resumed, folder=folder, input_name=input_name, counts=counts):
-                self._begin_anew()
-                self._begun_before = resumed and counts.sent > 0
-                self._held, self._run_id, self._folder, self._input_name = True, run_id, folder, input_name
-                self._take(counts)
-            case RunStarted(run_id=run_id, to_send=to_send, counts=counts):
-                self._held, self._began, self._run_id, self._to_send = True, True, run_id, to_send
-                self._take(counts)
-                self._stage = RunStage.SENDING
-                self._samples.clear()
-            case Stopping(reason=reason):
-                self._stage, self._stop_reason = RunStage.STOPPING, reason
-            case RunFinished(counts=counts):
-                self._take(counts, earlier=False)
+                    self._held, self._run_id, self._input_name = True, run_id, input_name
+                case RunPlanned(run_id=run_id, resumed=resumed, folder=folder, input_name=input_name, counts=counts):
+                    self._begin_anew()
+                    self._begun_before = resumed and counts.sent > 0
+                    self._held, self._run_id, self._folder, self._input_name = True, run_id, folder, input_name
+                    self._take(counts)
+                case RunStarted(run_id=run_id, to_send=to_send, counts=counts):
+                    self._held, self._began, self._run_id, self._to_send = True, True, run_id, to_send
+                    self._take(counts)
+                    self._stage = RunStage.SENDING
+                    self._samples.clear()
+                case Stopping(reason=reason):
+                    self._stage, self._stop_reason = RunStage.STOPPING, reason
+                case RunFinished(counts=counts):
+                    self._take(counts, earlier=False)
 
     def end(self, ending: Ending) -> None:
         """Take in how it ended: the last word, also over the counts."""
-        if self._ending is not None and not ending.parts:
-            self._begin_anew()  # an input that did not get as far as a run
-        self._ending = ending
-        if self._folder is None:  # a plan that was given up: there is no such run
-            self._run_id = None
-        if ending.counts is not None:
-            self._take(ending.counts, earlier=False)
-        if ending.requests is not None:
-            self._requests = max(self._requests, ending.requests)
-        self._stop_reason = ending.reason
-        begun = self._began or self._begun_before
-        self._stage = RunStage.FINISHED if ending.finished else RunStage.STOPPED if begun else RunStage.FAILED
+        with self._lock:
+            if self._ending is not None and not ending.parts:
+                self._begin_anew()  # an input that did not get as far as a run
+            self._ending = ending
+            if self._folder is None:  # a plan that was given up: there is no such run
+                self._run_id = None
+            if ending.counts is not None:
+                self._take(ending.counts, earlier=False)
+            if ending.requests is not None:
+                self._requests = max(self._requests, ending.requests)
+            self._stop_reason = ending.reason
+            begun = self._began or self._begun_before
+            self._stage = RunStage.FINISHED if ending.finished else RunStage.STOPPED if begun else RunStage.FAILED
 
     def _begin_anew(self) -> None:
         """The next input of the same command: what was counted is not its own."""
@@ -176,38 +180,39 @@ class Watcher:
 
     def look(self) -> Standing:
         """Say how the run stands now."""
-        now, moment = self._clock.now(), self._clock.monotonic()
-        rate_per_s = self._rate(moment)
-        paused_until = self._paused_until if self._paused_until and self._paused_until > now else None
-        waits = self._stage is RunStage.SENDING and (self._paused or paused_until)
-        stage = RunStage.PAUSED if waits else self._stage
-        left = self._to_send - self._done
-        return Standing(
-            job=self._job,
-            scenario=self._scenario,
-            run_id=self._run_id,
-            folder=self._folder,
-            input_name=self._input_name,
-            stage=stage,
-            held=self._held,
-            began=self._began,
-            begun_before=self._begun_before,
-            rows_read=self._rows_read,
-            counts=Counts.of(self._by_status.copy()),
-            to_send=self._to_send,
-            done=self._done,
-            requests=self._requests,
-            throttled=self._throttled,
-            unknown_by_code=self._unknown.copy(),
-            rate_per_s=rate_per_s,
-            eta_s=left / rate_per_s if rate_per_s and self._ending is None else None,
-            paused_until=paused_until,
-            started_at=self._started_at,
-            progress_at=self._progress_at,
-            updated_at=now,
-            stop_reason=self._stop_reason,
-            ending=self._ending,
-        )
+        with self._lock:
+            now, moment = self._clock.now(), self._clock.monotonic()
+            rate_per_s = self._rate(moment)
+            paused_until = self._paused_until if self._paused_until and self._paused_until > now else None
+            waits = self._stage is RunStage.SENDING and (self._paused or paused_until)
+            stage = RunStage.PAUSED if waits else self._stage
+            left = self._to_send - self._done
+            return Standing(
+                job=self._job,
+                scenario=self._scenario,
+                run_id=self._run_id,
+                folder=self._folder,
+                input_name=self._input_name,
+                stage=stage,
+                held=self._held,
+                began=self._began,
+                begun_before=self._begun_before,
+                rows_read=self._rows_read,
+                counts=Counts.of(self._by_status.copy()),
+                to_send=self._to_send,
+                done=self._done,
+                requests=self._requests,
+                throttled=self._throttled,
+                unknown_by_code=self._unknown.copy(),
+                rate_per_s=rate_per_s,
+                eta_s=left / rate_per_s if rate_per_s and self._ending is None else None,
+                paused_until=paused_until,
+                started_at=self._started_at,
+                progress_at=self._progress_at,
+                updated_at=now,
+                stop_reason=self._stop_reason,
+                ending=self._ending,
+            )
 
     def _take(self, counts: Counts, *, earlier: bool = True) -> None:
         self._by_status = {status: getattr(counts, status.value) for status in RowStatus}

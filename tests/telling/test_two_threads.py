@@ -1,0 +1,89 @@
+"""The status ticker reads in its own thread while the event loop's thread counts."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from batch_enroll.clock import SystemClock
+from batch_enroll.events import RowFinished, RunPlanned, RunStarted
+from batch_enroll.model import Counts, Outcome, RowStatus
+from batch_enroll.telling.standing import RunStage, Watcher
+
+ROWS = 20_000
+CLOCK = SystemClock()
+
+
+@pytest.fixture(autouse=True)
+def _switch_often():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+class Reader(threading.Thread):
+    """Looks at a watcher as often as it can, until it is told to end."""
+
+    def __init__(self, watcher):
+        super().__init__(daemon=True)
+        self.watcher, self.over = watcher, threading.Event()
+        self.seen, self.error = [], None
+
+    def run(self):
+        try:
+            while not self.over.is_set():
+                self.seen.append(self.watcher.look())
+        except Exception as error:
+            self.error = error
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+
+def start(watcher, counts):
+    at = CLOCK.now()
+    watcher(
+        RunPlanned(
+            at=at,
+            run_id="r1",
+            resumed=False,
+            counts=counts,
+            folder=Path("runs/r1"),
+            input_name="in.csv",
+            input_sha256="ab" * 32,
+        )
+    )
+    watcher(RunStarted(at=at, run_id="r1", to_send=counts.not_sent, counts=counts))
+
+
+def test_the_rate_can_be_read_while_runs_begin():
+    """Each beginning empties the samples that the rate is made of."""
+    watcher, counts = Watcher(job="nightly", scenario=3, clock=CLOCK), Counts(not_sent=ROWS)
+    with Reader(watcher) as one, Reader(watcher) as other:
+        end = time.monotonic() + 2
+        while time.monotonic() < end and not (one.error or other.error):
+            start(watcher, counts)
+    assert (one.error, other.error) == (None, None)
+
+
+def test_the_counts_add_up_at_every_look():
+    watcher, counts = Watcher(job="nightly", scenario=3, clock=CLOCK), Counts(not_sent=ROWS)
+    start(watcher, counts)
+    with Reader(watcher) as reader:
+        for seq in range(1, ROWS + 1):
+            outcome = Outcome(seq=seq, status=RowStatus.SUCCESS)
+            watcher(RowFinished(at=CLOCK.now(), row_number=seq + 1, outcome=outcome, key=b""))
+    assert reader.error is None
+    assert {standing.counts.rows for standing in reader.seen} == {ROWS}
+    assert {standing.done - standing.counts.success for standing in reader.seen} == {0}
+    assert watcher.look().stage is RunStage.SENDING
