@@ -14,7 +14,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -137,7 +137,8 @@ class GroupWriter:
         self._ballast = ballast
         self._mark = mark
         self.commits = commits_of(connection)  #: that are on disk; read it when the desk has stopped
-        self._broken: sqlite3.Error | None = None
+        self._broken: BaseException | None = None  #: nothing more is written after it
+        self._stopped = False
         self._calls: queue.SimpleQueue[list[_Call] | None] = queue.SimpleQueue()
         self._gathered: list[_Call] = []  #: in this round of the event loop
         self._loop = _EventLoop()
@@ -145,6 +146,8 @@ class GroupWriter:
         self._thread.start()
 
     async def ask(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
+        if self._stopped:
+            raise LedgerError(f"The ledger {self._path} is closed.")
         call = _Call(work, payload, begins, self._loop.waiter())
         if not self._gathered:
             self._loop.soon(self._hand_over)
@@ -171,6 +174,7 @@ class GroupWriter:
             self._calls.put(calls)
 
     async def stop(self) -> None:
+        self._stopped = True
         self._hand_over()
         self._calls.put(None)
         await anyio.to_thread.run_sync(self._thread.join)
@@ -184,31 +188,56 @@ class GroupWriter:
                     handed.append(self._calls.get_nowait())
             last = None in handed
             calls = [call for group in handed if group for call in group]
-            self._commit(calls)
+            try:
+                self._commit(calls)
+            except BaseException as error:  # whatever it is: an answer that never comes would hold the run for ever
+                self._break(calls, error)
             with suppress(RuntimeError):  # the event loop is gone; what was to be saved is saved
                 self._loop.soon_from_thread(_wake, calls)
             if self.commits - marked >= _COMMITS_PER_MARK:
                 marked = self.commits
-                self._mark.try_raise_to(marked)
+                try:
+                    self._mark.try_raise_to(marked)
+                except BaseException as error:
+                    self._break([], error)
         with suppress(sqlite3.Error):  # closing moves the log into the file; the log alone is as good
             self._connection.close()
 
     def _commit(self, calls: list[_Call], *, last_try: bool = False) -> None:
         """Do the calls in one transaction; on a full disk make room and save what can be saved."""
+        if self._broken is not None:
+            self._break(calls, self._broken)
+            return
         try:
-            if self._broken:
-                raise self._broken
             self._transact([call for call in calls if not self._refused(call)])
         except sqlite3.Error as error:
             self._roll_back()
-            if is_full(error) and not last_try:
+            if not is_full(error):
+                self._break(calls, error)  # after a failed sync nobody knows what the disk holds: no second try
+            elif not last_try:
                 self._make_room()
                 self._commit(calls, last_try=True)
-                return
-            if not is_full(error):
-                self._broken = error  # after a failed sync nobody knows what the disk holds: no second try
-            for call in calls:
-                call.error = trouble(self._path, error)
+            else:
+                for call in calls:
+                    call.error = self._trouble(error)
+
+    def _break(self, calls: list[_Call], error: BaseException) -> None:
+        """Write nothing more, and answer these calls and all that follow with the error."""
+        self._broken = error
+        self._roll_back()
+        for call in calls:
+            call.error = self._trouble(error)
+
+    def _trouble(self, error: BaseException) -> LedgerError:
+        if isinstance(error, sqlite3.Error):
+            told = trouble(self._path, error)
+        else:  # by its name alone: its text may hold what is in a row
+            told = LedgerError(
+                f"The ledger {self._path} could not be written ({type(error).__name__}).",
+                hint="What was sent is kept. Give the same command again; if it ends so again, please report it.",
+            )
+        told.__cause__ = error
+        return told
 
     def _make_room(self) -> None:
         """Give up the ballast and empty the log into the file, where the rows have their places already."""
@@ -267,10 +296,15 @@ class GroupWriter:
                 self._connection.execute("ROLLBACK")
 
 
-def _wake(calls: list[_Call]) -> None:
-    for call in calls:
-        call.is_done = True
-        call.waiter.set()
+def _wake(calls: Iterable[_Call]) -> None:
+    waking = iter(calls)
+    try:
+        for call in waking:
+            call.is_done = True
+            call.waiter.set()
+    finally:  # when one cannot be woken the others are
+        if left := list(waking):
+            _wake(left)
 
 
 class _EventLoop:
