@@ -235,7 +235,7 @@ async def _go_through(
             if is_wanted and confirm is not None and not await confirm(view):
                 raise Declined("Nothing was sent.")
             see_hours(job, clock.now())  # once more: a person may take an evening to answer
-            await take_back(planned, clock)
+            await take_back(planned, clock, stop_reason=control.reason)  # last: from here on nothing refuses
         except BaseException as error:
             await _put_away(planned)
             if isinstance(error, RunStopped) and planned.plan.resumed:

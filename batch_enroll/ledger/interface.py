@@ -254,8 +254,14 @@ class RunLedger(Protocol):
         """Why rows are not `success`: by status, code and message, the most frequent first."""
         ...
 
-    async def replan(self, *, status: RowStatus) -> int:
-        """Put every row of `status` (error, or not_sent, which is a no-op) back to PLANNED and the run to OPEN."""
+    async def replan(self, *, status: RowStatus, rules: PlanRules | None = None) -> int:
+        """Put rows of a status (error, or not_sent, which is a no-op) back to PLANNED and the run to OPEN.
+
+        With `rules` the rows that other runs have sent meanwhile are skipped in the same step, as by `skip_sent`.
+
+        Raises:
+            LedgerError: the disk does not take it; every row is as it was.
+        """
         ...
 
     async def resolve(self, verdicts: Sequence[Resolution]) -> list[int]:

@@ -290,12 +290,25 @@ async def carry_on(ledger: Ledger, run_id: str, *, clock: Clock, again: RowStatu
     return Planned(plan=plan, ledger=run, again=again)
 
 
-async def take_back(planned: Planned, clock: Clock) -> None:
-    """Put the rows that are to be sent once more back to where they can be sent; a plan without such is left alone."""
+async def take_back(planned: Planned, clock: Clock, *, stop_reason: str) -> None:
+    """Put the rows that are to be sent once more back to where they can be sent; a plan without such is left alone.
+
+    Nothing may come between this and the sending that could refuse the run: the rows would lose their outcome unsent.
+
+    Args:
+        planned: as `carry_on` gave it.
+        clock: says what the run's window covers by now.
+        stop_reason: why somebody wants the run to stop; "" when nobody does.
+    Raises:
+        RunStopped: there is a reason to stop; the rows stay refused.
+        LedgerError: the ledger cannot be written; the rows stay refused.
+    """
     if planned.again is None:
         return
-    await planned.ledger.replan(status=planned.again)
-    await planned.ledger.skip_sent(_since_it_was_planned(planned.ledger.record, clock))
+    if stop_reason and planned.again is RowStatus.ERROR:
+        raise RunStopped(f"{stop_reason} Nothing was sent.")
+    rules = _since_it_was_planned(planned.ledger.record, clock)
+    await planned.ledger.replan(status=planned.again, rules=rules)
 
 
 def _since_it_was_planned(record: RunRecord, clock: Clock) -> PlanRules:

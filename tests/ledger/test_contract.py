@@ -643,6 +643,21 @@ async def test_rows_that_another_run_sent_meanwhile_are_skipped(ledger: Ledger):
     await run.leave()
 
 
+async def test_refused_rows_that_another_run_sent_meanwhile_are_skipped_when_planned_again(ledger: Ledger):
+    run = await open_run(ledger, ["ann", "bob"], record=make_record("refused"))
+    for seq in (1, 2):
+        await send(run, seq, ERROR)
+    await run.close(state=RunState.FINISHED, stop_reason="", at=NOON)
+    edited = await open_run(ledger, ["ann"], record=make_record("edited"), rules=SKIP)
+    await send(edited, 1, SUCCESS, at=NOON + minutes(1))
+    await edited.leave()
+
+    run = await ledger.open("refused", read_only=False)
+    assert await run.replan(status=ERROR, rules=replace(SKIP, enrolled_by_path="/in/leads.csv")) == 2
+    assert await statuses(run) == [SKIPPED, NOT_SENT]
+    await run.leave()
+
+
 async def test_of_later_runs_only_an_earlier_run_does_not_count(ledger: Ledger):
     earlier = await open_run(ledger, ["ann"], record=make_record("earlier"))
     await send(earlier, 1, SUCCESS, at=NOON + minutes(1))

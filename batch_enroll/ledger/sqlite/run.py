@@ -131,12 +131,7 @@ class SqliteRunLedger:
     async def skip_sent(self, rules: PlanRules) -> int:
         self._writable(RunState.OPEN)
 
-        @one_by_one
-        def skip(connection: sqlite3.Connection, rules: PlanRules) -> int:
-            with self._files.index.looking_up(self._record.run_id, rules) as look_up:
-                return planning.skip_sent(connection, look_up)
-
-        return await self._desk.ask(skip, rules)
+        return await self._desk.ask(one_by_one(self._skip_sent), rules)
 
     async def pending(self, *, after_seq: int, limit: int) -> list[Pending]:
         return await self._readable().ask(rows.pending, (after_seq, limit))
@@ -164,12 +159,23 @@ class SqliteRunLedger:
     async def reasons(self, *, limit: int) -> list[Reason]:
         return await self._readable().ask(pruning.reasons, limit)
 
-    async def replan(self, *, status: RowStatus) -> int:
+    async def replan(self, *, status: RowStatus, rules: PlanRules | None = None) -> int:
         self._writable()
         origin = {RowStatus.ERROR: RowState.ERROR, RowStatus.NOT_SENT: RowState.PLANNED}[status]
+
+        @one_by_one
+        def replan(connection: sqlite3.Connection, origin: RowState) -> int:
+            many = rows.replan(connection, [origin])[0]
+            if rules is not None:
+                self._skip_sent(connection, rules)
+            return many
+
+        record = replace(self._record, state=RunState.OPEN)
         with anyio.CancelScope(shield=True):
-            many = await self._desk.ask(rows.replan, origin)
-            await self._tell_index(replace(self._record, state=RunState.OPEN))
+            # The index first: what fails then leaves the rows as they are, and `leave` puts the record back.
+            await run_sync(lambda: self._files.index.update(record, unmerged=True))
+            many = await self._desk.ask(replan, origin)
+        self._record = record
         return many
 
     async def resolve(self, verdicts: Sequence[Resolution]) -> list[int]:
@@ -217,6 +223,10 @@ class SqliteRunLedger:
     async def _tell_index(self, record: RunRecord) -> None:
         await self._executors.run(lambda: self._files.index.update(record, unmerged=True))
         self._record = record
+
+    def _skip_sent(self, connection: sqlite3.Connection, rules: PlanRules) -> int:
+        with self._files.index.looking_up(self._record.run_id, rules) as look_up:
+            return planning.skip_sent(connection, look_up)
 
     def _readable(self) -> Desk:
         if self._closed:
