@@ -376,6 +376,9 @@ async def _put_away(planned: Planned) -> None:
 async def _close(run: RunLedger, reason: str, clock: Clock, *, results: Path, is_written: bool) -> None:
     """Put the run away; the same command carries on while rows are left, or when the results could not be written."""
     with anyio.CancelScope(shield=True):
-        left = (await run.counts()).not_sent
-        state = RunState.OPEN if left or not is_written else RunState.FINISHED
-        await run.close(state=state, stop_reason=reason, at=clock.now(), results_path=str(results))
+        state = RunState.OPEN
+        try:
+            if is_written and not (await run.counts()).not_sent:
+                state = RunState.FINISHED
+        finally:  # also when the ledger cannot even be asked any more: the run must be free for the next start
+            await run.close(state=state, stop_reason=reason, at=clock.now(), results_path=str(results))

@@ -10,7 +10,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -64,7 +64,8 @@ class SignedLock:
     def release(self) -> None:
         """Let go; the note goes first, so that nobody reads a note about a lock that is free."""
         if self.held:
-            self._owner.unlink(missing_ok=True)
+            with suppress(OSError):  # a note that cannot be removed is written over by the next who takes the lock
+                self._owner.unlink(missing_ok=True)
             self._lock.release()
 
     @contextmanager

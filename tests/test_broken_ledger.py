@@ -1,0 +1,64 @@
+"""A ledger that breaks while a run sends ends the run; the run is free for the same command afterwards."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from batch_enroll.errors import LedgerError
+from batch_enroll.events import RowFinished
+from batch_enroll.ledger.sqlite import writer
+from batch_enroll.run import enroll_async
+from tests.ledger.building import sqlite_ledger
+from tests.support.commands import people, write_csv
+from tests.support.platform import ScriptedPlatform
+from tests.test_run import make_job
+
+ROWS = 40
+
+
+async def test_a_ledger_that_breaks_while_rows_are_sent_frees_the_run(tmp_path, monkeypatch):
+    ledger, platform = sqlite_ledger(tmp_path), ScriptedPlatform()
+    source = write_csv(tmp_path / "in.csv", *people(ROWS))
+    arguments = {"token": "t", "ledger": ledger, "transport": platform.transport}
+
+    def fails(*_):
+        raise ValueError("a bug")
+
+    def break_at_row_10(event):
+        if isinstance(event, RowFinished) and event.row_number == 10:
+            patch.setattr(writer, "count_commit", fails)
+
+    job = make_job(send__concurrency=2)
+    with monkeypatch.context() as patch, pytest.raises(LedgerError, match="ValueError"):
+        await enroll_async(job, source, emit=break_at_row_10, **arguments)
+    (record,) = await ledger.runs()
+    assert not await ledger.worker(record.run_id)
+    assert len(platform.started) < ROWS
+
+    summary = await enroll_async(job, source, **arguments)
+    assert summary.counts.rows == ROWS
+    assert summary.counts.unknown <= 2  # in flight when it broke
+    assert summary.counts.success == ROWS - summary.counts.unknown
+    assert len(set(platform.emails())) == len(platform.emails())
+
+
+async def test_a_note_that_cannot_be_removed_keeps_no_lock(tmp_path, monkeypatch):
+    ledger, platform = sqlite_ledger(tmp_path), ScriptedPlatform()
+    arguments = {"token": "t", "ledger": ledger, "transport": platform.transport}
+    plain = Path.unlink
+
+    def unlink(path, missing_ok=False):
+        if path.suffix == ".owner":
+            raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+        plain(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink)
+        first = await enroll_async(make_job(), write_csv(tmp_path / "in.csv", *people(2)), **arguments)
+    assert first.exit_code == 0
+    assert not await ledger.worker(first.run_id)
+    again = await enroll_async(make_job(send__again=True), tmp_path / "in.csv", **arguments)
+    assert again.counts.success == 2
