@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,8 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.events import RowFinished
 from batch_enroll.ledger.sqlite import writer
 from batch_enroll.run import enroll_async
-from tests.ledger.building import sqlite_ledger
 from tests.support.commands import people, write_csv
+from tests.support.ledgers import sqlite_ledger
 from tests.support.platform import ScriptedPlatform
 from tests.test_run import make_job
 
@@ -22,7 +23,7 @@ ROWS = 40
 async def test_a_ledger_that_breaks_while_rows_are_sent_frees_the_run(tmp_path, monkeypatch):
     ledger, platform = sqlite_ledger(tmp_path), ScriptedPlatform()
     source = write_csv(tmp_path / "in.csv", *people(ROWS))
-    arguments = {"token": "t", "ledger": ledger, "transport": platform.transport}
+    arguments: dict[str, Any] = {"token": "t", "ledger": ledger, "transport": platform.transport}
 
     def fails(*_):
         raise ValueError("a bug")
@@ -47,7 +48,7 @@ async def test_a_ledger_that_breaks_while_rows_are_sent_frees_the_run(tmp_path, 
 
 async def test_a_note_that_cannot_be_removed_keeps_no_lock(tmp_path, monkeypatch):
     ledger, platform = sqlite_ledger(tmp_path), ScriptedPlatform()
-    arguments = {"token": "t", "ledger": ledger, "transport": platform.transport}
+    arguments: dict[str, Any] = {"token": "t", "ledger": ledger, "transport": platform.transport}
     plain = Path.unlink
 
     def unlink(path, missing_ok=False):

@@ -6,6 +6,7 @@ import gzip
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,8 +18,8 @@ from batch_enroll.model import Counts, RowStatus
 from batch_enroll.run import enroll_async, retry_async
 from batch_enroll.running.report import report_again
 from batch_enroll.steering.control import Control
-from tests.ledger.building import sqlite_ledger
 from tests.support.commands import people, read_results, write_csv
+from tests.support.ledgers import sqlite_ledger
 from tests.support.platform import ScriptedPlatform
 from tests.test_run import make_job
 
@@ -79,7 +80,7 @@ async def test_damaged_rows_are_refused_before_anything_is_sent(tmp_path, damage
         if isinstance(event, RowFinished) and event.row_number == 5:
             control.stop("Stopped by the test.")
 
-    arguments = {"token": "t", "ledger": ledger, "transport": platform.transport}
+    arguments: dict[str, Any] = {"token": "t", "ledger": ledger, "transport": platform.transport}
     run_id = (await enroll_async(job, source, emit=stop_early, control=control, **arguments)).run_id
     sent = len(platform.started)
     path = ledger.folder(run_id) / STAGE_NAME
@@ -168,7 +169,7 @@ async def test_rows_damaged_while_they_are_sent_stop_the_run(tmp_path, damage):
             reasons.append(event.reason)
 
     job = make_job(send__concurrency=1)
-    arguments = {"token": "t", "ledger": ledger, "transport": platform.transport}
+    arguments: dict[str, Any] = {"token": "t", "ledger": ledger, "transport": platform.transport}
     with suppress(LedgerError):  # the results cannot be written either when rows are missing
         assert (await enroll_async(job, source, emit=damage_at_the_tenth_row, **arguments)).counts.not_sent
     (record,) = await ledger.runs()
@@ -182,6 +183,7 @@ async def test_rows_damaged_while_they_are_sent_stop_the_run(tmp_path, damage):
     summary = await enroll_async(job, source, **arguments)
     assert (summary.exit_code, summary.counts) == (0, Counts(success=3000))
     assert sorted(platform.emails()) == [email for email, _ in people(3000)]
+    assert summary.results is not None
     assert [row["enroll_status"] for row in read_results(summary.results)] == ["success"] * 3000
 
 

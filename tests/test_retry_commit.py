@@ -15,8 +15,8 @@ from batch_enroll.ledger.sqlite.index import Index
 from batch_enroll.model import Counts, RowStatus
 from batch_enroll.run import Declined, enroll_async, retry_async
 from batch_enroll.steering.control import Control
-from tests.ledger.building import sqlite_ledger
 from tests.support.commands import people, write_csv
+from tests.support.ledgers import sqlite_ledger
 from tests.support.platform import OK, ScriptedPlatform
 from tests.test_run import make_job
 
@@ -63,16 +63,6 @@ async def world(tmp_path):
     return await World(tmp_path).begin()
 
 
-async def test_a_way_to_the_platform_that_cannot_be_opened_leaves_the_rows_refused(world, monkeypatch):
-    async def fails(*_, **__):
-        raise RunStopped("Worker processes cannot be started.")
-
-    monkeypatch.setattr(run_module, "carrier_of", fails)
-    with pytest.raises(RunStopped, match="cannot be started"):
-        await world.retry()
-    await world.nothing_changed()
-
-
 @pytest.mark.parametrize("moment", ["before the preflight", "at the question", "in the preflight"])
 async def test_a_stop_before_the_first_row_leaves_the_rows_refused(world, moment, monkeypatch):
     control = Control()
@@ -87,7 +77,7 @@ async def test_a_stop_before_the_first_row_leaves_the_rows_refused(world, moment
     if moment == "before the preflight":
         stop()
     elif moment == "in the preflight":
-        plain = run_module.preflight
+        plain = run_module.preflight  # type: ignore[attr-defined]
 
         async def preflight(*arguments):
             stop()

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -85,7 +86,7 @@ class StageWriter:
 
     def abandon(self) -> None:
         """Close and remove an unfinished file."""
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             self._file.close()
         self._atomic.abandon()
 

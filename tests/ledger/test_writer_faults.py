@@ -16,7 +16,8 @@ from batch_enroll.ledger.sqlite import SqliteRunLedger, rows, writer
 from batch_enroll.ledger.sqlite.guard import HighWaterMark
 from batch_enroll.ledger.sqlite.place import Ballast
 from batch_enroll.model import Counts, Outcome, RowStatus
-from tests.ledger.building import NOON, open_run, sqlite_ledger
+from tests.ledger.building import NOON, open_run
+from tests.support.ledgers import sqlite_ledger
 
 MANY = 20
 PATIENCE_S = 20.0

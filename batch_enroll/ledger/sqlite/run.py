@@ -173,7 +173,7 @@ class SqliteRunLedger:
         record = replace(self._record, state=RunState.OPEN)
         with anyio.CancelScope(shield=True):
             # The index first: what fails then leaves the rows as they are, and `leave` puts the record back.
-            await run_sync(lambda: self._files.index.update(record, unmerged=True))
+            await self._executors.run(lambda: self._files.index.update(record, unmerged=True))
             many = await self._desk.ask(replan, origin)
         self._record = record
         return many
