@@ -124,6 +124,15 @@ class Diagnosed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WritingResults(Event):
+    """Nothing is sent any more, and the results are being written: `rows` of `of` rows so far."""
+
+    run_id: str
+    rows: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
     """The last event: every row has its status."""
 

@@ -129,7 +129,7 @@ async def test_what_is_wished_before_the_sending_begins_holds_from_its_first_row
         assert control.standing() == Standing(is_paused=True, rate_per_s=2.0, concurrency=5, in_flight=3)
 
     await control.over(steered, act)
-    assert control.standing() is None
+    assert control.standing() == Standing(is_paused=True, rate_per_s=2.0, concurrency=5, in_flight=0, is_over=True)
 
 
 async def test_of_a_run_that_does_not_send_yet_the_answers_say_what_will_be(tmp_path):

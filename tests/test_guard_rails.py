@@ -371,9 +371,7 @@ def test_above_confirm_above_the_number_must_be_typed(typed, code):
         said.append(question)
         return next(answers)
 
-    questions = Questions(
-        asks=True, quiet=False, before=lambda: None, confirm_above=1_000, interrupted=lambda: said.append("interrupted")
-    )
+    questions = Questions(asks=True, quiet=False, before=lambda: None, confirm_above=1_000)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(screen, "ask", ask)
         assert anyio.run(questions.confirm, plan) is (code == 0)

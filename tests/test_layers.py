@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "batch_enroll"
 STAGES = {"loading", "mapping", "ledger", "sending", "reporting"}
 SHARED = {
+    "background",
     "model",
     "errors",
     "clock",

@@ -20,6 +20,7 @@ from tests.sending.conftest import VirtualClock
 from tests.support.commands import people, write_csv
 from tests.support.ledgers import sqlite_ledger
 from tests.support.platform import OK, ScriptedPlatform
+from tests.support.threads import no_threads
 
 OFF = PreflightError("Scenario 3 is not active.", finding=Finding.SCENARIO_OFF)
 SAME_CODE = {"error": 404, "error_text": "Not found"}
@@ -27,7 +28,8 @@ SAME_CODE = {"error": 404, "error_text": "Not found"}
 
 @pytest.fixture
 def anyio_backend():
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+    with no_threads():
+        yield "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
 
 
 class Questions:

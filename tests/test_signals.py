@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import signal
 import subprocess
 import sys
@@ -10,13 +9,13 @@ import sys
 import pytest
 
 from batch_enroll.cli import signals
-from batch_enroll.cli.signals import EXIT_OF, InterruptibleInput, exit_code_of_interrupt, signals_end
+from batch_enroll.cli.signals import EXIT_OF, exit_code_of_interrupt, signals_end
 
 SIGNALS = list(EXIT_OF)
 
 
-def _read_while(number: signal.Signals, at_step: int) -> tuple[int | None, bool]:
-    """Read from a standard input; the signal comes at one step of our own code on the way.
+def _interrupted_at(number: signal.Signals, at_step: int) -> tuple[int | None, bool]:
+    """Have signals handled once more; the signal comes at one step of our own code on the way.
 
     Returns:
         The exit code if it was interrupted, and whether the way had so many steps.
@@ -38,7 +37,8 @@ def _read_while(number: signal.Signals, at_step: int) -> tuple[int | None, bool]
         outer = sys.gettrace()
         try:
             sys.settrace(trace)
-            InterruptibleInput(io.BytesIO(b"email\n")).read()
+            with signals_end():
+                pass
         except KeyboardInterrupt:
             return exit_code_of_interrupt(), True
         finally:
@@ -50,7 +50,7 @@ def _read_while(number: signal.Signals, at_step: int) -> tuple[int | None, bool]
 def test_a_signal_is_told_as_itself_at_whatever_step_it_comes(number):
     before = {each: signal.getsignal(each) for each in SIGNALS}
     told: list[int | None] = []
-    while (heard := _read_while(number, at_step=len(told) + 1))[1]:
+    while (heard := _interrupted_at(number, at_step=len(told) + 1))[1]:
         told.append(heard[0])
         for each, handler in before.items():  # an interrupt in the middle of setting them may leave some
             signal.signal(each, handler)

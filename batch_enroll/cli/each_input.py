@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from batch_enroll.background import run_in_thread
 from batch_enroll.cli import screen
 from batch_enroll.cli.exit_codes import exit_code_of
 from batch_enroll.cli.faces import Hands, is_good_news, run_and_tell
@@ -176,7 +177,7 @@ async def _run(
             screen.say(line)
         watch.end(0, about=_name(source), reason=line)
         if isinstance(source, Path):
-            archive_done(job, [(source, earlier.input_sha256)])
+            await run_in_thread(archive_done, job, [(source, earlier.input_sha256)])
         return _tell(nothing_new_of(_asked(job, source), at=clock.now(), earlier=earlier), job, put)
 
 

@@ -13,7 +13,7 @@ from batch_enroll.cli import screen
 from batch_enroll.cli.exit_codes import exit_code_of
 from batch_enroll.cli.logs import log_end, log_to
 from batch_enroll.cli.questions import Questions
-from batch_enroll.cli.signals import signals_stop, stop_for_interrupt
+from batch_enroll.cli.signals import signals_stop
 from batch_enroll.cli.watching import Watch
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import AlreadyFinished, NoSuchInput, RunStopped
@@ -92,7 +92,6 @@ async def run_and_tell(
             quiet=job.output.quiet,
             before=progress.close,
             confirm_above=job.stop.confirm_above,
-            interrupted=lambda: stop_for_interrupt(control),
         )
 
         def emit(event: Event) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Write the proposal; refuses to overwrite."""
+    import anyio
+
     from batch_enroll.errors import InputError, JobError
     from batch_enroll.job_values import is_loopback
     from batch_enroll.loading.remote import is_remote, remote_input
@@ -53,7 +56,7 @@ def execute(args: argparse.Namespace) -> int:
     from batch_enroll.mapping.suggest import suggest
     from batch_enroll.os_errors import translate_os_errors
 
-    columns, rows, sheet = _look(args)
+    columns, rows, sheet = anyio.run(_look, args)
     proposal = suggest(columns, rows)
     if proposal is None:
         raise InputError(
@@ -79,19 +82,24 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _look(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[str, ...]], str | None]:
+async def _look(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[str, ...]], str | None]:
+    """Read the first rows: the columns, the rows, the sheet."""
+    from batch_enroll.background import open_in_thread
     from batch_enroll.job_file import build_input_section
     from batch_enroll.loading import open_table
     from batch_enroll.loading.spool import spool_folder
 
     named = ("sheet", "header_row", "encoding", "delimiter")
     section = build_input_section({**{name: getattr(args, name) for name in named}, "limit": _SAMPLE_ROWS})
-    with (
-        spool_folder() as spool,
-        open_table(_here(args.input, spool), section.options(password=None), spool=spool) as table,
-    ):
-        rows = [row.cells for block in table.blocks() for row in block]
-        return table.columns, rows, table.sheet
+
+    def read(stack: ExitStack) -> tuple[tuple[str, ...], list[tuple[str, ...]], str | None]:
+        spool = stack.enter_context(spool_folder())
+        source = _here(args.input, spool)
+        table = stack.enter_context(open_table(source, section.options(password=None), spool=spool))
+        return table.columns, [row.cells for block in table.blocks() for row in block], table.sheet
+
+    async with open_in_thread(read) as found:
+        return found
 
 
 def _here(name: str, folder: Path) -> Path | BinaryIO:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+import anyio
+
+from batch_enroll.background import run_abandonable
 from batch_enroll.cli import screen
-from batch_enroll.cli.signals import interruptible
 from batch_enroll.model import Counts
 from batch_enroll.reporting.plan_table import PlanView, print_plan
 
@@ -26,7 +28,6 @@ class Questions:
         quiet: do not even show the plan, unless there is something to ask.
         before: called before anything is printed, so that a progress bar makes room.
         confirm_above: above so many profiles their number must be typed, a "yes" comes too easily.
-        interrupted: called when a signal comes in place of an answer, and nothing more is to be sent.
     """
 
     def __init__(
@@ -37,14 +38,12 @@ class Questions:
         quiet: bool,
         before: Callable[[], None],
         confirm_above: int,
-        interrupted: Callable[[], None],
     ) -> None:
         self._asks = asks
         self._approved = approved
         self._quiet = quiet
         self._before = before
         self._confirm_above = confirm_above
-        self._interrupted = interrupted
 
     def show(self, plan: PlanView) -> None:
         """Show the plan, unless nobody wants to see it."""
@@ -61,19 +60,16 @@ class Questions:
         name = f" {plan.scenario_name}" if plan.scenario_name else ""
         where = f"in #{plan.scenario}{name}"
         if plan.to_send > self._confirm_above:
-            return _typed(plan.to_send, f"To start {plan.to_send:,} profiles {where}, type their number:")
-        return _yes(f"Start {plan.to_send:,} profiles {where}? [y/N]")
+            question = f"To start {plan.to_send:,} profiles {where}, type their number:"
+            return await _answered(_typed, plan.to_send, question)
+        return await _answered(_yes, f"Start {plan.to_send:,} profiles {where}? [y/N]")
 
     async def look(self, counts: Counts) -> bool:
-        """Ask whether to go on after the canary rows; a signal stops the run here as it does anywhere."""
+        """Ask whether to go on after the canary rows."""
         self._before()
         told = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
-        try:
-            return _yes(f"The canary rows are through: {told}. Look at the platform. Go on with the rest? [y/N]")
-        except KeyboardInterrupt:
-            screen.say("")
-            self._interrupted()
-            return False
+        question = f"The canary rows are through: {told}. Look at the platform. Go on with the rest? [y/N]"
+        return await _answered(_yes, question)
 
 
 def is_number(answer: str, number: int) -> bool:
@@ -84,7 +80,7 @@ def is_number(answer: str, number: int) -> bool:
 def _typed(number: int, question: str) -> bool:
     """Wait for the number; a slip of the finger may be corrected, an empty line or a "no" ends it."""
     for _ in range(TRIES):
-        answer = _answer(question)
+        answer = screen.ask(question)
         if is_number(answer, number):
             return True
         if answer.lower() in ("", "n", "no", "нет", "nein"):
@@ -94,10 +90,13 @@ def _typed(number: int, question: str) -> bool:
 
 
 def _yes(question: str) -> bool:
-    return _answer(question).lower() in ("y", "yes", "д", "да", "j", "ja")
+    return screen.ask(question).lower() in ("y", "yes", "д", "да", "j", "ja")
 
 
-def _answer(question: str) -> str:
-    """Wait for the answer in the event loop's own thread: nothing else is going on, and Ctrl-C ends the waiting."""
-    with interruptible():
-        return screen.ask(question)
+async def _answered(ask: Callable[..., bool], *about: object) -> bool:
+    """Wait for the person in a thread, so that a signal or `stop` ends the waiting."""
+    try:
+        return await run_abandonable(ask, *about)
+    except anyio.get_cancelled_exc_class():
+        screen.say("")  # the cursor stands behind the question
+        raise

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import csv
 import getpass
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +50,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 async def _resolve(args: argparse.Namespace) -> int:
+    from batch_enroll.background import open_in_thread
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
     from batch_enroll.upkeep.resolve import Said, Word, resolve_rows, unknown_rows
@@ -65,7 +68,8 @@ async def _resolve(args: argparse.Namespace) -> int:
         screen.say(f"{len(unknown):,} rows of run {run_id} are unknown.")
         return 0
     if args.verdicts is not None:
-        said = _read_verdicts(args.verdicts)
+        async with open_in_thread(partial(_read_verdicts, args.verdicts)) as said:
+            pass
     else:
         numbers = [row.number for row in unknown] if args.rows == "all" else _numbers(args.rows)
         said = [Said(number=number, word=Word(args.verdict), why=args.why) for number in numbers]
@@ -99,7 +103,7 @@ def _line(row: object) -> list[str]:
     ]
 
 
-def _read_verdicts(path: Path) -> list[Said]:
+def _read_verdicts(path: Path, stack: ExitStack) -> list[Said]:
     """Read the person's file, whatever a spreadsheet program made of it."""
     from batch_enroll.cli.settings import source_of
     from batch_enroll.columns import find_column
@@ -109,21 +113,19 @@ def _read_verdicts(path: Path) -> list[Said]:
     from batch_enroll.model import InputOptions
 
     said = []
-    with (
-        spool_folder() as spool,
-        open_table(source_of(str(path)), InputOptions(), wanted=("row", "verdict"), spool=spool) as table,
-    ):
-        row_at, word_at = find_column(table.columns, "row"), find_column(table.columns, "verdict")
-        why_at = find_column(table.columns, "why") if "why" in table.columns else None
-        for block in table.blocks():
-            for line in block:
-                word = line.cells[word_at].strip().lower()
-                if not word:
-                    continue
-                if not line.cells[row_at].strip().isdecimal():
-                    raise JobError(f"{path}, row {line.number}: '{line.cells[row_at]}' is no row number.")
-                why = line.cells[why_at] if why_at is not None else ""
-                said.append(_said(int(line.cells[row_at]), word, why, place=f"{path}, row {line.number}"))
+    spool, source = stack.enter_context(spool_folder()), source_of(str(path))
+    table = stack.enter_context(open_table(source, InputOptions(), wanted=("row", "verdict"), spool=spool))
+    row_at, word_at = find_column(table.columns, "row"), find_column(table.columns, "verdict")
+    why_at = find_column(table.columns, "why") if "why" in table.columns else None
+    for block in table.blocks():
+        for line in block:
+            word = line.cells[word_at].strip().lower()
+            if not word:
+                continue
+            if not line.cells[row_at].strip().isdecimal():
+                raise JobError(f"{path}, row {line.number}: '{line.cells[row_at]}' is no row number.")
+            why = line.cells[why_at] if why_at is not None else ""
+            said.append(_said(int(line.cells[row_at]), word, why, place=f"{path}, row {line.number}"))
     return said
 
 

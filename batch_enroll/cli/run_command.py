@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,10 +55,12 @@ def execute(args: argparse.Namespace) -> int:
 
 
 async def _run(args: argparse.Namespace) -> int:
+    from batch_enroll.background import entered, run_in_thread
     from batch_enroll.cli.each_input import archive_done, run_each, see_one, tell_nothing_new
     from batch_enroll.cli.settings import STDIN, input_name, job_name, ledger_of, sources_of, token_of
     from batch_enroll.cli.watching import watched_job
     from batch_enroll.clock import SystemClock
+    from batch_enroll.errors import RunStopped
     from batch_enroll.planning.inputs import brought_here
     from batch_enroll.planning.locks import alone_with_job
     from batch_enroll.planning.plan_file import read_approved
@@ -67,9 +70,9 @@ async def _run(args: argparse.Namespace) -> int:
     with watched_job(args, input_name=input_name(args)) as (job, watch):
         approved = read_approved(args.plan) if args.plan is not None else None
         ledger = ledger_of(job)
-        with alone_with_job(job_name(args), ledger):
+        async with entered(alone_with_job(job_name(args), ledger)):
             picked = await sources_of(args, job, ledger=ledger, clock=clock)
-            archive_done(job, picked.done)
+            await run_in_thread(archive_done, job, picked.done)
             if not picked.files:
                 return tell_nothing_new(job, input_name(args), watch=watch, clock=clock, passed_over=picked.told)
             if picked.told and not job.output.quiet:
@@ -79,7 +82,11 @@ async def _run(args: argparse.Namespace) -> int:
             token = token_of(job)
 
             async def enroll(source: Source, hands: Hands) -> RunSummary:
-                async with brought_here(source, job, ledger, stop_reason=lambda: hands.control.reason) as here:
+                async with AsyncExitStack() as stack:
+                    with hands.control.stoppable():
+                        here = await stack.enter_async_context(brought_here(source, job, ledger))
+                    if hands.control.reason:
+                        raise RunStopped(f"{hands.control.reason} Nothing was sent.")
                     return await enroll_async(
                         job,
                         here,

@@ -83,10 +83,18 @@ def is_terminal() -> bool:
 def ask(question: str) -> str:
     """Ask the person and give the answer, stripped; "" when the input ends."""
     print(question, end=" ", file=sys.stderr, flush=True)  # noqa: T201
-    line = sys.stdin.readline()
+    line = _read_line(sys.stdin)
     if not line:
         say("")
     return line.strip()
+
+
+def _read_line(stream: TextIO) -> str:
+    """Read a line past the stream's buffer: a thread that waits in that holds a lock which the process's end needs."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(stream.fileno(), 1)):
+        line += byte
+    return line.decode(stream.encoding or "utf-8", "replace")
 
 
 def _showable(text: str) -> str:

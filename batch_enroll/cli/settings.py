@@ -16,7 +16,6 @@ from typing import Any, BinaryIO, cast
 
 from batch_enroll.cli import screen
 from batch_enroll.cli.flags import JOB_VARIABLE, PROFILE_VARIABLE, given_settings
-from batch_enroll.cli.signals import InterruptibleInput
 from batch_enroll.clock import Clock
 from batch_enroll.errors import InputError, JobError
 from batch_enroll.job import Job
@@ -106,7 +105,8 @@ def source_of(name: str) -> Path | BinaryIO:
         InputError: there is no such file, or it is a folder.
     """
     if name == STDIN:
-        return cast(BinaryIO, InterruptibleInput(sys.stdin.buffer))
+        # Past the buffer: a thread that waits in it holds a lock which the process's end needs.
+        return cast(BinaryIO, getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
     path = Path(name)
     if path.is_dir():
         raise InputError(f"{name} is a folder.", hint="Name the spreadsheet in it.")

@@ -1,20 +1,17 @@
-"""Ctrl-C and SIGTERM end a run in order: the first asks it to take no more rows, the second breaks it off. Anywhere
-else they end the command, which puts away what it holds.
+"""Ctrl-C and SIGTERM: the first stops a run in order, the second ends it at once; elsewhere they end the command.
 
-In: signals of the system. Out: calls of the run's `Control`, in the event loop; elsewhere a KeyboardInterrupt. Never:
-an exception in the middle of sending, a copy of the input that is left behind. Works where the loop itself cannot take
-signals (Windows): the handler only wakes the loop.
+The handlers never raise while a run goes on: they wake the event loop, which works where a loop itself cannot take
+signals (Windows).
 """
 
 from __future__ import annotations
 
-import io
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from batch_enroll.cli.screen import say
 
@@ -52,17 +49,16 @@ def exit_code_of_interrupt() -> int:
     return EXIT_OF[_heard]
 
 
-def stop_for_interrupt(control: Control) -> None:
-    """Stop the run for the signal behind a KeyboardInterrupt that was caught at a question."""
-    control.stop(_stopped_by(_heard), exit_code=exit_code_of_interrupt())
-
-
-def _stopped_by(number: signal.Signals) -> str:
-    return f"Stopped by {_name_of(number)}."
-
-
 def _name_of(number: signal.Signals) -> str:
     return "Ctrl-C" if number == signal.SIGINT else number.name
+
+
+def _what_follows(control: Control) -> str:
+    """Say what a first signal leads to."""
+    now = control.standing()
+    if now is None or not now.is_sending:
+        return "stopping; nothing was sent yet"
+    return "writing the results" if now.is_over else "taking no more rows, waiting for the answers in flight"
 
 
 def _hear(number: int) -> None:
@@ -88,39 +84,13 @@ def signals_stop(control: Control) -> Iterator[None]:
         if is_first:
             is_first = False
             name = _name_of(number)
-            say(f"{name}: taking no more rows, waiting for the answers in flight. Once more to stop at once.")
-            control.stop(_stopped_by(number), exit_code=EXIT_OF[number])
+            say(f"{name}: {_what_follows(control)}. Once more to stop at once.")
+            control.stop(f"Stopped by {name}.", exit_code=EXIT_OF[number])
         else:
             control.break_off()
 
     with _handled(handler, list(EXIT_OF)):
         yield
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let signals raise KeyboardInterrupt while the block waits for a person or for a pipe.
-
-    The event loop stands still meanwhile, and what it would do about a signal would wait as well.
-    """
-
-    def handler(number: int, _frame: FrameType | None) -> None:
-        _hear(number)
-        raise KeyboardInterrupt
-
-    with _handled(handler, list(EXIT_OF)):
-        yield
-
-
-class InterruptibleInput(io.RawIOBase):
-    """Standard input, the waiting for which every signal ends."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def read(self, size: int = -1, /) -> bytes:
-        with interruptible():
-            return self._stream.read(size)
 
 
 @contextmanager

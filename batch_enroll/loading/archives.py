@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
+from batch_enroll.background import raise_if_abandoned
 from batch_enroll.errors import InputError
 from batch_enroll.loading.kinds import START_BYTES, Kind, may_hold_table
 from batch_enroll.loading.source import private_file
@@ -83,6 +84,7 @@ def _copy(packed: IO[bytes], to: Path, *, packed_bytes: int, name: str) -> None:
     size = 0
     with private_file(to) as file:
         while chunk := packed.read(_CHUNK_BYTES):
+            raise_if_abandoned()
             size += len(chunk)
             if size > _MAX_BYTES or (size > _SURELY_FINE_BYTES and size > _MAX_RATIO * packed_bytes):
                 raise InputError(

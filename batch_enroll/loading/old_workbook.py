@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+from batch_enroll.background import on_abandon
 from batch_enroll.errors import InputError
 from batch_enroll.loading.cells import BUILT_IN_FORMATS, UNKNOWN_FORMAT, Format, format_of, value_text
 from batch_enroll.loading.kinds import Kind
@@ -84,7 +85,15 @@ def _read(path: Path, folder: Path, *, engine: str, name: str) -> None:
     try:
         # -P: the modules beside the script must not stand in for others of the same name
         command = [sys.executable, "-P", str(_WORKER), engine, str(path), str(folder)]
-        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=_TIMEOUT_S)
+        with (
+            subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as reader,
+            on_abandon(reader.kill),
+        ):
+            try:
+                status = reader.wait(_TIMEOUT_S)
+            finally:
+                reader.kill()  # nothing, when it has ended
+        subprocess.CompletedProcess(command, status).check_returncode()
     except (subprocess.SubprocessError, OSError) as error:
         raise InputError(
             f"'{name}' begins like an old Excel workbook but cannot be read: it is damaged or of an unknown kind.",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from batch_enroll.background import raise_if_abandoned
 from batch_enroll.errors import InputError
 from batch_enroll.os_errors import translate_os_errors
 
@@ -87,6 +88,7 @@ def _copy(stream: BinaryIO, to: Path) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
     with private_file(to) as copy:
         while chunk := stream.read(_CHUNK_BYTES):
+            raise_if_abandoned()
             copy.write(chunk)
             digest.update(chunk)
             size += len(chunk)

@@ -6,20 +6,18 @@ over. Never: a change of a file or of the ledger.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from anyio.to_thread import run_sync
-
+from batch_enroll.background import open_in_thread, raise_if_abandoned, run_abandonable
 from batch_enroll.clock import Clock
 from batch_enroll.errors import InputError, JobError
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
-from batch_enroll.loading import open_table
 from batch_enroll.loading.download import download, list_files
 from batch_enroll.loading.picking import Found, PassedOver, find_files
 from batch_enroll.loading.remote import Remote
@@ -27,8 +25,8 @@ from batch_enroll.loading.source import sha256_of
 from batch_enroll.loading.spool import spool_folder
 from batch_enroll.model import Fetched, Pick
 from batch_enroll.planning.identity import run_identity
+from batch_enroll.planning.open_input import open_input
 from batch_enroll.reporting.paths import result_paths
-from batch_enroll.secrets import read_secret_file
 
 _SHOWN = 5
 
@@ -64,9 +62,10 @@ async def pick_inputs(
     """
     found: Found[Path] | Found[Remote]
     if isinstance(name, Remote):
-        found = await run_sync(partial(list_files, name, now=clock.now(), settle_s=job.input.settle))
+        found = await run_abandonable(partial(list_files, name, now=clock.now(), settle_s=job.input.settle))
     else:
-        found = find_files(name, now=clock.now(), settle_s=job.input.settle, leave=(*_not_inputs(job), *leave))
+        find = partial(find_files, name, now=clock.now(), settle_s=job.input.settle)
+        found = await run_abandonable(lambda: find(leave=(*_not_inputs(job), *leave)))
     match job.input.pick:
         case None if len(found.files) > 1:
             raise _which(str(name), found)
@@ -114,22 +113,18 @@ async def _finished_as(place: Path | Remote, finished: Collection[str], job: Job
             path = brought.path if isinstance(brought, Fetched) else place
             if not isinstance(path, Path):
                 return ""
-            sha256 = sha256_of(path)
+            sha256 = await run_abandonable(sha256_of, path)
             return sha256 if sha256 in finished and await _is_finished(path, job, ledger) else ""
-    except InputError:  # it cannot be fetched or read, which its own run will say
+    except InputError:  # it cannot be fetched, which its own run will say
         return ""
 
 
 @asynccontextmanager
-async def brought_here(
-    source: Source, job: Job, ledger: Ledger, *, stop_reason: Callable[[], str] = lambda: ""
-) -> AsyncIterator[Path | BinaryIO | Fetched]:
+async def brought_here(source: Source, job: Job, ledger: Ledger) -> AsyncIterator[Path | BinaryIO | Fetched]:
     """Have the input on this machine while the block runs; the copy of one that lies elsewhere goes with it.
 
-    Args:
-        stop_reason: asked while it is being fetched; what it gives, when it is not "", ends that.
     Raises:
-        InputError, JobError, RunStopped: as `loading.download.download`.
+        InputError, JobError: as `loading.download.download`.
     """
     if not isinstance(source, Remote):
         yield source
@@ -137,8 +132,17 @@ async def brought_here(
     if job.input.archive is not None:
         raise JobError(f"--archive moves a file of this machine; {source} is none.", hint="Leave --archive out.")
     salt = await ledger.salt()
-    with spool_folder() as folder:
-        yield await run_sync(partial(download, source, folder, salt=salt, stop_reason=stop_reason))
+
+    def get(stack: ExitStack) -> Fetched:
+        return download(source, stack.enter_context(spool_folder()), salt=salt, stop_reason=_given_up)
+
+    async with open_in_thread(get) as fetched:
+        yield fetched
+
+
+def _given_up() -> str:
+    raise_if_abandoned()
+    return ""
 
 
 def _did_the_same(record: RunRecord, job: Job) -> bool:
@@ -148,13 +152,8 @@ def _did_the_same(record: RunRecord, job: Job) -> bool:
 
 async def _is_finished(path: Path, job: Job, ledger: Ledger) -> bool:
     """Ask for the very sheet and rows that the job means; what cannot be read is for its own run to complain of."""
-    password = read_secret_file(job.input.password_file, what="password file") if job.input.password_file else None
-    wanted = [job.match.column, *(column for _, column in job.content)]
     try:
-        with (
-            spool_folder() as spool,
-            open_table(path, job.input.options(password=password), wanted=wanted, spool=spool) as table,
-        ):
+        async with open_input(path, job) as table:
             identity = run_identity(job, table)
     except InputError:
         return False

@@ -7,15 +7,12 @@ command began before. Never: a request, a row that stays in memory.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from anyio.to_thread import run_sync
-
+from batch_enroll.background import raise_if_abandoned, run_abandonable, run_in_thread
 from batch_enroll.clock import Clock
 from batch_enroll.errors import InputError, RunStopped
 from batch_enroll.events import Listener, PlanBegun, RowsRead
@@ -24,14 +21,14 @@ from batch_enroll.ledger.interface import (
     NO_PATH,
     Duplicate,
     Ledger,
+    PlannedRow,
     PlanRules,
     RunLedger,
     RunRecord,
     RunState,
 )
 from batch_enroll.ledger.staging import StageWriter, check_staged_rows, staged_rows
-from batch_enroll.loading import Table, open_table
-from batch_enroll.loading.spool import spool_folder
+from batch_enroll.loading import Table
 from batch_enroll.mapping.mapper import Mapper
 from batch_enroll.model import Counts, Duplicates, Fetched, Notice, RowStatus
 from batch_enroll.planning.identity import (
@@ -40,16 +37,16 @@ from batch_enroll.planning.identity import (
     name_text,
     new_run_id,
     path_text,
-    readable,
     run_identity,
     see_same_requests,
 )
+from batch_enroll.planning.open_input import open_input
 from batch_enroll.planning.rows import RowPlanner, Tally
-from batch_enroll.secrets import read_secret_file
 
 _SAMPLES = 3
 _PAGE_ROWS = 10_000
 _TELL_EVERY_ROWS = 10_000
+_ROWS_FROM_THREAD = 5_000  #: at once: each hand-over costs two switches of threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +94,6 @@ async def make_plan(
     clock: Clock,
     emit: Listener,
     tool_version: str,
-    stop_reason: Callable[[], str] = lambda: "",
     dry_run: bool = False,
 ) -> Planned:
     """Read the input and plan a run over it, or find the unfinished run that it belongs to.
@@ -109,20 +105,13 @@ async def make_plan(
         clock: for records.
         emit: hears how many rows were read.
         tool_version: for the record.
-        stop_reason: asked between blocks; what it gives, when it is not "", ends the planning.
         dry_run: plan afresh whatever ran before; the caller discards the run.
     Raises:
         InputError: the input cannot be used, or holds no row; nothing stays behind.
         AlreadyFinished: the same input was sent to the same scenario before.
         RunLocked, LedgerError, JobError: as their docstrings say.
-        RunStopped: `stop_reason` gave one.
     """
-    password = read_secret_file(job.input.password_file, what="password file") if job.input.password_file else None
-    wanted = [job.match.column, *(column for _, column in job.content)]
-    with (
-        spool_folder() as spool,
-        open_table(readable(source), job.input.options(password=password), wanted=wanted, spool=spool) as table,
-    ):
+    async with open_input(source, job) as table:
         identity = run_identity(job, table)
         earlier = [] if dry_run else await ledger.find(identity)
         for record in earlier:
@@ -165,9 +154,7 @@ async def make_plan(
         try:
             if not dry_run:
                 emit(PlanBegun(at=clock.now(), run_id=record.run_id, folder=run.folder, input_name=record.input_name))
-            tally = await _read_rows(
-                table, mapper, run, rules=rules, salt=salt, job=job, clock=clock, emit=emit, stop_reason=stop_reason
-            )
+            tally = await _read_rows(table, mapper, run, rules=rules, salt=salt, job=job, clock=clock, emit=emit)
             await run.seal(rows=tally.rows)
         except BaseException:
             await run.discard()
@@ -186,20 +173,29 @@ async def _read_rows(
     job: Job,
     clock: Clock,
     emit: Listener,
-    stop_reason: Callable[[], str],
 ) -> Tally:
-    """Take the table block by block through mapping and ledger into the stage."""
+    """Take the table through mapping into the stage, in a worker thread, and into the ledger."""
     planner = RowPlanner(job, mapper, salt=salt)
     tally = planner.tally
-    stage = StageWriter(run.folder, table.columns)
-    try:
-        told = 0
-        for block in table.blocks():
+    blocks = table.blocks()
+    stage = await run_in_thread(StageWriter, run.folder, table.columns)
+
+    def next_rows() -> list[PlannedRow]:
+        """Read, map and stage the next rows; none are left when it gives none."""
+        rows: list[PlannedRow] = []
+        for block in blocks:
+            raise_if_abandoned()
             planned, staged = planner.plan(block)
             stage.write(staged)
-            await run.plan(planned)
-            if reason := stop_reason():
-                raise RunStopped(f"{reason} Nothing was sent.")
+            rows += planned
+            if len(rows) >= _ROWS_FROM_THREAD:
+                break
+        return rows
+
+    try:
+        told = 0
+        while rows := await run_abandonable(next_rows):
+            await run.plan(rows)
             if tally.rows - told >= _TELL_EVERY_ROWS:
                 told = tally.rows
                 emit(RowsRead(at=clock.now(), rows=tally.rows))
@@ -209,9 +205,9 @@ async def _read_rows(
                 hint="Look whether the right file and sheet were given.",
             )
         await _mark_duplicates(run, rules, tally, job)
-        stage.finish()
+        await run_in_thread(stage.finish)
     except BaseException:
-        stage.abandon()
+        await run_in_thread(stage.abandon)
         raise
     emit(RowsRead(at=clock.now(), rows=tally.rows))
     return tally
@@ -273,7 +269,7 @@ async def carry_on(ledger: Ledger, run_id: str, *, clock: Clock, again: RowStatu
     run = await ledger.open(run_id, read_only=False)
     try:
         interrupted = await run.recover()
-        await run_sync(partial(check_staged_rows, run.folder, rows=run.record.rows))
+        await run_in_thread(lambda: check_staged_rows(run.folder, rows=run.record.rows))
         if again is None:
             if run.record.state is RunState.FINISHED:  # by another process, since we looked
                 raise await already_finished(ledger, run.record)
@@ -344,7 +340,7 @@ async def _first_bodies(run: RunLedger, *, again: RowStatus | None = None) -> tu
         first = sorted([*first, *await _first_of(run, again)])[:_SAMPLES]
     if not first:
         return ()
-    block = next(staged_rows(run.folder, rows=run.record.rows, after_seq=first[0] - 1), [])
+    block = await run_in_thread(lambda: next(staged_rows(run.folder, rows=run.record.rows, after_seq=first[0] - 1), []))
     bodies = {staged.seq: staged.body for staged in block}
     return tuple(bodies[seq] for seq in first if seq in bodies)
 

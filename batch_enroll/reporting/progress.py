@@ -26,6 +26,7 @@ from batch_enroll.events import (
     RunFinished,
     RunStarted,
     Stopping,
+    WritingResults,
 )
 from batch_enroll.model import RowStatus
 from batch_enroll.reporting.words import duration_text, rate_text, rows_text
@@ -65,6 +66,10 @@ class Face(Protocol):
 
     def sending(self, standing: Standing) -> None:
         """Sending has come so far."""
+        ...
+
+    def writing(self, rows: int, of: int) -> None:
+        """So many rows of the results were written."""
         ...
 
     def say(self, sentence: str) -> None:
@@ -158,11 +163,24 @@ class Progress:
                 face.sending(self._standing())
             case Stopping(reason=reason):
                 face.say(f"Stopping, waiting for the answers in flight: {reason}")
+            case WritingResults(rows=rows, of=of):
+                self._end_sending(face)
+                if self._is_time():
+                    face.writing(rows, of)
             case RunFinished():
-                face.sending(self._standing())
+                self._end_sending(face)
                 face.close()
 
+    def _end_sending(self, face: Face) -> None:
+        """Show once how the sending ended."""
+        if self._is_sending:
+            self._is_sending = False
+            face.sending(self._standing())
+            face.close()
+            self._shown_at = self._clock.monotonic()
+
     def _begin(self, *, run_id: str, to_send: int) -> None:
+        self._is_sending: bool = True
         self._run_id = run_id
         self._paused_at = None
         self._counts = dict.fromkeys(RowStatus, 0)
@@ -209,6 +227,12 @@ class BarFace:
             self._bar = self._open(total=standing.to_send, bar_format=form, leave=True)
         self._bar.set_postfix_str(str(standing), refresh=False)
         self._bar.update(standing.done - self._bar.n)
+
+    def writing(self, rows: int, of: int) -> None:
+        if self._bar is None:
+            form = "writing results {percentage:3.0f}% {bar} {n:,}/{total:,}"
+            self._bar = self._open(total=of, bar_format=form, leave=False)
+        self._bar.update(rows - self._bar.n)
 
     def say(self, sentence: str) -> None:
         if self._bar is None:
@@ -258,6 +282,9 @@ class LogFace:
             f"; {rate_text(per_s)} a second, {duration_text(left_s)} left" if per_s and not standing.is_paused else ""
         )
         self.say(f"{standing.done:,} of {rows_text(standing.to_send)}: {standing}{pace}")
+
+    def writing(self, rows: int, of: int) -> None:
+        self.say(f"writing results: {rows:,} of {rows_text(of)}")
 
     def say(self, sentence: str) -> None:
         self._stream.write(f"{sentence}\n")

@@ -6,11 +6,15 @@ Never: a change of the run; it can be done again at any time.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from itertools import chain, islice
 from pathlib import Path
+
+import anyio
 
 from batch_enroll.advice import advice_for, why_invalid
 from batch_enroll.atomic_file import file_mode_from
+from batch_enroll.background import run_abandonable, run_in_thread
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import Reason, RunLedger
 from batch_enroll.ledger.staging import staged_columns, staged_rows
@@ -24,6 +28,8 @@ from batch_enroll.sending.wire import IDENTITY, identity_of, restore
 MAX_REASONS = 10
 _NO_TURN = ("stopped", "The run ended before the row's turn came")
 _WAITS = ("", "The row waits for its turn")
+_BLOCKS_AT_ONCE = 5  #: of the stage's 1,000 rows: each hand-over to a thread costs two switches
+_CLEAN_UP_S = 5.0  #: for removing half a file from a disk that may hang
 
 
 def input_of(run: RunLedger) -> Path | None:
@@ -39,18 +45,33 @@ def paths_of(run: RunLedger, results: Path | None) -> ResultPaths:
     return result_paths(run.record.input_path, run_id=run.record.run_id, results=results)
 
 
-async def write_files(run: RunLedger, paths: ResultPaths) -> Written:
+async def write_files(
+    run: RunLedger, paths: ResultPaths, *, tell: Callable[[int], None] = lambda rows: None
+) -> Written:
     """Write the results file and, when they would hold a row, the failed and the unknown rows.
 
+    A cancellation ends it at once and leaves the older files as they were.
+
+    Args:
+        tell: called with the number of rows written so far, from 0 on.
     Raises:
         RunStopped: the disk does not take them; nothing is lost, they can be written again.
     """
-    columns = staged_columns(run.folder)
-    mode = file_mode_from(input_of(run), earlier=paths.results)
-    with ResultsWriter(paths, columns, run_id=run.record.run_id, advice=advice_for, mode=mode) as writer:
+    rows = 0
+    tell(rows)
+    columns = await run_in_thread(staged_columns, run.folder)
+    mode = await run_abandonable(lambda: file_mode_from(input_of(run), earlier=paths.results))
+    writer = ResultsWriter(paths, columns, run_id=run.record.run_id, advice=advice_for, mode=mode)
+    try:
+        await run_abandonable(writer.__enter__)
         async for pairs in rows_with_outcomes(run):
-            writer.write(pairs)
-        return writer.finish()
+            await run_abandonable(writer.write, pairs)
+            rows += len(pairs)
+            tell(rows)
+        return await run_abandonable(writer.finish)
+    finally:
+        with anyio.move_on_after(_CLEAN_UP_S, shield=True):
+            await run_abandonable(writer.__exit__, None, None, None)
 
 
 async def report_again(run: RunLedger, results: Path | None) -> RunSummary:
@@ -81,7 +102,8 @@ async def report_again(run: RunLedger, results: Path | None) -> RunSummary:
         unknown=written.unknown,
         summary=paths.summary,
     )
-    write_summary(paths.summary, summary, mode=file_mode_from(input_of(run), earlier=paths.results))
+    mode = await run_abandonable(lambda: file_mode_from(input_of(run), earlier=paths.results))
+    await run_abandonable(lambda: write_summary(paths.summary, summary, mode=mode))
     return summary
 
 
@@ -92,7 +114,8 @@ async def rows_with_outcomes(run: RunLedger) -> AsyncIterator[list[tuple[Row, Ou
         LedgerError: the stage and the ledger do not hold the same rows.
     """
     seen = 0
-    for block in staged_rows(run.folder, rows=run.record.rows):
+    blocks = staged_rows(run.folder, rows=run.record.rows)
+    while block := await run_abandonable(lambda: list(chain.from_iterable(islice(blocks, _BLOCKS_AT_ONCE)))):
         outcomes = await run.outcomes(after_seq=seen, limit=len(block))
         if [staged.seq for staged in block] != [outcome.seq for outcome in outcomes]:
             raise LedgerError(

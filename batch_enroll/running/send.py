@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Never
 
+from batch_enroll.background import run_with_background
 from batch_enroll.clock import Clock
 from batch_enroll.errors import PreflightError, Retryable, RunStopped
 from batch_enroll.events import (
@@ -51,9 +52,8 @@ from batch_enroll.sending import (
     classify,
     run_pool,
 )
-from batch_enroll.steering.beside import beside
 from batch_enroll.steering.control import Control, Standing
-from batch_enroll.steering.desk import LOOK_S, Desk
+from batch_enroll.steering.desk import LOOK_S
 
 Send = Callable[[str, Flight], Awaitable[Answer]]
 Ask = Callable[[Callable[[], Awaitable[None]]], Awaitable[PreflightError | None]]
@@ -81,10 +81,11 @@ async def send_rows(
     clock: Clock,
     emit: Listener,
     control: Control,
+    sent: Sent,
     look: Look | None = None,
     ask: Ask | None = None,
     jitter: Callable[[], float] = random.random,
-) -> Sent:
+) -> None:
     """Send every planned row of a run, or as many as the limits of the job allow.
 
     Args:
@@ -94,13 +95,13 @@ async def send_rows(
         clock: for records and waits.
         emit: hears of every row when its outcome is on disk.
         control: steers the run from outside, and remembers why it stopped.
+        sent: takes what is found and counted, also when an exception ends it.
         look: asked after the canary rows whether to go on; None = only when none failed.
         ask: asked when a refusal may be more than a row's own; None = every refusal is the row's own.
         jitter: drawn for each wait, 0 <= jitter < 1.
-    Returns:
-        How it went; never raises for what ends a run early: `trouble` and `control.reason` say it.
+    Never raises for what ends a run early: `sent.trouble` and `control.reason` say it.
     """
-    sender = _Sender(run, job, send, ask=ask, clock=clock, emit=emit, control=control, jitter=jitter)
+    sender = _Sender(run, job, send, sent=sent, ask=ask, clock=clock, emit=emit, control=control, jitter=jitter)
     counts = await run.counts()
     emit(RunStarted(at=clock.now(), run_id=run.record.run_id, to_send=counts.not_sent, counts=counts))
 
@@ -109,21 +110,21 @@ async def send_rows(
         if canary is not None:
             await sender.send(limit=canary.left)
             if not control.reason:
-                word = await canary.word(await run.counts(), look)
-                if word:
-                    control.stop(word)
-                else:
-                    pass_canary(run.folder)
+                with control.stoppable():
+                    if word := await canary.word(await run.counts(), look):
+                        control.stop(word)
+            if not control.reason:
+                pass_canary(run.folder)
         if not control.reason:
             await sender.send(limit=None)
 
     try:
-        await control.over(sender, lambda: beside(sending, sender.keep_watch))
+        await control.over(sender, lambda: run_with_background(sending, sender.watch_deadline))
     except RunStopped as error:
-        sender.sent.trouble = error
+        sent.trouble = error
         control.stop(error.message)
-    sender.sent.found = sender.second_look.found
-    return sender.sent
+    finally:
+        sent.found = sender.second_look.found
 
 
 class _Sender:
@@ -135,13 +136,14 @@ class _Sender:
         job: Job,
         send: Send,
         *,
+        sent: Sent,
         ask: Ask | None,
         clock: Clock,
         emit: Listener,
         control: Control,
         jitter: Callable[[], float],
     ) -> None:
-        self.sent = Sent()
+        self._sent = sent
         self._run = run
         self._job = job
         self._clock = clock
@@ -186,12 +188,9 @@ class _Sender:
             on_failure=self._tell_failure,
         )
 
-    async def keep_watch(self) -> Never:
-        """Look, by time, for what other terminals ask and for the deadline, which may come in the middle of a pause."""
-        desk = Desk(self._control, clock=self._clock)
-        desk.open(self._run.record.run_id, self._run.folder)
+    async def watch_deadline(self) -> Never:
+        """Look for the deadline by time: it may come in the middle of a pause."""
         while True:
-            desk.look()
             self._heed_end()
             await self._clock.sleep(LOOK_S)
 
@@ -234,7 +233,7 @@ class _Sender:
         self._emit(RowFinished(at=self._clock.now(), row_number=row.number, outcome=outcome, key=row.key))
         trip = self._breaker.note(outcome)
         if trip is not None and not self._control.reason:
-            self.sent.trip = trip
+            self._sent.trip = trip
             self._control.stop(trip.reason)
 
     def _permit(self) -> Wait | None:
@@ -268,7 +267,7 @@ class _Sender:
 
     async def _intend(self, seq: int, *, at: datetime) -> int:
         attempt = await self._run.intend(seq, at=at)
-        self.sent.requests += 1
+        self._sent.requests += 1
         return attempt
 
     def _tell_failure(self, error: Exception) -> None:

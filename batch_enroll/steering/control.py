@@ -1,13 +1,10 @@
-"""A hand on a run from outside: pause it, change its pace, stop it, break it off.
-
-In: wishes of signals, of other terminals, of the page, of a program. Out: calls of whatever sends the run's rows, and
-why it was stopped. Never: a decision of its own, a row, a file.
-"""
+"""Runtime control of a run: pause, resume, set the rate, stop, end at once."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Protocol
 
 import anyio
@@ -24,6 +21,7 @@ class Standing:
     concurrency: int
     in_flight: int  #: requests whose answer has not come
     is_sending: bool = True  #: False before the first request: what stands here is what will be
+    is_over: bool = False  #: nothing is sent any more; the results are being written
 
 
 class Steered(Protocol):
@@ -70,10 +68,32 @@ class _Ahead:
             steered.pause()
 
 
-class Control:
-    """A hand on a run from outside.
+class _Over:
+    """Steered in place of a run that sends no more: nothing can be changed."""
 
-    Every call must come from the event loop's own thread. What is wished before the sending begins holds from its
+    def __init__(self, last: Standing) -> None:
+        self._last = replace(last, in_flight=0, is_over=True)
+
+    def standing(self) -> Standing:
+        return self._last
+
+    def pause(self) -> None:
+        """There is nothing to pause."""
+
+    def resume(self) -> None:
+        """There is nothing to resume."""
+
+    def set_pace(self, *, rate_per_s: float | None, concurrency: int) -> None:
+        """There is nothing left to send."""
+
+    def stopping(self, reason: str) -> None:
+        """It ends by itself."""
+
+
+class Control:
+    """Runtime control of one run, from its planning to its report; every run needs a `Control` of its own.
+
+    Every call must come from the event loop's own thread. What is set before the sending begins holds from its
     first row on.
     """
 
@@ -81,28 +101,46 @@ class Control:
         self.signal = StopSignal()
         self.reason = ""  #: the first reason to stop, one sentence; "" while there is none
         self.exit_code: int | None = None  #: 130 or 143 when a signal of the system stopped the run
-        self._scope = anyio.CancelScope()
+        self.is_broken_off = False  #: nobody wants to wait any more
+        self._breaks_all = False
+        self._stoppable: set[anyio.CancelScope] = set()
+        self._breakable: set[anyio.CancelScope] = set()
         self._steered: Steered | None = None
         self._ahead: _Ahead | None = None
         self._wishes: list[Callable[[Steered], None]] = []
 
     def stop(self, reason: str, *, exit_code: int | None = None) -> None:
-        """Take no more rows; answers in flight are awaited. Only the first reason counts."""
-        if self.reason:
-            return
-        self.reason, self.exit_code = reason, exit_code
-        if self._steered is not None:
-            self._steered.stopping(reason)
-        self.signal.set()
+        """Take no more rows; answers in flight are awaited. Only the first reason counts.
+
+        Before the first row is sent this ends the planning, the preflight and the question; after the last one it
+        ends the diagnosis, and the results are still written.
+        """
+        if not self.reason:
+            self.reason, self.exit_code = reason, exit_code
+            if self._steered is not None:
+                self._steered.stopping(reason)
+            self.signal.set()
+        for scope in self._stoppable:
+            scope.cancel()
 
     def break_off(self) -> None:
-        """Wait for no answer: rows in flight become unknown."""
-        self._scope.cancel()
+        """End the phase that goes on at once: rows in flight become unknown, results are left unwritten.
 
-    @property
-    def is_broken_off(self) -> bool:
-        """Whether nobody wants to wait any more."""
-        return self._scope.cancel_called
+        Before the sending it ends all that would follow; while rows are in flight their results are still written.
+        """
+        self.is_broken_off = True
+        self._breaks_all = self._breaks_all or not self._breakable
+        self.stop("Stopped at once.")
+        for scope in self._breakable:
+            scope.cancel()
+
+    def stoppable(self) -> _Ended:
+        """Have `stop` end the block, without an exception, however many reasons to stop there were before it."""
+        return _Ended(self._stoppable)
+
+    def breakable(self) -> _Ended:
+        """Have `break_off` end the block, without an exception, even in a shielded scope."""
+        return _Ended(self._breakable, at_once=self._breaks_all)
 
     def pause(self) -> None:
         """Let no more requests leave until `resume`; answers in flight come in."""
@@ -133,12 +171,18 @@ class Control:
         self._wish(lambda steered: steered.set_pace(rate_per_s=steered.standing().rate_per_s, concurrency=concurrency))
 
     def expect(self, *, rate_per_s: float | None, concurrency: int) -> None:
-        """A run is on its way to sending at this pace: from now on wishes are answered, and remembered until then."""
+        """A run is on its way to sending at this pace: from now on wishes are answered, and remembered until then.
+
+        Raises:
+            RuntimeError: another run used this control.
+        """
+        if self._steered is not None:
+            raise RuntimeError("A Control is for one run, and this one had its run: make a new one for each call.")
         self._steered = self._ahead = _Ahead(rate_per_s=rate_per_s, concurrency=concurrency)
         self._grant(self._ahead)
 
     def standing(self) -> Standing | None:
-        """Say how the sending stands, or will; None when no run is on its way to it."""
+        """Say how the sending stands, stood or will; None before the run began."""
         return self._steered.standing() if self._steered else None
 
     async def over(self, steered: Steered, sending: Callable[[], Awaitable[None]]) -> None:
@@ -148,10 +192,10 @@ class Control:
             self._ahead.hand_over(steered)
         self._grant(steered)
         try:
-            with self._scope:
+            with self.breakable():
                 await sending()
         finally:
-            self._steered = None
+            self._steered = _Over(steered.standing())
 
     def _grant(self, steered: Steered) -> None:
         for wish in self._wishes:
@@ -163,3 +207,21 @@ class Control:
             self._wishes.append(wish)
         else:
             wish(self._steered)
+
+
+class _Ended:
+    """A block that is cancelled, without an exception, when one of a set of scopes is."""
+
+    def __init__(self, scopes: set[anyio.CancelScope], *, at_once: bool = False) -> None:
+        self._scopes = scopes
+        self._scope = anyio.CancelScope()
+        if at_once:
+            self._scope.cancel()
+
+    def __enter__(self) -> None:
+        self._scope.__enter__()
+        self._scopes.add(self._scope)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
+        self._scopes.discard(self._scope)
+        return bool(self._scope.__exit__(kind, error, at))

@@ -1,12 +1,7 @@
-"""What other terminals ask of a run: while its plan is made, while the platform is asked about it, and while it sends.
-
-In: where the run keeps its files, from its events or from whoever has it. Out: answers; what is wished goes to the
-`Control`. Never: a row, a decision.
-"""
+"""Control requests of other processes: polled for as long as a run lasts, answered, passed to its `Control`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Never
 
 from batch_enroll.clock import Clock
@@ -27,16 +22,12 @@ class Desk:
         self._run_id = ""
         self._inbox: Inbox | None = None  #: None until the run is known by its id: nobody can ask before
 
-    def open(self, run_id: str, folder: Path) -> None:
-        """Say of which run it is, and where that keeps its files."""
-        self._run_id, self._inbox = run_id, Inbox(folder, clock=self._clock)
-
     def hearing(self, emit: Listener) -> Listener:
         """Learn from the run's events where it is asked, and pass them on."""
 
         def hear(event: Event) -> None:
             if isinstance(event, PlanBegun | RunPlanned):
-                self.open(event.run_id, event.folder)
+                self._run_id, self._inbox = event.run_id, Inbox(event.folder, clock=self._clock)
             emit(event)
 
         return hear

@@ -25,6 +25,8 @@ def carry_out(request: Request, control: Control, *, run_id: str) -> Answer:
         said = f"was not changed: {trouble}"
     elif was_stopping:
         said = f"takes no more rows already; {_flying(after)}."
+    elif after.is_over:
+        said = "has no row left to send; it ends when its results are written."
     elif not after.is_sending:
         said = _told_ahead(request.wish, before, after)
     else:
@@ -44,7 +46,8 @@ def carry_out(request: Request, control: Control, *, run_id: str) -> Answer:
 
 def _do(request: Request, control: Control) -> tuple[bool, str]:
     """Give whether things are as wished now, and what is wrong with the wish."""
-    if control.reason:
+    now = control.standing()
+    if control.reason or (now is not None and now.is_over):
         return request.wish is Wish.STOP, ""
     match request.wish:
         case Wish.SET:

@@ -27,6 +27,7 @@ from batch_enroll.events import (
     RunPlanned,
     RunStarted,
     Stopping,
+    WritingResults,
 )
 from batch_enroll.model import Counts, RowStatus
 from batch_enroll.telling.ending import Ending
@@ -45,6 +46,7 @@ class RunStage(StrEnum):
     SENDING = "sending"
     PAUSED = "paused"  #: the platform asked for a pause, or a person did
     STOPPING = "stopping"  #: takes no more rows, waits for answers in flight
+    REPORTING = "reporting"  #: sends no more, writes the results
     FINISHED = "finished"  #: ended, no row is left to send
     STOPPED = "stopped"  #: ended before its end; the same command carries on, also when this start sent nothing
     FAILED = "failed"  #: ended before it sent anything
@@ -149,6 +151,8 @@ class Watcher:
                     self._samples.clear()
                 case Stopping(reason=reason):
                     self._stage, self._stop_reason = RunStage.STOPPING, reason
+                case WritingResults():
+                    self._stage = RunStage.REPORTING
                 case RunFinished(counts=counts):
                     self._take(counts, earlier=False)
 
@@ -220,7 +224,7 @@ class Watcher:
             self._unknown[EARLIER] = counts.unknown
 
     def _rate(self, moment: float) -> float | None:
-        if not self._began or self._ending is not None:
+        if not self._began or self._ending is not None or self._stage is RunStage.REPORTING:
             return None
         self._samples.append((moment, self._requests))
         while len(self._samples) > 2 and self._samples[1][0] <= moment - RATE_OVER_S:

@@ -39,6 +39,7 @@ from tests.proof.invariants import Told, Verdict, check
 from tests.support.commands import read_results
 from tests.support.ledgers import InlineExecutors, kill
 from tests.support.platform import OK, SCENARIO
+from tests.support.threads import no_threads
 
 URL = "https://platform.example"
 _BEGAN = datetime(2026, 11, 25, tzinfo=UTC)
@@ -263,13 +264,14 @@ def simulate(seed: int, folder: Path) -> Story:
     random.seed(seed)  # the jitter of a run draws from it
     trio._core._run._r.seed(seed)  # the order in which trio wakes those who are ready; there is no public way
     story = Story(seed)
-    anyio.run(
-        _tell,
-        story,
-        folder,
-        backend="trio",
-        backend_options={"clock": trio.testing.MockClock(autojump_threshold=0)},
-    )
+    with no_threads():
+        anyio.run(
+            _tell,
+            story,
+            folder,
+            backend="trio",
+            backend_options={"clock": trio.testing.MockClock(autojump_threshold=0)},
+        )
     return story
 
 

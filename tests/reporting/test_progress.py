@@ -19,6 +19,7 @@ from batch_enroll.events import (
     RunFinished,
     RunStarted,
     Stopping,
+    WritingResults,
 )
 from batch_enroll.model import Counts, Outcome, RowStatus
 from batch_enroll.reporting.progress import progress_on
@@ -75,6 +76,23 @@ def test_a_log_gets_a_line_every_30_seconds_however_many_rows_pass():
         "721 of 2,000 rows: 714 success, 7 error; 8.01 a second, 2 min 40 s left",
         "961 of 2,000 rows: 952 success, 9 error; 8.01 a second, 2 min 10 s left",
         "1,000 of 2,000 rows: 990 success, 10 error; 8 a second, 2 min 5 s left",
+    ]
+
+
+def test_the_writing_of_long_results_shows_after_the_sending():
+    clock, stream = StillClock(), io.StringIO()
+    with progress_on(stream, clock=clock, quiet=False) as progress:
+        progress(started(1))
+        progress(row(1))
+        for rows in range(0, 1_000_001, 100_000):
+            progress(WritingResults(at=AT, run_id="r1", rows=rows, of=1_000_000))
+            clock.time_s += 7.5
+        progress(FINISHED)
+    assert stream.getvalue().splitlines() == [
+        "sending 1 row",
+        "1 of 1 row: 1 success",
+        "writing results: 400,000 of 1,000,000 rows",
+        "writing results: 800,000 of 1,000,000 rows",
     ]
 
 

@@ -17,6 +17,7 @@ from batch_enroll.events import (
     RunPlanned,
     RunStarted,
     Stopping,
+    WritingResults,
 )
 from batch_enroll.model import Counts, Outcome, RowStatus
 from batch_enroll.telling.ending import Ending, without_people
@@ -167,11 +168,14 @@ def test_stages_of_a_life():
     stages.append(run.watcher.look().stage)
     run.watcher(Stopping(at=run.clock.now(), reason="enough"))
     stages.append(run.watcher.look().stage)
+    run.watcher(WritingResults(at=run.clock.now(), run_id="r1", rows=0, of=12))
+    stages.append(run.watcher.look().stage)
+    assert run.watcher.look().rate_per_s is None
     run.watcher.end(Ending(exit_code=3, meaning="stopped"))
     stages.append(run.watcher.look().stage)
     assert stages == [
         *(RunStage.PLANNING, RunStage.PLANNING, RunStage.SENDING, RunStage.PAUSED, RunStage.SENDING),
-        *(RunStage.STOPPING, RunStage.STOPPED),
+        *(RunStage.STOPPING, RunStage.REPORTING, RunStage.STOPPED),
     ]
 
 
