@@ -171,16 +171,8 @@ class Progress:
                 self._end_sending(face)
                 face.close()
 
-    def _end_sending(self, face: Face) -> None:
-        """Show once how the sending ended."""
-        if self._is_sending:
-            self._is_sending = False
-            face.sending(self._standing())
-            face.close()
-            self._shown_at = self._clock.monotonic()
-
     def _begin(self, *, run_id: str, to_send: int) -> None:
-        self._is_sending: bool = True
+        self._is_sending = True
         self._run_id = run_id
         self._paused_at = None
         self._counts = dict.fromkeys(RowStatus, 0)
@@ -188,6 +180,14 @@ class Progress:
         self._to_send = to_send
         self._began_at: float = self._clock.monotonic()
         self._shown_at = self._began_at
+
+    def _end_sending(self, face: Face) -> None:
+        """Show once how the sending ended."""
+        if self._is_sending:
+            self._is_sending = False
+            face.sending(self._standing())
+            face.close()
+            self._shown_at = self._clock.monotonic()
 
     def _standing(self) -> Standing:
         return Standing(
