@@ -20,7 +20,7 @@ import pytest
 
 from batch_enroll.clock import SystemClock
 from batch_enroll.errors import RunStopped
-from batch_enroll.events import RowFinished, RunFinished, WritingResults
+from batch_enroll.events import Event, RowFinished, RunFinished, WritingResults
 from batch_enroll.job import Job
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.loading import old_workbook
