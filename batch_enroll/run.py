@@ -323,7 +323,8 @@ async def check_async(
                 refused=broken_limits(job.stop, view),
             )
         finally:
-            await planned.ledger.discard()
+            with anyio.CancelScope(shield=True):
+                await planned.ledger.discard()
 
     return await run_with_background(check)
 

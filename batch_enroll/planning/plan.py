@@ -12,6 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
+import anyio
+
 from batch_enroll.background import raise_if_abandoned, run_abandonable, run_in_thread
 from batch_enroll.clock import Clock
 from batch_enroll.errors import InputError, RunStopped
@@ -156,10 +158,11 @@ async def make_plan(
                 emit(PlanBegun(at=clock.now(), run_id=record.run_id, folder=run.folder, input_name=record.input_name))
             tally = await _read_rows(table, mapper, run, rules=rules, salt=salt, job=job, clock=clock, emit=emit)
             await run.seal(rows=tally.rows)
+            shown = await _shown(run, table, mapper, tally)
         except BaseException:
-            await run.discard()
+            with anyio.CancelScope(shield=True):
+                await run.discard()
             raise
-        shown = await _shown(run, table, mapper, tally)
         return Planned(plan=replace(shown, notices=(*shown.notices, *ledger.notices())), ledger=run)
 
 
@@ -279,7 +282,8 @@ async def carry_on(ledger: Ledger, run_id: str, *, clock: Clock, again: RowStatu
             counts = replace(counts, error=0, not_sent=counts.not_sent + counts.error)
         samples = await _first_bodies(run, again=again)
     except BaseException:
-        await run.leave()
+        with anyio.CancelScope(shield=True):
+            await run.leave()
         raise
     notices = (_interrupted(interrupted, run_id),) if interrupted else ()
     plan = Plan(run_id=run_id, resumed=True, notices=notices, counts=counts, samples=samples)
