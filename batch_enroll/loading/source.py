@@ -50,7 +50,8 @@ def take(source: Path | BinaryIO, spool: Path) -> Source:
             raise InputError(f"'{source}' is a device, not a file.", hint="Name a file, or - for standard input.")
         sha256, size = _copy(file, copy)
         after = os.fstat(file.fileno())
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+    is_file = stat.S_ISREG(before.st_mode)  # a pipe changes with every byte that is written to it
+    if is_file and (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise InputError(
             f"'{source.name}' changed while it was being read.",
             hint="Wait until the program that writes it has finished, then start again.",
