@@ -406,7 +406,7 @@ def test_a_process_that_reads_a_workbook_ends_with_the_reading(tmp_path):
     """The native reader of an .xls runs in a process of its own, which nobody else would end."""
     (tmp_path / "reader.py").write_text(
         "import os, pathlib, sys, time\n"
-        "pathlib.Path(sys.argv[1] + '.pid').write_text(str(os.getpid()))\n"
+        "pathlib.Path(sys.argv[2] + '.pid').write_text(str(os.getpid()))\n"
         "time.sleep(120)\n"
     )
     code = (
@@ -420,7 +420,7 @@ def test_a_process_that_reads_a_workbook_ends_with_the_reading(tmp_path):
         "        async with anyio.create_task_group() as tasks:\n"
         "            read = old_workbook._read\n"
         "            tasks.start_soon(lambda: run_abandonable(lambda: read(Path(sys.argv[1]) / 'book.xls', Path('.'), "
-        "name='b')))\n"
+        "engine='xlrd', name='b')))\n"
         "            while not pid.exists() or not pid.read_text(): await anyio.sleep(0.01)\n"
         "            tasks.cancel_scope.cancel()\n"
         "anyio.run(main)\n"
