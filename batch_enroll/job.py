@@ -37,7 +37,15 @@ from batch_enroll.job_values import (
     read_web_address,
     read_words,
 )
-from batch_enroll.model import Delivery, Duplicates, FieldType, InputOptions, Matching, MatchingMode, Pick
+from batch_enroll.model import (
+    Delivery,
+    Duplicates,
+    FieldType,
+    InputOptions,
+    Matching,
+    MatchingMode,
+    Pick,
+)
 
 REMOVED_SETTINGS: dict[tuple[str, ...], str] = {
     ("send", "processes"): "was removed, because one process is faster; delete it"

@@ -18,7 +18,13 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from batch_enroll.errors import JobError
-from batch_enroll.job import InputSection, Job, NotifySection, Section, SendSection
+from batch_enroll.job import (
+    InputSection,
+    Job,
+    NotifySection,
+    Section,
+    SendSection,
+)
 from batch_enroll.job_mistakes import KeyPath, mistakes_in
 from batch_enroll.os_errors import translate_os_errors
 

@@ -13,7 +13,12 @@ from typing import BinaryIO
 
 import anyio
 
-from batch_enroll.background import entered, run_abandonable, run_in_thread, run_with_background
+from batch_enroll.background import (
+    entered,
+    run_abandonable,
+    run_in_thread,
+    run_with_background,
+)
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import Event, Listener, RunPlanned
@@ -23,9 +28,19 @@ from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.staging import staged_rows
 from batch_enroll.model import Fetched, Row, RowStatus
 from batch_enroll.planning.identity import path_text, readable
-from batch_enroll.planning.limits import PlanRefused, Refusal, broken_limits, see_hours
+from batch_enroll.planning.limits import (
+    PlanRefused,
+    Refusal,
+    broken_limits,
+    see_hours,
+)
 from batch_enroll.planning.locks import alone_in_window
-from batch_enroll.planning.plan import Planned, carry_on, make_plan, take_back
+from batch_enroll.planning.plan import (
+    Planned,
+    carry_on,
+    make_plan,
+    take_back,
+)
 from batch_enroll.planning.plan_file import ApprovedPlan, see_job_as_approved, see_plan_as_approved
 from batch_enroll.planning.usual import usual_of
 from batch_enroll.planning.view import view_of

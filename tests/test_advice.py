@@ -5,7 +5,12 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from batch_enroll.advice import ADVICE, WHY_INVALID, advice_for, why_invalid
+from batch_enroll.advice import (
+    ADVICE,
+    WHY_INVALID,
+    advice_for,
+    why_invalid,
+)
 
 PACKAGE = Path(__file__).parents[1] / "batch_enroll"
 

@@ -13,7 +13,12 @@ import anyio
 import pytest
 
 from batch_enroll.clock import SystemClock
-from batch_enroll.errors import JobError, NobodyAtWork, NoSuchRun, RunLocked
+from batch_enroll.errors import (
+    JobError,
+    NobodyAtWork,
+    NoSuchRun,
+    RunLocked,
+)
 from batch_enroll.ledger.interface import PlanRules, RunRecord
 from batch_enroll.model import Duplicates
 from batch_enroll.steering.asks import ask_run, wait_until_free

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from batch_enroll.atomic_file import AtomicFile, file_mode_from, require_writable, write_atomic
+from batch_enroll.atomic_file import (
+    AtomicFile,
+    file_mode_from,
+    require_writable,
+    write_atomic,
+)
 from batch_enroll.errors import JobError
 
 posix = pytest.mark.skipif(os.name == "nt", reason="permissions are another thing there")

@@ -20,10 +20,15 @@ import pytest
 
 from batch_enroll.clock import SystemClock
 from batch_enroll.errors import RunStopped
-from batch_enroll.events import Event, RowFinished, RunFinished, WritingResults
+from batch_enroll.events import (
+    Event,
+    RowFinished,
+    RunFinished,
+    WritingResults,
+)
 from batch_enroll.job import Job
 from batch_enroll.ledger.sqlite import SqliteLedger
-from batch_enroll.loading import old_workbook
+from batch_enroll.loading import xls_xlsb_reader
 from batch_enroll.model import Counts
 from batch_enroll.reporting.results import ResultsWriter
 from batch_enroll.run import check_async, enroll_async
@@ -430,7 +435,7 @@ def test_a_process_that_reads_a_workbook_ends_with_the_reading(tmp_path):
     assert time.monotonic() - began < SOON_S
     pid = int((tmp_path / "book.xls.pid").read_text())
     wait_until(lambda: not _is_alive(pid), patience_s=5)
-    assert old_workbook._WORKER.name == "xls_xlsb_worker.py"
+    assert xls_xlsb_reader._WORKER.name == "xls_xlsb_worker.py"
 
 
 def _is_alive(pid):

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from batch_enroll.errors import InputError, JobError, RunStopped, SystemRefused
+from batch_enroll.errors import (
+    InputError,
+    JobError,
+    RunStopped,
+    SystemRefused,
+)
 from batch_enroll.os_errors import translate_os_error, translate_os_errors
 
 

@@ -12,12 +12,27 @@ import httpx
 import pytest
 
 from batch_enroll.clock import SystemClock
-from batch_enroll.errors import AlreadyFinished, InputError, JobError, PreflightError
-from batch_enroll.events import Event, RowFinished, RunFinished, RunStarted
+from batch_enroll.errors import (
+    AlreadyFinished,
+    InputError,
+    JobError,
+    PreflightError,
+)
+from batch_enroll.events import (
+    Event,
+    RowFinished,
+    RunFinished,
+    RunStarted,
+)
 from batch_enroll.job import Job
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.model import Counts
-from batch_enroll.run import Declined, check_async, enroll, enroll_async
+from batch_enroll.run import (
+    Declined,
+    check_async,
+    enroll,
+    enroll_async,
+)
 from batch_enroll.running.canary import canary_of
 from batch_enroll.steering.control import Control
 from tests.support.commands import people, read_results, write_csv

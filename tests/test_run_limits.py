@@ -10,7 +10,12 @@ from batch_enroll.errors import JobError
 from batch_enroll.job import Job, StopSection
 from batch_enroll.job_values import read_change, read_limit
 from batch_enroll.model import Delivery
-from batch_enroll.planning.limits import broken_limits, end_of_sending, hours_text, see_hours
+from batch_enroll.planning.limits import (
+    broken_limits,
+    end_of_sending,
+    hours_text,
+    see_hours,
+)
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.usual import Usual
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from batch_enroll.errors import InputError
-from batch_enroll.loading.spool import left_behind, spool_folder
+from batch_enroll.loading.temp_copies import orphaned_copies, private_temp_dir
 from tests.support.commands import people, write_csv
 from tests.support.sandbox import wait_until
 
@@ -80,7 +80,7 @@ def test_a_run_that_is_killed_while_it_plans_leaves_a_copy_until_the_next_comman
     process.kill()
     process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, server.enrolments()) == (-signal.SIGKILL, {})
-    assert len(left_behind()) == len(spools(temporary)) == 1
+    assert len(orphaned_copies()) == len(spools(temporary)) == 1
     assert cli("init", many).code == 0
     assert spools(temporary) == []
 
@@ -95,7 +95,7 @@ def test_the_next_command_removes_what_a_killed_one_left(cli, sandbox, temporary
         verdicts.write_text(cli("resolve", run).out.replace(",,,", ",enrolled,,"))
     left = leave_one(cli, temporary)
     assert (temporary / left).stat().st_mode & 0o777 == 0o700
-    assert left_behind() == [temporary / left]
+    assert orphaned_copies() == [temporary / left]
 
     match command:
         case "run":
@@ -119,7 +119,7 @@ def test_the_copy_of_a_living_process_is_left_alone(cli, sandbox, temporary):
         assert cli("init", source).code == 0
         assert cli("run", source, *flags(server)).code == 0
         assert len(spools(temporary)) == 1
-        assert left_behind() == []
+        assert orphaned_copies() == []
         out, err = process.communicate("\nlast@example.com\n", timeout=PATIENCE_S)
         assert json.loads(out)["rows"] == 3, err
     assert spools(temporary) == []
@@ -192,7 +192,7 @@ def dead(folder, *, lock=True):
 
 
 def swept(temporary):
-    with spool_folder() as files:
+    with private_temp_dir() as files:
         assert files.parent.parent == temporary
     return spools(temporary)
 
@@ -232,7 +232,7 @@ def test_what_belongs_to_somebody_else_is_left_alone(temporary, monkeypatch):
     me = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: me + 1)
     assert swept(temporary) == ["batch-enroll-abcdefgh"]
-    assert left_behind() == []
+    assert orphaned_copies() == []
     monkeypatch.setattr(os, "geteuid", lambda: me)
     assert swept(temporary) == []
 
@@ -245,11 +245,11 @@ def test_a_folder_that_is_being_made_is_left_alone(temporary):
 
 
 def test_two_spools_of_one_process_do_not_take_each_other(temporary):
-    with spool_folder() as first:
+    with private_temp_dir() as first:
         (first / "input").write_text(SECRET)
-        with spool_folder() as second:
+        with private_temp_dir() as second:
             assert first != second
-            assert left_behind() == []
+            assert orphaned_copies() == []
         assert (first / "input").read_text() == SECRET
         assert first.stat().st_mode & 0o777 == 0o700
     assert spools(temporary) == []
@@ -257,7 +257,7 @@ def test_two_spools_of_one_process_do_not_take_each_other(temporary):
 
 def test_whatever_ends_the_block_the_folder_goes(temporary):
     def fail():
-        with spool_folder() as files:
+        with private_temp_dir() as files:
             (files / "input").write_text(SECRET)
             raise ZeroDivisionError
 
@@ -268,6 +268,9 @@ def test_whatever_ends_the_block_the_folder_goes(temporary):
 
 def test_a_place_that_takes_no_copy_is_said_in_one_sentence(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
-    with pytest.raises(InputError, match=r"^No copy of the input can be made in .*none: No such file"), spool_folder():
+    with (
+        pytest.raises(InputError, match=r"^No copy of the input can be made in .*none: No such file"),
+        private_temp_dir(),
+    ):
         pass
-    assert left_behind() == []
+    assert orphaned_copies() == []

@@ -57,7 +57,13 @@ def execute(args: argparse.Namespace) -> int:
 async def _check(args: argparse.Namespace) -> int:
     from batch_enroll.atomic_file import require_writable
     from batch_enroll.cli.each_input import see_one, tell_nothing_new
-    from batch_enroll.cli.settings import input_name, job_of, ledger_of, sources_of, token_of
+    from batch_enroll.cli.settings import (
+        input_name,
+        job_of,
+        ledger_of,
+        sources_of,
+        token_of,
+    )
     from batch_enroll.cli.watching import see_told
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError

@@ -87,13 +87,13 @@ async def _look(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[s
     from batch_enroll.background import open_in_thread
     from batch_enroll.job_file import build_input_section
     from batch_enroll.loading import open_table
-    from batch_enroll.loading.spool import spool_folder
+    from batch_enroll.loading.temp_copies import private_temp_dir
 
     named = ("sheet", "header_row", "encoding", "delimiter")
     section = build_input_section({**{name: getattr(args, name) for name in named}, "limit": _SAMPLE_ROWS})
 
     def read(stack: ExitStack) -> tuple[tuple[str, ...], list[tuple[str, ...]], str | None]:
-        spool = stack.enter_context(spool_folder())
+        spool = stack.enter_context(private_temp_dir())
         source = _here(args.input, spool)
         table = stack.enter_context(open_table(source, section.options(password=None), spool=spool))
         return table.columns, [row.cells for block in table.blocks() for row in block], table.sheet

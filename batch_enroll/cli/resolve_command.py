@@ -53,7 +53,12 @@ async def _resolve(args: argparse.Namespace) -> int:
     from batch_enroll.background import open_in_thread
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
-    from batch_enroll.upkeep.resolve import Said, Word, resolve_rows, unknown_rows
+    from batch_enroll.upkeep.resolve import (
+        Said,
+        Word,
+        resolve_rows,
+        unknown_rows,
+    )
 
     ledger = ledger_from(args)
     if bool(args.rows) != bool(args.verdict):
@@ -109,11 +114,11 @@ def _read_verdicts(path: Path, stack: ExitStack) -> list[Said]:
     from batch_enroll.columns import find_column
     from batch_enroll.errors import JobError
     from batch_enroll.loading import open_table
-    from batch_enroll.loading.spool import spool_folder
+    from batch_enroll.loading.temp_copies import private_temp_dir
     from batch_enroll.model import InputOptions
 
     said = []
-    spool, source = stack.enter_context(spool_folder()), source_of(str(path))
+    spool, source = stack.enter_context(private_temp_dir()), source_of(str(path))
     table = stack.enter_context(open_table(source, InputOptions(), wanted=("row", "verdict"), spool=spool))
     row_at, word_at = find_column(table.columns, "row"), find_column(table.columns, "verdict")
     why_at = find_column(table.columns, "why") if "why" in table.columns else None

@@ -56,8 +56,20 @@ def execute(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     from batch_enroll.background import entered, run_in_thread
-    from batch_enroll.cli.each_input import archive_done, run_each, see_one, tell_nothing_new
-    from batch_enroll.cli.settings import STDIN, input_name, job_name, ledger_of, sources_of, token_of
+    from batch_enroll.cli.each_input import (
+        archive_done,
+        run_each,
+        see_one,
+        tell_nothing_new,
+    )
+    from batch_enroll.cli.settings import (
+        STDIN,
+        input_name,
+        job_name,
+        ledger_of,
+        sources_of,
+        token_of,
+    )
     from batch_enroll.cli.watching import watched_job
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import RunStopped

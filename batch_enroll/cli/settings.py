@@ -24,7 +24,7 @@ from batch_enroll.job_mistakes import KeyPath
 from batch_enroll.job_profiles import choose_profile
 from batch_enroll.job_values import is_loopback
 from batch_enroll.ledger.interface import Ledger
-from batch_enroll.loading.picking import names_many
+from batch_enroll.loading.file_selection import is_multi_input
 from batch_enroll.loading.remote import Remote, is_remote, remote_input
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.planning.inputs import Picked, pick_inputs
@@ -136,7 +136,7 @@ async def sources_of(args: argparse.Namespace, job: Job, *, ledger: Ledger, cloc
         return Picked(files=(remote,))
     # a name that is too long, a folder on the way that may not be entered
     with translate_os_errors("The input cannot be looked at", to=InputError, hint="Check its name."):
-        if names_many(args.input):
+        if is_multi_input(args.input):
             own = job_file_path(args)
             leave = (own.resolve(),) if own else ()
             return await pick_inputs(args.input, job, ledger=ledger, clock=clock, leave=leave)

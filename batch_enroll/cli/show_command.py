@@ -7,7 +7,12 @@ import json
 from typing import TYPE_CHECKING
 
 from batch_enroll.cli import screen
-from batch_enroll.cli.ledger_flags import add_json_flag, add_ledger_flags, ledger_from, run_of
+from batch_enroll.cli.ledger_flags import (
+    add_json_flag,
+    add_ledger_flags,
+    ledger_from,
+    run_of,
+)
 
 if TYPE_CHECKING:
     from batch_enroll.reporting.history import RunTotal

@@ -17,9 +17,19 @@ from batch_enroll.cli import screen
 from batch_enroll.cli.exit_codes import EXIT_CODES, exit_code_of
 from batch_enroll.cli.settings import job_of
 from batch_enroll.cli.signals import exit_code_of_interrupt
-from batch_enroll.cli.told import WatchSettings, WrongJob, heartbeat_of, notifier_of
+from batch_enroll.cli.told import (
+    WatchSettings,
+    WrongJob,
+    heartbeat_of,
+    notifier_of,
+)
 from batch_enroll.clock import SystemClock
-from batch_enroll.errors import InputError, PreflightError, RunStopped, SystemRefused
+from batch_enroll.errors import (
+    InputError,
+    PreflightError,
+    RunStopped,
+    SystemRefused,
+)
 from batch_enroll.events import Event
 from batch_enroll.job import Job
 from batch_enroll.os_errors import os_error_reason, translate_os_error

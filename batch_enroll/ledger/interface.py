@@ -28,7 +28,13 @@ from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
 
-from batch_enroll.model import Counts, Duplicates, Notice, Outcome, RowStatus
+from batch_enroll.model import (
+    Counts,
+    Duplicates,
+    Notice,
+    Outcome,
+    RowStatus,
+)
 
 NO_PATH = "-"
 """The input path of a run whose input is no file."""

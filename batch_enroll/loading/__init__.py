@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from batch_enroll.columns import find_column
-from batch_enroll.loading.opening import open_reader
-from batch_enroll.loading.source import sha256_of, take
-from batch_enroll.loading.table import Table
+from batch_enroll.loading.input_copy import copy_input, sha256_of
+from batch_enroll.loading.input_table import Table
+from batch_enroll.loading.reader_factory import open_reader
 from batch_enroll.model import InputOptions
 
 __all__ = ["Table", "find_column", "open_table", "sha256_of"]
@@ -36,6 +36,6 @@ def open_table(
         InputError: the input cannot be read as one table, or two readings of it are possible.
     """
     with TemporaryDirectory(dir=spool, prefix="input-") as folder, ExitStack() as closing:
-        taken = take(source, Path(folder))
+        taken = copy_input(source, Path(folder))
         reader = open_reader(taken, options, wanted=wanted, closing=closing)
         yield Table(reader, options=options, wanted=wanted, sha256=taken.sha256)

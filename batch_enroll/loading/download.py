@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlunsplit
 
-from batch_enroll.errors import InputError, JobError, NoSuchInput, RunStopped
-from batch_enroll.loading.picking import Found, sift
+from batch_enroll.errors import (
+    InputError,
+    JobError,
+    NoSuchInput,
+    RunStopped,
+)
+from batch_enroll.loading.file_selection import FileMatches, filter_files
+from batch_enroll.loading.input_copy import private_file
 from batch_enroll.loading.remote import S3, WEB, Remote
 from batch_enroll.loading.remote_errors import WAIT, translated_errors
-from batch_enroll.loading.source import private_file
 from batch_enroll.model import Fetched
 
 _CHUNK_BYTES = 1 << 20
@@ -64,7 +69,7 @@ def download(remote: Remote, folder: Path, *, salt: bytes, stop_reason: Callable
     return Fetched(path=copy, name=remote.shown, place=remote.place(salt))
 
 
-def list_files(remote: Remote, *, now: datetime, settle_s: float) -> Found[Remote]:
+def list_files(remote: Remote, *, now: datetime, settle_s: float) -> FileMatches[Remote]:
     """List the files of a folder, or those that match a pattern, by the rules of `picking`; blocks.
 
     Args:
@@ -93,7 +98,7 @@ def list_files(remote: Remote, *, now: datetime, settle_s: float) -> Found[Remot
         for name, entry in named
         if name and not set(name) & set("?#") and fnmatchcase(name, pattern or "*")  # an address cannot hold ? or #
     ]
-    return sift(seen, is_folder=not pattern, now=now, settle_s=settle_s)
+    return filter_files(seen, is_folder=not pattern, now=now, settle_s=settle_s)
 
 
 def _open_filesystem(remote: Remote) -> tuple[Any, str]:

@@ -16,15 +16,20 @@ from zipfile import BadZipFile
 
 from batch_enroll.columns import column_letter, column_title, visible
 from batch_enroll.errors import InputError
-from batch_enroll.loading.cells import Format, date_text, number_text, shows_other
-from batch_enroll.loading.header import Line
-from batch_enroll.loading.merges import Merges
-from batch_enroll.loading.remarks import Remarks
-from batch_enroll.loading.table import BLOCK_ROWS
+from batch_enroll.loading.header_detection import HeaderCandidate
+from batch_enroll.loading.input_table import BLOCK_ROWS
+from batch_enroll.loading.merged_cells import Merges
+from batch_enroll.loading.number_formats import (
+    Format,
+    date_text,
+    number_text,
+    shows_other,
+)
+from batch_enroll.loading.reader_warnings import ReaderWarnings
 from batch_enroll.model import Problem, Row
 
 
-class Flaw(NamedTuple):
+class CellProblem(NamedTuple):
     """What makes a cell worthless."""
 
     column: int
@@ -59,7 +64,7 @@ class SheetRow:
 
     number: int
     cells: list[str] = field(default_factory=list)  #: from column A on
-    flaws: list[Flaw] = field(default_factory=list)
+    flaws: list[CellProblem] = field(default_factory=list)
     otherwise_shown: list[tuple[int, str]] = field(default_factory=list)  #: column, display format if known
     is_hidden: bool = False
 
@@ -74,11 +79,11 @@ class SheetRow:
         if shown in (Format.DATE, Format.TIME, Format.DATE_TIME, Format.DURATION):
             text = date_text(float(value), shown, from_1904=from_1904)
             if text is None:
-                self.flaws.append(Flaw.no_date(column, value))
+                self.flaws.append(CellProblem.no_date(column, value))
             return text or ""
         text, is_lossy = number_text(value)
         if is_lossy:
-            self.flaws.append(Flaw.digits_lost(column, text))
+            self.flaws.append(CellProblem.digits_lost(column, text))
         elif shows_other(shown, text):
             self.otherwise_shown.append((column, code))
         return text
@@ -115,16 +120,16 @@ class SheetReader:
         self.form = f"{kind}, sheet '{sheet.name}'"
         self._all: list[SheetRow] | None = None  # of a short sheet
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[HeaderCandidate]:
         """The rows as they stand, the header among them."""
         seen: list[SheetRow] = []
         for row in self._rows():
             seen.append(row)
             if row.cells:
-                yield Line(row.number, row.cells)
+                yield HeaderCandidate(row.number, row.cells)
         self._all = seen  # whoever read to the end need not walk through a million blank rows again
 
-    def blocks(self, header: Line, remarks: Remarks) -> Iterator[list[Row]]:
+    def blocks(self, header: HeaderCandidate, remarks: ReaderWarnings) -> Iterator[list[Row]]:
         """The rows below the header."""
         with damage_reported(self._name):
             merges = self._sheet.merges()
@@ -151,7 +156,7 @@ class SheetReader:
         with damage_reported(self._name):
             yield from self._sheet.rows() if self._all is None else self._all
 
-    def _remark_hidden_columns(self, header: Line, remarks: Remarks) -> None:
+    def _remark_hidden_columns(self, header: HeaderCandidate, remarks: ReaderWarnings) -> None:
         hidden = sorted(column for column in self._sheet.hidden_columns() if column < len(header.cells))
         named = [column_title(header.cells, column) for column in hidden if visible(header.cells[column])]
         if named:
@@ -180,7 +185,7 @@ def damage_reported(name: str) -> Iterator[None]:
         ) from error
 
 
-def _row(found: SheetRow, header: Line, merges: Merges, remarks: Remarks) -> Row | None:
+def _row(found: SheetRow, header: HeaderCandidate, merges: Merges, remarks: ReaderWarnings) -> Row | None:
     """Make a row as wide as the header; None when it is blank."""
     width, number = len(header.cells), found.number
     covered = merges.covered(number)
@@ -212,7 +217,7 @@ def _row(found: SheetRow, header: Line, merges: Merges, remarks: Remarks) -> Row
     return Row(number=number, cells=tuple(cells), problems=tuple(problems))
 
 
-def _remark(found: SheetRow, header: Line, remarks: Remarks) -> None:
+def _remark(found: SheetRow, header: HeaderCandidate, remarks: ReaderWarnings) -> None:
     for column, shown in found.otherwise_shown:
         if column < len(header.cells):
             remarks.add(

@@ -14,7 +14,13 @@ from typing import NamedTuple
 from batch_enroll.columns import find_column
 from batch_enroll.errors import InvalidRow
 from batch_enroll.mapping.identity import Identity, identity_check
-from batch_enroll.model import Matching, Notice, Problem, Row, StartRequest
+from batch_enroll.model import (
+    Matching,
+    Notice,
+    Problem,
+    Row,
+    StartRequest,
+)
 
 _FIRST_ROWS = 5
 

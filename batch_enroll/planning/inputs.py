@@ -19,10 +19,10 @@ from batch_enroll.errors import InputError, JobError
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.loading.download import download, list_files
-from batch_enroll.loading.picking import Found, PassedOver, find_files
+from batch_enroll.loading.file_selection import FileMatches, SkippedFiles, find_files
+from batch_enroll.loading.input_copy import sha256_of
 from batch_enroll.loading.remote import Remote
-from batch_enroll.loading.source import sha256_of
-from batch_enroll.loading.spool import spool_folder
+from batch_enroll.loading.temp_copies import private_temp_dir
 from batch_enroll.model import Fetched, Pick
 from batch_enroll.planning.identity import run_identity
 from batch_enroll.planning.open_input import open_input
@@ -39,7 +39,7 @@ class Picked:
     """The inputs that a command means."""
 
     files: tuple[Source, ...]  #: to enroll, one after the other; none when there is nothing new
-    passed_over: tuple[PassedOver, ...] = ()
+    passed_over: tuple[SkippedFiles, ...] = ()
     done: tuple[tuple[Path, str], ...] = ()  #: of this machine, enrolled before, each with the sha256 of its content
 
     @property
@@ -60,7 +60,7 @@ async def pick_inputs(
         InputError: there is no such folder; several files fit and no rule says which; with a job that does not take
             that for good news, also that nothing is there.
     """
-    found: Found[Path] | Found[Remote]
+    found: FileMatches[Path] | FileMatches[Remote]
     if isinstance(name, Remote):
         found = await run_abandonable(partial(list_files, name, now=clock.now(), settle_s=job.input.settle))
     else:
@@ -83,7 +83,7 @@ async def pick_inputs(
     return picked
 
 
-async def _new_ones(found: Found[Path] | Found[Remote], job: Job, ledger: Ledger) -> Picked:
+async def _new_ones(found: FileMatches[Path] | FileMatches[Remote], job: Job, ledger: Ledger) -> Picked:
     """Leave out what finished runs enrolled; a file is known by its content, whatever it is called.
 
     One that lies elsewhere is brought here to be known, unless no run has finished yet.
@@ -102,7 +102,7 @@ async def _new_ones(found: Found[Path] | Found[Remote], job: Job, ledger: Ledger
             here.append((place, sha256))
     passed_over = found.passed_over
     if done:
-        passed_over = (PassedOver(why="enrolled before", names=tuple(done)), *passed_over)
+        passed_over = (SkippedFiles(why="enrolled before", names=tuple(done)), *passed_over)
     return Picked(files=tuple(new), passed_over=passed_over, done=tuple(here))
 
 
@@ -134,7 +134,7 @@ async def brought_here(source: Source, job: Job, ledger: Ledger) -> AsyncIterato
     salt = await ledger.salt()
 
     def get(stack: ExitStack) -> Fetched:
-        return download(source, stack.enter_context(spool_folder()), salt=salt, stop_reason=_given_up)
+        return download(source, stack.enter_context(private_temp_dir()), salt=salt, stop_reason=_given_up)
 
     async with open_in_thread(get) as fetched:
         yield fetched
@@ -175,7 +175,7 @@ def name_of(place: Path | Remote) -> str:
     return place.name if isinstance(place, Path) else place.parts.path.rpartition("/")[2]
 
 
-def _which(name: str, found: Found[Path] | Found[Remote]) -> InputError:
+def _which(name: str, found: FileMatches[Path] | FileMatches[Remote]) -> InputError:
     names = [name_of(place) for place in found.files]
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return InputError(

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from batch_enroll.background import open_in_thread
 from batch_enroll.job import Job
 from batch_enroll.loading import Table, open_table
-from batch_enroll.loading.spool import spool_folder
+from batch_enroll.loading.temp_copies import private_temp_dir
 from batch_enroll.model import Fetched
 from batch_enroll.planning.identity import readable
 from batch_enroll.secrets import read_secret_file
@@ -30,7 +30,7 @@ async def open_input(source: Path | BinaryIO | Fetched, job: Job) -> AsyncIterat
         secret = job.input.password_file
         password = read_secret_file(secret, what="password file") if secret else None
         wanted = [job.match.column, *(column for _, column in job.content)]
-        spool = stack.enter_context(spool_folder())
+        spool = stack.enter_context(private_temp_dir())
         options = job.input.options(password=password)
         return stack.enter_context(open_table(readable(source), options, wanted=wanted, spool=spool))
 

@@ -13,7 +13,12 @@ from typing import IO, TYPE_CHECKING, assert_never
 from batch_enroll.errors import LedgerError
 from batch_enroll.model import Delivery, Duplicates, Notice
 from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict, reason_text
-from batch_enroll.reporting.usual import Usual, unusual_sentences, usual_as_dict, usual_sentences
+from batch_enroll.reporting.usual import (
+    Usual,
+    unusual_sentences,
+    usual_as_dict,
+    usual_sentences,
+)
 from batch_enroll.reporting.words import duration_text, rate_text
 
 if TYPE_CHECKING:

@@ -16,7 +16,12 @@ from typing import Self
 
 from batch_enroll.atomic_file import ANYONE, sync_folder
 from batch_enroll.clock import iso_utc
-from batch_enroll.model import Counts, Outcome, Row, RowStatus
+from batch_enroll.model import (
+    Counts,
+    Outcome,
+    Row,
+    RowStatus,
+)
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.paths import ResultPaths
 from batch_enroll.reporting.sheets import CsvSheet, Sheet, XlsxSheet

@@ -14,13 +14,23 @@ from batch_enroll.atomic_file import file_mode_from
 from batch_enroll.background import run_abandonable, run_in_thread, run_with_background
 from batch_enroll.clock import Clock
 from batch_enroll.errors import RunStopped
-from batch_enroll.events import Diagnosed, Listener, RunFinished, WritingResults
+from batch_enroll.events import (
+    Diagnosed,
+    Listener,
+    RunFinished,
+    WritingResults,
+)
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunLedger, RunState
 from batch_enroll.ledger.staging import forget_rows
 from batch_enroll.planning.plan import Planned
 from batch_enroll.reporting.paths import ResultPaths
-from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
+from batch_enroll.reporting.summary import (
+    RunEnd,
+    RunSummary,
+    exit_code_for,
+    write_summary,
+)
 from batch_enroll.reporting.words import begun_before_text
 from batch_enroll.running.preflight import Diagnosis
 from batch_enroll.running.report import input_of, reason_lines, write_files

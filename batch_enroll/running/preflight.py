@@ -14,14 +14,27 @@ from typing import Final
 import anyio
 
 from batch_enroll.clock import Clock
-from batch_enroll.errors import Finding, PreflightError, RunStopped, ServiceRefused
+from batch_enroll.errors import (
+    Finding,
+    PreflightError,
+    RunStopped,
+    ServiceRefused,
+)
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.model import RowStatus
 from batch_enroll.reporting.words import rows_text
 from batch_enroll.running.report import reason_lines
 from batch_enroll.running.send import Sent
-from batch_enroll.sending import Answer, Cause, Class, Client, CodeTable, ScenarioInfo, look_up_scenario
+from batch_enroll.sending import (
+    Answer,
+    Cause,
+    Class,
+    Client,
+    CodeTable,
+    ScenarioInfo,
+    look_up_scenario,
+)
 from batch_enroll.sending.preflight import Caller
 
 SECOND_LOOK_S: Final = 5.0

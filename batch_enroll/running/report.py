@@ -19,10 +19,20 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import Reason, RunLedger
 from batch_enroll.ledger.staging import staged_columns, staged_rows
 from batch_enroll.model import Outcome, Row, RowStatus
-from batch_enroll.reporting.paths import STDIN, ResultPaths, is_address, result_paths
+from batch_enroll.reporting.paths import (
+    STDIN,
+    ResultPaths,
+    is_address,
+    result_paths,
+)
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.results import ResultsWriter, Written
-from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, write_summary
+from batch_enroll.reporting.summary import (
+    RunEnd,
+    RunSummary,
+    exit_code_for,
+    write_summary,
+)
 from batch_enroll.sending.wire import IDENTITY, identity_of, restore
 
 MAX_REASONS = 10

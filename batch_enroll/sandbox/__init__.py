@@ -9,7 +9,13 @@ from collections.abc import Callable
 
 from batch_enroll.sandbox.faults import FAULT_NAMES, FaultRule
 from batch_enroll.sandbox.process import SandboxHandle, sandbox_process
-from batch_enroll.sandbox.settings import DEFAULT_TOKEN, ErrorStatus, ReEntry, RetryAfter, SandboxSettings
+from batch_enroll.sandbox.settings import (
+    DEFAULT_TOKEN,
+    ErrorStatus,
+    ReEntry,
+    RetryAfter,
+    SandboxSettings,
+)
 
 __all__ = [
     "DEFAULT_TOKEN",

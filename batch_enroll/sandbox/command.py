@@ -19,7 +19,12 @@ from batch_enroll.sandbox.settings import (
     RetryAfter,
     SandboxSettings,
 )
-from batch_enroll.sandbox.world import NOBODY, NOBODY_ENDING, World, read_world
+from batch_enroll.sandbox.world import (
+    NOBODY,
+    NOBODY_ENDING,
+    World,
+    read_world,
+)
 
 EPILOG = f"""\
 Every well-formed identity is a profile, unless it contains "{NOBODY}" or ends in {NOBODY_ENDING}.

@@ -17,9 +17,19 @@ from typing import Any
 from batch_enroll.clock import Clock
 from batch_enroll.errors import JobError
 from batch_enroll.sandbox import methods
-from batch_enroll.sandbox.faults import START, FaultPlan, FaultRule, Shape
+from batch_enroll.sandbox.faults import (
+    START,
+    FaultPlan,
+    FaultRule,
+    Shape,
+)
 from batch_enroll.sandbox.methods import Body, Refusal, Reply
-from batch_enroll.sandbox.plays import Play, answer, come_back_later, spoil
+from batch_enroll.sandbox.plays import (
+    Play,
+    answer,
+    come_back_later,
+    spoil,
+)
 from batch_enroll.sandbox.settings import ErrorStatus, SandboxSettings
 from batch_enroll.sandbox.stats import Stats
 from batch_enroll.sandbox.windows import RateGate

@@ -16,8 +16,19 @@ preflight   what the platform says about the scenario before anything is sent
 flight      where a request is on its way, and the signal to stop
 """
 
-from batch_enroll.sending.breaker import Breaker, BreakerLimits, Cause, Limit, Trip
-from batch_enroll.sending.classify import Answer, Verdict, VerdictKind, classify
+from batch_enroll.sending.breaker import (
+    Breaker,
+    BreakerLimits,
+    Cause,
+    Limit,
+    Trip,
+)
+from batch_enroll.sending.classify import (
+    Answer,
+    Verdict,
+    VerdictKind,
+    classify,
+)
 from batch_enroll.sending.client import Client, Transport
 from batch_enroll.sending.codes import Class, CodeTable
 from batch_enroll.sending.cycle import RowCycle, RowToSend, Wait

@@ -22,7 +22,12 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from batch_enroll.advice import advice_for
 from batch_enroll.clock import Clock
-from batch_enroll.errors import Ambiguous, Retryable, RunStopped, ServiceRefused
+from batch_enroll.errors import (
+    Ambiguous,
+    Retryable,
+    RunStopped,
+    ServiceRefused,
+)
 from batch_enroll.model import Delivery, Outcome, RowStatus
 from batch_enroll.sending.classify import Answer, Verdict, VerdictKind
 from batch_enroll.sending.flight import Flight, Stopped, StopSignal

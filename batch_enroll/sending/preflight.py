@@ -13,7 +13,13 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from batch_enroll.clock import Clock, SystemClock
-from batch_enroll.errors import Ambiguous, Finding, PreflightError, Retryable, RunStopped
+from batch_enroll.errors import (
+    Ambiguous,
+    Finding,
+    PreflightError,
+    Retryable,
+    RunStopped,
+)
 from batch_enroll.sending.classify import Answer, VerdictKind, classify
 from batch_enroll.sending.codes import CodeTable
 from batch_enroll.sending.retry import RetryPolicy, with_retries

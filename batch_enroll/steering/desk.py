@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Never
 
 from batch_enroll.clock import Clock
-from batch_enroll.events import Event, Listener, PlanBegun, RunPlanned
+from batch_enroll.events import (
+    Event,
+    Listener,
+    PlanBegun,
+    RunPlanned,
+)
 from batch_enroll.steering.control import Control
 from batch_enroll.steering.letters import Inbox
 from batch_enroll.steering.wishes import carry_out

@@ -20,11 +20,16 @@ from batch_enroll.job import Job
 from batch_enroll.ledger.default import examine_ledger, open_ledger
 from batch_enroll.ledger.health import LedgerHealth
 from batch_enroll.ledger.interface import Ledger, RunState
-from batch_enroll.loading.spool import left_behind
+from batch_enroll.loading.temp_copies import orphaned_copies
 from batch_enroll.planning.identity import is_dry_run
 from batch_enroll.reporting.findings import Finding, Level
 from batch_enroll.secrets import TOKEN_VARIABLE, find_token, open_to_others
-from batch_enroll.sending import Class, Client, CodeTable, look_up_scenario
+from batch_enroll.sending import (
+    Class,
+    Client,
+    CodeTable,
+    look_up_scenario,
+)
 from batch_enroll.sending.listening import Heard, Listening
 
 SKEW_S = 5.0  #: above it times in results would mislead, and a Retry-After that is a date would be misread
@@ -253,7 +258,7 @@ async def _runs(ledger: Ledger, health: LedgerHealth) -> list[Finding]:
 
 
 def _copies() -> Finding:
-    folders = left_behind()
+    folders = orphaned_copies()
     if not folders:
         return _ok("copies", "no copy of an input was left behind by a process that was killed")
     many = "1 copy of an input" if len(folders) == 1 else f"{len(folders):,} copies of inputs"

@@ -8,8 +8,21 @@ from dataclasses import replace
 import pytest
 
 from batch_enroll.errors import LedgerError, RunLocked
-from batch_enroll.ledger.interface import Ledger, Pending, PlanRules, Reason, Resolution, RunLedger, RunState
-from batch_enroll.model import Counts, Duplicates, Outcome, RowStatus
+from batch_enroll.ledger.interface import (
+    Ledger,
+    Pending,
+    PlanRules,
+    Reason,
+    Resolution,
+    RunLedger,
+    RunState,
+)
+from batch_enroll.model import (
+    Counts,
+    Duplicates,
+    Outcome,
+    RowStatus,
+)
 from tests.ledger.building import (
     NOON,
     SKIP,

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.interface import STATUS_OF, Ledger, Resolution, RowState, RunLedger, RunState
+from batch_enroll.ledger.interface import (
+    STATUS_OF,
+    Ledger,
+    Resolution,
+    RowState,
+    RunLedger,
+    RunState,
+)
 from batch_enroll.ledger.moves import VERDICTS
 from batch_enroll.model import Counts, Outcome, RowStatus
 from tests.ledger.building import NOON, die, open_run

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from batch_enroll.errors import InputError
-from batch_enroll.loading import archives
+from batch_enroll.loading import decompression
 
 CORPUS = Path(__file__).parents[1] / "spreadsheets"
 TABLE = b"client_id,name\n000123,Anna\n0045,Boris\n"
@@ -168,7 +168,7 @@ def test_a_protected_archive_is_told(load):
 
 
 def test_a_bomb_is_not_unpacked(load, monkeypatch):
-    monkeypatch.setattr(archives, "_SURELY_FINE_BYTES", 1 << 20)
+    monkeypatch.setattr(decompression, "_SURELY_FINE_BYTES", 1 << 20)
     with pytest.raises(InputError, match="no table of customers is packed like this"):
         load(gzip.compress(b"email,name\n" + bytes(64 << 20), compresslevel=9))
 

@@ -59,7 +59,7 @@ def test_a_file_that_changes_while_it_is_copied_is_refused(tmp_path, monkeypatch
             file.write(b"3,Clara\n")
         return original()
 
-    monkeypatch.setattr("batch_enroll.loading.source.hashlib.sha256", sha256)
+    monkeypatch.setattr("batch_enroll.loading.input_copy.hashlib.sha256", sha256)
     with (
         pytest.raises(InputError, match=r"'people.csv' changed while it was being read"),
         open_table(path, InputOptions(), spool=tmp_path),

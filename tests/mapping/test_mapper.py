@@ -6,7 +6,14 @@ import pytest
 
 from batch_enroll.errors import InputError, InvalidRow
 from batch_enroll.mapping.mapper import Mapper
-from batch_enroll.model import FieldType, Matching, MatchingMode, Problem, Row, StartRequest
+from batch_enroll.model import (
+    FieldType,
+    Matching,
+    MatchingMode,
+    Problem,
+    Row,
+    StartRequest,
+)
 
 COLUMNS = ("E-mail", "First name", "City", "City")
 

@@ -120,10 +120,10 @@ def lock_nothing() -> None:
     """Let two processes work on one run; the copies of the input stay locked, they are not what is tried here."""
     import filelock
 
-    from batch_enroll.loading import spool
+    from batch_enroll.loading import temp_copies
 
     real = SimpleNamespace(FileLock=filelock.FileLock, Timeout=filelock.Timeout)
-    spool.filelock = real  # type: ignore[attr-defined, assignment]
+    temp_copies.filelock = real  # type: ignore[attr-defined, assignment]
 
     class OpenDoor:
         is_locked = False

@@ -14,7 +14,12 @@ from batch_enroll.job import Job
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.model import Counts
 from batch_enroll.run import enroll_async
-from batch_enroll.sandbox import FAULT_NAMES, FaultRule, SandboxSettings, sandbox_process
+from batch_enroll.sandbox import (
+    FAULT_NAMES,
+    FaultRule,
+    SandboxSettings,
+    sandbox_process,
+)
 from batch_enroll.sending.transport import OneConnectionEach
 from tests.proof.inputs import leads, write_leads
 from tests.proof.invariants import Told, check

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from batch_enroll.errors import JobError, RunStopped
-from batch_enroll.reporting.paths import XLSX_ROWS, ResultPaths, check_writable, result_paths
+from batch_enroll.reporting.paths import (
+    XLSX_ROWS,
+    ResultPaths,
+    check_writable,
+    result_paths,
+)
 
 
 def paths_in(folder: Path, name: str = "x.results.csv") -> ResultPaths:

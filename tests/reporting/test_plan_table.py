@@ -7,7 +7,12 @@ from dataclasses import replace
 import pytest
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.model import Delivery, Duplicates, Notice, RowStatus
+from batch_enroll.model import (
+    Delivery,
+    Duplicates,
+    Notice,
+    RowStatus,
+)
 from batch_enroll.reporting.plan_table import PlanView, plan_as_dict, print_plan
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.usual import Usual

@@ -15,7 +15,13 @@ from openpyxl.utils.escape import unescape
 
 from batch_enroll.atomic_file import file_mode_from
 from batch_enroll.errors import RunStopped
-from batch_enroll.model import Counts, Outcome, Problem, Row, RowStatus
+from batch_enroll.model import (
+    Counts,
+    Outcome,
+    Problem,
+    Row,
+    RowStatus,
+)
 from batch_enroll.reporting import sheets
 from batch_enroll.reporting.paths import result_paths
 from batch_enroll.reporting.results import ResultsWriter

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from batch_enroll.errors import LedgerError
 from batch_enroll.model import Counts, RowStatus
 from batch_enroll.reporting.reasons import ReasonLine
-from batch_enroll.reporting.summary import RunEnd, RunSummary, exit_code_for, summary_of, write_summary
+from batch_enroll.reporting.summary import (
+    RunEnd,
+    RunSummary,
+    exit_code_for,
+    summary_of,
+    write_summary,
+)
 
 RUN = RunSummary(
     run_id="7f3a",

@@ -6,7 +6,12 @@ import json
 
 import pytest
 
-from batch_enroll.reporting.usual import Usual, unusual_sentences, usual_as_dict, usual_sentences
+from batch_enroll.reporting.usual import (
+    Usual,
+    unusual_sentences,
+    usual_as_dict,
+    usual_sentences,
+)
 
 NIGHTS = Usual(
     any_run=True,

@@ -3,7 +3,12 @@
 import pytest
 
 from batch_enroll.reporting.reasons import reason_text
-from batch_enroll.reporting.words import duration_text, first_rows_text, rate_text, rows_text
+from batch_enroll.reporting.words import (
+    duration_text,
+    first_rows_text,
+    rate_text,
+    rows_text,
+)
 
 
 @pytest.mark.parametrize(

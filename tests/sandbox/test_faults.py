@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from batch_enroll.errors import JobError
-from batch_enroll.sandbox.faults import FAULT_NAMES, START, FaultPlan, FaultRule, parse_faults, read_rules
+from batch_enroll.sandbox.faults import (
+    FAULT_NAMES,
+    START,
+    FaultPlan,
+    FaultRule,
+    parse_faults,
+    read_rules,
+)
 
 
 def fired(plan: FaultPlan, identities: list[str]) -> list[str]:

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from batch_enroll.errors import JobError
-from batch_enroll.sandbox import ErrorStatus, FaultRule, ReEntry, RetryAfter, SandboxSettings
+from batch_enroll.sandbox import (
+    ErrorStatus,
+    FaultRule,
+    ReEntry,
+    RetryAfter,
+    SandboxSettings,
+)
 
 
 def test_settings_survive_json():

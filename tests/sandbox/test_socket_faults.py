@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from batch_enroll.sandbox.faults import AFTER, BEFORE, FAULT_NAMES, FaultRule, Shape
+from batch_enroll.sandbox.faults import (
+    AFTER,
+    BEFORE,
+    FAULT_NAMES,
+    FaultRule,
+    Shape,
+)
 from batch_enroll.sandbox.plays import GARBAGE
 from tests.support.sandbox import Heard, RawClient, wait_until
 

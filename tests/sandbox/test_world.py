@@ -8,7 +8,12 @@ import pytest
 
 from batch_enroll.errors import JobError
 from batch_enroll.model import MatchingMode
-from batch_enroll.sandbox.world import Identity, Profile, World, read_world
+from batch_enroll.sandbox.world import (
+    Identity,
+    Profile,
+    World,
+    read_world,
+)
 
 EMAIL, PHONE, PROFILE_ID, CUSTOM = MatchingMode
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from batch_enroll.model import Outcome, RowStatus
-from batch_enroll.sending.breaker import Breaker, BreakerLimits, Cause, Limit
+from batch_enroll.sending.breaker import (
+    Breaker,
+    BreakerLimits,
+    Cause,
+    Limit,
+)
 from batch_enroll.sending.codes import Class, CodeTable
 
 

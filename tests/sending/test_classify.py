@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_enroll.sending.classify import MAX_RETRY_AFTER_S, Answer, Verdict, VerdictKind, classify, parse_retry_after
+from batch_enroll.sending.classify import (
+    MAX_RETRY_AFTER_S,
+    Answer,
+    Verdict,
+    VerdictKind,
+    classify,
+    parse_retry_after,
+)
 from batch_enroll.sending.codes import Class, CodeTable
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

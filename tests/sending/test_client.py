@@ -22,7 +22,12 @@ import anyio
 import httpx
 import pytest
 
-from batch_enroll.errors import Ambiguous, AttemptError, JobError, Retryable
+from batch_enroll.errors import (
+    Ambiguous,
+    AttemptError,
+    JobError,
+    Retryable,
+)
 from batch_enroll.sending.client import Client
 from batch_enroll.sending.flight import Flight
 from batch_enroll.sending.transport import OneConnectionEach, proxy_for, trust

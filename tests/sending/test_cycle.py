@@ -15,7 +15,12 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_enroll.errors import Ambiguous, LedgerError, Retryable, ServiceRefused
+from batch_enroll.errors import (
+    Ambiguous,
+    LedgerError,
+    Retryable,
+    ServiceRefused,
+)
 from batch_enroll.model import Delivery, Outcome, RowStatus
 from batch_enroll.sending.classify import Answer, Verdict, VerdictKind
 from batch_enroll.sending.cycle import RowCycle, RowToSend

@@ -15,7 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_enroll.sending.limiter import CLIMB_S, LEVEL_S, WINDOW_S, Limiter, Pace
+from batch_enroll.sending.limiter import (
+    CLIMB_S,
+    LEVEL_S,
+    WINDOW_S,
+    Limiter,
+    Pace,
+)
 from tests.sending.conftest import VirtualClock
 
 

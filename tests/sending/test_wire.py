@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_enroll.model import MatchingMode, StartRequest
-from batch_enroll.sending.wire import BodyWriter, identity_of, redact, restore, with_token
+from batch_enroll.sending.wire import (
+    BodyWriter,
+    identity_of,
+    redact,
+    restore,
+    with_token,
+)
 
 
 def body_of(request: StartRequest) -> str:

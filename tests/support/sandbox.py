@@ -13,7 +13,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from batch_enroll.sandbox import DEFAULT_TOKEN, SandboxHandle, SandboxSettings, sandbox_process
+from batch_enroll.sandbox import (
+    DEFAULT_TOKEN,
+    SandboxHandle,
+    SandboxSettings,
+    sandbox_process,
+)
 
 PATIENCE_S = 10.0
 KEEP_REQUESTS = 20_000

@@ -17,7 +17,12 @@ import anyio
 
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import LedgerError, RunLocked
-from batch_enroll.ledger.interface import RunRecord, RunState, finished_before, same_ground
+from batch_enroll.ledger.interface import (
+    RunRecord,
+    RunState,
+    finished_before,
+    same_ground,
+)
 from batch_enroll.ledger.moves import exists_already, no_such_run, still_needed
 from batch_enroll.ledger.sqlite.connection import in_words
 from batch_enroll.ledger.sqlite.files import RunFiles

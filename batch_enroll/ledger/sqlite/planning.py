@@ -15,7 +15,12 @@ from uuid import uuid4
 
 from batch_enroll.ledger.interface import Duplicate, PlannedRow, RowState
 from batch_enroll.ledger.sqlite.connection import open_for_planning, stamp
-from batch_enroll.ledger.sqlite.tables import SCHEMA, follow_states, moment_of, one_by_one
+from batch_enroll.ledger.sqlite.tables import (
+    SCHEMA,
+    follow_states,
+    moment_of,
+    one_by_one,
+)
 
 _BLOCK_ROWS = 1_000
 

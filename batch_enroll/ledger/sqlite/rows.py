@@ -11,7 +11,13 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from batch_enroll.ledger.interface import STATUS_OF, Pending, Reason, Resolution, RowState
+from batch_enroll.ledger.interface import (
+    STATUS_OF,
+    Pending,
+    Reason,
+    Resolution,
+    RowState,
+)
 from batch_enroll.ledger.moves import (
     IN_FLIGHT,
     INTERRUPTED,

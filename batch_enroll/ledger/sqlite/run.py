@@ -40,7 +40,12 @@ from batch_enroll.ledger.sqlite import planning, pruning, rows
 from batch_enroll.ledger.sqlite.files import RunFiles
 from batch_enroll.ledger.sqlite.tables import micros, one_by_one
 from batch_enroll.ledger.sqlite.writer import Desk, Executors, OneByOne
-from batch_enroll.model import Counts, Duplicates, Outcome, RowStatus
+from batch_enroll.model import (
+    Counts,
+    Duplicates,
+    Outcome,
+    RowStatus,
+)
 
 
 class SqliteRunLedger:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 from batch_enroll.columns import column_title, visible
 from batch_enroll.errors import InputError
-from batch_enroll.loading.dialect import Dialect
-from batch_enroll.loading.header import HEAD_ROWS, Line
-from batch_enroll.loading.lines import EndlessRow, PhysicalLines
-from batch_enroll.loading.remarks import Remarks
-from batch_enroll.loading.swallow import Shape, looks_swallowed, usual_shapes
-from batch_enroll.loading.table import BLOCK_ROWS
-from batch_enroll.loading.text import Encoding, readable, undecodable
+from batch_enroll.loading.csv_dialect import Dialect
+from batch_enroll.loading.encoding_detection import Encoding, readable, undecodable
+from batch_enroll.loading.header_detection import HEAD_ROWS, HeaderCandidate
+from batch_enroll.loading.input_table import BLOCK_ROWS
+from batch_enroll.loading.physical_lines import PhysicalLines, UnterminatedQuote
+from batch_enroll.loading.reader_warnings import ReaderWarnings
+from batch_enroll.loading.stray_quotes import QuoteShape, looks_swallowed, usual_shapes
 from batch_enroll.model import Problem, Row
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _SHOWN_CHARACTERS = 40
 class DelimitedReader:
     """Rows of one text file."""
 
-    place = "Line"
+    place = "HeaderCandidate"
     sheet: str | None = None
 
     def __init__(self, path: Path, *, encoding: Encoding, dialect: Dialect) -> None:
@@ -46,17 +46,17 @@ class DelimitedReader:
         self._dialect = dialect
         self.form = f"CSV, {encoding.title}, {dialect.title}"
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[HeaderCandidate]:
         """The rows as they stand, read without a word about what is wrong with them."""
         with self._open() as stream:
             reader = csv.reader(stream, delimiter=self._dialect.delimiter)
             begin = 1
             for cells in reader:
                 if begin > self._dialect.skipped_lines:
-                    yield Line(begin, cells)
+                    yield HeaderCandidate(begin, cells)
                 begin = reader.line_num + 1
 
-    def blocks(self, header: Line, remarks: Remarks) -> Iterator[list[Row]]:
+    def blocks(self, header: HeaderCandidate, remarks: ReaderWarnings) -> Iterator[list[Row]]:
         """The rows below the header."""
         below = (line.cells for line in self.lines() if line.number > header.number)
         usual = usual_shapes(islice(below, HEAD_ROWS), len(header.cells))
@@ -83,9 +83,9 @@ class _Rows:
         self,
         lines: PhysicalLines,
         delimiter: str,
-        header: Line,
-        usual: Mapping[int, Shape],
-        remarks: Remarks,
+        header: HeaderCandidate,
+        usual: Mapping[int, QuoteShape],
+        remarks: ReaderWarnings,
     ) -> None:
         self._lines = lines
         self._delimiter = delimiter
@@ -124,7 +124,7 @@ class _Rows:
                 end = reader.line_num
                 rows.append(self._broken_row(begin, end))
                 begin = end + 1
-            except EndlessRow as error:
+            except UnterminatedQuote as error:
                 raise self._never_closed(begin) from error
             if rows:
                 yield rows
@@ -141,7 +141,7 @@ class _Rows:
                         f'Line {begin}, the header, has a quote (") where none may stand.',
                         hint="Correct the quotes there and save the file.",
                     ) from error
-            except EndlessRow as error:
+            except UnterminatedQuote as error:
                 raise self._never_closed(begin) from error
         return begin
 

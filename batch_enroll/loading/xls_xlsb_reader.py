@@ -15,25 +15,31 @@ from pathlib import Path
 
 from batch_enroll.background import on_abandon
 from batch_enroll.errors import InputError
-from batch_enroll.loading.cells import BUILT_IN_FORMATS, UNKNOWN_FORMAT, Format, format_of, value_text
-from batch_enroll.loading.kinds import Kind
-from batch_enroll.loading.merges import Merge, Merges
-from batch_enroll.loading.sheets import Sheet, choose_sheet
-from batch_enroll.loading.workbook import Flaw, SheetRow
+from batch_enroll.loading.file_type import FileType
+from batch_enroll.loading.merged_cells import Merge, Merges
+from batch_enroll.loading.number_formats import (
+    BUILT_IN_FORMATS,
+    UNKNOWN_FORMAT,
+    Format,
+    format_of,
+    value_text,
+)
+from batch_enroll.loading.sheet_selection import Sheet, choose_sheet
+from batch_enroll.loading.workbook import CellProblem, SheetRow
 
 _WORKER = Path(__file__).with_name("xls_xlsb_worker.py")
 _TIMEOUT_S = 900.0
 
 
-class OldSheet:
+class XlsXlsbSheet:
     """One sheet of a workbook.
 
     Args:
         folder: a private folder for what the other process reads.
     """
 
-    def __init__(self, path: Path, kind: Kind, *, sheet: str | None, name: str, folder: Path) -> None:
-        _read(path, folder, engine="xlrd" if kind is Kind.XLS else "calamine", name=name)
+    def __init__(self, path: Path, kind: FileType, *, sheet: str | None, name: str, folder: Path) -> None:
+        _read(path, folder, engine="xlrd" if kind is FileType.XLS else "calamine", name=name)
         book = json.loads((folder / "sheets.json").read_text(encoding="utf-8"))
         found = {one["name"]: one for one in book["sheets"]}
         sheets = [Sheet(name=one["name"], is_visible=one["is_visible"]) for one in found.values()]
@@ -43,7 +49,7 @@ class OldSheet:
         self._from_1904 = book["from_1904"]
         codes = [BUILT_IN_FORMATS.get(key, UNKNOWN_FORMAT) if code is None else code for key, code in book["formats"]]
         self._formats = [(format_of(code), code) for code in codes]
-        self.unseen = "" if kind is Kind.XLS else "errors, hidden rows and columns, numbers shown in another form"
+        self.unseen = "" if kind is FileType.XLS else "errors, hidden rows and columns, numbers shown in another form"
 
     def rows(self) -> Iterator[SheetRow]:
         """From the top, blank rows left out."""
@@ -67,7 +73,7 @@ class OldSheet:
     def _text(self, value: object, column: int, row: SheetRow) -> str:
         match value:
             case {"error": shown}:
-                row.flaws.append(Flaw.error(column, shown))
+                row.flaws.append(CellProblem.error(column, shown))
                 return ""
             case {"seconds": seconds}:
                 return value_text(timedelta(seconds=seconds))[0]

@@ -22,7 +22,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class InputCopy:
     """The input's bytes at rest."""
 
     path: Path  #: the copy
@@ -31,7 +31,7 @@ class Source:
     size: int  #: bytes
 
 
-def take(source: Path | BinaryIO, spool: Path) -> Source:
+def copy_input(source: Path | BinaryIO, spool: Path) -> InputCopy:
     """Copy the input into `spool` while hashing it.
 
     Raises:
@@ -41,7 +41,7 @@ def take(source: Path | BinaryIO, spool: Path) -> Source:
     if not isinstance(source, Path):
         with _translated("the standard input"):
             sha256, size = _copy(source, copy)
-        return Source(path=copy, name="the standard input", sha256=sha256, size=size)
+        return InputCopy(path=copy, name="the standard input", sha256=sha256, size=size)
     if source.is_dir():
         raise InputError(f"'{source}' is a folder, not a file.", hint="Name the file inside it.")
     with _translated(f"'{source.name}'"), _open(source) as file:
@@ -56,7 +56,7 @@ def take(source: Path | BinaryIO, spool: Path) -> Source:
             f"'{source.name}' changed while it was being read.",
             hint="Wait until the program that writes it has finished, then start again.",
         )
-    return Source(path=copy, name=source.name, sha256=sha256, size=size)
+    return InputCopy(path=copy, name=source.name, sha256=sha256, size=size)
 
 
 def sha256_of(path: Path) -> str:

@@ -16,12 +16,12 @@ from datetime import datetime
 from xml.etree.ElementTree import Element
 from zipfile import ZipFile
 
-from batch_enroll.loading.cells import Format, value_text
-from batch_enroll.loading.markup import local_name
-from batch_enroll.loading.merges import Merge, Merges, column_index
-from batch_enroll.loading.ooxml import Package, rich_text, unescape
-from batch_enroll.loading.sheets import Sheet, choose_sheet
-from batch_enroll.loading.workbook import Flaw, SheetRow
+from batch_enroll.loading.merged_cells import Merge, Merges, column_index
+from batch_enroll.loading.number_formats import Format, value_text
+from batch_enroll.loading.sheet_selection import Sheet, choose_sheet
+from batch_enroll.loading.workbook import CellProblem, SheetRow
+from batch_enroll.loading.xlsx_package import Package, rich_text, unescape
+from batch_enroll.loading.xml_stream import local_name
 
 _MERGE = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref\s*=\s*[\"']([A-Za-z0-9:$]+)[\"']")
 _SCAN_BYTES = 1 << 20
@@ -128,13 +128,13 @@ class XlsxSheet:
         if kind == "str" and value is not None:
             return unescape(value)
         if (not value or (value == "0" and self._package.recalculates)) and cell.find(self._formula) is not None:
-            row.flaws.append(Flaw.no_result(column))
+            row.flaws.append(CellProblem.no_result(column))
             return ""
         if not value:
             return ""
         match kind:
             case "e":
-                row.flaws.append(Flaw.error(column, value))
+                row.flaws.append(CellProblem.error(column, value))
                 return ""
             case "b":
                 return "TRUE" if value in _TRUE else "FALSE"

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from batch_enroll.columns import find_column
 from batch_enroll.errors import InputError
-from batch_enroll.loading.header import HEAD_ROWS, Line, find_header
-from batch_enroll.loading.remarks import Remarks
+from batch_enroll.loading.header_detection import HEAD_ROWS, HeaderCandidate, find_header
+from batch_enroll.loading.reader_warnings import ReaderWarnings
 from batch_enroll.model import InputOptions, Notice, Row
 from batch_enroll.results_format import ADDED_COLUMNS, unguard
 
@@ -27,11 +27,11 @@ class Reader(Protocol):
     sheet: str | None
     place: str  #: what a row is called: "Row", or "Line" in a text file
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[HeaderCandidate]:
         """The rows as they stand, from the top."""
         ...
 
-    def blocks(self, header: Line, remarks: Remarks) -> Iterator[list[Row]]:
+    def blocks(self, header: HeaderCandidate, remarks: ReaderWarnings) -> Iterator[list[Row]]:
         """The rows below the header, as wide as it, without blank rows, at most `BLOCK_ROWS` at a time."""
         ...
 
@@ -50,7 +50,7 @@ class Table:
     def __init__(self, reader: Reader, *, options: InputOptions, wanted: Sequence[str], sha256: str) -> None:
         self._reader = reader
         self._options = options
-        self._found = self._remarks = Remarks()
+        self._found = self._remarks = ReaderWarnings()
         self._header = find_header(
             _head(reader.lines(), through=options.header_row or 0),
             wanted=wanted,
@@ -124,9 +124,9 @@ class _OwnResults:
         return Row(number=row.number, cells=self.cells(row.cells), problems=problems)
 
 
-def _head(lines: Iterator[Line], *, through: int) -> list[Line]:
+def _head(lines: Iterator[HeaderCandidate], *, through: int) -> list[HeaderCandidate]:
     """Take the first rows that hold anything, and all up to the row that a person named."""
-    head: list[Line] = []
+    head: list[HeaderCandidate] = []
     for line in lines:
         if len(head) >= HEAD_ROWS and line.number > through:
             break

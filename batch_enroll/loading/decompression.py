@@ -18,8 +18,8 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from batch_enroll.background import raise_if_abandoned
 from batch_enroll.errors import InputError
-from batch_enroll.loading.kinds import START_BYTES, Kind, may_hold_table
-from batch_enroll.loading.source import private_file
+from batch_enroll.loading.file_type import START_BYTES, FileType, may_hold_table
+from batch_enroll.loading.input_copy import private_file
 
 _CHUNK_BYTES = 1 << 20
 _MAX_BYTES = 1 << 33  # a hundred million rows
@@ -27,10 +27,14 @@ _SURELY_FINE_BYTES = 1 << 28
 _MAX_RATIO = 250  # a table shrinks to a tenth, seldom to a fiftieth; a bomb to a thousandth
 _COMPANIONS = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 _ENCRYPTED = 0x1
-_OPENERS: dict[Kind, Callable[[Path], Any]] = {Kind.GZIP: gzip.open, Kind.BZIP2: bz2.open, Kind.XZ: lzma.open}
+_OPENERS: dict[FileType, Callable[[Path], Any]] = {
+    FileType.GZIP: gzip.open,
+    FileType.BZIP2: bz2.open,
+    FileType.XZ: lzma.open,
+}
 
 
-def unpack(path: Path, kind: Kind, *, name: str, to: Path) -> str:
+def unpack(path: Path, kind: FileType, *, name: str, to: Path) -> str:
     """Unpack the one table inside into the new file `to`.
 
     Returns:
@@ -39,7 +43,7 @@ def unpack(path: Path, kind: Kind, *, name: str, to: Path) -> str:
         InputError: it is damaged, holds no table or several, is protected, or unpacks to a size beyond reason.
     """
     with _reported(name):
-        if kind is Kind.ZIP:
+        if kind is FileType.ZIP:
             with ZipFile(path) as archive:
                 member = _table_of(archive, name)
                 with archive.open(member) as packed:

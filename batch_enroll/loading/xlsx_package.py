@@ -15,9 +15,14 @@ from xml.etree.ElementTree import Element, ParseError
 from zipfile import ZipFile
 
 from batch_enroll.errors import InputError
-from batch_enroll.loading.cells import BUILT_IN_FORMATS, UNKNOWN_FORMAT, Format, format_of
-from batch_enroll.loading.markup import local_name, walk
-from batch_enroll.loading.sheets import Sheet
+from batch_enroll.loading.number_formats import (
+    BUILT_IN_FORMATS,
+    UNKNOWN_FORMAT,
+    Format,
+    format_of,
+)
+from batch_enroll.loading.sheet_selection import Sheet
+from batch_enroll.loading.xml_stream import local_name, walk
 
 _MAX_TEXTS_BYTES = 1 << 30  # shared texts stay in memory
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")

@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from batch_enroll.errors import InputError
-from batch_enroll.loading.source import private_file
+from batch_enroll.loading.input_copy import private_file
 
 _ONLY_WRITE_PROTECTED = "VelvetSweatshop"  # Excel's own password for workbooks that all may read
 _ADVICE = "Give the password with --password-file, or save a copy of the workbook without one."
 
 
-def unlock(path: Path, password: str | None, *, name: str, to: Path) -> None:
+def decrypt(path: Path, password: str | None, *, name: str, to: Path) -> None:
     """Decrypt a workbook into the new file `to`.
 
     Raises:

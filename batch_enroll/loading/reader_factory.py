@@ -12,24 +12,24 @@ from pathlib import Path
 from zipfile import ZipFile
 
 from batch_enroll.errors import InputError
-from batch_enroll.loading.archives import unpack
-from batch_enroll.loading.delimited import DelimitedReader
-from batch_enroll.loading.dialect import SAMPLE_CHARACTERS, find_dialect
-from batch_enroll.loading.kinds import Kind, recognise
-from batch_enroll.loading.ods import OdsSheet
-from batch_enroll.loading.old_workbook import OldSheet
-from batch_enroll.loading.password import unlock
-from batch_enroll.loading.source import Source
-from batch_enroll.loading.text import find_encoding
+from batch_enroll.loading.csv_dialect import SAMPLE_CHARACTERS, find_dialect
+from batch_enroll.loading.csv_reader import DelimitedReader
+from batch_enroll.loading.decompression import unpack
+from batch_enroll.loading.decryption import decrypt
+from batch_enroll.loading.encoding_detection import detect_encoding
+from batch_enroll.loading.file_type import FileType, detect_file_type
+from batch_enroll.loading.input_copy import InputCopy
+from batch_enroll.loading.ods_reader import OdsSheet
 from batch_enroll.loading.workbook import OpenSheet, SheetReader, damage_reported
-from batch_enroll.loading.xlsx import XlsxSheet
+from batch_enroll.loading.xls_xlsb_reader import XlsXlsbSheet
+from batch_enroll.loading.xlsx_reader import XlsxSheet
 from batch_enroll.model import InputOptions
 
 _MAX_LAYERS = 3  # a .csv.gz in a .zip has two
 
 
 def open_reader(
-    source: Source, options: InputOptions, *, wanted: Sequence[str], closing: ExitStack
+    source: InputCopy, options: InputOptions, *, wanted: Sequence[str], closing: ExitStack
 ) -> DelimitedReader | SheetReader:
     """Recognise the input and open it.
 
@@ -41,14 +41,14 @@ def open_reader(
     """
     path, name = source.path, source.name
     for layer in range(_MAX_LAYERS + 1):
-        kind = recognise(path, name)
+        kind = detect_file_type(path, name)
         inside = source.path.with_name(f"layer-{layer}")
         match kind:
-            case Kind.GZIP | Kind.BZIP2 | Kind.XZ | Kind.ZIP:
+            case FileType.GZIP | FileType.BZIP2 | FileType.XZ | FileType.ZIP:
                 name = unpack(path, kind, name=name, to=inside)
-            case Kind.LOCKED:
-                unlock(path, options.password, name=name, to=inside)
-            case Kind.TEXT:
+            case FileType.LOCKED:
+                decrypt(path, options.password, name=name, to=inside)
+            case FileType.TEXT:
                 return _text(path, options, wanted=wanted)
             case _:
                 return _workbook(path, kind, options, name=name, closing=closing)
@@ -57,7 +57,7 @@ def open_reader(
 
 
 def _text(path: Path, options: InputOptions, *, wanted: Sequence[str]) -> DelimitedReader:
-    encoding = find_encoding(path, encoding=options.encoding)
+    encoding = detect_encoding(path, encoding=options.encoding)
     with path.open(encoding=encoding.codec, errors=encoding.errors, newline="") as stream:
         sample = stream.read(SAMPLE_CHARACTERS)
         if stream.read(1):  # whole lines only
@@ -66,13 +66,13 @@ def _text(path: Path, options: InputOptions, *, wanted: Sequence[str]) -> Delimi
     return DelimitedReader(path, encoding=encoding, dialect=dialect)
 
 
-def _workbook(path: Path, kind: Kind, options: InputOptions, *, name: str, closing: ExitStack) -> SheetReader:
+def _workbook(path: Path, kind: FileType, options: InputOptions, *, name: str, closing: ExitStack) -> SheetReader:
     with damage_reported(name):
         match kind:
-            case Kind.XLSX:
+            case FileType.XLSX:
                 sheet: OpenSheet = XlsxSheet(closing.enter_context(ZipFile(path)), sheet=options.sheet)
-            case Kind.ODS:
+            case FileType.ODS:
                 sheet = OdsSheet(closing.enter_context(ZipFile(path)), sheet=options.sheet)
             case _:
-                sheet = OldSheet(path, kind, sheet=options.sheet, name=name, folder=path.parent)
+                sheet = XlsXlsbSheet(path, kind, sheet=options.sheet, name=name, folder=path.parent)
     return SheetReader(sheet, kind=kind, name=name)

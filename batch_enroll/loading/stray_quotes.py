@@ -20,7 +20,7 @@ _CODE = re.compile(r"(?=\D*\d)\S+")
 _USUAL_SHARE = 0.8
 
 
-class Shape(Enum):
+class QuoteShape(Enum):
     """What a cell looks like."""
 
     BLANK = 0
@@ -30,32 +30,32 @@ class Shape(Enum):
     TEXT = 4
 
 
-def shape(cell: str) -> Shape:
+def shape(cell: str) -> QuoteShape:
     """Say what a cell looks like, quotes and blanks around it aside."""
     value = visible(cell).strip('" ')
     if not value:
-        return Shape.BLANK
-    for pattern, kind in ((_EMAIL, Shape.EMAIL), (_NUMBER, Shape.NUMBER), (_CODE, Shape.CODE)):
+        return QuoteShape.BLANK
+    for pattern, kind in ((_EMAIL, QuoteShape.EMAIL), (_NUMBER, QuoteShape.NUMBER), (_CODE, QuoteShape.CODE)):
         if pattern.fullmatch(value):
             return kind
-    return Shape.TEXT
+    return QuoteShape.TEXT
 
 
-def usual_shapes(rows: Iterable[Sequence[str]], width: int) -> dict[int, Shape]:
+def usual_shapes(rows: Iterable[Sequence[str]], width: int) -> dict[int, QuoteShape]:
     """Find the columns that nearly always hold an address, a number or a code, and which of them."""
     rows = [row for row in rows if not any("\n" in cell or "\r" in cell for cell in row)]
-    usual: dict[int, Shape] = {}
+    usual: dict[int, QuoteShape] = {}
     for column in range(width):
         counts = Counter(shape(row[column]) for row in rows if column < len(row))
-        del counts[Shape.BLANK]
+        del counts[QuoteShape.BLANK]
         if counts:
             kind, count = counts.most_common(1)[0]
-            if kind is not Shape.TEXT and count >= _USUAL_SHARE * counts.total():
+            if kind is not QuoteShape.TEXT and count >= _USUAL_SHARE * counts.total():
                 usual[column] = kind
     return usual
 
 
-def looks_swallowed(lines: Sequence[str], *, delimiter: str, width: int, usual: Mapping[int, Shape]) -> bool:
+def looks_swallowed(lines: Sequence[str], *, delimiter: str, width: int, usual: Mapping[int, QuoteShape]) -> bool:
     """Judge the physical lines of one row, the first included."""
     if width == 1:
         return any(shape(line) is usual.get(0) for line in lines[1:])
@@ -65,8 +65,8 @@ def looks_swallowed(lines: Sequence[str], *, delimiter: str, width: int, usual: 
     return any(len(cells) == width and _fits(cells, usual) for cells in parts[1:])
 
 
-def _fits(cells: Sequence[str], usual: Mapping[int, Shape]) -> bool:
+def _fits(cells: Sequence[str], usual: Mapping[int, QuoteShape]) -> bool:
     shapes = {column: shape(cells[column]) for column in usual}
-    return any(kind is not Shape.BLANK for kind in shapes.values()) and all(
-        kind in (usual[column], Shape.BLANK) for column, kind in shapes.items()
+    return any(kind is not QuoteShape.BLANK for kind in shapes.values()) and all(
+        kind in (usual[column], QuoteShape.BLANK) for column, kind in shapes.items()
     )

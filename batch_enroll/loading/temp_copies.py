@@ -40,7 +40,7 @@ _HINT = "Make room there, or name another folder in the variable TMPDIR (on Wind
 
 
 @contextmanager
-def spool_folder() -> Iterator[Path]:
+def private_temp_dir() -> Iterator[Path]:
     """Have an empty folder while the block runs; what dead processes left behind is removed first.
 
     Raises:
@@ -54,7 +54,7 @@ def spool_folder() -> Iterator[Path]:
         _remove(folder, lock)
 
 
-def left_behind() -> list[Path]:
+def orphaned_copies() -> list[Path]:
     """Find the folders of this person that dead processes left: the next `spool_folder` removes them."""
     found = []
     for folder in _own_folders():

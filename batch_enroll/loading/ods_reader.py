@@ -16,11 +16,11 @@ from datetime import timedelta
 from xml.etree.ElementTree import Element, ParseError
 from zipfile import ZipFile
 
-from batch_enroll.loading.cells import duration_text, number_text
-from batch_enroll.loading.markup import local_name, walk
-from batch_enroll.loading.merges import Merge, Merges
-from batch_enroll.loading.sheets import Sheet, choose_sheet
-from batch_enroll.loading.workbook import Flaw, SheetRow
+from batch_enroll.loading.merged_cells import Merge, Merges
+from batch_enroll.loading.number_formats import duration_text, number_text
+from batch_enroll.loading.sheet_selection import Sheet, choose_sheet
+from batch_enroll.loading.workbook import CellProblem, SheetRow
+from batch_enroll.loading.xml_stream import local_name, walk
 
 _PART = "content.xml"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
@@ -149,10 +149,10 @@ def _cell_text(cell: Element, column: int, row: SheetRow) -> str:
     has_formula = cell.get(f"{_TABLE}formula") is not None
     is_error = any(key.endswith("}value-type") and value == "error" for key, value in cell.items())
     if is_error or (has_formula and _ERROR.fullmatch(shown)):
-        row.flaws.append(Flaw.error(column, shown or "#VALUE!"))
+        row.flaws.append(CellProblem.error(column, shown or "#VALUE!"))
         return ""
     if has_formula and kind is None:
-        row.flaws.append(Flaw.no_result(column))
+        row.flaws.append(CellProblem.no_result(column))
         return ""
     match kind:
         case "float" | "percentage" | "currency":
@@ -175,7 +175,7 @@ def _number(value: str, shown: str, column: int, row: SheetRow) -> str:
     except ValueError as error:
         raise ParseError(f"no number: {value}") from error
     if is_lossy:
-        row.flaws.append(Flaw.digits_lost(column, text))
+        row.flaws.append(CellProblem.digits_lost(column, text))
     elif shown.replace(",", ".") not in ("", text):
         row.otherwise_shown.append((column, ""))
     return text

@@ -20,7 +20,7 @@ class _Remark:
     rows: list[int] = field(default_factory=list)
 
 
-class Remarks:
+class ReaderWarnings:
     """Notices in the order in which they first came up."""
 
     def __init__(self) -> None:
@@ -34,9 +34,9 @@ class Remarks:
             if len(remark.rows) < _FIRST_ROWS:
                 remark.rows.append(row)
 
-    def copy(self) -> Remarks:
+    def copy(self) -> ReaderWarnings:
         """The same remarks, to go on from."""
-        twin = Remarks()
+        twin = ReaderWarnings()
         twin._remarks = {key: replace(remark, rows=[*remark.rows]) for key, remark in self._remarks.items()}
         return twin
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from batch_enroll.columns import visible
 from batch_enroll.errors import InputError
-from batch_enroll.loading.codepages import CODE_PAGES, Reading, readings
+from batch_enroll.loading.codepage_scoring import CODE_PAGES, CodepageCandidate, score_codepages
 
 _CHUNK_BYTES = 1 << 20
 _SAMPLE_BYTES = 1 << 16
@@ -63,7 +63,7 @@ class Encoding:
         )
 
 
-def find_encoding(path: Path, *, encoding: str | None) -> Encoding:
+def detect_encoding(path: Path, *, encoding: str | None) -> Encoding:
     """Find out the encoding, or check the one that a person named.
 
     Raises:
@@ -159,7 +159,7 @@ def _without_mark(start: bytes) -> str | None:
 
 
 def _code_page(path: Path) -> Encoding:
-    found = [reading for reading in readings(_sample(path)) if _decodes(path, reading.codec)]
+    found = [reading for reading in score_codepages(_sample(path)) if _decodes(path, reading.codec)]
     likely = [reading for reading in found if reading.badness <= _SENSE]
     if likely:
         best = likely[0]
@@ -171,7 +171,7 @@ def _code_page(path: Path) -> Encoding:
     raise InputError("The file is not UTF-8, and its encoding cannot be told for sure.", hint=_choices(found[:4]))
 
 
-def _choices(found: list[Reading]) -> str:
+def _choices(found: list[CodepageCandidate]) -> str:
     """Show words by which a person can tell the readings apart."""
     if not found:
         return "Save the file as CSV UTF-8."

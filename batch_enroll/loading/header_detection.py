@@ -11,9 +11,14 @@ from collections.abc import Sequence
 from statistics import median_low
 from typing import NamedTuple
 
-from batch_enroll.columns import find_column, list_columns, name_key, visible
+from batch_enroll.columns import (
+    find_column,
+    list_columns,
+    name_key,
+    visible,
+)
 from batch_enroll.errors import InputError
-from batch_enroll.loading.remarks import Remarks
+from batch_enroll.loading.reader_warnings import ReaderWarnings
 from batch_enroll.results_format import unguard
 
 HEAD_ROWS = 50  #: how far down a header is looked for
@@ -24,7 +29,7 @@ _YEAR = re.compile(r"(19|20)\d\d")  # is the name of many a column
 _LONG_NUMBER_DIGITS = 10  # as long as a phone or an id, and no name of a column
 
 
-class Line(NamedTuple):
+class HeaderCandidate(NamedTuple):
     """One row as it stands in the file, before anyone knows the header."""
 
     number: int  #: as people count
@@ -37,8 +42,13 @@ class Line(NamedTuple):
 
 
 def find_header(
-    head: Sequence[Line], *, wanted: Sequence[str], header_row: int | None, remarks: Remarks, place: str
-) -> Line:
+    head: Sequence[HeaderCandidate],
+    *,
+    wanted: Sequence[str],
+    header_row: int | None,
+    remarks: ReaderWarnings,
+    place: str,
+) -> HeaderCandidate:
     """Choose the header among the first rows.
 
     Args:
@@ -99,7 +109,7 @@ def looks_like_data(cells: Sequence[str]) -> str:
     return numbers[0] if numbers and len(numbers) * 2 >= len(values) else ""
 
 
-def likely_header(filled: Sequence[Line], wanted: Sequence[str]) -> Line:
+def likely_header(filled: Sequence[HeaderCandidate], wanted: Sequence[str]) -> HeaderCandidate:
     """Give the row most like a header: with the most of the wanted names, else the first that is no title."""
     best = max(filled, key=lambda line: names_found(line, wanted))  # the first of the best
     if names_found(best, wanted):
@@ -108,24 +118,24 @@ def likely_header(filled: Sequence[Line], wanted: Sequence[str]) -> Line:
     return next(line for line in filled if line.filled * 2 > typical)
 
 
-def names_found(line: Line, wanted: Sequence[str]) -> int:
+def names_found(line: HeaderCandidate, wanted: Sequence[str]) -> int:
     """Count the wanted names that a row holds."""
     return len({name_key(name) for name in wanted} & _keys(line))
 
 
-def _keys(line: Line) -> set[str]:
+def _keys(line: HeaderCandidate) -> set[str]:
     return {name_key(form) for cell in line.cells for form in (cell, unguard(cell))}  # unguard: our own results
 
 
-def _may_be_title(line: Line, header: Line) -> bool:
+def _may_be_title(line: HeaderCandidate, header: HeaderCandidate) -> bool:
     return line.filled < header.filled and "@" not in looks_like_data(line.cells)
 
 
-def _above(header: Line, filled: Sequence[Line]) -> list[Line]:
+def _above(header: HeaderCandidate, filled: Sequence[HeaderCandidate]) -> list[HeaderCandidate]:
     return [line for line in filled if line.number < header.number]
 
 
-def _first_rows(filled: Sequence[Line], place: str) -> str:
+def _first_rows(filled: Sequence[HeaderCandidate], place: str) -> str:
     return "".join(
         f"{place} {line.number} holds {list_columns([cell for cell in line.cells if cell][:5])}. "
         for line in filled[:3]

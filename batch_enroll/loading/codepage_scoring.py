@@ -99,7 +99,7 @@ _RANK_WEIGHT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class CodepageCandidate:
     """What the bytes are in one code page."""
 
     codec: str
@@ -117,14 +117,14 @@ class Reading:
         return CODE_PAGES[self.codec]
 
 
-def readings(sample: bytes) -> list[Reading]:
+def score_codepages(sample: bytes) -> list[CodepageCandidate]:
     """Read the bytes in every code page that can; of several that come to the same, the first is named.
 
     Returns:
         The most sensible first.
     """
     tokens = Counter(_TOKEN.findall(sample)).most_common(_MAX_TOKENS)
-    found: dict[tuple[str, ...], Reading] = {}
+    found: dict[tuple[str, ...], CodepageCandidate] = {}
     for codec in CODE_PAGES:
         try:
             words = tuple(token.decode(codec) for token, _ in tokens)
@@ -132,7 +132,7 @@ def readings(sample: bytes) -> list[Reading]:
             continue
         if words not in found:
             counts = Counter(dict(zip(words, (count for _, count in tokens), strict=True)))
-            found[words] = Reading(codec=codec, words=words, badness=_badness(counts))
+            found[words] = CodepageCandidate(codec=codec, words=words, badness=_badness(counts))
     return sorted(found.values(), key=lambda reading: reading.badness)
 
 

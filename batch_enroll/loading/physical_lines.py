@@ -17,7 +17,7 @@ _BLOCK_LINES = 1_000
 _MAX_BLOCKS = 12
 
 
-class EndlessRow(Exception):
+class UnterminatedQuote(Exception):
     """A row has more than ten thousand lines: its closing quote is missing."""
 
 
@@ -53,7 +53,7 @@ class PhysicalLines:
     def _read(self) -> Iterator[list[str]]:
         while block := list(islice(self._stream, _BLOCK_LINES)):
             if len(self._blocks) == _MAX_BLOCKS:
-                raise EndlessRow
+                raise UnterminatedQuote
             self._blocks.append(block)
             self.damaged = self._is_damaged or any("\0" in "".join(lines) for lines in self._blocks)
             yield block

@@ -16,7 +16,7 @@ from zipfile import BadZipFile, ZipFile
 from batch_enroll.errors import InputError
 
 
-class Kind(StrEnum):
+class FileType(StrEnum):
     """The kinds that can be read, as people call them."""
 
     TEXT = "CSV"
@@ -39,7 +39,7 @@ _MAX_CONTROL_SHARE = 0.02
 _MAX_NUL_SHARE = 0.2
 _MIN_WIDE_SHARE = 0.04
 
-_PACKED = {b"\x1f\x8b": Kind.GZIP, b"BZh": Kind.BZIP2, b"\xfd7zXZ\x00": Kind.XZ}
+_PACKED = {b"\x1f\x8b": FileType.GZIP, b"BZh": FileType.BZIP2, b"\xfd7zXZ\x00": FileType.XZ}
 
 _AS_TABLE = "Open it in the program it comes from and save the table as .xlsx or CSV (UTF-8)."
 _OTHERS = (  # offset, bytes, what it is, what to do
@@ -88,9 +88,9 @@ _TEXT_ADVICE = {
 _OPEN_IN_EXCEL = "Open it in a spreadsheet program (Excel, LibreOffice) and save it as .xlsx or CSV (UTF-8)."
 
 _PACKAGES = (  # a name inside the zip, what it is
-    ("xl/workbook.bin", Kind.XLSB),
-    ("xl/worksheets/", Kind.XLSX),
-    ("xl/workbook.xml", Kind.XLSX),
+    ("xl/workbook.bin", FileType.XLSB),
+    ("xl/worksheets/", FileType.XLSX),
+    ("xl/workbook.xml", FileType.XLSX),
 )
 _OTHER_PACKAGES = (
     ("word/", "a text document (Word)"),
@@ -111,7 +111,7 @@ _OTHER_OLE = (
 )
 
 
-def recognise(path: Path, name: str) -> Kind:
+def detect_file_type(path: Path, name: str) -> FileType:
     """Say what a file is.
 
     Args:
@@ -138,7 +138,7 @@ def recognise(path: Path, name: str) -> Kind:
     if start.startswith(_OLE):
         return _ole(path, name)
     refuse_others(name, start)
-    return Kind.TEXT
+    return FileType.TEXT
 
 
 def refuse_others(name: str, start: bytes) -> None:
@@ -195,7 +195,7 @@ def _looks_wide(start: bytes) -> bool:
     return in_every_second or start.count(b"\0\0\0") * 8 > len(start)
 
 
-def _zip(path: Path, name: str) -> Kind:
+def _zip(path: Path, name: str) -> FileType:
     try:
         with ZipFile(path) as archive:
             names = [entry.replace("\\", "/").lstrip("/").lower() for entry in archive.namelist()]
@@ -203,7 +203,7 @@ def _zip(path: Path, name: str) -> Kind:
     except (BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
         raise _damaged(name) from error
     if is_ods:
-        return Kind.ODS
+        return FileType.ODS
     for part, kind in _PACKAGES:
         if any(entry.startswith(part) for entry in names):
             return kind
@@ -212,19 +212,19 @@ def _zip(path: Path, name: str) -> Kind:
             raise _no_table(name, what, _AS_TABLE)
     if "mimetype" in names and "content.xml" in names:
         raise _no_table(name, "an OpenDocument file, but no spreadsheet", _AS_TABLE)
-    return Kind.ZIP
+    return FileType.ZIP
 
 
-def _ole(path: Path, name: str) -> Kind:
+def _ole(path: Path, name: str) -> FileType:
     content = path.read_bytes()
 
     def has(folder: str) -> bool:
         return folder.encode("utf-16-le") + b"\0\0" in content
 
     if has("EncryptedPackage") or _asks_for_password(content):
-        return Kind.LOCKED
+        return FileType.LOCKED
     if has("Workbook") or has("Book"):
-        return Kind.XLS
+        return FileType.XLS
     what = next((what for folder, what in _OTHER_OLE if has(folder)), "an old Office file, but no workbook")
     raise _no_table(name, what, _AS_TABLE)
 

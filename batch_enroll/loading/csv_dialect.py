@@ -14,7 +14,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from batch_enroll.errors import InputError
-from batch_enroll.loading.header import HEAD_ROWS, Line, likely_header, names_found
+from batch_enroll.loading.header_detection import (
+    HEAD_ROWS,
+    HeaderCandidate,
+    likely_header,
+    names_found,
+)
 
 SAMPLE_CHARACTERS = 1 << 16
 
@@ -110,7 +115,7 @@ def _likely(sample: str, wanted: Sequence[str], *, quoting: Literal[0, 3]) -> li
 
 def _read(sample: str, delimiter: str, wanted: Sequence[str], quoting: Literal[0, 3]) -> _Reading:
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, quoting=quoting)
-    lines = [Line(number, cells) for number, cells in enumerate(reader, start=1)]
+    lines = [HeaderCandidate(number, cells) for number, cells in enumerate(reader, start=1)]
     lines = [line for line in lines if line.filled]
     if not lines:
         return _Reading(delimiter=delimiter, width=0, wanted=0, even=0)

@@ -34,7 +34,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PassedOver:
+class SkippedFiles:
     """Files that are left alone for one reason."""
 
     why: str  #: after the number of files: `changed less than 10 seconds ago`
@@ -48,14 +48,14 @@ class PassedOver:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found(Generic[Place]):
+class FileMatches(Generic[Place]):
     """What there is to choose from."""
 
     files: tuple[Place, ...]  #: by the time of their last change, the oldest first; of equal times by name
-    passed_over: tuple[PassedOver, ...]
+    passed_over: tuple[SkippedFiles, ...]
 
 
-def names_many(name: str) -> bool:
+def is_multi_input(name: str) -> bool:
     """Tell whether an input's name stands for a folder or a pattern, not for one file."""
     path = Path(name)
     if path.is_dir():
@@ -63,7 +63,7 @@ def names_many(name: str) -> bool:
     return glob.has_magic(name) and not path.exists()
 
 
-def find_files(name: str, *, now: datetime, settle_s: float, leave: Collection[Path] = ()) -> Found[Path]:
+def find_files(name: str, *, now: datetime, settle_s: float, leave: Collection[Path] = ()) -> FileMatches[Path]:
     """Look through a folder (not the folders inside it), or for the files that a pattern fits.
 
     In a folder only files are taken whose name is that of a table; a pattern says itself which names are meant. Files
@@ -83,10 +83,12 @@ def find_files(name: str, *, now: datetime, settle_s: float, leave: Collection[P
         with suppress(OSError):  # it was moved away this moment
             if path.is_file() and not any(_real(path).is_relative_to(place) for place in leave):
                 seen.append((path.name, path.stat().st_mtime_ns, path))
-    return sift(seen, is_folder=is_folder, now=now, settle_s=settle_s)
+    return filter_files(seen, is_folder=is_folder, now=now, settle_s=settle_s)
 
 
-def sift(seen: Iterable[tuple[str, int, Place]], *, is_folder: bool, now: datetime, settle_s: float) -> Found[Place]:
+def filter_files(
+    seen: Iterable[tuple[str, int, Place]], *, is_folder: bool, now: datetime, settle_s: float
+) -> FileMatches[Place]:
     """Tell the files that may be an input from those that are left alone.
 
     Args:
@@ -101,9 +103,9 @@ def sift(seen: Iterable[tuple[str, int, Place]], *, is_folder: bool, now: dateti
             passed.setdefault(why, []).append(name)
         else:
             files.append((changed_ns, name, place))
-    return Found(
+    return FileMatches(
         files=tuple(place for *_, place in sorted(files, key=itemgetter(0, 1))),
-        passed_over=tuple(PassedOver(why=why, names=tuple(names)) for why, names in passed.items()),
+        passed_over=tuple(SkippedFiles(why=why, names=tuple(names)) for why, names in passed.items()),
     )
 
 
