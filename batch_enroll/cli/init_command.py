@@ -52,8 +52,8 @@ def execute(args: argparse.Namespace) -> int:
     target: Path = args.output or Path(Path(remote.file_name if remote else args.input).stem + ".toml")
     if target.exists():
         raise JobError(f"{target} is there already.", hint="Give another name with --output, or remove it.")
+    from batch_enroll.mapping.column_suggestions import suggest
     from batch_enroll.mapping.job_template import job_file_text
-    from batch_enroll.mapping.suggest import suggest
     from batch_enroll.os_errors import translate_os_errors
 
     columns, rows, sheet = anyio.run(_look, args)

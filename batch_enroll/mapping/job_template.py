@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from batch_enroll.mapping.suggest import Proposal, ProposedContent
+from batch_enroll.mapping.column_suggestions import Proposal, ProposedContent
 from batch_enroll.model import MatchingMode
 
 _HOW = {

@@ -31,7 +31,7 @@ from batch_enroll.ledger.interface import (
 )
 from batch_enroll.ledger.staging import StageWriter, check_staged_rows, staged_rows
 from batch_enroll.loading import Table
-from batch_enroll.mapping.mapper import Mapper
+from batch_enroll.mapping.row_mapper import Mapper
 from batch_enroll.model import (
     Counts,
     Duplicates,

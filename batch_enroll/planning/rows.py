@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from batch_enroll.errors import InvalidRow
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Duplicate, PlannedRow
-from batch_enroll.mapping.mapper import Mapper
+from batch_enroll.mapping.row_mapper import Mapper
 from batch_enroll.model import Problem, Row
 from batch_enroll.sending.wire import BodyWriter, UnsendableValue
 

@@ -7,8 +7,8 @@ from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_enroll.mapping import identity as identity_module
-from batch_enroll.mapping.identity import Identity, check_identity
+from batch_enroll.mapping import identity_values as identity_module
+from batch_enroll.mapping.identity_values import IdentityValue, check_identity
 from batch_enroll.model import FieldType, MatchingMode, Problem
 
 
@@ -31,7 +31,7 @@ def check(text, mode, *, field_type=FieldType.STRING, country=None):
 )
 def test_an_email_is_sent_as_it_stands_without_what_surely_is_not_part_of_it(text, sent, tidied):
     found = check(text, MatchingMode.EMAIL)
-    assert isinstance(found, Identity)
+    assert isinstance(found, IdentityValue)
     assert (found.value, found.tidied) == (sent, tidied)
 
 
@@ -79,8 +79,8 @@ def test_the_short_way_for_usual_emails_accepts_nothing_that_the_library_refuses
 
 def test_emails_are_compared_without_letter_case_and_sent_with_it():
     one, other = check("Anna@Example.com", MatchingMode.EMAIL), check("anna@example.com", MatchingMode.EMAIL)
-    assert isinstance(one, Identity)
-    assert isinstance(other, Identity)
+    assert isinstance(one, IdentityValue)
+    assert isinstance(other, IdentityValue)
     assert one.compare == other.compare
     assert one.value == "Anna@Example.com"
 
@@ -101,7 +101,7 @@ def test_emails_are_compared_without_letter_case_and_sent_with_it():
 )
 def test_no_digit_and_no_plus_of_a_phone_is_invented_or_dropped(text, sent):
     found = check(text, MatchingMode.PHONE)
-    assert isinstance(found, Identity)
+    assert isinstance(found, IdentityValue)
     assert found.value == sent
 
 
@@ -130,9 +130,9 @@ def test_a_cell_that_is_not_one_phone_is_refused(text, code):
 def test_a_country_is_used_only_when_the_job_names_one():
     bare = check("8 900 000-00-02", MatchingMode.PHONE)
     with_country = check("8 900 000-00-02", MatchingMode.PHONE, country="RU")
-    assert isinstance(bare, Identity)
+    assert isinstance(bare, IdentityValue)
     assert bare.value == "8 900 000-00-02"
-    assert isinstance(with_country, Identity)
+    assert isinstance(with_country, IdentityValue)
     assert with_country.value == "+79000000002"
     assert with_country.tidied == ("country_added",)
     assert isinstance(check("900-000-00", MatchingMode.PHONE, country="RU"), Problem)
@@ -140,15 +140,15 @@ def test_a_country_is_used_only_when_the_job_names_one():
 
 def test_two_spellings_of_one_phone_are_the_same_profile():
     one, other = check("+7 (900) 000-00-01", MatchingMode.PHONE), check("+79000000001", MatchingMode.PHONE)
-    assert isinstance(one, Identity)
-    assert isinstance(other, Identity)
+    assert isinstance(one, IdentityValue)
+    assert isinstance(other, IdentityValue)
     assert one.compare == other.compare
 
 
 @pytest.mark.parametrize("text", ["650000000000000000000012", "66e120000000000000000000", "5e1000000000000000000001"])
 def test_a_hex_id_is_never_a_number(text):
     found = check(text, MatchingMode.PROFILE_ID)
-    assert isinstance(found, Identity)
+    assert isinstance(found, IdentityValue)
     assert found.value == text
 
 
@@ -161,13 +161,13 @@ def test_a_profile_id_that_became_a_rounded_number_is_refused():
 @pytest.mark.parametrize("text", ["00016", "tag-1, tag-2", "5e10", "NA", "null", " A 1 "])
 def test_a_custom_value_is_sent_to_the_character(text):
     found = check(text, MatchingMode.CUSTOM)
-    assert isinstance(found, Identity)
+    assert isinstance(found, IdentityValue)
     assert found.value == text
 
 
 def test_blanks_around_a_custom_value_stay_and_are_told():
     found = check(" A-1", MatchingMode.CUSTOM)
-    assert isinstance(found, Identity)
+    assert isinstance(found, IdentityValue)
     assert (found.value, found.tidied) == (" A-1", ("blanks_kept",))
 
 
@@ -189,12 +189,12 @@ def test_blanks_around_a_custom_value_stay_and_are_told():
 )
 def test_an_int_field_takes_whole_numbers_that_lose_nothing(text, expected):
     found = check(text, MatchingMode.CUSTOM, field_type=FieldType.INT)
-    assert (found.value if isinstance(found, Identity) else found.code) == expected
+    assert (found.value if isinstance(found, IdentityValue) else found.code) == expected
 
 
 @given(st.text(max_size=40), st.sampled_from(MatchingMode), st.sampled_from(FieldType))
 def test_any_text_gives_an_identity_or_one_problem(text, mode, field_type):
     found = check(text, mode, field_type=field_type, country=None)
-    assert isinstance(found, Identity | Problem)
-    if isinstance(found, Identity) and isinstance(found.value, str):
+    assert isinstance(found, IdentityValue | Problem)
+    if isinstance(found, IdentityValue) and isinstance(found.value, str):
         assert found.value in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batch_enroll.errors import InputError, InvalidRow
-from batch_enroll.mapping.mapper import Mapper
+from batch_enroll.mapping.row_mapper import Mapper
 from batch_enroll.model import (
     FieldType,
     Matching,

@@ -6,8 +6,8 @@ import tomllib
 
 import pytest
 
+from batch_enroll.mapping.column_suggestions import suggest
 from batch_enroll.mapping.job_template import job_file_text
-from batch_enroll.mapping.suggest import suggest
 from batch_enroll.model import MatchingMode
 
 

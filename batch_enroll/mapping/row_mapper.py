@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from batch_enroll.columns import find_column
 from batch_enroll.errors import InvalidRow
-from batch_enroll.mapping.identity import Identity, identity_check
+from batch_enroll.mapping.identity_values import IdentityValue, identity_check
 from batch_enroll.model import (
     Matching,
     Notice,
@@ -113,11 +113,11 @@ class Mapper:
             for slug, count in self._tidied_counts.items()
         )
 
-    def _identity(self, row: Row, problems: list[Problem]) -> Identity | None:
+    def _identity(self, row: Row, problems: list[Problem]) -> IdentityValue | None:
         if problems and any(problem.column == self._identity_at for problem in problems):
             return None  # the loader has said already what is wrong with this very cell
         checked = self._check(row.cells[self._identity_at])
-        if isinstance(checked, Identity):
+        if isinstance(checked, IdentityValue):
             return checked
         name = self._names[self._identity_at].strip()
         message = f"no {name} in this row" if checked.code == "identity_empty" else f"{name}: {checked.message}"

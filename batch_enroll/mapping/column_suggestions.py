@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batch_enroll.mapping.identity import Identity, check_identity
+from batch_enroll.mapping.identity_values import IdentityValue, check_identity
 from batch_enroll.model import FieldType, MatchingMode
 
 _PROFILE_ID = re.compile(r"[0-9a-f]{24}\Z", re.IGNORECASE)
@@ -115,7 +115,7 @@ def _score(name: str, mode: MatchingMode, values: Sequence[str]) -> float:
 def _fits(value: str, mode: MatchingMode) -> bool:
     if mode is MatchingMode.PROFILE_ID:
         return bool(_PROFILE_ID.match(value.strip()))
-    return isinstance(check_identity(value, mode, field_type=FieldType.STRING, country=None), Identity)
+    return isinstance(check_identity(value, mode, field_type=FieldType.STRING, country=None), IdentityValue)
 
 
 def _mostly_prose(values: Sequence[str]) -> bool:

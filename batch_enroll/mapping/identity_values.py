@@ -1,6 +1,6 @@
 """The cell that the platform finds the profile by: what is sent for it, or why nothing can be.
 
-In: the text of one cell. Out: an `Identity` (value to send, key to compare by, what was tidied) or a `Problem`.
+In: the text of one cell. Out: an `IdentityValue` (value to send, key to compare by, what was tidied) or a `Problem`.
 Never: a guess. A value is tidied only where no reading is lost (blanks around an address, `mailto:`), and the tidying
 is named so that people can be told.
 
@@ -49,7 +49,7 @@ _MAX_PHONE_DIGITS = 15  # E.164
 _INT64 = 2**63
 
 
-class Identity(NamedTuple):
+class IdentityValue(NamedTuple):
     """What one cell asks the platform to find. A tuple, as one is made for each row."""
 
     value: str | int  #: what is sent
@@ -57,7 +57,7 @@ class Identity(NamedTuple):
     tidied: tuple[str, ...] = ()  #: slugs of what was done to the cell, or should be looked at
 
 
-Check = Callable[[str], "Identity | Problem"]
+Check = Callable[[str], "IdentityValue | Problem"]
 
 
 def identity_check(mode: MatchingMode, *, field_type: FieldType, country: str | None) -> Check:
@@ -80,7 +80,9 @@ def identity_check(mode: MatchingMode, *, field_type: FieldType, country: str | 
     assert_never(mode)
 
 
-def check_identity(text: str, mode: MatchingMode, *, field_type: FieldType, country: str | None) -> Identity | Problem:
+def check_identity(
+    text: str, mode: MatchingMode, *, field_type: FieldType, country: str | None
+) -> IdentityValue | Problem:
     """Judge one cell.
 
     Args:
@@ -92,9 +94,9 @@ def check_identity(text: str, mode: MatchingMode, *, field_type: FieldType, coun
     return identity_check(mode, field_type=field_type, country=country)(text)
 
 
-def _email(text: str) -> Identity | Problem:
+def _email(text: str) -> IdentityValue | Problem:
     if 6 <= len(text) <= 200 and _USUAL_EMAIL.match(text):  # nine in ten cells: nothing to tidy, nothing to ask
-        return Identity(text, text.lower())
+        return IdentityValue(text, text.lower())
     address, tidied = _trim(text)
     if not address:
         return _empty()
@@ -109,7 +111,7 @@ def _email(text: str) -> Identity | Problem:
         return Problem(code="email_invalid", message=f"{_shown(text)} is not an email address: {reason}")
     if not address.isascii() and _mixes_alphabets(address):
         tidied = (*tidied, "lookalike_letters")
-    return Identity(address, unicodedata.normalize("NFC", address).casefold(), tidied)
+    return IdentityValue(address, unicodedata.normalize("NFC", address).casefold(), tidied)
 
 
 def _why_no_email(address: str) -> str:
@@ -124,7 +126,7 @@ def _why_no_email(address: str) -> str:
     return ""
 
 
-def _phone(text: str, country: str | None) -> Identity | Problem:
+def _phone(text: str, country: str | None) -> IdentityValue | Problem:
     phone, tidied = _trim(text)
     if not phone:
         return _empty()
@@ -147,13 +149,13 @@ def _phone(text: str, country: str | None) -> Identity | Problem:
     if phone.startswith("+"):
         if not _is_possible(phone, None):
             return Problem(code="phone_invalid", message=f"{_shown(text)} cannot be a number of any country")
-        return Identity(phone, "+" + digits, tidied)
+        return IdentityValue(phone, "+" + digits, tidied)
     if country is None:
-        return Identity(phone, digits, tidied)
+        return IdentityValue(phone, digits, tidied)
     international = _international(phone, country)
     if international is None:
         return Problem(code="phone_invalid", message=f"{_shown(text)} cannot be a number of {country}")
-    return Identity(international, international, (*tidied, "country_added"))
+    return IdentityValue(international, international, (*tidied, "country_added"))
 
 
 def _is_possible(phone: str, country: str | None) -> bool:
@@ -177,28 +179,28 @@ def _international(phone: str, country: str) -> str | None:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
-def _profile_id(text: str) -> Identity | Problem:
+def _profile_id(text: str) -> IdentityValue | Problem:
     if text.isascii() and text.isalnum():
-        return Identity(text, text)
+        return IdentityValue(text, text)
     value, tidied = _trim(text)
     if not value:
         return _empty()
-    return _rounded(value) if _ROUNDED.match(value) else Identity(value, value, tidied)
+    return _rounded(value) if _ROUNDED.match(value) else IdentityValue(value, value, tidied)
 
 
-def _custom_text(text: str) -> Identity | Problem:
+def _custom_text(text: str) -> IdentityValue | Problem:
     if text.isascii() and text.isalnum():
-        return Identity(text, text)  # most ids: letters and digits, nothing to look at
+        return IdentityValue(text, text)  # most ids: letters and digits, nothing to look at
     bare = text.strip(_AROUND)
     if not bare:
         return _empty()
     if _ROUNDED.match(bare):
         return _rounded(bare)
     # Blanks around a custom value may belong to it: it is sent as it stands, and people are told.
-    return Identity(text, text, () if bare == text else ("blanks_kept",))
+    return IdentityValue(text, text, () if bare == text else ("blanks_kept",))
 
 
-def _custom_int(text: str) -> Identity | Problem:
+def _custom_int(text: str) -> IdentityValue | Problem:
     bare = text.strip(_AROUND)
     if not bare:
         return _empty()
@@ -211,7 +213,7 @@ def _custom_int(text: str) -> Identity | Problem:
     number = int(bare) if len(bare) <= 20 else _INT64
     if not -_INT64 <= number < _INT64:
         return Problem(code="integer_too_large", message=f"{_shown(text)} is too large for an int field")
-    return Identity(number, str(number), () if bare == text else ("trimmed",))
+    return IdentityValue(number, str(number), () if bare == text else ("trimmed",))
 
 
 def _trim(text: str) -> tuple[str, tuple[str, ...]]:
