@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         RunStopped,
     )
     from batch_enroll.job import Job
-    from batch_enroll.ledger.default import open_ledger
+    from batch_enroll.ledger.location import open_ledger
     from batch_enroll.ledger.sqlite import SqliteLedger
     from batch_enroll.model import Counts, RowStatus
     from batch_enroll.reporting.summary import RunSummary

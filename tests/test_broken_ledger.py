@@ -10,7 +10,7 @@ import pytest
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.events import RowFinished
-from batch_enroll.ledger.sqlite import writer
+from batch_enroll.ledger.sqlite import group_commit
 from batch_enroll.run import enroll_async
 from tests.support.commands import people, write_csv
 from tests.support.ledgers import sqlite_ledger
@@ -30,7 +30,7 @@ async def test_a_ledger_that_breaks_while_rows_are_sent_frees_the_run(tmp_path, 
 
     def break_at_row_10(event):
         if isinstance(event, RowFinished) and event.row_number == 10:
-            patch.setattr(writer, "count_commit", fails)
+            patch.setattr(group_commit, "count_commit", fails)
 
     job = make_job(send__concurrency=2)
     with monkeypatch.context() as patch, pytest.raises(LedgerError, match="ValueError"):

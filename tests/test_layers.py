@@ -55,7 +55,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "httpx": ("sending/", "telling/heartbeat.py"),
     "tenacity": ("sending/retry.py",),
     "sqlite3": ("ledger/sqlite/",),
-    "filelock": ("ledger/sqlite/lock.py", "loading/temp_copies.py"),
+    "filelock": ("ledger/sqlite/process_lock.py", "loading/temp_copies.py"),
     "tqdm": ("reporting/progress.py",),
     "pandas": ("loading/", "reporting/"),
     "httptools": ("sandbox/", "sending/"),

@@ -11,7 +11,7 @@ from batch_enroll import run as run_module
 from batch_enroll.clock import SystemClock
 from batch_enroll.errors import LedgerError, PreflightError, RunStopped
 from batch_enroll.ledger.interface import RunState
-from batch_enroll.ledger.sqlite.index import Index
+from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.model import Counts, RowStatus
 from batch_enroll.run import Declined, enroll_async, retry_async
 from batch_enroll.steering.control import Control
@@ -138,7 +138,7 @@ async def test_an_index_that_cannot_be_used_leaves_the_rows_refused(world, metho
         def fails(*_, **__):
             raise LedgerError("The disk that holds the index is full.")
 
-        patch.setattr(Index, method, fails)
+        patch.setattr(RunIndex, method, fails)
         return True
 
     with monkeypatch.context() as patch, pytest.raises(LedgerError, match="index is full"):
@@ -151,7 +151,7 @@ async def test_a_ledger_that_cannot_be_written_leaves_the_rows_refused(world, mo
         def fails(*_):
             raise ValueError("a bug")
 
-        patch.setattr("batch_enroll.ledger.sqlite.writer.count_commit", fails)
+        patch.setattr("batch_enroll.ledger.sqlite.group_commit.count_commit", fails)
         return True
 
     with monkeypatch.context() as patch, pytest.raises(LedgerError):

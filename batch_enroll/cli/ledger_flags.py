@@ -45,7 +45,7 @@ def add_json_flag(parser: argparse.ArgumentParser) -> None:
 
 def ledger_from(args: argparse.Namespace) -> Ledger:
     """Open the ledger that the flag or the variable names, or the default one."""
-    from batch_enroll.ledger.default import open_ledger
+    from batch_enroll.ledger.location import open_ledger
 
     return open_ledger(ledger_place(args))
 

@@ -35,7 +35,7 @@ async def _retry(args: argparse.Namespace) -> int:
     from batch_enroll.cli.watching import watched_job
     from batch_enroll.job import Job
     from batch_enroll.job_file import build_job
-    from batch_enroll.ledger.default import open_ledger
+    from batch_enroll.ledger.location import open_ledger
     from batch_enroll.model import RowStatus
     from batch_enroll.run import retry_async
 

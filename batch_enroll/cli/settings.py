@@ -173,7 +173,7 @@ def ledger_of(job: Job) -> Ledger:
     Raises:
         LedgerError: the place cannot keep a promise.
     """
-    from batch_enroll.ledger.default import open_ledger
+    from batch_enroll.ledger.location import open_ledger
 
     return open_ledger(job.output.ledger)
 

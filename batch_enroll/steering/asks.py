@@ -13,7 +13,7 @@ from batch_enroll.clock import Clock
 from batch_enroll.errors import NobodyAtWork, RunLocked
 from batch_enroll.job_file import build_pace
 from batch_enroll.ledger.interface import Ledger, RunState
-from batch_enroll.ledger.moves import no_such_run
+from batch_enroll.ledger.transitions import no_such_run
 from batch_enroll.model import Counts
 from batch_enroll.steering.letters import Answer, Letter, Wish
 

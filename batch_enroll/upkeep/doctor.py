@@ -17,9 +17,9 @@ from batch_enroll.clock import Clock
 from batch_enroll.errors import JobError, LedgerError, PreflightError
 from batch_enroll.installed import libraries, tool_version
 from batch_enroll.job import Job
-from batch_enroll.ledger.default import examine_ledger, open_ledger
-from batch_enroll.ledger.health import LedgerHealth
 from batch_enroll.ledger.interface import Ledger, RunState
+from batch_enroll.ledger.ledger_health import LedgerHealth
+from batch_enroll.ledger.location import examine_ledger, open_ledger
 from batch_enroll.loading.temp_copies import orphaned_copies
 from batch_enroll.planning.identity import is_dry_run
 from batch_enroll.reporting.findings import Finding, Level

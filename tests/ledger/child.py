@@ -16,8 +16,8 @@ from typing import Any
 import anyio
 
 from batch_enroll.ledger.interface import Pending, RunLedger, RunState
-from batch_enroll.ledger.sqlite import index, planning, rows
-from batch_enroll.ledger.sqlite.files import RunFiles
+from batch_enroll.ledger.sqlite import plan_queries, row_queries, run_index
+from batch_enroll.ledger.sqlite.run_directory import RunFiles
 from batch_enroll.model import Outcome, RowStatus
 from tests.ledger.building import NOON, SKIP, make_record, make_rows
 from tests.support.ledgers import sqlite_ledger
@@ -64,18 +64,18 @@ def kill_after_saying(word: str, nth: int) -> None:
 
 
 POINTS: dict[str, Callable[[int], None]] = {
-    "in the plan": lambda nth: kill_at(planning, "add_rows", nth),
-    "after the plan": lambda nth: kill_at(planning, "seal", nth),
+    "in the plan": lambda nth: kill_at(plan_queries, "add_rows", nth),
+    "after the plan": lambda nth: kill_at(plan_queries, "seal", nth),
     "before the plan is on disk": lambda nth: kill_at(RunFiles, "make_durable", nth, before=True),
     "before the index knows of the plan": lambda nth: kill_at(RunFiles, "open", nth),
-    "before an intent": lambda nth: kill_at(rows, "intend", nth, before=True),
-    "in an intent's transaction": lambda nth: kill_at(rows, "intend", nth),
+    "before an intent": lambda nth: kill_at(row_queries, "intend", nth, before=True),
+    "in an intent's transaction": lambda nth: kill_at(row_queries, "intend", nth),
     "after an intent": lambda nth: kill_after_saying("intent", nth),
-    "before an outcome": lambda nth: kill_at(rows, "settle", nth, before=True),
-    "in an outcome's transaction": lambda nth: kill_at(rows, "settle", nth),
+    "before an outcome": lambda nth: kill_at(row_queries, "settle", nth, before=True),
+    "in an outcome's transaction": lambda nth: kill_at(row_queries, "settle", nth),
     "after an outcome": lambda nth: kill_after_saying("outcome", nth),
-    "before the merge": lambda nth: kill_at(index.Index, "merge", nth, before=True),
-    "after the merge": lambda nth: kill_at(index.Index, "merge", nth),
+    "before the merge": lambda nth: kill_at(run_index.RunIndex, "merge", nth, before=True),
+    "after the merge": lambda nth: kill_at(run_index.RunIndex, "merge", nth),
     "at the end": lambda _: None,
     "waits": lambda _: None,
 }

@@ -11,7 +11,7 @@ import pytest
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunLedger
-from batch_enroll.ledger.sqlite import SqliteRunLedger, rows
+from batch_enroll.ledger.sqlite import SqliteRunLedger, row_queries
 from batch_enroll.model import Counts, Outcome, RowStatus
 from tests.ledger import test_contract as contract
 from tests.ledger.building import NOON, open_run, statuses
@@ -99,7 +99,7 @@ async def test_a_run_is_closed_even_when_everything_is_cancelled(tmp_path: Path)
 
 
 async def test_a_call_that_fails_takes_no_other_with_it(run: RunLedger, monkeypatch: pytest.MonkeyPatch):
-    plain = rows.settle
+    plain = row_queries.settle
 
     def stumbles(connection: sqlite3.Connection, moves: Any) -> Any:
         result = plain(connection, moves)
@@ -107,7 +107,7 @@ async def test_a_call_that_fails_takes_no_other_with_it(run: RunLedger, monkeypa
             raise ZeroDivisionError
         return result
 
-    monkeypatch.setattr(rows, "settle", stumbles)
+    monkeypatch.setattr(row_queries, "settle", stumbles)
     for seq in range(1, 6):
         await run.intend(seq, at=NOON)
     failed: list[int] = []
@@ -134,7 +134,7 @@ async def test_after_an_error_of_the_disk_nothing_more_is_believed(run: RunLedge
 
     await run.intend(1, at=NOON)
     with monkeypatch.context() as patch:
-        patch.setattr(rows, "intend", broken)
+        patch.setattr(row_queries, "intend", broken)
         with pytest.raises(LedgerError, match="disk reported an error"):
             await run.intend(2, at=NOON)
 
@@ -146,8 +146,8 @@ async def test_after_an_error_of_the_disk_nothing_more_is_believed(run: RunLedge
 async def test_negative_control_moves_without_compare_and_set_break_the_contract(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
 ):
-    plain: str = getattr(rows, statement)
-    monkeypatch.setattr(rows, statement, plain[: plain.index("AND row.state")])
+    plain: str = getattr(row_queries, statement)
+    monkeypatch.setattr(row_queries, statement, plain[: plain.index("AND row.state")])
     move = contract.intend if statement == "_INTEND" else contract.settle
 
     with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):

@@ -12,9 +12,9 @@ import pytest
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunLedger
-from batch_enroll.ledger.sqlite import SqliteRunLedger, rows, writer
-from batch_enroll.ledger.sqlite.guard import HighWaterMark
-from batch_enroll.ledger.sqlite.place import Ballast
+from batch_enroll.ledger.sqlite import SqliteRunLedger, group_commit, row_queries
+from batch_enroll.ledger.sqlite.filesystem import DiskReserve
+from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
 from batch_enroll.model import Counts, Outcome, RowStatus
 from tests.ledger.building import NOON, open_run
 from tests.support.ledgers import sqlite_ledger
@@ -42,22 +42,22 @@ def full_disk(*_: Any) -> Any:
 
 
 def in_the_counter(patch: pytest.MonkeyPatch, error: BaseException) -> None:
-    patch.setattr(writer, "count_commit", raising(error))
+    patch.setattr(group_commit, "count_commit", raising(error))
 
 
 def in_a_work(patch: pytest.MonkeyPatch, error: BaseException) -> None:
-    patch.setattr(rows, "settle", raising(error))
+    patch.setattr(row_queries, "settle", raising(error))
 
 
 def in_the_ballast(patch: pytest.MonkeyPatch, error: BaseException) -> None:
-    patch.setattr(rows, "settle", full_disk)
-    patch.setattr(Ballast, "give_up", raising(error))
+    patch.setattr(row_queries, "settle", full_disk)
+    patch.setattr(DiskReserve, "give_up", raising(error))
 
 
 def in_the_words(patch: pytest.MonkeyPatch, error: BaseException) -> None:
     """In the making of the message about another error."""
-    patch.setattr(rows, "settle", full_disk)
-    patch.setattr(writer, "is_full", raising(error))
+    patch.setattr(row_queries, "settle", full_disk)
+    patch.setattr(group_commit, "is_full", raising(error))
 
 
 async def settle_all(run: RunLedger) -> list[BaseException]:
@@ -127,7 +127,7 @@ async def test_an_error_in_the_guard_against_old_copies_ends_no_wait(
 ):
     _, run = await sent(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(writer, "_COMMITS_PER_MARK", 1)
+        patch.setattr(group_commit, "_COMMITS_PER_MARK", 1)
         patch.setattr(HighWaterMark, "try_raise_to", raising(error))
         first, second = await settle_all(run), await settle_all(run)
     assert len(second) == MANY
@@ -139,7 +139,7 @@ async def test_an_error_in_the_guard_against_old_copies_ends_no_wait(
 async def test_an_error_of_the_disk_is_the_cause_of_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     _, run = await sent(tmp_path)
     error = sqlite3.OperationalError("disk I/O error")
-    monkeypatch.setattr(rows, "settle", raising(error))
+    monkeypatch.setattr(row_queries, "settle", raising(error))
     assert [(type(one), one.__cause__) for one in await settle_all(run)] == [(LedgerError, error)] * MANY
     await run.leave()
 
@@ -158,9 +158,11 @@ def test_one_caller_that_cannot_be_woken_keeps_no_other_asleep():
                 raise ValueError("a bug")
             woken.append(self.number)
 
-    calls = [writer._Call(rows.counts, None, begins=False, waiter=Waiter(number)) for number in range(1, 6)]
+    calls = [
+        group_commit._Call(row_queries.counts, None, begins=False, waiter=Waiter(number)) for number in range(1, 6)
+    ]
     with pytest.raises(ValueError, match="a bug"):  # the event loop tells of it
-        writer._wake(calls)
+        group_commit._wake(calls)
     assert woken == [1, 4, 5]
     assert all(call.is_done for call in calls)
 
@@ -171,6 +173,6 @@ async def test_a_call_after_the_end_is_refused(tmp_path: Path):
     desk = run._desk
     await run.leave()
     with anyio.fail_after(PATIENCE_S), pytest.raises(LedgerError, match="closed"):
-        await desk.ask(rows.counts, None)
+        await desk.ask(row_queries.counts, None)
     with anyio.fail_after(PATIENCE_S):
         await desk.stop()  # twice is once

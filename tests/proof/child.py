@@ -25,18 +25,18 @@ DURING_S = 0.05  #: from the beginning of a call to a death in the middle of it
 POINTS: dict[str, str] = {
     "create": "batch_enroll.ledger.sqlite.ledger:SqliteLedger.create",
     "open": "batch_enroll.ledger.sqlite.ledger:SqliteLedger.open",
-    "plan": "batch_enroll.ledger.sqlite.run:SqliteRunLedger.plan",
-    "mark": "batch_enroll.ledger.sqlite.run:SqliteRunLedger.mark_duplicates",
+    "plan": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.plan",
+    "mark": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.mark_duplicates",
     "stage": "batch_enroll.ledger.staging:StageWriter.finish",
-    "seal": "batch_enroll.ledger.sqlite.run:SqliteRunLedger.seal",
-    "intend": "batch_enroll.ledger.sqlite.run:SqliteRunLedger.intend",
+    "seal": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.seal",
+    "intend": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.intend",
     "send": "batch_enroll.sending.client:Client.start",
-    "settle": "batch_enroll.ledger.sqlite.run:SqliteRunLedger.settle",
-    "release": "batch_enroll.ledger.sqlite.run:SqliteRunLedger.release",
+    "settle": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.settle",
+    "release": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.release",
     "results": "batch_enroll.running.life_cycle:write_files",
     "summary": "batch_enroll.running.life_cycle:write_summary",
-    "close": "batch_enroll.ledger.sqlite.run:SqliteRunLedger.close",
-    "merge": "batch_enroll.ledger.sqlite.index:Index.merge",
+    "close": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.close",
+    "merge": "batch_enroll.ledger.sqlite.run_index:Index.merge",
 }
 """Name -> where the function hangs, module and attribute."""
 
@@ -106,14 +106,14 @@ def resend_what_is_in_doubt() -> None:
 def resend_on_expiry() -> None:
     """Put the intents of a dead process back into the queue, as job queues do with expired leases."""
     from batch_enroll.ledger.interface import RowState
-    from batch_enroll.ledger.sqlite.tables import one_by_one
+    from batch_enroll.ledger.sqlite.schema import one_by_one
 
     @one_by_one
     def requeue(connection: Any, _: None) -> int:
         query = f"UPDATE row SET state = {RowState.PLANNED:d} WHERE state = {RowState.INTENT:d}"
         return int(connection.execute(query).rowcount)
 
-    wrap("batch_enroll.ledger.sqlite.files:recover", lambda _: requeue)
+    wrap("batch_enroll.ledger.sqlite.run_directory:recover", lambda _: requeue)
 
 
 def lock_nothing() -> None:
@@ -190,7 +190,7 @@ def say_refused_accepted() -> None:
 
 def miss_duplicates() -> None:
     """Look for no duplicates in the input: no unique key."""
-    wrap("batch_enroll.ledger.sqlite.planning:mark_duplicates", lambda _: lambda *_, **__: 0)
+    wrap("batch_enroll.ledger.sqlite.plan_queries:mark_duplicates", lambda _: lambda *_, **__: 0)
 
 
 def _answer_instead(body: bytes, *, send_first: bool) -> None:

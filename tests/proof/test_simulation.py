@@ -6,7 +6,7 @@ import pytest
 
 from batch_enroll.errors import Ambiguous, Retryable
 from batch_enroll.ledger.interface import RowState
-from batch_enroll.ledger.sqlite import files
+from batch_enroll.ledger.sqlite import run_directory
 from batch_enroll.sending import Client
 from tests.proof.simulation import simulate
 
@@ -39,7 +39,7 @@ def test_sending_again_what_a_dead_run_had_in_flight_is_found(quick_path, monkey
         connection.execute(f"UPDATE row SET state = {RowState.PLANNED:d} WHERE state = {RowState.INTENT:d}")
         return [0]
 
-    monkeypatch.setattr(files, "recover", requeue)
+    monkeypatch.setattr(run_directory, "recover", requeue)
     assert duplicated(quick_path) > 0
 
 

@@ -17,10 +17,10 @@ import pytest
 from batch_enroll.clock import Clock
 from batch_enroll.ledger.sqlite import SqliteLedger, SqliteRunLedger
 from batch_enroll.ledger.sqlite.connection import in_words
-from batch_enroll.ledger.sqlite.guard import HighWaterMark
-from batch_enroll.ledger.sqlite.place import Ballast
-from batch_enroll.ledger.sqlite.tables import count_commit
-from batch_enroll.ledger.sqlite.writer import Desk, Executors, Work
+from batch_enroll.ledger.sqlite.filesystem import DiskReserve
+from batch_enroll.ledger.sqlite.group_commit import Executors, LedgerExecutor, Work
+from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
+from batch_enroll.ledger.sqlite.schema import count_commit
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -33,7 +33,9 @@ class InlineExecutors(Executors):
     async def run(self, function: Callable[[*Ts], R], *args: *Ts) -> R:
         return function(*args)
 
-    def writer(self, connection: sqlite3.Connection, path: Path, *, ballast: Ballast, mark: HighWaterMark) -> Desk:
+    def writer(
+        self, connection: sqlite3.Connection, path: Path, *, ballast: DiskReserve, mark: HighWaterMark
+    ) -> LedgerExecutor:
         return InlineWriter(connection, path)
 
 

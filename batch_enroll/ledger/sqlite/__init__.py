@@ -13,6 +13,6 @@ Commands come in through `SqliteLedger` and `SqliteRunLedger`; no connection or 
 """
 
 from batch_enroll.ledger.sqlite.ledger import SqliteLedger
-from batch_enroll.ledger.sqlite.run import SqliteRunLedger
+from batch_enroll.ledger.sqlite.run_ledger import SqliteRunLedger
 
 __all__ = ["SqliteLedger", "SqliteRunLedger"]

@@ -23,15 +23,15 @@ from batch_enroll.ledger.interface import (
     finished_before,
     same_ground,
 )
-from batch_enroll.ledger.moves import exists_already, no_such_run, still_needed
 from batch_enroll.ledger.sqlite.connection import in_words
-from batch_enroll.ledger.sqlite.files import RunFiles
-from batch_enroll.ledger.sqlite.index import Index
-from batch_enroll.ledger.sqlite.lock import SignedLock
-from batch_enroll.ledger.sqlite.place import check_place
-from batch_enroll.ledger.sqlite.run import SqliteRunLedger
-from batch_enroll.ledger.sqlite.writer import Executors
+from batch_enroll.ledger.sqlite.filesystem import check_place
+from batch_enroll.ledger.sqlite.group_commit import Executors
+from batch_enroll.ledger.sqlite.process_lock import OwnedLock
+from batch_enroll.ledger.sqlite.run_directory import RunFiles
+from batch_enroll.ledger.sqlite.run_index import RunIndex
+from batch_enroll.ledger.sqlite.run_ledger import SqliteRunLedger
 from batch_enroll.ledger.staging import forget_rows
+from batch_enroll.ledger.transitions import exists_already, no_such_run, still_needed
 from batch_enroll.model import Notice
 
 
@@ -54,7 +54,7 @@ class SqliteLedger:
         self._clock = clock or SystemClock()
         self._executors = executors or Executors()
         self._state_folder = state_folder
-        self._index = Index(self._path, state_folder)
+        self._index = RunIndex(self._path, state_folder)
 
     def notices(self) -> tuple[Notice, ...]:
         """Say what people should know about the place.
@@ -101,7 +101,7 @@ class SqliteLedger:
         folder = self._path.with_name(self._path.name + ".locks")
         with in_words(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = SignedLock(folder, hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:16], what=what)
+        lock = OwnedLock(folder, hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:16], what=what)
         lock.take(now=self._clock.now())
         try:
             yield

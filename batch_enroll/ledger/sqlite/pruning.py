@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlite3
 
 from batch_enroll.ledger.interface import Reason
-from batch_enroll.ledger.sqlite import rows
-from batch_enroll.ledger.sqlite.tables import count_commit, one_by_one
+from batch_enroll.ledger.sqlite import row_queries
+from batch_enroll.ledger.sqlite.schema import count_commit, one_by_one
 from batch_enroll.model import RowStatus
 
 _MAX_REASONS = 1_000
@@ -27,7 +27,7 @@ def shrink(connection: sqlite3.Connection) -> None:
     """Keep the reasons, drop the rows and give their room back; a second time does nothing but that."""
     if not is_shrunk(connection):
         connection.execute("BEGIN IMMEDIATE")
-        kept = rows.reasons(connection, [_MAX_REASONS])[0]
+        kept = row_queries.reasons(connection, [_MAX_REASONS])[0]
         connection.execute(_KEPT_REASONS)
         connection.executemany(
             "INSERT INTO kept_reason VALUES (?, ?, ?, ?, ?)",
@@ -53,7 +53,7 @@ def is_shrunk(connection: sqlite3.Connection) -> bool:
 def reasons(connection: sqlite3.Connection, limit: int) -> list[Reason]:
     """Why rows were no success, the most frequent first, whether the rows are still there or not."""
     if not is_shrunk(connection):
-        return rows.reasons(connection, [limit])[0]
+        return row_queries.reasons(connection, [limit])[0]
     found = connection.execute("SELECT * FROM kept_reason ORDER BY rows DESC, rowid LIMIT ?", (limit,))
     return [
         Reason(

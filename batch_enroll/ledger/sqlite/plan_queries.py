@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from batch_enroll.ledger.interface import Duplicate, PlannedRow, RowState
 from batch_enroll.ledger.sqlite.connection import open_for_planning, stamp
-from batch_enroll.ledger.sqlite.tables import (
+from batch_enroll.ledger.sqlite.schema import (
     SCHEMA,
     follow_states,
     moment_of,
@@ -34,7 +34,7 @@ _REPEATED = "key IN (SELECT key FROM row WHERE key IS NOT NULL GROUP BY key HAVI
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class EarlierSend:
     """What an earlier run did with a key."""
 
     run_id: str
@@ -43,7 +43,7 @@ class Sent:
     content_hash: bytes
 
 
-Lookup = Callable[[Sequence[bytes]], Mapping[bytes, Sent]]
+Lookup = Callable[[Sequence[bytes]], Mapping[bytes, EarlierSend]]
 """Gives what earlier runs did with some keys, as far as the rules count it."""
 
 

@@ -90,7 +90,7 @@ def probe(folder: Path) -> float:
     return times_s[1]
 
 
-class Ballast:
+class DiskReserve:
     """A file whose only use is to be deleted: its room lets the outcomes in flight be saved on a full disk."""
 
     def __init__(self, folder: Path) -> None:

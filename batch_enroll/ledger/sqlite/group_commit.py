@@ -27,9 +27,9 @@ import anyio.to_thread
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.sqlite.connection import in_words, is_full, trouble
-from batch_enroll.ledger.sqlite.guard import HighWaterMark
-from batch_enroll.ledger.sqlite.place import Ballast
-from batch_enroll.ledger.sqlite.tables import commits_of, count_commit
+from batch_enroll.ledger.sqlite.filesystem import DiskReserve
+from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
+from batch_enroll.ledger.sqlite.schema import commits_of, count_commit
 
 _COMMITS_PER_MARK = 128
 
@@ -40,7 +40,7 @@ Work = Callable[[sqlite3.Connection, list[P]], Sequence[R]]
 """Does the same for each payload, or raises and then has changed nothing that a rollback would not undo."""
 
 
-class Desk(Protocol):
+class LedgerExecutor(Protocol):
     """Where works are handed in."""
 
     async def ask(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
@@ -52,7 +52,7 @@ class Desk(Protocol):
         ...
 
 
-class OneByOne:
+class SerialExecutor:
     """A desk without a thread of its own: for planning, where one caller waits, and for reading."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path, executors: Executors) -> None:
@@ -113,7 +113,7 @@ class _Call:
     error: Exception | None = None
 
 
-class GroupWriter:
+class GroupCommitExecutor:
     """A thread with the one connection that writes. Belongs to the event loop in which it was made."""
 
     def __init__(
@@ -121,7 +121,7 @@ class GroupWriter:
         connection: sqlite3.Connection,
         path: Path,
         *,
-        ballast: Ballast,
+        ballast: DiskReserve,
         mark: HighWaterMark,
     ) -> None:
         """Start the thread.
@@ -330,6 +330,8 @@ class Executors:
         """Call a function that blocks, and wait for its result."""
         return await anyio.to_thread.run_sync(function, *args)
 
-    def writer(self, connection: sqlite3.Connection, path: Path, *, ballast: Ballast, mark: HighWaterMark) -> Desk:
+    def writer(
+        self, connection: sqlite3.Connection, path: Path, *, ballast: DiskReserve, mark: HighWaterMark
+    ) -> LedgerExecutor:
         """Make the desk of a run that is sent."""
-        return GroupWriter(connection, path, ballast=ballast, mark=mark)
+        return GroupCommitExecutor(connection, path, ballast=ballast, mark=mark)

@@ -23,7 +23,7 @@ from batch_enroll.ledger.sqlite.connection import in_words
 _PATIENCE_S = 0.3  # whoever borrows the lock has it for a moment
 
 
-class SignedLock:
+class OwnedLock:
     """A lock that is signed by who has it."""
 
     def __init__(self, folder: Path, name: str, *, what: str) -> None:

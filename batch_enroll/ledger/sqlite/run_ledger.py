@@ -26,7 +26,11 @@ from batch_enroll.ledger.interface import (
     RunRecord,
     RunState,
 )
-from batch_enroll.ledger.moves import (
+from batch_enroll.ledger.sqlite import plan_queries, pruning, row_queries
+from batch_enroll.ledger.sqlite.group_commit import Executors, LedgerExecutor, SerialExecutor
+from batch_enroll.ledger.sqlite.run_directory import RunFiles
+from batch_enroll.ledger.sqlite.schema import micros, one_by_one
+from batch_enroll.ledger.transitions import (
     SETTLED,
     VERDICTS,
     has_sent,
@@ -36,10 +40,6 @@ from batch_enroll.ledger.moves import (
     whole_text,
     wrong_size,
 )
-from batch_enroll.ledger.sqlite import planning, pruning, rows
-from batch_enroll.ledger.sqlite.files import RunFiles
-from batch_enroll.ledger.sqlite.tables import micros, one_by_one
-from batch_enroll.ledger.sqlite.writer import Desk, Executors, OneByOne
 from batch_enroll.model import (
     Counts,
     Duplicates,
@@ -52,7 +52,7 @@ class SqliteRunLedger:
     """A run of a `SqliteLedger`. Made by one of `plan_anew`, `go_on` and `read`; used in one event loop."""
 
     def __init__(
-        self, record: RunRecord, files: RunFiles, executors: Executors, desk: Desk, *, recovered: int = 0
+        self, record: RunRecord, files: RunFiles, executors: Executors, desk: LedgerExecutor, *, recovered: int = 0
     ) -> None:
         self._record = record
         self._files = files
@@ -66,7 +66,9 @@ class SqliteRunLedger:
     @classmethod
     async def plan_anew(cls, record: RunRecord, files: RunFiles, executors: Executors) -> Self:
         """Begin an empty plan in files that were taken."""
-        return cls(record, files, executors, OneByOne(await executors.run(files.plan_anew), files.path, executors))
+        return cls(
+            record, files, executors, SerialExecutor(await executors.run(files.plan_anew), files.path, executors)
+        )
 
     @classmethod
     async def go_on(cls, record: RunRecord, files: RunFiles, executors: Executors) -> Self:
@@ -79,7 +81,7 @@ class SqliteRunLedger:
         """Read, whoever has taken the files."""
         if record.state is RunState.PLANNING:
             raise still_planned(record.run_id)
-        return cls(record, files, executors, OneByOne(await executors.run(files.read), files.path, executors))
+        return cls(record, files, executors, SerialExecutor(await executors.run(files.read), files.path, executors))
 
     @property
     def record(self) -> RunRecord:
@@ -99,7 +101,7 @@ class SqliteRunLedger:
         for seq, row in enumerate(block, start=self._planned + 1):
             if row.seq != seq:
                 raise out_of_order(row.seq, last=seq - 1)
-        await self._desk.ask(planning.add_rows, block)
+        await self._desk.ask(plan_queries.add_rows, block)
         self._planned += len(block)
 
     async def mark_duplicates(self, rules: PlanRules) -> int:
@@ -110,19 +112,19 @@ class SqliteRunLedger:
         def mark(connection: sqlite3.Connection, rules: PlanRules) -> int:
             with self._files.index.looking_up(self._record.run_id, rules) as look_up:
                 skip_inside = rules.duplicates is Duplicates.SKIP
-                return planning.mark_duplicates(connection, look_up, skip_inside=skip_inside)
+                return plan_queries.mark_duplicates(connection, look_up, skip_inside=skip_inside)
 
         return await self._desk.ask(mark, rules)
 
     async def duplicates(self, *, after_seq: int, limit: int) -> list[Duplicate]:
-        return await self._readable().ask(planning.duplicates, (after_seq, limit))
+        return await self._readable().ask(plan_queries.duplicates, (after_seq, limit))
 
     async def seal(self, *, rows: int) -> None:
         self._writable(RunState.PLANNING, marked=True)
         if rows != self._planned:
             raise wrong_size(expected=rows, found=self._planned)
         with anyio.CancelScope(shield=True):
-            await self._desk.ask(planning.seal, rows)
+            await self._desk.ask(plan_queries.seal, rows)
             await self._desk.stop()
             await self._executors.run(self._files.make_durable)
             connection, _ = await self._executors.run(self._files.open)
@@ -139,27 +141,27 @@ class SqliteRunLedger:
         return await self._desk.ask(one_by_one(self._skip_sent), rules)
 
     async def pending(self, *, after_seq: int, limit: int) -> list[Pending]:
-        return await self._readable().ask(rows.pending, (after_seq, limit))
+        return await self._readable().ask(row_queries.pending, (after_seq, limit))
 
     async def intend(self, seq: int, *, at: datetime) -> int:
         self._writable(RunState.OPEN)
-        return await self._desk.ask(rows.intend, (seq, micros(at)), begins=True)
+        return await self._desk.ask(row_queries.intend, (seq, micros(at)), begins=True)
 
     async def release(self, seq: int, *, code: str, message: str) -> None:
         self._writable(RunState.OPEN)
-        await self._desk.ask(rows.settle, (seq, RowState.PLANNED, None, whole_text(code), whole_text(message)))
+        await self._desk.ask(row_queries.settle, (seq, RowState.PLANNED, None, whole_text(code), whole_text(message)))
 
     async def settle(self, outcome: Outcome) -> None:
         self._writable(RunState.OPEN)
         state = SETTLED[outcome.status]
         words = whole_text(outcome.code), whole_text(outcome.message)
-        await self._desk.ask(rows.settle, (outcome.seq, state, outcome.http_status, *words))
+        await self._desk.ask(row_queries.settle, (outcome.seq, state, outcome.http_status, *words))
 
     async def outcomes(self, *, after_seq: int, limit: int) -> list[Outcome]:
-        return await self._readable().ask(rows.outcomes, (after_seq, limit))
+        return await self._readable().ask(row_queries.outcomes, (after_seq, limit))
 
     async def counts(self) -> Counts:
-        return await self._readable().ask(rows.counts, None)
+        return await self._readable().ask(row_queries.counts, None)
 
     async def reasons(self, *, limit: int) -> list[Reason]:
         return await self._readable().ask(pruning.reasons, limit)
@@ -170,7 +172,7 @@ class SqliteRunLedger:
 
         @one_by_one
         def replan(connection: sqlite3.Connection, origin: RowState) -> int:
-            many = rows.replan(connection, [origin])[0]
+            many = row_queries.replan(connection, [origin])[0]
             if rules is not None:
                 self._skip_sent(connection, rules)
             return many
@@ -187,7 +189,7 @@ class SqliteRunLedger:
         self._writable()
         states = [VERDICTS[verdict.verdict] for verdict in verdicts]
         with anyio.CancelScope(shield=True):
-            moved = await self._desk.ask(rows.resolve, verdicts)
+            moved = await self._desk.ask(row_queries.resolve, verdicts)
             if any(was_unknown and state is RowState.PLANNED for was_unknown, state in zip(moved, states, strict=True)):
                 await self._tell_index(replace(self._record, state=RunState.OPEN))
         return [verdict.seq for verdict, was_unknown in zip(verdicts, moved, strict=True) if not was_unknown]
@@ -209,7 +211,7 @@ class SqliteRunLedger:
     async def discard(self) -> None:
         self._writable()
         with anyio.CancelScope(shield=True):
-            if self._record.state is not RunState.PLANNING and await self._desk.ask(rows.anything_sent, None):
+            if self._record.state is not RunState.PLANNING and await self._desk.ask(row_queries.anything_sent, None):
                 raise has_sent(self._record.run_id)
             self._closed = True
             await self._desk.stop()
@@ -231,9 +233,9 @@ class SqliteRunLedger:
 
     def _skip_sent(self, connection: sqlite3.Connection, rules: PlanRules) -> int:
         with self._files.index.looking_up(self._record.run_id, rules) as look_up:
-            return planning.skip_sent(connection, look_up)
+            return plan_queries.skip_sent(connection, look_up)
 
-    def _readable(self) -> Desk:
+    def _readable(self) -> LedgerExecutor:
         if self._closed:
             raise not_open(self._record.run_id)
         return self._desk
@@ -244,5 +246,5 @@ class SqliteRunLedger:
             raise not_open(self._record.run_id)
 
 
-def _writer(executors: Executors, connection: sqlite3.Connection, files: RunFiles) -> Desk:
+def _writer(executors: Executors, connection: sqlite3.Connection, files: RunFiles) -> LedgerExecutor:
     return executors.writer(connection, files.path, ballast=files.ballast, mark=files.mark(connection))

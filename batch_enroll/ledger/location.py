@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from batch_enroll.errors import JobError
-from batch_enroll.ledger.health import LedgerHealth
 from batch_enroll.ledger.interface import Ledger
+from batch_enroll.ledger.ledger_health import LedgerHealth
 
 _NAME = "batch-enroll"
 
@@ -34,7 +34,7 @@ def examine_ledger(where: str | None) -> LedgerHealth:
     Raises:
         JobError, LedgerError: as `open_ledger`.
     """
-    from batch_enroll.ledger.sqlite.checkup import examine
+    from batch_enroll.ledger.sqlite.health_check import examine
 
     return examine(*_places(where))
 

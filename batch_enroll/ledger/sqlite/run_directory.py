@@ -14,7 +14,6 @@ from pathlib import Path
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunRecord
-from batch_enroll.ledger.moves import is_pruned
 from batch_enroll.ledger.sqlite import pruning
 from batch_enroll.ledger.sqlite.connection import (
     check_stamp,
@@ -24,14 +23,15 @@ from batch_enroll.ledger.sqlite.connection import (
     open_for_reading,
     open_for_sending,
 )
-from batch_enroll.ledger.sqlite.guard import HighWaterMark
-from batch_enroll.ledger.sqlite.index import Index
-from batch_enroll.ledger.sqlite.lock import SignedLock
-from batch_enroll.ledger.sqlite.place import Ballast, probe
-from batch_enroll.ledger.sqlite.planning import new_file
-from batch_enroll.ledger.sqlite.rows import anything_sent, counts, recover
-from batch_enroll.ledger.sqlite.tables import commits_of, count_commit, totals_agree
+from batch_enroll.ledger.sqlite.filesystem import DiskReserve, probe
+from batch_enroll.ledger.sqlite.plan_queries import new_file
+from batch_enroll.ledger.sqlite.process_lock import OwnedLock
+from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
+from batch_enroll.ledger.sqlite.row_queries import anything_sent, counts, recover
+from batch_enroll.ledger.sqlite.run_index import RunIndex
+from batch_enroll.ledger.sqlite.schema import commits_of, count_commit, totals_agree
 from batch_enroll.ledger.staging import forget_rows, stage_files
+from batch_enroll.ledger.transitions import is_pruned
 
 FILE_NAME = "run.sqlite"
 
@@ -41,12 +41,12 @@ logger = logging.getLogger(__name__)
 class RunFiles:
     """The folder of one run."""
 
-    def __init__(self, index: Index, folder: Path, run_id: str, *, state_folder: Path) -> None:
+    def __init__(self, index: RunIndex, folder: Path, run_id: str, *, state_folder: Path) -> None:
         self.index = index
         self.folder = folder
         self.path = folder / FILE_NAME
-        self.ballast = Ballast(folder)
-        self.lock = SignedLock(folder, "run", what=f"Run {run_id}")
+        self.ballast = DiskReserve(folder)
+        self.lock = OwnedLock(folder, "run", what=f"Run {run_id}")
         self.commit_s = 0.0  #: how long a commit took when the run was taken, seconds
         self._new = False
         self._run_id = run_id

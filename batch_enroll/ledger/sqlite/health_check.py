@@ -15,10 +15,10 @@ from contextlib import closing
 from pathlib import Path
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.health import LedgerHealth
+from batch_enroll.ledger.ledger_health import LedgerHealth
 from batch_enroll.ledger.sqlite.connection import in_words, open_for_reading
-from batch_enroll.ledger.sqlite.index import Index
-from batch_enroll.ledger.sqlite.place import check_place, file_system, probe
+from batch_enroll.ledger.sqlite.filesystem import check_place, file_system, probe
+from batch_enroll.ledger.sqlite.run_index import RunIndex
 
 _MAX_FAULTS = 3
 
@@ -47,7 +47,7 @@ def examine(path: Path, state_folder: Path) -> LedgerHealth:
 
 def _faults(path: Path, state_folder: Path) -> Iterator[str]:
     """Say what is wrong with the index and the secret beside it."""
-    index = Index(path, state_folder)
+    index = RunIndex(path, state_folder)
     try:
         index.records("false")  # is it ours, of this version, and not an older copy?
         with in_words(path), closing(open_for_reading(path)) as connection:

@@ -34,9 +34,9 @@ from batch_enroll.ledger.sqlite.connection import (
     open_index,
     stamp,
 )
-from batch_enroll.ledger.sqlite.guard import HighWaterMark
-from batch_enroll.ledger.sqlite.planning import Lookup, Sent
-from batch_enroll.ledger.sqlite.tables import micros, moment_of
+from batch_enroll.ledger.sqlite.plan_queries import EarlierSend, Lookup
+from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
+from batch_enroll.ledger.sqlite.schema import micros, moment_of
 
 _COLUMNS = [field.name for field in fields(RunRecord)]
 _MERGE_ROWS = 20_000  # in one transaction
@@ -86,7 +86,7 @@ SELECT sent.key, run.run_id, sent.at, sent.state = {RowState.UNKNOWN:d}, sent.co
 """
 
 
-class Index:
+class RunIndex:
     """The index file. Every method opens it anew; all of them block."""
 
     def __init__(self, path: Path, state_folder: Path) -> None:
@@ -197,11 +197,11 @@ class Index:
         after = own if rules.later_runs_only else 0
         counted = (run_id, after, rules.hold_unknown, since, rules.enrolled_by_path)
 
-        def look_up(keys: Sequence[bytes]) -> Mapping[bytes, Sent]:
+        def look_up(keys: Sequence[bytes]) -> Mapping[bytes, EarlierSend]:
             with in_words(self.path):
                 found = connection.execute(_LOOK_UP % ", ".join("?" * len(keys)), (*counted, *keys))
                 return {
-                    key: Sent(run_id=run, at=at, held=bool(held), content_hash=content_hash)
+                    key: EarlierSend(run_id=run, at=at, held=bool(held), content_hash=content_hash)
                     for key, run, at, held, content_hash in found  # the latest comes last and stays
                 }
 

@@ -18,7 +18,9 @@ from batch_enroll.ledger.interface import (
     Resolution,
     RowState,
 )
-from batch_enroll.ledger.moves import (
+from batch_enroll.ledger.sqlite.plan_queries import duplicates
+from batch_enroll.ledger.sqlite.schema import micros, moment_of, one_by_one
+from batch_enroll.ledger.transitions import (
     IN_FLIGHT,
     INTERRUPTED,
     SKIPPED_IN_SHORT,
@@ -27,8 +29,6 @@ from batch_enroll.ledger.moves import (
     why_resolved,
     why_skipped,
 )
-from batch_enroll.ledger.sqlite.planning import duplicates
-from batch_enroll.ledger.sqlite.tables import micros, moment_of, one_by_one
 from batch_enroll.model import Counts, Outcome, RowStatus
 
 # The payloads travel as one JSON array and each work is a few statements however many rows it moves (see `writer`).
