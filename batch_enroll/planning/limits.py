@@ -15,7 +15,7 @@ from batch_enroll.errors import JobError
 from batch_enroll.job import Job, StopSection
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.words import rows_text
-from batch_enroll.sending import Limit
+from batch_enroll.sending import Threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ def _too_unusual(max_change: str | None, plan: PlanView) -> Iterator[Refusal]:
 def _too_many_invalid(max_invalid: str | None, plan: PlanView) -> Iterator[Refusal]:
     if max_invalid is None:
         return
-    if Limit.parse(max_invalid).is_passed(plan.invalid, plan.rows, least_sent=1):
+    if Threshold.parse(max_invalid).is_passed(plan.invalid, plan.rows, least_sent=1):
         yield Refusal(
             limit="max_invalid",
             message=f"{plan.invalid:,} of {plan.rows:,} rows are invalid, but max_invalid allows {max_invalid}.",

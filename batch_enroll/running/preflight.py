@@ -27,15 +27,15 @@ from batch_enroll.reporting.words import rows_text
 from batch_enroll.running.report import reason_lines
 from batch_enroll.running.send import Sent
 from batch_enroll.sending import (
-    Answer,
-    Cause,
-    Class,
     Client,
     CodeTable,
+    ErrorClass,
+    HttpAnswer,
     ScenarioInfo,
+    TripCause,
     look_up_scenario,
 )
-from batch_enroll.sending.preflight import Caller
+from batch_enroll.sending.scenario_check import Caller
 
 SECOND_LOOK_S: Final = 5.0
 PERMIT_TO_ASK_S: Final = 30.0  #: as long as the pace has no room for the question, or a hand holds the run
@@ -66,7 +66,7 @@ async def preflight(job: Job, client: Caller, clock: Clock) -> ScenarioInfo | No
     """
     if job.send.skip_preflight:
         return None
-    codes = CodeTable({code: Class(kind) for code, kind in job.codes})
+    codes = CodeTable({code: ErrorClass(kind) for code, kind in job.codes})
     return await look_up_scenario(client, job.scenario, codes=codes, clock=clock)
 
 
@@ -98,7 +98,7 @@ class _Paced:
         self._client = client
         self._permit = permit
 
-    async def call(self, method: str, parameters: Mapping[str, object]) -> Answer:
+    async def call(self, method: str, parameters: Mapping[str, object]) -> HttpAnswer:
         await self._permit()
         with anyio.fail_after(SECOND_LOOK_S):
             return await self._client.call(method, parameters)
@@ -127,12 +127,12 @@ async def diagnose(run: RunLedger, job: Job, client: Client, sent: Sent, *, cloc
     name = f" {scenario.name}" if scenario.name else ""
     fine = f"it takes the token, and scenario #{scenario.scenario}{name} is active"
     match sent.trip.cause if sent.trip else None:
-        case Cause.ERRORS | Cause.NEW_ERROR | Cause.TOKEN:
+        case TripCause.ERRORS | TripCause.NEW_ERROR | TripCause.TOKEN:
             return _diagnosis(Finding.ROWS, f"{fine}, so the rows are the matter.{await _most_often(run)}")
-        case Cause.UNKNOWN:
+        case TripCause.UNKNOWN:
             more = "only the starts get no clear answer. Look a few of the unknown rows up before you go on."
             return _diagnosis(Finding.FINE, f"{fine}; {more}")
-        case Cause.OUT_OF_REACH:
+        case TripCause.OUT_OF_REACH:
             return _diagnosis(Finding.FINE, f"{fine}; it is in reach again. Give the same command again.")
         case _:
             return _diagnosis(Finding.FINE, f"{fine}; it is only the start that it refuses.")

@@ -33,7 +33,7 @@ from batch_enroll.reporting.summary import (
     exit_code_for,
     write_summary,
 )
-from batch_enroll.sending.wire import IDENTITY, identity_of, restore
+from batch_enroll.sending.request_body import IDENTITY, identity_of, restore
 
 MAX_REASONS = 10
 _NO_TURN = ("stopped", "The run ended before the row's turn came")

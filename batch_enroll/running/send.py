@@ -34,20 +34,20 @@ from batch_enroll.planning.limits import end_of_sending
 from batch_enroll.running.canary import Look, canary_of, pass_canary
 from batch_enroll.running.second_look import SecondLook
 from batch_enroll.sending import (
-    Answer,
     Breaker,
     BreakerLimits,
-    Class,
+    BreakerTrip,
     CodeTable,
-    Flight,
-    Limit,
+    ConcurrencyLimit,
+    ErrorClass,
+    HttpAnswer,
     Limiter,
-    Pace,
-    RowCycle,
+    RateSchedule,
+    RowSender,
     RowToSend,
-    Stopped,
-    Team,
-    Trip,
+    StopRequested,
+    Threshold,
+    TransmissionState,
     Wait,
     classify,
     run_pool,
@@ -55,7 +55,7 @@ from batch_enroll.sending import (
 from batch_enroll.steering.control import Control, Standing
 from batch_enroll.steering.desk import LOOK_S
 
-Send = Callable[[str, Flight], Awaitable[Answer]]
+Send = Callable[[str, TransmissionState], Awaitable[HttpAnswer]]
 Ask = Callable[[Callable[[], Awaitable[None]]], Awaitable[PreflightError | None]]
 """Asks what is wrong with the job, in bounded time; given the wait for a permit, for it is a request too."""
 
@@ -69,7 +69,7 @@ class Sent:
 
     requests: int = 0
     trouble: RunStopped | None = None  #: what ended it early, when it was an error and not a wish
-    trip: Trip | None = None  #: what ended it early, when it was the breaker
+    trip: BreakerTrip | None = None  #: what ended it early, when it was the breaker
     found: PreflightError | None = None  #: what the platform said was wrong when it was asked in the middle
 
 
@@ -149,17 +149,17 @@ class _Sender:
         self._clock = clock
         self._emit = emit
         self._control = control
-        self._codes = CodeTable({code: Class(kind) for code, kind in job.codes})
+        self._codes = CodeTable({code: ErrorClass(kind) for code, kind in job.codes})
         rows_own = self._codes.rows_own()
         self._breaker = Breaker(_breaker_limits(job), suspects=self._codes.suspects(), rows_own=rows_own)
         self._ask = ask
         self.second_look = SecondLook(self._ask_again, accepted=lambda: self._breaker.accepted, rows_own=rows_own)
         self._end = end_of_sending(job, clock.now())
-        self._team = Team(job.send.concurrency, stop=control.signal)
+        self._team = ConcurrencyLimit(job.send.concurrency, stop=control.signal)
         self._limiter = Limiter(
-            Pace(job.send.rate), clock, jitter=jitter, on_change=self._tell_pace, is_held=self._team.is_held
+            RateSchedule(job.send.rate), clock, jitter=jitter, on_change=self._tell_pace, is_held=self._team.is_held
         )
-        self._cycle = RowCycle(
+        self._cycle = RowSender(
             permit=self._permit,
             depart=self._depart,
             intend=self._intend,
@@ -256,7 +256,7 @@ class _Sender:
     def _heed_stop(self) -> None:
         self._heed_end()
         if self._control.reason:
-            raise Stopped
+            raise StopRequested
 
     def _heed_end(self) -> None:
         if self._end is not None and self._clock.now() >= self._end.at:
@@ -321,7 +321,7 @@ async def rows_to_send(run: RunLedger, *, limit: int | None) -> AsyncIterator[li
 def _breaker_limits(job: Job) -> BreakerLimits:
     limits = BreakerLimits()
     if job.stop.max_errors is not None:
-        limits = BreakerLimits(errors=Limit.parse(job.stop.max_errors))
+        limits = BreakerLimits(errors=Threshold.parse(job.stop.max_errors))
     if job.stop.max_unknown is not None:
-        limits = BreakerLimits(errors=limits.errors, unknown=Limit.parse(job.stop.max_unknown))
+        limits = BreakerLimits(errors=limits.errors, unknown=Threshold.parse(job.stop.max_unknown))
     return limits

@@ -16,51 +16,51 @@ preflight   what the platform says about the scenario before anything is sent
 flight      where a request is on its way, and the signal to stop
 """
 
-from batch_enroll.sending.breaker import (
+from batch_enroll.sending.circuit_breaker import (
     Breaker,
     BreakerLimits,
-    Cause,
-    Limit,
-    Trip,
+    BreakerTrip,
+    Threshold,
+    TripCause,
 )
 from batch_enroll.sending.classify import (
-    Answer,
+    HttpAnswer,
     Verdict,
     VerdictKind,
     classify,
 )
 from batch_enroll.sending.client import Client, Transport
-from batch_enroll.sending.codes import Class, CodeTable
-from batch_enroll.sending.cycle import RowCycle, RowToSend, Wait
-from batch_enroll.sending.flight import Flight, Stopped, StopSignal
-from batch_enroll.sending.limiter import Limiter, Pace
-from batch_enroll.sending.pool import run_pool
-from batch_enroll.sending.preflight import ScenarioInfo, look_up_scenario
+from batch_enroll.sending.concurrency import ConcurrencyLimit
+from batch_enroll.sending.error_codes import CodeTable, ErrorClass
+from batch_enroll.sending.rate_limiter import Limiter, RateSchedule
+from batch_enroll.sending.request_body import identity_of, restore
 from batch_enroll.sending.retry import RetryPolicy
-from batch_enroll.sending.team import Team
-from batch_enroll.sending.wire import identity_of, restore
+from batch_enroll.sending.row_sender import RowSender, RowToSend, Wait
+from batch_enroll.sending.scenario_check import ScenarioInfo, look_up_scenario
+from batch_enroll.sending.stop_signal import StopRequested, StopSignal, TransmissionState
+from batch_enroll.sending.worker_pool import run_pool
 
 __all__ = [
-    "Answer",
     "Breaker",
     "BreakerLimits",
-    "Cause",
-    "Class",
+    "BreakerTrip",
     "Client",
     "CodeTable",
-    "Flight",
-    "Limit",
+    "ConcurrencyLimit",
+    "ErrorClass",
+    "HttpAnswer",
     "Limiter",
-    "Pace",
+    "RateSchedule",
     "RetryPolicy",
-    "RowCycle",
+    "RowSender",
     "RowToSend",
     "ScenarioInfo",
+    "StopRequested",
     "StopSignal",
-    "Stopped",
-    "Team",
+    "Threshold",
+    "TransmissionState",
     "Transport",
-    "Trip",
+    "TripCause",
     "Verdict",
     "VerdictKind",
     "Wait",

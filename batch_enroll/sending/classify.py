@@ -18,7 +18,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, assert_never
 
-from batch_enroll.sending.codes import Class, CodeTable
+from batch_enroll.sending.error_codes import CodeTable, ErrorClass
 
 MAX_MESSAGE_CHARS: Final = 2_000
 MAX_RETRY_AFTER_S: Final = 10 * 365 * 86_400.0  #: what is longer says no more than this
@@ -30,7 +30,7 @@ _TITLE = re.compile(rb"<title[^>]*>([^<]{1,400})", re.IGNORECASE)
 _CONFLICT: Final = object()  #: `error` stands twice in the object, with two values
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """One whole answer of the platform, or of something that stands in front of it."""
 
     http_status: int
@@ -77,7 +77,7 @@ _SEVERITY: Final = {
 }
 
 
-def classify(answer: Answer, codes: CodeTable, *, now: datetime) -> Verdict:
+def classify(answer: HttpAnswer, codes: CodeTable, *, now: datetime) -> Verdict:
     """Say what an answer means.
 
     Args:
@@ -138,7 +138,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 _decode: Final = json.JSONDecoder(object_pairs_hook=_object).decode  # json.loads would make a decoder for each answer
 
 
-def _by_envelope(answer: Answer, reply: _Reply, codes: CodeTable) -> Verdict:
+def _by_envelope(answer: HttpAnswer, reply: _Reply, codes: CodeTable) -> Verdict:
     if reply.code == 0 and 200 <= answer.http_status < 300:
         return Verdict(kind=VerdictKind.ENROLLED, code="0", message=reply.text, http_status=answer.http_status)
     verdict = Verdict(
@@ -152,21 +152,21 @@ def _by_envelope(answer: Answer, reply: _Reply, codes: CodeTable) -> Verdict:
         return replace(verdict, kind=VerdictKind.AMBIGUOUS, code=_slug(answer), message=message)
     kind = codes.class_of(reply.code)
     match kind:
-        case Class.ROW | Class.SUSPECT:
+        case ErrorClass.ROW | ErrorClass.SUSPECT:
             return verdict
-        case Class.FATAL:
+        case ErrorClass.FATAL:
             reason = f"{_fatal_words(reply.code)} (code {reply.code}: {verdict.message})."
             return replace(verdict, kind=VerdictKind.FATAL, stop_reason=reason)
-        case Class.RETRY:
+        case ErrorClass.RETRY:
             return replace(verdict, kind=VerdictKind.RETRY, throttled=True)
-        case Class.UNKNOWN:
+        case ErrorClass.UNKNOWN:
             if reply.code == 503 and _is_told_to_wait(answer):  # both say the same: come back later
                 return replace(verdict, kind=VerdictKind.RETRY, throttled=True)
             return replace(verdict, kind=VerdictKind.AMBIGUOUS)
     assert_never(kind)
 
 
-def _by_status(answer: Answer, reply: _Reply | None) -> Verdict:
+def _by_status(answer: HttpAnswer, reply: _Reply | None) -> Verdict:
     """Read the status alone; `reply` serves the wording."""
     status = answer.http_status
     text = f": {reply.text}" if reply else f" came without the platform's JSON: {_describe(answer)}"
@@ -188,7 +188,7 @@ def _by_status(answer: Answer, reply: _Reply | None) -> Verdict:
     return replace(verdict, throttled=status == 503)
 
 
-def _unreadable(answer: Answer) -> Verdict:
+def _unreadable(answer: HttpAnswer) -> Verdict:
     return Verdict(
         kind=VerdictKind.AMBIGUOUS,
         code="answer_unreadable",
@@ -208,11 +208,11 @@ def _stricter(by_status: Verdict, by_envelope: Verdict) -> Verdict:
     return replace(strict, throttled=throttled)
 
 
-def _is_told_to_wait(answer: Answer) -> bool:
+def _is_told_to_wait(answer: HttpAnswer) -> bool:
     return answer.http_status == 503 and "retry-after" in answer.headers
 
 
-def _slug(answer: Answer) -> str:
+def _slug(answer: HttpAnswer) -> str:
     if 300 <= answer.http_status < 400:
         return "redirect"
     if answer.http_status == 429 or _is_told_to_wait(answer):
@@ -232,7 +232,7 @@ def _fatal_words(code: int) -> str:
             return "The platform's answer says that the next row would fare the same"
 
 
-def _describe(answer: Answer) -> str:
+def _describe(answer: HttpAnswer) -> str:
     """Say in a few words what the body is, without repeating it: it may hold personal data."""
     body = answer.body.strip()
     if not body:

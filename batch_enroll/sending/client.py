@@ -1,4 +1,4 @@
-"""The client of the platform's API: a body becomes an `Answer`, or the word that it was surely not sent or perhaps was.
+"""The client of the platform's API: a body becomes an `HttpAnswer`, or the word that it was surely not sent or perhaps was.
 
 `call` goes through an `httpx.AsyncClient`. `start` goes past it, through our own connections or straight to an httpx
 transport (`transport=`, proxies, trio): the AsyncClient costs 60 % on top of a row's CPU.
@@ -22,13 +22,13 @@ import httpx
 import sniffio
 
 from batch_enroll.errors import Ambiguous, JobError
-from batch_enroll.sending.classify import Answer
-from batch_enroll.sending.direct_transport import DirectTransport
-from batch_enroll.sending.failures import BEFORE_SENDING, FOREIGN, translated
-from batch_enroll.sending.flight import Flight
-from batch_enroll.sending.incoming import MAX_BODY_BYTES, Incoming
-from batch_enroll.sending.transport import OneConnectionEach, proxy_for, trust
-from batch_enroll.sending.wire import MASK, with_token
+from batch_enroll.sending.classify import HttpAnswer
+from batch_enroll.sending.http11_connections import DirectTransport
+from batch_enroll.sending.httpx_transport import SingleConnectionTransports, proxy_for, trust
+from batch_enroll.sending.request_body import MASK, with_token
+from batch_enroll.sending.response_parser import MAX_BODY_BYTES, ResponseParser
+from batch_enroll.sending.stop_signal import TransmissionState
+from batch_enroll.sending.transport_errors import BEFORE_SENDING, FOREIGN, translated
 
 Transport = httpx.AsyncBaseTransport
 """What carries requests: httpx's own seam, by which a test takes the network's place."""
@@ -89,7 +89,7 @@ class Client:
             if transport is None:
                 context = trust(address)
                 proxy = proxy_for(url)
-                transport = OneConnectionEach(ssl_context=context, proxy=proxy)
+                transport = SingleConnectionTransports(ssl_context=context, proxy=proxy)
                 if proxy is None and _is_asyncio():
                     self._direct = DirectTransport(address, ssl_context=context)
         except (httpx.InvalidURL, ValueError, ImportError) as error:  # a SOCKS proxy needs a package of its own
@@ -117,7 +117,7 @@ class Client:
                     stack.push_async_callback(self._direct.aclose)
                 await self._http.__aexit__(kind, error, traceback)
 
-    async def start(self, body: str, flight: Flight | None = None) -> Answer:
+    async def start(self, body: str, flight: TransmissionState | None = None) -> HttpAnswer:
         """Ask the platform to start one profile.
 
         Args:
@@ -128,17 +128,17 @@ class Client:
             Ambiguous: a byte may have left and no whole answer came.
         """
         content = with_token(body, self._token)
-        flight = flight or Flight()
+        flight = flight or TransmissionState()
         if self._direct is not None:
             return await self._start_directly(self._direct, content, flight)
         send = self._transport.handle_async_request
         return await self._through_httpx(send, self._start_url, content, flight, MAX_BODY_BYTES)
 
-    async def call(self, method: str, parameters: Mapping[str, object]) -> Answer:
+    async def call(self, method: str, parameters: Mapping[str, object]) -> HttpAnswer:
         """Call another method of the API, such as `workflows/list`. Raises as `start` does."""
         content = with_token(json.dumps(dict(parameters), ensure_ascii=False), self._token)
         url = self._url_of(method)
-        return await self._through_httpx(self._send_by_client, url, content, Flight(), MAX_CALL_ANSWER_BYTES)
+        return await self._through_httpx(self._send_by_client, url, content, TransmissionState(), MAX_CALL_ANSWER_BYTES)
 
     async def _send_by_client(self, request: httpx.Request) -> httpx.Response:
         return await self._http.send(request, stream=True)
@@ -153,10 +153,12 @@ class Client:
             raise ValueError("it holds a line end")
         return b"\r\n".join([*lines, b"Content-Length: "])
 
-    async def _start_directly(self, transport: DirectTransport, content: bytes, flight: Flight) -> Answer:
+    async def _start_directly(
+        self, transport: DirectTransport, content: bytes, flight: TransmissionState
+    ) -> HttpAnswer:
         """Send by our own connections, without httpx's request and response, which cost as much as the sending."""
         message = b"%b%d\r\n\r\n%b" % (self._start_head, len(content), content)
-        answer = Incoming()
+        answer = ResponseParser()
         flight.surely_unsent = True
         try:
             await transport.exchange(
@@ -173,10 +175,10 @@ class Client:
         return self._answer(_Reply(answer.status, headers, body), MAX_BODY_BYTES)
 
     async def _through_httpx(
-        self, send: _Send, url: httpx.URL, content: bytes, flight: Flight, max_bytes: int
-    ) -> Answer:
+        self, send: _Send, url: httpx.URL, content: bytes, flight: TransmissionState, max_bytes: int
+    ) -> HttpAnswer:
         """Send by an httpx transport. They know of steps and not of one deadline, so it goes around them."""
-        watch = _Watch(flight)
+        watch = _WriteTracker(flight)
         reply = _Reply()
         request = httpx.Request(
             "POST",
@@ -201,11 +203,11 @@ class Client:
             raise
         return self._answer(reply, max_bytes)
 
-    def _answer(self, reply: _Reply, max_bytes: int) -> Answer:
+    def _answer(self, reply: _Reply, max_bytes: int) -> HttpAnswer:
         if reply.body is None:
             text = f"The answer is larger than {max_bytes // 1024} KiB, which no answer of the platform is"
             raise Ambiguous("answer_too_large", text, http_status=reply.status)
-        return Answer(reply.status, reply.headers, self._masked(reply.body))
+        return HttpAnswer(reply.status, reply.headers, self._masked(reply.body))
 
     def _kept(self, headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
         return {
@@ -230,10 +232,10 @@ class _Reply:
     body: bytes | None = None  #: None until it is whole, and when it is larger than allowed
 
 
-class _Watch:
+class _WriteTracker:
     """Follows one request by httpcore's trace events, and tells its flight."""
 
-    def __init__(self, flight: Flight) -> None:
+    def __init__(self, flight: TransmissionState) -> None:
         flight.surely_unsent = False
         self.is_silent = True  #: nothing was traced yet, so that only an exception's class is left to go by
         self._flight = flight
@@ -279,7 +281,7 @@ async def _set_aside_location(response: httpx.Response) -> None:
     response.headers.pop("location", None)
 
 
-def _decoded(body: bytes, answer: Incoming, max_bytes: int) -> bytes | None:
+def _decoded(body: bytes, answer: ResponseParser, max_bytes: int) -> bytes | None:
     """Undo the body's content encoding; None when it becomes larger than allowed."""
     pieces = (body[at : at + _DECODED_AT_ONCE_BYTES] for at in range(0, len(body), _DECODED_AT_ONCE_BYTES))
     decoded = bytearray()

@@ -25,12 +25,12 @@ from batch_enroll.planning.identity import is_dry_run
 from batch_enroll.reporting.findings import Finding, Level
 from batch_enroll.secrets import TOKEN_VARIABLE, find_token, open_to_others
 from batch_enroll.sending import (
-    Class,
     Client,
     CodeTable,
+    ErrorClass,
     look_up_scenario,
 )
-from batch_enroll.sending.listening import Heard, Listening
+from batch_enroll.sending.recording_transport import RecordingTransport, ServerObservation
 
 SKEW_S = 5.0  #: above it times in results would mislead, and a Retry-After that is a date would be misread
 CERTIFICATE_DAYS = 14
@@ -127,7 +127,7 @@ async def _platform(patient: Patient, token: str, clock: Clock) -> list[Finding]
     if job is None or why:
         return [_skipped(name, f"Not looked at: {why}.") for name in ("platform", "scenario", "clock")]
     try:
-        ear = Listening(job.url)
+        ear = RecordingTransport(job.url)
         client = Client(
             url=job.url,
             token=token,
@@ -137,7 +137,7 @@ async def _platform(patient: Patient, token: str, clock: Clock) -> list[Finding]
         )
     except JobError as error:
         return [_problem("platform", error.message, error.hint)]
-    codes = CodeTable({code: Class(kind) for code, kind in job.codes})
+    codes = CodeTable({code: ErrorClass(kind) for code, kind in job.codes})
     async with client:
         try:
             info = await look_up_scenario(client, job.scenario, codes=codes, clock=clock)
@@ -156,7 +156,7 @@ async def _platform(patient: Patient, token: str, clock: Clock) -> list[Finding]
     return [_reached(job, heard, clock), scenario, _clock(heard)]
 
 
-def _reached(job: Job, heard: Heard, clock: Clock) -> Finding:
+def _reached(job: Job, heard: ServerObservation, clock: Clock) -> Finding:
     told = f"{job.url} answers in {heard.took_s:.2f} s"
     if not heard.tls:
         if job.insecure_http:
@@ -172,7 +172,7 @@ def _reached(job: Job, heard: Heard, clock: Clock) -> Finding:
     return _ok("platform", told)
 
 
-def _clock(heard: Heard) -> Finding:
+def _clock(heard: ServerObservation) -> Finding:
     if heard.skew_s is None:
         return _skipped("clock", "Not compared: the platform's answer has no date.")
     if abs(heard.skew_s) <= SKEW_S:

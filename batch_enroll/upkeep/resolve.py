@@ -17,7 +17,7 @@ from batch_enroll.ledger.interface import Ledger, Resolution
 from batch_enroll.ledger.staging import staged_rows
 from batch_enroll.model import Counts, Outcome, RowStatus
 from batch_enroll.running.report import rows_with_outcomes
-from batch_enroll.sending.wire import identity_of
+from batch_enroll.sending.request_body import identity_of
 
 
 class Word(StrEnum):

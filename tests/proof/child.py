@@ -194,7 +194,7 @@ def miss_duplicates() -> None:
 
 
 def _answer_instead(body: bytes, *, send_first: bool) -> None:
-    from batch_enroll.sending import Answer
+    from batch_enroll.sending import HttpAnswer
 
     calls = itertools.count(1)
 
@@ -202,7 +202,7 @@ def _answer_instead(body: bytes, *, send_first: bool) -> None:
         async def started(*args: Any, **named: Any) -> Any:
             fifth = next(calls) % 5 == 0
             answer = await start(*args, **named) if send_first or not fifth else None
-            return Answer(http_status=200, headers={}, body=body) if fifth else answer
+            return HttpAnswer(http_status=200, headers={}, body=body) if fifth else answer
 
         return started
 

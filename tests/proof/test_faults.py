@@ -20,7 +20,7 @@ from batch_enroll.sandbox import (
     SandboxSettings,
     sandbox_process,
 )
-from batch_enroll.sending.transport import OneConnectionEach
+from batch_enroll.sending.httpx_transport import SingleConnectionTransports
 from tests.proof.inputs import leads, write_leads
 from tests.proof.invariants import Told, check
 from tests.support.commands import read_results
@@ -54,7 +54,7 @@ class Desk:
         token = self.sandbox.token if self.sandbox else "sandbox-token"
         self.rows = rows
         self.in_flight = in_flight
-        transport = OneConnectionEach(ssl_context=ssl.create_default_context()) if self.stock else None
+        transport = SingleConnectionTransports(ssl_context=ssl.create_default_context()) if self.stock else None
         self.summary = await enroll_async(job, source, token=token, ledger=self.ledger, transport=transport)
         return self.summary
 

@@ -9,7 +9,7 @@ import pytest
 
 import batch_enroll.sending
 from batch_enroll.advice import ADVICE, advice_for
-from batch_enroll.sending.codes import DEFAULT_CODES
+from batch_enroll.sending.error_codes import DEFAULT_CODES
 
 
 @pytest.mark.parametrize("code", ADVICE)

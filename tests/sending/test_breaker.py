@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from batch_enroll.model import Outcome, RowStatus
-from batch_enroll.sending.breaker import (
+from batch_enroll.sending.circuit_breaker import (
     Breaker,
     BreakerLimits,
-    Cause,
-    Limit,
+    Threshold,
+    TripCause,
 )
-from batch_enroll.sending.codes import Class, CodeTable
+from batch_enroll.sending.error_codes import CodeTable, ErrorClass
 
 
 def outcome(kind: str) -> Outcome:
@@ -89,13 +89,13 @@ def test_the_defaults(kinds, count):
 @pytest.mark.parametrize(
     ("limits", "kinds", "count"),
     [
-        (BreakerLimits(errors=Limit.parse("5")), "se" * 5 + "s", None),
-        (BreakerLimits(errors=Limit.parse("5")), "se" * 6, 12),
-        (BreakerLimits(errors=Limit.parse(0)), "sse", 3),
-        (BreakerLimits(errors=Limit.parse("100%")), "see" * 200, None),
-        (BreakerLimits(unknown=Limit.parse(1)), "susu", 4),
-        (BreakerLimits(unknown=Limit.parse("50%")), "su" * 200, None),
-        (BreakerLimits(unknown=Limit.parse("1%")), "s" * 98 + "us" + "u", 101),
+        (BreakerLimits(errors=Threshold.parse("5")), "se" * 5 + "s", None),
+        (BreakerLimits(errors=Threshold.parse("5")), "se" * 6, 12),
+        (BreakerLimits(errors=Threshold.parse(0)), "sse", 3),
+        (BreakerLimits(errors=Threshold.parse("100%")), "see" * 200, None),
+        (BreakerLimits(unknown=Threshold.parse(1)), "susu", 4),
+        (BreakerLimits(unknown=Threshold.parse("50%")), "su" * 200, None),
+        (BreakerLimits(unknown=Threshold.parse("1%")), "s" * 98 + "us" + "u", 101),
     ],
 )
 def test_limits_of_the_job_replace_the_shares(limits, kinds, count):
@@ -106,7 +106,7 @@ def test_the_first_reason_stays():
     breaker = Breaker()
     first = breaker.note(outcome("x"))
     assert first
-    assert first.cause is Cause.TOKEN
+    assert first.cause is TripCause.TOKEN
     assert first.reason == "The platform answered 440 to the first row, which may mean that the token does not work."
     assert breaker.note(outcome("s")) is breaker.trip is first
 
@@ -114,14 +114,14 @@ def test_the_first_reason_stays():
 @pytest.mark.parametrize(
     ("kinds", "cause", "said"),
     [
-        ("uuuuu", Cause.UNKNOWN, "5 rows in a row got no clear answer."),
-        ("su" * 51, Cause.UNKNOWN, "51 of 102 rows got no clear answer, more than 50 or 0.5%."),
-        ("e" * 20, Cause.ERRORS, "20 rows were refused without a success between."),
-        ("sessess" * 20, Cause.ERRORS, "29 of 100 rows were refused, more than 20%."),
-        ("sfffff", Cause.NEW_ERROR, "A new error came 5 times running: code 423, which no row had before."),
-        ("nnn", Cause.OUT_OF_REACH, "The platform is out of reach: 3 rows in a row used up their attempts."),
-        ("rrr", Cause.ADDRESS, "The platform redirected 3 requests"),
-        ("sxx", Cause.TOKEN, "The platform answered 440 2 times running"),
+        ("uuuuu", TripCause.UNKNOWN, "5 rows in a row got no clear answer."),
+        ("su" * 51, TripCause.UNKNOWN, "51 of 102 rows got no clear answer, more than 50 or 0.5%."),
+        ("e" * 20, TripCause.ERRORS, "20 rows were refused without a success between."),
+        ("sessess" * 20, TripCause.ERRORS, "29 of 100 rows were refused, more than 20%."),
+        ("sfffff", TripCause.NEW_ERROR, "A new error came 5 times running: code 423, which no row had before."),
+        ("nnn", TripCause.OUT_OF_REACH, "The platform is out of reach: 3 rows in a row used up their attempts."),
+        ("rrr", TripCause.ADDRESS, "The platform redirected 3 requests"),
+        ("sxx", TripCause.TOKEN, "The platform answered 440 2 times running"),
     ],
 )
 def test_each_cause_has_its_own_sentence(kinds, cause, said):
@@ -135,7 +135,7 @@ def test_each_cause_has_its_own_sentence(kinds, cause, said):
 
 
 def test_what_the_job_calls_a_rows_own_is_no_new_error():
-    breaker = Breaker(rows_own=CodeTable({423: Class.ROW}).rows_own())
+    breaker = Breaker(rows_own=CodeTable({423: ErrorClass.ROW}).rows_own())
     for kind in "s" + "f" * 19:
         assert breaker.note(outcome(kind)) is None
     assert breaker.note(outcome("f"))
@@ -144,19 +144,19 @@ def test_what_the_job_calls_a_rows_own_is_no_new_error():
 @pytest.mark.parametrize(
     ("text", "limit", "shown"),
     [
-        ("5", Limit(rows=5), "5"),
-        (5, Limit(rows=5), "5"),
-        ("20%", Limit(share=0.2), "20%"),
-        (" 0,5 % ", Limit(share=0.005), "0.5%"),
-        ("0", Limit(rows=0), "0"),
+        ("5", Threshold(rows=5), "5"),
+        (5, Threshold(rows=5), "5"),
+        ("20%", Threshold(share=0.2), "20%"),
+        (" 0,5 % ", Threshold(share=0.005), "0.5%"),
+        ("0", Threshold(rows=0), "0"),
     ],
 )
 def test_a_limit_is_a_number_or_a_share(text, limit, shown):
-    assert Limit.parse(text) == limit
+    assert Threshold.parse(text) == limit
     assert str(limit) == shown
 
 
 @pytest.mark.parametrize("text", ["", "%", "-1", "1.5", "101%", "many", "5 rows", "٥"])
 def test_anything_else_is_no_limit(text):
     with pytest.raises(ValueError, match=r"a limit|a share"):
-        Limit.parse(text)
+        Threshold.parse(text)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from batch_enroll.sending.client import Client
-from batch_enroll.sending.direct_transport import DirectTransport
-from batch_enroll.sending.transport import OneConnectionEach
+from batch_enroll.sending.http11_connections import DirectTransport
+from batch_enroll.sending.httpx_transport import SingleConnectionTransports
 
 URL = "https://ru.altkraft.com"
 
@@ -28,12 +28,12 @@ async def test_ours_is_the_default_in_a_running_program(anyio_backend):
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_under_trio_it_is_httpxs(anyio_backend):
-    assert chosen() is OneConnectionEach
+    assert chosen() is SingleConnectionTransports
 
 
 def test_a_proxy_takes_httpxs(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://p:3128")
-    assert chosen() is OneConnectionEach
+    assert chosen() is SingleConnectionTransports
     assert chosen("http://127.0.0.1") is DirectTransport  # no proxy sees what does not leave the machine
     monkeypatch.setenv("NO_PROXY", "altkraft.com")
     assert chosen() is DirectTransport

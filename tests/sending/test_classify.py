@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from batch_enroll.sending.classify import (
     MAX_RETRY_AFTER_S,
-    Answer,
+    HttpAnswer,
     Verdict,
     VerdictKind,
     classify,
     parse_retry_after,
 )
-from batch_enroll.sending.codes import Class, CodeTable
+from batch_enroll.sending.error_codes import CodeTable, ErrorClass
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ENROLLED, REFUSED, RETRY, AMBIGUOUS, FATAL = VerdictKind
@@ -28,7 +28,7 @@ HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>j
 def verdict(status: int, body: object = b"", codes: CodeTable | None = None, **headers: str) -> Verdict:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return classify(Answer(http_status=status, headers=named, body=raw), codes or CodeTable(), now=NOW)
+    return classify(HttpAnswer(http_status=status, headers=named, body=raw), codes or CodeTable(), now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_too_fast_slows_everybody(status, body, throttled):
 
 
 def test_the_job_file_can_say_what_a_code_means():
-    codes = CodeTable({400: Class.FATAL, 404: Class.UNKNOWN, 440: Class.RETRY})
+    codes = CodeTable({400: ErrorClass.FATAL, 404: ErrorClass.UNKNOWN, 440: ErrorClass.RETRY})
     assert verdict(200, {"error": 400}, codes).kind is FATAL
     assert verdict(404, {"error": 404}, codes).kind is AMBIGUOUS
     assert verdict(200, {"error": 440}, codes).kind is RETRY
@@ -254,7 +254,7 @@ bodies = st.binary() | st.builds(
 @given(st.integers(100, 999), bodies, st.none() | st.text(max_size=30))
 def test_classify_answers_every_status_and_body(status, body, retry_after):
     headers = {} if retry_after is None else {"retry-after": retry_after}
-    got = classify(Answer(http_status=status, headers=headers, body=body), CodeTable(), now=NOW)
+    got = classify(HttpAnswer(http_status=status, headers=headers, body=body), CodeTable(), now=NOW)
     assert (got.kind is ENROLLED) == (200 <= status < 300 and got.code == "0")
     assert got.kind is not FATAL or got.stop_reason
     assert got.message.isprintable()

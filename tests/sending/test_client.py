@@ -29,8 +29,8 @@ from batch_enroll.errors import (
     Retryable,
 )
 from batch_enroll.sending.client import Client
-from batch_enroll.sending.flight import Flight
-from batch_enroll.sending.transport import OneConnectionEach, proxy_for, trust
+from batch_enroll.sending.httpx_transport import SingleConnectionTransports, proxy_for, trust
+from batch_enroll.sending.stop_signal import TransmissionState
 from tests.sending.serving import BODY, OK_BODY, TOKEN, Server, Talk, answer, ok, reset, serving
 
 
@@ -45,7 +45,7 @@ def client(request):
 
     def make(url: str, timeout_s: float = 5.0, **more) -> Client:
         if request.param == "stock":
-            more["transport"] = OneConnectionEach(ssl_context=trust(httpx.URL(url)), proxy=proxy_for(url))
+            more["transport"] = SingleConnectionTransports(ssl_context=trust(httpx.URL(url)), proxy=proxy_for(url))
         return Client(url=url, token=TOKEN, timeout_s=timeout_s, **more)
 
     return make
@@ -176,7 +176,7 @@ async def test_compressed_answers_are_read_although_none_were_asked_for(client):
 
 
 async def failure_of(it: Client) -> AttemptError:
-    flight = Flight()
+    flight = TransmissionState()
     with pytest.raises(AttemptError) as caught:
         await it.start(BODY, flight)
     assert flight.surely_unsent == isinstance(caught.value, Retryable)
@@ -204,7 +204,7 @@ async def test_a_connection_is_tried_once_because_retries_must_pass_limiter_and_
     async def trace(event, info) -> None:
         events.append(event)
 
-    lanes = OneConnectionEach(ssl_context=trust(httpx.URL("http://127.0.0.1")))
+    lanes = SingleConnectionTransports(ssl_context=trust(httpx.URL("http://127.0.0.1")))
     request = httpx.Request("POST", f"http://127.0.0.1:{free_port()}", extensions={"trace": trace})
     with pytest.raises(httpx.ConnectError):
         await lanes.handle_async_request(request)
@@ -455,7 +455,7 @@ async def test_a_cancelled_call_tells_whether_a_byte_had_left(client, talk, sure
     async with serving(talk or silent) as server:
         url = server.url if talk else server.url.replace("http:", "https:")
         async with client(url) as it:
-            flight = Flight()
+            flight = TransmissionState()
             with anyio.move_on_after(0.2) as scope:
                 await it.start(BODY, flight)
             assert scope.cancelled_caught
@@ -466,7 +466,7 @@ async def test_a_cancelled_call_tells_whether_a_byte_had_left(client, talk, sure
 
 
 def through(proxy: Server, url: str) -> Client:
-    return client_over(OneConnectionEach(ssl_context=trust(httpx.URL(url)), proxy=proxy.url), url)
+    return client_over(SingleConnectionTransports(ssl_context=trust(httpx.URL(url)), proxy=proxy.url), url)
 
 
 async def test_a_proxy_that_refuses_the_tunnel_is_retryable():

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from batch_enroll.sending.codes import Class, CodeTable
+from batch_enroll.sending.error_codes import CodeTable, ErrorClass
 
 
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        (400, Class.ROW),
-        (401, Class.FATAL),
-        (402, Class.FATAL),
-        (403, Class.FATAL),
-        (404, Class.ROW),
-        (429, Class.RETRY),
-        (440, Class.SUSPECT),
-        (499, Class.ROW),
-        (500, Class.UNKNOWN),
-        (10_000, Class.UNKNOWN),
-        (1, Class.ROW),
-        (-1, Class.ROW),
+        (400, ErrorClass.ROW),
+        (401, ErrorClass.FATAL),
+        (402, ErrorClass.FATAL),
+        (403, ErrorClass.FATAL),
+        (404, ErrorClass.ROW),
+        (429, ErrorClass.RETRY),
+        (440, ErrorClass.SUSPECT),
+        (499, ErrorClass.ROW),
+        (500, ErrorClass.UNKNOWN),
+        (10_000, ErrorClass.UNKNOWN),
+        (1, ErrorClass.ROW),
+        (-1, ErrorClass.ROW),
     ],
 )
 def test_every_code_has_a_class(code, kind):
@@ -29,19 +29,19 @@ def test_every_code_has_a_class(code, kind):
 
 
 def test_the_job_goes_over_the_table():
-    table = CodeTable({440: Class.FATAL, 4711: Class.SUSPECT, 502: Class.ROW})
-    assert [table.class_of(code) for code in (440, 4711, 502)] == [Class.FATAL, Class.SUSPECT, Class.ROW]
+    table = CodeTable({440: ErrorClass.FATAL, 4711: ErrorClass.SUSPECT, 502: ErrorClass.ROW})
+    assert [table.class_of(code) for code in (440, 4711, 502)] == [ErrorClass.FATAL, ErrorClass.SUSPECT, ErrorClass.ROW]
     assert table.suspects() == {"4711"}
     assert CodeTable().suspects() == {"440"}
 
 
 def test_success_cannot_be_redefined():
     with pytest.raises(ValueError, match="code 0 is success"):
-        CodeTable({0: Class.ROW})
+        CodeTable({0: ErrorClass.ROW})
 
 
 def test_a_table_does_not_change_when_its_source_does():
-    source = {7: Class.ROW}
+    source = {7: ErrorClass.ROW}
     table = CodeTable(source)
-    source[7] = Class.FATAL
-    assert table.class_of(7) is Class.ROW
+    source[7] = ErrorClass.FATAL
+    assert table.class_of(7) is ErrorClass.ROW

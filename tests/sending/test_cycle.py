@@ -22,10 +22,10 @@ from batch_enroll.errors import (
     ServiceRefused,
 )
 from batch_enroll.model import Delivery, Outcome, RowStatus
-from batch_enroll.sending.classify import Answer, Verdict, VerdictKind
-from batch_enroll.sending.cycle import RowCycle, RowToSend
-from batch_enroll.sending.flight import Flight, StopSignal
+from batch_enroll.sending.classify import HttpAnswer, Verdict, VerdictKind
 from batch_enroll.sending.retry import RetryPolicy
+from batch_enroll.sending.row_sender import RowSender, RowToSend
+from batch_enroll.sending.stop_signal import StopSignal, TransmissionState
 
 AT_LEAST_ONCE = {"delivery": Delivery.AT_LEAST_ONCE}
 BODY = '{"id":12,"matching":"email","email":"john@example.com"}'
@@ -114,12 +114,12 @@ class Desk:
         }
 
     async def run(self, row: RowToSend) -> Outcome:
-        return await RowCycle(**self._settings).enroll(row)
+        return await RowSender(**self._settings).enroll(row)
 
     def permit(self):
         self.ledger.log.append("permit")
 
-    async def send(self, body: str, flight: Flight) -> Answer:
+    async def send(self, body: str, flight: TransmissionState) -> HttpAnswer:
         assert self.ledger.state == "INTENT"
         assert body == BODY
         self.sent += 1
@@ -129,9 +129,9 @@ class Desk:
             await self._next(flight)
         if isinstance(self._next, Exception):
             raise self._next
-        return Answer(http_status=200, headers={}, body=b"")
+        return HttpAnswer(http_status=200, headers={}, body=b"")
 
-    def classify(self, answer: Answer):
+    def classify(self, answer: HttpAnswer):
         return self._next
 
 
@@ -278,11 +278,11 @@ async def test_a_doubtful_row_is_unknown_when_the_run_is_refused(clock, second):
     assert desk.ledger.state == "UNKNOWN"
 
 
-async def forever(flight: Flight) -> None:
+async def forever(flight: TransmissionState) -> None:
     await anyio.sleep(3600)
 
 
-async def connecting(flight: Flight) -> None:
+async def connecting(flight: TransmissionState) -> None:
     flight.surely_unsent = True
     await anyio.sleep(3600)
 
@@ -377,7 +377,7 @@ async def test_a_stop_ends_a_wait_for_the_next_attempt(clock, first, delivery, s
 
 
 async def test_a_stop_leaves_a_request_in_flight_alone(clock):
-    async def answers_late(flight: Flight) -> None:
+    async def answers_late(flight: TransmissionState) -> None:
         await anyio.sleep(10)
 
     desk = Desk(clock, [answers_late], classify=lambda answer: OK)

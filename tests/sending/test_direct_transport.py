@@ -15,10 +15,10 @@ import anyio
 import httpx
 import pytest
 
-from batch_enroll.sending import direct_transport
-from batch_enroll.sending.direct_transport import DirectTransport
-from batch_enroll.sending.incoming import MAX_BODY_BYTES, Incoming
-from batch_enroll.sending.transport import trust
+from batch_enroll.sending import http11_connections
+from batch_enroll.sending.http11_connections import DirectTransport
+from batch_enroll.sending.httpx_transport import trust
+from batch_enroll.sending.response_parser import MAX_BODY_BYTES, ResponseParser
 from tests.sending.answers import ANSWERS, BUSY, CHUNKED, LENGTH, OK
 from tests.sending.serving import Server, answer, ok, reset, serving
 
@@ -37,8 +37,10 @@ async def transport(url: str):
         await it.aclose()
 
 
-async def ask(it: DirectTransport, content: bytes = b"{}", *, whole_s: float = 2.0, writes=lambda: None) -> Incoming:
-    answer = Incoming()
+async def ask(
+    it: DirectTransport, content: bytes = b"{}", *, whole_s: float = 2.0, writes=lambda: None
+) -> ResponseParser:
+    answer = ResponseParser()
     message = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(content), content)
     await it.exchange(message, answer, connect_s=2.0, whole_s=whole_s, writes=writes)
     return answer
@@ -85,7 +87,7 @@ async def test_no_byte_leaves_when_the_word_that_it_will_cannot_be_given():
 @pytest.mark.parametrize("warm", [False, True])
 async def test_the_word_is_given_before_the_first_write_and_once(warm, monkeypatch):
     heard: list[str] = []
-    real = direct_transport.Connection.ask
+    real = http11_connections.Http11Connection.ask
 
     async def listened(self, *message, **more):
         heard.append("write")
@@ -94,13 +96,13 @@ async def test_the_word_is_given_before_the_first_write_and_once(warm, monkeypat
     async with serving(ok) as server, transport(server.url) as it:
         if warm:
             await body_of(it)
-        monkeypatch.setattr(direct_transport.Connection, "ask", listened)
+        monkeypatch.setattr(http11_connections.Http11Connection, "ask", listened)
         await ask(it, writes=lambda: heard.append("word"))
     assert heard == ["word", "write"]
 
 
 async def test_a_connection_lost_between_the_word_and_the_write_is_an_error_and_no_second_try(monkeypatch):
-    real = direct_transport.Connection.ask
+    real = http11_connections.Http11Connection.ask
 
     async def lost(self, *message, **more):
         self.close()
@@ -108,7 +110,7 @@ async def test_a_connection_lost_between_the_word_and_the_write_is_an_error_and_
 
     async with serving(ok) as server, transport(server.url) as it:
         await body_of(it)
-        monkeypatch.setattr(direct_transport.Connection, "ask", lost)
+        monkeypatch.setattr(http11_connections.Http11Connection, "ask", lost)
         with pytest.raises(httpx.WriteError):
             await ask(it)
         await asyncio.sleep(0.02)
@@ -127,13 +129,13 @@ async def test_what_fails_before_a_connection_says_so(url):
 
 
 async def test_a_new_connection_that_is_lost_before_the_first_byte_left_says_so(monkeypatch):
-    real = direct_transport.Connection.connection_made
+    real = http11_connections.Http11Connection.connection_made
 
     def greeted(self, transport):
         real(self, transport)
         self.data_received(b"220 hello\r\n")
 
-    monkeypatch.setattr(direct_transport.Connection, "connection_made", greeted)
+    monkeypatch.setattr(http11_connections.Http11Connection, "connection_made", greeted)
     async with serving(ok) as server, transport(server.url) as it:
         with pytest.raises(httpx.ConnectError):
             await ask(it)
@@ -171,7 +173,7 @@ async def test_a_connection_that_the_server_gives_up_is_not_used_again_even_if_i
 
 
 async def test_the_connection_used_last_is_used_first_and_the_cold_ones_go(monkeypatch):
-    monkeypatch.setattr(direct_transport, "KEEPALIVE_EXPIRY_S", 0.2)
+    monkeypatch.setattr(http11_connections, "KEEPALIVE_EXPIRY_S", 0.2)
     talk = Written()
     async with serving(talk) as server, transport(server.url) as it:
         async with anyio.create_task_group() as tasks:
@@ -483,7 +485,7 @@ async def test_no_circle_keeps_answers_alive():
         try:
             for _ in range(50):
                 await body_of(it)
-            left = sum(type(thing).__name__ == "Incoming" for thing in gc.get_objects())
+            left = sum(type(thing).__name__ == "ResponseParser" for thing in gc.get_objects())
         finally:
             gc.enable()
     assert left <= 1

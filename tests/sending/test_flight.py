@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from batch_enroll.sending.flight import Stopped, StopSignal
+from batch_enroll.sending.stop_signal import StopRequested, StopSignal
 
 
 async def test_a_wait_that_ends_by_itself_gives_its_result():
@@ -23,7 +23,7 @@ async def test_a_signal_ends_every_wait_at_once():
     ended = []
 
     async def waiter(number: int) -> None:
-        with pytest.raises(Stopped):
+        with pytest.raises(StopRequested):
             await stop.unless_set(lambda: anyio.sleep(3600))
         ended.append((number, anyio.current_time() - began))
 
@@ -41,7 +41,7 @@ async def test_a_signal_that_is_set_lets_no_wait_begin():
     stop.set()
     assert stop.is_set()
     await stop.wait()
-    with pytest.raises(Stopped):
+    with pytest.raises(StopRequested):
         await stop.unless_set(lambda: pytest.fail("began"))
 
 

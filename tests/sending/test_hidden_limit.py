@@ -1,6 +1,6 @@
 """A platform that never says how much it takes: most of it is used, and hardly any request is refused.
 
-Played in virtual time: `Pace` decides, the sandbox's gate refuses, refused rows come back as the retry rule says. A
+Played in virtual time: `RateSchedule` decides, the sandbox's gate refuses, refused rows come back as the retry rule says. A
 climb in a straight line has to fail the same rule, for it was what we had.
 """
 
@@ -16,7 +16,7 @@ from random import Random
 import pytest
 
 from batch_enroll.sandbox.windows import RateGate
-from batch_enroll.sending.limiter import Pace
+from batch_enroll.sending.rate_limiter import RateSchedule
 from batch_enroll.sending.retry import RetryPolicy, next_wait
 
 PHASE_S = 60.0
@@ -24,7 +24,7 @@ HIDDEN_PER_S = (200.0, 60.0, 200.0)
 IN_FLIGHT = 64
 
 
-class StraightLine(Pace):
+class StraightLine(RateSchedule):
     """The negative control: the same cuts, and from there up to the limit in a minute at one slope."""
 
     def __init__(self, rate_per_s: float) -> None:
@@ -50,7 +50,7 @@ class Played:
     refused: float  #: of all requests
 
 
-def play(pace: Pace, *, latency_s: float) -> Played:
+def play(pace: RateSchedule, *, latency_s: float) -> Played:
     """Send as fast as the pace allows, with more rows than time."""
     luck, serial = Random(1), count()
     ready = deque([1] * IN_FLIGHT)  #: the number of the attempt that each worker wants to make
@@ -91,7 +91,7 @@ def play(pace: Pace, *, latency_s: float) -> Played:
 @pytest.mark.parametrize("rate_per_s", [250.0, 500.0, 1000.0])
 @pytest.mark.parametrize("latency_s", [0.001, 0.05])
 def test_a_hidden_limit_that_changes_is_found_and_used(rate_per_s, latency_s):
-    played = play(Pace(rate_per_s), latency_s=latency_s)
+    played = play(RateSchedule(rate_per_s), latency_s=latency_s)
     assert played.used >= 0.75
     assert played.refused < 0.02
 

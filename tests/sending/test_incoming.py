@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_enroll.sending.incoming import MAX_HEAD_BYTES, Incoming
+from batch_enroll.sending.response_parser import MAX_HEAD_BYTES, ResponseParser
 from tests.sending.answers import ANSWERS, BUSY, CHUNKED, INTERIM, LENGTH, OK, TRAILERS, UNTIL_CLOSED
 
 STATUS = {"no content": 204, "not modified": 304, "busy": 429}
@@ -18,8 +18,8 @@ STRAYS = {"line end": b"\r\n", "line feed": b"\n", "byte": b"x", "null": b"\0", 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
-def read(*pieces: bytes, end: bool = False) -> Incoming:
-    answer = Incoming()
+def read(*pieces: bytes, end: bool = False) -> ResponseParser:
+    answer = ResponseParser()
     for piece in pieces:
         answer.feed(piece)
     if end:
@@ -27,7 +27,7 @@ def read(*pieces: bytes, end: bool = False) -> Incoming:
     return answer
 
 
-def body_of(answer: Incoming) -> bytes:
+def body_of(answer: ResponseParser) -> bytes:
     return b"".join(answer.pieces)
 
 
@@ -179,7 +179,7 @@ def test_only_an_answer_alone_lets_the_connection_go_on(parts, data):
 def test_no_bytes_raise(raw, cuts):
     edges = [0, *sorted(min(cut, len(raw)) for cut in cuts), len(raw)]
     for prefix in (b"", b"HTTP/1.1 200 OK\r\n", LENGTH[:-1]):
-        answer = Incoming()
+        answer = ResponseParser()
         answer.feed(prefix)
         for begin, end in pairwise(edges):
             answer.feed(raw[begin:end])

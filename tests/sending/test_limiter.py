@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_enroll.sending.limiter import (
+from batch_enroll.sending.rate_limiter import (
     CLIMB_S,
     LEVEL_S,
     WINDOW_S,
     Limiter,
-    Pace,
+    RateSchedule,
 )
 from tests.sending.conftest import VirtualClock
 
@@ -57,7 +57,7 @@ def most_in(times: list[float], span_s: float) -> int:
     return most
 
 
-def simulate(pace: Pace | FixedWindow, events: list[tuple[str, float]]) -> list[float]:
+def simulate(pace: RateSchedule | FixedWindow, events: list[tuple[str, float]]) -> list[float]:
     """Play one queue: rows come after idle times, sleeps last longer than asked, the platform throttles.
 
     The order of calls is the limiter's: look, sleep until it is due, take.
@@ -89,7 +89,7 @@ rates = st.sampled_from([0.3, 1.0, 2.5, 5.0, 10.0, 50.0]) | st.floats(0.1, 100)
 @settings(max_examples=300, deadline=None)
 @given(rates, events)
 def test_no_window_is_exceeded_whatever_happens(rate, events):
-    times = simulate(Pace(rate), events)
+    times = simulate(RateSchedule(rate), events)
     assert most_in(times, 1.0) <= math.ceil(rate)
     assert most_in(times, 0.1) <= 1.5 * rate * 0.1 + 1
 
@@ -104,7 +104,7 @@ def test_a_fixed_window_fails_the_same_property():
 @pytest.mark.parametrize(("timer_s", "error"), [(0.0, 0.006), (0.0012, 0.008), (0.0156, 0.018)])
 def test_timers_that_oversleep_hardly_lower_the_mean(rate, timer_s, error):
     timer = Random(1)
-    times = simulate(Pace(rate), [("row ", timer.uniform(0, timer_s)) for _ in range(rate * 20)])
+    times = simulate(RateSchedule(rate), [("row ", timer.uniform(0, timer_s)) for _ in range(rate * 20)])
     mean = (len(times) - 1) / (times[-1] - times[0])
     assert mean == pytest.approx(rate, rel=error)
     assert most_in(times, 1.0) <= rate
@@ -134,13 +134,13 @@ async def release_times(limiter: Limiter, workers: int, seconds: float) -> list[
 
 @pytest.mark.parametrize("rate", [2.5, 10, 100])
 async def test_many_workers_share_one_rate(clock, rate):
-    times = await release_times(Limiter(Pace(rate), clock), workers=20, seconds=30)
+    times = await release_times(Limiter(RateSchedule(rate), clock), workers=20, seconds=30)
     assert len(times) == pytest.approx(rate * 30, rel=0.01, abs=2)
     assert most_in(times, 1.0) <= math.ceil(rate)
 
 
 async def test_order_of_asking_is_order_of_sending(clock):
-    limiter = Limiter(Pace(10), clock)
+    limiter = Limiter(RateSchedule(10), clock)
     order = []
 
     async def worker(number: int) -> None:
@@ -163,7 +163,7 @@ class Oversleeping(VirtualClock):
 
 @pytest.mark.parametrize(("now", "wait"), [("take_now", "acquire"), ("depart_now", "depart")])
 async def test_who_comes_in_the_right_moment_does_not_go_before_those_who_wait(now, wait):
-    limiter = Limiter(Pace(1), Oversleeping())
+    limiter = Limiter(RateSchedule(1), Oversleeping())
     order = []
 
     async def worker(number: int) -> None:
@@ -183,14 +183,14 @@ async def test_who_comes_in_the_right_moment_does_not_go_before_those_who_wait(n
 
 async def test_nothing_is_free_while_a_hand_holds_the_permits(clock):
     held = True
-    limiter = Limiter(Pace(None), clock, is_held=lambda: held)
+    limiter = Limiter(RateSchedule(None), clock, is_held=lambda: held)
     assert not limiter.take_now()
     held = False
     assert limiter.take_now()
 
 
 async def test_a_pause_bites_at_once_and_ends_without_a_burst(clock):
-    limiter = Limiter(Pace(10), clock)
+    limiter = Limiter(RateSchedule(10), clock)
     began = anyio.current_time()
 
     async def throttle() -> None:
@@ -208,7 +208,7 @@ async def test_a_pause_bites_at_once_and_ends_without_a_burst(clock):
 
 
 async def test_unlimited_still_obeys_a_pause(clock):
-    limiter = Limiter(Pace(None), clock)
+    limiter = Limiter(RateSchedule(None), clock)
     for _ in range(1000):
         await permit(limiter)
     began = anyio.current_time()
@@ -219,7 +219,7 @@ async def test_unlimited_still_obeys_a_pause(clock):
 
 
 async def test_a_raised_limit_is_felt_within_a_second(clock):
-    limiter = Limiter(Pace(0.01), clock)
+    limiter = Limiter(RateSchedule(0.01), clock)
     await permit(limiter)
     began = anyio.current_time()
 
@@ -234,7 +234,7 @@ async def test_a_raised_limit_is_felt_within_a_second(clock):
 
 
 async def test_a_cancelled_wait_gives_its_turn_on(clock):
-    limiter = Limiter(Pace(1), clock)
+    limiter = Limiter(RateSchedule(1), clock)
     await permit(limiter)
     began = anyio.current_time()
     with anyio.move_on_after(0.5):
@@ -245,7 +245,7 @@ async def test_a_cancelled_wait_gives_its_turn_on(clock):
 
 async def test_changes_of_pace_are_told(clock):
     told = []
-    limiter = Limiter(Pace(10), clock, on_change=lambda rate, pause_s: told.append((rate, pause_s)))
+    limiter = Limiter(RateSchedule(10), clock, on_change=lambda rate, pause_s: told.append((rate, pause_s)))
     limiter.throttled(2.0)
     limiter.throttled(2.0)
     assert told == [(7.0, 2.0)]
@@ -255,7 +255,7 @@ async def test_changes_of_pace_are_told(clock):
 
 
 def test_one_burst_of_answers_cuts_once():
-    pace = Pace(100)
+    pace = RateSchedule(100)
     for _ in range(50):
         pace.throttled(0.0, 1.0, jitter=0.0)
     assert pace.rate_per_s == 70
@@ -266,14 +266,14 @@ def test_one_burst_of_answers_cuts_once():
 
 
 def test_a_slow_platform_is_given_two_round_trips_to_feel_a_cut():
-    pace = Pace(100)
+    pace = RateSchedule(100)
     pace.throttled(0.0, 1.0, jitter=0.0, rtt_s=5.0)
     pace.throttled(9.9, 1.0, jitter=0.0, rtt_s=5.0)
     assert pace.rate_per_s == 70
 
 
 def test_the_rate_has_a_floor_and_climbs_back_within_a_minute():
-    pace = Pace(100)
+    pace = RateSchedule(100)
     for second in range(100):
         pace.throttled(float(second), 0.0, jitter=0.0)
     assert pace.rate_per_s == 2
@@ -287,7 +287,7 @@ def test_the_rate_has_a_floor_and_climbs_back_within_a_minute():
 
 def test_a_climb_is_quick_below_what_was_refused_and_slow_at_it():
     """What was refused is the best guess of what the platform hides: near it, long and flat; past it, ever steeper."""
-    pace = Pace(1000)
+    pace = RateSchedule(1000)
     for second in range(5):
         pace.throttled(float(second), 0.0, jitter=0.0)  # the last time at 240/s, which became 168
     rates: list[float] = []
@@ -304,7 +304,7 @@ def test_a_climb_is_quick_below_what_was_refused_and_slow_at_it():
 
 @pytest.mark.parametrize("limit_per_s", [1.0, 10.0, 500.0])
 def test_one_stray_refusal_costs_little(limit_per_s):
-    pace = Pace(limit_per_s)
+    pace = RateSchedule(limit_per_s)
     pace.throttled(0.0, 1.0, jitter=0.0)
     pace.accepted(1.0 + LEVEL_S)
     assert pace.rate_per_s == pytest.approx(0.95 * limit_per_s)
@@ -313,7 +313,7 @@ def test_one_stray_refusal_costs_little(limit_per_s):
 
 
 def test_pauses_that_the_platform_does_not_time_double_up_to_a_minute():
-    pace, now, pauses = Pace(100), 0.0, []
+    pace, now, pauses = RateSchedule(100), 0.0, []
     for _ in range(9):
         pace.throttled(now, None, jitter=0.0)
         pauses.append(pace.paused_until - now)
@@ -325,7 +325,7 @@ def test_pauses_that_the_platform_does_not_time_double_up_to_a_minute():
 
 
 def test_a_late_acceptance_does_not_end_a_pause_or_climb():
-    pace = Pace(100)
+    pace = RateSchedule(100)
     pace.throttled(0.0, 10.0, jitter=0.0)
     pace.accepted(5.0)
     assert (pace.rate_per_s, pace.paused_until) == (70, 10.0)
@@ -334,11 +334,11 @@ def test_a_late_acceptance_does_not_end_a_pause_or_climb():
 @pytest.mark.parametrize("rate", [0, -1, math.inf, math.nan])
 def test_a_rate_is_a_number_above_zero(rate):
     with pytest.raises(ValueError, match="above 0"):
-        Pace(rate)
+        RateSchedule(rate)
 
 
 def test_a_lowered_limit_counts_what_just_went():
-    pace = Pace(100)
+    pace = RateSchedule(100)
     times = simulate(pace, [("row " * 50, 0.0)])
     pace.set_rate(10)
     assert pace.due(times[-1]) >= times[-10] + WINDOW_S
@@ -350,7 +350,7 @@ def test_a_lowered_limit_counts_what_just_went():
 )
 def test_whatever_lies_between_permit_and_departure_no_second_holds_more_than_the_limit(rate, delays):
     """The write to disk before a request leaves takes now 1 ms and now 400."""
-    pace = Pace(rate)
+    pace = RateSchedule(rate)
     ready = sorted(number / rate + delay for number, delay in enumerate(delays))
     gone: list[float] = []
     for moment in ready:
@@ -367,7 +367,7 @@ def test_whatever_lies_between_permit_and_departure_no_second_holds_more_than_th
 )
 def test_no_second_of_the_platform_holds_more_than_the_limit_when_the_way_there_varies(rate, ways):
     """Full at every moment: as many as may leave do, and each takes a little longer or shorter to arrive."""
-    pace, now, arrived = Pace(rate), 0.0, []
+    pace, now, arrived = RateSchedule(rate), 0.0, []
     for number in range(int(rate * 2.5)):
         now = pace.leaves_at(now)
         pace.left(now)

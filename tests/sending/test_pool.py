@@ -6,8 +6,8 @@ import anyio
 import pytest
 
 from batch_enroll.errors import LedgerError, ServiceRefused
-from batch_enroll.sending.flight import StopSignal
-from batch_enroll.sending.pool import run_pool
+from batch_enroll.sending.stop_signal import StopSignal
+from batch_enroll.sending.worker_pool import run_pool
 
 
 class Rows:

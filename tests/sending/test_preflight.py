@@ -8,31 +8,31 @@ from collections.abc import Mapping
 import pytest
 
 from batch_enroll.errors import Ambiguous, PreflightError, Retryable
-from batch_enroll.sending.classify import Answer
-from batch_enroll.sending.preflight import look_up_scenario
+from batch_enroll.sending.classify import HttpAnswer
+from batch_enroll.sending.scenario_check import look_up_scenario
 
 START = {"name": "DEFAULT_START_NODE_TITLE", "type": "start", "node_id": 0}
 SCENARIO = {"id": 12, "name": "Welcome", "list_id": 1, "is_active": True, "mode": "skip", "nodes": [START]}
 
 
-def listed(*entries: object, **more: object) -> Answer:
+def listed(*entries: object, **more: object) -> HttpAnswer:
     return said({"data": list(entries), "error": 0, "error_text": "ok", "next_from_id": 13, "total": 3, **more})
 
 
-def said(body: object, status: int = 200, **headers: str) -> Answer:
+def said(body: object, status: int = 200, **headers: str) -> HttpAnswer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(http_status=status, headers=named, body=raw)
+    return HttpAnswer(http_status=status, headers=named, body=raw)
 
 
 class Platform:
     """Gives the scripted answers, the last one again and again."""
 
-    def __init__(self, *answers: Answer | Exception) -> None:
+    def __init__(self, *answers: HttpAnswer | Exception) -> None:
         self.calls: list[tuple[str, Mapping[str, object]]] = []
         self._answers = list(answers)
 
-    async def call(self, method: str, parameters: Mapping[str, object]) -> Answer:
+    async def call(self, method: str, parameters: Mapping[str, object]) -> HttpAnswer:
         self.calls.append((method, parameters))
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, Exception):

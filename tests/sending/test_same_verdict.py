@@ -20,15 +20,15 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from batch_enroll.errors import Ambiguous, Retryable
-from batch_enroll.sending.classify import Answer
+from batch_enroll.sending.classify import HttpAnswer
 from batch_enroll.sending.client import Client
-from batch_enroll.sending.transport import OneConnectionEach, trust
+from batch_enroll.sending.httpx_transport import SingleConnectionTransports, trust
 from tests.sending.answers import ANSWERS
 from tests.sending.serving import BODY, TOKEN, Server, answer, reset, serving
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
 SECOND = b'{"error":0,"error_text":"the second"}'
-Verdict = Answer | Ambiguous | Retryable
+Verdict = HttpAnswer | Ambiguous | Retryable
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ async def two_verdicts(stream: Stream, *, stock: bool, patience_s: float) -> tup
             finally:
                 all_is_sent.set()
 
-    transport = OneConnectionEach(ssl_context=trust(httpx.URL("http://127.0.0.1"))) if stock else None
+    transport = SingleConnectionTransports(ssl_context=trust(httpx.URL("http://127.0.0.1"))) if stock else None
     async with (
         serving(talk) as server,
         Client(url=server.url, token=TOKEN, timeout_s=patience_s, transport=transport) as client,
@@ -93,11 +93,11 @@ async def verdict_of(client: Client) -> Verdict:
 
 
 def is_as_strict(ours: Verdict, stock: Verdict) -> bool:
-    if isinstance(ours, Answer):
+    if isinstance(ours, HttpAnswer):
         return ours == stock
     if isinstance(ours, Retryable):
         return isinstance(stock, Retryable)
-    return isinstance(stock, (Answer, Ambiguous))
+    return isinstance(stock, (HttpAnswer, Ambiguous))
 
 
 async def compare(stream: Stream, *, patience_s: float | None = None) -> tuple[Verdict, Verdict]:
@@ -109,11 +109,11 @@ async def compare(stream: Stream, *, patience_s: float | None = None) -> tuple[V
             two_verdicts(stream, stock=True, patience_s=patience_s),
         )
     counts = (len(server.requests), len(stock_server.requests))
-    well = is_as_strict(ours, stock) and counts == (2, 2) and isinstance(ours_next, Answer)
+    well = is_as_strict(ours, stock) and counts == (2, 2) and isinstance(ours_next, HttpAnswer)
     if not well and patience_s < 1:
         return await compare(stream, patience_s=5.0)  # the machine may have been busy
     assert well, (ours, stock, ours_next, counts)
-    assert isinstance(ours_next, Answer)
+    assert isinstance(ours_next, HttpAnswer)
     assert ours_next.body == SECOND, "the second row got what was sent to the first"
     return ours, stock
 
@@ -129,7 +129,7 @@ async def test_an_answer_that_comes_in_two_pieces_is_read_alike(name):
 
     async def one(at: int) -> None:
         ours, stock = await compare(Stream(raw, (at,)))
-        assert isinstance(ours, Answer)
+        assert isinstance(ours, HttpAnswer)
         assert ours == stock
 
     for first in range(1, len(raw), 20):  # a few at once: each waits most of its time
@@ -140,7 +140,7 @@ async def test_an_answer_that_comes_in_two_pieces_is_read_alike(name):
 async def test_an_answer_that_comes_byte_by_byte_is_read_alike(name):
     raw = ANSWERS[name]
     ours, stock = await compare(Stream(raw, tuple(range(1, len(raw)))))
-    assert isinstance(ours, Answer)
+    assert isinstance(ours, HttpAnswer)
     assert ours == stock
 
 

@@ -11,10 +11,10 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_enroll.sending.flight import Stopped, StopSignal
-from batch_enroll.sending.limiter import Limiter, Pace
-from batch_enroll.sending.pool import run_pool
-from batch_enroll.sending.team import Team
+from batch_enroll.sending.concurrency import ConcurrencyLimit
+from batch_enroll.sending.rate_limiter import Limiter, RateSchedule
+from batch_enroll.sending.stop_signal import StopRequested, StopSignal
+from batch_enroll.sending.worker_pool import run_pool
 
 
 def in_virtual_time(scenario):
@@ -51,7 +51,7 @@ def test_whatever_is_wished_no_row_is_lost_or_doubled_and_no_more_run_than_wishe
 
     async def scenario() -> None:
         stop = StopSignal()
-        team = Team(size, stop=stop)
+        team = ConcurrencyLimit(size, stop=stop)
 
         async def work(row: int) -> None:
             begun.append(row)
@@ -77,7 +77,7 @@ def test_whatever_is_wished_no_row_is_lost_or_doubled_and_no_more_run_than_wishe
 
 
 async def test_new_workers_work_at_once():
-    team, running = Team(2), []
+    team, running = ConcurrencyLimit(2), []
 
     async def work(row: int) -> None:
         running.append(anyio.current_time())
@@ -91,7 +91,7 @@ async def test_new_workers_work_at_once():
 
 
 async def test_those_that_are_too_many_end_their_row_first():
-    team, begun = Team(4), []
+    team, begun = ConcurrencyLimit(4), []
 
     async def work(row: int) -> None:
         begun.append(anyio.current_time())
@@ -105,7 +105,7 @@ async def test_those_that_are_too_many_end_their_row_first():
 
 
 async def test_a_wish_after_the_last_row_hires_nobody():
-    team = Team(2)
+    team = ConcurrencyLimit(2)
 
     async def work(row: int) -> None:
         await anyio.sleep(1)
@@ -116,7 +116,7 @@ async def test_a_wish_after_the_last_row_hires_nobody():
 
 
 async def test_a_team_serves_one_pool_after_the_other():
-    team, done = Team(3), []
+    team, done = ConcurrencyLimit(3), []
 
     async def work(row: int) -> None:
         await anyio.sleep(1)
@@ -133,9 +133,9 @@ async def test_a_team_serves_one_pool_after_the_other():
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_team_has_at_least_one_worker(size):
     with pytest.raises(ValueError, match="at least one"):
-        Team(size)
+        ConcurrencyLimit(size)
     with pytest.raises(ValueError, match="at least one"):
-        Team(1).resize(size)
+        ConcurrencyLimit(1).resize(size)
 
 
 class Sending:
@@ -143,8 +143,8 @@ class Sending:
 
     def __init__(self, clock, *, rate, size, answer_s):
         self.stop = StopSignal()
-        self.team = Team(size, stop=self.stop)
-        self.limiter = Limiter(Pace(rate), clock, is_held=self.team.is_held)
+        self.team = ConcurrencyLimit(size, stop=self.stop)
+        self.limiter = Limiter(RateSchedule(rate), clock, is_held=self.team.is_held)
         self.left: list[float] = []
         self.flying = self.most = 0
         self._answer_s = answer_s
@@ -156,7 +156,7 @@ class Sending:
     async def work(self, row: int) -> None:
         try:
             await self.stop.unless_set(self.limiter.acquire)
-        except Stopped:
+        except StopRequested:
             return
         self.left.append(self.now())
         self.flying += 1

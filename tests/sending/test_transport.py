@@ -9,7 +9,7 @@ import anyio.lowlevel
 import httpx
 import pytest
 
-from batch_enroll.sending.transport import OneConnectionEach, proxy_for
+from batch_enroll.sending.httpx_transport import SingleConnectionTransports, proxy_for
 
 URL = "https://ru.altkraft.com"
 
@@ -48,7 +48,7 @@ class Body(httpx.AsyncByteStream):
         yield b"b"
 
 
-class Lanes(OneConnectionEach):
+class Lanes(SingleConnectionTransports):
     """Opens stand-ins and remembers them."""
 
     def __init__(self, *fails: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_enroll.model import MatchingMode, StartRequest
-from batch_enroll.sending.wire import (
+from batch_enroll.sending.request_body import (
     BodyWriter,
     identity_of,
     redact,

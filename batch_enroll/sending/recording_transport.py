@@ -10,11 +10,11 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from batch_enroll.sending.transport import OneConnectionEach, proxy_for, trust
+from batch_enroll.sending.httpx_transport import SingleConnectionTransports, proxy_for, trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class ServerObservation:
     """One answer, seen from beside."""
 
     sent_at: datetime  #: our clock, aware UTC, when the request was handed over
@@ -36,12 +36,12 @@ class Heard:
         return ahead_at_least if ahead_at_least > 0 else min(ahead_at_most, 0.0)
 
 
-class Listening(httpx.AsyncBaseTransport):
+class RecordingTransport(httpx.AsyncBaseTransport):
     """The stock transports, and the last thing heard."""
 
     def __init__(self, url: str) -> None:
-        self._transport = OneConnectionEach(ssl_context=trust(httpx.URL(url)), proxy=proxy_for(url))
-        self.heard: Heard | None = None
+        self._transport = SingleConnectionTransports(ssl_context=trust(httpx.URL(url)), proxy=proxy_for(url))
+        self.heard: ServerObservation | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         sent_at, began_s = datetime.now(UTC), time.monotonic()
@@ -49,7 +49,7 @@ class Listening(httpx.AsyncBaseTransport):
         took_s = time.monotonic() - began_s
         stream = response.extensions.get("network_stream")
         peer = stream.get_extra_info("ssl_object") if stream is not None else None
-        self.heard = Heard(
+        self.heard = ServerObservation(
             sent_at=sent_at,
             took_s=took_s,
             date=_date(response.headers.get("date")),

@@ -23,7 +23,7 @@ KEEPALIVE_EXPIRY_S: Final = 2.0
 _ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_EXPIRY_S)
 
 
-class OneConnectionEach(httpx.AsyncBaseTransport):
+class SingleConnectionTransports(httpx.AsyncBaseTransport):
     """Lends the connection that was used last, so that few stay warm and the rest goes cold."""
 
     def __init__(self, *, ssl_context: ssl.SSLContext, proxy: str | None = None) -> None:
@@ -42,7 +42,7 @@ class OneConnectionEach(httpx.AsyncBaseTransport):
             await _close(lane)  # whatever state it is in, nobody meets it again
             raise
         assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = _Lent(response.stream, lane, self)
+        response.stream = _LeasedStream(response.stream, lane, self)
         return response
 
     async def give_back(self, lane: httpx.AsyncHTTPTransport, *, fit: bool) -> None:
@@ -61,10 +61,12 @@ class OneConnectionEach(httpx.AsyncBaseTransport):
         return httpx.AsyncHTTPTransport(verify=self._ssl_context, limits=_ONE, proxy=self._proxy, retries=0)
 
 
-class _Lent(httpx.AsyncByteStream):
+class _LeasedStream(httpx.AsyncByteStream):
     """The body of an answer; closing it gives the transport back."""
 
-    def __init__(self, stream: httpx.AsyncByteStream, lane: httpx.AsyncHTTPTransport, owner: OneConnectionEach) -> None:
+    def __init__(
+        self, stream: httpx.AsyncByteStream, lane: httpx.AsyncHTTPTransport, owner: SingleConnectionTransports
+    ) -> None:
         self._stream = stream
         self._lane = lane
         self._owner = owner

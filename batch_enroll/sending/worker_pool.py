@@ -16,7 +16,7 @@ from typing import Final, Protocol, TypeVar
 import anyio
 
 from batch_enroll.errors import RunStopped
-from batch_enroll.sending.team import Team
+from batch_enroll.sending.concurrency import ConcurrencyLimit
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ async def run_pool(
     blocks: AsyncIterator[Sequence[T]],
     work: Callable[[T], Awaitable[None]],
     *,
-    workers: int | Team,
+    workers: int | ConcurrencyLimit,
     stop: Stop,
     drain_s: float = DRAIN_S,
     on_failure: Callable[[Exception], None] = lambda error: None,
@@ -43,7 +43,7 @@ async def run_pool(
     """Call `work` for every row, `workers` at once, in the order in which the blocks give them.
 
     Args:
-        workers: how many; a `Team` may be resized while this goes on. A worker that is one too many goes when its row
+        workers: how many; a `ConcurrencyLimit` may be resized while this goes on. A worker that is one too many goes when its row
             has ended, so that no row is given up, and at most so many rows run whenever one begins.
         stop: when set, no more rows are taken, those in flight have `drain_s` seconds to end, then they are cancelled.
             The pool sets it itself when `work` or `blocks` raises.
@@ -52,7 +52,7 @@ async def run_pool(
         Exception: what `work` or `blocks` raised, as itself, after the other rows have ended. Of several, a fault of
             the program comes before a `RunStopped`, the first before a later one.
     """
-    team = workers if isinstance(workers, Team) else Team(workers)
+    team = workers if isinstance(workers, ConcurrencyLimit) else ConcurrencyLimit(workers)
     give, take = anyio.create_memory_object_stream[Sequence[T]]()
     rows: deque[T] = deque()  #: what is left of the last block
     refilling = anyio.Lock()

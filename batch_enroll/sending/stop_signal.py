@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Flight:
+class TransmissionState:
     """One request on its way. The sender keeps it true, so that a call which was cancelled can be judged."""
 
     surely_unsent: bool = False  #: not a byte of it has left; a sender that says nothing leaves it in doubt
@@ -26,7 +26,7 @@ class Flight:
         self.surely_unsent = False
 
 
-class Stopped(Exception):
+class StopRequested(Exception):
     """A wait ended because the run is asked to stop."""
 
 
@@ -61,11 +61,11 @@ class StopSignal:
             Stopped: the signal was set before or meanwhile.
         """
         if self._event.is_set():
-            raise Stopped
+            raise StopRequested
         with anyio.CancelScope() as scope:
             self._waits.add(scope)
             try:
                 return await wait()
             finally:
                 self._waits.discard(scope)
-        raise Stopped
+        raise StopRequested

@@ -23,7 +23,7 @@ _LIMIT = re.compile(r"\s*(?:([0-9]+(?:[.,][0-9]+)?)\s*%|([0-9]+))\s*\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class Threshold:
     """How many rows may end badly: a number, or a share of the rows sent."""
 
     rows: int | None = None
@@ -58,7 +58,7 @@ class Limit:
         return sent >= least_sent and count > self.share * sent
 
 
-class Cause(StrEnum):
+class TripCause(StrEnum):
     """What kind of trouble stopped the run."""
 
     TOKEN = "token"  #: a code that a dead token gives
@@ -70,10 +70,10 @@ class Cause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
+class BreakerTrip:
     """Why the run must stop."""
 
-    cause: Cause
+    cause: TripCause
     reason: str  #: a sentence or two
 
 
@@ -81,8 +81,8 @@ class Trip:
 class BreakerLimits:
     """The limits of one run; the defaults are the design's."""
 
-    errors: Limit = field(default_factory=lambda: Limit(share=0.20))
-    unknown: Limit | None = None  #: None is the larger of 50 rows and 0.5 % of the rows sent
+    errors: Threshold = field(default_factory=lambda: Threshold(share=0.20))
+    unknown: Threshold | None = None  #: None is the larger of 50 rows and 0.5 % of the rows sent
     errors_running: int = 20  #: without a success between
     unknown_running: int = 5
     used_up_running: int = 3  #: rows whose attempts were used up: the platform is out of reach
@@ -127,14 +127,14 @@ class Breaker:
         self._unknown_running = 0
         self._used_up_running = 0
         self._suspects_running = 0
-        self.trip: Trip | None = None  #: the first reason to stop
+        self.trip: BreakerTrip | None = None  #: the first reason to stop
 
     @property
     def accepted(self) -> int:
         """Rows that were accepted so far."""
         return self._accepted
 
-    def note(self, outcome: Outcome) -> Trip | None:
+    def note(self, outcome: Outcome) -> BreakerTrip | None:
         """Count one outcome; gives the first reason to stop from then on, None while there is none."""
         self._count(outcome)
         if self.trip is None:
@@ -174,33 +174,35 @@ class Breaker:
         if code:
             self._seen.add(code)
 
-    def _judge(self, outcome: Outcome) -> Trip | None:
+    def _judge(self, outcome: Outcome) -> BreakerTrip | None:
         limits = self._limits
         last = f"The last was {outcome.code}: {outcome.message.rstrip('.')}."
         if self._suspects_running and (self._sent == 1 or self._suspects_running >= limits.suspects_running):
             when = "to the first row" if self._sent == 1 else f"{self._suspects_running} times running"
             said = f"The platform answered {outcome.code} {when}, which may mean that the token does not work."
-            return Trip(Cause.TOKEN, said)
+            return BreakerTrip(TripCause.TOKEN, said)
         if self._redirects >= limits.redirects:
             said = f"The platform redirected {self._redirects} requests: the address is probably not the right one."
-            return Trip(Cause.ADDRESS, said)
+            return BreakerTrip(TripCause.ADDRESS, said)
         if self._used_up_running >= limits.used_up_running:
             said = f"The platform is out of reach: {self._used_up_running} rows in a row used up their attempts. {last}"
-            return Trip(Cause.OUT_OF_REACH, said)
+            return BreakerTrip(TripCause.OUT_OF_REACH, said)
         if self._unknown_running >= limits.unknown_running:
-            return Trip(Cause.UNKNOWN, f"{self._unknown_running} rows in a row got no clear answer. {last}")
+            return BreakerTrip(TripCause.UNKNOWN, f"{self._unknown_running} rows in a row got no clear answer. {last}")
         if self._is_unknown_passed():
             allowed = limits.unknown or f"{_DEFAULT_UNKNOWN_ROWS} or {_DEFAULT_UNKNOWN_SHARE:.1%}"
             said = f"{self._unknown} of {self._sent} rows got no clear answer, more than {allowed}. {last}"
-            return Trip(Cause.UNKNOWN, said)
+            return BreakerTrip(TripCause.UNKNOWN, said)
         if self._new_running >= limits.new_error_running:
             said = f"A new error came {self._new_running} times running: code {outcome.code}, which no row had before. "
-            return Trip(Cause.NEW_ERROR, said + last)
+            return BreakerTrip(TripCause.NEW_ERROR, said + last)
         if self._errors_running >= limits.errors_running:
-            return Trip(Cause.ERRORS, f"{self._errors_running} rows were refused without a success between. {last}")
+            return BreakerTrip(
+                TripCause.ERRORS, f"{self._errors_running} rows were refused without a success between. {last}"
+            )
         if limits.errors.is_passed(self._errors, self._sent, least_sent=limits.least_sent):
             said = f"{self._errors} of {self._sent} rows were refused, more than {limits.errors}. {last}"
-            return Trip(Cause.ERRORS, said)
+            return BreakerTrip(TripCause.ERRORS, said)
         return None
 
     def _is_unknown_passed(self) -> bool:

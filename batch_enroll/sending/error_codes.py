@@ -13,7 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 
-class Class(StrEnum):
+class ErrorClass(StrEnum):
     """What happens after an error code, in the words of the job file's `[codes]`."""
 
     ROW = "row"  #: this row was refused; the run goes on
@@ -23,15 +23,15 @@ class Class(StrEnum):
     SUSPECT = "suspect"  #: refused; the run stops when it is the first answer or comes twice running
 
 
-DEFAULT_CODES: Mapping[int, Class] = MappingProxyType(
+DEFAULT_CODES: Mapping[int, ErrorClass] = MappingProxyType(
     {
-        400: Class.ROW,
-        401: Class.FATAL,  # no token, and probably a wrong one
-        402: Class.FATAL,  # the tariff's limit
-        403: Class.FATAL,  # no right
-        404: Class.ROW,
-        429: Class.RETRY,
-        440: Class.SUSPECT,  # not documented; seen with a token that did not work
+        400: ErrorClass.ROW,
+        401: ErrorClass.FATAL,  # no token, and probably a wrong one
+        402: ErrorClass.FATAL,  # the tariff's limit
+        403: ErrorClass.FATAL,  # no right
+        404: ErrorClass.ROW,
+        429: ErrorClass.RETRY,
+        440: ErrorClass.SUSPECT,  # not documented; seen with a token that did not work
     }
 )
 _FIRST_SERVER_CODE = 500
@@ -45,26 +45,26 @@ class CodeTable:
         ValueError: code 0, which is success and cannot be anything else.
     """
 
-    overrides: Mapping[int, Class] = field(default_factory=dict)
+    overrides: Mapping[int, ErrorClass] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if 0 in self.overrides:
             raise ValueError("code 0 is success and cannot be given another meaning")
         object.__setattr__(self, "overrides", MappingProxyType(dict(self.overrides)))
 
-    def class_of(self, code: int) -> Class:
+    def class_of(self, code: int) -> ErrorClass:
         """Say what a code other than 0 means; one that nobody listed is a row's error, from 500 on unknown."""
         listed = self.overrides.get(code) or DEFAULT_CODES.get(code)
-        return listed or (Class.UNKNOWN if code >= _FIRST_SERVER_CODE else Class.ROW)
+        return listed or (ErrorClass.UNKNOWN if code >= _FIRST_SERVER_CODE else ErrorClass.ROW)
 
     def suspects(self) -> frozenset[str]:
         """List the suspect codes as outcomes carry them, for the breaker."""
-        return self._listed_as(Class.SUSPECT)
+        return self._listed_as(ErrorClass.SUSPECT)
 
     def rows_own(self) -> frozenset[str]:
         """List the codes that surely speak of one row, as outcomes carry them, for the breaker."""
-        return self._listed_as(Class.ROW)
+        return self._listed_as(ErrorClass.ROW)
 
-    def _listed_as(self, kind: Class) -> frozenset[str]:
+    def _listed_as(self, kind: ErrorClass) -> frozenset[str]:
         merged = {**DEFAULT_CODES, **self.overrides}
         return frozenset(str(code) for code, listed in merged.items() if listed is kind)

@@ -3,7 +3,7 @@
 In: permits taken, answers that say "too fast", a hand that holds everything, a monotonic clock. Out: when the next
 permit may go; the wait for it. Never: a refusal (nobody polls), a burst after a pause, a timer of its own.
 
-`Pace` is arithmetic alone: GCRA (the generic cell rate algorithm) with a small tolerance that makes up for timers which
+`RateSchedule` is arithmetic alone: GCRA (the generic cell rate algorithm) with a small tolerance that makes up for timers which
 oversleep, and behind it a log of the last second that holds the limit whatever the timers do. `Limiter` waits by it.
 
 After a refusal the rate follows the curve of CUBIC (RFC 9438, section 4.2): quickly back to just under what was
@@ -42,7 +42,7 @@ _LONGEST_SLEEP_S: Final = 1.0  #: then look again: a pause may be over, a limit 
 _HELD_SLEEP_S: Final = 0.05  #: from one look to the next while a hand holds the permits; only the first in line looks
 
 
-class Pace:
+class RateSchedule:
     """The arithmetic of one limit. Times are readings of one monotonic clock, seconds."""
 
     def __init__(self, rate_per_s: float | None) -> None:
@@ -166,7 +166,7 @@ class Limiter:
 
     def __init__(
         self,
-        pace: Pace,
+        pace: RateSchedule,
         clock: Clock,
         *,
         jitter: Callable[[], float] = lambda: 0.0,

@@ -20,7 +20,7 @@ _LAST_CHUNK: Final = b"0\r\n\r\n"
 _PARSER_ERRORS: Final = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 
 
-class Incoming:
+class ResponseParser:
     """The answer to one request. Interim answers (1xx) before it are read and forgotten, trailers behind it too."""
 
     __slots__ = ("_body_bytes", "_bytes_behind_head", "_head", "_is_chunked", "_parser", "error", "headers", "is_last",

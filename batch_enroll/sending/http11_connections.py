@@ -21,8 +21,8 @@ from typing import Any, Final, cast
 import anyio
 import httpx
 
-from batch_enroll.sending.incoming import Incoming
-from batch_enroll.sending.transport import KEEPALIVE_EXPIRY_S
+from batch_enroll.sending.httpx_transport import KEEPALIVE_EXPIRY_S
+from batch_enroll.sending.response_parser import ResponseParser
 
 _RACE: Final[dict[str, Any]] = {"happy_eyeballs_delay": 0.25}
 """A host's addresses are tried in turn, IPv6 and IPv4, the next one after this time or a failure. Source: RFC 8305."""
@@ -37,11 +37,11 @@ class DirectTransport:
         ssl_context.set_alpn_protocols(["http/1.1"])
         self._url = url
         self._ssl_context = ssl_context
-        self._idle: deque[Connection] = deque()  #: the one used last is at the right end
+        self._idle: deque[Http11Connection] = deque()  #: the one used last is at the right end
         self._is_closed = False
 
     async def exchange(
-        self, message: bytes, answer: Incoming, *, connect_s: float, whole_s: float, writes: Callable[[], None]
+        self, message: bytes, answer: ResponseParser, *, connect_s: float, whole_s: float, writes: Callable[[], None]
     ) -> None:
         """Write one request and read its answer until it is whole or too large.
 
@@ -71,7 +71,7 @@ class DirectTransport:
             self._idle.pop().close()
         await asyncio.sleep(0)  # sockets are closed in the loop's next round
 
-    def _take(self) -> Connection | None:
+    def _take(self) -> Http11Connection | None:
         """Take an idle connection that is fit for a request."""
         while self._idle:
             connection = self._idle.pop()
@@ -80,7 +80,7 @@ class DirectTransport:
             connection.close()
         return None
 
-    def _give_back(self, connection: Connection) -> None:
+    def _give_back(self, connection: Http11Connection) -> None:
         """Keep a connection for the next request if it is fit for one, and drop those that nobody has used for long."""
         idle = self._idle
         if connection.rest() and not self._is_closed:
@@ -90,14 +90,16 @@ class DirectTransport:
         while idle and idle[0].is_cold():
             idle.popleft().close()
 
-    async def _open(self, limit_s: float) -> Connection:
+    async def _open(self, limit_s: float) -> Http11Connection:
         tls = self._ssl_context if self._url.scheme == "https" else None
         loop = asyncio.get_running_loop()
         host, port = self._url.raw_host.decode("ascii"), self._url.port or (443 if tls else 80)
         race = {} if _is_address(host) else _RACE  # a race that is cancelled may lose the socket of its winner
         try:
             with anyio.fail_after(limit_s):
-                _, connection = await loop.create_connection(lambda: Connection(loop), host, port, ssl=tls, **race)
+                _, connection = await loop.create_connection(
+                    lambda: Http11Connection(loop), host, port, ssl=tls, **race
+                )
         except TimeoutError as error:
             raise httpx.ConnectTimeout("No connection in time.") from error
         except (OSError, UnicodeError, ExceptionGroup) as error:
@@ -114,14 +116,14 @@ def _is_address(host: str) -> bool:
         return False
 
 
-class Connection(asyncio.Protocol):
+class Http11Connection(asyncio.Protocol):
     """One connection: silent, or with one answer on its way."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._transport: asyncio.Transport
         self._poll: Any = None
-        self._answer: Incoming | None = None
+        self._answer: ResponseParser | None = None
         self._failure: httpx.TransportError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._deadline_s: float | None = None  #: of the answer that is on its way, in the loop's time
@@ -129,7 +131,7 @@ class Connection(asyncio.Protocol):
         self.is_open = False
         self._idle_since_s = 0.0
 
-    async def ask(self, message: bytes, answer: Incoming, *, deadline: float) -> None:
+    async def ask(self, message: bytes, answer: ResponseParser, *, deadline: float) -> None:
         """Write one request, and wait until its answer is whole or too large.
 
         Args:

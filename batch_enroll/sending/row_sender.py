@@ -29,10 +29,10 @@ from batch_enroll.errors import (
     ServiceRefused,
 )
 from batch_enroll.model import Delivery, Outcome, RowStatus
-from batch_enroll.sending.classify import Answer, Verdict, VerdictKind
-from batch_enroll.sending.flight import Flight, Stopped, StopSignal
+from batch_enroll.sending.classify import HttpAnswer, Verdict, VerdictKind
+from batch_enroll.sending.request_body import identity_of, redact
 from batch_enroll.sending.retry import RetryPolicy, with_retries
-from batch_enroll.sending.wire import identity_of, redact
+from batch_enroll.sending.stop_signal import StopRequested, StopSignal, TransmissionState
 
 
 class RowToSend(NamedTuple):
@@ -79,7 +79,7 @@ async def _rows_own(verdict: Verdict) -> str:
 
 
 @dataclass(slots=True)
-class _Standing:
+class _RowProgress:
     """What is known of one row between its first permit and its last word."""
 
     row: RowToSend
@@ -93,7 +93,7 @@ class _Standing:
         return Outcome(self.row.seq, status, code, message, http_status, self.attempts, self.sent_at)
 
 
-class RowCycle:
+class RowSender:
     """Enrolls one row after another, as many at once as it is called; knows nothing of a row but while it is called."""
 
     def __init__(
@@ -101,8 +101,8 @@ class RowCycle:
         *,
         permit: Permit,
         intend: Intend,
-        send: Callable[[str, Flight], Awaitable[Answer]],
-        classify: Callable[[Answer], Verdict],
+        send: Callable[[str, TransmissionState], Awaitable[HttpAnswer]],
+        classify: Callable[[HttpAnswer], Verdict],
         release: Release,
         settle: Callable[[Outcome], Awaitable[None]],
         clock: Clock,
@@ -155,7 +155,7 @@ class RowCycle:
             LedgerError: the disk does not take a word on the row; it is shown as unknown.
             Exception: a fault of the program; the row is planned again if surely nothing was sent, else unknown.
         """
-        standing = _Standing(row)
+        standing = _RowProgress(row)
         try:
             return await with_retries(
                 lambda number: self._attempt(standing),
@@ -167,7 +167,7 @@ class RowCycle:
         except Retryable as failure:
             message = f"{failure.message} (attempt {standing.attempts}, the last)"
             return await self._give_up(standing, "attempts_used_up", message, failure.http_status)
-        except Stopped:
+        except StopRequested:
             return await self._give_up(standing, "stopped", "The run was stopped before this row was accepted")
         except BaseException:
             await self._settle_doubt(standing)
@@ -176,10 +176,10 @@ class RowCycle:
     async def _sleep(self, seconds: float) -> None:
         await self._stop.unless_set(lambda: self._clock.sleep(seconds))
 
-    async def _attempt(self, standing: _Standing) -> Outcome:
+    async def _attempt(self, standing: _RowProgress) -> Outcome:
         """Make one attempt. Raises Retryable when another may follow."""
         if self._stop.is_set():
-            raise Stopped
+            raise StopRequested
         wait = self._permit()
         if wait is not None:
             await self._stop.unless_set(wait)
@@ -188,7 +188,7 @@ class RowCycle:
             await self._put_intent(standing, standing.sent_at)
         else:
             standing.attempts += 1
-        flight = Flight(surely_unsent=True)
+        flight = TransmissionState(surely_unsent=True)
         began = self._clock.monotonic()
         try:
             wait = self._depart()
@@ -207,7 +207,7 @@ class RowCycle:
             raise
         return await self._conclude(standing, verdict, rtt_s=self._clock.monotonic() - began)
 
-    async def _put_intent(self, standing: _Standing, at: datetime) -> None:
+    async def _put_intent(self, standing: _RowProgress, at: datetime) -> None:
         try:
             standing.attempts = await self._intend(standing.row.seq, at=at)
         except anyio.get_cancelled_exc_class():  # it is on disk all the same
@@ -215,7 +215,7 @@ class RowCycle:
             await self._put_back(standing, *_INTERRUPTED)
             raise
 
-    async def _conclude(self, standing: _Standing, verdict: Verdict, *, rtt_s: float) -> Outcome:
+    async def _conclude(self, standing: _RowProgress, verdict: Verdict, *, rtt_s: float) -> Outcome:
         kind, code, message, status = verdict.kind, verdict.code, verdict.message, verdict.http_status
         if verdict.throttled:
             self._throttled(verdict.retry_after_s, rtt_s)
@@ -250,48 +250,50 @@ class RowCycle:
                 return await self._refuse_all(standing, code, message, verdict.stop_reason)
         assert_never(kind)
 
-    async def _see_reason_to_stop(self, standing: _Standing, verdict: Verdict) -> str:
+    async def _see_reason_to_stop(self, standing: _RowProgress, verdict: Verdict) -> str:
         try:
             return await self._reason_to_stop(verdict)
         except BaseException:  # what the answer said is known, whatever ends the question
             await self._refused(standing, verdict)
             raise
 
-    async def _refused(self, standing: _Standing, verdict: Verdict) -> Outcome:
+    async def _refused(self, standing: _RowProgress, verdict: Verdict) -> Outcome:
         # After a doubtful attempt a refusal proves nothing: the first may have been accepted and be its reason.
         word = RowStatus.UNKNOWN if standing.doubt else RowStatus.ERROR
         return await self._word(standing, word, verdict.code, verdict.message, verdict.http_status)
 
-    async def _refuse_all(self, standing: _Standing, code: str, message: str, reason: str) -> NoReturn:
+    async def _refuse_all(self, standing: _RowProgress, code: str, message: str, reason: str) -> NoReturn:
         """End the run, since the next row would fare the same; this one stays planned, or in doubt."""
         if await self._settle_doubt(standing) is None:
             await self._put_back(standing, code, message)
         raise ServiceRefused(reason, hint=advice_for(code), code=code)
 
-    async def _give_up(self, standing: _Standing, code: str, message: str, http_status: int | None = None) -> Outcome:
+    async def _give_up(
+        self, standing: _RowProgress, code: str, message: str, http_status: int | None = None
+    ) -> Outcome:
         """End a row that surely was not accepted, or is in doubt since an earlier attempt."""
         doubt = await self._settle_doubt(standing)
         return doubt or standing.outcome(RowStatus.NOT_SENT, code, message, http_status)
 
-    async def _settle_doubt(self, standing: _Standing) -> Outcome | None:
+    async def _settle_doubt(self, standing: _RowProgress) -> Outcome | None:
         """Put the doubt of earlier attempts on disk, if there is one."""
         doubt = standing.doubt
         if doubt is None:
             return None
         return await self._word(standing, RowStatus.UNKNOWN, doubt.code, doubt.message, doubt.http_status)
 
-    async def _not_accepted(self, standing: _Standing, failure: Retryable) -> NoReturn:
+    async def _not_accepted(self, standing: _RowProgress, failure: Retryable) -> NoReturn:
         if standing.doubt is None:
             await self._put_back(standing, failure.code, failure.message)
         raise failure
 
-    async def _in_doubt(self, standing: _Standing, code: str, message: str, http_status: int | None) -> Outcome:
+    async def _in_doubt(self, standing: _RowProgress, code: str, message: str, http_status: int | None) -> Outcome:
         if self._delivery is Delivery.AT_MOST_ONCE:
             return await self._word(standing, RowStatus.UNKNOWN, code, message, http_status)
         standing.doubt = standing.outcome(RowStatus.UNKNOWN, code, message, http_status)
         raise Retryable(code, message, http_status=http_status)
 
-    async def _break_off(self, standing: _Standing, flight: Flight, error: BaseException) -> None:
+    async def _break_off(self, standing: _RowProgress, flight: TransmissionState, error: BaseException) -> None:
         """Save what is known of a row whose attempt was cancelled, or ran into a fault of the program."""
         if isinstance(error, RunStopped):
             code, message = "stopped", "The run was stopped before this row was accepted"
@@ -304,11 +306,11 @@ class RowCycle:
         else:
             await self._word(standing, RowStatus.UNKNOWN, code, message, None)
 
-    async def _put_back(self, standing: _Standing, code: str, message: str) -> None:
+    async def _put_back(self, standing: _RowProgress, code: str, message: str) -> None:
         await self._release(standing.row.seq, code=code, message=message)
 
     async def _word(
-        self, standing: _Standing, status: RowStatus, code: str, message: str, http_status: int | None
+        self, standing: _RowProgress, status: RowStatus, code: str, message: str, http_status: int | None
     ) -> Outcome:
         """Put the last word on disk, then give it."""
         outcome = standing.outcome(status, code, message, http_status)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from batch_enroll.sending.flight import StopSignal
+from batch_enroll.sending.stop_signal import StopSignal
 
 
-class Team:
+class ConcurrencyLimit:
     """The workers of one run, in whichever pool they are."""
 
     def __init__(self, size: int, *, stop: StopSignal | None = None) -> None:

@@ -20,8 +20,8 @@ from batch_enroll.errors import (
     Retryable,
     RunStopped,
 )
-from batch_enroll.sending.classify import Answer, VerdictKind, classify
-from batch_enroll.sending.codes import CodeTable
+from batch_enroll.sending.classify import HttpAnswer, VerdictKind, classify
+from batch_enroll.sending.error_codes import CodeTable
 from batch_enroll.sending.retry import RetryPolicy, with_retries
 
 _METHOD = "workflows/list"
@@ -41,7 +41,7 @@ _UNKNOWN_MODE = "The platform did not say what a repeated start does: it may sen
 class Caller(Protocol):
     """The part of the client that is needed here."""
 
-    async def call(self, method: str, parameters: Mapping[str, object]) -> Answer: ...
+    async def call(self, method: str, parameters: Mapping[str, object]) -> HttpAnswer: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ async def look_up_scenario(
     return _found(listed, scenario)
 
 
-def _listed(answer: Answer, codes: CodeTable, *, now: datetime) -> dict[str, Any]:
+def _listed(answer: HttpAnswer, codes: CodeTable, *, now: datetime) -> dict[str, Any]:
     """Turn an answer into its JSON object."""
     verdict = classify(answer, codes, now=now.astimezone(UTC))
     if verdict.stop_reason:
