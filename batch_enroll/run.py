@@ -44,8 +44,8 @@ from batch_enroll.planning.plan import (
 from batch_enroll.planning.plan_file import ApprovedPlan, see_job_as_approved, see_plan_as_approved
 from batch_enroll.planning.usual import usual_of
 from batch_enroll.planning.view import view_of
-from batch_enroll.reporting.paths import check_writable, result_paths
 from batch_enroll.reporting.plan_table import PlanView
+from batch_enroll.reporting.result_paths import check_writable, result_paths
 from batch_enroll.reporting.summary import RunSummary
 from batch_enroll.running.archive import archived, check_archive
 from batch_enroll.running.canary import Look

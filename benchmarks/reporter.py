@@ -15,8 +15,8 @@ from pathlib import Path
 
 from batch_enroll.advice import advice_for
 from batch_enroll.model import Outcome, Row, RowStatus
-from batch_enroll.reporting.paths import result_paths
-from batch_enroll.reporting.results import Pair, ResultsWriter
+from batch_enroll.reporting.result_paths import result_paths
+from batch_enroll.reporting.results_writer import Pair, ResultsWriter
 
 _BLOCK_ROWS = 1000
 _COLUMNS = ("client_id", "email", "phone", "first_name", "country", "note")

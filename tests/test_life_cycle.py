@@ -30,7 +30,7 @@ from batch_enroll.job import Job
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.loading import xls_xlsb_reader
 from batch_enroll.model import Counts
-from batch_enroll.reporting.results import ResultsWriter
+from batch_enroll.reporting.results_writer import ResultsWriter
 from batch_enroll.run import check_async, enroll_async
 from batch_enroll.steering.control import Control
 from tests.support.commands import people, read_results, write_csv

@@ -16,8 +16,8 @@ from batch_enroll.planning.limits import (
     hours_text,
     see_hours,
 )
+from batch_enroll.reporting.baseline_report import RunBaseline
 from batch_enroll.reporting.plan_table import PlanView
-from batch_enroll.reporting.usual import Usual
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 HOURS = "09:00-20:00 UTC"
@@ -37,7 +37,7 @@ def plan(to_send, *, invalid=0, usual=(), carries_on=False):
         delivery=Delivery.AT_MOST_ONCE,
         rate_per_s=10,
         concurrency=8,
-        usual=Usual(any_run=True, to_send=tuple(usual), rows=tuple(usual)),
+        usual=RunBaseline(any_run=True, to_send=tuple(usual), rows=tuple(usual)),
     )
 
 

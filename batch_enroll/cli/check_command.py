@@ -106,7 +106,7 @@ async def _check_one(
     from batch_enroll.planning.inputs import brought_here
     from batch_enroll.planning.plan_file import approve, save_approved
     from batch_enroll.reporting.plan_table import plan_as_dict, print_plan
-    from batch_enroll.reporting.problems import write_problems
+    from batch_enroll.reporting.problems_file import write_problems
     from batch_enroll.reporting.progress import progress_on
     from batch_enroll.run import check_async
 

@@ -36,7 +36,7 @@ def execute(args: argparse.Namespace) -> int:
 
 async def _doctor(args: argparse.Namespace) -> int:
     from batch_enroll.clock import SystemClock
-    from batch_enroll.reporting.findings import exit_code_of, findings_as_dict, print_findings
+    from batch_enroll.reporting.health_findings import exit_code_of, findings_as_dict, print_findings
     from batch_enroll.upkeep.doctor import examine
 
     findings = await examine(_patient(args), clock=SystemClock())

@@ -25,12 +25,12 @@ from batch_enroll.errors import (
 from batch_enroll.job import Job
 from batch_enroll.loading.remote import Remote
 from batch_enroll.planning.inputs import Source
-from batch_enroll.reporting.several import (
-    Asked,
+from batch_enroll.reporting.multi_summary import (
+    RequestedRun,
+    build_multi_summary,
+    build_nothing_new_summary,
     nothing_new_line,
-    nothing_new_of,
     several_line,
-    several_of,
     worst_exit_code,
 )
 from batch_enroll.reporting.summary import RunSummary
@@ -100,7 +100,7 @@ async def run_each(
         screen.say(f"Left for the next time: {', '.join(map(str, left))}.")
     exit_code = worst_exit_code(codes)
     watch.end_all(exit_code, left=[_name(source) for source in left])
-    together = several_of(told, left=list(map(str, left)), exit_code=exit_code)
+    together = build_multi_summary(told, left=list(map(str, left)), exit_code=exit_code)
     if not job.output.quiet:
         screen.say(f"\n{several_line(together)}")
     if job.output.json_:
@@ -156,7 +156,7 @@ def tell_nothing_new(
         screen.say(line)
     if watch is not None:
         watch.end(0, about=input_name, reason=line)
-    return _tell(nothing_new_of(_asked(job, input_name), at=clock.now(), earlier=None), job, put)
+    return _tell(build_nothing_new_summary(_asked(job, input_name), at=clock.now(), earlier=None), job, put)
 
 
 async def _run(
@@ -184,7 +184,7 @@ async def _run(
         watch.end(0, about=_name(source), reason=line)
         if isinstance(source, Path):
             await run_in_thread(archive_done, job, [(source, earlier.input_sha256)])
-        return _tell(nothing_new_of(_asked(job, source), at=clock.now(), earlier=earlier), job, put)
+        return _tell(build_nothing_new_summary(_asked(job, source), at=clock.now(), earlier=earlier), job, put)
 
 
 def _tell(told: dict[str, object], job: Job, put: Put | None) -> int:
@@ -196,8 +196,8 @@ def _tell(told: dict[str, object], job: Job, put: Put | None) -> int:
     return 0
 
 
-def _asked(job: Job, source: Source | str) -> Asked:
-    return Asked(input_name=_name(source), url=job.url, scenario=job.scenario)
+def _asked(job: Job, source: Source | str) -> RequestedRun:
+    return RequestedRun(input_name=_name(source), url=job.url, scenario=job.scenario)
 
 
 def _name(source: Source | str) -> str:

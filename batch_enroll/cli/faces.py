@@ -21,8 +21,8 @@ from batch_enroll.events import Event, Listener
 from batch_enroll.job import Job
 from batch_enroll.model import Pick
 from batch_enroll.planning.limits import PlanRefused
+from batch_enroll.reporting.multi_summary import RequestedRun
 from batch_enroll.reporting.progress import progress_on
-from batch_enroll.reporting.several import Asked
 from batch_enroll.reporting.summary import RunSummary, summary_of
 from batch_enroll.run import Confirm, Declined
 from batch_enroll.running.canary import Look
@@ -73,7 +73,7 @@ async def run_and_tell(
         RunStopped: what ended it before the first request.
     """
     control, clock = Control(), SystemClock()
-    asked = Asked(input_name=input_name, url=job.url, scenario=job.scenario)
+    asked = RequestedRun(input_name=input_name, url=job.url, scenario=job.scenario)
 
     def tell(told: dict[str, object]) -> None:
         if put is not None:
@@ -137,7 +137,7 @@ async def run_and_tell(
 
 def _show_end(summary: RunSummary, job: Job, *, of_several: bool) -> None:
     """Show people how it ended; with `quiet` only what went wrong, and what to do about it."""
-    from batch_enroll.reporting.closing import next_step, print_closing, trouble_of
+    from batch_enroll.reporting.summary_table import next_step, print_closing, trouble_of
 
     if not job.output.quiet:
         screen.say("")

@@ -28,7 +28,7 @@ def execute(args: argparse.Namespace) -> int:
     elif not runs:
         screen.say("No runs yet.")
     else:
-        from batch_enroll.reporting.history import print_runs
+        from batch_enroll.reporting.runs_table import print_runs
 
         print_runs(runs, screen.data_stream())
     return 0

@@ -15,7 +15,7 @@ from batch_enroll.cli.ledger_flags import (
 )
 
 if TYPE_CHECKING:
-    from batch_enroll.reporting.history import RunTotal
+    from batch_enroll.reporting.runs_table import RunTotal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def execute(args: argparse.Namespace) -> int:
         status = read_status(total.folder) if total.folder else None
         screen.put(json.dumps({**run_as_dict(total), "status": status}, ensure_ascii=False))
     else:
-        from batch_enroll.reporting.history import print_run
+        from batch_enroll.reporting.runs_table import print_run
 
         print_run(total, screen.data_stream())
     return 0

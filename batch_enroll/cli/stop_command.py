@@ -26,7 +26,7 @@ def execute(args: argparse.Namespace) -> int:
 
 async def _stop(args: argparse.Namespace) -> int:
     from batch_enroll.clock import SystemClock
-    from batch_enroll.reporting.words import rows_text
+    from batch_enroll.reporting.formatting import rows_text
     from batch_enroll.steering.asks import ask_run, wait_until_free
     from batch_enroll.steering.letters import Wish
 

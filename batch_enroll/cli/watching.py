@@ -33,7 +33,7 @@ from batch_enroll.errors import (
 from batch_enroll.events import Event
 from batch_enroll.job import Job
 from batch_enroll.os_errors import os_error_reason, translate_os_error
-from batch_enroll.reporting.several import Asked, Begun, refused_of
+from batch_enroll.reporting.multi_summary import RequestedRun, StartedRun, build_refused_summary
 from batch_enroll.reporting.summary import RunSummary
 from batch_enroll.telling.ending import Ending, all_together, without_people
 from batch_enroll.telling.standing import Standing, Watcher
@@ -93,7 +93,7 @@ class Watch:
         """Take in how a run ended, or why there was none; the run's own status file says so at once."""
         advice = ""
         if summary is not None:
-            from batch_enroll.reporting.closing import next_step
+            from batch_enroll.reporting.summary_table import next_step
 
             reason, about = summary.stop_reason, summary.input_name
             advice = " ".join(filter(None, next_step(summary)))
@@ -141,13 +141,13 @@ class Watch:
         meaning = EXIT_CODES.get(exit_code, "")
         self._all = all_together(self._endings, exit_code=exit_code, meaning=meaning, left=left)
 
-    def refusal(self, error: RunStopped, *, asked: Asked, exit_code: int | None = None) -> dict[str, object]:
+    def refusal(self, error: RunStopped, *, asked: RequestedRun, exit_code: int | None = None) -> dict[str, object]:
         """Give the JSON object of an input that an error ended; its exit code is the error's if none is given."""
         code = exit_code_of(error) if exit_code is None else exit_code
         now = self._watcher.look()
         if now.run_id is None or not (now.began or now.begun_before):
             return _refusal(error, asked=asked, exit_code=code)
-        begun = Begun(run_id=now.run_id, counts=now.counts, requests=now.requests, sent_now=now.began)
+        begun = StartedRun(run_id=now.run_id, counts=now.counts, requests=now.requests, sent_now=now.began)
         return _refusal(error, asked=asked, exit_code=code, begun=begun)
 
     def _take(self, ending: Ending) -> None:
@@ -222,7 +222,7 @@ def watched_job(
         told = translate_os_error(error, to=SystemRefused) if isinstance(error, OSError) else error
         watch.fail(told)
         if isinstance(told, RunStopped) and job.output.json_:
-            asked = Asked(input_name=input_name, url=job.url, scenario=job.scenario)
+            asked = RequestedRun(input_name=input_name, url=job.url, scenario=job.scenario)
             screen.put_json(watch.refusal(told, asked=asked))
         raise
     finally:
@@ -242,7 +242,7 @@ def _tell_without_a_job(args: argparse.Namespace, error: RunStopped, *, input_na
     """The job is wrong, but perhaps not in what it says of whom to tell: a broken night must not be a silent one."""
     wrong = WrongJob.of(args)
     if wrong.json_:
-        asked = Asked(input_name=input_name, url=wrong.url, scenario=wrong.scenario)
+        asked = RequestedRun(input_name=input_name, url=wrong.url, scenario=wrong.scenario)
         screen.put_json(_refusal(error, asked=asked, exit_code=exit_code_of(error)))
     settings = wrong.watch_settings()
     try:
@@ -255,8 +255,10 @@ def _tell_without_a_job(args: argparse.Namespace, error: RunStopped, *, input_na
         watch.tell()
 
 
-def _refusal(error: RunStopped, *, asked: Asked, exit_code: int, begun: Begun | None = None) -> dict[str, object]:
-    return refused_of(
+def _refusal(
+    error: RunStopped, *, asked: RequestedRun, exit_code: int, begun: StartedRun | None = None
+) -> dict[str, object]:
+    return build_refused_summary(
         asked,
         at=SystemClock().now(),
         reason=without_people(error.message),

@@ -26,7 +26,7 @@ from batch_enroll.loading.temp_copies import private_temp_dir
 from batch_enroll.model import Fetched, Pick
 from batch_enroll.planning.identity import run_identity
 from batch_enroll.planning.open_input import open_input
-from batch_enroll.reporting.paths import result_paths
+from batch_enroll.reporting.result_paths import result_paths
 
 _SHOWN = 5
 

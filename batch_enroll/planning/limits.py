@@ -13,8 +13,8 @@ from datetime import datetime
 
 from batch_enroll.errors import JobError
 from batch_enroll.job import Job, StopSection
+from batch_enroll.reporting.formatting import rows_text
 from batch_enroll.reporting.plan_table import PlanView
-from batch_enroll.reporting.words import rows_text
 from batch_enroll.sending import Threshold
 
 

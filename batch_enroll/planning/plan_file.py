@@ -22,8 +22,8 @@ from batch_enroll.loading import sha256_of
 from batch_enroll.model import Notice
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.planning.usual import changes_of_mapping
+from batch_enroll.reporting.formatting import duration_text, rows_text
 from batch_enroll.reporting.plan_table import PlanView
-from batch_enroll.reporting.words import duration_text, rows_text
 
 _MARK = "batch_enroll_plan"
 _MAX_BYTES = 1_000_000  # a plan has a few thousand; whatever is larger is none

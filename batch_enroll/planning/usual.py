@@ -4,7 +4,7 @@ The last runs are those over the same input (its path, or standard input) in the
 when there is none, those of the scenario. A run that took a part of its input (`--limit`, `--start-row`) or had nothing
 to send says nothing about what is usual and is left out of the numbers.
 
-In: a ledger and a job. Out: a `Usual`. Never: a change of the ledger, a row.
+In: a ledger and a job. Out: a `RunBaseline`. Never: a change of the ledger, a row.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.planning.identity import is_dry_run
-from batch_enroll.reporting.usual import Usual
+from batch_enroll.reporting.baseline_report import RunBaseline
 
 LAST_RUNS = 5
 _LOOKED_AT = 50  # a ledger of a thousand nights is not opened run by run
 
 
-async def usual_of(ledger: Ledger, job: Job, *, path: str, run_id: str) -> Usual:
+async def usual_of(ledger: Ledger, job: Job, *, path: str, run_id: str) -> RunBaseline:
     """Find out what is usual for a job.
 
     Args:
@@ -38,7 +38,7 @@ async def usual_of(ledger: Ledger, job: Job, *, path: str, run_id: str) -> Usual
     alike = of_input or of_scenario
     sizes_of_input = await _sizes(ledger, of_input)
     sizes = sizes_of_input or await _sizes(ledger, of_scenario)
-    return Usual(
+    return RunBaseline(
         any_run=bool(runs),
         scenario_used=bool(of_scenario),
         of_input=bool(sizes_of_input),

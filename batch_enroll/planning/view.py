@@ -12,14 +12,14 @@ from batch_enroll.job import Job
 from batch_enroll.model import Notice, RowStatus
 from batch_enroll.planning.limits import hours_text
 from batch_enroll.planning.plan import Plan
+from batch_enroll.reporting.baseline_report import RunBaseline
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.reasons import ReasonLine
-from batch_enroll.reporting.usual import Usual
 from batch_enroll.sending import ScenarioInfo
 
 
 def view_of(
-    plan: Plan, job: Job, scenario: ScenarioInfo | None, *, input_name: str, usual: Usual | None, now: datetime
+    plan: Plan, job: Job, scenario: ScenarioInfo | None, *, input_name: str, usual: RunBaseline | None, now: datetime
 ) -> PlanView:
     """Put everything that is known before the first request into the form in which people see it."""
     counts = plan.counts

@@ -12,17 +12,17 @@ from typing import IO, TYPE_CHECKING, assert_never
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.model import Delivery, Duplicates, Notice
-from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict, reason_text
-from batch_enroll.reporting.usual import (
-    Usual,
+from batch_enroll.reporting.baseline_report import (
+    RunBaseline,
     unusual_sentences,
     usual_as_dict,
     usual_sentences,
 )
-from batch_enroll.reporting.words import duration_text, rate_text
+from batch_enroll.reporting.formatting import duration_text, rate_text
+from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict, reason_text
 
 if TYPE_CHECKING:
-    from batch_enroll.reporting.screen import Screen
+    from batch_enroll.reporting.rich_console import TextScreen
 
 TOKEN_MASK = "***"
 START_PATH = "/api/v1.1/workflows/start"
@@ -65,7 +65,7 @@ class PlanView:
     concurrency: int
     hours: str = ""  #: when requests may leave, and what that means for this plan; "" = at any time
     first_requests: tuple[str, ...] = ()  #: JSON bodies; a token in them is masked here again
-    usual: Usual | None = None  #: what the last runs were like; None when nothing is compared
+    usual: RunBaseline | None = None  #: what the last runs were like; None when nothing is compared
 
     def __post_init__(self) -> None:
         skipped = self.duplicates if self.on_duplicate is Duplicates.SKIP else 0
@@ -125,9 +125,9 @@ def print_plan(plan: PlanView, stream: IO[str], *, width: int | None = None) -> 
     Args:
         width: break lines there even when the stream is no terminal.
     """
-    from batch_enroll.reporting.screen import Screen
+    from batch_enroll.reporting.rich_console import TextScreen
 
-    screen = Screen(stream, width=width)
+    screen = TextScreen(stream, width=width)
     screen.line(f"Plan of run {plan.run_id}{', which carries on' if plan.carries_on else ''}\n", style="bold")
     screen.columns(_settings(plan))
     screen.line()
@@ -206,7 +206,7 @@ def _numbers(plan: PlanView) -> list[tuple[str, str, str]]:
     return [(name, f"{count:,}", note) for name, count, note in lines if count or name in {"rows", "will be sent"}]
 
 
-def _print_reasons(title: str, reasons: list[_Reason], screen: Screen) -> None:
+def _print_reasons(title: str, reasons: list[_Reason], screen: TextScreen) -> None:
     if not reasons:
         return
     screen.line(f"\n{title}", style="bold")

@@ -29,7 +29,7 @@ from batch_enroll.events import (
     WritingResults,
 )
 from batch_enroll.model import RowStatus
-from batch_enroll.reporting.words import duration_text, rate_text, rows_text
+from batch_enroll.reporting.formatting import duration_text, rate_text, rows_text
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -42,7 +42,7 @@ _WORTH_TELLING_S = 1.0  # a shorter pause is over before it is read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ProgressState:
     """How far sending has come."""
 
     done: int
@@ -57,14 +57,14 @@ class Standing:
         return ", ".join(["paused", *told] if self.is_paused else told)
 
 
-class Face(Protocol):
+class ProgressDisplay(Protocol):
     """Where progress shows."""
 
     def reading(self, rows: int, *, run_id: str) -> None:
         """So many rows were read; the run's id is "" for a check."""
         ...
 
-    def sending(self, standing: Standing) -> None:
+    def sending(self, standing: ProgressState) -> None:
         """Sending has come so far."""
         ...
 
@@ -86,8 +86,8 @@ def progress_on(stream: IO[str], *, clock: Clock, quiet: bool, log_every_s: floa
     if quiet:
         return Progress(None, clock=clock, every_s=log_every_s)
     if stream.isatty():
-        return Progress(BarFace(stream), clock=clock, every_s=SCREEN_EVERY_S)
-    return Progress(LogFace(stream), clock=clock, every_s=log_every_s)
+        return Progress(BarDisplay(stream), clock=clock, every_s=SCREEN_EVERY_S)
+    return Progress(LogDisplay(stream), clock=clock, every_s=log_every_s)
 
 
 class Progress:
@@ -97,7 +97,7 @@ class Progress:
     question for instance; later events show again.
     """
 
-    def __init__(self, face: Face | None, *, clock: Clock, every_s: float) -> None:
+    def __init__(self, face: ProgressDisplay | None, *, clock: Clock, every_s: float) -> None:
         self._face = face
         self._clock = clock
         self._every_s = every_s
@@ -130,7 +130,7 @@ class Progress:
         self._face = None
         _log.warning("progress is shown no more", exc_info=error)
 
-    def _take(self, event: Event, face: Face) -> None:
+    def _take(self, event: Event, face: ProgressDisplay) -> None:
         match event:
             case RowFinished(outcome=outcome):
                 self._counts[outcome.status] += 1
@@ -181,7 +181,7 @@ class Progress:
         self._began_at: float = self._clock.monotonic()
         self._shown_at = self._began_at
 
-    def _end_sending(self, face: Face) -> None:
+    def _end_sending(self, face: ProgressDisplay) -> None:
         """Show once how the sending ended."""
         if self._is_sending:
             self._is_sending = False
@@ -189,8 +189,8 @@ class Progress:
             face.close()
             self._shown_at = self._clock.monotonic()
 
-    def _standing(self) -> Standing:
-        return Standing(
+    def _standing(self) -> ProgressState:
+        return ProgressState(
             done=self._done,
             to_send=self._to_send,
             counts=self._counts,
@@ -209,7 +209,7 @@ class Progress:
         return True
 
 
-class BarFace:
+class BarDisplay:
     """One line of a terminal, drawn over itself."""
 
     def __init__(self, stream: IO[str]) -> None:
@@ -221,7 +221,7 @@ class BarFace:
             self._bar = self._open(total=None, bar_format=f"{_of_run(run_id)}read {{n:,}} rows", leave=False)
         self._bar.update(rows - self._bar.n)
 
-    def sending(self, standing: Standing) -> None:
+    def sending(self, standing: ProgressState) -> None:
         if self._bar is None:
             form = "{percentage:3.0f}% {bar} {n:,}/{total:,}, {rate_noinv_fmt}, {remaining} left{postfix}"
             self._bar = self._open(total=standing.to_send, bar_format=form, leave=True)
@@ -263,7 +263,7 @@ class BarFace:
         )
 
 
-class LogFace:
+class LogDisplay:
     """Plain lines, for a log that somebody reads later."""
 
     def __init__(self, stream: IO[str]) -> None:
@@ -272,7 +272,7 @@ class LogFace:
     def reading(self, rows: int, *, run_id: str) -> None:
         self.say(f"{_of_run(run_id)}read {rows_text(rows)}")
 
-    def sending(self, standing: Standing) -> None:
+    def sending(self, standing: ProgressState) -> None:
         if not standing.done and not standing.is_paused:
             self.say(f"sending {rows_text(standing.to_send)}")
             return

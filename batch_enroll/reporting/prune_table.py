@@ -26,7 +26,7 @@ class Prunable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class RetainedRun:
     """A run that is old enough and stays all the same."""
 
     run_id: str
@@ -42,7 +42,7 @@ class PrunePlan:
     before: datetime  #: aware UTC; runs that ended earlier are looked at
     forget: bool  #: the memory of whom they enrolled goes too
     prunable: tuple[Prunable, ...]
-    kept: tuple[Kept, ...]
+    kept: tuple[RetainedRun, ...]
     younger: int  #: runs that ended later
 
     @property
@@ -64,9 +64,9 @@ WHAT_FORGETTING_MEANS = (
 
 def print_prune_plan(plan: PrunePlan, stream: IO[str]) -> None:
     """Show what would go, what stays and why."""
-    from batch_enroll.reporting.screen import Screen
+    from batch_enroll.reporting.rich_console import TextScreen
 
-    screen = Screen(stream)
+    screen = TextScreen(stream)
     day = f"{plan.before.astimezone():%Y-%m-%d %H:%M}"
     if not plan.prunable:
         screen.line(f"There is nothing to prune among the runs that ended before {day}.")
@@ -93,7 +93,7 @@ def print_prune_plan(plan: PrunePlan, stream: IO[str]) -> None:
         screen.columns([(one.run_id, one.why, one.what_now) for one in plan.kept])
 
 
-def prune_as_dict(plan: PrunePlan, *, done: bool, busy: tuple[Kept, ...] = ()) -> dict[str, object]:
+def prune_as_dict(plan: PrunePlan, *, done: bool, busy: tuple[RetainedRun, ...] = ()) -> dict[str, object]:
     """Give the JSON object: `before`, `forget`, `done`, `bytes`, `pruned`, `kept`, `younger`."""
     left = {one.run_id for one in busy}
     gone = [one for one in plan.prunable if one.run_id not in left]

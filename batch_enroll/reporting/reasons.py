@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batch_enroll.model import RowStatus
-from batch_enroll.reporting.words import first_rows_text
+from batch_enroll.reporting.formatting import first_rows_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

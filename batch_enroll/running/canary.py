@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from batch_enroll.model import Counts
-from batch_enroll.reporting.words import rows_text
+from batch_enroll.reporting.formatting import rows_text
 
 Look = Callable[[Counts], Awaitable[bool]]
 """Asked after the canary rows, with the counts so far, whether to go on."""

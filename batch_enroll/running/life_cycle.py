@@ -24,14 +24,14 @@ from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunLedger, RunState
 from batch_enroll.ledger.staging import forget_rows
 from batch_enroll.planning.plan import Planned
-from batch_enroll.reporting.paths import ResultPaths
+from batch_enroll.reporting.formatting import begun_before_text
+from batch_enroll.reporting.result_paths import ResultPaths
 from batch_enroll.reporting.summary import (
     RunEnd,
     RunSummary,
     exit_code_for,
     write_summary,
 )
-from batch_enroll.reporting.words import begun_before_text
 from batch_enroll.running.preflight import Diagnosis
 from batch_enroll.running.report import input_of, reason_lines, write_files
 from batch_enroll.running.send import Sent

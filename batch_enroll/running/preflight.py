@@ -23,7 +23,7 @@ from batch_enroll.errors import (
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.model import RowStatus
-from batch_enroll.reporting.words import rows_text
+from batch_enroll.reporting.formatting import rows_text
 from batch_enroll.running.report import reason_lines
 from batch_enroll.running.send import Sent
 from batch_enroll.sending import (

@@ -19,14 +19,14 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import Reason, RunLedger
 from batch_enroll.ledger.staging import staged_columns, staged_rows
 from batch_enroll.model import Outcome, Row, RowStatus
-from batch_enroll.reporting.paths import (
+from batch_enroll.reporting.reasons import ReasonLine
+from batch_enroll.reporting.result_paths import (
     STDIN,
     ResultPaths,
     is_address,
     result_paths,
 )
-from batch_enroll.reporting.reasons import ReasonLine
-from batch_enroll.reporting.results import ResultsWriter, Written
+from batch_enroll.reporting.results_writer import ResultsWriter, WrittenFiles
 from batch_enroll.reporting.summary import (
     RunEnd,
     RunSummary,
@@ -57,7 +57,7 @@ def paths_of(run: RunLedger, results: Path | None) -> ResultPaths:
 
 async def write_files(
     run: RunLedger, paths: ResultPaths, *, tell: Callable[[int], None] = lambda rows: None
-) -> Written:
+) -> WrittenFiles:
     """Write the results file and, when they would hold a row, the failed and the unknown rows.
 
     A cancellation ends it at once and leaves the older files as they were.

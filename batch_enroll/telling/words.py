@@ -5,7 +5,7 @@ In: how the run stands and how it ended. Out: plain text. Never: personal data, 
 
 from __future__ import annotations
 
-from batch_enroll.reporting.words import duration_text, rows_text
+from batch_enroll.reporting.formatting import duration_text, rows_text
 from batch_enroll.telling.ending import Ending
 from batch_enroll.telling.standing import RunStage, Standing
 

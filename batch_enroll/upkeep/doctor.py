@@ -22,7 +22,7 @@ from batch_enroll.ledger.ledger_health import LedgerHealth
 from batch_enroll.ledger.location import examine_ledger, open_ledger
 from batch_enroll.loading.temp_copies import orphaned_copies
 from batch_enroll.planning.identity import is_dry_run
-from batch_enroll.reporting.findings import Finding, Level
+from batch_enroll.reporting.health_findings import HealthFinding, Level
 from batch_enroll.secrets import TOKEN_VARIABLE, find_token, open_to_others
 from batch_enroll.sending import (
     Client,
@@ -52,7 +52,7 @@ class Patient:
     ask_platform: bool = True
 
 
-async def examine(patient: Patient, *, clock: Clock) -> list[Finding]:
+async def examine(patient: Patient, *, clock: Clock) -> list[HealthFinding]:
     """Look at everything.
 
     Args:
@@ -69,7 +69,7 @@ async def examine(patient: Patient, *, clock: Clock) -> list[Finding]:
     return [*findings, _copies()]
 
 
-def _versions() -> Iterator[Finding]:
+def _versions() -> Iterator[HealthFinding]:
     known = libraries()
     yield _ok(
         "versions",
@@ -90,7 +90,7 @@ def _versions() -> Iterator[Finding]:
         yield _ok("extras", ", ".join(told) + wanted)
 
 
-def _job(patient: Patient) -> Finding:
+def _job(patient: Patient) -> HealthFinding:
     if patient.job_trouble:
         return _problem("job", patient.job_trouble, "Correct that; until then the platform is not asked.")
     if patient.job is None:
@@ -98,7 +98,7 @@ def _job(patient: Patient) -> Finding:
     return _ok("job", f"scenario {patient.job.scenario} at {patient.job.url}, matched by {patient.job.matching}")
 
 
-def _token(patient: Patient) -> tuple[str, list[Finding]]:
+def _token(patient: Patient) -> tuple[str, list[HealthFinding]]:
     job = patient.job
     file = job.token_file if job else patient.token_file
     try:
@@ -115,7 +115,7 @@ def _token(patient: Patient) -> tuple[str, list[Finding]]:
     return token, findings
 
 
-async def _platform(patient: Patient, token: str, clock: Clock) -> list[Finding]:
+async def _platform(patient: Patient, token: str, clock: Clock) -> list[HealthFinding]:
     job = patient.job
     why = ""
     if job is None:
@@ -156,7 +156,7 @@ async def _platform(patient: Patient, token: str, clock: Clock) -> list[Finding]
     return [_reached(job, heard, clock), scenario, _clock(heard)]
 
 
-def _reached(job: Job, heard: ServerObservation, clock: Clock) -> Finding:
+def _reached(job: Job, heard: ServerObservation, clock: Clock) -> HealthFinding:
     told = f"{job.url} answers in {heard.took_s:.2f} s"
     if not heard.tls:
         if job.insecure_http:
@@ -172,7 +172,7 @@ def _reached(job: Job, heard: ServerObservation, clock: Clock) -> Finding:
     return _ok("platform", told)
 
 
-def _clock(heard: ServerObservation) -> Finding:
+def _clock(heard: ServerObservation) -> HealthFinding:
     if heard.skew_s is None:
         return _skipped("clock", "Not compared: the platform's answer has no date.")
     if abs(heard.skew_s) <= SKEW_S:
@@ -186,7 +186,7 @@ def _clock(heard: ServerObservation) -> Finding:
     )
 
 
-async def _ledger(patient: Patient) -> list[Finding]:
+async def _ledger(patient: Patient) -> list[HealthFinding]:
     where = patient.ledger or (patient.job.output.ledger if patient.job else None)
     try:
         health = await run_sync(examine_ledger, where)
@@ -201,7 +201,7 @@ async def _ledger(patient: Patient) -> list[Finding]:
         return [_problem("ledger", error.message, error.hint)]
 
 
-def _disk(health: LedgerHealth) -> Finding:
+def _disk(health: LedgerHealth) -> HealthFinding:
     kind = f" ({health.file_system})" if health.file_system else ""
     free = f"{health.free_bytes / 1024**3:,.1f} GiB free"
     if health.volatile is not None:
@@ -214,7 +214,7 @@ def _disk(health: LedgerHealth) -> Finding:
     return _ok("disk", f"{free} at {health.path}{kind}")
 
 
-def _speed(health: LedgerHealth) -> Finding:
+def _speed(health: LedgerHealth) -> HealthFinding:
     told = f"a step is on disk after {health.commit_s * 1000:.1f} ms"
     if health.commit_s > _SLOW_COMMIT_S:
         advice = "Slow for a disk: a run will not be fast here. A local SSD takes 1 to 10 ms."
@@ -222,13 +222,13 @@ def _speed(health: LedgerHealth) -> Finding:
     return _ok("fsync", told)
 
 
-async def _runs(ledger: Ledger, health: LedgerHealth) -> list[Finding]:
+async def _runs(ledger: Ledger, health: LedgerHealth) -> list[HealthFinding]:
     """Say that the ledger is whole, and which runs wait for somebody."""
     records = [
         record for record in await ledger.runs() if record.state is not RunState.PLANNING and not is_dry_run(record)
     ]
-    waiting: list[Finding] = []
-    broken: list[Finding] = []
+    waiting: list[HealthFinding] = []
+    broken: list[HealthFinding] = []
     for record in records:
         try:
             run = await ledger.open(record.run_id, read_only=True)
@@ -257,7 +257,7 @@ async def _runs(ledger: Ledger, health: LedgerHealth) -> list[Finding]:
     return [*findings, *(waiting or [_ok("leftovers", "no unfinished run, no unknown row")])]
 
 
-def _copies() -> Finding:
+def _copies() -> HealthFinding:
     folders = orphaned_copies()
     if not folders:
         return _ok("copies", "no copy of an input was left behind by a process that was killed")
@@ -266,17 +266,17 @@ def _copies() -> Finding:
     return _warning("copies", told, "The next `check` or `run` removes it.")
 
 
-def _ok(name: str, message: str) -> Finding:
-    return Finding(name=name, level=Level.OK, message=message)
+def _ok(name: str, message: str) -> HealthFinding:
+    return HealthFinding(name=name, level=Level.OK, message=message)
 
 
-def _warning(name: str, message: str, advice: str) -> Finding:
-    return Finding(name=name, level=Level.WARNING, message=message, advice=advice)
+def _warning(name: str, message: str, advice: str) -> HealthFinding:
+    return HealthFinding(name=name, level=Level.WARNING, message=message, advice=advice)
 
 
-def _problem(name: str, message: str, advice: str = "") -> Finding:
-    return Finding(name=name, level=Level.PROBLEM, message=message, advice=advice)
+def _problem(name: str, message: str, advice: str = "") -> HealthFinding:
+    return HealthFinding(name=name, level=Level.PROBLEM, message=message, advice=advice)
 
 
-def _skipped(name: str, message: str) -> Finding:
-    return Finding(name=name, level=Level.SKIPPED, message=message)
+def _skipped(name: str, message: str) -> HealthFinding:
+    return HealthFinding(name=name, level=Level.SKIPPED, message=message)

@@ -14,7 +14,7 @@ from batch_enroll.errors import RunLocked
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.model import Counts
 from batch_enroll.planning.identity import is_dry_run
-from batch_enroll.reporting.prune_table import Kept, Prunable, PrunePlan
+from batch_enroll.reporting.prune_table import Prunable, PrunePlan, RetainedRun
 
 
 async def plan_prune(ledger: Ledger, *, before: datetime, forget: bool) -> PrunePlan:
@@ -26,7 +26,7 @@ async def plan_prune(ledger: Ledger, *, before: datetime, forget: bool) -> Prune
         forget: whole runs shall go, with the memory of whom they enrolled.
     """
     prunable: list[Prunable] = []
-    kept: list[Kept] = []
+    kept: list[RetainedRun] = []
     younger = 0
     for record in await ledger.runs():
         ended_at = record.finished_at or record.created_at
@@ -52,7 +52,7 @@ async def plan_prune(ledger: Ledger, *, before: datetime, forget: bool) -> Prune
     return PrunePlan(before=before, forget=forget, prunable=tuple(prunable), kept=tuple(kept), younger=younger)
 
 
-async def prune(ledger: Ledger, plan: PrunePlan) -> Sequence[Kept]:
+async def prune(ledger: Ledger, plan: PrunePlan) -> Sequence[RetainedRun]:
     """Carry a plan out; each run is looked at once more under its lock.
 
     Returns:
@@ -68,11 +68,13 @@ async def prune(ledger: Ledger, plan: PrunePlan) -> Sequence[Kept]:
             else:
                 await ledger.shrink(one.run_id)
         except RunLocked as error:
-            busy.append(Kept(run_id=one.run_id, input_name=one.input_name, why=error.message, what_now=error.hint))
+            busy.append(
+                RetainedRun(run_id=one.run_id, input_name=one.input_name, why=error.message, what_now=error.hint)
+            )
     return busy
 
 
-def _why_kept(record: RunRecord, counts: Counts) -> Kept | None:
+def _why_kept(record: RunRecord, counts: Counts) -> RetainedRun | None:
     if record.state is not RunState.FINISHED:
         why = f"it is unfinished: {counts.not_sent:,} of {counts.rows:,} rows were not sent"
         what_now = "Give its run command again to finish it."
@@ -81,7 +83,7 @@ def _why_kept(record: RunRecord, counts: Counts) -> Kept | None:
         what_now = f"Look them up and say it: batch-enroll resolve {record.run_id}"
     else:
         return None
-    return Kept(run_id=record.run_id, input_name=record.input_name, why=why, what_now=what_now)
+    return RetainedRun(run_id=record.run_id, input_name=record.input_name, why=why, what_now=what_now)
 
 
 async def _counts(ledger: Ledger, record: RunRecord) -> Counts:

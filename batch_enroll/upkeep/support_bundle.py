@@ -27,7 +27,7 @@ from batch_enroll.ledger.interface import Ledger, Reason, RunLedger
 from batch_enroll.ledger.staging import staged_rows
 from batch_enroll.model import Outcome, RowStatus
 from batch_enroll.os_errors import translate_os_errors
-from batch_enroll.reporting.findings import Finding, findings_as_dict
+from batch_enroll.reporting.health_findings import HealthFinding, findings_as_dict
 from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict
 from batch_enroll.running.report import reason_lines
 
@@ -82,7 +82,7 @@ _HEAD = re.compile(r"(\d{4}-\d\d-\d\dT[\d:.]+Z [A-Z]+) ")
 
 
 async def collect(
-    ledger: Ledger, run_id: str, *, findings: Sequence[Finding], log_file: Path | None, token: str, home: Path
+    ledger: Ledger, run_id: str, *, findings: Sequence[HealthFinding], log_file: Path | None, token: str, home: Path
 ) -> dict[str, str]:
     """Collect the texts of a bundle, by file name.
 

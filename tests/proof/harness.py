@@ -29,7 +29,7 @@ import batch_enroll
 from batch_enroll.clock import SystemClock
 from batch_enroll.ledger.interface import RunState
 from batch_enroll.ledger.sqlite import SqliteLedger
-from batch_enroll.reporting.paths import result_paths
+from batch_enroll.reporting.result_paths import result_paths
 from batch_enroll.running.report import write_files
 from batch_enroll.sandbox import SandboxHandle
 from tests.proof.inputs import write_leads

@@ -9,9 +9,9 @@ import pytest
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.model import Counts, RowStatus
-from batch_enroll.reporting.closing import next_step, print_closing
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.summary import RunEnd, RunSummary
+from batch_enroll.reporting.summary_table import next_step, print_closing
 
 LONG = Path("/home/maria/Рассылки") / ("очень длинное имя " * 6 + "x.results.csv")
 RUN = RunSummary(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from batch_enroll.errors import JobError, RunStopped
-from batch_enroll.reporting.paths import (
+from batch_enroll.reporting.result_paths import (
     XLSX_ROWS,
     ResultPaths,
     check_writable,

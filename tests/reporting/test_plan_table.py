@@ -13,9 +13,9 @@ from batch_enroll.model import (
     Notice,
     RowStatus,
 )
+from batch_enroll.reporting.baseline_report import RunBaseline
 from batch_enroll.reporting.plan_table import PlanView, plan_as_dict, print_plan
 from batch_enroll.reporting.reasons import ReasonLine
-from batch_enroll.reporting.usual import Usual
 
 PLAN = PlanView(
     run_id="7f3a",
@@ -47,7 +47,7 @@ PLAN = PlanView(
     delivery=Delivery.AT_MOST_ONCE,
     rate_per_s=10,
     concurrency=8,
-    usual=Usual(any_run=True, scenario_used=True, of_input=True, rows=(170, 190), to_send=(170, 190)),
+    usual=RunBaseline(any_run=True, scenario_used=True, of_input=True, rows=(170, 190), to_send=(170, 190)),
     first_requests=('{"workflow_id": 3, "token": "s3cret", "email": "a@b.ru"}',),
 )
 GOLDEN = """\

@@ -22,9 +22,9 @@ from batch_enroll.model import (
     Row,
     RowStatus,
 )
-from batch_enroll.reporting import sheets
-from batch_enroll.reporting.paths import result_paths
-from batch_enroll.reporting.results import ResultsWriter
+from batch_enroll.reporting import table_writers
+from batch_enroll.reporting.result_paths import result_paths
+from batch_enroll.reporting.results_writer import ResultsWriter
 from batch_enroll.results_format import ADDED_COLUMNS, unguard
 
 COLUMNS = ("E-mail", "Name")
@@ -182,7 +182,7 @@ def test_a_cell_too_long_for_a_workbook_is_said_and_not_cut(tmp_path):
 
 
 def test_more_lines_than_a_sheet_has_are_said_and_not_cut(tmp_path, monkeypatch):
-    monkeypatch.setattr(sheets, "XLSX_ROWS", 3)
+    monkeypatch.setattr(table_writers, "XLSX_ROWS", 3)
     with pytest.raises(RunStopped, match="an Excel sheet has 3 lines"):
         write(tmp_path, [pair(1), pair(2), pair(3)], name="x.xlsx")
     assert names(tmp_path) == set()

@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from batch_enroll.reporting.usual import (
-    Usual,
+from batch_enroll.reporting.baseline_report import (
+    RunBaseline,
     unusual_sentences,
     usual_as_dict,
     usual_sentences,
 )
 
-NIGHTS = Usual(
+NIGHTS = RunBaseline(
     any_run=True,
     scenario_used=True,
     of_input=True,
@@ -25,15 +25,15 @@ NIGHTS = Usual(
 @pytest.mark.parametrize(
     ("usual", "rows", "to_send", "said"),
     [
-        (Usual(), 10, 10, ["This ledger remembers no earlier run, so there is nothing to compare with."]),
+        (RunBaseline(), 10, 10, ["This ledger remembers no earlier run, so there is nothing to compare with."]),
         (
-            Usual(any_run=True),
+            RunBaseline(any_run=True),
             10,
             10,
             ["No run that this ledger remembers has used scenario #3 of this platform before."],
         ),
         (
-            Usual(any_run=True, scenario_used=True),
+            RunBaseline(any_run=True, scenario_used=True),
             10,
             10,
             ["This scenario was used before, but no earlier run says how many rows are usual."],
@@ -59,13 +59,13 @@ NIGHTS = Usual(
         ),
         (NIGHTS, 1_800, 0, ["This input has 1,800 rows; the last 5 runs of this input had 1,700 to 1,900."]),
         (
-            Usual(any_run=True, scenario_used=True, rows=(7,), to_send=(7,)),
+            RunBaseline(any_run=True, scenario_used=True, rows=(7,), to_send=(7,)),
             1,
             5,
             ["This input has 1 row; the last run of this scenario had 7."],
         ),
         (
-            Usual(
+            RunBaseline(
                 any_run=True,
                 scenario_used=True,
                 changed_mapping=(
@@ -90,12 +90,12 @@ def test_the_comparison_in_words(usual, rows, to_send, said):
 @pytest.mark.parametrize(
     ("usual", "to_send", "count"),
     [
-        (Usual(), 10, 0),
+        (RunBaseline(), 10, 0),
         (NIGHTS, 1_800, 0),
         (NIGHTS, 18_000, 1),
-        (Usual(any_run=True), 10, 1),
-        (Usual(any_run=True, scenario_used=True), 10, 0),
-        (Usual(any_run=True, scenario_used=True, changed_mapping=("a",), rows=(9,), to_send=(9,)), 90, 2),
+        (RunBaseline(any_run=True), 10, 1),
+        (RunBaseline(any_run=True, scenario_used=True), 10, 0),
+        (RunBaseline(any_run=True, scenario_used=True, changed_mapping=("a",), rows=(9,), to_send=(9,)), 90, 2),
     ],
 )
 def test_what_a_person_should_stop_at_is_told_apart(usual, to_send, count):
@@ -113,4 +113,4 @@ def test_the_json_object_holds_the_numbers_and_the_median():
     told = usual_as_dict(NIGHTS)
     assert told == json.loads(json.dumps(told))
     assert told["median_to_send"] == 1_780
-    assert usual_as_dict(Usual())["median_to_send"] is None
+    assert usual_as_dict(RunBaseline())["median_to_send"] is None

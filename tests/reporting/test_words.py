@@ -2,13 +2,13 @@
 
 import pytest
 
-from batch_enroll.reporting.reasons import reason_text
-from batch_enroll.reporting.words import (
+from batch_enroll.reporting.formatting import (
     duration_text,
     first_rows_text,
     rate_text,
     rows_text,
 )
+from batch_enroll.reporting.reasons import reason_text
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Text for people: how the closing table and the plan are put on a screen or into a log. rich's home.
 
-In: a stream. Out: a `Screen` that sections are written to. Never: a path or a sentence broken in the middle when the
+In: a stream. Out: a `TextScreen` that sections are written to. Never: a path or a sentence broken in the middle when the
 stream is not a terminal, a control character from outside, markup read out of somebody's text.
 """
 
@@ -29,7 +29,7 @@ _BLANKS = "\n\u00a0\u202f"  # harmless, and common in well-set text
 _UNBROKEN = 100_000  # columns of a stream that is no terminal: whoever shows the log breaks its lines
 
 
-class Screen:
+class TextScreen:
     """A terminal, as wide as it is and coloured; or any other stream: plain, every sentence on one line.
 
     Args:

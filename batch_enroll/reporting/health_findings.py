@@ -1,6 +1,6 @@
 """What an examination found, one line each, for people and for programs.
 
-In: `Finding`s. Out: text on a stream, a JSON object, an exit code. Never: a check. Imports rich when it prints.
+In: `HealthFinding`s. Out: text on a stream, a JSON object, an exit code. Never: a check. Imports rich when it prints.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class HealthFinding:
     """One line."""
 
     name: str  #: what was looked at, a word or two
@@ -34,16 +34,16 @@ class Finding:
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red", Level.SKIPPED: "blue"}
 
 
-def exit_code_of(findings: Sequence[Finding]) -> int:
+def exit_code_of(findings: Sequence[HealthFinding]) -> int:
     """0 without a problem, else 2."""
     return 2 if any(finding.level is Level.PROBLEM for finding in findings) else 0
 
 
-def print_findings(findings: Sequence[Finding], stream: IO[str]) -> None:
+def print_findings(findings: Sequence[HealthFinding], stream: IO[str]) -> None:
     """Print them in order, and how many of them need somebody."""
-    from batch_enroll.reporting.screen import Screen
+    from batch_enroll.reporting.rich_console import TextScreen
 
-    screen = Screen(stream)
+    screen = TextScreen(stream)
     screen.columns(
         [
             (
@@ -66,7 +66,7 @@ def print_findings(findings: Sequence[Finding], stream: IO[str]) -> None:
     screen.line(f"\n{', '.join(told)}.")
 
 
-def findings_as_dict(findings: Sequence[Finding]) -> dict[str, object]:
+def findings_as_dict(findings: Sequence[HealthFinding]) -> dict[str, object]:
     """Give the JSON object: `findings` (`name`, `level`, `message`, `advice`), `problems`, `warnings`, `exit_code`."""
     many = Counter(finding.level for finding in findings)
     return {

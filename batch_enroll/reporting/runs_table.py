@@ -15,7 +15,7 @@ from batch_enroll.model import Counts
 from batch_enroll.reporting.reasons import ReasonLine
 
 if TYPE_CHECKING:
-    from batch_enroll.reporting.screen import Screen
+    from batch_enroll.reporting.rich_console import TextScreen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ def _others(run: RunTotal) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in named.items() if count and name not in ("success", "rows"))
 
 
-def _screen(stream: IO[str]) -> Screen:
-    from batch_enroll.reporting.screen import Screen
+def _screen(stream: IO[str]) -> TextScreen:
+    from batch_enroll.reporting.rich_console import TextScreen
 
-    return Screen(stream)
+    return TextScreen(stream)

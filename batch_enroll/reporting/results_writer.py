@@ -23,8 +23,8 @@ from batch_enroll.model import (
     RowStatus,
 )
 from batch_enroll.os_errors import translate_os_errors
-from batch_enroll.reporting.paths import ResultPaths
-from batch_enroll.reporting.sheets import CsvSheet, Sheet, XlsxSheet
+from batch_enroll.reporting.result_paths import ResultPaths
+from batch_enroll.reporting.table_writers import CsvTableWriter, TableWriter, XlsxTableWriter
 from batch_enroll.results_format import ADDED_COLUMNS, guard
 
 _KEPT = (
@@ -36,7 +36,7 @@ Pair = tuple[Row, Outcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WrittenFiles:
     """What came to lie on disk. `failed` and `unknown` are None when no row belongs there."""
 
     counts: Counts
@@ -77,7 +77,7 @@ class ResultsWriter:
         self._counts: Counter[RowStatus] = Counter()
         self._seq = 0
         self._attempts = 0
-        self._sheets: dict[Path, Sheet] = {}
+        self._sheets: dict[Path, TableWriter] = {}
         self._finished = False
 
     def __enter__(self) -> Self:
@@ -120,7 +120,7 @@ class ResultsWriter:
                 with _translated(path):
                     sheet.write(some)
 
-    def finish(self) -> Written:
+    def finish(self) -> WrittenFiles:
         """Put the files under their names and remove older ones that would hold no row now.
 
         Everything is on disk before the first name changes, and the results come last: a full disk leaves every older
@@ -140,7 +140,7 @@ class ResultsWriter:
                 else:
                     _remove(path)
         self._finished = True
-        return Written(
+        return WrittenFiles(
             counts=Counts.of(self._counts),
             attempts=self._attempts,
             results=results,
@@ -153,13 +153,13 @@ class ResultsWriter:
         for sheet in self._sheets.values():
             sheet.abandon()
 
-    def _sheet(self, path: Path) -> Sheet:
+    def _sheet(self, path: Path) -> TableWriter:
         if path not in self._sheets:
             with _translated(path):
                 if path.suffix.lower() == ".xlsx":
-                    sheet: Sheet = XlsxSheet(path, mode=self._mode)
+                    sheet: TableWriter = XlsxTableWriter(path, mode=self._mode)
                 else:
-                    sheet = CsvSheet(path, delimiter=self._delimiter, mode=self._mode)
+                    sheet = CsvTableWriter(path, delimiter=self._delimiter, mode=self._mode)
                 self._sheets[path] = sheet
                 sheet.write([self._header])
         return self._sheets[path]

@@ -11,7 +11,7 @@ from pathlib import Path
 from batch_enroll.atomic_file import ANYONE
 from batch_enroll.model import Row
 from batch_enroll.os_errors import translate_os_errors
-from batch_enroll.reporting.sheets import CsvSheet
+from batch_enroll.reporting.table_writers import CsvTableWriter
 from batch_enroll.results_format import guard
 
 PROBLEM_COLUMNS = ("row", "column", "code", "message", "advice")
@@ -34,7 +34,7 @@ def write_problems(
         RunStopped: the disk does not take it.
     """
     with translate_os_errors(path, hint="Choose another place."):
-        sheet = CsvSheet(path, delimiter=delimiter, mode=mode)
+        sheet = CsvTableWriter(path, delimiter=delimiter, mode=mode)
         try:
             sheet.write([PROBLEM_COLUMNS])
             sheet.write(_lines(rows, columns, advice))

@@ -22,7 +22,7 @@ from xml.sax.saxutils import escape
 
 from batch_enroll.atomic_file import ANYONE, AtomicFile
 from batch_enroll.errors import RunStopped
-from batch_enroll.reporting.paths import XLSX_ROWS
+from batch_enroll.reporting.result_paths import XLSX_ROWS
 
 XLSX_CELL_CHARS = 32_767
 XLSX_COLUMNS = 16_384
@@ -34,7 +34,7 @@ _LONE = "backslashreplace"
 _AS_CSV = "Give --results a name that ends in .csv."
 
 
-class Sheet(Protocol):
+class TableWriter(Protocol):
     """A table on its way to disk. Every method but `abandon` may raise OSError."""
 
     def write(self, lines: Iterable[Sequence[str]]) -> None:
@@ -58,7 +58,7 @@ class Sheet(Protocol):
         ...
 
 
-class CsvSheet:
+class CsvTableWriter:
     """UTF-8 with BOM, CRLF, cells quoted where needed."""
 
     def __init__(self, path: Path, *, delimiter: str = ",", mode: int = ANYONE) -> None:
@@ -82,7 +82,7 @@ class CsvSheet:
         self._file.abandon()
 
 
-class XlsxSheet:
+class XlsxTableWriter:
     """One sheet, every cell text: no date, no number, no formula is made of anything."""
 
     def __init__(self, path: Path, *, mode: int = ANYONE) -> None:

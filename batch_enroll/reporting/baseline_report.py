@@ -9,14 +9,14 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batch_enroll.reporting.words import rows_text
+from batch_enroll.reporting.formatting import rows_text
 
 TOLD_FACTOR = 2.0
 """A number to send is called unusual when it is so many times the median, or so many times less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usual:
+class RunBaseline:
     """What the ledger remembers of runs like the one that is planned."""
 
     any_run: bool = False  #: the ledger remembers a run at all
@@ -33,7 +33,7 @@ class Usual:
         return statistics.median(self.to_send) if self.to_send else None
 
 
-def usual_sentences(usual: Usual, *, rows: int, to_send: int, scenario: int) -> tuple[str, ...]:
+def usual_sentences(usual: RunBaseline, *, rows: int, to_send: int, scenario: int) -> tuple[str, ...]:
     """Say how a plan compares with what is usual; never empty."""
     if not usual.any_run:
         return ("This ledger remembers no earlier run, so there is nothing to compare with.",)
@@ -47,7 +47,7 @@ def usual_sentences(usual: Usual, *, rows: int, to_send: int, scenario: int) -> 
     return tuple(told) or ("This scenario was used before, but no earlier run says how many rows are usual.",)
 
 
-def unusual_sentences(usual: Usual, *, to_send: int, scenario: int) -> tuple[str, ...]:
+def unusual_sentences(usual: RunBaseline, *, to_send: int, scenario: int) -> tuple[str, ...]:
     """Those of `usual_sentences` that a person should stop at; empty when all is as it mostly is."""
     if not usual.any_run:
         return ()
@@ -61,8 +61,8 @@ def unusual_sentences(usual: Usual, *, to_send: int, scenario: int) -> tuple[str
     return tuple(told)
 
 
-def usual_as_dict(usual: Usual) -> dict[str, object]:
-    """Give the fields of `Usual` and the median as a JSON object."""
+def usual_as_dict(usual: RunBaseline) -> dict[str, object]:
+    """Give the fields of `RunBaseline` and the median as a JSON object."""
     return {
         "any_run": usual.any_run,
         "scenario_used": usual.scenario_used,
@@ -79,7 +79,7 @@ def _range(counts: Sequence[int]) -> str:
     return f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
-def _factor(usual: Usual, to_send: int) -> str | None:
+def _factor(usual: RunBaseline, to_send: int) -> str | None:
     median = usual.median_to_send
     if not median or not to_send:
         return None

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import IO
 
-from batch_enroll.reporting.screen import Screen
+from batch_enroll.reporting.formatting import duration_text, rate_text, rows_text
+from batch_enroll.reporting.rich_console import TextScreen
 from batch_enroll.reporting.summary import RunEnd, RunSummary, must_add_up
-from batch_enroll.reporting.words import duration_text, rate_text, rows_text
 
 _SHOWN_REASONS = 10
 
@@ -25,7 +25,7 @@ def print_closing(run: RunSummary, stream: IO[str], *, width: int | None = None)
         LedgerError: the totals do not add up.
     """
     must_add_up(run.counts, planned_rows=run.planned_rows)
-    screen = Screen(stream, width=width)
+    screen = TextScreen(stream, width=width)
     screen.line(_headline(run), style="bold")
     if run.stop_reason:
         screen.line(run.stop_reason, style="yellow")
@@ -82,7 +82,7 @@ def _headline(run: RunSummary) -> str:
     return f"Run {run.run_id} {run.end}: {took}{rate}."
 
 
-def _print_reasons(run: RunSummary, screen: Screen) -> None:
+def _print_reasons(run: RunSummary, screen: TextScreen) -> None:
     if not run.reasons:
         return
     screen.line("\nWhy", style="bold")

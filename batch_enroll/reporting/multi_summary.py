@@ -18,7 +18,7 @@ _WORST_FIRST = (130, 143, 3, 5, 2, 4, 1, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RequestedRun:
     """What a command was to do."""
 
     input_name: str | None  #: a file, or the folder or pattern as it was given; None when only a run was named
@@ -35,7 +35,7 @@ def worst_exit_code(codes: Iterable[int]) -> int:
     return min(codes, key=_WORST_FIRST.index, default=0)
 
 
-def several_of(runs: Sequence[dict[str, object]], *, left: Sequence[str], exit_code: int) -> dict[str, object]:
+def build_multi_summary(runs: Sequence[dict[str, object]], *, left: Sequence[str], exit_code: int) -> dict[str, object]:
     """Give the JSON object of several runs.
 
     Keys: those of one run, with `run` null, the sums of `counts`, `duration_s` and `requests`, `files` empty; `runs`, a
@@ -66,7 +66,9 @@ def several_line(together: dict[str, object]) -> str:
     return f"{len(runs):,} inputs together: {told or 'nothing was sent'}; exit code {together['exit_code']}."
 
 
-def nothing_new_of(asked: Asked, *, at: datetime, earlier: AlreadyFinished | None) -> dict[str, object]:
+def build_nothing_new_summary(
+    asked: RequestedRun, *, at: datetime, earlier: AlreadyFinished | None
+) -> dict[str, object]:
     """Give the JSON object of a command that found nothing to enroll.
 
     Keys: those of a run, with `status` `unchanged` and every count 0, for nothing happened now; `run` is the run that
@@ -87,7 +89,7 @@ def nothing_new_of(asked: Asked, *, at: datetime, earlier: AlreadyFinished | Non
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
+class StartedRun:
     """A run that ended without a summary, as it stands."""
 
     run_id: str
@@ -96,8 +98,14 @@ class Begun:
     sent_now: bool  #: this start had begun to send
 
 
-def refused_of(
-    asked: Asked, *, at: datetime, reason: str, exit_code: int, finding: str = "", begun: Begun | None = None
+def build_refused_summary(
+    asked: RequestedRun,
+    *,
+    at: datetime,
+    reason: str,
+    exit_code: int,
+    finding: str = "",
+    begun: StartedRun | None = None,
 ) -> dict[str, object]:
     """Give the JSON object of a command, or of one input among several, that ended before it could sum up a run.
 
@@ -124,7 +132,7 @@ def nothing_new_line(input_name: str, *, earlier: AlreadyFinished | None, passed
     return f"Nothing new: {input_name} was enrolled by run {earlier.run_id}{when} ({told})."
 
 
-def _nothing_sent(asked: Asked, *, at: datetime, reason: str | None, exit_code: int) -> dict[str, object]:
+def _nothing_sent(asked: RequestedRun, *, at: datetime, reason: str | None, exit_code: int) -> dict[str, object]:
     return {
         "stop_reason": reason,
         "counts": Counts().as_dict(),
