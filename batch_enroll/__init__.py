@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from batch_enroll.job import Job
     from batch_enroll.ledger.location import open_ledger
     from batch_enroll.ledger.sqlite import SqliteLedger
-    from batch_enroll.model import Counts, RowStatus
+    from batch_enroll.models import Counts, RowStatus
     from batch_enroll.reporting.summary import RunSummary
     from batch_enroll.run import check_async, enroll, enroll_async
     from batch_enroll.steering.control import Control

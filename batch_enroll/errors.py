@@ -27,7 +27,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from batch_enroll.model import Counts, Problem
+from batch_enroll.models import Counts, Problem
 
 
 class BatchEnrollError(Exception):
@@ -114,7 +114,7 @@ class RunLocked(RunStopped):
     """Another process is working on this run."""
 
 
-class NobodyAtWork(RunStopped):
+class RunNotActive(RunStopped):
     """No process is working on the run that should be steered."""
 
 
@@ -138,7 +138,7 @@ class ServiceRefused(RunStopped):
         self.code = code
 
 
-class SystemRefused(RunStopped):
+class FileSystemError(RunStopped):
     """The operating system refused a file or a folder, and no more was known about it where that happened."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from batch_enroll.model import Counts, Outcome
+from batch_enroll.models import Counts, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlanBegun(Event):
+class PlanningStarted(Event):
     """A new run has its id and is this process's alone; its rows are read next. It is gone again if the plan fails."""
 
     run_id: str
@@ -116,7 +116,7 @@ class Stopping(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnosed(Event):
+class RunDiagnosed(Event):
     """The run stopped by itself, and the platform was asked what is wrong."""
 
     finding: str  #: one of `errors.Finding`

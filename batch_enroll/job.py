@@ -37,7 +37,7 @@ from batch_enroll.job_values import (
     read_web_address,
     read_words,
 )
-from batch_enroll.model import (
+from batch_enroll.models import (
     Delivery,
     Duplicates,
     FieldType,

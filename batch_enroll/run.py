@@ -22,11 +22,10 @@ from batch_enroll.background import (
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import Event, Listener, RunPlanned
-from batch_enroll.installed import tool_version
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.staging import staged_rows
-from batch_enroll.model import Fetched, Row, RowStatus
+from batch_enroll.models import DownloadedInput, Row, RowStatus
 from batch_enroll.planning.identity import path_text, readable
 from batch_enroll.planning.limits import (
     PlanRefused,
@@ -56,6 +55,7 @@ from batch_enroll.running.report import input_of, paths_of
 from batch_enroll.running.send import send_rows
 from batch_enroll.sending import ScenarioInfo, Transport
 from batch_enroll.steering.control import Control
+from batch_enroll.versions import tool_version
 
 Confirm = Callable[[PlanView], Awaitable[bool]]
 
@@ -84,7 +84,7 @@ def _silent(event: Event) -> None:
 
 async def enroll_async(
     job: Job,
-    source: Path | BinaryIO | Fetched,
+    source: Path | BinaryIO | DownloadedInput,
     *,
     token: str,
     ledger: Ledger,
@@ -187,11 +187,11 @@ async def retry_async(
 
 
 async def _check_before_reading(
-    context: RunContext, source: Path | BinaryIO | Fetched, approved: ApprovedPlan | None
+    context: RunContext, source: Path | BinaryIO | DownloadedInput, approved: ApprovedPlan | None
 ) -> None:
     """Find what makes the run impossible before a million rows are read."""
     job, now = context.job, context.clock.now()
-    if isinstance(source, Path | Fetched):
+    if isinstance(source, Path | DownloadedInput):
         paths = result_paths(path_text(source), run_id="new", results=job.output.results)
         own = source if isinstance(source, Path) else None
         await run_abandonable(lambda: check_writable(paths, source=own))
@@ -202,7 +202,7 @@ async def _check_before_reading(
     await context.ledger.forget_rows(before=now - timedelta(days=job.output.keep))
 
 
-async def _plan(context: RunContext, source: Path | BinaryIO | Fetched) -> Planned:
+async def _plan(context: RunContext, source: Path | BinaryIO | DownloadedInput) -> Planned:
     return await make_plan(
         context.job,
         source,
@@ -300,7 +300,7 @@ def enroll(job: Job, source: Path | BinaryIO, *, token: str, ledger: Ledger, emi
 
 async def check_async(
     job: Job,
-    source: Path | BinaryIO | Fetched,
+    source: Path | BinaryIO | DownloadedInput,
     *,
     token: str | None,
     ledger: Ledger,

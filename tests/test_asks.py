@@ -15,12 +15,12 @@ import pytest
 from batch_enroll.clock import SystemClock
 from batch_enroll.errors import (
     JobError,
-    NobodyAtWork,
     NoSuchRun,
     RunLocked,
+    RunNotActive,
 )
 from batch_enroll.ledger.interface import PlanRules, RunRecord
-from batch_enroll.model import Duplicates
+from batch_enroll.models import Duplicates
 from batch_enroll.steering.asks import ask_run, wait_until_free
 from batch_enroll.steering.control import Control, Standing
 from batch_enroll.steering.letters import Inbox, Letter, Wish
@@ -304,7 +304,7 @@ async def test_a_process_that_ends_before_it_answers_has_done_nothing(ledger, tm
             await run.leave()
 
         tasks.start_soon(end)
-        with pytest.raises(NobodyAtWork, match="No process works on run a906cc51"):
+        with pytest.raises(RunNotActive, match="No process works on run a906cc51"):
             await ask_run(ledger, "a906cc51", Wish.PAUSE, clock=CLOCK)
     assert not list(tmp_path.rglob("*.request"))
 
@@ -340,7 +340,7 @@ async def test_nothing_is_asked_of_a_run_that_nobody_works_on_or_nobody_knows(le
     with pytest.raises(NoSuchRun):
         await ask_run(ledger, "a906cc51", Wish.STOP, clock=CLOCK)
     await (await planned(ledger)).leave()
-    with pytest.raises(NobodyAtWork):
+    with pytest.raises(RunNotActive):
         await ask_run(ledger, "a906cc51", Wish.STOP, clock=CLOCK)
     with pytest.raises(JobError, match="--rate"):
         await ask_run(ledger, "a906cc51", Wish.SET, clock=CLOCK, pace={"rate": "fast"})
@@ -362,7 +362,7 @@ async def test_a_plan_that_is_given_up_before_the_answer_is_read_has_ended(ledge
                 answer = await ask_run(ledger, "a906cc51", wish, clock=CLOCK)
                 assert (answer.done, answer.said) == (True, "Run a906cc51 ends before it sends.")
             else:
-                with pytest.raises(NobodyAtWork):
+                with pytest.raises(RunNotActive):
                     await ask_run(ledger, "a906cc51", wish, clock=CLOCK)
 
 

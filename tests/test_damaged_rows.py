@@ -14,7 +14,7 @@ import pytest
 from batch_enroll.errors import LedgerError
 from batch_enroll.events import RowFinished, Stopping
 from batch_enroll.ledger.staging import STAGE_NAME
-from batch_enroll.model import Counts, RowStatus
+from batch_enroll.models import Counts, RowStatus
 from batch_enroll.run import enroll_async, retry_async
 from batch_enroll.running.report import report_again
 from batch_enroll.steering.control import Control

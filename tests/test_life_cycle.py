@@ -29,7 +29,7 @@ from batch_enroll.events import (
 from batch_enroll.job import Job
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.loading import xls_xlsb_reader
-from batch_enroll.model import Counts
+from batch_enroll.models import Counts
 from batch_enroll.reporting.results_writer import ResultsWriter
 from batch_enroll.run import check_async, enroll_async
 from batch_enroll.steering.control import Control

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from batch_enroll.errors import (
+    FileSystemError,
     InputError,
     JobError,
     RunStopped,
-    SystemRefused,
 )
 from batch_enroll.os_errors import translate_os_error, translate_os_errors
 
@@ -67,6 +67,6 @@ def test_other_errors_pass():
 def test_untranslated_error_names_its_file(tmp_path):
     with pytest.raises(OSError, match="gone") as missing:
         (tmp_path / "gone").read_bytes()
-    told = translate_os_error(missing.value, to=SystemRefused)
+    told = translate_os_error(missing.value, to=FileSystemError)
     assert told.message == f"{tmp_path / 'gone'}: No such file or directory."
-    assert translate_os_error(OSError("odd"), to=SystemRefused).message == "odd."
+    assert translate_os_error(OSError("odd"), to=FileSystemError).message == "odd."

@@ -13,7 +13,7 @@ from batch_enroll.cli.flags import REMOVED, SETTINGS
 from batch_enroll.cli.main import COMMANDS, build_parser
 from batch_enroll.job_file import build_job, read_job_file
 from batch_enroll.job_profiles import choose_profile
-from batch_enroll.model import RowStatus
+from batch_enroll.models import RowStatus
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

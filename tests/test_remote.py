@@ -20,7 +20,7 @@ from batch_enroll.errors import InputError, JobError, NoSuchInput
 from batch_enroll.job import Job
 from batch_enroll.loading.download import download
 from batch_enroll.loading.remote import Remote, remote_input
-from batch_enroll.model import Fetched
+from batch_enroll.models import DownloadedInput
 from batch_enroll.planning.inputs import brought_here
 from tests.support.certificates import self_signed
 from tests.support.commands import people, read_results
@@ -386,7 +386,7 @@ def test_the_copy_goes_when_the_run_is_over_whatever_ended_it(memory, tmp_path, 
 
     async def look():
         async with brought_here(Remote("memory://in/leads.csv"), job, sqlite_ledger(tmp_path)) as here:
-            assert isinstance(here, Fetched)
+            assert isinstance(here, DownloadedInput)
             assert here.path.parent.stat().st_mode & 0o777 == 0o700
             raise ZeroDivisionError
 

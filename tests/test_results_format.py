@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from batch_enroll.results_format import guard, unguard
+from batch_enroll.result_columns import guard, unguard
 
 SIGNS = "=+-@＝＋－＠"
 RISKY = st.text(alphabet=st.sampled_from([*"'=+-@\t\r\n \0\ufeff\u200b\xa0", *"＝＋－＠a1.,"]), max_size=8)

@@ -12,7 +12,7 @@ from batch_enroll.clock import SystemClock
 from batch_enroll.errors import LedgerError, PreflightError, RunStopped
 from batch_enroll.ledger.interface import RunState
 from batch_enroll.ledger.sqlite.run_index import RunIndex
-from batch_enroll.model import Counts, RowStatus
+from batch_enroll.models import Counts, RowStatus
 from batch_enroll.run import Declined, enroll_async, retry_async
 from batch_enroll.steering.control import Control
 from tests.support.commands import people, write_csv

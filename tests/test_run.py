@@ -26,7 +26,7 @@ from batch_enroll.events import (
 )
 from batch_enroll.job import Job
 from batch_enroll.ledger.sqlite import SqliteLedger
-from batch_enroll.model import Counts
+from batch_enroll.models import Counts
 from batch_enroll.run import (
     Declined,
     check_async,

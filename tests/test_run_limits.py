@@ -9,7 +9,7 @@ import pytest
 from batch_enroll.errors import JobError
 from batch_enroll.job import Job, StopSection
 from batch_enroll.job_values import read_change, read_limit
-from batch_enroll.model import Delivery
+from batch_enroll.models import Delivery
 from batch_enroll.planning.limits import (
     broken_limits,
     end_of_sending,

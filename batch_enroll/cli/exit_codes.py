@@ -7,10 +7,10 @@ from batch_enroll.errors import (
     BatchEnrollError,
     InputError,
     JobError,
-    NobodyAtWork,
     NoSuchRun,
     PreflightError,
     RunLocked,
+    RunNotActive,
 )
 
 EXIT_CODES: dict[int, str] = {
@@ -34,6 +34,6 @@ def exit_code_of(error: BatchEnrollError) -> int:
     """Give the exit code of an error that ended the command."""
     if isinstance(error, RunLocked):
         return 5
-    if isinstance(error, JobError | InputError | PreflightError | AlreadyFinished | NoSuchRun | NobodyAtWork):
+    if isinstance(error, JobError | InputError | PreflightError | AlreadyFinished | NoSuchRun | RunNotActive):
         return 2
     return 3

@@ -19,7 +19,7 @@ from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import AlreadyFinished, NoSuchInput, RunStopped
 from batch_enroll.events import Event, Listener
 from batch_enroll.job import Job
-from batch_enroll.model import Pick
+from batch_enroll.models import Pick
 from batch_enroll.planning.limits import PlanRefused
 from batch_enroll.reporting.multi_summary import RequestedRun
 from batch_enroll.reporting.progress import progress_on

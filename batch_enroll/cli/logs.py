@@ -20,22 +20,22 @@ from batch_enroll.clock import iso_utc
 from batch_enroll.errors import JobError
 from batch_enroll.events import (
     AttemptFailed,
-    Diagnosed,
     Event,
     Listener,
     PaceChanged,
     PaceSet,
     Paused,
-    PlanBegun,
+    PlanningStarted,
     Resumed,
     RowFinished,
+    RunDiagnosed,
     RunFinished,
     RunPlanned,
     RunStarted,
     Stopping,
 )
 from batch_enroll.job import Job
-from batch_enroll.model import RowStatus
+from batch_enroll.models import RowStatus
 from batch_enroll.os_errors import os_error_reason, translate_os_errors
 from batch_enroll.telling.ending import SUCCESS_CODES, without_people
 
@@ -130,7 +130,7 @@ class _Listener:
 
     def __call__(self, event: Event) -> None:
         match event:
-            case PlanBegun(run_id=run_id):
+            case PlanningStarted(run_id=run_id):
                 self._stamp.run_id = run_id
                 _tell("plan begun")
             case RunPlanned(run_id=run_id, counts=counts, resumed=resumed, input_sha256=sha256):
@@ -169,7 +169,7 @@ class _Listener:
                 _tell("resumed")
             case Stopping(reason=reason):
                 _tell("stopping", reason=reason)
-            case Diagnosed(finding=finding, message=message):
+            case RunDiagnosed(finding=finding, message=message):
                 _tell("diagnosed", finding=finding, reason=message)
             case RunFinished(counts=counts):
                 _tell("run finished", **counts.as_dict())

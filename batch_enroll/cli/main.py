@@ -21,9 +21,9 @@ from batch_enroll.cli.exit_codes import exit_code_of, exit_codes_text
 from batch_enroll.cli.flags import add_help
 from batch_enroll.cli.page import Page
 from batch_enroll.cli.signals import exit_code_of_interrupt, signals_end
-from batch_enroll.errors import RunStopped, SystemRefused
-from batch_enroll.installed import tool_version
+from batch_enroll.errors import FileSystemError, RunStopped
 from batch_enroll.os_errors import translate_os_error
+from batch_enroll.versions import tool_version
 
 # Command -> module of this folder that holds `add_arguments` and `execute`, and its line in the help.
 COMMAND_GROUPS: dict[str, dict[str, tuple[str, str]]] = {
@@ -167,7 +167,7 @@ def _execute(args: argparse.Namespace) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that the interpreter's own flush stays quiet
         return 3
     except OSError as error:
-        refused = translate_os_error(error, to=SystemRefused)
+        refused = translate_os_error(error, to=FileSystemError)
         screen.complain(refused.message, hint=refused.hint)
         return 3 if args.command in _SENDING else 2
     except Exception:  # a bug of ours: say so, with what is needed to find it, and never with a code that means success

@@ -12,7 +12,7 @@ import anyio
 
 from batch_enroll.background import run_abandonable
 from batch_enroll.cli import screen
-from batch_enroll.model import Counts
+from batch_enroll.models import Counts
 from batch_enroll.reporting.plan_table import PlanView, print_plan
 
 TRIES = 3

@@ -90,7 +90,7 @@ async def _resolve(args: argparse.Namespace) -> int:
 
 def _line(row: object) -> list[str]:
     from batch_enroll.clock import iso_utc
-    from batch_enroll.results_format import guard
+    from batch_enroll.result_columns import guard
     from batch_enroll.upkeep.resolve import UnknownRow
 
     assert isinstance(row, UnknownRow)
@@ -115,7 +115,7 @@ def _read_verdicts(path: Path, stack: ExitStack) -> list[Said]:
     from batch_enroll.errors import JobError
     from batch_enroll.loading import open_table
     from batch_enroll.loading.temp_copies import private_temp_dir
-    from batch_enroll.model import InputOptions
+    from batch_enroll.models import InputOptions
 
     said = []
     spool, source = stack.enter_context(private_temp_dir()), source_of(str(path))

@@ -36,7 +36,7 @@ async def _retry(args: argparse.Namespace) -> int:
     from batch_enroll.job import Job
     from batch_enroll.job_file import build_job
     from batch_enroll.ledger.location import open_ledger
-    from batch_enroll.model import RowStatus
+    from batch_enroll.models import RowStatus
     from batch_enroll.run import retry_async
 
     given = given_settings(args, os.environ)

@@ -135,8 +135,8 @@ def heartbeat_of(section: NotifySection) -> Heartbeat | None:
     if not address:
         return None
     _keep_secret([address])
-    from batch_enroll.installed import tool_version
     from batch_enroll.telling.heartbeat import Heartbeat
+    from batch_enroll.versions import tool_version
 
     agent = f"batch-enroll/{tool_version()}"
     return Heartbeat(address, timeout_s=section.timeout, user_agent=agent, warn=screen.say)

@@ -25,10 +25,10 @@ from batch_enroll.cli.told import (
 )
 from batch_enroll.clock import SystemClock
 from batch_enroll.errors import (
+    FileSystemError,
     InputError,
     PreflightError,
     RunStopped,
-    SystemRefused,
 )
 from batch_enroll.events import Event
 from batch_enroll.job import Job
@@ -219,7 +219,7 @@ def watched_job(
     try:
         yield job, watch
     except BaseException as error:
-        told = translate_os_error(error, to=SystemRefused) if isinstance(error, OSError) else error
+        told = translate_os_error(error, to=FileSystemError) if isinstance(error, OSError) else error
         watch.fail(told)
         if isinstance(told, RunStopped) and job.output.json_:
             asked = RequestedRun(input_name=input_name, url=job.url, scenario=job.scenario)

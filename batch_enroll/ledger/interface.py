@@ -28,7 +28,7 @@ from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
 
-from batch_enroll.model import (
+from batch_enroll.models import (
     Counts,
     Duplicates,
     Notice,

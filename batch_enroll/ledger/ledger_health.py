@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from batch_enroll.model import Notice
+from batch_enroll.models import Notice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from typing import IO, NamedTuple
 
 from batch_enroll.atomic_file import OWNER_ONLY, AtomicFile
 from batch_enroll.errors import LedgerError
-from batch_enroll.model import Problem, Row
+from batch_enroll.models import Problem, Row
 from batch_enroll.os_errors import os_error_reason, translate_os_errors
 
 STAGE_NAME = "rows.staged"

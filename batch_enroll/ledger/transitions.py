@@ -9,7 +9,7 @@ from __future__ import annotations
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import LedgerError, NoSuchRun, RunLocked
 from batch_enroll.ledger.interface import Duplicate, Resolution, RowState
-from batch_enroll.model import RowStatus
+from batch_enroll.models import RowStatus
 
 SETTLED: dict[RowStatus, RowState] = {
     RowStatus.SUCCESS: RowState.SUCCESS,

@@ -16,7 +16,7 @@ from batch_enroll.columns import find_column
 from batch_enroll.loading.input_copy import copy_input, sha256_of
 from batch_enroll.loading.input_table import Table
 from batch_enroll.loading.reader_factory import open_reader
-from batch_enroll.model import InputOptions
+from batch_enroll.models import InputOptions
 
 __all__ = ["Table", "find_column", "open_table", "sha256_of"]
 

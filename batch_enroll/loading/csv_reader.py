@@ -25,7 +25,7 @@ from batch_enroll.loading.input_table import BLOCK_ROWS
 from batch_enroll.loading.physical_lines import PhysicalLines, UnterminatedQuote
 from batch_enroll.loading.reader_warnings import ReaderWarnings
 from batch_enroll.loading.stray_quotes import QuoteShape, looks_swallowed, usual_shapes
-from batch_enroll.model import Problem, Row
+from batch_enroll.models import Problem, Row
 
 if TYPE_CHECKING:
     from _csv import Reader

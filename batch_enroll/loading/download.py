@@ -23,7 +23,7 @@ from batch_enroll.loading.file_selection import FileMatches, filter_files
 from batch_enroll.loading.input_copy import private_file
 from batch_enroll.loading.remote import S3, WEB, Remote
 from batch_enroll.loading.remote_errors import WAIT, translated_errors
-from batch_enroll.model import Fetched
+from batch_enroll.models import DownloadedInput
 
 _CHUNK_BYTES = 1 << 20
 _CONNECT_S, _SILENCE_S = 30.0, 60.0
@@ -33,7 +33,7 @@ _VERSION_KEYS = ("ETag", "etag", "VersionId", "LastModified", "mtime", "md5Hash"
 _TIME_KEYS = ("LastModified", "mtime", "last_modified", "updated", "modified", "created")
 
 
-def download(remote: Remote, folder: Path, *, salt: bytes, stop_reason: Callable[[], str]) -> Fetched:
+def download(remote: Remote, folder: Path, *, salt: bytes, stop_reason: Callable[[], str]) -> DownloadedInput:
     """Download an input; blocks.
 
     Args:
@@ -66,7 +66,7 @@ def download(remote: Remote, folder: Path, *, salt: bytes, stop_reason: Callable
         raise InputError(
             f"{remote.shown} came cut short: {size:,} of {before['size']:,} bytes.", hint="Give the same command again."
         )
-    return Fetched(path=copy, name=remote.shown, place=remote.place(salt))
+    return DownloadedInput(path=copy, name=remote.shown, place=remote.place(salt))
 
 
 def list_files(remote: Remote, *, now: datetime, settle_s: float) -> FileMatches[Remote]:

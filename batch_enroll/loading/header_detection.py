@@ -19,7 +19,7 @@ from batch_enroll.columns import (
 )
 from batch_enroll.errors import InputError
 from batch_enroll.loading.reader_warnings import ReaderWarnings
-from batch_enroll.results_format import unguard
+from batch_enroll.result_columns import unguard
 
 HEAD_ROWS = 50  #: how far down a header is looked for
 

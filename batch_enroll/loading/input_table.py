@@ -13,8 +13,8 @@ from batch_enroll.columns import find_column
 from batch_enroll.errors import InputError
 from batch_enroll.loading.header_detection import HEAD_ROWS, HeaderCandidate, find_header
 from batch_enroll.loading.reader_warnings import ReaderWarnings
-from batch_enroll.model import InputOptions, Notice, Row
-from batch_enroll.results_format import ADDED_COLUMNS, unguard
+from batch_enroll.models import InputOptions, Notice, Row
+from batch_enroll.result_columns import ADDED_COLUMNS, unguard
 
 BLOCK_ROWS = 1_000
 _OWN_MARKS = {"enroll_row", "enroll_status"}  # no customer's file has both

@@ -23,7 +23,7 @@ from batch_enroll.loading.ods_reader import OdsSheet
 from batch_enroll.loading.workbook import OpenSheet, SheetReader, damage_reported
 from batch_enroll.loading.xls_xlsb_reader import XlsXlsbSheet
 from batch_enroll.loading.xlsx_reader import XlsxSheet
-from batch_enroll.model import InputOptions
+from batch_enroll.models import InputOptions
 
 _MAX_LAYERS = 3  # a .csv.gz in a .zip has two
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from batch_enroll.model import Notice
+from batch_enroll.models import Notice
 
 _FIRST_ROWS = 5
 

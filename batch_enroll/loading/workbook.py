@@ -26,7 +26,7 @@ from batch_enroll.loading.number_formats import (
     shows_other,
 )
 from batch_enroll.loading.reader_warnings import ReaderWarnings
-from batch_enroll.model import Problem, Row
+from batch_enroll.models import Problem, Row
 
 
 class CellProblem(NamedTuple):

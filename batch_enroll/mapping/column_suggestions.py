@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batch_enroll.mapping.identity_values import IdentityValue, check_identity
-from batch_enroll.model import FieldType, MatchingMode
+from batch_enroll.models import FieldType, MatchingMode
 
 _PROFILE_ID = re.compile(r"[0-9a-f]{24}\Z", re.IGNORECASE)
 _LETTERS = re.compile(r"[^\W\d_]")

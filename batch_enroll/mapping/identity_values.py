@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple, assert_never
 
-from batch_enroll.model import FieldType, MatchingMode, Problem
+from batch_enroll.models import FieldType, MatchingMode, Problem
 
 _INVISIBLE = (
     "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"

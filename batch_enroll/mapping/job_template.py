@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from batch_enroll.mapping.column_suggestions import Proposal, ProposedContent
-from batch_enroll.model import MatchingMode
+from batch_enroll.models import MatchingMode
 
 _HOW = {
     MatchingMode.EMAIL: "the platform looks for the email in profiles and subscriptions",

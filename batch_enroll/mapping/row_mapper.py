@@ -14,7 +14,7 @@ from typing import NamedTuple
 from batch_enroll.columns import find_column
 from batch_enroll.errors import InvalidRow
 from batch_enroll.mapping.identity_values import IdentityValue, identity_check
-from batch_enroll.model import (
+from batch_enroll.models import (
     Matching,
     Notice,
     Problem,

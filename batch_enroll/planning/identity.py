@@ -16,7 +16,7 @@ from batch_enroll.errors import AlreadyFinished, JobError
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import NO_PATH, Ledger, RunRecord
 from batch_enroll.loading import Table
-from batch_enroll.model import Counts, Fetched
+from batch_enroll.models import Counts, DownloadedInput
 
 _DRY_RUN = "dry run of "
 
@@ -49,24 +49,24 @@ def is_dry_run(record: RunRecord) -> bool:
     return record.identity.startswith(_DRY_RUN)
 
 
-def path_text(source: Path | BinaryIO | Fetched) -> str:
+def path_text(source: Path | BinaryIO | DownloadedInput) -> str:
     """Write the input's place as the ledger keeps it: an edited file is recognised by its absolute path."""
     match source:
         case Path():
             return str(source.absolute())
-        case Fetched():
+        case DownloadedInput():
             return source.place
     return NO_PATH
 
 
-def name_text(source: Path | BinaryIO | Fetched) -> str:
+def name_text(source: Path | BinaryIO | DownloadedInput) -> str:
     """Name the input for people: a file's own name, a whole address, `-` for standard input."""
-    return source.name if isinstance(source, Path | Fetched) else NO_PATH
+    return source.name if isinstance(source, Path | DownloadedInput) else NO_PATH
 
 
-def readable(source: Path | BinaryIO | Fetched) -> Path | BinaryIO:
+def readable(source: Path | BinaryIO | DownloadedInput) -> Path | BinaryIO:
     """Give what the loader reads."""
-    return source.path if isinstance(source, Fetched) else source
+    return source.path if isinstance(source, DownloadedInput) else source
 
 
 def new_run_id(identity: str, *, taken: Iterable[str], dry_run: bool) -> str:

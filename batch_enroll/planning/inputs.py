@@ -23,7 +23,7 @@ from batch_enroll.loading.file_selection import FileMatches, SkippedFiles, find_
 from batch_enroll.loading.input_copy import sha256_of
 from batch_enroll.loading.remote import Remote
 from batch_enroll.loading.temp_copies import private_temp_dir
-from batch_enroll.model import Fetched, Pick
+from batch_enroll.models import DownloadedInput, Pick
 from batch_enroll.planning.identity import run_identity
 from batch_enroll.planning.open_input import open_input
 from batch_enroll.reporting.result_paths import result_paths
@@ -110,7 +110,7 @@ async def _finished_as(place: Path | Remote, finished: Collection[str], job: Job
     """Give the sha256 under which a finished run enrolled this file; "" when none did."""
     try:
         async with brought_here(place, job, ledger) as brought:
-            path = brought.path if isinstance(brought, Fetched) else place
+            path = brought.path if isinstance(brought, DownloadedInput) else place
             if not isinstance(path, Path):
                 return ""
             sha256 = await run_abandonable(sha256_of, path)
@@ -120,7 +120,7 @@ async def _finished_as(place: Path | Remote, finished: Collection[str], job: Job
 
 
 @asynccontextmanager
-async def brought_here(source: Source, job: Job, ledger: Ledger) -> AsyncIterator[Path | BinaryIO | Fetched]:
+async def brought_here(source: Source, job: Job, ledger: Ledger) -> AsyncIterator[Path | BinaryIO | DownloadedInput]:
     """Have the input on this machine while the block runs; the copy of one that lies elsewhere goes with it.
 
     Raises:
@@ -133,7 +133,7 @@ async def brought_here(source: Source, job: Job, ledger: Ledger) -> AsyncIterato
         raise JobError(f"--archive moves a file of this machine; {source} is none.", hint="Leave --archive out.")
     salt = await ledger.salt()
 
-    def get(stack: ExitStack) -> Fetched:
+    def get(stack: ExitStack) -> DownloadedInput:
         return download(source, stack.enter_context(private_temp_dir()), salt=salt, stop_reason=_given_up)
 
     async with open_in_thread(get) as fetched:

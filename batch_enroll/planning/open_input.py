@@ -11,13 +11,13 @@ from batch_enroll.background import open_in_thread
 from batch_enroll.job import Job
 from batch_enroll.loading import Table, open_table
 from batch_enroll.loading.temp_copies import private_temp_dir
-from batch_enroll.model import Fetched
+from batch_enroll.models import DownloadedInput
 from batch_enroll.planning.identity import readable
 from batch_enroll.secrets import read_secret_file
 
 
 @asynccontextmanager
-async def open_input(source: Path | BinaryIO | Fetched, job: Job) -> AsyncIterator[Table]:
+async def open_input(source: Path | BinaryIO | DownloadedInput, job: Job) -> AsyncIterator[Table]:
     """Have the job's table of an input while the block runs; the copies made for it go with it.
 
     `Table.blocks` blocks as well: read them in a thread.

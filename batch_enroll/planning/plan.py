@@ -17,7 +17,7 @@ import anyio
 from batch_enroll.background import raise_if_abandoned, run_abandonable, run_in_thread
 from batch_enroll.clock import Clock
 from batch_enroll.errors import InputError, RunStopped
-from batch_enroll.events import Listener, PlanBegun, RowsRead
+from batch_enroll.events import Listener, PlanningStarted, RowsRead
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import (
     NO_PATH,
@@ -32,10 +32,10 @@ from batch_enroll.ledger.interface import (
 from batch_enroll.ledger.staging import StageWriter, check_staged_rows, staged_rows
 from batch_enroll.loading import Table
 from batch_enroll.mapping.row_mapper import Mapper
-from batch_enroll.model import (
+from batch_enroll.models import (
     Counts,
+    DownloadedInput,
     Duplicates,
-    Fetched,
     Notice,
     RowStatus,
 )
@@ -96,7 +96,7 @@ class Planned:
 
 async def make_plan(
     job: Job,
-    source: Path | BinaryIO | Fetched,
+    source: Path | BinaryIO | DownloadedInput,
     *,
     ledger: Ledger,
     clock: Clock,
@@ -161,7 +161,11 @@ async def make_plan(
         run = await ledger.create(record)
         try:
             if not dry_run:
-                emit(PlanBegun(at=clock.now(), run_id=record.run_id, folder=run.folder, input_name=record.input_name))
+                emit(
+                    PlanningStarted(
+                        at=clock.now(), run_id=record.run_id, folder=run.folder, input_name=record.input_name
+                    )
+                )
             tally = await _read_rows(table, mapper, run, rules=rules, salt=salt, job=job, clock=clock, emit=emit)
             await run.seal(rows=tally.rows)
             shown = await _shown(run, table, mapper, tally)

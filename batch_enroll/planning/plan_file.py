@@ -19,7 +19,7 @@ from batch_enroll.atomic_file import require_writable, write_atomic
 from batch_enroll.errors import JobError
 from batch_enroll.job import Job
 from batch_enroll.loading import sha256_of
-from batch_enroll.model import Notice
+from batch_enroll.models import Notice
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.planning.usual import changes_of_mapping
 from batch_enroll.reporting.formatting import duration_text, rows_text

@@ -15,7 +15,7 @@ from batch_enroll.errors import InvalidRow
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Duplicate, PlannedRow
 from batch_enroll.mapping.row_mapper import Mapper
-from batch_enroll.model import Problem, Row
+from batch_enroll.models import Problem, Row
 from batch_enroll.sending.request_body import BodyWriter, UnsendableValue
 
 _FIRST_ROWS = 5

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from batch_enroll.advice import advice_for
 from batch_enroll.job import Job
-from batch_enroll.model import Notice, RowStatus
+from batch_enroll.models import Notice, RowStatus
 from batch_enroll.planning.limits import hours_text
 from batch_enroll.planning.plan import Plan
 from batch_enroll.reporting.baseline_report import RunBaseline

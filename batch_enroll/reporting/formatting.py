@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from batch_enroll.model import Counts
+from batch_enroll.models import Counts
 
 _SHOWN_ROWS = 5
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import AlreadyFinished
-from batch_enroll.model import Counts
+from batch_enroll.models import Counts
 
 _WORST_FIRST = (130, 143, 3, 5, 2, 4, 1, 0)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, assert_never
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.model import Delivery, Duplicates, Notice
+from batch_enroll.models import Delivery, Duplicates, Notice
 from batch_enroll.reporting.baseline_report import (
     RunBaseline,
     unusual_sentences,

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from batch_enroll.atomic_file import ANYONE
-from batch_enroll.model import Row
+from batch_enroll.models import Row
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.table_writers import CsvTableWriter
-from batch_enroll.results_format import guard
+from batch_enroll.result_columns import guard
 
 PROBLEM_COLUMNS = ("row", "column", "code", "message", "advice")
 

@@ -19,7 +19,7 @@ from batch_enroll.events import (
     PaceChanged,
     PaceSet,
     Paused,
-    PlanBegun,
+    PlanningStarted,
     Resumed,
     RowFinished,
     RowsRead,
@@ -28,7 +28,7 @@ from batch_enroll.events import (
     Stopping,
     WritingResults,
 )
-from batch_enroll.model import RowStatus
+from batch_enroll.models import RowStatus
 from batch_enroll.reporting.formatting import duration_text, rate_text, rows_text
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Progress:
                 self._done += 1
                 if self._is_time():
                     face.sending(self._standing())
-            case PlanBegun(run_id=run_id):
+            case PlanningStarted(run_id=run_id):
                 self._begin(run_id=run_id, to_send=0)
             case RowsRead(rows=rows):
                 if self._is_time():

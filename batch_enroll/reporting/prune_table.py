@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import IO
 
 from batch_enroll.clock import iso_utc
-from batch_enroll.model import Counts
+from batch_enroll.models import Counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

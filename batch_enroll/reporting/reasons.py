@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batch_enroll.model import RowStatus
+from batch_enroll.models import RowStatus
 from batch_enroll.reporting.formatting import first_rows_text
 
 

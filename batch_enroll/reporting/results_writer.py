@@ -16,7 +16,7 @@ from typing import Self
 
 from batch_enroll.atomic_file import ANYONE, sync_folder
 from batch_enroll.clock import iso_utc
-from batch_enroll.model import (
+from batch_enroll.models import (
     Counts,
     Outcome,
     Row,
@@ -25,7 +25,7 @@ from batch_enroll.model import (
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.result_paths import ResultPaths
 from batch_enroll.reporting.table_writers import CsvTableWriter, TableWriter, XlsxTableWriter
-from batch_enroll.results_format import ADDED_COLUMNS, guard
+from batch_enroll.result_columns import ADDED_COLUMNS, guard
 
 _KEPT = (
     "Nothing is lost, every outcome is in the ledger: put that right, then give the same command again; "

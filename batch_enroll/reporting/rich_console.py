@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from batch_enroll.model import RowStatus
+from batch_enroll.models import RowStatus
 
 STYLES: dict[str, str] = {
     RowStatus.SUCCESS: "green",

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from batch_enroll.model import Counts
+from batch_enroll.models import Counts
 from batch_enroll.reporting.reasons import ReasonLine
 
 if TYPE_CHECKING:

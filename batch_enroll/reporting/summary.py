@@ -15,7 +15,7 @@ from pathlib import Path
 from batch_enroll.atomic_file import ANYONE, write_atomic
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import LedgerError
-from batch_enroll.model import Counts
+from batch_enroll.models import Counts
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from batch_enroll.model import Counts
+from batch_enroll.models import Counts
 from batch_enroll.reporting.formatting import rows_text
 
 Look = Callable[[Counts], Awaitable[bool]]

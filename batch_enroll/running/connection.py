@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from batch_enroll.installed import tool_version
 from batch_enroll.job import Job
 from batch_enroll.sending import Client, Transport
+from batch_enroll.versions import tool_version
 
 
 def client_of(job: Job, token: str, transport: Transport | None) -> Client:

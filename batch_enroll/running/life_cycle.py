@@ -15,8 +15,8 @@ from batch_enroll.background import run_abandonable, run_in_thread, run_with_bac
 from batch_enroll.clock import Clock
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import (
-    Diagnosed,
     Listener,
+    RunDiagnosed,
     RunFinished,
     WritingResults,
 )
@@ -121,7 +121,7 @@ class RunReport:
         """Take in why the run stopped by itself."""
         self._finding, self._diagnosis = diagnosis.finding, diagnosis.message
         self._context.emit(
-            Diagnosed(at=self._context.clock.now(), finding=diagnosis.finding, message=diagnosis.message)
+            RunDiagnosed(at=self._context.clock.now(), finding=diagnosis.finding, message=diagnosis.message)
         )
 
     async def write(self) -> None:

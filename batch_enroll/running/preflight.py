@@ -22,7 +22,7 @@ from batch_enroll.errors import (
 )
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import RunLedger
-from batch_enroll.model import RowStatus
+from batch_enroll.models import RowStatus
 from batch_enroll.reporting.formatting import rows_text
 from batch_enroll.running.report import reason_lines
 from batch_enroll.running.send import Sent

@@ -18,7 +18,7 @@ from batch_enroll.background import run_abandonable, run_in_thread
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import Reason, RunLedger
 from batch_enroll.ledger.staging import staged_columns, staged_rows
-from batch_enroll.model import Outcome, Row, RowStatus
+from batch_enroll.models import Outcome, Row, RowStatus
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.result_paths import (
     STDIN,

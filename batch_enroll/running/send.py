@@ -29,7 +29,7 @@ from batch_enroll.events import (
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.staging import StagedRow, damaged_rows, staged_rows
-from batch_enroll.model import Outcome, RowStatus
+from batch_enroll.models import Outcome, RowStatus
 from batch_enroll.planning.limits import end_of_sending
 from batch_enroll.running.canary import Look, canary_of, pass_canary
 from batch_enroll.running.second_look import SecondLook

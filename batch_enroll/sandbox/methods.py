@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from batch_enroll.errors import BatchEnrollError
-from batch_enroll.model import MatchingMode
+from batch_enroll.models import MatchingMode
 from batch_enroll.sandbox.settings import ReEntry
 from batch_enroll.sandbox.world import Identity, Scenario, World
 

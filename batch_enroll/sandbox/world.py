@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from batch_enroll.errors import JobError
-from batch_enroll.model import MatchingMode
+from batch_enroll.models import MatchingMode
 from batch_enroll.os_errors import translate_os_errors
 
 Found = TypeVar("Found")

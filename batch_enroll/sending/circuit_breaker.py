@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Self
 
-from batch_enroll.model import Outcome, RowStatus
+from batch_enroll.models import Outcome, RowStatus
 
 _LIMIT = re.compile(r"\s*(?:([0-9]+(?:[.,][0-9]+)?)\s*%|([0-9]+))\s*\Z")
 

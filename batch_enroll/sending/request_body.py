@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 
-from batch_enroll.model import MatchingMode, StartRequest
+from batch_enroll.models import MatchingMode, StartRequest
 
 IDENTITY = "{identity}"
 """Stands in the ledger's messages where the platform's text named the profile."""

@@ -28,7 +28,7 @@ from batch_enroll.errors import (
     RunStopped,
     ServiceRefused,
 )
-from batch_enroll.model import Delivery, Outcome, RowStatus
+from batch_enroll.models import Delivery, Outcome, RowStatus
 from batch_enroll.sending.classify import HttpAnswer, Verdict, VerdictKind
 from batch_enroll.sending.request_body import identity_of, redact
 from batch_enroll.sending.retry import RetryPolicy, with_retries

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from batch_enroll.clock import Clock
-from batch_enroll.errors import NobodyAtWork, RunLocked
+from batch_enroll.errors import RunLocked, RunNotActive
 from batch_enroll.job_file import build_pace
 from batch_enroll.ledger.interface import Ledger, RunState
 from batch_enroll.ledger.transitions import no_such_run
-from batch_enroll.model import Counts
+from batch_enroll.models import Counts
 from batch_enroll.steering.letters import Answer, Letter, Wish
 
 PATIENCE_S: Final = 10.0  #: how long a request is good; a process may be busy with a block of rows
@@ -51,7 +51,7 @@ async def ask_run(
     letter = Letter.post(ledger.folder(run_id), wish, dict(pace or {}), clock=clock, patience_s=patience_s)
     try:
         return await _answered(letter, ledger, run_id, clock=clock, patience_s=patience_s)
-    except NobodyAtWork:
+    except RunNotActive:
         if wish is Wish.STOP and await _state(ledger, run_id) is None:  # and the answer went with its folder
             return _given_up(run_id)
         raise
@@ -120,9 +120,9 @@ def _given_up(run_id: str) -> Answer:
     )
 
 
-def _nobody(run_id: str, state: RunState) -> NobodyAtWork:
+def _nobody(run_id: str, state: RunState) -> RunNotActive:
     finished = state is RunState.FINISHED
-    return NobodyAtWork(
+    return RunNotActive(
         f"No process works on run {run_id}{': it is finished' if finished else ''}.",
         hint="" if finished else "Give the command that began it again: it carries on.",
     )

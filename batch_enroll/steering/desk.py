@@ -8,7 +8,7 @@ from batch_enroll.clock import Clock
 from batch_enroll.events import (
     Event,
     Listener,
-    PlanBegun,
+    PlanningStarted,
     RunPlanned,
 )
 from batch_enroll.steering.control import Control
@@ -31,7 +31,7 @@ class Desk:
         """Learn from the run's events where it is asked, and pass them on."""
 
         def hear(event: Event) -> None:
-            if isinstance(event, PlanBegun | RunPlanned):
+            if isinstance(event, PlanningStarted | RunPlanned):
                 self._run_id, self._inbox = event.run_id, Inbox(event.folder, clock=self._clock)
             emit(event)
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batch_enroll.model import Counts, RowStatus
+from batch_enroll.models import Counts, RowStatus
 
 SUCCESS_CODES = frozenset({0, 1})
 """Exit codes after which nobody need get up: every row has its final word. Refused rows (1) are in the failed file."""

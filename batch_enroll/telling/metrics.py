@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from batch_enroll.atomic_file import write_atomic
 from batch_enroll.errors import JobError
-from batch_enroll.model import RowStatus
+from batch_enroll.models import RowStatus
 from batch_enroll.telling.standing import EARLIER, Standing
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from batch_enroll.events import (
     Event,
     PaceChanged,
     Paused,
-    PlanBegun,
+    PlanningStarted,
     Resumed,
     RowFinished,
     RowsRead,
@@ -29,7 +29,7 @@ from batch_enroll.events import (
     Stopping,
     WritingResults,
 )
-from batch_enroll.model import Counts, RowStatus
+from batch_enroll.models import Counts, RowStatus
 from batch_enroll.telling.ending import Ending
 
 RATE_OVER_S = 10.0
@@ -136,7 +136,7 @@ class Watcher:
                     if self._ending is not None:
                         self._begin_anew()
                     self._held, self._rows_read = True, rows
-                case PlanBegun(run_id=run_id, input_name=input_name):
+                case PlanningStarted(run_id=run_id, input_name=input_name):
                     self._begin_anew()
                     self._held, self._run_id, self._input_name = True, run_id, input_name
                 case RunPlanned(run_id=run_id, resumed=resumed, folder=folder, input_name=input_name, counts=counts):

@@ -15,7 +15,6 @@ from anyio.to_thread import run_sync
 
 from batch_enroll.clock import Clock
 from batch_enroll.errors import JobError, LedgerError, PreflightError
-from batch_enroll.installed import libraries, tool_version
 from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunState
 from batch_enroll.ledger.ledger_health import LedgerHealth
@@ -31,6 +30,7 @@ from batch_enroll.sending import (
     look_up_scenario,
 )
 from batch_enroll.sending.recording_transport import RecordingTransport, ServerObservation
+from batch_enroll.versions import libraries, tool_version
 
 SKEW_S = 5.0  #: above it times in results would mislead, and a Retry-After that is a date would be misread
 CERTIFICATE_DAYS = 14

@@ -15,7 +15,7 @@ from enum import StrEnum
 from batch_enroll.errors import JobError
 from batch_enroll.ledger.interface import Ledger, Resolution
 from batch_enroll.ledger.staging import staged_rows
-from batch_enroll.model import Counts, Outcome, RowStatus
+from batch_enroll.models import Counts, Outcome, RowStatus
 from batch_enroll.running.report import rows_with_outcomes
 from batch_enroll.sending.request_body import identity_of
 

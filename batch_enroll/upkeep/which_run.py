@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Sequence
 from typing import Final
 
-from batch_enroll.errors import JobError, NobodyAtWork, NoSuchRun
+from batch_enroll.errors import JobError, NoSuchRun, RunNotActive
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.planning.identity import is_dry_run
 
@@ -48,7 +48,7 @@ async def _only(ledger: Ledger, records: Sequence[RunRecord]) -> str:
     going = await _going(ledger, records)
     match going:
         case []:
-            raise NobodyAtWork("No run goes at this moment.", hint="`batch-enroll runs` lists those that were.")
+            raise RunNotActive("No run goes at this moment.", hint="`batch-enroll runs` lists those that were.")
         case [one]:
             return one.run_id
     raise _several_go(going)

@@ -24,7 +24,7 @@ MAX_ROWS = 5_000
 with atheris.instrument_imports(include=["batch_enroll.loading", "batch_enroll.columns"]):
     from batch_enroll.errors import InputError
     from batch_enroll.loading import open_table
-    from batch_enroll.model import InputOptions
+    from batch_enroll.models import InputOptions
 
 SPOOL = Path(tempfile.mkdtemp(prefix="batch-enroll-fuzz-"))
 

@@ -15,7 +15,7 @@ from batch_enroll.ledger.interface import (
     RunRecord,
 )
 from batch_enroll.ledger.sqlite import SqliteRunLedger
-from batch_enroll.model import Duplicates, Outcome, RowStatus
+from batch_enroll.models import Duplicates, Outcome, RowStatus
 from tests.support.ledgers import kill
 
 NOON = datetime(2026, 11, 25, 12, 0, 0, 123456, tzinfo=UTC)

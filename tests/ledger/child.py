@@ -18,7 +18,7 @@ import anyio
 from batch_enroll.ledger.interface import Pending, RunLedger, RunState
 from batch_enroll.ledger.sqlite import plan_queries, row_queries, run_index
 from batch_enroll.ledger.sqlite.run_directory import RunFiles
-from batch_enroll.model import Outcome, RowStatus
+from batch_enroll.models import Outcome, RowStatus
 from tests.ledger.building import NOON, SKIP, make_record, make_rows
 from tests.support.ledgers import sqlite_ledger
 

@@ -17,7 +17,7 @@ from batch_enroll.ledger.interface import (
     RunLedger,
     RunState,
 )
-from batch_enroll.model import (
+from batch_enroll.models import (
     Counts,
     Duplicates,
     Outcome,

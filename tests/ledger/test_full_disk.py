@@ -9,7 +9,7 @@ import pytest
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunLedger, RunState
-from batch_enroll.model import Outcome, RowStatus
+from batch_enroll.models import Outcome, RowStatus
 from tests.ledger.building import NOON, make_record, make_rows, open_run
 from tests.support.ledgers import sqlite_ledger
 

@@ -22,7 +22,7 @@ from batch_enroll.ledger.interface import (
     RunState,
 )
 from batch_enroll.ledger.transitions import VERDICTS
-from batch_enroll.model import Counts, Outcome, RowStatus
+from batch_enroll.models import Counts, Outcome, RowStatus
 from tests.ledger.building import NOON, die, open_run
 from tests.support.ledgers import quick_folder, sqlite_ledger
 

@@ -11,7 +11,7 @@ import pytest
 
 from batch_enroll.errors import LedgerError, RunLocked
 from batch_enroll.ledger.sqlite import filesystem
-from batch_enroll.model import RowStatus
+from batch_enroll.models import RowStatus
 from tests.ledger.building import make_record, open_run, send, statuses
 from tests.support.ledgers import sqlite_ledger
 

@@ -13,7 +13,7 @@ import pytest
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RowState, RunLedger
 from batch_enroll.ledger.sqlite import connection
-from batch_enroll.model import Outcome, RowStatus
+from batch_enroll.models import Outcome, RowStatus
 from tests.ledger.building import NOON, open_run
 from tests.ledger.crash_vfs import Connection, Disk, RecordingVFS
 from tests.support.ledgers import sqlite_ledger

@@ -16,7 +16,7 @@ from batch_enroll.ledger.staging import (
     staged_columns,
     staged_rows,
 )
-from batch_enroll.model import Problem, Row
+from batch_enroll.models import Problem, Row
 
 CELLS = st.text(st.characters() | st.sampled_from('\\\n\r\x1f\x1e",\t\0\u2028'), max_size=8)
 

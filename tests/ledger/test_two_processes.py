@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from batch_enroll.errors import RunLocked
-from batch_enroll.model import RowStatus
+from batch_enroll.models import RowStatus
 from tests.ledger.building import make_record, statuses
 from tests.ledger.test_kill import start
 from tests.support.ledgers import sqlite_ledger

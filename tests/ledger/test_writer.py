@@ -12,7 +12,7 @@ import pytest
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.sqlite import SqliteRunLedger, row_queries
-from batch_enroll.model import Counts, Outcome, RowStatus
+from batch_enroll.models import Counts, Outcome, RowStatus
 from tests.ledger import test_contract as contract
 from tests.ledger.building import NOON, open_run, statuses
 from tests.support.ledgers import sqlite_ledger

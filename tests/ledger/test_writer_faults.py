@@ -15,7 +15,7 @@ from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.sqlite import SqliteRunLedger, group_commit, row_queries
 from batch_enroll.ledger.sqlite.filesystem import DiskReserve
 from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
-from batch_enroll.model import Counts, Outcome, RowStatus
+from batch_enroll.models import Counts, Outcome, RowStatus
 from tests.ledger.building import NOON, open_run
 from tests.support.ledgers import sqlite_ledger
 

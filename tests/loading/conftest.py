@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from batch_enroll.loading import Table, open_table
-from batch_enroll.model import InputOptions, Notice, Row
+from batch_enroll.models import InputOptions, Notice, Row
 
 
 @dataclass(frozen=True, kw_only=True)

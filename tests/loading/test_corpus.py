@@ -16,7 +16,7 @@ import pytest
 
 from batch_enroll.errors import InputError
 from batch_enroll.loading import find_column, open_table
-from batch_enroll.model import InputOptions, Row
+from batch_enroll.models import InputOptions, Row
 
 CORPUS = Path(__file__).parents[1] / "spreadsheets"
 CASES = [

@@ -186,7 +186,7 @@ def test_a_long_cell_is_a_cell(load):
 
 def test_blocks_hold_at_most_a_thousand_rows(tmp_path):
     from batch_enroll.loading import open_table
-    from batch_enroll.model import InputOptions
+    from batch_enroll.models import InputOptions
 
     text = HEADER + "a@example.com,A,x\n" * 999 + 'b@example.com,"B"B,x\n' * 3 + "c@example.com,C,x\n" * 1_500
     with open_table(io.BytesIO(text.encode()), InputOptions(), spool=tmp_path) as table:

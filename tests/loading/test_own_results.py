@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_enroll.loading import open_table
-from batch_enroll.model import InputOptions
-from batch_enroll.results_format import ADDED_COLUMNS, guard
+from batch_enroll.models import InputOptions
+from batch_enroll.result_columns import ADDED_COLUMNS, guard
 
 
 def results(columns: list[str], rows: list[list[str]]) -> bytes:

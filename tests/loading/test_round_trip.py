@@ -18,7 +18,7 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from batch_enroll.columns import visible
 from batch_enroll.errors import InputError
 from batch_enroll.loading import open_table
-from batch_enroll.model import InputOptions
+from batch_enroll.models import InputOptions
 
 CORPUS = Path(__file__).parents[1] / "spreadsheets"
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -11,7 +11,7 @@ import pytest
 
 from batch_enroll.errors import InputError
 from batch_enroll.loading import open_table
-from batch_enroll.model import InputOptions
+from batch_enroll.models import InputOptions
 
 TABLE = b"id,name\n1,Anna\n2,Boris\n"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from batch_enroll.mapping import identity_values as identity_module
 from batch_enroll.mapping.identity_values import IdentityValue, check_identity
-from batch_enroll.model import FieldType, MatchingMode, Problem
+from batch_enroll.models import FieldType, MatchingMode, Problem
 
 
 def check(text, mode, *, field_type=FieldType.STRING, country=None):

@@ -6,7 +6,7 @@ import pytest
 
 from batch_enroll.errors import InputError, InvalidRow
 from batch_enroll.mapping.row_mapper import Mapper
-from batch_enroll.model import (
+from batch_enroll.models import (
     FieldType,
     Matching,
     MatchingMode,

@@ -8,7 +8,7 @@ import pytest
 
 from batch_enroll.mapping.column_suggestions import suggest
 from batch_enroll.mapping.job_template import job_file_text
-from batch_enroll.model import MatchingMode
+from batch_enroll.models import MatchingMode
 
 
 @pytest.mark.parametrize(

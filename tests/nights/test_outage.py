@@ -12,7 +12,7 @@ import pytest
 import trio.testing
 
 from batch_enroll.job import Job
-from batch_enroll.model import Counts
+from batch_enroll.models import Counts
 from batch_enroll.reporting.summary import RunSummary
 from batch_enroll.run import enroll_async
 from tests.nights.conftest import Night, all_accounted_for, carried_to_the_end

@@ -21,8 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from batch_enroll.model import RowStatus
-from batch_enroll.results_format import ADDED_COLUMNS, unguard
+from batch_enroll.models import RowStatus
+from batch_enroll.result_columns import ADDED_COLUMNS, unguard
 
 _SHOWN_COMPLAINTS = 10
 

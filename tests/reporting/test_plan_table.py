@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.model import (
+from batch_enroll.models import (
     Delivery,
     Duplicates,
     Notice,

@@ -12,7 +12,7 @@ from batch_enroll.events import (
     PaceChanged,
     PaceSet,
     Paused,
-    PlanBegun,
+    PlanningStarted,
     Resumed,
     RowFinished,
     RowsRead,
@@ -21,7 +21,7 @@ from batch_enroll.events import (
     Stopping,
     WritingResults,
 )
-from batch_enroll.model import Counts, Outcome, RowStatus
+from batch_enroll.models import Counts, Outcome, RowStatus
 from batch_enroll.reporting.progress import progress_on
 
 AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
@@ -146,7 +146,7 @@ def test_reading_is_shown_by_time_too():
 def test_whoever_sees_the_plan_being_made_sees_the_runs_name(stream):
     clock = StillClock()
     progress = progress_on(stream, clock=clock, quiet=False)
-    progress(PlanBegun(at=AT, run_id="a906cc51", folder=Path("/runs/a906cc51"), input_name="in.csv"))
+    progress(PlanningStarted(at=AT, run_id="a906cc51", folder=Path("/runs/a906cc51"), input_name="in.csv"))
     clock.time_s += 31
     progress(RowsRead(at=AT, rows=30_000))
     assert "run a906cc51: read 30,000 rows" in stream.getvalue()

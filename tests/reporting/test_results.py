@@ -15,7 +15,7 @@ from openpyxl.utils.escape import unescape
 
 from batch_enroll.atomic_file import file_mode_from
 from batch_enroll.errors import RunStopped
-from batch_enroll.model import (
+from batch_enroll.models import (
     Counts,
     Outcome,
     Problem,
@@ -25,7 +25,7 @@ from batch_enroll.model import (
 from batch_enroll.reporting import table_writers
 from batch_enroll.reporting.result_paths import result_paths
 from batch_enroll.reporting.results_writer import ResultsWriter
-from batch_enroll.results_format import ADDED_COLUMNS, unguard
+from batch_enroll.result_columns import ADDED_COLUMNS, unguard
 
 COLUMNS = ("E-mail", "Name")
 SENT = ("2026-11-25T09:30:00.123Z", "r1")

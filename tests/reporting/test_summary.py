@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.model import Counts, RowStatus
+from batch_enroll.models import Counts, RowStatus
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.summary import (
     RunEnd,

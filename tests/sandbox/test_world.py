@@ -7,7 +7,7 @@ import json
 import pytest
 
 from batch_enroll.errors import JobError
-from batch_enroll.model import MatchingMode
+from batch_enroll.models import MatchingMode
 from batch_enroll.sandbox.world import (
     Identity,
     Profile,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batch_enroll.model import Outcome, RowStatus
+from batch_enroll.models import Outcome, RowStatus
 from batch_enroll.sending.circuit_breaker import (
     Breaker,
     BreakerLimits,

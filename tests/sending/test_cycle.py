@@ -21,7 +21,7 @@ from batch_enroll.errors import (
     Retryable,
     ServiceRefused,
 )
-from batch_enroll.model import Delivery, Outcome, RowStatus
+from batch_enroll.models import Delivery, Outcome, RowStatus
 from batch_enroll.sending.classify import HttpAnswer, Verdict, VerdictKind
 from batch_enroll.sending.retry import RetryPolicy
 from batch_enroll.sending.row_sender import RowSender, RowToSend

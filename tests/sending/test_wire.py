@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_enroll.model import MatchingMode, StartRequest
+from batch_enroll.models import MatchingMode, StartRequest
 from batch_enroll.sending.request_body import (
     BodyWriter,
     identity_of,

@@ -19,7 +19,7 @@ from batch_enroll.events import (
     Stopping,
     WritingResults,
 )
-from batch_enroll.model import Counts, Outcome, RowStatus
+from batch_enroll.models import Counts, Outcome, RowStatus
 from batch_enroll.telling.ending import Ending, without_people
 from batch_enroll.telling.standing import RunStage, Watcher
 from batch_enroll.telling.status import StatusFile

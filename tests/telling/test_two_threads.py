@@ -11,7 +11,7 @@ import pytest
 
 from batch_enroll.clock import SystemClock
 from batch_enroll.events import RowFinished, RunPlanned, RunStarted
-from batch_enroll.model import Counts, Outcome, RowStatus
+from batch_enroll.models import Counts, Outcome, RowStatus
 from batch_enroll.telling.standing import RunStage, Watcher
 
 ROWS = 20_000

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.sqlite.connection import fsync_path, in_words, open_for_sending
-from batch_enroll.model import Notice
+from batch_enroll.models import Notice
 
 NETWORK = re.compile(
     r"nfs\d?|cifs|smb\w*|9p|afs|ncpfs|ceph|lustre|gpfs|beegfs|ocfs2|gfs2|glusterfs|virtiofs|vboxsf|prl_fs|vmhgfs|webdav"

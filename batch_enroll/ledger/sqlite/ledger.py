@@ -32,7 +32,7 @@ from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.ledger.sqlite.run_ledger import SqliteRunLedger
 from batch_enroll.ledger.staging import forget_rows
 from batch_enroll.ledger.transitions import exists_already, no_such_run, still_needed
-from batch_enroll.model import Notice
+from batch_enroll.models import Notice
 
 
 class SqliteLedger:

@@ -11,7 +11,7 @@ import sqlite3
 from batch_enroll.ledger.interface import Reason
 from batch_enroll.ledger.sqlite import row_queries
 from batch_enroll.ledger.sqlite.schema import count_commit, one_by_one
-from batch_enroll.model import RowStatus
+from batch_enroll.models import RowStatus
 
 _MAX_REASONS = 1_000
 _EMPTIED = ("row", "duplicate", "attempt")

@@ -29,7 +29,7 @@ from batch_enroll.ledger.transitions import (
     why_resolved,
     why_skipped,
 )
-from batch_enroll.model import Counts, Outcome, RowStatus
+from batch_enroll.models import Counts, Outcome, RowStatus
 
 # The payloads travel as one JSON array and each work is a few statements however many rows it moves (see `writer`).
 _INTEND = f"""

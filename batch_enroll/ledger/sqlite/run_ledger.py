@@ -40,7 +40,7 @@ from batch_enroll.ledger.transitions import (
     whole_text,
     wrong_size,
 )
-from batch_enroll.model import (
+from batch_enroll.models import (
     Counts,
     Duplicates,
     Outcome,

@@ -81,7 +81,7 @@ class Matching:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
+class DownloadedInput:
     """An input that was brought here from elsewhere; the copy goes when the run is over."""
 
     path: Path  #: of the copy
