@@ -24,6 +24,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from batch_enroll.config.job import Job
     from batch_enroll.errors import (
         AlreadyFinished,
         BatchEnrollError,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
         RunLocked,
         RunStopped,
     )
-    from batch_enroll.job import Job
     from batch_enroll.ledger.location import open_ledger
     from batch_enroll.ledger.sqlite import SqliteLedger
     from batch_enroll.models import Counts, RowStatus

@@ -20,9 +20,9 @@ from batch_enroll.background import (
     run_with_background,
 )
 from batch_enroll.clock import Clock, SystemClock
+from batch_enroll.config.job import Job
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import Event, Listener, RunPlanned
-from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.staging import staged_rows
 from batch_enroll.models import DownloadedInput, Row, RowStatus

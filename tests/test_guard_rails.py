@@ -16,8 +16,8 @@ import pytest
 from batch_enroll.cli import screen
 from batch_enroll.cli.questions import Questions
 from batch_enroll.clock import SystemClock
+from batch_enroll.config.job import Job
 from batch_enroll.errors import JobError
-from batch_enroll.job import Job
 from batch_enroll.models import Delivery
 from batch_enroll.planning.plan import make_plan
 from batch_enroll.planning.usual import usual_of

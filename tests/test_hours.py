@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from batch_enroll.hours import Hours, read_hours
+from batch_enroll.config.allowed_hours import Hours, read_hours
 
 
 def utc(text):

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from batch_enroll.clock import SystemClock
+from batch_enroll.config.job import Job
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import (
     Event,
@@ -26,7 +27,6 @@ from batch_enroll.events import (
     RunFinished,
     WritingResults,
 )
-from batch_enroll.job import Job
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.loading import xls_xlsb_reader
 from batch_enroll.models import Counts

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from batch_enroll.cli.logs import log_to
-from batch_enroll.job import Job
+from batch_enroll.config.job import Job
 from tests.support.commands import people, write_csv
 
 FLAGS = ("--scenario", "3", "--match", "email=email", "--rate", "none", "--concurrency", "1")

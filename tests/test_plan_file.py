@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from batch_enroll.job import Job
+from batch_enroll.config.job import Job
 from batch_enroll.models import Delivery
 from batch_enroll.planning.plan_file import PlanDiffers, approve, see_plan_as_approved
 from batch_enroll.reporting.plan_table import PlanView

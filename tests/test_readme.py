@@ -11,8 +11,8 @@ import pytest
 from batch_enroll.cli.exit_codes import EXIT_CODES
 from batch_enroll.cli.flags import REMOVED, SETTINGS
 from batch_enroll.cli.main import COMMANDS, build_parser
-from batch_enroll.job_file import build_job, read_job_file
-from batch_enroll.job_profiles import choose_profile
+from batch_enroll.config.load import build_job, read_job_file
+from batch_enroll.config.profiles import choose_profile
 from batch_enroll.models import RowStatus
 
 ROOT = Path(__file__).parents[1]
@@ -90,7 +90,7 @@ def test_the_two_lines_stand_at_the_top_and_the_check_uses_the_same(what):
 
 
 def test_every_setting_is_a_key_of_the_job_file():
-    from batch_enroll.job import Job
+    from batch_enroll.config.job import Job
 
     for setting in SETTINGS:
         schema = Job.model_json_schema(by_alias=True)

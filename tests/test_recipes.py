@@ -17,9 +17,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from batch_enroll.cli.main import build_parser
+from batch_enroll.config.job import Job
+from batch_enroll.config.profiles import choose_profile
 from batch_enroll.errors import JobError
-from batch_enroll.job import Job
-from batch_enroll.job_profiles import choose_profile
 from batch_enroll.planning.limits import end_of_sending, see_hours
 from tests.support.recipes import POSIX, RECIPES, ROOT, commands_in, settings_of, stand_in, text_of
 

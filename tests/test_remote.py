@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from batch_enroll.config.job import Job
 from batch_enroll.errors import InputError, JobError, NoSuchInput
-from batch_enroll.job import Job
 from batch_enroll.loading.download import download
 from batch_enroll.loading.remote import Remote, remote_input
 from batch_enroll.models import DownloadedInput

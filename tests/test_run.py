@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from batch_enroll.clock import SystemClock
+from batch_enroll.config.job import Job
 from batch_enroll.errors import (
     AlreadyFinished,
     InputError,
@@ -24,7 +25,6 @@ from batch_enroll.events import (
     RunFinished,
     RunStarted,
 )
-from batch_enroll.job import Job
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.models import Counts
 from batch_enroll.run import (

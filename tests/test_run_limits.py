@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from batch_enroll.config.job import Job, StopSection
+from batch_enroll.config.value_parsers import read_change, read_limit
 from batch_enroll.errors import JobError
-from batch_enroll.job import Job, StopSection
-from batch_enroll.job_values import read_change, read_limit
 from batch_enroll.models import Delivery
 from batch_enroll.planning.limits import (
     broken_limits,

@@ -9,9 +9,9 @@ import httpx
 import pytest
 import trio.testing
 
+from batch_enroll.config.job import Job
 from batch_enroll.errors import Finding, PreflightError
 from batch_enroll.events import RowFinished
-from batch_enroll.job import Job
 from batch_enroll.run import enroll_async
 from batch_enroll.running.second_look import SecondLook
 from batch_enroll.sending import Verdict, VerdictKind

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from batch_enroll.cli import screen
-from batch_enroll.secrets import open_to_others
+from batch_enroll.config.secrets import open_to_others
 from tests.support.commands import people, write_csv
 
 ROOT = str(Path(__file__).parents[1])

@@ -11,7 +11,7 @@ from batch_enroll.cli import screen
 from batch_enroll.cli.flags import add_job_flags, where_else
 
 if TYPE_CHECKING:
-    from batch_enroll.job import Job
+    from batch_enroll.config.job import Job
     from batch_enroll.ledger.interface import Ledger
     from batch_enroll.planning.inputs import Source
 

@@ -15,6 +15,7 @@ from batch_enroll.cli.exit_codes import exit_code_of
 from batch_enroll.cli.faces import Hands, is_good_news, run_and_tell
 from batch_enroll.cli.watching import Watch
 from batch_enroll.clock import Clock
+from batch_enroll.config.job import Job
 from batch_enroll.errors import (
     AlreadyFinished,
     InputError,
@@ -22,7 +23,6 @@ from batch_enroll.errors import (
     NoSuchInput,
     RunStopped,
 )
-from batch_enroll.job import Job
 from batch_enroll.loading.remote import Remote
 from batch_enroll.planning.inputs import Source
 from batch_enroll.reporting.multi_summary import (

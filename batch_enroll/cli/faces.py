@@ -16,9 +16,9 @@ from batch_enroll.cli.questions import Questions
 from batch_enroll.cli.signals import signals_stop
 from batch_enroll.cli.watching import Watch
 from batch_enroll.clock import Clock, SystemClock
+from batch_enroll.config.job import Job
 from batch_enroll.errors import AlreadyFinished, NoSuchInput, RunStopped
 from batch_enroll.events import Event, Listener
-from batch_enroll.job import Job
 from batch_enroll.models import Pick
 from batch_enroll.planning.limits import PlanRefused
 from batch_enroll.reporting.multi_summary import RequestedRun

@@ -1,6 +1,6 @@
 """The flags of `run` and `check`, each with its variable and its place in the job file: one table, three faces.
 
-In: argv and the environment. Out: `Given` values for `job.build_job`, the environment first and the flags last.
+In: argv and the environment. Out: `SettingValue` values for `job.build_job`, the environment first and the flags last.
 Never: a check of a value (the job does that, with the place in its message), a library beyond the standard one.
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from batch_enroll.errors import JobError
 
 if TYPE_CHECKING:
-    from batch_enroll.job_file import Given
+    from batch_enroll.config.load import SettingValue
 
 
 def _text(value: str) -> str:
@@ -225,13 +225,13 @@ def where_else(flag: str) -> str:
     )
 
 
-def given_settings(args: argparse.Namespace, environment: Mapping[str, str]) -> tuple[Given, ...]:
+def given_settings(args: argparse.Namespace, environment: Mapping[str, str]) -> tuple[SettingValue, ...]:
     """Collect what the environment and the flags say, the environment first so that flags win.
 
     Raises:
         JobError: `--match` or `--content` has no `=`, a variable for a switch is neither yes nor no.
     """
-    given: list[Given] = []
+    given: list[SettingValue] = []
     for setting in (*SETTINGS, *REMOVED):
         text = environment.get(setting.variable)
         if text is not None and text.strip():
@@ -250,7 +250,7 @@ def given_settings(args: argparse.Namespace, environment: Mapping[str, str]) -> 
     return tuple(given)
 
 
-def _from_text(setting: Setting, text: str, *, place: str) -> list[Given]:
+def _from_text(setting: Setting, text: str, *, place: str) -> list[SettingValue]:
     if setting.flag == "--match":
         return _match(text, place)
     if setting.flag == "--content":
@@ -263,7 +263,7 @@ def _from_text(setting: Setting, text: str, *, place: str) -> list[Given]:
     return _given(setting.path, setting.convert(text), place)
 
 
-def _match(text: str, place: str) -> list[Given]:
+def _match(text: str, place: str) -> list[SettingValue]:
     how, equals, column = text.partition("=")
     if not equals or not column.strip():
         raise JobError(f"{place}: '{text}' has no column.", hint="Write MODE=COLUMN, for example email=E-mail.")
@@ -275,14 +275,14 @@ def _match(text: str, place: str) -> list[Given]:
     ]
 
 
-def _content(text: str, place: str) -> list[Given]:
+def _content(text: str, place: str) -> list[SettingValue]:
     name, equals, column = text.partition("=")
     if not equals or not name.strip() or not column.strip():
         raise JobError(f"{place}: '{text}' is not NAME=COLUMN.", hint="For example --content first_name='First name'.")
     return _given(("content", name.strip()), column, place)
 
 
-def _given(path: tuple[str, ...], value: Any, place: str) -> list[Given]:
-    from batch_enroll.job_file import Given
+def _given(path: tuple[str, ...], value: Any, place: str) -> list[SettingValue]:
+    from batch_enroll.config.load import SettingValue
 
-    return [Given(path, value, place)]
+    return [SettingValue(path, value, place)]

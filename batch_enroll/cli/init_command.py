@@ -36,12 +36,12 @@ def execute(args: argparse.Namespace) -> int:
     """Write the proposal; refuses to overwrite."""
     import anyio
 
+    from batch_enroll.config.value_parsers import is_loopback
     from batch_enroll.errors import InputError, JobError
-    from batch_enroll.job_values import is_loopback
     from batch_enroll.loading.remote import is_remote, remote_input
 
     if args.schema:
-        from batch_enroll.job_profiles import job_schema
+        from batch_enroll.config.profiles import job_schema
 
         screen.put(json.dumps(job_schema(), indent=2, ensure_ascii=False))
         return 0
@@ -85,7 +85,7 @@ def execute(args: argparse.Namespace) -> int:
 async def _look(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[str, ...]], str | None]:
     """Read the first rows: the columns, the rows, the sheet."""
     from batch_enroll.background import open_in_thread
-    from batch_enroll.job_file import build_input_section
+    from batch_enroll.config.load import build_input_section
     from batch_enroll.loading import open_table
     from batch_enroll.loading.temp_copies import private_temp_dir
 
@@ -104,7 +104,7 @@ async def _look(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[s
 
 def _here(name: str, folder: Path) -> Path | BinaryIO:
     from batch_enroll.cli.settings import source_of
-    from batch_enroll.job_values import is_loopback
+    from batch_enroll.config.value_parsers import is_loopback
     from batch_enroll.loading.download import download
     from batch_enroll.loading.remote import is_remote, remote_input
 

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 
 from batch_enroll.cli.screen import complain, masked
 from batch_enroll.clock import iso_utc
+from batch_enroll.config.job import Job
 from batch_enroll.errors import JobError
 from batch_enroll.events import (
     AttemptFailed,
@@ -34,7 +35,6 @@ from batch_enroll.events import (
     RunStarted,
     Stopping,
 )
-from batch_enroll.job import Job
 from batch_enroll.models import RowStatus
 from batch_enroll.os_errors import os_error_reason, translate_os_errors
 from batch_enroll.telling.ending import SUCCESS_CODES, without_people

@@ -87,8 +87,8 @@ def _runs(many: int) -> str:
 
 
 def _age_s(text: str) -> float:
+    from batch_enroll.config.value_parsers import parse_duration
     from batch_enroll.errors import JobError
-    from batch_enroll.job_values import parse_duration
 
     try:
         return parse_duration(text)

@@ -33,8 +33,8 @@ async def _retry(args: argparse.Namespace) -> int:
     from batch_enroll.cli.faces import run_and_tell
     from batch_enroll.cli.settings import job_file_of, token_of
     from batch_enroll.cli.watching import watched_job
-    from batch_enroll.job import Job
-    from batch_enroll.job_file import build_job
+    from batch_enroll.config.job import Job
+    from batch_enroll.config.load import build_job
     from batch_enroll.ledger.location import open_ledger
     from batch_enroll.models import RowStatus
     from batch_enroll.run import retry_async

@@ -17,18 +17,18 @@ from typing import Any, BinaryIO, cast
 from batch_enroll.cli import screen
 from batch_enroll.cli.flags import JOB_VARIABLE, PROFILE_VARIABLE, given_settings
 from batch_enroll.clock import Clock
+from batch_enroll.config.job import Job
+from batch_enroll.config.load import build_job, read_job_file
+from batch_enroll.config.profiles import choose_profile
+from batch_enroll.config.secrets import TOKEN_VARIABLE, open_to_others, read_token
+from batch_enroll.config.validation_messages import KeyPath
+from batch_enroll.config.value_parsers import is_loopback
 from batch_enroll.errors import InputError, JobError
-from batch_enroll.job import Job
-from batch_enroll.job_file import build_job, read_job_file
-from batch_enroll.job_mistakes import KeyPath
-from batch_enroll.job_profiles import choose_profile
-from batch_enroll.job_values import is_loopback
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.loading.file_selection import is_multi_input
 from batch_enroll.loading.remote import Remote, is_remote, remote_input
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.planning.inputs import Picked, pick_inputs
-from batch_enroll.secrets import TOKEN_VARIABLE, open_to_others, read_token
 
 STDIN = "-"
 

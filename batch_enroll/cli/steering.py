@@ -53,7 +53,7 @@ def ask_and_tell(args: argparse.Namespace, wish: str, *, pace: Mapping[str, Any]
 
 async def _asked(args: argparse.Namespace, wish: Wish, pace: Mapping[str, Any] | None) -> Answer:
     from batch_enroll.clock import SystemClock
-    from batch_enroll.job_file import build_pace
+    from batch_enroll.config.load import build_pace
     from batch_enroll.steering.asks import ask_run
 
     build_pace(pace or {})  # a pace that no run may have is said whatever run is meant

@@ -34,8 +34,8 @@ async def _support(args: argparse.Namespace) -> int:
     from batch_enroll.atomic_file import require_writable
     from batch_enroll.cli.ledger_flags import ledger_place
     from batch_enroll.clock import SystemClock
+    from batch_enroll.config.secrets import TOKEN_VARIABLE
     from batch_enroll.errors import JobError
-    from batch_enroll.secrets import TOKEN_VARIABLE
     from batch_enroll.upkeep.doctor import Patient, examine
     from batch_enroll.upkeep.support_bundle import collect, write_bundle
 

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from batch_enroll.cli import screen
 from batch_enroll.cli.flags import given_settings
 from batch_enroll.cli.settings import job_file_of, warn_if_open
+from batch_enroll.config.job import Job, NotifySection
+from batch_enroll.config.load import lay_over, notify_section_in
+from batch_enroll.config.secrets import read_secret_file
 from batch_enroll.errors import JobError
-from batch_enroll.job import Job, NotifySection
-from batch_enroll.job_file import lay_over, notify_section_in
-from batch_enroll.secrets import read_secret_file
 
 if TYPE_CHECKING:
     from batch_enroll.telling.heartbeat import Heartbeat

@@ -24,6 +24,7 @@ from batch_enroll.cli.told import (
     notifier_of,
 )
 from batch_enroll.clock import SystemClock
+from batch_enroll.config.job import Job
 from batch_enroll.errors import (
     FileSystemError,
     InputError,
@@ -31,7 +32,6 @@ from batch_enroll.errors import (
     RunStopped,
 )
 from batch_enroll.events import Event
-from batch_enroll.job import Job
 from batch_enroll.os_errors import os_error_reason, translate_os_error
 from batch_enroll.reporting.multi_summary import RequestedRun, StartedRun, build_refused_summary
 from batch_enroll.reporting.summary import RunSummary

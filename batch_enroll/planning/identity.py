@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from batch_enroll.config.job import Job
 from batch_enroll.errors import AlreadyFinished, JobError
-from batch_enroll.job import Job
 from batch_enroll.ledger.interface import NO_PATH, Ledger, RunRecord
 from batch_enroll.loading import Table
 from batch_enroll.models import Counts, DownloadedInput

@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 from batch_enroll.background import open_in_thread, raise_if_abandoned, run_abandonable
 from batch_enroll.clock import Clock
+from batch_enroll.config.job import Job
 from batch_enroll.errors import InputError, JobError
-from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.loading.download import download, list_files
 from batch_enroll.loading.file_selection import FileMatches, SkippedFiles, find_files

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from batch_enroll.config.job import Job, StopSection
 from batch_enroll.errors import JobError
-from batch_enroll.job import Job, StopSection
 from batch_enroll.reporting.formatting import rows_text
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.sending import Threshold

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from batch_enroll.job import Job
+from batch_enroll.config.job import Job
 from batch_enroll.ledger.interface import Ledger
 
 

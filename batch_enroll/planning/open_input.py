@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from batch_enroll.background import open_in_thread
-from batch_enroll.job import Job
+from batch_enroll.config.job import Job
+from batch_enroll.config.secrets import read_secret_file
 from batch_enroll.loading import Table, open_table
 from batch_enroll.loading.temp_copies import private_temp_dir
 from batch_enroll.models import DownloadedInput
 from batch_enroll.planning.identity import readable
-from batch_enroll.secrets import read_secret_file
 
 
 @asynccontextmanager

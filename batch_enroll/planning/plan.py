@@ -16,9 +16,9 @@ import anyio
 
 from batch_enroll.background import raise_if_abandoned, run_abandonable, run_in_thread
 from batch_enroll.clock import Clock
+from batch_enroll.config.job import Job
 from batch_enroll.errors import InputError, RunStopped
 from batch_enroll.events import Listener, PlanningStarted, RowsRead
-from batch_enroll.job import Job
 from batch_enroll.ledger.interface import (
     NO_PATH,
     Duplicate,

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from batch_enroll.atomic_file import require_writable, write_atomic
+from batch_enroll.config.job import Job
 from batch_enroll.errors import JobError
-from batch_enroll.job import Job
 from batch_enroll.loading import sha256_of
 from batch_enroll.models import Notice
 from batch_enroll.os_errors import translate_os_errors

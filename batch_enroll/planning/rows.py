@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from batch_enroll.config.job import Job
 from batch_enroll.errors import InvalidRow
-from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Duplicate, PlannedRow
 from batch_enroll.mapping.row_mapper import Mapper
 from batch_enroll.models import Problem, Row

@@ -13,8 +13,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from batch_enroll.config.job import Job
 from batch_enroll.errors import LedgerError
-from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.planning.identity import is_dry_run
 from batch_enroll.reporting.baseline_report import RunBaseline

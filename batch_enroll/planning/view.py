@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from batch_enroll.advice import advice_for
-from batch_enroll.job import Job
+from batch_enroll.config.job import Job
 from batch_enroll.models import Notice, RowStatus
 from batch_enroll.planning.limits import hours_text
 from batch_enroll.planning.plan import Plan

@@ -18,8 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from batch_enroll.atomic_file import OWNER_ONLY, AtomicFile, sync_folder
+from batch_enroll.config.job import Job
 from batch_enroll.errors import JobError, RunStopped
-from batch_enroll.job import Job
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.summary import RunEnd, RunSummary
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batch_enroll.job import Job
+from batch_enroll.config.job import Job
 from batch_enroll.sending import Client, Transport
 from batch_enroll.versions import tool_version
 

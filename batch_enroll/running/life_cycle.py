@@ -13,6 +13,7 @@ import anyio
 from batch_enroll.atomic_file import file_mode_from
 from batch_enroll.background import run_abandonable, run_in_thread, run_with_background
 from batch_enroll.clock import Clock
+from batch_enroll.config.job import Job
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import (
     Listener,
@@ -20,7 +21,6 @@ from batch_enroll.events import (
     RunFinished,
     WritingResults,
 )
-from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunLedger, RunState
 from batch_enroll.ledger.staging import forget_rows
 from batch_enroll.planning.plan import Planned

@@ -14,13 +14,13 @@ from typing import Final
 import anyio
 
 from batch_enroll.clock import Clock
+from batch_enroll.config.job import Job
 from batch_enroll.errors import (
     Finding,
     PreflightError,
     RunStopped,
     ServiceRefused,
 )
-from batch_enroll.job import Job
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.models import RowStatus
 from batch_enroll.reporting.formatting import rows_text

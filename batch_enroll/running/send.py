@@ -14,6 +14,7 @@ from typing import Never
 
 from batch_enroll.background import run_with_background
 from batch_enroll.clock import Clock
+from batch_enroll.config.job import Job
 from batch_enroll.errors import PreflightError, Retryable, RunStopped
 from batch_enroll.events import (
     AttemptFailed,
@@ -26,7 +27,6 @@ from batch_enroll.events import (
     RunStarted,
     Stopping,
 )
-from batch_enroll.job import Job
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.staging import StagedRow, damaged_rows, staged_rows
 from batch_enroll.models import Outcome, RowStatus

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from batch_enroll.clock import Clock
+from batch_enroll.config.load import build_pace
 from batch_enroll.errors import RunLocked, RunNotActive
-from batch_enroll.job_file import build_pace
 from batch_enroll.ledger.interface import Ledger, RunState
 from batch_enroll.ledger.transitions import no_such_run
 from batch_enroll.models import Counts

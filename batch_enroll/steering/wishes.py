@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from batch_enroll.config.load import build_pace
 from batch_enroll.errors import JobError
-from batch_enroll.job_file import build_pace
 from batch_enroll.reporting.formatting import rate_text
 from batch_enroll.steering.control import Control, Standing
 from batch_enroll.steering.letters import Answer, Request, Wish

@@ -14,15 +14,15 @@ from pathlib import Path
 from anyio.to_thread import run_sync
 
 from batch_enroll.clock import Clock
+from batch_enroll.config.job import Job
+from batch_enroll.config.secrets import TOKEN_VARIABLE, find_token, open_to_others
 from batch_enroll.errors import JobError, LedgerError, PreflightError
-from batch_enroll.job import Job
 from batch_enroll.ledger.interface import Ledger, RunState
 from batch_enroll.ledger.ledger_health import LedgerHealth
 from batch_enroll.ledger.location import examine_ledger, open_ledger
 from batch_enroll.loading.temp_copies import orphaned_copies
 from batch_enroll.planning.identity import is_dry_run
 from batch_enroll.reporting.health_findings import HealthFinding, Level
-from batch_enroll.secrets import TOKEN_VARIABLE, find_token, open_to_others
 from batch_enroll.sending import (
     Client,
     CodeTable,

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import trio.testing
 
-from batch_enroll.job import Job
+from batch_enroll.config.job import Job
 from batch_enroll.models import Counts
 from batch_enroll.reporting.summary import RunSummary
 from batch_enroll.run import enroll_async

@@ -28,8 +28,8 @@ import pytest
 import trio
 import trio.testing
 
+from batch_enroll.config.job import Job
 from batch_enroll.errors import AlreadyFinished, RunStopped
-from batch_enroll.job import Job
 from batch_enroll.ledger.interface import RunLedger, RunRecord
 from batch_enroll.ledger.sqlite import SqliteLedger, SqliteRunLedger
 from batch_enroll.run import enroll_async

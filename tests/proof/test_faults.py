@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from batch_enroll.clock import SystemClock
-from batch_enroll.job import Job
+from batch_enroll.config.job import Job
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.models import Counts
 from batch_enroll.run import enroll_async

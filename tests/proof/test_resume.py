@@ -13,8 +13,8 @@ import anyio
 import pytest
 
 from batch_enroll.clock import SystemClock
+from batch_enroll.config.job import Job
 from batch_enroll.events import RowFinished
-from batch_enroll.job import Job
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.run import enroll_async
 from batch_enroll.steering.control import Control

@@ -9,8 +9,8 @@ import pytest
 from batch_enroll.cli import screen, watching
 from batch_enroll.cli.told import WatchSettings
 from batch_enroll.cli.watching import Watch
+from batch_enroll.config.job import NotifySection
 from batch_enroll.errors import JobError, RunLocked
-from batch_enroll.job import NotifySection
 from batch_enroll.telling import notify
 from batch_enroll.telling.ending import Ending
 

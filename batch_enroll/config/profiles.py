@@ -10,10 +10,10 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from batch_enroll.config.job import Job
+from batch_enroll.config.load import deep_copy
+from batch_enroll.config.validation_messages import KeyPath, known_keys, unknown_key
 from batch_enroll.errors import JobError
-from batch_enroll.job import Job
-from batch_enroll.job_file import deep_copy
-from batch_enroll.job_mistakes import KeyPath, known_keys, unknown_key
 
 PROFILE_KEY = "profile"
 

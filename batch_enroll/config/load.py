@@ -17,15 +17,15 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from batch_enroll.errors import JobError
-from batch_enroll.job import (
+from batch_enroll.config.job import (
     InputSection,
     Job,
     NotifySection,
     Section,
     SendSection,
 )
-from batch_enroll.job_mistakes import KeyPath, mistakes_in
+from batch_enroll.config.validation_messages import KeyPath, mistakes_in
+from batch_enroll.errors import JobError
 from batch_enroll.os_errors import translate_os_errors
 
 _S = TypeVar("_S", bound=Section)
@@ -45,7 +45,7 @@ _PATHS: tuple[KeyPath, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class SettingValue:
     """One value with the place where a person wrote it."""
 
     path: KeyPath
@@ -82,7 +82,7 @@ def build_job(
     *,
     file: Mapping[str, Any],
     file_name: str,
-    given: tuple[Given, ...],
+    given: tuple[SettingValue, ...],
     file_places: Mapping[KeyPath, str] = MappingProxyType({}),
 ) -> Job:
     """Lay what was given over the job file and check the whole.
@@ -99,7 +99,7 @@ def build_job(
     return _validated(Job, merged, file_name, {**file_places, **places})
 
 
-def lay_over(file: Mapping[str, Any], given: tuple[Given, ...]) -> tuple[dict[str, Any], dict[KeyPath, str]]:
+def lay_over(file: Mapping[str, Any], given: tuple[SettingValue, ...]) -> tuple[dict[str, Any], dict[KeyPath, str]]:
     """Lay what was given over the job file, unchecked; gives the whole, and the place of each value given."""
     merged = deep_copy(file)
     places: dict[KeyPath, str] = {}

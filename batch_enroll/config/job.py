@@ -22,8 +22,8 @@ from pydantic import (
     model_validator,
 )
 
-from batch_enroll.hours import Hours, read_hours
-from batch_enroll.job_values import (
+from batch_enroll.config.allowed_hours import Hours, read_hours
+from batch_enroll.config.value_parsers import (
     TIME_OF_DAY,
     is_loopback,
     parse_duration,

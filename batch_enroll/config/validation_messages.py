@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from batch_enroll.job import REMOVED_SETTINGS, Job
+from batch_enroll.config.job import REMOVED_SETTINGS, Job
 
 KeyPath = tuple[str, ...]
 """Where a setting stands in the job file, such as ("send", "rate")."""
