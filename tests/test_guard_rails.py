@@ -19,10 +19,10 @@ from batch_enroll.clock import SystemClock
 from batch_enroll.config.job import Job
 from batch_enroll.errors import JobError
 from batch_enroll.models import Delivery
-from batch_enroll.planning.plan import make_plan
-from batch_enroll.planning.usual import usual_of
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.run import enroll_async
+from batch_enroll.run.baseline import load_baseline
+from batch_enroll.run.plan import prepare_run
 from tests.support.commands import people, write_csv
 from tests.support.ledgers import sqlite_ledger
 from tests.support.platform import ScriptedPlatform
@@ -130,10 +130,10 @@ async def test_a_check_that_was_killed_is_no_earlier_run(tmp_path):
     )
     source, ledger = write_csv(tmp_path / "in.csv", *people(3)), sqlite_ledger(tmp_path)
     common: dict[str, Any] = {"ledger": ledger, "clock": SystemClock(), "emit": lambda event: None, "tool_version": "1"}
-    await make_plan(job, source, dry_run=True, **common)
-    assert not (await usual_of(ledger, job, path=str(source), run_id="new")).any_run
-    await make_plan(job, source, **common)
-    assert (await usual_of(ledger, job, path=str(source), run_id="new")).rows == (3,)
+    await prepare_run(job, source, dry_run=True, **common)
+    assert not (await load_baseline(ledger, job, path=str(source), run_id="new")).any_run
+    await prepare_run(job, source, **common)
+    assert (await load_baseline(ledger, job, path=str(source), run_id="new")).rows == (3,)
 
 
 # --- preflight ---

@@ -59,7 +59,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "tqdm": ("reporting/progress.py",),
     "pandas": ("loading/", "reporting/"),
     "httptools": ("sandbox/", "sending/"),
-    "pydantic": ("job.py", "job_file.py", "job_mistakes.py", "planning/plan_file.py"),
+    "pydantic": ("job.py", "job_file.py", "job_mistakes.py", "run/approved_plan.py"),
     "rich": ("reporting/",),
     "openpyxl": (),
     "fsspec": ("loading/download.py",),

@@ -10,8 +10,8 @@ import pytest
 
 from batch_enroll.config.job import Job
 from batch_enroll.models import Delivery
-from batch_enroll.planning.plan_file import PlanDiffers, approve, see_plan_as_approved
 from batch_enroll.reporting.plan_table import PlanView
+from batch_enroll.run.approved_plan import ApprovedPlanMismatch, approve, check_plan_matches_approved
 from tests.support.commands import people, write_csv
 from tests.support.terminal import Terminal
 
@@ -249,6 +249,8 @@ def test_what_the_platform_was_not_asked_is_not_compared():
     now = datetime(2026, 11, 25, tzinfo=UTC)
     for before, after in ((asked, unasked), (unasked, asked), (asked, asked)):
         approved = approve(job, before, sha256="1", now=now)
-        assert see_plan_as_approved(approved, after, sha256="1").notices[0].code == "plan_approved"
-    with pytest.raises(PlanDiffers, match="its name was Welcome, now it is none"):
-        see_plan_as_approved(approve(job, asked, sha256="1", now=now), replace(asked, scenario_name=""), sha256="1")
+        assert check_plan_matches_approved(approved, after, sha256="1").notices[0].code == "plan_approved"
+    with pytest.raises(ApprovedPlanMismatch, match="its name was Welcome, now it is none"):
+        check_plan_matches_approved(
+            approve(job, asked, sha256="1", now=now), replace(asked, scenario_name=""), sha256="1"
+        )

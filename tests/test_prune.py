@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_enroll.planning.identity import new_run_id
+from batch_enroll.run.run_identity import new_run_id
 from tests.support.commands import people, write_csv
 from tests.support.sandbox import wait_until
 

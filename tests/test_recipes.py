@@ -20,7 +20,7 @@ from batch_enroll.cli.main import build_parser
 from batch_enroll.config.job import Job
 from batch_enroll.config.profiles import choose_profile
 from batch_enroll.errors import JobError
-from batch_enroll.planning.limits import end_of_sending, see_hours
+from batch_enroll.run.plan_limits import check_allowed_hours, end_of_sending
 from tests.support.recipes import POSIX, RECIPES, ROOT, commands_in, settings_of, stand_in, text_of
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -71,10 +71,10 @@ def test_a_restart_after_the_night_enrolls_nobody_by_day():
     """Every recipe restarts after exit code 3; a bare deadline of 05:30 would mean tomorrow's for a start at 5:40."""
     job = job_of("prod")
     for hour, minute in ((2, 30), (5, 30), (5, 59)):  # the first start, and the last one of cron
-        see_hours(job, datetime(2026, 3, 2, hour, minute, tzinfo=MOSCOW))
+        check_allowed_hours(job, datetime(2026, 3, 2, hour, minute, tzinfo=MOSCOW))
     for hour, minute in ((6, 0), (6, 10), (12, 0)):
         with pytest.raises(JobError, match="outside the allowed hours"):
-            see_hours(job, datetime(2026, 3, 2, hour, minute, tzinfo=MOSCOW))
+            check_allowed_hours(job, datetime(2026, 3, 2, hour, minute, tzinfo=MOSCOW))
     end = end_of_sending(job, datetime(2026, 3, 2, 5, 59, tzinfo=MOSCOW))
     assert end is not None
     assert end.at == datetime(2026, 3, 2, 6, 0, tzinfo=MOSCOW)

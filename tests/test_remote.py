@@ -21,7 +21,7 @@ from batch_enroll.errors import InputError, JobError, NoSuchInput
 from batch_enroll.loading.download import download
 from batch_enroll.loading.remote import Remote, remote_input
 from batch_enroll.models import DownloadedInput
-from batch_enroll.planning.inputs import brought_here
+from batch_enroll.run.input_selection import local_copy
 from tests.support.certificates import self_signed
 from tests.support.commands import people, read_results
 from tests.support.drops import flags
@@ -385,7 +385,7 @@ def test_the_copy_goes_when_the_run_is_over_whatever_ended_it(memory, tmp_path, 
     job = Job.model_validate({"url": "https://p.example", "scenario": 3, "match": {"mode": "email", "column": "email"}})
 
     async def look():
-        async with brought_here(Remote("memory://in/leads.csv"), job, sqlite_ledger(tmp_path)) as here:
+        async with local_copy(Remote("memory://in/leads.csv"), job, sqlite_ledger(tmp_path)) as here:
             assert isinstance(here, DownloadedInput)
             assert here.path.parent.stat().st_mode & 0o777 == 0o700
             raise ZeroDivisionError

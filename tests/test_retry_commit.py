@@ -13,7 +13,7 @@ from batch_enroll.errors import LedgerError, PreflightError, RunStopped
 from batch_enroll.ledger.interface import RunState
 from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.models import Counts, RowStatus
-from batch_enroll.run import Declined, enroll_async, retry_async
+from batch_enroll.run import RunDeclined, enroll_async, retry_async
 from batch_enroll.steering.control import Control
 from tests.support.commands import people, write_csv
 from tests.support.ledgers import sqlite_ledger
@@ -89,7 +89,7 @@ async def test_a_stop_before_the_first_row_leaves_the_rows_refused(world, moment
     await world.nothing_changed()
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), Declined("No."), ValueError("a bug")], ids=repr)
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RunDeclined("No."), ValueError("a bug")], ids=repr)
 async def test_an_error_at_the_question_leaves_the_rows_refused(world, error):
     async def confirm(_):
         raise error

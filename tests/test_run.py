@@ -28,12 +28,12 @@ from batch_enroll.events import (
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.models import Counts
 from batch_enroll.run import (
-    Declined,
+    RunDeclined,
     check_async,
     enroll,
     enroll_async,
 )
-from batch_enroll.running.canary import canary_of
+from batch_enroll.run.canary import build_canary
 from batch_enroll.steering.control import Control
 from tests.support.commands import people, read_results, write_csv
 from tests.support.ledgers import sqlite_ledger
@@ -268,7 +268,7 @@ async def test_one_bad_canary_row_of_any_kind_stops_the_run(world, tmp_path, bad
 
 
 async def test_a_canary_row_that_was_not_accepted_is_a_bad_one(tmp_path):
-    canary = canary_of(3, Counts(not_sent=9), folder=tmp_path, asks=False)
+    canary = build_canary(3, Counts(not_sent=9), folder=tmp_path, asks=False)
     assert canary
     assert "2 not accepted" in await canary.word(Counts(success=1, not_sent=8), None)
     assert await canary.word(Counts(success=3, not_sent=6), None) == ""
@@ -276,7 +276,7 @@ async def test_a_canary_row_that_was_not_accepted_is_a_bad_one(tmp_path):
 
 @pytest.mark.parametrize("counts", [Counts(not_sent=3), Counts(success=2, not_sent=1), Counts(error=9, not_sent=3)])
 def test_there_is_no_look_when_no_row_would_be_left_after_it(tmp_path, counts):
-    assert canary_of(3, counts, folder=tmp_path, asks=False) is None
+    assert build_canary(3, counts, folder=tmp_path, asks=False) is None
 
 
 async def test_the_canary_asks_and_goes_on(world, tmp_path):
@@ -372,7 +372,7 @@ async def test_a_plan_that_is_declined_leaves_nothing_behind(world, tmp_path):
         assert plan.to_send == 3
         return False
 
-    with pytest.raises(Declined):
+    with pytest.raises(RunDeclined):
         await world.run(write_csv(tmp_path / "in.csv", *people(3)), confirm=no)
     assert not world.platform.started
     assert not await world.ledger.runs()

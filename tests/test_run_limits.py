@@ -10,14 +10,14 @@ from batch_enroll.config.job import Job, StopSection
 from batch_enroll.config.value_parsers import read_change, read_limit
 from batch_enroll.errors import JobError
 from batch_enroll.models import Delivery
-from batch_enroll.planning.limits import (
-    broken_limits,
-    end_of_sending,
-    hours_text,
-    see_hours,
-)
 from batch_enroll.reporting.baseline_report import RunBaseline
 from batch_enroll.reporting.plan_table import PlanView
+from batch_enroll.run.plan_limits import (
+    broken_limits,
+    check_allowed_hours,
+    end_of_sending,
+    hours_text,
+)
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 HOURS = "09:00-20:00 UTC"
@@ -97,10 +97,10 @@ def test_a_change_that_is_too_large_says_what_is_allowed_and_which_flag_lets_it_
 
 
 def test_outside_the_allowed_hours_nothing_may_begin():
-    see_hours(job(), NOON)
-    see_hours(job(allowed_hours=HOURS), NOON)
+    check_allowed_hours(job(), NOON)
+    check_allowed_hours(job(allowed_hours=HOURS), NOON)
     with pytest.raises(JobError, match=r"It is 23:00 now, outside the allowed hours 09:00-20:00 UTC"):
-        see_hours(job(allowed_hours=HOURS), NOON + timedelta(hours=11))
+        check_allowed_hours(job(allowed_hours=HOURS), NOON + timedelta(hours=11))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from batch_enroll.config.job import Job
 from batch_enroll.errors import Finding, PreflightError
 from batch_enroll.events import RowFinished
 from batch_enroll.run import enroll_async
-from batch_enroll.running.second_look import SecondLook
+from batch_enroll.run.scenario_recheck import ScenarioRecheck
 from batch_enroll.sending import Verdict, VerdictKind
 from batch_enroll.steering.control import Control
 from tests.sending.conftest import VirtualClock
@@ -39,7 +39,7 @@ class Questions:
         self.asked = 0
         self.accepted = 0
         self._answers = list(answers)
-        self.look = SecondLook(self._ask, accepted=lambda: self.accepted, rows_own={"404"})
+        self.look = ScenarioRecheck(self._ask, accepted=lambda: self.accepted, rows_own={"404"})
 
     async def refused(self, code: str) -> bool:
         """Whether a row that was refused with this code is to stop the run."""

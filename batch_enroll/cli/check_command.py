@@ -13,7 +13,7 @@ from batch_enroll.cli.flags import add_job_flags, where_else
 if TYPE_CHECKING:
     from batch_enroll.config.job import Job
     from batch_enroll.ledger.interface import Ledger
-    from batch_enroll.planning.inputs import Source
+    from batch_enroll.run.input_selection import Source
 
 _DESCRIPTION = f"""\
 The dry run: all that `run` does before the first request, with the same flags.
@@ -67,7 +67,7 @@ async def _check(args: argparse.Namespace) -> int:
     from batch_enroll.cli.watching import see_told
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
-    from batch_enroll.planning.plan_file import see_place
+    from batch_enroll.run.approved_plan import see_place
 
     if args.save is not None:
         see_place(args.save)
@@ -103,15 +103,15 @@ async def _check_one(
     """Check one input and show what was found; give the exit code and the JSON object."""
     from batch_enroll.advice import advice_for
     from batch_enroll.clock import SystemClock
-    from batch_enroll.planning.inputs import brought_here
-    from batch_enroll.planning.plan_file import approve, save_approved
     from batch_enroll.reporting.plan_table import plan_as_dict, print_plan
     from batch_enroll.reporting.problems_file import write_problems
     from batch_enroll.reporting.progress import progress_on
     from batch_enroll.run import check_async
+    from batch_enroll.run.approved_plan import approve, save_approved
+    from batch_enroll.run.input_selection import local_copy
 
     with progress_on(sys.stderr, clock=SystemClock(), quiet=job.output.quiet) as progress:
-        async with brought_here(source, job, ledger) as here:
+        async with local_copy(source, job, ledger) as here:
             checked = await check_async(job, here, token=token, ledger=ledger, emit=progress)
     exit_code = 2 if checked.refused else 1 if checked.plan.invalid else 0
     if args.problems is not None:

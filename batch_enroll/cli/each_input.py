@@ -24,7 +24,6 @@ from batch_enroll.errors import (
     RunStopped,
 )
 from batch_enroll.loading.remote import Remote
-from batch_enroll.planning.inputs import Source
 from batch_enroll.reporting.multi_summary import (
     RequestedRun,
     build_multi_summary,
@@ -34,7 +33,8 @@ from batch_enroll.reporting.multi_summary import (
     worst_exit_code,
 )
 from batch_enroll.reporting.summary import RunSummary
-from batch_enroll.running.archive import archive_input, check_archive
+from batch_enroll.run.input_archive import archive_input, check_archive
+from batch_enroll.run.input_selection import Source
 
 Enroll = Callable[[Source, Hands], Awaitable[RunSummary]]
 Put = Callable[[dict[str, object]], None]

@@ -20,12 +20,12 @@ from batch_enroll.config.job import Job
 from batch_enroll.errors import AlreadyFinished, NoSuchInput, RunStopped
 from batch_enroll.events import Event, Listener
 from batch_enroll.models import Pick
-from batch_enroll.planning.limits import PlanRefused
 from batch_enroll.reporting.multi_summary import RequestedRun
 from batch_enroll.reporting.progress import progress_on
 from batch_enroll.reporting.summary import RunSummary, summary_of
-from batch_enroll.run import Confirm, Declined
-from batch_enroll.running.canary import Look
+from batch_enroll.run import Confirm, RunDeclined
+from batch_enroll.run.canary import CanaryReview
+from batch_enroll.run.plan_limits import PlanLimitExceeded
 from batch_enroll.steering.control import Control
 
 
@@ -35,7 +35,7 @@ class Hands:
 
     emit: Listener
     confirm: Confirm
-    look: Look | None
+    look: CanaryReview | None
     control: Control
     clock: Clock
 
@@ -109,13 +109,13 @@ async def run_and_tell(
         try:
             summary = await begin(hands)
             log_end(summary.exit_code, summary.stop_reason)
-        except Declined as no:
+        except RunDeclined as no:
             log_end(2, no.message)
             screen.say(no.message)
             watch.end(2, reason=no.message, declined=True)
             tell(watch.refusal(no, asked=asked, exit_code=2))
             return 2
-        except PlanRefused as refused:
+        except PlanLimitExceeded as refused:
             log_end(exit_code_of(refused), refused.message)
             questions.show(refused.plan)
             raise

@@ -24,7 +24,7 @@ def execute(args: argparse.Namespace) -> int:
 
 async def _report(args: argparse.Namespace) -> int:
     from batch_enroll.atomic_file import require_writable
-    from batch_enroll.running.report import report_again
+    from batch_enroll.run.result_files import report_again
 
     if args.results is not None:
         require_writable(args.results)

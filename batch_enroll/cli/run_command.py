@@ -13,8 +13,8 @@ from batch_enroll.cli.flags import add_job_flags, where_else
 
 if TYPE_CHECKING:
     from batch_enroll.cli.faces import Hands
-    from batch_enroll.planning.inputs import Source
     from batch_enroll.reporting.summary import RunSummary
+    from batch_enroll.run.input_selection import Source
 
 _DESCRIPTION = f"""\
 Enroll every row of a spreadsheet: plan it, ask the platform about the scenario,
@@ -73,16 +73,16 @@ async def _run(args: argparse.Namespace) -> int:
     from batch_enroll.cli.watching import watched_job
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import RunStopped
-    from batch_enroll.planning.inputs import brought_here
-    from batch_enroll.planning.locks import alone_with_job
-    from batch_enroll.planning.plan_file import read_approved
     from batch_enroll.run import enroll_async
+    from batch_enroll.run.approved_plan import read_approved
+    from batch_enroll.run.input_selection import local_copy
+    from batch_enroll.run.job_locks import job_lock
 
     clock = SystemClock()
     with watched_job(args, input_name=input_name(args)) as (job, watch):
         approved = read_approved(args.plan) if args.plan is not None else None
         ledger = ledger_of(job)
-        async with entered(alone_with_job(job_name(args), ledger)):
+        async with entered(job_lock(job_name(args), ledger)):
             picked = await sources_of(args, job, ledger=ledger, clock=clock)
             await run_in_thread(archive_done, job, picked.done)
             if not picked.files:
@@ -96,7 +96,7 @@ async def _run(args: argparse.Namespace) -> int:
             async def enroll(source: Source, hands: Hands) -> RunSummary:
                 async with AsyncExitStack() as stack:
                     with hands.control.stoppable():
-                        here = await stack.enter_async_context(brought_here(source, job, ledger))
+                        here = await stack.enter_async_context(local_copy(source, job, ledger))
                     if hands.control.reason:
                         raise RunStopped(f"{hands.control.reason} Nothing was sent.")
                     return await enroll_async(

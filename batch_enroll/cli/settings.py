@@ -28,7 +28,7 @@ from batch_enroll.ledger.interface import Ledger
 from batch_enroll.loading.file_selection import is_multi_input
 from batch_enroll.loading.remote import Remote, is_remote, remote_input
 from batch_enroll.os_errors import translate_os_errors
-from batch_enroll.planning.inputs import Picked, pick_inputs
+from batch_enroll.run.input_selection import SelectedInputs, pick_inputs
 
 STDIN = "-"
 
@@ -121,7 +121,7 @@ def input_name(args: argparse.Namespace) -> str:
     return Remote(args.input).shown if is_remote(args.input) else str(args.input)
 
 
-async def sources_of(args: argparse.Namespace, job: Job, *, ledger: Ledger, clock: Clock) -> Picked:
+async def sources_of(args: argparse.Namespace, job: Job, *, ledger: Ledger, clock: Clock) -> SelectedInputs:
     """Find the inputs: one, or those that the job picks of a folder or a pattern, with what was passed over.
 
     There are none when there is nothing new and the job takes that for good news.
@@ -133,7 +133,7 @@ async def sources_of(args: argparse.Namespace, job: Job, *, ledger: Ledger, cloc
         remote = remote_input(args.input, plain_allowed=lambda host: job.insecure_http or is_loopback(host))
         if remote.names_many:
             return await pick_inputs(remote, job, ledger=ledger, clock=clock)
-        return Picked(files=(remote,))
+        return SelectedInputs(files=(remote,))
     # a name that is too long, a folder on the way that may not be entered
     with translate_os_errors("The input cannot be looked at", to=InputError, hint="Check its name."):
         if is_multi_input(args.input):
@@ -141,8 +141,8 @@ async def sources_of(args: argparse.Namespace, job: Job, *, ledger: Ledger, cloc
             leave = (own.resolve(),) if own else ()
             return await pick_inputs(args.input, job, ledger=ledger, clock=clock, leave=leave)
         if job.input.if_changed and args.input != STDIN and _is_not_there_yet(Path(args.input)):
-            return Picked(files=())
-        return Picked(files=(source_of(args.input),))
+            return SelectedInputs(files=())
+        return SelectedInputs(files=(source_of(args.input),))
 
 
 def token_of(job: Job) -> str:

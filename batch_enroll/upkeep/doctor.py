@@ -21,8 +21,8 @@ from batch_enroll.ledger.interface import Ledger, RunState
 from batch_enroll.ledger.ledger_health import LedgerHealth
 from batch_enroll.ledger.location import examine_ledger, open_ledger
 from batch_enroll.loading.temp_copies import orphaned_copies
-from batch_enroll.planning.identity import is_dry_run
 from batch_enroll.reporting.health_findings import HealthFinding, Level
+from batch_enroll.run.run_identity import is_dry_run
 from batch_enroll.sending import (
     Client,
     CodeTable,

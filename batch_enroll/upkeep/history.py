@@ -10,10 +10,10 @@ from pathlib import Path
 from batch_enroll.clock import iso_utc
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.models import Counts
-from batch_enroll.planning.identity import is_dry_run
 from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict
 from batch_enroll.reporting.runs_table import RunTotal
-from batch_enroll.running.report import reason_lines
+from batch_enroll.run.result_files import reason_lines
+from batch_enroll.run.run_identity import is_dry_run
 
 
 async def run_totals(ledger: Ledger) -> list[RunTotal]:

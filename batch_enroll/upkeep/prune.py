@@ -13,8 +13,8 @@ from datetime import datetime
 from batch_enroll.errors import RunLocked
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.models import Counts
-from batch_enroll.planning.identity import is_dry_run
 from batch_enroll.reporting.prune_table import Prunable, PrunePlan, RetainedRun
+from batch_enroll.run.run_identity import is_dry_run
 
 
 async def plan_prune(ledger: Ledger, *, before: datetime, forget: bool) -> PrunePlan:

@@ -16,7 +16,7 @@ from batch_enroll.errors import JobError
 from batch_enroll.ledger.interface import Ledger, Resolution
 from batch_enroll.ledger.staging import staged_rows
 from batch_enroll.models import Counts, Outcome, RowStatus
-from batch_enroll.running.report import rows_with_outcomes
+from batch_enroll.run.result_files import rows_with_outcomes
 from batch_enroll.sending.request_body import identity_of
 
 

@@ -28,7 +28,7 @@ from batch_enroll.models import Outcome, RowStatus
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.health_findings import HealthFinding, findings_as_dict
 from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict
-from batch_enroll.running.report import reason_lines
+from batch_enroll.run.result_files import reason_lines
 from batch_enroll.versions import libraries, tool_version
 
 LOG_LINES = 300

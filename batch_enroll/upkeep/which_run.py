@@ -12,7 +12,7 @@ from typing import Final
 
 from batch_enroll.errors import JobError, NoSuchRun, RunNotActive
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
-from batch_enroll.planning.identity import is_dry_run
+from batch_enroll.run.run_identity import is_dry_run
 
 LAST: Final = "last"
 LEAST_LETTERS: Final = 3  #: of a beginning: with fewer a slip of the finger would name a run too

@@ -33,8 +33,8 @@ POINTS: dict[str, str] = {
     "send": "batch_enroll.sending.client:Client.start",
     "settle": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.settle",
     "release": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.release",
-    "results": "batch_enroll.running.life_cycle:write_files",
-    "summary": "batch_enroll.running.life_cycle:write_summary",
+    "results": "batch_enroll.run.life_cycle:write_files",
+    "summary": "batch_enroll.run.life_cycle:write_summary",
     "close": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.close",
     "merge": "batch_enroll.ledger.sqlite.run_index:Index.merge",
 }

@@ -30,7 +30,7 @@ from batch_enroll.clock import SystemClock
 from batch_enroll.ledger.interface import RunState
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.reporting.result_paths import result_paths
-from batch_enroll.running.report import write_files
+from batch_enroll.run.result_files import write_files
 from batch_enroll.sandbox import SandboxHandle
 from tests.proof.inputs import write_leads
 from tests.proof.invariants import Told, Verdict, check

@@ -21,9 +21,9 @@ from batch_enroll.errors import JobError
 from batch_enroll.loading import sha256_of
 from batch_enroll.models import Notice
 from batch_enroll.os_errors import translate_os_errors
-from batch_enroll.planning.usual import changes_of_mapping
 from batch_enroll.reporting.formatting import duration_text, rows_text
 from batch_enroll.reporting.plan_table import PlanView
+from batch_enroll.run.baseline import changes_of_mapping
 
 _MARK = "batch_enroll_plan"
 _MAX_BYTES = 1_000_000  # a plan has a few thousand; whatever is larger is none
@@ -83,7 +83,7 @@ class ApprovedPlan(_Part):
     counts: ApprovedCounts
 
 
-class PlanDiffers(JobError):
+class ApprovedPlanMismatch(JobError):
     """What would be sent is not what was approved; nothing was sent.
 
     Attributes:
@@ -126,7 +126,7 @@ def approve(job: Job, plan: PlanView, *, sha256: str, now: datetime) -> Approved
     )
 
 
-def see_job_as_approved(approved: ApprovedPlan | None, job: Job, source: Path | BinaryIO) -> None:
+def check_job_matches_approved(approved: ApprovedPlan | None, job: Job, source: Path | BinaryIO) -> None:
     """Compare what can be compared before a large input is read.
 
     Raises:
@@ -139,10 +139,10 @@ def see_job_as_approved(approved: ApprovedPlan | None, job: Job, source: Path | 
     if isinstance(source, Path):
         differences += _of_file(approved, sha256_of(source))
     if differences:
-        raise PlanDiffers(differences, approved)
+        raise ApprovedPlanMismatch(differences, approved)
 
 
-def see_plan_as_approved(approved: ApprovedPlan | None, plan: PlanView, *, sha256: str) -> PlanView:
+def check_plan_matches_approved(approved: ApprovedPlan | None, plan: PlanView, *, sha256: str) -> PlanView:
     """Compare a plan with the approved one; fewer rows to send are fine, since people are enrolled meanwhile.
 
     Args:
@@ -159,7 +159,7 @@ def see_plan_as_approved(approved: ApprovedPlan | None, plan: PlanView, *, sha25
     if plan.to_send > approved.counts.to_send:
         differences.append(f"{plan.to_send:,} profiles would be sent, {approved.counts.to_send:,} were approved")
     if differences:
-        raise PlanDiffers(differences, approved)
+        raise ApprovedPlanMismatch(differences, approved)
     fewer = approved.counts.to_send - plan.to_send
     since = f"; {rows_text(fewer)} of it need no sending any more" if fewer else ""
     message = f"This plan was approved on {_day(approved)}, for {approved.counts.to_send:,} profiles{since}."

@@ -24,9 +24,9 @@ from batch_enroll.loading.input_copy import sha256_of
 from batch_enroll.loading.remote import Remote
 from batch_enroll.loading.temp_copies import private_temp_dir
 from batch_enroll.models import DownloadedInput, Pick
-from batch_enroll.planning.identity import run_identity
-from batch_enroll.planning.open_input import open_input
 from batch_enroll.reporting.result_paths import result_paths
+from batch_enroll.run.open_input import open_input
+from batch_enroll.run.run_identity import run_identity
 
 _SHOWN = 5
 
@@ -35,7 +35,7 @@ Source = Path | BinaryIO | Remote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picked:
+class SelectedInputs:
     """The inputs that a command means."""
 
     files: tuple[Source, ...]  #: to enroll, one after the other; none when there is nothing new
@@ -50,7 +50,7 @@ class Picked:
 
 async def pick_inputs(
     name: str | Remote, job: Job, *, ledger: Ledger, clock: Clock, leave: tuple[Path, ...] = ()
-) -> Picked:
+) -> SelectedInputs:
     """Choose from a folder or a pattern, by the job's rule.
 
     Args:
@@ -70,11 +70,11 @@ async def pick_inputs(
         case None if len(found.files) > 1:
             raise _which(str(name), found)
         case Pick.NEWEST:
-            picked = Picked(files=found.files[-1:], passed_over=found.passed_over)
+            picked = SelectedInputs(files=found.files[-1:], passed_over=found.passed_over)
         case Pick.NEW:
             picked = await _new_ones(found, job, ledger)
         case _:
-            picked = Picked(files=found.files, passed_over=found.passed_over)
+            picked = SelectedInputs(files=found.files, passed_over=found.passed_over)
     if not picked.files and not job.input.if_changed:
         raise InputError(
             f"There is no file to enroll in {name}.",
@@ -83,7 +83,7 @@ async def pick_inputs(
     return picked
 
 
-async def _new_ones(found: FileMatches[Path] | FileMatches[Remote], job: Job, ledger: Ledger) -> Picked:
+async def _new_ones(found: FileMatches[Path] | FileMatches[Remote], job: Job, ledger: Ledger) -> SelectedInputs:
     """Leave out what finished runs enrolled; a file is known by its content, whatever it is called.
 
     One that lies elsewhere is brought here to be known, unless no run has finished yet.
@@ -103,13 +103,13 @@ async def _new_ones(found: FileMatches[Path] | FileMatches[Remote], job: Job, le
     passed_over = found.passed_over
     if done:
         passed_over = (SkippedFiles(why="enrolled before", names=tuple(done)), *passed_over)
-    return Picked(files=tuple(new), passed_over=passed_over, done=tuple(here))
+    return SelectedInputs(files=tuple(new), passed_over=passed_over, done=tuple(here))
 
 
 async def _finished_as(place: Path | Remote, finished: Collection[str], job: Job, ledger: Ledger) -> str:
     """Give the sha256 under which a finished run enrolled this file; "" when none did."""
     try:
-        async with brought_here(place, job, ledger) as brought:
+        async with local_copy(place, job, ledger) as brought:
             path = brought.path if isinstance(brought, DownloadedInput) else place
             if not isinstance(path, Path):
                 return ""
@@ -120,7 +120,7 @@ async def _finished_as(place: Path | Remote, finished: Collection[str], job: Job
 
 
 @asynccontextmanager
-async def brought_here(source: Source, job: Job, ledger: Ledger) -> AsyncIterator[Path | BinaryIO | DownloadedInput]:
+async def local_copy(source: Source, job: Job, ledger: Ledger) -> AsyncIterator[Path | BinaryIO | DownloadedInput]:
     """Have the input on this machine while the block runs; the copy of one that lies elsewhere goes with it.
 
     Raises:

@@ -13,7 +13,7 @@ from batch_enroll.config.job import Job
 from batch_enroll.ledger.interface import Ledger
 
 
-def alone_with_job(name: str, ledger: Ledger) -> AbstractContextManager[None]:
+def job_lock(name: str, ledger: Ledger) -> AbstractContextManager[None]:
     """Keep other starts of the same job away, whatever their input.
 
     Args:
@@ -25,7 +25,7 @@ def alone_with_job(name: str, ledger: Ledger) -> AbstractContextManager[None]:
     return ledger.hold(f"job {name}", what=f"Job {Path(name).name.rstrip()}") if name else nullcontext()
 
 
-def alone_in_window(job: Job, ledger: Ledger) -> AbstractContextManager[None]:
+def scenario_lock(job: Job, ledger: Ledger) -> AbstractContextManager[None]:
     """Let runs with a window over the same scenario go one after the other.
 
     A plan asks what other runs sent so far: of two that plan at the same moment neither would see what the other is

@@ -23,7 +23,6 @@ from batch_enroll.events import (
 )
 from batch_enroll.ledger.interface import Ledger, RunLedger, RunState
 from batch_enroll.ledger.staging import forget_rows
-from batch_enroll.planning.plan import Planned
 from batch_enroll.reporting.formatting import begun_before_text
 from batch_enroll.reporting.result_paths import ResultPaths
 from batch_enroll.reporting.summary import (
@@ -32,9 +31,10 @@ from batch_enroll.reporting.summary import (
     exit_code_for,
     write_summary,
 )
-from batch_enroll.running.preflight import Diagnosis
-from batch_enroll.running.report import input_of, reason_lines, write_files
-from batch_enroll.running.send import Sent
+from batch_enroll.run.plan import PreparedRun
+from batch_enroll.run.preflight import Diagnosis
+from batch_enroll.run.result_files import input_path_of, reason_lines, write_files
+from batch_enroll.run.send import SendResult
 from batch_enroll.sending import ScenarioInfo, Transport, restore
 from batch_enroll.steering.control import Control
 from batch_enroll.steering.desk import Desk
@@ -80,7 +80,7 @@ class RunContext:
 
 
 @asynccontextmanager
-async def undone_on_error(planned: Planned) -> AsyncIterator[None]:
+async def undo_on_error(planned: PreparedRun) -> AsyncIterator[None]:
     """Leave the ledger as it was before the plan when the block raises: a new run goes, an older one is let go."""
     try:
         yield
@@ -103,7 +103,7 @@ class RunReport:
     def __init__(
         self, run: RunLedger, context: RunContext, *, paths: ResultPaths, scenario: ScenarioInfo | None
     ) -> None:
-        self.sent = Sent()
+        self.sent = SendResult()
         self._run = run
         self._context = context
         self._paths = paths
@@ -180,7 +180,7 @@ class RunReport:
             unknown=written.unknown,
             summary=self._paths.summary,
         )
-        mode = await run_abandonable(lambda: file_mode_from(input_of(run), earlier=self._paths.results))
+        mode = await run_abandonable(lambda: file_mode_from(input_path_of(run), earlier=self._paths.results))
         await run_abandonable(lambda: write_summary(self._paths.summary, summary, mode=mode))
         return summary
 

@@ -42,13 +42,13 @@ _BLOCKS_AT_ONCE = 5  #: of the stage's 1,000 rows: each hand-over to a thread co
 _CLEAN_UP_S = 5.0  #: for removing half a file from a disk that may hang
 
 
-def input_of(run: RunLedger) -> Path | None:
+def input_path_of(run: RunLedger) -> Path | None:
     """The input's path, None when it is no file of this machine."""
     path = run.record.input_path
     return None if path == STDIN or is_address(path) else Path(path)
 
 
-def paths_of(run: RunLedger, results: Path | None) -> ResultPaths:
+def result_paths_for(run: RunLedger, results: Path | None) -> ResultPaths:
     """Where the run's files go: where the job says, else where they went before, else beside the input."""
     if results is None and run.record.results_path:
         results = Path(run.record.results_path)
@@ -70,7 +70,7 @@ async def write_files(
     rows = 0
     tell(rows)
     columns = await run_in_thread(staged_columns, run.folder)
-    mode = await run_abandonable(lambda: file_mode_from(input_of(run), earlier=paths.results))
+    mode = await run_abandonable(lambda: file_mode_from(input_path_of(run), earlier=paths.results))
     writer = ResultsWriter(paths, columns, run_id=run.record.run_id, advice=advice_for, mode=mode)
     try:
         await run_abandonable(writer.__enter__)
@@ -90,7 +90,7 @@ async def report_again(run: RunLedger, results: Path | None) -> RunSummary:
     Raises:
         RunStopped: the disk does not take them; nothing is lost, they can be written again.
     """
-    record, paths = run.record, paths_of(run, results)
+    record, paths = run.record, result_paths_for(run, results)
     written = await write_files(run, paths)
     ended = record.finished_at or record.created_at
     summary = RunSummary(
@@ -112,7 +112,7 @@ async def report_again(run: RunLedger, results: Path | None) -> RunSummary:
         unknown=written.unknown,
         summary=paths.summary,
     )
-    mode = await run_abandonable(lambda: file_mode_from(input_of(run), earlier=paths.results))
+    mode = await run_abandonable(lambda: file_mode_from(input_path_of(run), earlier=paths.results))
     await run_abandonable(lambda: write_summary(paths.summary, summary, mode=mode))
     return summary
 

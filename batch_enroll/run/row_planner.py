@@ -22,7 +22,7 @@ _FIRST_ROWS = 5
 
 
 @dataclass(slots=True)
-class Tally:
+class PlanCounters:
     """What the plan remembers of the rows: numbers and a few examples."""
 
     rows: int = 0
@@ -52,7 +52,7 @@ class RowPlanner:
 
     def __init__(self, job: Job, mapper: Mapper, *, salt: bytes) -> None:
         """Prepare what all rows have in common: the mapping, the request's form, the keyed hashes."""
-        self.tally = Tally()
+        self.tally = PlanCounters()
         self._build = mapper.build
         self._body = BodyWriter(
             scenario=job.scenario,

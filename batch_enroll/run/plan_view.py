@@ -10,15 +10,15 @@ from datetime import datetime
 from batch_enroll.advice import advice_for
 from batch_enroll.config.job import Job
 from batch_enroll.models import Notice, RowStatus
-from batch_enroll.planning.limits import hours_text
-from batch_enroll.planning.plan import Plan
 from batch_enroll.reporting.baseline_report import RunBaseline
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.reasons import ReasonLine
+from batch_enroll.run.plan import Plan
+from batch_enroll.run.plan_limits import hours_text
 from batch_enroll.sending import ScenarioInfo
 
 
-def view_of(
+def build_plan_view(
     plan: Plan, job: Job, scenario: ScenarioInfo | None, *, input_name: str, usual: RunBaseline | None, now: datetime
 ) -> PlanView:
     """Put everything that is known before the first request into the form in which people see it."""

@@ -24,8 +24,8 @@ from batch_enroll.errors import (
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.models import RowStatus
 from batch_enroll.reporting.formatting import rows_text
-from batch_enroll.running.report import reason_lines
-from batch_enroll.running.send import Sent
+from batch_enroll.run.result_files import reason_lines
+from batch_enroll.run.send import SendResult
 from batch_enroll.sending import (
     Client,
     CodeTable,
@@ -104,7 +104,7 @@ class _Paced:
             return await self._client.call(method, parameters)
 
 
-async def diagnose(run: RunLedger, job: Job, client: Client, sent: Sent, *, clock: Clock) -> Diagnosis | None:
+async def diagnose(run: RunLedger, job: Job, client: Client, sent: SendResult, *, clock: Clock) -> Diagnosis | None:
     """Find out why a run stopped by itself: because of the token, the scenario, the platform or the rows.
 
     Returns:

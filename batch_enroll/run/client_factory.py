@@ -7,7 +7,7 @@ from batch_enroll.sending import Client, Transport
 from batch_enroll.versions import tool_version
 
 
-def client_of(job: Job, token: str, transport: Transport | None) -> Client:
+def build_client(job: Job, token: str, transport: Transport | None) -> Client:
     """Make the client of a run; `transport` takes the place of the network."""
     return Client(
         url=job.url,

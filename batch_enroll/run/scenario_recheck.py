@@ -23,7 +23,7 @@ ASK_AFTER_RUNNING: Final = 3
 """Refusals running, with whatever codes, before the platform is asked; then at twice as many, and so on."""
 
 
-class SecondLook:
+class ScenarioRecheck:
     """Remembers the refusals of one run, and asks when they look like more than the rows' own."""
 
     def __init__(

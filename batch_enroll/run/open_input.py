@@ -13,7 +13,7 @@ from batch_enroll.config.secrets import read_secret_file
 from batch_enroll.loading import Table, open_table
 from batch_enroll.loading.temp_copies import private_temp_dir
 from batch_enroll.models import DownloadedInput
-from batch_enroll.planning.identity import readable
+from batch_enroll.run.run_identity import readable
 
 
 @asynccontextmanager

@@ -16,14 +16,14 @@ from typing import Any
 from batch_enroll.config.job import Job
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
-from batch_enroll.planning.identity import is_dry_run
 from batch_enroll.reporting.baseline_report import RunBaseline
+from batch_enroll.run.run_identity import is_dry_run
 
 LAST_RUNS = 5
 _LOOKED_AT = 50  # a ledger of a thousand nights is not opened run by run
 
 
-async def usual_of(ledger: Ledger, job: Job, *, path: str, run_id: str) -> RunBaseline:
+async def load_baseline(ledger: Ledger, job: Job, *, path: str, run_id: str) -> RunBaseline:
     """Find out what is usual for a job.
 
     Args:

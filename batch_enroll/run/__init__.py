@@ -26,33 +26,33 @@ from batch_enroll.events import Event, Listener, RunPlanned
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.staging import staged_rows
 from batch_enroll.models import DownloadedInput, Row, RowStatus
-from batch_enroll.planning.identity import path_text, readable
-from batch_enroll.planning.limits import (
-    PlanRefused,
-    Refusal,
-    broken_limits,
-    see_hours,
-)
-from batch_enroll.planning.locks import alone_in_window
-from batch_enroll.planning.plan import (
-    Planned,
-    carry_on,
-    make_plan,
-    take_back,
-)
-from batch_enroll.planning.plan_file import ApprovedPlan, see_job_as_approved, see_plan_as_approved
-from batch_enroll.planning.usual import usual_of
-from batch_enroll.planning.view import view_of
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.result_paths import check_writable, result_paths
 from batch_enroll.reporting.summary import RunSummary
-from batch_enroll.running.archive import archived, check_archive
-from batch_enroll.running.canary import Look
-from batch_enroll.running.connection import client_of
-from batch_enroll.running.life_cycle import RunContext, reported, undone_on_error
-from batch_enroll.running.preflight import ask_in_the_middle, diagnose, preflight
-from batch_enroll.running.report import input_of, paths_of
-from batch_enroll.running.send import send_rows
+from batch_enroll.run.approved_plan import ApprovedPlan, check_job_matches_approved, check_plan_matches_approved
+from batch_enroll.run.baseline import load_baseline
+from batch_enroll.run.canary import CanaryReview
+from batch_enroll.run.client_factory import build_client
+from batch_enroll.run.input_archive import archived, check_archive
+from batch_enroll.run.job_locks import scenario_lock
+from batch_enroll.run.life_cycle import RunContext, reported, undo_on_error
+from batch_enroll.run.plan import (
+    PreparedRun,
+    prepare_run,
+    requeue,
+    resume_run,
+)
+from batch_enroll.run.plan_limits import (
+    PlanLimitExceeded,
+    PlanRefusal,
+    broken_limits,
+    check_allowed_hours,
+)
+from batch_enroll.run.plan_view import build_plan_view
+from batch_enroll.run.preflight import ask_in_the_middle, diagnose, preflight
+from batch_enroll.run.result_files import input_path_of, result_paths_for
+from batch_enroll.run.run_identity import path_text, readable
+from batch_enroll.run.send import send_rows
 from batch_enroll.sending import ScenarioInfo, Transport
 from batch_enroll.steering.control import Control
 from batch_enroll.versions import tool_version
@@ -60,19 +60,19 @@ from batch_enroll.versions import tool_version
 Confirm = Callable[[PlanView], Awaitable[bool]]
 
 
-class Declined(RunStopped):
+class RunDeclined(RunStopped):
     """The person looked at the plan and said no; nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class CheckResult:
     """What a dry run found."""
 
     plan: PlanView
     columns: tuple[str, ...]
     invalid_rows: Sequence[Row]  #: with their problems; at most `MAX_KEPT_PROBLEM_ROWS`
     input_sha256: str
-    refused: tuple[Refusal, ...] = ()  #: the limits of the job for which `run` would not send it
+    refused: tuple[PlanRefusal, ...] = ()  #: the limits of the job for which `run` would not send it
 
 
 MAX_KEPT_PROBLEM_ROWS = 100_000
@@ -90,7 +90,7 @@ async def enroll_async(
     ledger: Ledger,
     emit: Listener = _silent,
     confirm: Confirm | None = None,
-    look: Look | None = None,
+    look: CanaryReview | None = None,
     control: Control | None = None,
     approved: ApprovedPlan | None = None,
     transport: Transport | None = None,
@@ -134,7 +134,7 @@ async def enroll_async(
 
     async def enroll() -> RunSummary:
         await context.until_stopped(lambda: _check_before_reading(context, source, approved))
-        async with entered(alone_in_window(job, ledger)):
+        async with entered(scenario_lock(job, ledger)):
             planned = await context.until_stopped(lambda: _plan(context, source))
             summary = await _execute(planned, context, confirm=confirm, look=look, approved=approved)
             sha256 = planned.ledger.record.input_sha256
@@ -178,9 +178,9 @@ async def retry_async(
     )
 
     async def retry() -> RunSummary:
-        see_hours(job, context.clock.now())
-        async with entered(alone_in_window(job, ledger)):
-            planned = await context.until_stopped(lambda: carry_on(ledger, run_id, again=status, clock=context.clock))
+        check_allowed_hours(job, context.clock.now())
+        async with entered(scenario_lock(job, ledger)):
+            planned = await context.until_stopped(lambda: resume_run(ledger, run_id, again=status, clock=context.clock))
             return await _execute(planned, context, confirm=confirm, look=None, approved=None)
 
     return await context.supervise(retry)
@@ -195,15 +195,15 @@ async def _check_before_reading(
         paths = result_paths(path_text(source), run_id="new", results=job.output.results)
         own = source if isinstance(source, Path) else None
         await run_abandonable(lambda: check_writable(paths, source=own))
-    see_hours(job, now)
-    see_job_as_approved(approved, job, readable(source))
+    check_allowed_hours(job, now)
+    check_job_matches_approved(approved, job, readable(source))
     if job.input.archive is not None:
         await run_abandonable(check_archive, job.input.archive, source)
     await context.ledger.forget_rows(before=now - timedelta(days=job.output.keep))
 
 
-async def _plan(context: RunContext, source: Path | BinaryIO | DownloadedInput) -> Planned:
-    return await make_plan(
+async def _plan(context: RunContext, source: Path | BinaryIO | DownloadedInput) -> PreparedRun:
+    return await prepare_run(
         context.job,
         source,
         ledger=context.ledger,
@@ -214,23 +214,23 @@ async def _plan(context: RunContext, source: Path | BinaryIO | DownloadedInput) 
 
 
 async def _execute(
-    planned: Planned,
+    planned: PreparedRun,
     context: RunContext,
     *,
     confirm: Confirm | None,
-    look: Look | None,
+    look: CanaryReview | None,
     approved: ApprovedPlan | None,
 ) -> RunSummary:
     """Take a plan through preflight, question, sending and report."""
     run, job, control, clock, emit = planned.ledger, context.job, context.control, context.clock, context.emit
     async with AsyncExitStack() as stack:
-        async with undone_on_error(planned):
+        async with undo_on_error(planned):
             emit(_planned_event(planned, clock.now()))
-            client = await stack.enter_async_context(client_of(job, context.token, context.transport))
-            paths = paths_of(run, job.output.results)
+            client = await stack.enter_async_context(build_client(job, context.token, context.transport))
+            paths = result_paths_for(run, job.output.results)
             await context.until_stopped(
                 lambda: run_abandonable(
-                    lambda: check_writable(paths, rows=planned.plan.counts.rows, source=input_of(run))
+                    lambda: check_writable(paths, rows=planned.plan.counts.rows, source=input_path_of(run))
                 )
             )
             scenario = None
@@ -239,9 +239,9 @@ async def _execute(
             if not control.reason:
                 view = await _seen(planned, job, scenario, ledger=context.ledger, approved=approved, now=clock.now())
                 if confirm is not None and not await context.until_stopped(partial(confirm, view)):
-                    raise Declined("Nothing was sent.")
-            see_hours(job, clock.now())  # once more: a person may take an evening to answer
-            await take_back(planned, clock, stop_reason=control.reason)  # last: from here on nothing refuses
+                    raise RunDeclined("Nothing was sent.")
+            check_allowed_hours(job, clock.now())  # once more: a person may take an evening to answer
+            await requeue(planned, clock, stop_reason=control.reason)  # last: from here on nothing refuses
         async with reported(run, context, paths=paths, scenario=scenario) as report:
             ask = None if job.send.skip_preflight else partial(ask_in_the_middle, job, client, clock)
             await send_rows(
@@ -255,7 +255,7 @@ async def _execute(
     return report.summary
 
 
-def _planned_event(planned: Planned, now: datetime) -> RunPlanned:
+def _planned_event(planned: PreparedRun, now: datetime) -> RunPlanned:
     record = planned.ledger.record
     return RunPlanned(
         at=now,
@@ -269,7 +269,7 @@ def _planned_event(planned: Planned, now: datetime) -> RunPlanned:
 
 
 async def _seen(
-    planned: Planned,
+    planned: PreparedRun,
     job: Job,
     scenario: ScenarioInfo | None,
     *,
@@ -285,11 +285,11 @@ async def _seen(
     record = planned.ledger.record
     usual = None
     if not planned.plan.resumed:
-        usual = await usual_of(ledger, job, path=record.input_path, run_id=record.run_id)
-    view = view_of(planned.plan, job, scenario, input_name=record.input_name, usual=usual, now=now)
-    view = see_plan_as_approved(approved, view, sha256=record.input_sha256)
+        usual = await load_baseline(ledger, job, path=record.input_path, run_id=record.run_id)
+    view = build_plan_view(planned.plan, job, scenario, input_name=record.input_name, usual=usual, now=now)
+    view = check_plan_matches_approved(approved, view, sha256=record.input_sha256)
     if refusals := broken_limits(job.stop, view):
-        raise PlanRefused(refusals, view)
+        raise PlanLimitExceeded(refusals, view)
     return view
 
 
@@ -307,7 +307,7 @@ async def check_async(
     emit: Listener = _silent,
     transport: Transport | None = None,
     clock: Clock | None = None,
-) -> Checked:
+) -> CheckResult:
     """Plan and ask the platform about the scenario; send nothing and leave nothing behind.
 
     Args:
@@ -318,19 +318,21 @@ async def check_async(
     """
     clock = clock or SystemClock()
 
-    async def check() -> Checked:
-        planned = await make_plan(
+    async def check() -> CheckResult:
+        planned = await prepare_run(
             job, source, ledger=ledger, clock=clock, emit=emit, tool_version=tool_version(), dry_run=True
         )
         try:
             scenario = None
             if token is not None:
-                async with client_of(job, token, transport) as client:
+                async with build_client(job, token, transport) as client:
                     scenario = await preflight(job, client, clock)
             record = planned.ledger.record
-            usual = await usual_of(ledger, job, path=path_text(source), run_id=record.run_id)
-            view = view_of(planned.plan, job, scenario, input_name=record.input_name, usual=usual, now=clock.now())
-            return Checked(
+            usual = await load_baseline(ledger, job, path=path_text(source), run_id=record.run_id)
+            view = build_plan_view(
+                planned.plan, job, scenario, input_name=record.input_name, usual=usual, now=clock.now()
+            )
+            return CheckResult(
                 plan=view,
                 columns=planned.plan.columns,
                 invalid_rows=await run_abandonable(_invalid_rows, planned),
@@ -344,7 +346,7 @@ async def check_async(
     return await run_with_background(check)
 
 
-def _invalid_rows(planned: Planned) -> list[Row]:
+def _invalid_rows(planned: PreparedRun) -> list[Row]:
     if not planned.plan.counts.invalid:
         return []
     run = planned.ledger

@@ -78,7 +78,7 @@ def new_run_id(identity: str, *, taken: Iterable[str], dry_run: bool) -> str:
     return f"{name}-{last + 1}" if last else name
 
 
-def see_same_requests(record: RunRecord, job: Job) -> None:
+def check_same_requests(record: RunRecord, job: Job) -> None:
     """Make sure that an unfinished run goes on with the requests that were planned.
 
     Raises:

@@ -30,9 +30,9 @@ from batch_enroll.events import (
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.staging import StagedRow, damaged_rows, staged_rows
 from batch_enroll.models import Outcome, RowStatus
-from batch_enroll.planning.limits import end_of_sending
-from batch_enroll.running.canary import Look, canary_of, pass_canary
-from batch_enroll.running.second_look import SecondLook
+from batch_enroll.run.canary import CanaryReview, build_canary, pass_canary
+from batch_enroll.run.plan_limits import end_of_sending
+from batch_enroll.run.scenario_recheck import ScenarioRecheck
 from batch_enroll.sending import (
     Breaker,
     BreakerLimits,
@@ -64,7 +64,7 @@ _BLOCK_ROWS = 500
 
 
 @dataclass(slots=True)
-class Sent:
+class SendResult:
     """How sending went. `requests` counts those that were begun, retries included."""
 
     requests: int = 0
@@ -81,8 +81,8 @@ async def send_rows(
     clock: Clock,
     emit: Listener,
     control: Control,
-    sent: Sent,
-    look: Look | None = None,
+    sent: SendResult,
+    look: CanaryReview | None = None,
     ask: Ask | None = None,
     jitter: Callable[[], float] = random.random,
 ) -> None:
@@ -106,7 +106,7 @@ async def send_rows(
     emit(RunStarted(at=clock.now(), run_id=run.record.run_id, to_send=counts.not_sent, counts=counts))
 
     async def sending() -> None:
-        canary = canary_of(job.send.canary, counts, folder=run.folder, asks=look is not None)
+        canary = build_canary(job.send.canary, counts, folder=run.folder, asks=look is not None)
         if canary is not None:
             await sender.send(limit=canary.left)
             if not control.reason:
@@ -136,7 +136,7 @@ class _Sender:
         job: Job,
         send: Send,
         *,
-        sent: Sent,
+        sent: SendResult,
         ask: Ask | None,
         clock: Clock,
         emit: Listener,
@@ -153,7 +153,7 @@ class _Sender:
         rows_own = self._codes.rows_own()
         self._breaker = Breaker(_breaker_limits(job), suspects=self._codes.suspects(), rows_own=rows_own)
         self._ask = ask
-        self.second_look = SecondLook(self._ask_again, accepted=lambda: self._breaker.accepted, rows_own=rows_own)
+        self.second_look = ScenarioRecheck(self._ask_again, accepted=lambda: self._breaker.accepted, rows_own=rows_own)
         self._end = end_of_sending(job, clock.now())
         self._team = ConcurrencyLimit(job.send.concurrency, stop=control.signal)
         self._limiter = Limiter(

@@ -19,7 +19,7 @@ from typing import Final
 from batch_enroll.models import Counts
 from batch_enroll.reporting.formatting import rows_text
 
-Look = Callable[[Counts], Awaitable[bool]]
+CanaryReview = Callable[[Counts], Awaitable[bool]]
 """Asked after the canary rows, with the counts so far, whether to go on."""
 
 _PASSED: Final = "canary.passed"
@@ -34,7 +34,7 @@ class Canary:
     left: int  #: how many of them are still to be sent
     before: Counts  #: what does not belong to it
 
-    async def word(self, counts: Counts, look: Look | None) -> str:
+    async def word(self, counts: Counts, look: CanaryReview | None) -> str:
         """Ask the person, or else the rule: none of the rows may have failed, and an unknown one counts as failed.
 
         Args:
@@ -61,7 +61,7 @@ class Canary:
         )
 
 
-def canary_of(wanted: int | None, counts: Counts, *, folder: Path, asks: bool) -> Canary | None:
+def build_canary(wanted: int | None, counts: Counts, *, folder: Path, asks: bool) -> Canary | None:
     """Say which rows go before the look.
 
     Args:

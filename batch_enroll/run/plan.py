@@ -39,17 +39,17 @@ from batch_enroll.models import (
     Notice,
     RowStatus,
 )
-from batch_enroll.planning.identity import (
+from batch_enroll.run.open_input import open_input
+from batch_enroll.run.row_planner import PlanCounters, RowPlanner
+from batch_enroll.run.run_identity import (
     already_finished,
+    check_same_requests,
     dry_run_identity,
     name_text,
     new_run_id,
     path_text,
     run_identity,
-    see_same_requests,
 )
-from batch_enroll.planning.open_input import open_input
-from batch_enroll.planning.rows import RowPlanner, Tally
 
 _SAMPLES = 3
 _PAGE_ROWS = 10_000
@@ -86,15 +86,15 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class PreparedRun:
     """A plan and the run that it is about."""
 
     plan: Plan
     ledger: RunLedger
-    again: RowStatus | None = None  #: rows of this status are to be sent once more, see `take_back`
+    again: RowStatus | None = None  #: rows of this status are to be sent once more, see `requeue`
 
 
-async def make_plan(
+async def prepare_run(
     job: Job,
     source: Path | BinaryIO | DownloadedInput,
     *,
@@ -103,7 +103,7 @@ async def make_plan(
     emit: Listener,
     tool_version: str,
     dry_run: bool = False,
-) -> Planned:
+) -> PreparedRun:
     """Read the input and plan a run over it, or find the unfinished run that it belongs to.
 
     Args:
@@ -124,8 +124,8 @@ async def make_plan(
         earlier = [] if dry_run else await ledger.find(identity)
         for record in earlier:
             if record.state is RunState.OPEN:
-                see_same_requests(record, job)
-                return await carry_on(ledger, record.run_id, clock=clock)
+                check_same_requests(record, job)
+                return await resume_run(ledger, record.run_id, clock=clock)
         finished = [record for record in earlier if record.state is RunState.FINISHED]
         if finished and not job.send.again:
             raise await already_finished(ledger, finished[0])
@@ -173,7 +173,7 @@ async def make_plan(
             with anyio.CancelScope(shield=True):
                 await run.discard()
             raise
-        return Planned(plan=replace(shown, notices=(*shown.notices, *ledger.notices())), ledger=run)
+        return PreparedRun(plan=replace(shown, notices=(*shown.notices, *ledger.notices())), ledger=run)
 
 
 async def _read_rows(
@@ -186,7 +186,7 @@ async def _read_rows(
     job: Job,
     clock: Clock,
     emit: Listener,
-) -> Tally:
+) -> PlanCounters:
     """Take the table through mapping into the stage, in a worker thread, and into the ledger."""
     planner = RowPlanner(job, mapper, salt=salt)
     tally = planner.tally
@@ -226,7 +226,7 @@ async def _read_rows(
     return tally
 
 
-async def _mark_duplicates(run: RunLedger, rules: PlanRules, tally: Tally, job: Job) -> None:
+async def _mark_duplicates(run: RunLedger, rules: PlanRules, tally: PlanCounters, job: Job) -> None:
     if not await run.mark_duplicates(rules):
         return
     after_seq = 0
@@ -245,7 +245,7 @@ def _stop_at_duplicate(first: Duplicate, column: str) -> InputError:
     )
 
 
-async def _shown(run: RunLedger, table: Table, mapper: Mapper, tally: Tally) -> Plan:
+async def _shown(run: RunLedger, table: Table, mapper: Mapper, tally: PlanCounters) -> Plan:
     return Plan(
         run_id=run.record.run_id,
         resumed=False,
@@ -265,7 +265,7 @@ async def _shown(run: RunLedger, table: Table, mapper: Mapper, tally: Tally) -> 
     )
 
 
-async def carry_on(ledger: Ledger, run_id: str, *, clock: Clock, again: RowStatus | None = None) -> Planned:
+async def resume_run(ledger: Ledger, run_id: str, *, clock: Clock, again: RowStatus | None = None) -> PreparedRun:
     """Open a run that was planned before.
 
     Args:
@@ -297,10 +297,10 @@ async def carry_on(ledger: Ledger, run_id: str, *, clock: Clock, again: RowStatu
         raise
     notices = (_interrupted(interrupted, run_id),) if interrupted else ()
     plan = Plan(run_id=run_id, resumed=True, notices=notices, counts=counts, samples=samples)
-    return Planned(plan=plan, ledger=run, again=again)
+    return PreparedRun(plan=plan, ledger=run, again=again)
 
 
-async def take_back(planned: Planned, clock: Clock, *, stop_reason: str) -> None:
+async def requeue(planned: PreparedRun, clock: Clock, *, stop_reason: str) -> None:
     """Put the rows that are to be sent once more back to where they can be sent; a plan without such is left alone.
 
     Nothing may come between this and the sending that could refuse the run: the rows would lose their outcome unsent.

@@ -19,7 +19,7 @@ from batch_enroll.sending import Threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class PlanRefusal:
     """One limit that a plan does not keep."""
 
     limit: str  #: its key in the job file's `[stop]`
@@ -31,7 +31,7 @@ class Refusal:
         return {"limit": self.limit, "message": self.message, "hint": self.hint}
 
 
-class PlanRefused(JobError):
+class PlanLimitExceeded(JobError):
     """The plan does not keep the job's limits; nothing was sent.
 
     Attributes:
@@ -39,7 +39,7 @@ class PlanRefused(JobError):
         plan: what would have been sent.
     """
 
-    def __init__(self, refusals: Sequence[Refusal], plan: PlanView) -> None:
+    def __init__(self, refusals: Sequence[PlanRefusal], plan: PlanView) -> None:
         hints = " ".join(dict.fromkeys(refusal.hint for refusal in refusals))
         super().__init__("\n".join(refusal.message for refusal in refusals), hint=f"Nothing was sent. {hints}")
         self.refusals = tuple(refusals)
@@ -47,14 +47,14 @@ class PlanRefused(JobError):
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class SendDeadline:
     """When to take no more rows, and why."""
 
     at: datetime
     reason: str
 
 
-def broken_limits(stop: StopSection, plan: PlanView) -> tuple[Refusal, ...]:
+def broken_limits(stop: StopSection, plan: PlanView) -> tuple[PlanRefusal, ...]:
     """List the limits that a plan does not keep.
 
     Size and quality of the input are looked at once, when it is planned: a run that carries on was let through then.
@@ -66,7 +66,7 @@ def broken_limits(stop: StopSection, plan: PlanView) -> tuple[Refusal, ...]:
     return tuple(broken)
 
 
-def see_hours(job: Job, now: datetime) -> None:
+def check_allowed_hours(job: Job, now: datetime) -> None:
     """Make sure that requests may leave now.
 
     Raises:
@@ -80,13 +80,13 @@ def see_hours(job: Job, now: datetime) -> None:
         )
 
 
-def end_of_sending(job: Job, now: datetime) -> End | None:
+def end_of_sending(job: Job, now: datetime) -> SendDeadline | None:
     """Find what comes first, the job's deadline or the end of its allowed hours; None when it has neither."""
-    ends: list[End] = []
+    ends: list[SendDeadline] = []
     if (deadline := job.deadline_at(now)) is not None:
-        ends.append(End(deadline, f"The deadline {deadline.astimezone():%H:%M} has come."))
+        ends.append(SendDeadline(deadline, f"The deadline {deadline.astimezone():%H:%M} has come."))
     if (hours := job.hours) is not None:
-        ends.append(End(hours.closes_at(now), f"The allowed hours {hours} are over."))
+        ends.append(SendDeadline(hours.closes_at(now), f"The allowed hours {hours} are over."))
     return min(ends, key=lambda end: end.at, default=None)
 
 
@@ -106,16 +106,16 @@ def hours_text(job: Job, now: datetime, *, to_send: int) -> str:
     return str(hours)
 
 
-def _too_many(max_rows: int | None, to_send: int) -> Iterator[Refusal]:
+def _too_many(max_rows: int | None, to_send: int) -> Iterator[PlanRefusal]:
     if max_rows is not None and to_send > max_rows:
-        yield Refusal(
+        yield PlanRefusal(
             limit="max_rows",
             message=f"{to_send:,} rows would be sent, but max_rows allows {max_rows:,}.",
             hint="Look whether this is the right file; if it is, raise max_rows.",
         )
 
 
-def _too_unusual(max_change: str | None, plan: PlanView) -> Iterator[Refusal]:
+def _too_unusual(max_change: str | None, plan: PlanView) -> Iterator[PlanRefusal]:
     median = plan.usual.median_to_send if plan.usual is not None else None
     if max_change is None or not median or not plan.to_send:  # a plan that sends nothing harms nobody
         return
@@ -125,7 +125,7 @@ def _too_unusual(max_change: str | None, plan: PlanView) -> Iterator[Refusal]:
         return
     needed = math.ceil(abs(plan.to_send - median) / median * 100)
     allowed = f"{least:,} to {most:,}" if least else f"at most {most:,}"
-    yield Refusal(
+    yield PlanRefusal(
         limit="max_change",
         message=f"{plan.to_send:,} rows would be sent; {median:,.0f} are usual (the median of the last runs), "
         f"and max_change {max_change} allows {allowed}.",
@@ -133,11 +133,11 @@ def _too_unusual(max_change: str | None, plan: PlanView) -> Iterator[Refusal]:
     )
 
 
-def _too_many_invalid(max_invalid: str | None, plan: PlanView) -> Iterator[Refusal]:
+def _too_many_invalid(max_invalid: str | None, plan: PlanView) -> Iterator[PlanRefusal]:
     if max_invalid is None:
         return
     if Threshold.parse(max_invalid).is_passed(plan.invalid, plan.rows, least_sent=1):
-        yield Refusal(
+        yield PlanRefusal(
             limit="max_invalid",
             message=f"{plan.invalid:,} of {plan.rows:,} rows are invalid, but max_invalid allows {max_invalid}.",
             hint="`check` with --problems FILE lists them: correct them, or raise max_invalid.",
