@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from batch_enroll.config.job import Job
+    from batch_enroll.control.run_control import Control
     from batch_enroll.errors import (
         AlreadyFinished,
         BatchEnrollError,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from batch_enroll.models import Counts, RowStatus
     from batch_enroll.reporting.summary import RunSummary
     from batch_enroll.run import check_async, enroll, enroll_async
-    from batch_enroll.steering.control import Control
 
 _HOMES = {
     **dict.fromkeys(

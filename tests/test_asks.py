@@ -13,6 +13,10 @@ import anyio
 import pytest
 
 from batch_enroll.clock import SystemClock
+from batch_enroll.control.control_client import send_control_command, wait_until_released
+from batch_enroll.control.control_commands import handle_command
+from batch_enroll.control.mailbox import ControlCommand, ControlInbox, ControlRequestFile
+from batch_enroll.control.run_control import Control, ControlStatus
 from batch_enroll.errors import (
     JobError,
     NoSuchRun,
@@ -21,10 +25,6 @@ from batch_enroll.errors import (
 )
 from batch_enroll.ledger.interface import PlanRules, RunRecord
 from batch_enroll.models import Duplicates
-from batch_enroll.steering.asks import ask_run, wait_until_free
-from batch_enroll.steering.control import Control, Standing
-from batch_enroll.steering.letters import Inbox, Letter, Wish
-from batch_enroll.steering.wishes import carry_out
 from tests.support.ledgers import sqlite_ledger
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -48,7 +48,7 @@ class Steered:
         self.is_paused, self.rate_per_s, self.concurrency, self.in_flight, self.told = False, 10.0, 8, 3, []
 
     def standing(self):
-        return Standing(
+        return ControlStatus(
             is_paused=self.is_paused,
             rate_per_s=self.rate_per_s,
             concurrency=self.concurrency,
@@ -68,15 +68,15 @@ class Steered:
         self.told.append(reason)
 
 
-def post(folder, wish=Wish.PAUSE, clock=CLOCK, **pace):
-    return Letter.post(folder, wish, pace, clock=clock, patience_s=10.0)
+def post(folder, wish=ControlCommand.PAUSE, clock=CLOCK, **pace):
+    return ControlRequestFile.post(folder, wish, pace, clock=clock, patience_s=10.0)
 
 
 def answered(folder, control):
     """Look once as the running process does; gives what was said."""
-    inbox, said = Inbox(folder, clock=CLOCK), []
+    inbox, said = ControlInbox(folder, clock=CLOCK), []
     for request in inbox.look():
-        answer = carry_out(request, control, run_id="a906cc51")
+        answer = handle_command(request, control, run_id="a906cc51")
         inbox.answer(request, answer)
         said.append(answer.said)
     return said
@@ -90,20 +90,32 @@ async def steering(act):
 
 
 async def test_each_wish_is_done_and_told_in_a_sentence(tmp_path):
-    script: list[tuple[Wish, dict[str, Any], str]] = [
-        (Wish.SET, {"rate": "5"}, "Run a906cc51 now sends 5 a second, 8 at once."),
-        (Wish.SET, {"rate": "none", "concurrency": "2"}, "Run a906cc51 now sends without a limit, 2 at once."),
-        (Wish.SET, {"concurrency": 3}, "Run a906cc51 now sends without a limit, 3 at once."),
-        (Wish.RESUME, {}, "Run a906cc51 was not paused; it sends without a limit, 3 at once."),
-        (Wish.PAUSE, {}, "Run a906cc51 is paused; 3 answers are still in flight."),
-        (Wish.PAUSE, {}, "Run a906cc51 is paused already; 3 answers are still in flight."),
-        (Wish.SET, {"rate": 0.5}, "Run a906cc51 is paused; when it goes on it sends 0.5 a second, 3 at once."),
-        (Wish.RESUME, {}, "Run a906cc51 goes on: 0.5 a second, 3 at once."),
-        (Wish.SET, {"rate": 0}, "Run a906cc51 was not changed: --rate: a rate of 0 cannot be kept; write 0.001 to"),
-        (Wish.SET, {"rate": 7, "concurrency": 0}, "Run a906cc51 was not changed: --concurrency: "),
-        (Wish.STOP, {}, "Run a906cc51 takes no more rows; 3 answers are still in flight."),
-        (Wish.STOP, {}, "Run a906cc51 takes no more rows already; 3 answers are still in flight."),
-        (Wish.PAUSE, {}, "Run a906cc51 takes no more rows already; 3 answers are still in flight."),
+    script: list[tuple[ControlCommand, dict[str, Any], str]] = [
+        (ControlCommand.SET, {"rate": "5"}, "Run a906cc51 now sends 5 a second, 8 at once."),
+        (
+            ControlCommand.SET,
+            {"rate": "none", "concurrency": "2"},
+            "Run a906cc51 now sends without a limit, 2 at once.",
+        ),
+        (ControlCommand.SET, {"concurrency": 3}, "Run a906cc51 now sends without a limit, 3 at once."),
+        (ControlCommand.RESUME, {}, "Run a906cc51 was not paused; it sends without a limit, 3 at once."),
+        (ControlCommand.PAUSE, {}, "Run a906cc51 is paused; 3 answers are still in flight."),
+        (ControlCommand.PAUSE, {}, "Run a906cc51 is paused already; 3 answers are still in flight."),
+        (
+            ControlCommand.SET,
+            {"rate": 0.5},
+            "Run a906cc51 is paused; when it goes on it sends 0.5 a second, 3 at once.",
+        ),
+        (ControlCommand.RESUME, {}, "Run a906cc51 goes on: 0.5 a second, 3 at once."),
+        (
+            ControlCommand.SET,
+            {"rate": 0},
+            "Run a906cc51 was not changed: --rate: a rate of 0 cannot be kept; write 0.001 to",
+        ),
+        (ControlCommand.SET, {"rate": 7, "concurrency": 0}, "Run a906cc51 was not changed: --concurrency: "),
+        (ControlCommand.STOP, {}, "Run a906cc51 takes no more rows; 3 answers are still in flight."),
+        (ControlCommand.STOP, {}, "Run a906cc51 takes no more rows already; 3 answers are still in flight."),
+        (ControlCommand.PAUSE, {}, "Run a906cc51 takes no more rows already; 3 answers are still in flight."),
     ]
 
     async def act(control):
@@ -114,7 +126,9 @@ async def test_each_wish_is_done_and_told_in_a_sentence(tmp_path):
             answer = letter.answer()
             assert answer
             assert answer.said == said
-            is_refused = "was not changed" in said or ("already" in said and wish is Wish.PAUSE and control.reason)
+            is_refused = "was not changed" in said or (
+                "already" in said and wish is ControlCommand.PAUSE and control.reason
+            )
             assert answer.done is not bool(is_refused)
         assert control.reason == "Stopped by `stop`."
         assert control.exit_code is None
@@ -131,31 +145,35 @@ async def test_what_is_wished_before_the_sending_begins_holds_from_its_first_row
     assert control.standing() is None
 
     async def act():
-        assert control.standing() == Standing(is_paused=True, rate_per_s=2.0, concurrency=5, in_flight=3)
+        assert control.standing() == ControlStatus(is_paused=True, rate_per_s=2.0, concurrency=5, in_flight=3)
 
     await control.over(steered, act)
-    assert control.standing() == Standing(is_paused=True, rate_per_s=2.0, concurrency=5, in_flight=0, is_over=True)
+    assert control.standing() == ControlStatus(is_paused=True, rate_per_s=2.0, concurrency=5, in_flight=0, is_over=True)
 
 
 async def test_of_a_run_that_does_not_send_yet_the_answers_say_what_will_be(tmp_path):
     control, steered = Control(), Steered()
     control.expect(rate_per_s=10.0, concurrency=8)
     for wish, pace, said in (
-        (Wish.RESUME, {}, "was not paused; it does not send yet; it will by itself: 10 a second, 8 at once."),
-        (Wish.SET, {"rate": "5"}, "does not send yet; it will send 5 a second, 8 at once."),
-        (Wish.PAUSE, {}, "does not send yet, and will not before it is resumed."),
-        (Wish.SET, {"concurrency": 3}, "does not send yet; it will send 5 a second, 3 at once once it is resumed."),
-        (Wish.RESUME, {}, "does not send yet; it will by itself: 5 a second, 3 at once."),
-        (Wish.PAUSE, {}, "does not send yet, and will not before it is resumed."),
-        (Wish.STOP, {}, "ends before it sends."),
-        (Wish.PAUSE, {}, "takes no more rows already; no answer is in flight."),
+        (ControlCommand.RESUME, {}, "was not paused; it does not send yet; it will by itself: 10 a second, 8 at once."),
+        (ControlCommand.SET, {"rate": "5"}, "does not send yet; it will send 5 a second, 8 at once."),
+        (ControlCommand.PAUSE, {}, "does not send yet, and will not before it is resumed."),
+        (
+            ControlCommand.SET,
+            {"concurrency": 3},
+            "does not send yet; it will send 5 a second, 3 at once once it is resumed.",
+        ),
+        (ControlCommand.RESUME, {}, "does not send yet; it will by itself: 5 a second, 3 at once."),
+        (ControlCommand.PAUSE, {}, "does not send yet, and will not before it is resumed."),
+        (ControlCommand.STOP, {}, "ends before it sends."),
+        (ControlCommand.PAUSE, {}, "takes no more rows already; no answer is in flight."),
     ):
         post(tmp_path, wish, **pace)
         assert answered(tmp_path, control) == [f"Run a906cc51 {said}"]
     assert (steered.rate_per_s, steered.is_paused) == (10.0, False)
 
     async def act():
-        assert control.standing() == Standing(is_paused=True, rate_per_s=5.0, concurrency=3, in_flight=3)
+        assert control.standing() == ControlStatus(is_paused=True, rate_per_s=5.0, concurrency=3, in_flight=3)
 
     await control.over(steered, act)
     assert steered.rate_per_s == 5.0
@@ -166,7 +184,7 @@ async def test_without_a_wish_the_sending_begins_as_the_job_says():
     control.expect(rate_per_s=1.0, concurrency=1)
 
     async def act():
-        assert control.standing() == Standing(is_paused=False, rate_per_s=10.0, concurrency=8, in_flight=3)
+        assert control.standing() == ControlStatus(is_paused=False, rate_per_s=10.0, concurrency=8, in_flight=3)
 
     await control.over(steered, act)
 
@@ -181,7 +199,7 @@ async def test_a_program_cannot_set_a_pace_that_is_none(wrong):
 
 
 async def test_two_who_ask_at_once_are_both_answered_in_the_order_of_asking(tmp_path):
-    first, second = post(tmp_path, Wish.PAUSE), post(tmp_path, Wish.SET, rate=5)
+    first, second = post(tmp_path, ControlCommand.PAUSE), post(tmp_path, ControlCommand.SET, rate=5)
 
     async def act(control):
         assert len(answered(tmp_path, control)) == 2
@@ -195,20 +213,20 @@ async def test_a_request_that_was_withdrawn_is_not_done(tmp_path):
     letter = post(tmp_path)
     assert letter.withdraw()
     assert not letter.withdraw()
-    assert Inbox(tmp_path, clock=CLOCK).look() == []
+    assert ControlInbox(tmp_path, clock=CLOCK).look() == []
 
 
 async def test_a_request_that_was_taken_cannot_be_withdrawn(tmp_path):
     letter = post(tmp_path)
-    assert len(Inbox(tmp_path, clock=CLOCK).look()) == 1
+    assert len(ControlInbox(tmp_path, clock=CLOCK).look()) == 1
     assert not letter.withdraw()
 
 
 async def test_a_request_whose_writer_died_is_not_done_later(tmp_path):
-    post(tmp_path, Wish.STOP)
-    assert Inbox(tmp_path, clock=Later(9)).look()
-    post(tmp_path, Wish.STOP)
-    assert Inbox(tmp_path, clock=Later(11)).look() == []
+    post(tmp_path, ControlCommand.STOP)
+    assert ControlInbox(tmp_path, clock=Later(9)).look()
+    post(tmp_path, ControlCommand.STOP)
+    assert ControlInbox(tmp_path, clock=Later(11)).look() == []
     assert not list(tmp_path.rglob("*.request"))
 
 
@@ -219,9 +237,9 @@ async def test_an_answer_that_nobody_fetched_is_removed_in_time(tmp_path):
         answered(tmp_path, control)
 
     await steering(act)
-    Inbox(tmp_path, clock=Later(50))
+    ControlInbox(tmp_path, clock=Later(50))
     assert list(tmp_path.rglob("*.answer"))
-    Inbox(tmp_path, clock=Later(70))
+    ControlInbox(tmp_path, clock=Later(70))
     assert not list(tmp_path.rglob("*.answer"))
 
 
@@ -232,7 +250,7 @@ def test_a_file_that_is_no_request_is_thrown_away(tmp_path, content):
     folder = tmp_path / "asks"
     folder.mkdir()
     (folder / "1-x.request").write_bytes(content)
-    assert Inbox(tmp_path, clock=CLOCK).look() == []
+    assert ControlInbox(tmp_path, clock=CLOCK).look() == []
     assert not list(folder.iterdir())
 
 
@@ -289,7 +307,7 @@ async def planned(ledger):
 async def test_a_process_that_does_not_answer_in_time_has_done_nothing(ledger, tmp_path):
     run = await planned(ledger)
     with pytest.raises(RunLocked, match=r"did not answer within 0.5 s. Nothing was changed.") as caught:
-        await ask_run(ledger, "a906cc51", Wish.STOP, clock=CLOCK, patience_s=0.5)
+        await send_control_command(ledger, "a906cc51", ControlCommand.STOP, clock=CLOCK, patience_s=0.5)
     assert "waiting at its own terminal" in caught.value.hint
     assert not list(tmp_path.rglob("*.request"))
     await run.leave()
@@ -305,7 +323,7 @@ async def test_a_process_that_ends_before_it_answers_has_done_nothing(ledger, tm
 
         tasks.start_soon(end)
         with pytest.raises(RunNotActive, match="No process works on run a906cc51"):
-            await ask_run(ledger, "a906cc51", Wish.PAUSE, clock=CLOCK)
+            await send_control_command(ledger, "a906cc51", ControlCommand.PAUSE, clock=CLOCK)
     assert not list(tmp_path.rglob("*.request"))
 
 
@@ -313,17 +331,17 @@ async def test_a_request_that_was_taken_in_time_is_waited_for_a_little_longer(le
     run = await planned(ledger)
 
     async def slow_process(control):
-        inbox = Inbox(run.folder, clock=CLOCK)
+        inbox = ControlInbox(run.folder, clock=CLOCK)
         taken = inbox.look()
         while not taken:
             await CLOCK.sleep(0.01)
             taken = inbox.look()
         await anyio.sleep(1.5)
-        inbox.answer(taken[0], carry_out(taken[0], control, run_id="a906cc51"))
+        inbox.answer(taken[0], handle_command(taken[0], control, run_id="a906cc51"))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(steering, slow_process)
-        answer = await ask_run(ledger, "a906cc51", Wish.PAUSE, clock=CLOCK, patience_s=0.5)
+        answer = await send_control_command(ledger, "a906cc51", ControlCommand.PAUSE, clock=CLOCK, patience_s=0.5)
     assert answer.done
     await run.leave()
 
@@ -331,24 +349,24 @@ async def test_a_request_that_was_taken_in_time_is_waited_for_a_little_longer(le
 async def test_whoever_gives_up_takes_the_request_back(ledger, tmp_path):
     run = await planned(ledger)
     with anyio.move_on_after(0.2):
-        await ask_run(ledger, "a906cc51", Wish.STOP, clock=CLOCK)
+        await send_control_command(ledger, "a906cc51", ControlCommand.STOP, clock=CLOCK)
     assert not list(tmp_path.rglob("*.request"))
     await run.leave()
 
 
 async def test_nothing_is_asked_of_a_run_that_nobody_works_on_or_nobody_knows(ledger, tmp_path):
     with pytest.raises(NoSuchRun):
-        await ask_run(ledger, "a906cc51", Wish.STOP, clock=CLOCK)
+        await send_control_command(ledger, "a906cc51", ControlCommand.STOP, clock=CLOCK)
     await (await planned(ledger)).leave()
     with pytest.raises(RunNotActive):
-        await ask_run(ledger, "a906cc51", Wish.STOP, clock=CLOCK)
+        await send_control_command(ledger, "a906cc51", ControlCommand.STOP, clock=CLOCK)
     with pytest.raises(JobError, match="--rate"):
-        await ask_run(ledger, "a906cc51", Wish.SET, clock=CLOCK, pace={"rate": "fast"})
+        await send_control_command(ledger, "a906cc51", ControlCommand.SET, clock=CLOCK, pace={"rate": "fast"})
     assert not list(tmp_path.rglob("*.request"))
 
 
 async def test_a_plan_that_is_given_up_before_the_answer_is_read_has_ended(ledger, tmp_path):
-    for wish in (Wish.STOP, Wish.PAUSE):
+    for wish in (ControlCommand.STOP, ControlCommand.PAUSE):
         run = await ledger.create(record())
         async with anyio.create_task_group() as tasks:
 
@@ -358,12 +376,12 @@ async def test_a_plan_that_is_given_up_before_the_answer_is_read_has_ended(ledge
                 await run.discard()
 
             tasks.start_soon(end)
-            if wish is Wish.STOP:
-                answer = await ask_run(ledger, "a906cc51", wish, clock=CLOCK)
+            if wish is ControlCommand.STOP:
+                answer = await send_control_command(ledger, "a906cc51", wish, clock=CLOCK)
                 assert (answer.done, answer.said) == (True, "Run a906cc51 ends before it sends.")
             else:
                 with pytest.raises(RunNotActive):
-                    await ask_run(ledger, "a906cc51", wish, clock=CLOCK)
+                    await send_control_command(ledger, "a906cc51", wish, clock=CLOCK)
 
 
 async def test_waiting_for_the_end_gives_the_counts(ledger):
@@ -376,7 +394,7 @@ async def test_waiting_for_the_end_gives_the_counts(ledger):
             await run.leave()
 
         tasks.start_soon(end)
-        counts = await wait_until_free(ledger, "a906cc51", clock=CLOCK)
+        counts = await wait_until_released(ledger, "a906cc51", clock=CLOCK)
     assert counts
     assert counts.rows == 0
     assert await ledger.worker("a906cc51") == ""
@@ -391,4 +409,4 @@ async def test_waiting_for_the_end_of_a_plan_that_is_given_up_gives_nothing(ledg
             await run.discard()
 
         tasks.start_soon(end)
-        assert await wait_until_free(ledger, "a906cc51", clock=CLOCK) is None
+        assert await wait_until_released(ledger, "a906cc51", clock=CLOCK) is None

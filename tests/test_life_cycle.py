@@ -20,6 +20,7 @@ import pytest
 
 from batch_enroll.clock import SystemClock
 from batch_enroll.config.job import Job
+from batch_enroll.control.run_control import Control
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import (
     Event,
@@ -32,7 +33,6 @@ from batch_enroll.loading import xls_xlsb_reader
 from batch_enroll.models import Counts
 from batch_enroll.reporting.results_writer import ResultsWriter
 from batch_enroll.run import check_async, enroll_async
-from batch_enroll.steering.control import Control
 from tests.support.commands import people, read_results, write_csv
 from tests.support.platform import OK, SCENARIO
 from tests.support.sandbox import wait_until

@@ -13,6 +13,7 @@ import pytest
 
 from batch_enroll.clock import SystemClock
 from batch_enroll.config.job import Job
+from batch_enroll.control.run_control import Control
 from batch_enroll.errors import (
     AlreadyFinished,
     InputError,
@@ -34,7 +35,6 @@ from batch_enroll.run import (
     enroll_async,
 )
 from batch_enroll.run.canary import build_canary
-from batch_enroll.steering.control import Control
 from tests.support.commands import people, read_results, write_csv
 from tests.support.ledgers import sqlite_ledger
 from tests.support.platform import OK, ScriptedPlatform

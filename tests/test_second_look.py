@@ -10,12 +10,12 @@ import pytest
 import trio.testing
 
 from batch_enroll.config.job import Job
+from batch_enroll.control.run_control import Control
 from batch_enroll.errors import Finding, PreflightError
 from batch_enroll.events import RowFinished
 from batch_enroll.run import enroll_async
 from batch_enroll.run.scenario_recheck import ScenarioRecheck
 from batch_enroll.sending import Verdict, VerdictKind
-from batch_enroll.steering.control import Control
 from tests.sending.conftest import VirtualClock
 from tests.support.commands import people, write_csv
 from tests.support.ledgers import sqlite_ledger

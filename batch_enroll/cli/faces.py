@@ -17,6 +17,7 @@ from batch_enroll.cli.signals import signals_stop
 from batch_enroll.cli.watching import Watch
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.config.job import Job
+from batch_enroll.control.run_control import Control
 from batch_enroll.errors import AlreadyFinished, NoSuchInput, RunStopped
 from batch_enroll.events import Event, Listener
 from batch_enroll.models import Pick
@@ -26,7 +27,6 @@ from batch_enroll.reporting.summary import RunSummary, summary_of
 from batch_enroll.run import Confirm, RunDeclined
 from batch_enroll.run.canary import CanaryReview
 from batch_enroll.run.plan_limits import PlanLimitExceeded
-from batch_enroll.steering.control import Control
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

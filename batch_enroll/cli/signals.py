@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from batch_enroll.cli.screen import say
 
 if TYPE_CHECKING:
-    from batch_enroll.steering.control import Control
+    from batch_enroll.control.run_control import Control
 
 EXIT_OF = {signal.SIGINT: 130, signal.SIGTERM: 143}
 if hasattr(signal, "SIGHUP"):  # the terminal was closed; Windows has no such thing

@@ -22,8 +22,8 @@ from batch_enroll.cli.ledger_flags import (
 )
 
 if TYPE_CHECKING:
+    from batch_enroll.control.mailbox import ControlCommand, ControlReply
     from batch_enroll.ledger.interface import Ledger
-    from batch_enroll.steering.letters import Answer, Wish
 
 EPILOG = "exit codes: 0 done, 2 no process works on the run or the value is wrong, 5 the process did not answer"
 
@@ -44,21 +44,21 @@ def ask_and_tell(args: argparse.Namespace, wish: str, *, pace: Mapping[str, Any]
     """
     import anyio
 
-    from batch_enroll.steering.letters import Wish
+    from batch_enroll.control.mailbox import ControlCommand
 
-    answer = anyio.run(_asked, args, Wish(wish), pace)
+    answer = anyio.run(_asked, args, ControlCommand(wish), pace)
     tell(answer, as_json=args.json)
     return 0 if answer.done else 2
 
 
-async def _asked(args: argparse.Namespace, wish: Wish, pace: Mapping[str, Any] | None) -> Answer:
+async def _asked(args: argparse.Namespace, wish: ControlCommand, pace: Mapping[str, Any] | None) -> ControlReply:
     from batch_enroll.clock import SystemClock
     from batch_enroll.config.load import build_pace
-    from batch_enroll.steering.asks import ask_run
+    from batch_enroll.control.control_client import send_control_command
 
     build_pace(pace or {})  # a pace that no run may have is said whatever run is meant
     ledger = ledger_from(args)
-    return await ask_run(ledger, await going_run(args, ledger), wish, clock=SystemClock(), pace=pace)
+    return await send_control_command(ledger, await going_run(args, ledger), wish, clock=SystemClock(), pace=pace)
 
 
 async def going_run(args: argparse.Namespace, ledger: Ledger) -> str:
@@ -66,7 +66,7 @@ async def going_run(args: argparse.Namespace, ledger: Ledger) -> str:
     return await run_of(args, ledger, goes=True, why_not_last=unless_seen())
 
 
-def tell(answer: Answer, *, as_json: bool, **more: object) -> None:
+def tell(answer: ControlReply, *, as_json: bool, **more: object) -> None:
     """Say what came of it."""
     from dataclasses import asdict
 

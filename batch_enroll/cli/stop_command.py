@@ -26,16 +26,16 @@ def execute(args: argparse.Namespace) -> int:
 
 async def _stop(args: argparse.Namespace) -> int:
     from batch_enroll.clock import SystemClock
+    from batch_enroll.control.control_client import send_control_command, wait_until_released
+    from batch_enroll.control.mailbox import ControlCommand
     from batch_enroll.reporting.formatting import rows_text
-    from batch_enroll.steering.asks import ask_run, wait_until_free
-    from batch_enroll.steering.letters import Wish
 
     ledger, clock = ledger_from(args), SystemClock()
     run_id = await going_run(args, ledger)
-    answer = await ask_run(ledger, run_id, Wish.STOP, clock=clock)
+    answer = await send_control_command(ledger, run_id, ControlCommand.STOP, clock=clock)
     if not args.json:
         screen.say(answer.said)
-    counts = await wait_until_free(ledger, run_id, clock=clock)
+    counts = await wait_until_released(ledger, run_id, clock=clock)
     if counts is None:
         said = f"Run {run_id} has ended: its plan was given up, nothing was sent. The same command begins it anew."
     elif counts.not_sent:

@@ -21,6 +21,7 @@ from batch_enroll.background import (
 )
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.config.job import Job
+from batch_enroll.control.run_control import Control
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import Event, Listener, RunPlanned
 from batch_enroll.ledger.interface import Ledger
@@ -54,7 +55,6 @@ from batch_enroll.run.result_files import input_path_of, result_paths_for
 from batch_enroll.run.run_identity import path_text, readable
 from batch_enroll.run.send import send_rows
 from batch_enroll.sending import ScenarioInfo, Transport
-from batch_enroll.steering.control import Control
 from batch_enroll.versions import tool_version
 
 Confirm = Callable[[PlanView], Awaitable[bool]]

@@ -14,6 +14,8 @@ from batch_enroll.atomic_file import file_mode_from
 from batch_enroll.background import run_abandonable, run_in_thread, run_with_background
 from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
+from batch_enroll.control.control_server import ControlServer
+from batch_enroll.control.run_control import Control
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import (
     Listener,
@@ -36,8 +38,6 @@ from batch_enroll.run.preflight import Diagnosis
 from batch_enroll.run.result_files import input_path_of, reason_lines, write_files
 from batch_enroll.run.send import SendResult
 from batch_enroll.sending import ScenarioInfo, Transport, restore
-from batch_enroll.steering.control import Control
-from batch_enroll.steering.desk import Desk
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class RunContext:
             RuntimeError: the control has had its run.
         """
         self.control.expect(rate_per_s=self.job.send.rate, concurrency=self.job.send.concurrency)
-        desk = Desk(self.control, clock=self.clock)
+        desk = ControlServer(self.control, clock=self.clock)
         self.emit = desk.hearing(self.emit)
         return await run_with_background(work, desk.keep_watch)
 

@@ -15,6 +15,8 @@ from typing import Never
 from batch_enroll.background import run_with_background
 from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
+from batch_enroll.control.control_server import LOOK_S
+from batch_enroll.control.run_control import Control, ControlStatus
 from batch_enroll.errors import PreflightError, Retryable, RunStopped
 from batch_enroll.events import (
     AttemptFailed,
@@ -52,8 +54,6 @@ from batch_enroll.sending import (
     classify,
     run_pool,
 )
-from batch_enroll.steering.control import Control, Standing
-from batch_enroll.steering.desk import LOOK_S
 
 Send = Callable[[str, TransmissionState], Awaitable[HttpAnswer]]
 Ask = Callable[[Callable[[], Awaitable[None]]], Awaitable[PreflightError | None]]
@@ -196,8 +196,8 @@ class _Sender:
 
     # What a `Control` steers
 
-    def standing(self) -> Standing:
-        return Standing(
+    def standing(self) -> ControlStatus:
+        return ControlStatus(
             is_paused=self._team.is_paused,
             rate_per_s=self._limiter.limit_per_s,
             concurrency=self._team.size,

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from batch_enroll.clock import Clock
 from batch_enroll.config.load import build_pace
+from batch_enroll.control.mailbox import ControlCommand, ControlReply, ControlRequestFile
 from batch_enroll.errors import RunLocked, RunNotActive
 from batch_enroll.ledger.interface import Ledger, RunState
 from batch_enroll.ledger.transitions import no_such_run
 from batch_enroll.models import Counts
-from batch_enroll.steering.letters import Answer, Letter, Wish
 
 PATIENCE_S: Final = 10.0  #: how long a request is good; a process may be busy with a block of rows
 _READ_S: Final = 0.05  #: from one look for the answer to the next
@@ -23,15 +23,15 @@ _LOOK_S: Final = 0.4  #: from one look at the run's lock to the next
 _GRACE_S: Final = 5.0  #: how long the answer to a request that was taken may take
 
 
-async def ask_run(
+async def send_control_command(
     ledger: Ledger,
     run_id: str,
-    wish: Wish,
+    wish: ControlCommand,
     *,
     clock: Clock,
     pace: Mapping[str, Any] | None = None,
     patience_s: float = PATIENCE_S,
-) -> Answer:
+) -> ControlReply:
     """Ask the process that works on a run, and wait for what it says.
 
     Args:
@@ -48,18 +48,18 @@ async def ask_run(
         raise no_such_run(run_id)
     if not await ledger.worker(run_id):
         raise _nobody(run_id, state)
-    letter = Letter.post(ledger.folder(run_id), wish, dict(pace or {}), clock=clock, patience_s=patience_s)
+    letter = ControlRequestFile.post(ledger.folder(run_id), wish, dict(pace or {}), clock=clock, patience_s=patience_s)
     try:
         return await _answered(letter, ledger, run_id, clock=clock, patience_s=patience_s)
     except RunNotActive:
-        if wish is Wish.STOP and await _state(ledger, run_id) is None:  # and the answer went with its folder
+        if wish is ControlCommand.STOP and await _state(ledger, run_id) is None:  # and the answer went with its folder
             return _given_up(run_id)
         raise
     finally:
         letter.withdraw()
 
 
-async def wait_until_free(ledger: Ledger, run_id: str, *, clock: Clock) -> Counts | None:
+async def wait_until_released(ledger: Ledger, run_id: str, *, clock: Clock) -> Counts | None:
     """Wait until no process works on a run, and give its counts; None when its plan was given up and it is gone."""
     while await ledger.worker(run_id):
         await clock.sleep(_LOOK_S)
@@ -72,7 +72,9 @@ async def wait_until_free(ledger: Ledger, run_id: str, *, clock: Clock) -> Count
         await run.leave()
 
 
-async def _answered(letter: Letter, ledger: Ledger, run_id: str, *, clock: Clock, patience_s: float) -> Answer:
+async def _answered(
+    letter: ControlRequestFile, ledger: Ledger, run_id: str, *, clock: Clock, patience_s: float
+) -> ControlReply:
     """Wait for the answer; withdraw the request when none comes.
 
     Raises:
@@ -106,10 +108,10 @@ async def _state(ledger: Ledger, run_id: str) -> RunState | None:
     return next((record.state for record in await ledger.runs() if record.run_id == run_id), None)
 
 
-def _given_up(run_id: str) -> Answer:
-    return Answer(
+def _given_up(run_id: str) -> ControlReply:
+    return ControlReply(
         run=run_id,
-        asked=Wish.STOP.value,
+        asked=ControlCommand.STOP.value,
         done=True,
         said=f"Run {run_id} ends before it sends.",
         paused=False,

@@ -13,7 +13,7 @@ from batch_enroll.sending import StopSignal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ControlStatus:
     """How the sending of a run stands at one moment."""
 
     is_paused: bool
@@ -24,26 +24,26 @@ class Standing:
     is_over: bool = False  #: nothing is sent any more; the results are being written
 
 
-class Steered(Protocol):
+class Controllable(Protocol):
     """What a `Control` steers: the sending of one run."""
 
-    def standing(self) -> Standing: ...
+    def standing(self) -> ControlStatus: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
     def set_pace(self, *, rate_per_s: float | None, concurrency: int) -> None: ...
     def stopping(self, reason: str) -> None: ...
 
 
-class _Ahead:
+class _PendingControl:
     """Steered in place of a run that does not send yet: remembers what will be."""
 
     def __init__(self, *, rate_per_s: float | None, concurrency: int) -> None:
         self._planned = self._pace = (rate_per_s, concurrency)
         self._is_paused = False
 
-    def standing(self) -> Standing:
+    def standing(self) -> ControlStatus:
         rate_per_s, concurrency = self._pace
-        return Standing(
+        return ControlStatus(
             is_paused=self._is_paused, rate_per_s=rate_per_s, concurrency=concurrency, in_flight=0, is_sending=False
         )
 
@@ -59,7 +59,7 @@ class _Ahead:
     def stopping(self, reason: str) -> None:
         """Whoever makes the plan asks `Control.reason`."""
 
-    def hand_over(self, steered: Steered) -> None:
+    def hand_over(self, steered: Controllable) -> None:
         """Let what was remembered hold for the sending that begins."""
         if self._pace != self._planned:
             rate_per_s, concurrency = self._pace
@@ -71,10 +71,10 @@ class _Ahead:
 class _Over:
     """Steered in place of a run that sends no more: nothing can be changed."""
 
-    def __init__(self, last: Standing) -> None:
+    def __init__(self, last: ControlStatus) -> None:
         self._last = replace(last, in_flight=0, is_over=True)
 
-    def standing(self) -> Standing:
+    def standing(self) -> ControlStatus:
         return self._last
 
     def pause(self) -> None:
@@ -105,9 +105,9 @@ class Control:
         self._breaks_all = False
         self._stoppable: set[anyio.CancelScope] = set()
         self._breakable: set[anyio.CancelScope] = set()
-        self._steered: Steered | None = None
-        self._ahead: _Ahead | None = None
-        self._wishes: list[Callable[[Steered], None]] = []
+        self._steered: Controllable | None = None
+        self._ahead: _PendingControl | None = None
+        self._wishes: list[Callable[[Controllable], None]] = []
 
     def stop(self, reason: str, *, exit_code: int | None = None) -> None:
         """Take no more rows; answers in flight are awaited. Only the first reason counts.
@@ -178,14 +178,14 @@ class Control:
         """
         if self._steered is not None:
             raise RuntimeError("A Control is for one run, and this one had its run: make a new one for each call.")
-        self._steered = self._ahead = _Ahead(rate_per_s=rate_per_s, concurrency=concurrency)
+        self._steered = self._ahead = _PendingControl(rate_per_s=rate_per_s, concurrency=concurrency)
         self._grant(self._ahead)
 
-    def standing(self) -> Standing | None:
+    def standing(self) -> ControlStatus | None:
         """Say how the sending stands, stood or will; None before the run began."""
         return self._steered.standing() if self._steered else None
 
-    async def over(self, steered: Steered, sending: Callable[[], Awaitable[None]]) -> None:
+    async def over(self, steered: Controllable, sending: Callable[[], Awaitable[None]]) -> None:
         """Run the sending so that it is steered, and ended by `break_off`."""
         self._steered = steered
         if self._ahead is not None:
@@ -197,12 +197,12 @@ class Control:
         finally:
             self._steered = _Over(steered.standing())
 
-    def _grant(self, steered: Steered) -> None:
+    def _grant(self, steered: Controllable) -> None:
         for wish in self._wishes:
             wish(steered)
         self._wishes.clear()
 
-    def _wish(self, wish: Callable[[Steered], None]) -> None:
+    def _wish(self, wish: Callable[[Controllable], None]) -> None:
         if self._steered is None:
             self._wishes.append(wish)
         else:

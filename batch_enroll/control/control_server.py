@@ -5,34 +5,34 @@ from __future__ import annotations
 from typing import Never
 
 from batch_enroll.clock import Clock
+from batch_enroll.control.control_commands import handle_command
+from batch_enroll.control.mailbox import ControlInbox
+from batch_enroll.control.run_control import Control
 from batch_enroll.events import (
     Event,
     Listener,
     PlanningStarted,
     RunPlanned,
 )
-from batch_enroll.steering.control import Control
-from batch_enroll.steering.letters import Inbox
-from batch_enroll.steering.wishes import carry_out
 
 LOOK_S = 0.4  #: from one look for wishes of other terminals to the next
 
 
-class Desk:
+class ControlServer:
     """Listens for one run."""
 
     def __init__(self, control: Control, *, clock: Clock) -> None:
         self._control = control
         self._clock = clock
         self._run_id = ""
-        self._inbox: Inbox | None = None  #: None until the run is known by its id: nobody can ask before
+        self._inbox: ControlInbox | None = None  #: None until the run is known by its id: nobody can ask before
 
     def hearing(self, emit: Listener) -> Listener:
         """Learn from the run's events where it is asked, and pass them on."""
 
         def hear(event: Event) -> None:
             if isinstance(event, PlanningStarted | RunPlanned):
-                self._run_id, self._inbox = event.run_id, Inbox(event.folder, clock=self._clock)
+                self._run_id, self._inbox = event.run_id, ControlInbox(event.folder, clock=self._clock)
             emit(event)
 
         return hear
@@ -41,7 +41,7 @@ class Desk:
         """See what is asked, do it and answer."""
         if self._inbox is not None:
             for request in self._inbox.look():
-                self._inbox.answer(request, carry_out(request, self._control, run_id=self._run_id))
+                self._inbox.answer(request, handle_command(request, self._control, run_id=self._run_id))
 
     async def keep_watch(self) -> Never:
         """Look again and again."""

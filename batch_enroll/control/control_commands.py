@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import assert_never
 
 from batch_enroll.config.load import build_pace
+from batch_enroll.control.mailbox import ControlCommand, ControlReply, ControlRequest
+from batch_enroll.control.run_control import Control, ControlStatus
 from batch_enroll.errors import JobError
 from batch_enroll.reporting.formatting import rate_text
-from batch_enroll.steering.control import Control, Standing
-from batch_enroll.steering.letters import Answer, Request, Wish
 
 
-def carry_out(request: Request, control: Control, *, run_id: str) -> Answer:
+def handle_command(request: ControlRequest, control: Control, *, run_id: str) -> ControlReply:
     """Do what a request wishes, and say truthfully what came of it."""
     before, was_stopping = control.standing(), bool(control.reason)
     done, trouble = _do(request, control)
@@ -31,7 +31,7 @@ def carry_out(request: Request, control: Control, *, run_id: str) -> Answer:
         said = _told_ahead(request.wish, before, after)
     else:
         said = _told(request.wish, before, after)
-    return Answer(
+    return ControlReply(
         run=run_id,
         asked=request.wish.value,
         done=done,
@@ -44,13 +44,13 @@ def carry_out(request: Request, control: Control, *, run_id: str) -> Answer:
     )
 
 
-def _do(request: Request, control: Control) -> tuple[bool, str]:
+def _do(request: ControlRequest, control: Control) -> tuple[bool, str]:
     """Give whether things are as wished now, and what is wrong with the wish."""
     now = control.standing()
     if control.reason or (now is not None and now.is_over):
-        return request.wish is Wish.STOP, ""
+        return request.wish is ControlCommand.STOP, ""
     match request.wish:
-        case Wish.SET:
+        case ControlCommand.SET:
             try:
                 pace = build_pace(request.pace)
             except JobError as error:
@@ -59,53 +59,53 @@ def _do(request: Request, control: Control) -> tuple[bool, str]:
                 control.set_rate(pace.rate)
             if "concurrency" in request.pace:
                 control.set_concurrency(pace.concurrency)
-        case Wish.PAUSE:
+        case ControlCommand.PAUSE:
             control.pause()
-        case Wish.RESUME:
+        case ControlCommand.RESUME:
             control.resume()
-        case Wish.STOP:
+        case ControlCommand.STOP:
             control.stop("Stopped by `stop`.")
         case _:
             assert_never(request.wish)
     return True, ""
 
 
-def _told_ahead(wish: Wish, before: Standing, after: Standing) -> str:
+def _told_ahead(wish: ControlCommand, before: ControlStatus, after: ControlStatus) -> str:
     """Say what will be, of a run whose plan is still made or whose preflight goes on."""
     match wish:
-        case Wish.SET:
+        case ControlCommand.SET:
             resumed = " once it is resumed" if after.is_paused else ""
             return f"does not send yet; it will send {_pace(after)}{resumed}."
-        case Wish.PAUSE:
+        case ControlCommand.PAUSE:
             return "does not send yet, and will not before it is resumed."
-        case Wish.RESUME:
+        case ControlCommand.RESUME:
             was = "" if before.is_paused else "was not paused; it "
             return f"{was}does not send yet; it will by itself: {_pace(after)}."
-        case Wish.STOP:
+        case ControlCommand.STOP:
             return "ends before it sends."
     assert_never(wish)
 
 
-def _pace(standing: Standing) -> str:
+def _pace(standing: ControlStatus) -> str:
     rate = "without a limit" if standing.rate_per_s is None else f"{rate_text(standing.rate_per_s)} a second"
     return f"{rate}, {standing.concurrency:,} at once"
 
 
-def _told(wish: Wish, before: Standing, after: Standing) -> str:
+def _told(wish: ControlCommand, before: ControlStatus, after: ControlStatus) -> str:
     pace = _pace(after)
     match wish:
-        case Wish.SET:
+        case ControlCommand.SET:
             return f"is paused; when it goes on it sends {pace}." if after.is_paused else f"now sends {pace}."
-        case Wish.PAUSE:
+        case ControlCommand.PAUSE:
             return f"is paused{' already' if before.is_paused else ''}; {_flying(after)}."
-        case Wish.RESUME:
+        case ControlCommand.RESUME:
             return f"goes on: {pace}." if before.is_paused else f"was not paused; it sends {pace}."
-        case Wish.STOP:
+        case ControlCommand.STOP:
             return f"takes no more rows; {_flying(after)}."
     assert_never(wish)
 
 
-def _flying(standing: Standing) -> str:
+def _flying(standing: ControlStatus) -> str:
     match standing.in_flight:
         case 0:
             return "no answer is in flight"

@@ -30,7 +30,7 @@ _FOLDER: Final = "asks"
 _REQUEST, _ANSWER = ".request", ".answer"
 
 
-class Wish(StrEnum):
+class ControlCommand(StrEnum):
     """What can be asked of a run that goes."""
 
     SET = "set"
@@ -40,16 +40,16 @@ class Wish(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ControlRequest:
     """One wish on its way."""
 
     name: str  #: of its file, without the ending; begins with the time, so that the oldest is first
-    wish: Wish
+    wish: ControlCommand
     pace: Mapping[str, Any] = field(default_factory=dict)  #: SET only: `rate` and `concurrency`, those that change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ControlReply:
     """What came of it, as `--json` prints it."""
 
     run: str
@@ -63,7 +63,7 @@ class Answer:
     stop_reason: str | None  #: why it takes no more rows; None while it does
 
 
-class Inbox:
+class ControlInbox:
     """Where the running process finds what it is asked. Looking costs one listing of a small folder."""
 
     def __init__(self, folder: Path, *, clock: Clock) -> None:
@@ -79,12 +79,12 @@ class Inbox:
                 if clock.now().timestamp() - int(path.name.partition("-")[0]) / 1e9 > _OLD_S:
                     path.unlink()
 
-    def look(self) -> list[Request]:
+    def look(self) -> list[ControlRequest]:
         """Take the requests that are there, the oldest first."""
         taken = (self._take(path) for path in sorted(self._files(_REQUEST)))
         return [request for request in taken if request is not None]
 
-    def answer(self, request: Request, answer: Answer) -> None:
+    def answer(self, request: ControlRequest, answer: ControlReply) -> None:
         """Tell what came of a request; a disk that does not take it must not end a run."""
         with suppress(OSError):
             _write(self._folder / (request.name + _ANSWER), asdict(answer))
@@ -96,7 +96,7 @@ class Inbox:
         except OSError:  # nobody has asked yet
             return []
 
-    def _take(self, path: Path) -> Request | None:
+    def _take(self, path: Path) -> ControlRequest | None:
         try:
             asked = json.loads(path.read_bytes())
             path.unlink()
@@ -109,12 +109,14 @@ class Inbox:
         try:
             if self._clock.now().timestamp() > asked["until"]:  # whoever asked died
                 return None
-            return Request(name=path.name.removesuffix(_REQUEST), wish=Wish(asked["wish"]), pace=dict(asked["pace"]))
+            return ControlRequest(
+                name=path.name.removesuffix(_REQUEST), wish=ControlCommand(asked["wish"]), pace=dict(asked["pace"])
+            )
         except (KeyError, TypeError, ValueError):  # no request of ours
             return None
 
 
-class Letter:
+class ControlRequestFile:
     """A request from the side of whoever asks."""
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -122,7 +124,9 @@ class Letter:
         self._answer = folder / (name + _ANSWER)
 
     @classmethod
-    def post(cls, run_folder: Path, wish: Wish, pace: dict[str, Any], *, clock: Clock, patience_s: float) -> Self:
+    def post(
+        cls, run_folder: Path, wish: ControlCommand, pace: dict[str, Any], *, clock: Clock, patience_s: float
+    ) -> Self:
         """Put it into the run's folder.
 
         Raises:
@@ -137,7 +141,7 @@ class Letter:
             _write(path, {"wish": wish.value, "pace": pace, "until": now + patience_s})
         return cls(folder, name)
 
-    def answer(self) -> Answer | None:
+    def answer(self) -> ControlReply | None:
         """Fetch the answer, if it is there."""
         try:
             said = json.loads(self._answer.read_bytes())
@@ -145,7 +149,7 @@ class Letter:
             return None
         with suppress(OSError):
             self._answer.unlink()
-        return Answer(**said)
+        return ControlReply(**said)
 
     def withdraw(self) -> bool:
         """Take the request back; False when the process has taken it (or is just taking it)."""

@@ -1,1 +1,0 @@
-"""Other terminals and a run that goes: pause, resume, stop, another pace."""
