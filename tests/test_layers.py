@@ -65,8 +65,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "fsspec": ("loading/download.py",),
     "aiohttp": ("loading/download.py",),  # its settings, for fsspec
     "paramiko": ("loading/download.py",),
-    "apprise": ("telling/notify.py",),
-    "prometheus_client": ("telling/metrics.py",),
+    "apprise": ("monitoring/notifications.py",),
+    "prometheus_client": ("monitoring/metrics_file.py",),
     "keyring": ("secrets.py",),
     "pythonjsonlogger": ("cli/logs.py",),
     "xlrd": ("loading/xls_xlsb_worker.py",),

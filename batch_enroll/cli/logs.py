@@ -36,8 +36,8 @@ from batch_enroll.events import (
     Stopping,
 )
 from batch_enroll.models import RowStatus
+from batch_enroll.monitoring.run_result import SUCCESS_CODES, redact_personal_data
 from batch_enroll.os_errors import os_error_reason, translate_os_errors
-from batch_enroll.telling.ending import SUCCESS_CODES, without_people
 
 _log = logging.getLogger("batch_enroll")
 _HASH_CHARS = 12
@@ -82,7 +82,7 @@ def log_end(exit_code: int, reason: str = "") -> None:
     if not _log.handlers:  # nobody wants a log; the standard library would then print the line's first words
         return
     level = logging.INFO if exit_code in SUCCESS_CODES else logging.ERROR
-    why = {"reason": without_people(reason)} if reason else {}
+    why = {"reason": redact_personal_data(reason)} if reason else {}
     _log.log(level, "run ended", extra={"exit_code": exit_code, **why})
 
 

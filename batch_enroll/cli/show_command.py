@@ -28,7 +28,7 @@ def execute(args: argparse.Namespace) -> int:
     """Show it."""
     import anyio
 
-    from batch_enroll.telling.status import read_status
+    from batch_enroll.monitoring.status_file import read_status
     from batch_enroll.upkeep.history import run_as_dict, run_total
 
     async def total_of_run() -> RunTotal:

@@ -23,8 +23,8 @@ from batch_enroll.config.secrets import read_secret_file
 from batch_enroll.errors import JobError
 
 if TYPE_CHECKING:
-    from batch_enroll.telling.heartbeat import Heartbeat
-    from batch_enroll.telling.notify import Notifier
+    from batch_enroll.monitoring.heartbeat import Heartbeat
+    from batch_enroll.monitoring.notifications import Notifier
 
 _NO_NAME = "batch-enroll"
 
@@ -116,7 +116,7 @@ def notifier_of(section: NotifySection) -> Notifier | None:
     if not addresses:
         return None
     _keep_secret(addresses)
-    from batch_enroll.telling.notify import Notifier
+    from batch_enroll.monitoring.notifications import Notifier
 
     return Notifier(addresses, on=section.on, timeout_s=section.timeout, warn=screen.say)
 
@@ -135,7 +135,7 @@ def heartbeat_of(section: NotifySection) -> Heartbeat | None:
     if not address:
         return None
     _keep_secret([address])
-    from batch_enroll.telling.heartbeat import Heartbeat
+    from batch_enroll.monitoring.heartbeat import Heartbeat
     from batch_enroll.versions import tool_version
 
     agent = f"batch-enroll/{tool_version()}"

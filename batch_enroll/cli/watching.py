@@ -32,13 +32,13 @@ from batch_enroll.errors import (
     RunStopped,
 )
 from batch_enroll.events import Event
+from batch_enroll.monitoring.notification_text import text_of, title_of
+from batch_enroll.monitoring.run_result import RunResult, all_together, redact_personal_data
+from batch_enroll.monitoring.run_state import RunSnapshot, RunStateTracker
+from batch_enroll.monitoring.status_file import StatusFile
 from batch_enroll.os_errors import os_error_reason, translate_os_error
 from batch_enroll.reporting.multi_summary import RequestedRun, StartedRun, build_refused_summary
 from batch_enroll.reporting.summary import RunSummary
-from batch_enroll.telling.ending import Ending, all_together, without_people
-from batch_enroll.telling.standing import Standing, Watcher
-from batch_enroll.telling.status import StatusFile
-from batch_enroll.telling.words import text_of, title_of
 
 STATUS_EVERY_S = 1.0
 METRICS_EVERY_S = 5.0
@@ -53,14 +53,14 @@ class Watch:
 
     def __init__(self, settings: WatchSettings) -> None:
         self._host = platform.node()
-        self._endings: list[Ending] = []  #: of each input
-        self._all: Ending | None = None  #: of several together
-        self._watcher = Watcher(job=settings.name, scenario=settings.scenario, clock=SystemClock())
+        self._endings: list[RunResult] = []  #: of each input
+        self._all: RunResult | None = None  #: of several together
+        self._watcher = RunStateTracker(job=settings.name, scenario=settings.scenario, clock=SystemClock())
         status = StatusFile(settings.status_file, host=self._host)
-        self._files: list[tuple[float, str, Callable[[Standing], OSError | None]]] = []
+        self._files: list[tuple[float, str, Callable[[RunSnapshot], OSError | None]]] = []
         self._files.append((STATUS_EVERY_S, "status file", status.write))
         if settings.metrics_file is not None:
-            from batch_enroll.telling.metrics import MetricsFile
+            from batch_enroll.monitoring.metrics_file import MetricsFile
 
             self._files.append((METRICS_EVERY_S, "metrics file", MetricsFile(settings.metrics_file).write))
         for path in filter(None, (settings.status_file, settings.metrics_file)):
@@ -98,10 +98,10 @@ class Watch:
             reason, about = summary.stop_reason, summary.input_name
             advice = " ".join(filter(None, next_step(summary)))
         self._take(
-            Ending(
+            RunResult(
                 exit_code=exit_code,
                 meaning=EXIT_CODES.get(exit_code, ""),
-                reason=without_people(reason),
+                reason=redact_personal_data(reason),
                 advice=advice,
                 counts=summary.counts if summary else None,
                 requests=summary.requests if summary else None,
@@ -125,11 +125,11 @@ class Watch:
         elif isinstance(error, KeyboardInterrupt):
             exit_code, reason = exit_code_of_interrupt(), "Interrupted."
         self._take(
-            Ending(
+            RunResult(
                 exit_code=exit_code,
                 meaning=EXIT_CODES.get(exit_code, ""),
-                reason=without_people(reason),
-                advice=without_people(advice),
+                reason=redact_personal_data(reason),
+                advice=redact_personal_data(advice),
                 counts=now.counts if began else None,
                 requests=now.requests if began else None,
                 about=about,
@@ -150,7 +150,7 @@ class Watch:
         begun = StartedRun(run_id=now.run_id, counts=now.counts, requests=now.requests, sent_now=now.began)
         return _refusal(error, asked=asked, exit_code=code, begun=begun)
 
-    def _take(self, ending: Ending) -> None:
+    def _take(self, ending: RunResult) -> None:
         self._endings.append(ending)
         self._watcher.end(ending)
         _, what, write = self._files[0]
@@ -188,7 +188,7 @@ class Watch:
                     self._write(what, write, standing)
             ticks += 1
 
-    def _write(self, what: str, write: Callable[[Standing], OSError | None], standing: Standing) -> None:
+    def _write(self, what: str, write: Callable[[RunSnapshot], OSError | None], standing: RunSnapshot) -> None:
         with self._writing:
             error = write(standing)
         if error is not None and what not in self._silenced:
@@ -261,7 +261,7 @@ def _refusal(
     return build_refused_summary(
         asked,
         at=SystemClock().now(),
-        reason=without_people(error.message),
+        reason=redact_personal_data(error.message),
         exit_code=exit_code,
         finding=error.finding if isinstance(error, PreflightError) else "",
         begun=begun,

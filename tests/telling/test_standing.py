@@ -20,9 +20,9 @@ from batch_enroll.events import (
     WritingResults,
 )
 from batch_enroll.models import Counts, Outcome, RowStatus
-from batch_enroll.telling.ending import Ending, without_people
-from batch_enroll.telling.standing import RunStage, Watcher
-from batch_enroll.telling.status import StatusFile
+from batch_enroll.monitoring.run_result import RunResult, redact_personal_data
+from batch_enroll.monitoring.run_state import RunStage, RunStateTracker
+from batch_enroll.monitoring.status_file import StatusFile
 
 BEGIN = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -48,7 +48,7 @@ class Run:
 
     def __init__(self, *, unknown: int = 0) -> None:
         self.clock = HandClock()
-        self.watcher = Watcher(job="nightly", scenario=3, clock=self.clock)
+        self.watcher = RunStateTracker(job="nightly", scenario=3, clock=self.clock)
         self.counts = Counts(not_sent=10, skipped=2, unknown=unknown)
 
     def plan(self, *, resumed: bool = False) -> None:
@@ -138,20 +138,20 @@ def test_the_next_input_of_a_command_begins_at_nothing():
     run = Run()
     run.start()
     run.finish(RowStatus.UNKNOWN, "timeout")
-    run.watcher.end(Ending(exit_code=4, meaning="", counts=Counts(unknown=1), requests=1))
+    run.watcher.end(RunResult(exit_code=4, meaning="", counts=Counts(unknown=1), requests=1))
     run.watcher(RowsRead(at=run.clock.now(), rows=5))
     standing = run.watcher.look()
     assert (standing.stage, standing.run_id, standing.ending, standing.requests) == (RunStage.PLANNING, None, None, 0)
     assert (standing.unknown_by_code, standing.rows_read) == ({}, 5)
-    run.watcher.end(Ending(exit_code=2, meaning=""))
+    run.watcher.end(RunResult(exit_code=2, meaning=""))
     assert run.watcher.look().stage is RunStage.FAILED
 
 
 def test_an_input_that_fails_after_another_is_told_apart_from_it():
     run = Run()
     run.start()
-    run.watcher.end(Ending(exit_code=0, meaning=""))
-    run.watcher.end(Ending(exit_code=2, meaning=""))
+    run.watcher.end(RunResult(exit_code=0, meaning=""))
+    run.watcher.end(RunResult(exit_code=2, meaning=""))
     assert (run.watcher.look().run_id, run.watcher.look().stage) == (None, RunStage.FAILED)
 
 
@@ -171,7 +171,7 @@ def test_stages_of_a_life():
     run.watcher(WritingResults(at=run.clock.now(), run_id="r1", rows=0, of=12))
     stages.append(run.watcher.look().stage)
     assert run.watcher.look().rate_per_s is None
-    run.watcher.end(Ending(exit_code=3, meaning="stopped"))
+    run.watcher.end(RunResult(exit_code=3, meaning="stopped"))
     stages.append(run.watcher.look().stage)
     assert stages == [
         *(RunStage.PLANNING, RunStage.PLANNING, RunStage.SENDING, RunStage.PAUSED, RunStage.SENDING),
@@ -193,7 +193,7 @@ def test_the_last_stage_is_the_exit_codes(began, exit_code, stage):
     run = Run()
     if began:
         run.start()
-    run.watcher.end(Ending(exit_code=exit_code, meaning=""))
+    run.watcher.end(RunResult(exit_code=exit_code, meaning=""))
     assert run.watcher.look().stage is stage
 
 
@@ -210,11 +210,11 @@ def test_a_run_of_which_an_earlier_start_sent_rows_has_stopped_and_not_failed(re
     run = Run()
     run.counts = counts
     run.plan(resumed=resumed)
-    run.watcher.end(Ending(exit_code=2, meaning=""))
+    run.watcher.end(RunResult(exit_code=2, meaning=""))
     assert run.watcher.look().stage is stage
     assert run.watcher.look().begun_before == (stage is RunStage.STOPPED)
     run.plan()
-    run.watcher.end(Ending(exit_code=2, meaning=""))
+    run.watcher.end(RunResult(exit_code=2, meaning=""))
     assert run.watcher.look().stage is RunStage.FAILED  # the next input begins at nothing
 
 
@@ -224,10 +224,10 @@ def test_nothing_is_written_before_the_run_is_this_processs_own(tmp_path):
     file = StatusFile(path, host="h")
     assert file.write(run.watcher.look()) is None
     assert not path.exists()
-    run.watcher.end(Ending(exit_code=5, meaning=""))
+    run.watcher.end(RunResult(exit_code=5, meaning=""))
     file.write(run.watcher.look())
     assert not path.exists()
-    run.watcher.end(Ending(exit_code=2, meaning=""))
+    run.watcher.end(RunResult(exit_code=2, meaning=""))
     file.write(run.watcher.look())
     assert path.exists()
 
@@ -251,4 +251,4 @@ def test_a_status_that_cannot_be_written_is_an_answer_and_no_exception(tmp_path)
     ],
 )
 def test_people_are_taken_out_of_a_sentence(said, told):
-    assert without_people(said) == told
+    assert redact_personal_data(said) == told

@@ -12,7 +12,7 @@ import pytest
 from batch_enroll.clock import SystemClock
 from batch_enroll.events import RowFinished, RunPlanned, RunStarted
 from batch_enroll.models import Counts, Outcome, RowStatus
-from batch_enroll.telling.standing import RunStage, Watcher
+from batch_enroll.monitoring.run_state import RunStage, RunStateTracker
 
 ROWS = 20_000
 CLOCK = SystemClock()
@@ -68,7 +68,7 @@ def start(watcher, counts):
 
 def test_the_rate_can_be_read_while_runs_begin():
     """Each beginning empties the samples that the rate is made of."""
-    watcher, counts = Watcher(job="nightly", scenario=3, clock=CLOCK), Counts(not_sent=ROWS)
+    watcher, counts = RunStateTracker(job="nightly", scenario=3, clock=CLOCK), Counts(not_sent=ROWS)
     with Reader(watcher) as one, Reader(watcher) as other:
         end = time.monotonic() + 2
         while time.monotonic() < end and not (one.error or other.error):
@@ -77,7 +77,7 @@ def test_the_rate_can_be_read_while_runs_begin():
 
 
 def test_the_counts_add_up_at_every_look():
-    watcher, counts = Watcher(job="nightly", scenario=3, clock=CLOCK), Counts(not_sent=ROWS)
+    watcher, counts = RunStateTracker(job="nightly", scenario=3, clock=CLOCK), Counts(not_sent=ROWS)
     start(watcher, counts)
     with Reader(watcher) as reader:
         for seq in range(1, ROWS + 1):

@@ -11,8 +11,8 @@ from batch_enroll.cli.told import WatchSettings
 from batch_enroll.cli.watching import Watch
 from batch_enroll.config.job import NotifySection
 from batch_enroll.errors import JobError, RunLocked
-from batch_enroll.telling import notify
-from batch_enroll.telling.ending import Ending
+from batch_enroll.monitoring import notifications
+from batch_enroll.monitoring.run_result import RunResult
 
 
 def settings(**notify):
@@ -79,11 +79,11 @@ def test_a_service_that_hangs_holds_nobody_up(monkeypatch):
         def notify(self, **_):
             hangs.wait(60)
 
-    monkeypatch.setattr(notify, "_service", lambda *_: Service())
-    monkeypatch.setattr(notify, "_MARGIN_S", 0.05)
-    notifier = notify.Notifier(["slow://x"], on=["stop"], timeout_s=0.05, warn=said.append)
+    monkeypatch.setattr(notifications, "_service", lambda *_: Service())
+    monkeypatch.setattr(notifications, "_MARGIN_S", 0.05)
+    notifier = notifications.Notifier(["slow://x"], on=["stop"], timeout_s=0.05, warn=said.append)
     try:
-        notifier.tell(Ending(exit_code=3, meaning=""), title="", text="")
+        notifier.tell(RunResult(exit_code=3, meaning=""), title="", text="")
     finally:
         hangs.set()
     assert said == ["The notification over slow:// was not delivered: no answer within 0.05 s."]

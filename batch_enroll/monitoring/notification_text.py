@@ -5,12 +5,12 @@ In: how the run stands and how it ended. Out: plain text. Never: personal data, 
 
 from __future__ import annotations
 
+from batch_enroll.monitoring.run_result import RunResult
+from batch_enroll.monitoring.run_state import RunSnapshot, RunStage
 from batch_enroll.reporting.formatting import duration_text, rows_text
-from batch_enroll.telling.ending import Ending
-from batch_enroll.telling.standing import RunStage, Standing
 
 
-def title_of(standing: Standing, ending: Ending) -> str:
+def title_of(standing: RunSnapshot, ending: RunResult) -> str:
     """One line: which job, and what became of it."""
     unknown = ending.counts.unknown if ending.counts else 0
     refused = ending.counts.error + ending.counts.invalid if ending.counts else 0
@@ -31,7 +31,7 @@ def title_of(standing: Standing, ending: Ending) -> str:
     return f"batch-enroll {standing.job}: {', '.join([what, *told])}"
 
 
-def text_of(standing: Standing, ending: Ending, *, host: str) -> str:
+def text_of(standing: RunSnapshot, ending: RunResult, *, host: str) -> str:
     """A few lines: where, what, how many, why, and what to do next."""
     about = [f"Scenario #{standing.scenario}"] if standing.scenario is not None else []
     if ending.parts:
@@ -50,7 +50,7 @@ def text_of(standing: Standing, ending: Ending, *, host: str) -> str:
     return "\n".join(lines)
 
 
-def _counts(ending: Ending) -> list[str]:
+def _counts(ending: RunResult) -> list[str]:
     if ending.counts is None:
         return []
     named = [f"{count:,} {name}" for name, count in ending.counts.as_dict().items() if count and name != "rows"]

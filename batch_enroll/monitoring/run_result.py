@@ -1,6 +1,6 @@
 """How a command ended, in the words and numbers that are told to others.
 
-In: the exit code, the counts and the reason. Out: an `Ending`. Never: personal data; what an error says is cleaned
+In: the exit code, the counts and the reason. Out: an `RunResult`. Never: personal data; what an error says is cleaned
 first.
 """
 
@@ -25,7 +25,7 @@ _NUMBER = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class RunResult:
     """How it ended. Texts hold no personal data."""
 
     exit_code: int
@@ -37,7 +37,7 @@ class Ending:
     duration_s: float | None = None
     declined: bool = False  #: the person who sat there said no
     about: str = ""  #: the input's name, "" when there was none
-    parts: tuple[Ending, ...] = ()  #: of a command over several inputs, in order; then the counts are those of all
+    parts: tuple[RunResult, ...] = ()  #: of a command over several inputs, in order; then the counts are those of all
 
     @property
     def finished(self) -> bool:
@@ -50,10 +50,10 @@ class Ending:
         return self.exit_code in SUCCESS_CODES
 
 
-def all_together(parts: Sequence[Ending], *, exit_code: int, meaning: str, left: Sequence[str]) -> Ending:
+def all_together(parts: Sequence[RunResult], *, exit_code: int, meaning: str, left: Sequence[str]) -> RunResult:
     """Put the endings of a command's inputs together; `left` are the inputs that it did not come to."""
     counted = [part.counts for part in parts if part.counts is not None]
-    return Ending(
+    return RunResult(
         exit_code=exit_code,
         meaning=meaning,
         reason=f"Left for the next time: {', '.join(left)}." if left else "",
@@ -70,6 +70,6 @@ def sum_of(counts: Sequence[Counts]) -> Counts:
     return Counts(**{status.value: sum(getattr(one, status.value) for one in counts) for status in RowStatus})
 
 
-def without_people(text: str) -> str:
+def redact_personal_data(text: str) -> str:
     """Take addresses and long numbers out of a sentence: an error may quote the cell that it is about."""
     return _NUMBER.sub("…", _EMAIL.sub("…", text))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from batch_enroll.errors import JobError
-from batch_enroll.telling.ending import Ending
+from batch_enroll.monitoring.run_result import RunResult
 
 _MARGIN_S = 2.0  # on top of the time that a message may take, before nobody waits for it any longer
 
@@ -39,11 +39,11 @@ class Notifier:
             for number, address in enumerate(addresses, start=1)
         ]
 
-    def tell(self, ending: Ending, *, title: str, text: str) -> None:
+    def tell(self, ending: RunResult, *, title: str, text: str) -> None:
         """Send the message to everybody at once and wait until it is there, or time is up."""
         if not self._wants(ending):
             return
-        letters = [_Letter(schema, service, ending, title, text) for schema, service in self._services]
+        letters = [_NotificationThread(schema, service, ending, title, text) for schema, service in self._services]
         for letter in letters:
             letter.start()
         for letter in letters:
@@ -52,7 +52,7 @@ class Notifier:
                 why = f"no answer within {self._timeout_s:g} s" if letter.is_alive() else "it was not taken"
                 self._warn(f"The notification over {letter.schema}:// was not delivered: {why}.")
 
-    def _wants(self, ending: Ending) -> bool:
+    def _wants(self, ending: RunResult) -> bool:
         if ending.declined:  # whoever said no knows it
             return False
         unknown = ending.counts is not None and ending.counts.unknown > 0
@@ -60,10 +60,10 @@ class Notifier:
         return bool(kinds & set(self._on))
 
 
-class _Letter(threading.Thread):
+class _NotificationThread(threading.Thread):
     """One message on its way. A thread that ends with the program: a service that hangs holds nobody up."""
 
-    def __init__(self, schema: str, service: Any, ending: Ending, title: str, text: str) -> None:
+    def __init__(self, schema: str, service: Any, ending: RunResult, title: str, text: str) -> None:
         super().__init__(daemon=True, name="notification")
         self._service, self._ending, self._title, self._text = service, ending, title, text
         self.schema = schema

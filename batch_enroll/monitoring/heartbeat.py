@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
-from batch_enroll.telling.ending import Ending
+from batch_enroll.monitoring.run_result import RunResult
 
 _TRIES = 2
 _MARGIN_S = 2.0
@@ -29,31 +29,31 @@ class Heartbeat:
 
     def __init__(self, address: str, *, timeout_s: float, user_agent: str, warn: Callable[[str], None]) -> None:
         self._address, self._timeout_s, self._user_agent, self._warn = address, timeout_s, user_agent, warn
-        self._first: _Call | None = None
+        self._first: _HeartbeatThread | None = None
 
     def begin(self) -> None:
         """Say that a run begins; does not wait for the answer."""
         self._first = self._call("start", "")
 
-    def end(self, ending: Ending, *, text: str) -> None:
+    def end(self, ending: RunResult, *, text: str) -> None:
         """Say how it ended, after the first call is through."""
         if self._first is not None:
             self._through(self._first)
         self._through(self._call("" if ending.succeeded else "fail", text))
 
-    def _call(self, word: str, text: str) -> _Call:
-        call = _Call(_below(self._address, word), text, self._timeout_s, self._user_agent)
+    def _call(self, word: str, text: str) -> _HeartbeatThread:
+        call = _HeartbeatThread(_below(self._address, word), text, self._timeout_s, self._user_agent)
         call.start()
         return call
 
-    def _through(self, call: _Call) -> None:
+    def _through(self, call: _HeartbeatThread) -> None:
         call.join(self._timeout_s * _TRIES + _MARGIN_S)
         trouble = f"no answer within {self._timeout_s:g} s" if call.is_alive() else call.trouble
         if trouble:
             self._warn(f"The heartbeat did not get through to {urlsplit(self._address).hostname}: {trouble}.")
 
 
-class _Call(threading.Thread):
+class _HeartbeatThread(threading.Thread):
     """One call on its way. A thread that ends with the program: a watchman who hangs holds nobody up."""
 
     def __init__(self, address: str, text: str, timeout_s: float, user_agent: str) -> None:

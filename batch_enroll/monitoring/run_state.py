@@ -1,6 +1,6 @@
 """How a run stands: counted from its events, looked at from outside now and then.
 
-In: events. Out: a `Standing` whenever somebody asks. Never: I/O, personal data, more work for
+In: events. Out: a `RunSnapshot` whenever somebody asks. Never: I/O, personal data, more work for
 each row than counting it.
 """
 
@@ -30,7 +30,7 @@ from batch_enroll.events import (
     WritingResults,
 )
 from batch_enroll.models import Counts, RowStatus
-from batch_enroll.telling.ending import Ending
+from batch_enroll.monitoring.run_result import RunResult
 
 RATE_OVER_S = 10.0
 """The rate is that of the last so many seconds."""
@@ -53,7 +53,7 @@ class RunStage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RunSnapshot:
     """A run as it stands. Times are aware UTC."""
 
     job: str  #: the job's name
@@ -79,7 +79,7 @@ class Standing:
     progress_at: datetime | None = None  #: when the last row got its outcome
     updated_at: datetime
     stop_reason: str = ""
-    ending: Ending | None = None
+    ending: RunResult | None = None
 
     @property
     def throttled_ratio(self) -> float:
@@ -87,7 +87,7 @@ class Standing:
         return self.throttled / self.requests if self.requests else 0.0
 
 
-class Watcher:
+class RunStateTracker:
     """A listener that counts.
 
     Every method may be called from any thread; each sees the events whole, never half of one.
@@ -108,7 +108,7 @@ class Watcher:
         self._paused_until: datetime | None = None
         self._progress_at: datetime | None = None
         self._stop_reason = ""
-        self._ending: Ending | None = None
+        self._ending: RunResult | None = None
         self._samples: deque[tuple[float, int]] = deque()
 
     def __call__(self, event: Event) -> None:
@@ -156,7 +156,7 @@ class Watcher:
                 case RunFinished(counts=counts):
                     self._take(counts, earlier=False)
 
-    def end(self, ending: Ending) -> None:
+    def end(self, ending: RunResult) -> None:
         """Take in how it ended: the last word, also over the counts."""
         with self._lock:
             if self._ending is not None and not ending.parts:
@@ -182,7 +182,7 @@ class Watcher:
         self._unknown = Counter()
         self._stop_reason = ""
 
-    def look(self) -> Standing:
+    def look(self) -> RunSnapshot:
         """Say how the run stands now."""
         with self._lock:
             now, moment = self._clock.now(), self._clock.monotonic()
@@ -191,7 +191,7 @@ class Watcher:
             waits = self._stage is RunStage.SENDING and (self._paused or paused_until)
             stage = RunStage.PAUSED if waits else self._stage
             left = self._to_send - self._done
-            return Standing(
+            return RunSnapshot(
                 job=self._job,
                 scenario=self._scenario,
                 run_id=self._run_id,

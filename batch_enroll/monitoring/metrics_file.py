@@ -1,6 +1,6 @@
 """The metrics file: a run in numbers, for Prometheus' node exporter to pick up. prometheus-client's home.
 
-In: a `Standing`, and the file as it was. Out: the file, whole at every moment. Never: personal data, an exception. What
+In: a `RunSnapshot`, and the file as it was. Out: the file, whole at every moment. Never: personal data, an exception. What
 must outlive a run (the last success, how many runs ended how) is read from the older file and carried on; the names are
 a promise (`docs/unwatched.md`).
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from batch_enroll.atomic_file import write_atomic
 from batch_enroll.errors import JobError
 from batch_enroll.models import RowStatus
-from batch_enroll.telling.standing import EARLIER, Standing
+from batch_enroll.monitoring.run_state import EARLIER, RunSnapshot
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -42,7 +42,7 @@ class MetricsFile:
             ) from error
         self._path = path
 
-    def write(self, standing: Standing) -> OSError | None:
+    def write(self, standing: RunSnapshot) -> OSError | None:
         """Write it anew; of a run that another process works on, only the count of such starts is ours to add to."""
         from prometheus_client import CollectorRegistry, generate_latest
 
@@ -54,7 +54,7 @@ class MetricsFile:
         families = list(_carried(earlier, standing) if locked else _families(standing, earlier))
         families.append(_runs_ended(earlier, standing))
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Told(families))
+        registry.register(_Collector(families))
         try:
             write_atomic(self._path, generate_latest(registry), mode=_READ_BY_ALL, ignore_umask=True, sync=False)
         except OSError as error:
@@ -62,7 +62,7 @@ class MetricsFile:
         return None
 
 
-class _Told:
+class _Collector:
     """What prometheus-client asks for the numbers."""
 
     def __init__(self, families: list[Metric]) -> None:
@@ -75,7 +75,7 @@ class _Told:
 _Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def _families(standing: Standing, earlier: _Samples) -> Iterator[Metric]:
+def _families(standing: RunSnapshot, earlier: _Samples) -> Iterator[Metric]:
     from prometheus_client.core import GaugeMetricFamily
 
     def gauge(name: str, text: str, *values: tuple[str, float], label: str = "") -> Metric:
@@ -110,7 +110,7 @@ def _families(standing: Standing, earlier: _Samples) -> Iterator[Metric]:
     yield gauge("last_success_time_seconds", "When one last ended with exit code 0 or 1, Unix time.", ("", success))
 
 
-def _runs_ended(earlier: _Samples, standing: Standing) -> Metric:
+def _runs_ended(earlier: _Samples, standing: RunSnapshot) -> Metric:
     from prometheus_client.core import CounterMetricFamily
 
     name = _PREFIX + "runs_total"
@@ -127,7 +127,7 @@ def _runs_ended(earlier: _Samples, standing: Standing) -> Metric:
     return family
 
 
-def _carried(earlier: _Samples, standing: Standing) -> Iterator[Metric]:
+def _carried(earlier: _Samples, standing: RunSnapshot) -> Iterator[Metric]:
     """Everything of the older file but the count of ended runs."""
     from prometheus_client.core import Metric
 
@@ -156,9 +156,9 @@ def _samples_in(path: Path) -> dict[tuple[str, frozenset[tuple[str, str]]], floa
         return {}
 
 
-def _key(name: str, standing: Standing) -> tuple[str, frozenset[tuple[str, str]]]:
+def _key(name: str, standing: RunSnapshot) -> tuple[str, frozenset[tuple[str, str]]]:
     return _PREFIX + name, frozenset(zip(_LABELS, _label_values(standing), strict=True))
 
 
-def _label_values(standing: Standing) -> tuple[str, str]:
+def _label_values(standing: RunSnapshot) -> tuple[str, str]:
     return standing.job, "" if standing.scenario is None else str(standing.scenario)

@@ -1,6 +1,6 @@
 """The status file: how a run stands, as one JSON object that other programs may poll.
 
-In: a `Standing`. Out: the file, whole at every moment. Never: personal data, an exception. Its keys are a promise
+In: a `RunSnapshot`. Out: the file, whole at every moment. Never: personal data, an exception. Its keys are a promise
 (`docs/unwatched.md`).
 """
 
@@ -13,13 +13,13 @@ from typing import Any
 
 from batch_enroll.atomic_file import write_atomic
 from batch_enroll.clock import iso_utc
-from batch_enroll.telling.standing import Standing
+from batch_enroll.monitoring.run_state import RunSnapshot
 
 STATUS_NAME = "status.json"
 RUN_LOCKED = 5
 
 
-def status_as_dict(standing: Standing, *, pid: int, host: str) -> dict[str, object]:
+def status_as_dict(standing: RunSnapshot, *, pid: int, host: str) -> dict[str, object]:
     """Give the JSON object of a run as it stands; every key is always there, null where nothing is known."""
     ending = standing.ending
     return {
@@ -59,7 +59,7 @@ class StatusFile:
         self._path = path
         self._host = host
 
-    def write(self, standing: Standing) -> OSError | None:
+    def write(self, standing: RunSnapshot) -> OSError | None:
         """Write it anew, unless the run is another process's and the file is told by that one."""
         status = status_as_dict(standing, pid=os.getpid(), host=self._host)
         content = (json.dumps(status, ensure_ascii=False, indent=1) + "\n").encode(errors="backslashreplace")
@@ -71,7 +71,7 @@ class StatusFile:
                 trouble = trouble or error
         return trouble
 
-    def _paths(self, standing: Standing) -> list[Path]:
+    def _paths(self, standing: RunSnapshot) -> list[Path]:
         ending = standing.ending
         paths = []
         if self._path is not None and (standing.held or (ending is not None and ending.exit_code != RUN_LOCKED)):
