@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_enroll.upkeep.support_bundle import Redaction, lines_about_run
+from batch_enroll.maintenance.support_bundle import Redaction, lines_about_run
 from tests.support.commands import write_csv
 from tests.support.small_platform import small_platform
 

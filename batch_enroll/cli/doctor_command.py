@@ -12,7 +12,7 @@ from batch_enroll.cli import screen
 from batch_enroll.cli.flags import JOB_VARIABLE, add_job_flags
 
 if TYPE_CHECKING:
-    from batch_enroll.upkeep.doctor import Patient
+    from batch_enroll.maintenance.doctor import DoctorTarget
 
 _ABOUT_A_JOB = ("url", "scenario", "match")
 
@@ -36,8 +36,8 @@ def execute(args: argparse.Namespace) -> int:
 
 async def _doctor(args: argparse.Namespace) -> int:
     from batch_enroll.clock import SystemClock
+    from batch_enroll.maintenance.doctor import examine
     from batch_enroll.reporting.health_findings import exit_code_of, findings_as_dict, print_findings
-    from batch_enroll.upkeep.doctor import examine
 
     findings = await examine(_patient(args), clock=SystemClock())
     if args.json:
@@ -47,12 +47,12 @@ async def _doctor(args: argparse.Namespace) -> int:
     return exit_code_of(findings)
 
 
-def _patient(args: argparse.Namespace) -> Patient:
+def _patient(args: argparse.Namespace) -> DoctorTarget:
     from batch_enroll.cli.flags import given_settings
     from batch_enroll.cli.settings import job_of
     from batch_enroll.cli.watching import see_told
     from batch_enroll.errors import JobError
-    from batch_enroll.upkeep.doctor import Patient
+    from batch_enroll.maintenance.doctor import DoctorTarget
 
     given: dict[tuple[str, ...], Any] = {}
     job, trouble = None, ""
@@ -65,7 +65,7 @@ def _patient(args: argparse.Namespace) -> Patient:
     except JobError as error:
         trouble = str(error)
     token_file = given.get(("token_file",))
-    return Patient(
+    return DoctorTarget(
         job=job,
         job_trouble=trouble,
         environment=os.environ,

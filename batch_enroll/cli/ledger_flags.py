@@ -28,9 +28,9 @@ def add_run_argument(parser: argparse.ArgumentParser, *, goes: bool = False) -> 
 
 async def run_of(args: argparse.Namespace, ledger: Ledger, *, goes: bool = False, why_not_last: str = "") -> str:
     """Give the id of the run that RUN means; arguments and errors: `which_run`."""
-    from batch_enroll.upkeep.which_run import which_run
+    from batch_enroll.maintenance.run_lookup import resolve_run_id
 
-    return await which_run(ledger, args.run, goes=goes, why_not_last=why_not_last)
+    return await resolve_run_id(ledger, args.run, goes=goes, why_not_last=why_not_last)
 
 
 def unless_seen() -> str:

@@ -45,8 +45,8 @@ def execute(args: argparse.Namespace) -> int:
 async def _prune(args: argparse.Namespace) -> int:
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
+    from batch_enroll.maintenance.prune import plan_prune, prune
     from batch_enroll.reporting.prune_table import print_prune_plan, prune_as_dict, size_text
-    from batch_enroll.upkeep.prune import plan_prune, prune
 
     ledger = ledger_from(args)
     before = SystemClock().now() - timedelta(seconds=_age_s(args.older_than))

@@ -14,7 +14,7 @@ from batch_enroll.cli import screen
 from batch_enroll.cli.ledger_flags import add_ledger_flags, ledger_from, run_of
 
 if TYPE_CHECKING:
-    from batch_enroll.upkeep.resolve import Said
+    from batch_enroll.maintenance.resolve import RowVerdict
 
 _COLUMNS = ("row", "verdict", "why", "identity", "sent_at", "code", "message", "http_status", "attempts")
 _NOT_LAST = "A verdict is for good, and `last` may be another run by now: name the run by its id or a beginning of it."
@@ -53,9 +53,9 @@ async def _resolve(args: argparse.Namespace) -> int:
     from batch_enroll.background import open_in_thread
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
-    from batch_enroll.upkeep.resolve import (
-        Said,
-        Word,
+    from batch_enroll.maintenance.resolve import (
+        ResolveVerdict,
+        RowVerdict,
         resolve_rows,
         unknown_rows,
     )
@@ -77,21 +77,21 @@ async def _resolve(args: argparse.Namespace) -> int:
             pass
     else:
         numbers = [row.number for row in unknown] if args.rows == "all" else _numbers(args.rows)
-        said = [Said(number=number, word=Word(args.verdict), why=args.why) for number in numbers]
+        said = [RowVerdict(number=number, word=ResolveVerdict(args.verdict), why=args.why) for number in numbers]
     if not said:
         raise JobError("There is no verdict to take.", hint=f"Fill in the column verdict: {', '.join(_WORDS)}.")
     counts = await resolve_rows(ledger, run_id, said, by=args.by or getpass.getuser(), at=SystemClock().now())
     told = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
     screen.say(f"Took {len(said):,} verdicts. Run {run_id} now: {told}.")
-    if any(word.word is Word.RESEND for word in said):
+    if any(word.word is ResolveVerdict.RESEND for word in said):
         screen.say(f"To send rows again: the same run command, or batch-enroll retry {run_id} --not-sent")
     return 0
 
 
 def _line(row: object) -> list[str]:
     from batch_enroll.clock import iso_utc
+    from batch_enroll.maintenance.resolve import UnknownRow
     from batch_enroll.result_columns import guard
-    from batch_enroll.upkeep.resolve import UnknownRow
 
     assert isinstance(row, UnknownRow)
     outcome = row.outcome
@@ -108,7 +108,7 @@ def _line(row: object) -> list[str]:
     ]
 
 
-def _read_verdicts(path: Path, stack: ExitStack) -> list[Said]:
+def _read_verdicts(path: Path, stack: ExitStack) -> list[RowVerdict]:
     """Read the person's file, whatever a spreadsheet program made of it."""
     from batch_enroll.cli.settings import source_of
     from batch_enroll.columns import find_column
@@ -134,12 +134,12 @@ def _read_verdicts(path: Path, stack: ExitStack) -> list[Said]:
     return said
 
 
-def _said(number: int, word: str, why: str, *, place: str) -> Said:
+def _said(number: int, word: str, why: str, *, place: str) -> RowVerdict:
     from batch_enroll.errors import JobError
-    from batch_enroll.upkeep.resolve import Said, Word
+    from batch_enroll.maintenance.resolve import ResolveVerdict, RowVerdict
 
     try:
-        return Said(number=number, word=Word(word), why=why)
+        return RowVerdict(number=number, word=ResolveVerdict(word), why=why)
     except ValueError:
         raise JobError(f"{place}: '{word}' is no verdict.", hint=f"Write one of: {', '.join(_WORDS)}.") from None
 

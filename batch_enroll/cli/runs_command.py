@@ -19,7 +19,7 @@ def execute(args: argparse.Namespace) -> int:
     """List them, the newest first."""
     import anyio
 
-    from batch_enroll.upkeep.history import run_as_dict, run_totals
+    from batch_enroll.maintenance.run_history import run_as_dict, run_totals
 
     ledger = ledger_from(args)
     runs = anyio.run(run_totals, ledger)

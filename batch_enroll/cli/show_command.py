@@ -28,8 +28,8 @@ def execute(args: argparse.Namespace) -> int:
     """Show it."""
     import anyio
 
+    from batch_enroll.maintenance.run_history import run_as_dict, run_total
     from batch_enroll.monitoring.status_file import read_status
-    from batch_enroll.upkeep.history import run_as_dict, run_total
 
     async def total_of_run() -> RunTotal:
         ledger = ledger_from(args)

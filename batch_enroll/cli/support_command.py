@@ -36,8 +36,8 @@ async def _support(args: argparse.Namespace) -> int:
     from batch_enroll.clock import SystemClock
     from batch_enroll.config.secrets import TOKEN_VARIABLE
     from batch_enroll.errors import JobError
-    from batch_enroll.upkeep.doctor import Patient, examine
-    from batch_enroll.upkeep.support_bundle import collect, write_bundle
+    from batch_enroll.maintenance.doctor import DoctorTarget, examine
+    from batch_enroll.maintenance.support_bundle import collect, write_bundle
 
     if args.log_file is not None and not args.log_file.is_file():
         raise JobError(f"There is no log file {args.log_file}.", hint="Leave --log-file away, or correct it.")
@@ -45,7 +45,7 @@ async def _support(args: argparse.Namespace) -> int:
         require_writable(args.out)
     ledger = ledger_from(args)
     run_id = await run_of(args, ledger)
-    patient = Patient(job=None, environment={}, ledger=ledger_place(args), ask_platform=False)
+    patient = DoctorTarget(job=None, environment={}, ledger=ledger_place(args), ask_platform=False)
     texts = await collect(
         ledger,
         run_id,

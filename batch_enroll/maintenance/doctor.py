@@ -41,7 +41,7 @@ _MAX_RUNS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patient:
+class DoctorTarget:
     """What is examined."""
 
     job: Job | None  #: None: there is none, and the platform is not asked
@@ -52,7 +52,7 @@ class Patient:
     ask_platform: bool = True
 
 
-async def examine(patient: Patient, *, clock: Clock) -> list[HealthFinding]:
+async def examine(patient: DoctorTarget, *, clock: Clock) -> list[HealthFinding]:
     """Look at everything.
 
     Args:
@@ -90,7 +90,7 @@ def _versions() -> Iterator[HealthFinding]:
         yield _ok("extras", ", ".join(told) + wanted)
 
 
-def _job(patient: Patient) -> HealthFinding:
+def _job(patient: DoctorTarget) -> HealthFinding:
     if patient.job_trouble:
         return _problem("job", patient.job_trouble, "Correct that; until then the platform is not asked.")
     if patient.job is None:
@@ -98,7 +98,7 @@ def _job(patient: Patient) -> HealthFinding:
     return _ok("job", f"scenario {patient.job.scenario} at {patient.job.url}, matched by {patient.job.matching}")
 
 
-def _token(patient: Patient) -> tuple[str, list[HealthFinding]]:
+def _token(patient: DoctorTarget) -> tuple[str, list[HealthFinding]]:
     job = patient.job
     file = job.token_file if job else patient.token_file
     try:
@@ -115,7 +115,7 @@ def _token(patient: Patient) -> tuple[str, list[HealthFinding]]:
     return token, findings
 
 
-async def _platform(patient: Patient, token: str, clock: Clock) -> list[HealthFinding]:
+async def _platform(patient: DoctorTarget, token: str, clock: Clock) -> list[HealthFinding]:
     job = patient.job
     why = ""
     if job is None:
@@ -186,7 +186,7 @@ def _clock(heard: ServerObservation) -> HealthFinding:
     )
 
 
-async def _ledger(patient: Patient) -> list[HealthFinding]:
+async def _ledger(patient: DoctorTarget) -> list[HealthFinding]:
     where = patient.ledger or (patient.job.output.ledger if patient.job else None)
     try:
         health = await run_sync(examine_ledger, where)

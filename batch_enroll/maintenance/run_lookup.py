@@ -19,7 +19,7 @@ LEAST_LETTERS: Final = 3  #: of a beginning: with fewer a slip of the finger wou
 _SHOWN = 5
 
 
-async def which_run(ledger: Ledger, said: str | None, *, goes: bool = False, why_not_last: str = "") -> str:
+async def resolve_run_id(ledger: Ledger, said: str | None, *, goes: bool = False, why_not_last: str = "") -> str:
     """Find the run that is meant.
 
     Args:

@@ -20,7 +20,7 @@ from batch_enroll.run.result_files import rows_with_outcomes
 from batch_enroll.sending.request_body import identity_of
 
 
-class Word(StrEnum):
+class ResolveVerdict(StrEnum):
     """What a person may say of an unknown row."""
 
     ENROLLED = "enrolled"  #: it arrived: success
@@ -38,11 +38,11 @@ class UnknownRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class RowVerdict:
     """A person's word on one row."""
 
     number: int
-    word: Word
+    word: ResolveVerdict
     why: str
 
 
@@ -69,7 +69,7 @@ async def unknown_rows(ledger: Ledger, run_id: str) -> list[UnknownRow]:
         await run.leave()
 
 
-async def resolve_rows(ledger: Ledger, run_id: str, said: Sequence[Said], *, by: str, at: datetime) -> Counts:
+async def resolve_rows(ledger: Ledger, run_id: str, said: Sequence[RowVerdict], *, by: str, at: datetime) -> Counts:
     """Put a person's word on unknown rows into the ledger: all of them, or none when one does not fit.
 
     Args:

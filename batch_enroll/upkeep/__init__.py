@@ -1,1 +1,0 @@
-"""Between runs: history, resolving unknown rows, pruning, doctor, support."""
