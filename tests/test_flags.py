@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from batch_enroll.cli.flags import GROUPS, SETTINGS
 from batch_enroll.cli.main import COMMANDS, build_parser
+from batch_enroll.cli.options import GROUPS, SETTINGS
 from tests.support.commands import people, write_csv
 
 FLAGS = ("--scenario", "3", "--match", "email=email")

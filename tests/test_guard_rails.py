@@ -13,8 +13,8 @@ from typing import Any
 import anyio
 import pytest
 
-from batch_enroll.cli import screen
-from batch_enroll.cli.questions import Questions
+from batch_enroll.cli import console
+from batch_enroll.cli.prompts import Questions
 from batch_enroll.clock import SystemClock
 from batch_enroll.config.job import Job
 from batch_enroll.errors import JobError
@@ -373,7 +373,7 @@ def test_above_confirm_above_the_number_must_be_typed(typed, code):
 
     questions = Questions(asks=True, quiet=False, before=lambda: None, confirm_above=1_000)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(screen, "ask", ask)
+        patch.setattr(console, "ask", ask)
         assert anyio.run(questions.confirm, plan) is (code == 0)
     assert said[0] == "To start 1,234 profiles in #3 Welcome, type their number:"
     assert next(answers, None) is None

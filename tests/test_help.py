@@ -11,9 +11,9 @@ import sys
 import pytest
 
 from batch_enroll.cli.exit_codes import EXIT_CODES
-from batch_enroll.cli.flags import SETTINGS
+from batch_enroll.cli.help_formatter import HelpFormatter
 from batch_enroll.cli.main import COMMANDS, build_parser
-from batch_enroll.cli.page import Page
+from batch_enroll.cli.options import SETTINGS
 
 LONG = ("run", "check")
 
@@ -36,7 +36,7 @@ def test_no_line_is_wider_than_the_terminal_or_than_is_read_with_ease(name, colu
 
 def test_prose_is_filled_and_tables_are_not(monkeypatch):
     monkeypatch.setenv("COLUMNS", "42")
-    parser = argparse.ArgumentParser("x", formatter_class=Page, add_help=False)
+    parser = argparse.ArgumentParser("x", formatter_class=HelpFormatter, add_help=False)
     parser.description = (
         "One sentence that goes\non here.\n\nwords:\n  a     short\n  long  so long that it goes on below itself"
     )

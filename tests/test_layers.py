@@ -68,7 +68,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "apprise": ("monitoring/notifications.py",),
     "prometheus_client": ("monitoring/metrics_file.py",),
     "keyring": ("secrets.py",),
-    "pythonjsonlogger": ("cli/logs.py",),
+    "pythonjsonlogger": ("cli/logging_setup.py",),
     "xlrd": ("loading/xls_xlsb_worker.py",),
     "xlsxwriter": ("reporting/",),
     "phonenumbers": ("mapping/",),

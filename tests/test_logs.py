@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_enroll.cli.logs import log_to
+from batch_enroll.cli.logging_setup import log_to
 from batch_enroll.config.job import Job
 from tests.support.commands import people, write_csv
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from batch_enroll.cli.exit_codes import EXIT_CODES
-from batch_enroll.cli.flags import REMOVED, SETTINGS
 from batch_enroll.cli.main import COMMANDS, build_parser
+from batch_enroll.cli.options import REMOVED, SETTINGS
 from batch_enroll.config.load import build_job, read_job_file
 from batch_enroll.config.profiles import choose_profile
 from batch_enroll.models import RowStatus

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_enroll.cli import screen
+from batch_enroll.cli import console
 from batch_enroll.config.secrets import open_to_others
 from tests.support.commands import people, write_csv
 
@@ -117,11 +117,11 @@ def test_a_file_that_is_not_there_is_somebody_elses_to_complain_about(tmp_path):
 
 
 def test_what_is_kept_secret_is_never_said(capsys, monkeypatch):
-    monkeypatch.setattr(screen, "_secrets", set())
-    screen.keep_secret("hush-hush")
-    screen.keep_secret("a")  # too short to be one; it would tear holes into words
-    screen.say("the token hush-hush was refused")
-    screen.put('{"token": "hush-hush"}')
+    monkeypatch.setattr(console, "_secrets", set())
+    console.keep_secret("hush-hush")
+    console.keep_secret("a")  # too short to be one; it would tear holes into words
+    console.print_message("the token hush-hush was refused")
+    console.print_output('{"token": "hush-hush"}')
     out, err = capsys.readouterr()
     assert (out, err) == ('{"token": "***"}\n', "the token *** was refused\n")
 

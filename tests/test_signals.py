@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from batch_enroll.cli import signals
-from batch_enroll.cli.signals import EXIT_OF, exit_code_of_interrupt, signals_end
+from batch_enroll.cli import signal_handlers
+from batch_enroll.cli.signal_handlers import EXIT_OF, exit_code_for_interrupt, signals_end
 
 SIGNALS = list(EXIT_OF)
 
@@ -24,7 +24,7 @@ def _interrupted_at(number: signal.Signals, at_step: int) -> tuple[int | None, b
 
     def trace(frame, event, _arg):
         nonlocal steps
-        if frame.f_code.co_filename != signals.__file__ or frame.f_code.co_name == "handler":
+        if frame.f_code.co_filename != signal_handlers.__file__ or frame.f_code.co_name == "handler":
             return None
         frame.f_trace_opcodes = True
         if event == "opcode":
@@ -40,7 +40,7 @@ def _interrupted_at(number: signal.Signals, at_step: int) -> tuple[int | None, b
             with signals_end():
                 pass
         except KeyboardInterrupt:
-            return exit_code_of_interrupt(), True
+            return exit_code_for_interrupt(), True
         finally:
             sys.settrace(outer)
     return None, steps >= at_step

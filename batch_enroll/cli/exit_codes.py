@@ -30,7 +30,7 @@ def exit_codes_text() -> str:
     return "exit codes:\n" + "\n".join(f"  {code:<4} {meaning}" for code, meaning in EXIT_CODES.items())
 
 
-def exit_code_of(error: BatchEnrollError) -> int:
+def exit_code_for_error(error: BatchEnrollError) -> int:
     """Give the exit code of an error that ended the command."""
     if isinstance(error, RunLocked):
         return 5

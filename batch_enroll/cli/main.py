@@ -16,11 +16,11 @@ import traceback
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
-from batch_enroll.cli import screen
-from batch_enroll.cli.exit_codes import exit_code_of, exit_codes_text
-from batch_enroll.cli.flags import add_help
-from batch_enroll.cli.page import Page
-from batch_enroll.cli.signals import exit_code_of_interrupt, signals_end
+from batch_enroll.cli import console
+from batch_enroll.cli.exit_codes import exit_code_for_error, exit_codes_text
+from batch_enroll.cli.help_formatter import HelpFormatter
+from batch_enroll.cli.options import add_help
+from batch_enroll.cli.signal_handlers import exit_code_for_interrupt, signals_end
 from batch_enroll.errors import FileSystemError, RunStopped
 from batch_enroll.os_errors import translate_os_error
 from batch_enroll.versions import tool_version
@@ -70,7 +70,7 @@ class _Parser(argparse.ArgumentParser):
 
     def refuse(self, sentence: str) -> NoReturn:
         """Say it, name the page that helps, and end."""
-        screen.complain(f"{sentence[:1].upper()}{sentence[1:]}", hint=f"See `{self.prog} --help`.")
+        console.print_error(f"{sentence[:1].upper()}{sentence[1:]}", hint=f"See `{self.prog} --help`.")
         raise SystemExit(2)
 
     def refuse_words(self, left: Sequence[str]) -> NoReturn:
@@ -94,7 +94,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         description="Start every profile of a spreadsheet in an Altcraft scenario: one request for each row,\n"
         "never twice, never lost, and a results file that says what became of each.\n\n" + _commands(),
         epilog=f"`batch-enroll COMMAND --help` tells more of each.\n\n{exit_codes_text()}",
-        formatter_class=Page,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"batch-enroll {tool_version()}")
     commands = parser.add_subparsers(
@@ -104,7 +104,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         command = commands.add_parser(
             name,
             description=f"{line[:1].upper()}{line[1:]}.",
-            formatter_class=Page,
+            formatter_class=HelpFormatter,
             add_help=False,  # each command has it where it reads best
             allow_abbrev=False,  # `--max` of a script must not change its meaning on the day when a flag is added
         )
@@ -112,7 +112,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
             continue
         module = importlib.import_module(f"batch_enroll.cli.{module_name}")
         module.add_arguments(command)
-        command.formatter_class = Page  # the sandbox has another one for its own program
+        command.formatter_class = HelpFormatter  # the sandbox has another one for its own program
         with contextlib.suppress(argparse.ArgumentError):  # a command with all the job's flags has it at their end
             add_help(command)
         command.set_defaults(execute=module.execute, refuse_words=command.refuse_words)
@@ -143,7 +143,7 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         The exit code, one of `EXIT_CODES`.
     """
-    screen.keep_secrets_of(argv)
+    console.keep_secrets_of(argv)
     try:
         args, left = build_parser(_command_of(argv)).parse_known_args(argv)
         if left:
@@ -158,19 +158,19 @@ def _execute(args: argparse.Namespace) -> int:
     try:
         return int(args.execute(args))
     except RunStopped as error:
-        screen.complain(error.message, hint=error.hint)
-        return exit_code_of(error)
+        console.print_error(error.message, hint=error.hint)
+        return exit_code_for_error(error)
     except KeyboardInterrupt:
-        screen.complain("Interrupted; nothing was sent.")
-        return exit_code_of_interrupt()
+        console.print_error("Interrupted; nothing was sent.")
+        return exit_code_for_interrupt()
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that the interpreter's own flush stays quiet
         return 3
     except OSError as error:
         refused = translate_os_error(error, to=FileSystemError)
-        screen.complain(refused.message, hint=refused.hint)
+        console.print_error(refused.message, hint=refused.hint)
         return 3 if args.command in _SENDING else 2
     except Exception:  # a bug of ours: say so, with what is needed to find it, and never with a code that means success
-        screen.complain("This is a fault of batch-enroll itself, not of your file. Please report what follows.")
-        screen.say(traceback.format_exc())
+        console.print_error("This is a fault of batch-enroll itself, not of your file. Please report what follows.")
+        console.print_message(traceback.format_exc())
         return 3

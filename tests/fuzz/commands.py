@@ -25,8 +25,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from batch_enroll.cli.exit_codes import EXIT_CODES
-from batch_enroll.cli.flags import SETTINGS
 from batch_enroll.cli.main import COMMANDS, main
+from batch_enroll.cli.options import SETTINGS
 from batch_enroll.sandbox import SandboxSettings, sandbox_process
 
 SEEDS = Path(__file__).parents[1] / "spreadsheets"

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from batch_enroll.cli import sandbox_command
+from batch_enroll.cli.commands import sandbox
 from batch_enroll.errors import JobError
 from batch_enroll.sandbox import SandboxSettings, sandbox_process, serve
 from tests.support.sandbox import RawClient, wait_until
@@ -23,8 +23,8 @@ SERVE = [sys.executable, "-m", "batch_enroll.sandbox"]
 
 def execute(*flags: str) -> int:
     parser = argparse.ArgumentParser()
-    sandbox_command.add_arguments(parser)
-    return sandbox_command.execute(parser.parse_args(flags))
+    sandbox.add_arguments(parser)
+    return sandbox.execute(parser.parse_args(flags))
 
 
 def first_line(child: subprocess.Popen[str]) -> str:

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from batch_enroll.cli import screen, watching
-from batch_enroll.cli.told import WatchSettings
-from batch_enroll.cli.watching import Watch
+from batch_enroll.cli import console, run_monitor
+from batch_enroll.cli.monitor_settings import MonitorSettings
+from batch_enroll.cli.run_monitor import RunMonitor
 from batch_enroll.config.job import NotifySection
 from batch_enroll.errors import JobError, RunLocked
 from batch_enroll.monitoring import notifications
@@ -17,7 +17,7 @@ from batch_enroll.monitoring.run_result import RunResult
 
 def settings(**notify):
     section = NotifySection.model_validate(notify)
-    return WatchSettings(name="nightly", scenario=3, status_file=None, metrics_file=None, notify=section)
+    return MonitorSettings(name="nightly", scenario=3, status_file=None, metrics_file=None, notify=section)
 
 
 @pytest.mark.parametrize("trouble", [ValueError("secret"), KeyboardInterrupt()])
@@ -25,8 +25,8 @@ def test_a_mistake_in_telling_is_one_line(monkeypatch, capsys, trouble):
     def fail(*_, **__):
         raise trouble
 
-    monkeypatch.setattr(watching, "text_of", fail)
-    watch = Watch(settings())
+    monkeypatch.setattr(run_monitor, "text_of", fail)
+    watch = RunMonitor(settings())
     watch.begin()
     watch.end(0)
     watch.tell()
@@ -36,14 +36,14 @@ def test_a_mistake_in_telling_is_one_line(monkeypatch, capsys, trouble):
 
 
 def test_an_end_that_nobody_named_is_not_told(receiver):
-    watch = Watch(settings(urls=[f"json://{receiver.address}"]))
+    watch = RunMonitor(settings(urls=[f"json://{receiver.address}"]))
     watch.begin()
     watch.tell()
     assert receiver.told == []
 
 
 def test_a_fault_of_our_own_is_told_without_its_text(receiver):
-    watch = Watch(settings(urls=[f"json://{receiver.address}"]))
+    watch = RunMonitor(settings(urls=[f"json://{receiver.address}"]))
     watch.begin()
     watch.fail(ValueError("anna@example.com"))
     watch.tell()
@@ -55,7 +55,7 @@ def test_a_fault_of_our_own_is_told_without_its_text(receiver):
 
 @pytest.mark.parametrize("error", [RunLocked("Process 7 is at work."), JobError("No.")])
 def test_what_kept_it_from_beginning_is_told(receiver, error):
-    watch = Watch(settings(urls=[f"json://{receiver.address}"], on="stop"))
+    watch = RunMonitor(settings(urls=[f"json://{receiver.address}"], on="stop"))
     watch.begin()
     watch.fail(error)
     watch.tell()
@@ -64,7 +64,7 @@ def test_what_kept_it_from_beginning_is_told(receiver, error):
 
 
 def test_a_person_who_said_no_needs_no_message(receiver):
-    watch = Watch(settings(urls=[f"json://{receiver.address}"], heartbeat=f"http://{receiver.address}/beat"))
+    watch = RunMonitor(settings(urls=[f"json://{receiver.address}"], heartbeat=f"http://{receiver.address}/beat"))
     watch.begin()
     watch.end(2, reason="Nothing was sent.", declined=True)
     watch.tell()
@@ -90,10 +90,10 @@ def test_a_service_that_hangs_holds_nobody_up(monkeypatch):
 
 
 def test_an_address_is_never_said_whatever_holds_it(receiver, capsys, monkeypatch):
-    monkeypatch.setattr(screen, "_secrets", set())
-    Watch(settings(urls=["json://127.0.0.1/hush-hush"], heartbeat="https://hc.example/hush-hush-too"))
+    monkeypatch.setattr(console, "_secrets", set())
+    RunMonitor(settings(urls=["json://127.0.0.1/hush-hush"], heartbeat="https://hc.example/hush-hush-too"))
     for text in ("json://127.0.0.1/hush-hush", "POST 127.0.0.1/hush-hush", "https://hc.example/hush-hush-too"):
-        screen.say(f"bad {text}")
+        console.print_message(f"bad {text}")
     assert "hush" not in capsys.readouterr().err
 
 

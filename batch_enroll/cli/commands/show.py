@@ -6,8 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from batch_enroll.cli import screen
-from batch_enroll.cli.ledger_flags import (
+from batch_enroll.cli import console
+from batch_enroll.cli.ledger_options import (
     add_json_flag,
     add_ledger_flags,
     ledger_from,
@@ -38,9 +38,9 @@ def execute(args: argparse.Namespace) -> int:
     total = anyio.run(total_of_run)
     if args.json:
         status = read_status(total.folder) if total.folder else None
-        screen.put(json.dumps({**run_as_dict(total), "status": status}, ensure_ascii=False))
+        console.print_output(json.dumps({**run_as_dict(total), "status": status}, ensure_ascii=False))
     else:
         from batch_enroll.reporting.runs_table import print_run
 
-        print_run(total, screen.data_stream())
+        print_run(total, console.data_stream())
     return 0

@@ -213,7 +213,7 @@ def add_help(group: argparse._ActionsContainer) -> None:
     group.add_argument("-h", "--help", action="help", help="show this page")
 
 
-def where_else(flag: str) -> str:
+def settings_help(flag: str) -> str:
     """Go on from a sentence about the job file: where each setting may stand besides the command line."""
     setting = next(setting for setting in SETTINGS if setting.flag == flag)
     section, key = setting.path

@@ -7,7 +7,7 @@ import csv
 import os
 from pathlib import Path
 
-from batch_enroll.cli import screen
+from batch_enroll.cli import console
 
 DEMO_ROWS = 200
 _FOLDER = "batch-enroll-demo"
@@ -30,7 +30,7 @@ def execute(args: argparse.Namespace) -> int:
     args.folder.mkdir(parents=True, exist_ok=True)
     leads = args.folder / "leads.csv"
     _write_leads(leads, max(args.rows, 10))
-    screen.say(
+    console.print_message(
         f"The demo invents {args.rows} people in {leads}, starts a stand-in of the platform on this machine\n"
         "and enrolls them in its scenario #3. No message is sent to anybody.\n"
     )
@@ -40,11 +40,11 @@ def execute(args: argparse.Namespace) -> int:
         command += ["--content", "first_name=First name", "--rate", str(args.rate), "--yes"]
         command += ["--ledger", str(args.folder / "ledger.sqlite"), "--results", str(args.folder / "leads.results.csv")]
         command += ["--again"]
-        screen.say(f"$ batch-enroll {' '.join(_shell(word) for word in command)}\n")
+        console.print_message(f"$ batch-enroll {' '.join(_shell(word) for word in command)}\n")
         code = main(command)
         enrolled = sandbox.enrolments(scenario=3)
         twice = sum(times > 1 for times in enrolled.values())
-    screen.say(
+    console.print_message(
         f"\nThe platform's stand-in counted {len(enrolled):,} profiles enrolled, {twice} of them twice. "
         f"Open {args.folder / 'leads.results.csv'} to see every row's result."
     )

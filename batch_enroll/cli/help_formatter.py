@@ -16,7 +16,7 @@ _WIDEST = 100  #: columns
 _FLAG_COLUMNS = 30  #: room for the longest flag beside its meaning
 
 
-class Page(argparse.RawDescriptionHelpFormatter):
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Paragraphs are filled, indented lines stay lines; one that is too long goes on below its own text."""
 
     def __init__(self, prog: str) -> None:

@@ -7,8 +7,8 @@ import os
 import sys
 from typing import Any
 
-from batch_enroll.cli.flags import add_job_flags, given_settings
-from batch_enroll.cli.ledger_flags import add_run_argument, run_of, unless_seen
+from batch_enroll.cli.ledger_options import add_run_argument, run_of, unless_seen
+from batch_enroll.cli.options import add_job_flags, given_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +30,9 @@ def execute(args: argparse.Namespace) -> int:
 
 
 async def _retry(args: argparse.Namespace) -> int:
-    from batch_enroll.cli.faces import run_and_tell
-    from batch_enroll.cli.settings import job_file_of, token_of
-    from batch_enroll.cli.watching import watched_job
+    from batch_enroll.cli.job_options import job_file_of, token_of
+    from batch_enroll.cli.run_monitor import monitored_job
+    from batch_enroll.cli.run_session import run_and_report
     from batch_enroll.config.job import Job
     from batch_enroll.config.load import build_job
     from batch_enroll.ledger.location import open_ledger
@@ -52,9 +52,9 @@ async def _retry(args: argparse.Namespace) -> int:
         return build_job(file=settings, file_name=name, file_places=file.places, given=given)
 
     status = RowStatus.ERROR if args.errors else RowStatus.NOT_SENT
-    with watched_job(args, input_name=record.input_name, build=job_of_run) as (job, watch):
+    with monitored_job(args, input_name=record.input_name, build=job_of_run) as (job, watch):
         token = token_of(job)
-        return await run_and_tell(
+        return await run_and_report(
             job,
             token,
             input_name=record.input_name,

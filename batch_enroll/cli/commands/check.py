@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batch_enroll.cli import screen
-from batch_enroll.cli.flags import add_job_flags, where_else
+from batch_enroll.cli import console
+from batch_enroll.cli.options import add_job_flags, settings_help
 
 if TYPE_CHECKING:
     from batch_enroll.config.job import Job
@@ -24,7 +24,7 @@ examples:
   batch-enroll check leads.xlsx --job leads.toml --problems problems.csv
   batch-enroll check leads.xlsx --job leads.toml --save plan.json
 
-`batch-enroll init leads.xlsx` proposes the job file. {where_else("--max-errors")}"""
+`batch-enroll init leads.xlsx` proposes the job file. {settings_help("--max-errors")}"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,44 +56,44 @@ def execute(args: argparse.Namespace) -> int:
 
 async def _check(args: argparse.Namespace) -> int:
     from batch_enroll.atomic_file import require_writable
-    from batch_enroll.cli.each_input import see_one, tell_nothing_new
-    from batch_enroll.cli.settings import (
+    from batch_enroll.cli.job_options import (
+        build_job_from_args,
         input_name,
-        job_of,
         ledger_of,
         sources_of,
         token_of,
     )
-    from batch_enroll.cli.watching import see_told
+    from batch_enroll.cli.multi_input import report_nothing_new, require_single_input
+    from batch_enroll.cli.run_monitor import check_notifications
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
     from batch_enroll.run.approved_plan import see_place
 
     if args.save is not None:
         see_place(args.save)
-    job, clock = job_of(args), SystemClock()
-    see_told(job)
+    job, clock = build_job_from_args(args), SystemClock()
+    check_notifications(job)
     if args.problems is not None:
         require_writable(args.problems)
     ledger = ledger_of(job)
     picked = await sources_of(args, job, ledger=ledger, clock=clock)
     if not picked.files:
-        return tell_nothing_new(job, input_name(args), clock=clock, passed_over=picked.told)
+        return report_nothing_new(job, input_name(args), clock=clock, passed_over=picked.told)
     if picked.told and not job.output.quiet:
-        screen.say(picked.told)
+        console.print_message(picked.told)
     for flag, file in (("--problems", args.problems), ("--save", args.save)):
         if file is not None:
-            see_one(picked.files, flag)
+            require_single_input(picked.files, flag)
     try:
         token = None if job.send.skip_preflight else token_of(job)
     except JobError:
         token = None
-        screen.say("No token was given, so the platform is not asked about the scenario.")
+        console.print_message("No token was given, so the platform is not asked about the scenario.")
     found = [await _check_one(job, source, args, token=token, ledger=ledger) for source in picked.files]
     exit_code = max(code for code, _ in found)
     if job.output.json_:
         several = {"checks": [told for _, told in found], "exit_code": exit_code}
-        screen.put_json(found[0][1] if len(found) == 1 else several)
+        console.print_json(found[0][1] if len(found) == 1 else several)
     return exit_code
 
 
@@ -116,17 +116,17 @@ async def _check_one(
     exit_code = 2 if checked.refused else 1 if checked.plan.invalid else 0
     if args.problems is not None:
         write_problems(args.problems, checked.invalid_rows, columns=checked.columns, advice=advice_for)
-        screen.say(f"Problems: {args.problems}")
+        console.print_message(f"Problems: {args.problems}")
     if not job.output.quiet:
         print_plan(checked.plan, sys.stderr)
-        screen.say("\nNothing was sent.")
+        console.print_message("\nNothing was sent.")
     if args.save is not None and not checked.refused:
         now = SystemClock().now()
         save_approved(args.save, approve(job, checked.plan, sha256=checked.input_sha256, now=now))
-        screen.say(f"Plan: {args.save}; to send this and nothing else, give `run` with --plan {args.save}")
+        console.print_message(f"Plan: {args.save}; to send this and nothing else, give `run` with --plan {args.save}")
     if args.save is not None and checked.refused:
-        screen.say("The plan was not saved.")
+        console.print_message("The plan was not saved.")
     for refusal in checked.refused:
-        screen.complain(f"`run` would refuse this: {refusal.message}", hint=refusal.hint)
+        console.print_error(f"`run` would refuse this: {refusal.message}", hint=refusal.hint)
     refused = [refusal.as_dict() for refusal in checked.refused]
     return exit_code, {**plan_as_dict(checked.plan), "refused": refused, "exit_code": exit_code}

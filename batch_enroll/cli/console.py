@@ -40,34 +40,34 @@ def masked(text: str) -> str:
     return text
 
 
-def say(text: str) -> None:
+def print_message(text: str) -> None:
     """One line for people; a terminal that went away must not end a run."""
     with contextlib.suppress(OSError, ValueError):
         print(_showable(masked(text)), file=sys.stderr, flush=True)  # noqa: T201 - this is the one place that talks
 
 
-def complain(text: str, *, hint: str = "") -> None:
+def print_error(text: str, *, hint: str = "") -> None:
     """Say what went wrong and what to do about it."""
     prefix = "batch-enroll: "
-    say(prefix + text.replace("\n", "\n" + " " * len(prefix)))
+    print_message(prefix + text.replace("\n", "\n" + " " * len(prefix)))
     if hint:
-        say(" " * len(prefix) + hint)
+        print_message(" " * len(prefix) + hint)
 
 
-def put(text: str) -> None:
+def print_output(text: str) -> None:
     """Data for programs, on standard output; when nobody reads it any more, say so and go on."""
     try:
         print(masked(text), flush=True)  # noqa: T201
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that the interpreter's own flush stays quiet
-        say("batch-enroll: standard output was closed before everything was written.")
+        print_message("batch-enroll: standard output was closed before everything was written.")
 
 
-def put_json(told: dict[str, object]) -> None:
+def print_json(told: dict[str, object]) -> None:
     """The JSON object of a command."""
     import json
 
-    put(json.dumps(told, ensure_ascii=False))
+    print_output(json.dumps(told, ensure_ascii=False))
 
 
 def data_stream() -> TextIO:
@@ -80,12 +80,12 @@ def is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def ask(question: str) -> str:
+def prompt(question: str) -> str:
     """Ask the person and give the answer, stripped; "" when the input ends."""
     print(question, end=" ", file=sys.stderr, flush=True)  # noqa: T201
     line = _read_line(sys.stdin)
     if not line:
-        say("")
+        print_message("")
     return line.strip()
 
 

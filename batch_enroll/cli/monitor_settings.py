@@ -1,6 +1,6 @@
 """Who is told of a run: what a job says of it, read even when the rest of the job is wrong.
 
-In: a job, or the arguments of one that is wrong. Out: `WatchSettings`, and from these the notifier and the heartbeat.
+In: a job, or the arguments of one that is wrong. Out: `MonitorSettings`, and from these the notifier and the heartbeat.
 Never: a message sent, an address in a sentence.
 """
 
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batch_enroll.cli import screen
-from batch_enroll.cli.flags import given_settings
-from batch_enroll.cli.settings import job_file_of, warn_if_open
+from batch_enroll.cli import console
+from batch_enroll.cli.job_options import job_file_of, warn_if_open
+from batch_enroll.cli.options import given_settings
 from batch_enroll.config.job import Job, NotifySection
 from batch_enroll.config.load import lay_over, notify_section_in
 from batch_enroll.config.secrets import read_secret_file
@@ -30,7 +30,7 @@ _NO_NAME = "batch-enroll"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WatchSettings:
+class MonitorSettings:
     """What of a job says who is told; the rest of the job may be wrong."""
 
     name: str
@@ -40,7 +40,7 @@ class WatchSettings:
     notify: NotifySection
 
     @classmethod
-    def of(cls, job: Job) -> WatchSettings:
+    def of(cls, job: Job) -> MonitorSettings:
         """Take them from a job that is right."""
         return cls(
             name=job.name or _NO_NAME,
@@ -52,7 +52,7 @@ class WatchSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WrongJob:
+class PartialJob:
     """What can be understood of a job that is wrong."""
 
     name: str
@@ -62,7 +62,7 @@ class WrongJob:
     _settings: Mapping[str, Any]
 
     @classmethod
-    def of(cls, args: argparse.Namespace) -> WrongJob:
+    def of(cls, args: argparse.Namespace) -> PartialJob:
         """Read as much of it as can be read."""
         file: Mapping[str, Any] = {}
         with contextlib.suppress(JobError):
@@ -80,12 +80,12 @@ class WrongJob:
             _settings=settings,
         )
 
-    def watch_settings(self) -> WatchSettings | None:
+    def watch_settings(self) -> MonitorSettings | None:
         """Say whom to tell that it is wrong; None when that cannot be known either."""
         notify = notify_section_in(self._settings)
         if notify is None:
             return None
-        return WatchSettings(
+        return MonitorSettings(
             name=self.name,
             scenario=self.scenario,
             status_file=_path_in(self._settings, "status_file"),
@@ -104,7 +104,7 @@ def _path_in(settings: Mapping[str, Any], key: str) -> Path | None:
     return Path(value) if isinstance(value, str) else None
 
 
-def notifier_of(section: NotifySection) -> Notifier | None:
+def build_notifier(section: NotifySection) -> Notifier | None:
     """Make ready what sends messages to people; None when nobody is named.
 
     Raises:
@@ -118,10 +118,10 @@ def notifier_of(section: NotifySection) -> Notifier | None:
     _keep_secret(addresses)
     from batch_enroll.monitoring.notifications import Notifier
 
-    return Notifier(addresses, on=section.on, timeout_s=section.timeout, warn=screen.say)
+    return Notifier(addresses, on=section.on, timeout_s=section.timeout, warn=console.print_message)
 
 
-def heartbeat_of(section: NotifySection) -> Heartbeat | None:
+def build_heartbeat(section: NotifySection) -> Heartbeat | None:
     """Make ready what tells a watchman elsewhere; None when there is none.
 
     Raises:
@@ -139,7 +139,7 @@ def heartbeat_of(section: NotifySection) -> Heartbeat | None:
     from batch_enroll.versions import tool_version
 
     agent = f"batch-enroll/{tool_version()}"
-    return Heartbeat(address, timeout_s=section.timeout, user_agent=agent, warn=screen.say)
+    return Heartbeat(address, timeout_s=section.timeout, user_agent=agent, warn=console.print_message)
 
 
 def _lines_of(path: Path, *, what: str) -> list[str]:
@@ -153,4 +153,4 @@ def _lines_of(path: Path, *, what: str) -> list[str]:
 
 def _keep_secret(addresses: Sequence[str]) -> None:
     for address in addresses:
-        screen.keep_secret(address.partition("://")[2] or address)  # however the scheme is written
+        console.keep_secret(address.partition("://")[2] or address)  # however the scheme is written

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batch_enroll.cli import screen
-from batch_enroll.cli.flags import JOB_VARIABLE, add_job_flags
+from batch_enroll.cli import console
+from batch_enroll.cli.options import JOB_VARIABLE, add_job_flags
 
 if TYPE_CHECKING:
     from batch_enroll.maintenance.doctor import DoctorTarget
@@ -41,16 +41,16 @@ async def _doctor(args: argparse.Namespace) -> int:
 
     findings = await examine(_patient(args), clock=SystemClock())
     if args.json:
-        screen.put(json.dumps(findings_as_dict(findings), ensure_ascii=False))
+        console.print_output(json.dumps(findings_as_dict(findings), ensure_ascii=False))
     else:
-        print_findings(findings, screen.data_stream())
+        print_findings(findings, console.data_stream())
     return exit_code_of(findings)
 
 
 def _patient(args: argparse.Namespace) -> DoctorTarget:
-    from batch_enroll.cli.flags import given_settings
-    from batch_enroll.cli.settings import job_of
-    from batch_enroll.cli.watching import see_told
+    from batch_enroll.cli.job_options import build_job_from_args
+    from batch_enroll.cli.options import given_settings
+    from batch_enroll.cli.run_monitor import check_notifications
     from batch_enroll.errors import JobError
     from batch_enroll.maintenance.doctor import DoctorTarget
 
@@ -59,8 +59,8 @@ def _patient(args: argparse.Namespace) -> DoctorTarget:
     try:
         given = {item.path: item.value for item in given_settings(args, os.environ)}
         if args.job or os.environ.get(JOB_VARIABLE) or any(path[0] in _ABOUT_A_JOB for path in given):
-            named = job_of(args)
-            see_told(named)
+            named = build_job_from_args(args)
+            check_notifications(named)
             job = named
     except JobError as error:
         trouble = str(error)

@@ -7,12 +7,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batch_enroll.cli import screen
+from batch_enroll.cli import console
 from batch_enroll.cli.exit_codes import exit_codes_text
-from batch_enroll.cli.flags import add_job_flags, where_else
+from batch_enroll.cli.options import add_job_flags, settings_help
 
 if TYPE_CHECKING:
-    from batch_enroll.cli.faces import Hands
+    from batch_enroll.cli.run_session import RunCallbacks
     from batch_enroll.reporting.summary import RunSummary
     from batch_enroll.run.input_selection import Source
 
@@ -26,7 +26,7 @@ examples:
   batch-enroll run leads.xlsx --job leads.toml --canary 10 --rate 5
   batch-enroll run /in --pick new --if-changed --job nightly.toml --yes --json
 
-`batch-enroll init leads.xlsx` proposes the job file. {where_else("--max-errors")}"""
+`batch-enroll init leads.xlsx` proposes the job file. {settings_help("--max-errors")}"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,13 +56,7 @@ def execute(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     from batch_enroll.background import entered, run_in_thread
-    from batch_enroll.cli.each_input import (
-        archive_done,
-        run_each,
-        see_one,
-        tell_nothing_new,
-    )
-    from batch_enroll.cli.settings import (
+    from batch_enroll.cli.job_options import (
         STDIN,
         input_name,
         job_name,
@@ -70,7 +64,13 @@ async def _run(args: argparse.Namespace) -> int:
         sources_of,
         token_of,
     )
-    from batch_enroll.cli.watching import watched_job
+    from batch_enroll.cli.multi_input import (
+        archive_done,
+        report_nothing_new,
+        require_single_input,
+        run_each,
+    )
+    from batch_enroll.cli.run_monitor import monitored_job
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import RunStopped
     from batch_enroll.run import enroll_async
@@ -79,21 +79,21 @@ async def _run(args: argparse.Namespace) -> int:
     from batch_enroll.run.job_locks import job_lock
 
     clock = SystemClock()
-    with watched_job(args, input_name=input_name(args)) as (job, watch):
+    with monitored_job(args, input_name=input_name(args)) as (job, watch):
         approved = read_approved(args.plan) if args.plan is not None else None
         ledger = ledger_of(job)
         async with entered(job_lock(job_name(args), ledger)):
             picked = await sources_of(args, job, ledger=ledger, clock=clock)
             await run_in_thread(archive_done, job, picked.done)
             if not picked.files:
-                return tell_nothing_new(job, input_name(args), watch=watch, clock=clock, passed_over=picked.told)
+                return report_nothing_new(job, input_name(args), watch=watch, clock=clock, passed_over=picked.told)
             if picked.told and not job.output.quiet:
-                screen.say(picked.told)
+                console.print_message(picked.told)
             if approved is not None:
-                see_one(picked.files, "--plan")
+                require_single_input(picked.files, "--plan")
             token = token_of(job)
 
-            async def enroll(source: Source, hands: Hands) -> RunSummary:
+            async def enroll(source: Source, hands: RunCallbacks) -> RunSummary:
                 async with AsyncExitStack() as stack:
                     with hands.control.stoppable():
                         here = await stack.enter_async_context(local_copy(source, job, ledger))
@@ -117,7 +117,7 @@ async def _run(args: argparse.Namespace) -> int:
                 token,
                 picked.files,
                 watch=watch,
-                asks=not job.output.yes and screen.is_terminal() and args.input != STDIN,
+                asks=not job.output.yes and console.is_terminal() and args.input != STDIN,
                 approved=approved is not None,
                 clock=clock,
                 enroll=enroll,

@@ -7,8 +7,8 @@ import json
 import sys
 from datetime import timedelta
 
-from batch_enroll.cli import screen
-from batch_enroll.cli.ledger_flags import add_json_flag, add_ledger_flags, ledger_from
+from batch_enroll.cli import console
+from batch_enroll.cli.ledger_options import add_json_flag, add_ledger_flags, ledger_from
 
 _WORD = "forget"
 
@@ -54,32 +54,32 @@ async def _prune(args: argparse.Namespace) -> int:
     print_prune_plan(plan, sys.stderr)
     if args.dry_run or not plan.prunable:
         if plan.prunable:
-            screen.say("\nNothing was removed: this was a dry run.")
+            console.print_message("\nNothing was removed: this was a dry run.")
         if args.json:
-            screen.put(json.dumps(prune_as_dict(plan, done=False), ensure_ascii=False))
+            console.print_output(json.dumps(prune_as_dict(plan, done=False), ensure_ascii=False))
         return 0
     if not args.yes:
-        if not screen.is_terminal():
+        if not console.is_terminal():
             raise JobError("Nothing was removed: nobody is here to be asked.", hint="Give --yes to remove it.")
         if not _agreed(len(plan.prunable), forget=args.forget):
-            screen.say("Nothing was removed.")
+            console.print_message("Nothing was removed.")
             return 2
     busy = tuple(await prune(ledger, plan))
     for one in busy:
-        screen.complain(one.why, hint=one.what_now)
+        console.print_error(one.why, hint=one.what_now)
     freed = sum(one.size for one in plan.prunable) - sum(
         one.size for one in plan.prunable if one.run_id in {left.run_id for left in busy}
     )
-    screen.say(f"\nPruned {_runs(len(plan.prunable) - len(busy))}; freed {size_text(freed)}.")
+    console.print_message(f"\nPruned {_runs(len(plan.prunable) - len(busy))}; freed {size_text(freed)}.")
     if args.json:
-        screen.put(json.dumps(prune_as_dict(plan, done=True, busy=busy), ensure_ascii=False))
+        console.print_output(json.dumps(prune_as_dict(plan, done=True, busy=busy), ensure_ascii=False))
     return 5 if busy else 0
 
 
 def _agreed(runs: int, *, forget: bool) -> bool:
     if forget:
-        return screen.ask(f"To forget {_runs(runs)} and whom they enrolled, type {_WORD}:").lower() == _WORD
-    return screen.ask(f"Prune {_runs(runs)}? [y/N]").lower() in ("y", "yes", "д", "да", "j", "ja")
+        return console.prompt(f"To forget {_runs(runs)} and whom they enrolled, type {_WORD}:").lower() == _WORD
+    return console.prompt(f"Prune {_runs(runs)}? [y/N]").lower() in ("y", "yes", "д", "да", "j", "ja")
 
 
 def _runs(many: int) -> str:

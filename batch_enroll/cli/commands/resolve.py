@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batch_enroll.cli import screen
-from batch_enroll.cli.ledger_flags import add_ledger_flags, ledger_from, run_of
+from batch_enroll.cli import console
+from batch_enroll.cli.ledger_options import add_ledger_flags, ledger_from, run_of
 
 if TYPE_CHECKING:
     from batch_enroll.maintenance.resolve import RowVerdict
@@ -67,10 +67,10 @@ async def _resolve(args: argparse.Namespace) -> int:
     run_id = await run_of(args, ledger, why_not_last="" if is_list else _NOT_LAST)
     unknown = await unknown_rows(ledger, run_id)
     if is_list:
-        writer = csv.writer(screen.data_stream(), lineterminator="\n")
+        writer = csv.writer(console.data_stream(), lineterminator="\n")
         writer.writerow(_COLUMNS)
         writer.writerows(_line(row) for row in unknown)
-        screen.say(f"{len(unknown):,} rows of run {run_id} are unknown.")
+        console.print_message(f"{len(unknown):,} rows of run {run_id} are unknown.")
         return 0
     if args.verdicts is not None:
         async with open_in_thread(partial(_read_verdicts, args.verdicts)) as said:
@@ -82,9 +82,9 @@ async def _resolve(args: argparse.Namespace) -> int:
         raise JobError("There is no verdict to take.", hint=f"Fill in the column verdict: {', '.join(_WORDS)}.")
     counts = await resolve_rows(ledger, run_id, said, by=args.by or getpass.getuser(), at=SystemClock().now())
     told = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
-    screen.say(f"Took {len(said):,} verdicts. Run {run_id} now: {told}.")
+    console.print_message(f"Took {len(said):,} verdicts. Run {run_id} now: {told}.")
     if any(word.word is ResolveVerdict.RESEND for word in said):
-        screen.say(f"To send rows again: the same run command, or batch-enroll retry {run_id} --not-sent")
+        console.print_message(f"To send rows again: the same run command, or batch-enroll retry {run_id} --not-sent")
     return 0
 
 
@@ -110,7 +110,7 @@ def _line(row: object) -> list[str]:
 
 def _read_verdicts(path: Path, stack: ExitStack) -> list[RowVerdict]:
     """Read the person's file, whatever a spreadsheet program made of it."""
-    from batch_enroll.cli.settings import source_of
+    from batch_enroll.cli.job_options import source_of
     from batch_enroll.columns import find_column
     from batch_enroll.errors import JobError
     from batch_enroll.loading import open_table

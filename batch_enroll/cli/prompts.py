@@ -11,7 +11,7 @@ from collections.abc import Callable
 import anyio
 
 from batch_enroll.background import run_abandonable
-from batch_enroll.cli import screen
+from batch_enroll.cli import console
 from batch_enroll.models import Counts
 from batch_enroll.reporting.plan_table import PlanView, print_plan
 
@@ -50,7 +50,7 @@ class Questions:
         self._before()
         if self._asks or not self._quiet:
             print_plan(plan, sys.stderr)
-            screen.say("")
+            console.print_message("")
 
     async def confirm(self, plan: PlanView) -> bool:
         """Show the plan and, on a terminal, ask."""
@@ -80,17 +80,17 @@ def is_number(answer: str, number: int) -> bool:
 def _typed(number: int, question: str) -> bool:
     """Wait for the number; a slip of the finger may be corrected, an empty line or a "no" ends it."""
     for _ in range(TRIES):
-        answer = screen.ask(question)
+        answer = console.prompt(question)
         if is_number(answer, number):
             return True
         if answer.lower() in ("", "n", "no", "нет", "nein"):
             return False
-        screen.say(f"'{answer}' is not {number:,}.")
+        console.print_message(f"'{answer}' is not {number:,}.")
     return False
 
 
 def _yes(question: str) -> bool:
-    return screen.ask(question).lower() in ("y", "yes", "д", "да", "j", "ja")
+    return console.prompt(question).lower() in ("y", "yes", "д", "да", "j", "ja")
 
 
 async def _answered(ask: Callable[..., bool], *about: object) -> bool:
@@ -98,5 +98,5 @@ async def _answered(ask: Callable[..., bool], *about: object) -> bool:
     try:
         return await run_abandonable(ask, *about)
     except anyio.get_cancelled_exc_class():
-        screen.say("")  # the cursor stands behind the question
+        console.print_message("")  # the cursor stands behind the question
         raise

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
-from batch_enroll.cli.screen import complain, masked
+from batch_enroll.cli.console import masked, print_error
 from batch_enroll.clock import iso_utc
 from batch_enroll.config.job import Job
 from batch_enroll.errors import JobError
@@ -60,12 +60,12 @@ def log_to(job: Job, token: str) -> Iterator[Listener]:
     if not handlers:
         yield _ignore
         return
-    stamp = _Stamp()
+    stamp = RunIdFilter()
     lines = _json_lines() if job.output.log_format == "json" else _TextLines()
     level = _log.level
     for handler in handlers:
         handler.addFilter(stamp)
-        handler.setFormatter(_Masked(lines, token))
+        handler.setFormatter(RedactingFormatter(lines, token))
         _log.addHandler(handler)
     _log.setLevel(logging.DEBUG if job.output.verbose else logging.INFO)
     try:
@@ -102,14 +102,14 @@ class _LogFile(logging.FileHandler):
         elif not self._is_broken:
             self._is_broken = True
             why = os_error_reason(error)
-            complain(f"The log file {self.baseFilename} cannot be written: {why}. The run goes on without.")
+            print_error(f"The log file {self.baseFilename} cannot be written: {why}. The run goes on without.")
 
     def close(self) -> None:
         with suppress(OSError):  # what its buffer still holds has no room either
             super().close()
 
 
-class _Stamp(logging.Filter):
+class RunIdFilter(logging.Filter):
     """Gives every line its time and the run's id, whoever in the package wrote it."""
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ class _Stamp(logging.Filter):
 class _Listener:
     """Puts events into words and fields."""
 
-    def __init__(self, stamp: _Stamp) -> None:
+    def __init__(self, stamp: RunIdFilter) -> None:
         self._stamp = stamp
 
     def __call__(self, event: Event) -> None:
@@ -184,7 +184,7 @@ def _tell(what: str, **fields: object) -> None:
     _log.info(what, extra={name: value for name, value in fields.items() if value is not None})
 
 
-class _Masked(logging.Formatter):
+class RedactingFormatter(logging.Formatter):
     """The last guard: a line that would hold the token does not, not even as JSON writes it."""
 
     def __init__(self, lines: logging.Formatter, token: str) -> None:

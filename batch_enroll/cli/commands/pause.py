@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from batch_enroll.cli.steering import add_steering_flags, ask_and_tell
+from batch_enroll.cli.control_requests import add_steering_flags, send_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,4 +17,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Ask the process that works on the run."""
-    return ask_and_tell(args, "pause")
+    return send_command(args, "pause")

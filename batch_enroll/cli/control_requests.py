@@ -11,8 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from batch_enroll.cli import screen
-from batch_enroll.cli.ledger_flags import (
+from batch_enroll.cli import console
+from batch_enroll.cli.ledger_options import (
     add_json_flag,
     add_ledger_flags,
     add_run_argument,
@@ -36,7 +36,7 @@ def add_steering_flags(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
 
 
-def ask_and_tell(args: argparse.Namespace, wish: str, *, pace: Mapping[str, Any] | None = None) -> int:
+def send_command(args: argparse.Namespace, wish: str, *, pace: Mapping[str, Any] | None = None) -> int:
     """Ask, wait for the answer, tell it.
 
     Raises:
@@ -58,10 +58,10 @@ async def _asked(args: argparse.Namespace, wish: ControlCommand, pace: Mapping[s
 
     build_pace(pace or {})  # a pace that no run may have is said whatever run is meant
     ledger = ledger_from(args)
-    return await send_control_command(ledger, await going_run(args, ledger), wish, clock=SystemClock(), pace=pace)
+    return await send_control_command(ledger, await find_active_run(args, ledger), wish, clock=SystemClock(), pace=pace)
 
 
-async def going_run(args: argparse.Namespace, ledger: Ledger) -> str:
+async def find_active_run(args: argparse.Namespace, ledger: Ledger) -> str:
     """Give the id of the run that is meant."""
     return await run_of(args, ledger, goes=True, why_not_last=unless_seen())
 
@@ -71,6 +71,6 @@ def tell(answer: ControlReply, *, as_json: bool, **more: object) -> None:
     from dataclasses import asdict
 
     if as_json:
-        screen.put(json.dumps({**asdict(answer), **more}, ensure_ascii=False))
+        console.print_output(json.dumps({**asdict(answer), **more}, ensure_ascii=False))
     else:
-        screen.say(answer.said)
+        console.print_message(answer.said)

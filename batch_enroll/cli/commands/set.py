@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from batch_enroll.cli.steering import add_steering_flags, ask_and_tell
+from batch_enroll.cli.control_requests import add_steering_flags, send_command
 from batch_enroll.errors import JobError
 
 
@@ -22,4 +22,4 @@ def execute(args: argparse.Namespace) -> int:
     pace = {name: value for name in ("rate", "concurrency") if (value := getattr(args, name)) is not None}
     if not pace:
         raise JobError("There is nothing to set.", hint="Give --rate, --concurrency or both.")
-    return ask_and_tell(args, "set", pace=pace)
+    return send_command(args, "set", pace=pace)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from batch_enroll.cli import screen
-from batch_enroll.cli.flags import JOB_VARIABLE, PROFILE_VARIABLE, given_settings
+from batch_enroll.cli import console
+from batch_enroll.cli.options import JOB_VARIABLE, PROFILE_VARIABLE, given_settings
 from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
 from batch_enroll.config.load import build_job, read_job_file
@@ -42,7 +42,7 @@ class JobFile:
     places: Mapping[KeyPath, str]  #: of the values that the profile gave
 
 
-def job_of(args: argparse.Namespace) -> Job:
+def build_job_from_args(args: argparse.Namespace) -> Job:
     """Build the job from flags, environment and job file.
 
     Raises:
@@ -152,7 +152,7 @@ def token_of(job: Job) -> str:
         JobError: there is none.
     """
     token = read_token(environment=os.environ, token_file=job.token_file, url=job.url)
-    screen.keep_secret(token)
+    console.keep_secret(token)
     from_variable = os.environ.get(TOKEN_VARIABLE, "").strip()
     for path in (None if from_variable else job.token_file, job.input.password_file):
         if path is not None:
@@ -164,7 +164,7 @@ def token_of(job: Job) -> str:
 def warn_if_open(path: Path) -> None:
     """Name a file with a secret in it that others may read: once."""
     if open_to_others(path):
-        screen.say(f"Other users of this machine can read {path}, which holds a secret: chmod 600 {path}")
+        console.print_message(f"Other users of this machine can read {path}, which holds a secret: chmod 600 {path}")
 
 
 def ledger_of(job: Job) -> Ledger:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from batch_enroll.cli import screen
-from batch_enroll.cli.ledger_flags import ledger_from
-from batch_enroll.cli.steering import add_steering_flags, going_run, tell
+from batch_enroll.cli import console
+from batch_enroll.cli.control_requests import add_steering_flags, find_active_run, tell
+from batch_enroll.cli.ledger_options import ledger_from
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,10 +31,10 @@ async def _stop(args: argparse.Namespace) -> int:
     from batch_enroll.reporting.formatting import rows_text
 
     ledger, clock = ledger_from(args), SystemClock()
-    run_id = await going_run(args, ledger)
+    run_id = await find_active_run(args, ledger)
     answer = await send_control_command(ledger, run_id, ControlCommand.STOP, clock=clock)
     if not args.json:
-        screen.say(answer.said)
+        console.print_message(answer.said)
     counts = await wait_until_released(ledger, run_id, clock=clock)
     if counts is None:
         said = f"Run {run_id} has ended: its plan was given up, nothing was sent. The same command begins it anew."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from batch_enroll.cli import screen
+from batch_enroll.cli import console
 from batch_enroll.ledger.interface import Ledger
 
 _VARIABLE = "BATCH_ENROLL_LEDGER"
@@ -35,7 +35,7 @@ async def run_of(args: argparse.Namespace, ledger: Ledger, *, goes: bool = False
 
 def unless_seen() -> str:
     """Say why a command that changes something must name its run; "" where a person sees which one it is."""
-    return "" if screen.is_terminal() else "Off a terminal the run must be named: its id or a beginning of it."
+    return "" if console.is_terminal() else "Off a terminal the run must be named: its id or a beginning of it."
 
 
 def add_json_flag(parser: argparse.ArgumentParser) -> None:

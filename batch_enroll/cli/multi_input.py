@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from batch_enroll.background import run_in_thread
-from batch_enroll.cli import screen
-from batch_enroll.cli.exit_codes import exit_code_of
-from batch_enroll.cli.faces import Hands, is_good_news, run_and_tell
-from batch_enroll.cli.watching import Watch
+from batch_enroll.cli import console
+from batch_enroll.cli.exit_codes import exit_code_for_error
+from batch_enroll.cli.run_monitor import RunMonitor
+from batch_enroll.cli.run_session import RunCallbacks, is_nothing_to_do, run_and_report
 from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
 from batch_enroll.errors import (
@@ -36,7 +36,7 @@ from batch_enroll.reporting.summary import RunSummary
 from batch_enroll.run.input_archive import archive_input, check_archive
 from batch_enroll.run.input_selection import Source
 
-Enroll = Callable[[Source, Hands], Awaitable[RunSummary]]
+Enroll = Callable[[Source, RunCallbacks], Awaitable[RunSummary]]
 Put = Callable[[dict[str, object]], None]
 
 _GO_ON_AFTER = (0, 1, 2, 4)  # a run that stopped early would stop the next one too
@@ -47,7 +47,7 @@ async def run_each(
     token: str,
     sources: Sequence[Source],
     *,
-    watch: Watch,
+    watch: RunMonitor,
     enroll: Enroll,
     asks: bool,
     approved: bool,
@@ -65,7 +65,7 @@ async def run_each(
     """
 
     async def run(source: Source, put: Put | None) -> int:
-        return await run_and_tell(
+        return await run_and_report(
             job,
             token,
             input_name=_name(source),
@@ -82,14 +82,14 @@ async def run_each(
     codes: list[int] = []
     for source in sources:
         if not job.output.quiet:
-            screen.say(f"{'' if not codes else chr(10)}Input {len(codes) + 1} of {len(sources)}: {source}")
+            console.print_message(f"{'' if not codes else chr(10)}Input {len(codes) + 1} of {len(sources)}: {source}")
         goes_on = True
         try:
             code = await _run(job, source, run, watch=watch, clock=clock, put=told.append)
         except RunStopped as error:
-            screen.complain(f"{source}: {error.message}", hint=error.hint)
+            console.print_error(f"{source}: {error.message}", hint=error.hint)
             watch.fail(error, about=_name(source))
-            code = exit_code_of(error)
+            code = exit_code_for_error(error)
             told.append(watch.refusal(error, asked=_asked(job, source)))
             goes_on = isinstance(error, InputError | JobError)  # not what holds for every input
         codes.append(code)
@@ -97,18 +97,18 @@ async def run_each(
             break
     left = sources[len(codes) :]
     if left:
-        screen.say(f"Left for the next time: {', '.join(map(str, left))}.")
+        console.print_message(f"Left for the next time: {', '.join(map(str, left))}.")
     exit_code = worst_exit_code(codes)
     watch.end_all(exit_code, left=[_name(source) for source in left])
     together = build_multi_summary(told, left=list(map(str, left)), exit_code=exit_code)
     if not job.output.quiet:
-        screen.say(f"\n{several_line(together)}")
+        console.print_message(f"\n{several_line(together)}")
     if job.output.json_:
-        screen.put_json(together)
+        console.print_json(together)
     return exit_code
 
 
-def see_one(sources: Sequence[Source], flag: str) -> None:
+def require_single_input(sources: Sequence[Source], flag: str) -> None:
     """Hold a flag that is about one input to one input.
 
     Raises:
@@ -135,25 +135,25 @@ def archive_done(job: Job, inputs: Sequence[tuple[Path, str]]) -> None:
             check_archive(folder, path)
             moved = archive_input(path, folder, sha256=sha256)
         except RunStopped as error:
-            screen.complain(error.message, hint=error.hint)
+            console.print_error(error.message, hint=error.hint)
             continue
         if not job.output.quiet:
-            screen.say(f"Moved {path}, which was enrolled before, to {moved}.")
+            console.print_message(f"Moved {path}, which was enrolled before, to {moved}.")
 
 
-def tell_nothing_new(
+def report_nothing_new(
     job: Job,
     input_name: str,
     *,
     clock: Clock,
-    watch: Watch | None = None,
+    watch: RunMonitor | None = None,
     passed_over: str = "",
     put: Put | None = None,
 ) -> int:
     """Say that there is no file to enroll, which is no mistake."""
     line = nothing_new_line(input_name, earlier=None, passed_over=passed_over)
     if not job.output.quiet:
-        screen.say(line)
+        console.print_message(line)
     if watch is not None:
         watch.end(0, about=input_name, reason=line)
     return _tell(build_nothing_new_summary(_asked(job, input_name), at=clock.now(), earlier=None), job, put)
@@ -164,7 +164,7 @@ async def _run(
     source: Source,
     run: Callable[[Source, Put | None], Awaitable[int]],
     *,
-    watch: Watch,
+    watch: RunMonitor,
     clock: Clock,
     put: Put | None,
 ) -> int:
@@ -172,15 +172,15 @@ async def _run(
     try:
         return await run(source, put)
     except NoSuchInput as missing:
-        if not is_good_news(missing, job):
+        if not is_nothing_to_do(missing, job):
             raise
-        return tell_nothing_new(job, _name(source), clock=clock, watch=watch, put=put)
+        return report_nothing_new(job, _name(source), clock=clock, watch=watch, put=put)
     except AlreadyFinished as earlier:
-        if not is_good_news(earlier, job):
+        if not is_nothing_to_do(earlier, job):
             raise
         line = nothing_new_line(_name(source), earlier=earlier)
         if not job.output.quiet:
-            screen.say(line)
+            console.print_message(line)
         watch.end(0, about=_name(source), reason=line)
         if isinstance(source, Path):
             await run_in_thread(archive_done, job, [(source, earlier.input_sha256)])
@@ -192,7 +192,7 @@ def _tell(told: dict[str, object], job: Job, put: Put | None) -> int:
     if put is not None:
         put(told)
     elif job.output.json_:
-        screen.put_json(told)
+        console.print_json(told)
     return 0
 
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from batch_enroll.cli.screen import say
+from batch_enroll.cli.console import print_message
 
 if TYPE_CHECKING:
     from batch_enroll.control.run_control import Control
@@ -44,7 +44,7 @@ def signals_end() -> Iterator[None]:
         yield
 
 
-def exit_code_of_interrupt() -> int:
+def exit_code_for_interrupt() -> int:
     """Give the exit code of the signal behind a KeyboardInterrupt, whichever way it came."""
     return EXIT_OF[_heard]
 
@@ -84,7 +84,7 @@ def signals_stop(control: Control) -> Iterator[None]:
         if is_first:
             is_first = False
             name = _name_of(number)
-            say(f"{name}: {_what_follows(control)}. Once more to stop at once.")
+            print_message(f"{name}: {_what_follows(control)}. Once more to stop at once.")
             control.stop(f"Stopped by {name}.", exit_code=EXIT_OF[number])
         else:
             control.break_off()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from batch_enroll.cli import screen
-from batch_enroll.cli.ledger_flags import add_ledger_flags, ledger_from, run_of
+from batch_enroll.cli import console
+from batch_enroll.cli.ledger_options import add_ledger_flags, ledger_from, run_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ async def _report(args: argparse.Namespace) -> int:
     finally:
         await run.leave()
     for path in summary.files.values():
-        screen.put(str(path))
+        console.print_output(str(path))
     told = ", ".join(f"{count:,} {name}" for name, count in summary.counts.as_dict().items() if count)
-    screen.say(f"Run {run.record.run_id}: {told}.")
+    console.print_message(f"Run {run.record.run_id}: {told}.")
     return 0

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from batch_enroll.cli import screen
+from batch_enroll.cli import console
 
 _SAMPLE_ROWS = 500
 _DEFAULT_URL = "https://ru.altkraft.com"
@@ -43,7 +43,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.schema:
         from batch_enroll.config.profiles import job_schema
 
-        screen.put(json.dumps(job_schema(), indent=2, ensure_ascii=False))
+        console.print_output(json.dumps(job_schema(), indent=2, ensure_ascii=False))
         return 0
     if args.input is None:
         raise JobError("init needs a spreadsheet to look at.", hint="For example: batch-enroll init leads.csv")
@@ -74,7 +74,7 @@ def execute(args: argparse.Namespace) -> int:
     with translate_os_errors(target, to=JobError), target.open("x", encoding="utf-8") as file:
         file.write(text)
     missing = " and ".join(name for name in ("url", "scenario") if getattr(args, name) is None)
-    screen.say(
+    console.print_message(
         f"Wrote {target}: profiles are matched by {proposal.mode.value} from column '{proposal.column}' "
         f"({proposal.fitting} of {proposal.looked_at} rows fit).\n"
         f"{f'Fill in {missing}, then' if missing else 'Then'}: batch-enroll check {shown} --job {target}"
@@ -103,7 +103,7 @@ async def _look(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[s
 
 
 def _here(name: str, folder: Path) -> Path | BinaryIO:
-    from batch_enroll.cli.settings import source_of
+    from batch_enroll.cli.job_options import source_of
     from batch_enroll.config.value_parsers import is_loopback
     from batch_enroll.loading.download import download
     from batch_enroll.loading.remote import is_remote, remote_input

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from batch_enroll.cli import screen
-from batch_enroll.cli.ledger_flags import add_json_flag, add_ledger_flags, ledger_from
+from batch_enroll.cli import console
+from batch_enroll.cli.ledger_options import add_json_flag, add_ledger_flags, ledger_from
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,11 +24,11 @@ def execute(args: argparse.Namespace) -> int:
     ledger = ledger_from(args)
     runs = anyio.run(run_totals, ledger)
     if args.json:
-        screen.put(json.dumps([run_as_dict(total) for total in runs], ensure_ascii=False))
+        console.print_output(json.dumps([run_as_dict(total) for total in runs], ensure_ascii=False))
     elif not runs:
-        screen.say("No runs yet.")
+        console.print_message("No runs yet.")
     else:
         from batch_enroll.reporting.runs_table import print_runs
 
-        print_runs(runs, screen.data_stream())
+        print_runs(runs, console.data_stream())
     return 0

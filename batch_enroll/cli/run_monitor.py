@@ -13,16 +13,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from batch_enroll.atomic_file import require_writable
-from batch_enroll.cli import screen
-from batch_enroll.cli.exit_codes import EXIT_CODES, exit_code_of
-from batch_enroll.cli.settings import job_of
-from batch_enroll.cli.signals import exit_code_of_interrupt
-from batch_enroll.cli.told import (
-    WatchSettings,
-    WrongJob,
-    heartbeat_of,
-    notifier_of,
+from batch_enroll.cli import console
+from batch_enroll.cli.exit_codes import EXIT_CODES, exit_code_for_error
+from batch_enroll.cli.job_options import build_job_from_args
+from batch_enroll.cli.monitor_settings import (
+    MonitorSettings,
+    PartialJob,
+    build_heartbeat,
+    build_notifier,
 )
+from batch_enroll.cli.signal_handlers import exit_code_for_interrupt
 from batch_enroll.clock import SystemClock
 from batch_enroll.config.job import Job
 from batch_enroll.errors import (
@@ -44,14 +44,14 @@ STATUS_EVERY_S = 1.0
 METRICS_EVERY_S = 5.0
 
 
-class Watch:
+class RunMonitor:
     """Hears a run's events and the command's end, and tells of both.
 
     Raises:
         JobError: what the job asks for cannot be done: an extra is missing, an address or a file is wrong.
     """
 
-    def __init__(self, settings: WatchSettings) -> None:
+    def __init__(self, settings: MonitorSettings) -> None:
         self._host = platform.node()
         self._endings: list[RunResult] = []  #: of each input
         self._all: RunResult | None = None  #: of several together
@@ -65,8 +65,8 @@ class Watch:
             self._files.append((METRICS_EVERY_S, "metrics file", MetricsFile(settings.metrics_file).write))
         for path in filter(None, (settings.status_file, settings.metrics_file)):
             require_writable(path)
-        self._notifier = notifier_of(settings.notify)
-        self._heartbeat = heartbeat_of(settings.notify)
+        self._notifier = build_notifier(settings.notify)
+        self._heartbeat = build_heartbeat(settings.notify)
         self._silenced: set[str] = set()
         self._writing = threading.Lock()
         self._over = threading.Event()
@@ -120,10 +120,10 @@ class Watch:
         began = now.began and now.ending is None  # else it stands there as the input before this one left it
         exit_code, reason, advice = 3, f"A fault of batch-enroll itself ({type(error).__name__}).", ""
         if isinstance(error, RunStopped):
-            exit_code, reason = exit_code_of(error), error.message
+            exit_code, reason = exit_code_for_error(error), error.message
             advice = "" if isinstance(error, InputError) else error.hint
         elif isinstance(error, KeyboardInterrupt):
-            exit_code, reason = exit_code_of_interrupt(), "Interrupted."
+            exit_code, reason = exit_code_for_interrupt(), "Interrupted."
         self._take(
             RunResult(
                 exit_code=exit_code,
@@ -143,7 +143,7 @@ class Watch:
 
     def refusal(self, error: RunStopped, *, asked: RequestedRun, exit_code: int | None = None) -> dict[str, object]:
         """Give the JSON object of an input that an error ended; its exit code is the error's if none is given."""
-        code = exit_code_of(error) if exit_code is None else exit_code
+        code = exit_code_for_error(error) if exit_code is None else exit_code
         now = self._watcher.look()
         if now.run_id is None or not (now.began or now.begun_before):
             return _refusal(error, asked=asked, exit_code=code)
@@ -175,9 +175,9 @@ class Watch:
             if self._notifier is not None:
                 self._notifier.tell(ending, title=title_of(standing, ending), text=text)
         except KeyboardInterrupt:
-            screen.say("Interrupted while telling how it ended; the run itself is not touched by this.")
+            console.print_message("Interrupted while telling how it ended; the run itself is not touched by this.")
         except Exception as error:  # a mistake in telling is not one of the run, and must not end it with another code
-            screen.say(f"Not everybody could be told how it ended ({type(error).__name__}).")
+            console.print_message(f"Not everybody could be told how it ended ({type(error).__name__}).")
 
     def _tick(self) -> None:
         ticks = 0
@@ -193,13 +193,18 @@ class Watch:
             error = write(standing)
         if error is not None and what not in self._silenced:
             self._silenced.add(what)
-            screen.say(f"The {what} cannot be written: {os_error_reason(error)}. The run goes on without it.")
+            console.print_message(
+                f"The {what} cannot be written: {os_error_reason(error)}. The run goes on without it."
+            )
 
 
 @contextlib.contextmanager
-def watched_job(
-    args: argparse.Namespace, *, input_name: str | None, build: Callable[[argparse.Namespace], Job] = job_of
-) -> Iterator[tuple[Job, Watch]]:
+def monitored_job(
+    args: argparse.Namespace,
+    *,
+    input_name: str | None,
+    build: Callable[[argparse.Namespace], Job] = build_job_from_args,
+) -> Iterator[tuple[Job, RunMonitor]]:
     """Build the job, and tell how the block ended, also when there was no job to begin with.
 
     What stopped the block is printed as a JSON object when the job wants one: nothing was sent, so no run has told.
@@ -207,11 +212,11 @@ def watched_job(
     Args:
         input_name: as the person gave it; None when only a run was named.
     Raises:
-        JobError: as `build` and `Watch` do.
+        JobError: as `build` and `RunMonitor` do.
     """
     try:
         job = build(args)
-        watch = Watch(WatchSettings.of(job))
+        watch = RunMonitor(MonitorSettings.of(job))
     except RunStopped as error:
         _tell_without_a_job(args, error, input_name=input_name)
         raise
@@ -223,30 +228,30 @@ def watched_job(
         watch.fail(told)
         if isinstance(told, RunStopped) and job.output.json_:
             asked = RequestedRun(input_name=input_name, url=job.url, scenario=job.scenario)
-            screen.put_json(watch.refusal(told, asked=asked))
+            console.print_json(watch.refusal(told, asked=asked))
         raise
     finally:
         watch.tell()
 
 
-def see_told(job: Job) -> None:
+def check_notifications(job: Job) -> None:
     """Make sure that whoever a run of this job would tell can be told; tells nobody.
 
     Raises:
-        JobError: as `Watch` does.
+        JobError: as `RunMonitor` does.
     """
-    Watch(WatchSettings.of(job))
+    RunMonitor(MonitorSettings.of(job))
 
 
 def _tell_without_a_job(args: argparse.Namespace, error: RunStopped, *, input_name: str | None) -> None:
     """The job is wrong, but perhaps not in what it says of whom to tell: a broken night must not be a silent one."""
-    wrong = WrongJob.of(args)
+    wrong = PartialJob.of(args)
     if wrong.json_:
         asked = RequestedRun(input_name=input_name, url=wrong.url, scenario=wrong.scenario)
-        screen.put_json(_refusal(error, asked=asked, exit_code=exit_code_of(error)))
+        console.print_json(_refusal(error, asked=asked, exit_code=exit_code_for_error(error)))
     settings = wrong.watch_settings()
     try:
-        watch = None if settings is None else Watch(settings)
+        watch = None if settings is None else RunMonitor(settings)
     except RunStopped:
         return
     if watch is not None:

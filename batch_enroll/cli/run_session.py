@@ -9,12 +9,12 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from batch_enroll.cli import screen
-from batch_enroll.cli.exit_codes import exit_code_of
-from batch_enroll.cli.logs import log_end, log_to
-from batch_enroll.cli.questions import Questions
-from batch_enroll.cli.signals import signals_stop
-from batch_enroll.cli.watching import Watch
+from batch_enroll.cli import console
+from batch_enroll.cli.exit_codes import exit_code_for_error
+from batch_enroll.cli.logging_setup import log_end, log_to
+from batch_enroll.cli.prompts import Questions
+from batch_enroll.cli.run_monitor import RunMonitor
+from batch_enroll.cli.signal_handlers import signals_stop
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.config.job import Job
 from batch_enroll.control.run_control import Control
@@ -30,7 +30,7 @@ from batch_enroll.run.plan_limits import PlanLimitExceeded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hands:
+class RunCallbacks:
     """What a run gets from its face."""
 
     emit: Listener
@@ -40,22 +40,22 @@ class Hands:
     clock: Clock
 
 
-def is_good_news(error: RunStopped, job: Job) -> bool:
+def is_nothing_to_do(error: RunStopped, job: Job) -> bool:
     """Tell whether a run only ended because nothing is new, and the job takes that for no mistake."""
     if isinstance(error, AlreadyFinished):
         return job.input.if_changed or job.input.pick is Pick.NEW
     return isinstance(error, NoSuchInput) and job.input.if_changed
 
 
-async def run_and_tell(
+async def run_and_report(
     job: Job,
     token: str,
     *,
     input_name: str | None,
-    watch: Watch,
+    watch: RunMonitor,
     asks: bool,
     approved: bool = False,
-    begin: Callable[[Hands], Awaitable[RunSummary]],
+    begin: Callable[[RunCallbacks], Awaitable[RunSummary]],
     put: Callable[[dict[str, object]], None] | None = None,
 ) -> int:
     """Run to the end and say what became of it.
@@ -79,7 +79,7 @@ async def run_and_tell(
         if put is not None:
             put(told)
         elif job.output.json_:
-            screen.put_json(told)
+            console.print_json(told)
 
     with (
         log_to(job, token) as log,
@@ -99,7 +99,7 @@ async def run_and_tell(
             log(event)
             watch(event)
 
-        hands = Hands(
+        hands = RunCallbacks(
             emit=emit,
             confirm=questions.confirm,
             look=questions.look if asks else None,
@@ -111,26 +111,29 @@ async def run_and_tell(
             log_end(summary.exit_code, summary.stop_reason)
         except RunDeclined as no:
             log_end(2, no.message)
-            screen.say(no.message)
+            console.print_message(no.message)
             watch.end(2, reason=no.message, declined=True)
             tell(watch.refusal(no, asked=asked, exit_code=2))
             return 2
         except PlanLimitExceeded as refused:
-            log_end(exit_code_of(refused), refused.message)
+            log_end(exit_code_for_error(refused), refused.message)
             questions.show(refused.plan)
             raise
         except RunStopped as stopped:
-            log_end(control.exit_code or (0 if is_good_news(stopped, job) else exit_code_of(stopped)), stopped.message)
+            log_end(
+                control.exit_code or (0 if is_nothing_to_do(stopped, job) else exit_code_for_error(stopped)),
+                stopped.message,
+            )
             if control.exit_code is None:
                 raise
-            screen.say(stopped.message)
+            console.print_message(stopped.message)
             watch.end(control.exit_code, reason=stopped.message)
             tell(watch.refusal(stopped, asked=asked, exit_code=control.exit_code))
             return control.exit_code
     watch.end(summary.exit_code, summary=summary)
     _show_end(summary, job, of_several=put is not None)
     if summary.archive_problem:
-        screen.complain(summary.archive_problem)
+        console.print_error(summary.archive_problem)
     tell(summary_of(summary))
     return summary.exit_code
 
@@ -140,8 +143,8 @@ def _show_end(summary: RunSummary, job: Job, *, of_several: bool) -> None:
     from batch_enroll.reporting.summary_table import next_step, print_closing, trouble_of
 
     if not job.output.quiet:
-        screen.say("")
+        console.print_message("")
         print_closing(summary, sys.stderr)
     elif trouble := trouble_of(summary):
         about = f"{summary.input_name}: " if of_several else ""
-        screen.complain(f"{about}{trouble}", hint=" ".join(filter(None, next_step(summary))))
+        console.print_error(f"{about}{trouble}", hint=" ".join(filter(None, next_step(summary))))

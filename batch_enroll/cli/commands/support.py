@@ -6,8 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
-from batch_enroll.cli import screen
-from batch_enroll.cli.ledger_flags import add_ledger_flags, ledger_from, run_of
+from batch_enroll.cli import console
+from batch_enroll.cli.ledger_options import add_ledger_flags, ledger_from, run_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def execute(args: argparse.Namespace) -> int:
 
 async def _support(args: argparse.Namespace) -> int:
     from batch_enroll.atomic_file import require_writable
-    from batch_enroll.cli.ledger_flags import ledger_place
+    from batch_enroll.cli.ledger_options import ledger_place
     from batch_enroll.clock import SystemClock
     from batch_enroll.config.secrets import TOKEN_VARIABLE
     from batch_enroll.errors import JobError
@@ -57,6 +57,8 @@ async def _support(args: argparse.Namespace) -> int:
     name = f"batch-enroll-support-{run_id}"
     out = args.out or Path(f"{name}.zip")
     write_bundle(out, texts, folder=name)
-    screen.put(str(out))
-    screen.say(f"{len(texts)} files about run {run_id}; README.txt in it says what they are. Look them through first.")
+    console.print_output(str(out))
+    console.print_message(
+        f"{len(texts)} files about run {run_id}; README.txt in it says what they are. Look them through first."
+    )
     return 0
