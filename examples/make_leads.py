@@ -10,13 +10,13 @@ from pathlib import Path
 
 import xlsxwriter
 
-from batch_enroll.sandbox.people import HEADER, invented_people
+from batch_enroll.sandbox.fake_profiles import HEADER, fake_profiles
 
 HERE = Path(__file__).parent
 
 
 def rows() -> list[tuple[str, ...]]:
-    people = invented_people(300)
+    people = fake_profiles(300)
     people[41] = ("Total: 41", "", "", "", "", "", "", "9150")  # a total row that somebody left in
     people[120] = ("", "", "", "", "Nobody", "Known", "Tver", "100")  # a person without any address
     people[200] = people[7]  # one person twice

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from batch_enroll.sandbox.faults import FAULT_NAMES, FaultRule
 from batch_enroll.sandbox.process import SandboxHandle, sandbox_process
-from batch_enroll.sandbox.settings import (
+from batch_enroll.sandbox.sandbox_settings import (
     DEFAULT_TOKEN,
     ErrorStatus,
     ReEntry,

@@ -10,20 +10,20 @@ import sys
 from pathlib import Path
 
 from batch_enroll.errors import JobError
+from batch_enroll.sandbox.dataset import (
+    NOBODY,
+    NOBODY_ENDING,
+    Dataset,
+    read_world,
+)
 from batch_enroll.sandbox.faults import FAULT_NAMES, parse_faults
-from batch_enroll.sandbox.settings import (
+from batch_enroll.sandbox.sandbox_settings import (
     DEFAULT_PORT,
     DEFAULT_TOKEN,
     ErrorStatus,
     ReEntry,
     RetryAfter,
     SandboxSettings,
-)
-from batch_enroll.sandbox.world import (
-    NOBODY,
-    NOBODY_ENDING,
-    World,
-    read_world,
 )
 
 EPILOG = f"""\
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C, which is the proper way to end it: 0. A port or a file that cannot be used: 2."""
-    from batch_enroll.sandbox.running import run_until_interrupt, run_until_stdin_closes  # --help does without it
+    from batch_enroll.sandbox.serve import run_until_interrupt, run_until_stdin_closes  # --help does without it
 
     try:
         if args.settings_from_stdin:
@@ -88,7 +88,7 @@ def execute(args: argparse.Namespace) -> int:
         return 2
 
 
-def introduction(url: str, settings: SandboxSettings, world: World) -> str:
+def introduction(url: str, settings: SandboxSettings, world: Dataset) -> str:
     """Say what a person needs in order to use the sandbox."""
     scenarios = "\n".join(
         f"  #{scenario.id:<3} {scenario.name:<24} {scenario.mode:<17}"

@@ -26,7 +26,7 @@ BEFORE = "_before_acting"
 AFTER = "_after_acting"
 
 
-class Shape(StrEnum):
+class FaultKind(StrEnum):
     """What the client sees."""
 
     DROP = "drop"  #: the connection is closed, not a byte came
@@ -57,12 +57,12 @@ class Shape(StrEnum):
     TARIFF_LIMIT = "tariff_limit"  #: from this request on every start answers 402
 
 
-SWITCHES = frozenset({Shape.TOKEN_REVOKED, Shape.SCENARIO_OFF, Shape.TARIFF_LIMIT})
-SURELY_NOT_ACTED = SWITCHES | {Shape.HTTP_429, Shape.HTTP_503_RETRY_AFTER}
-OWN_MOMENT = SURELY_NOT_ACTED | {Shape.LATE_ACT, Shape.CLOSE_AFTER_ANSWER}
+SWITCHES = frozenset({FaultKind.TOKEN_REVOKED, FaultKind.SCENARIO_OFF, FaultKind.TARIFF_LIMIT})
+SURELY_NOT_ACTED = SWITCHES | {FaultKind.HTTP_429, FaultKind.HTTP_503_RETRY_AFTER}
+OWN_MOMENT = SURELY_NOT_ACTED | {FaultKind.LATE_ACT, FaultKind.CLOSE_AFTER_ANSWER}
 
 FAULT_NAMES = tuple(
-    name for shape in Shape for name in ([shape] if shape in OWN_MOMENT else [shape + BEFORE, shape + AFTER])
+    name for shape in FaultKind for name in ([shape] if shape in OWN_MOMENT else [shape + BEFORE, shape + AFTER])
 )
 
 
@@ -95,9 +95,9 @@ class FaultRule:
             raise JobError(f"Requests are counted from 1; {self.fault} asks for an earlier one.")
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> FaultKind:
         """What the client sees."""
-        return Shape(self.fault.removesuffix(BEFORE).removesuffix(AFTER))
+        return FaultKind(self.fault.removesuffix(BEFORE).removesuffix(AFTER))
 
     @property
     def acts(self) -> bool:

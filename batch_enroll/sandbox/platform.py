@@ -1,6 +1,6 @@
 """The platform's stand-in: the one place that remembers.
 
-In: one request after the other, with the time. Out: a `Play` for each, and the counts. Never: a socket, a wait.
+In: one request after the other, with the time. Out: a `ScriptedResponse` for each, and the counts. Never: a socket, a wait.
 
 Order for each request: count it, rate limit (`workflows/start` only), fault, token, parameters, method.
 """
@@ -16,25 +16,25 @@ from typing import Any
 
 from batch_enroll.clock import Clock
 from batch_enroll.errors import JobError
-from batch_enroll.sandbox import methods
+from batch_enroll.sandbox import api_methods
+from batch_enroll.sandbox.api_methods import ApiRefusal, ApiReply, Body
+from batch_enroll.sandbox.dataset import ProfileIdentity, read_world
 from batch_enroll.sandbox.faults import (
     START,
+    FaultKind,
     FaultPlan,
     FaultRule,
-    Shape,
 )
-from batch_enroll.sandbox.methods import Body, Refusal, Reply
-from batch_enroll.sandbox.plays import (
-    Play,
+from batch_enroll.sandbox.http11_server import ServerRequest
+from batch_enroll.sandbox.sandbox_settings import ErrorStatus, SandboxSettings
+from batch_enroll.sandbox.scripted_response import (
+    ScriptedResponse,
     answer,
     come_back_later,
     spoil,
 )
-from batch_enroll.sandbox.settings import ErrorStatus, SandboxSettings
+from batch_enroll.sandbox.sliding_window import RateGate
 from batch_enroll.sandbox.stats import Stats
-from batch_enroll.sandbox.windows import RateGate
-from batch_enroll.sandbox.wire import Request
-from batch_enroll.sandbox.world import Identity, read_world
 
 API = "/api/v1.1/"
 CHOSEN_AT_THE_START = {"port", "token", "keep_requests"}
@@ -52,7 +52,7 @@ class Platform:
         self.tariff_used_up = False
         self._clock = clock
         self._began = clock.monotonic()
-        self._log: deque[tuple[float, str, Request]] = deque(maxlen=settings.keep_requests)
+        self._log: deque[tuple[float, str, ServerRequest]] = deque(maxlen=settings.keep_requests)
         self._luck = random.Random(settings.seed)
         self._plan = FaultPlan(settings.faults, seed=settings.seed)
         self._gate = RateGate(settings.rate_per_s)
@@ -100,15 +100,15 @@ class Platform:
         """The last API requests as they came, oldest first, tokens masked."""
         return [_shown(at_s, method, request) for at_s, method, request in self._log]
 
-    def receive(self, request: Request) -> Play:
+    def receive(self, request: ServerRequest) -> ScriptedResponse:
         """Decide about one API request; the caller plays it, and tells `acted` when its wait is over."""
         now = self._clock.monotonic() - self._began
         method = request.path.removeprefix(API).strip("/")
-        if method not in methods.PARAMETERS:
+        if method not in api_methods.PARAMETERS:
             self.stats.requests["unknown method"] += 1
-            return answer(404, Reply(404, "Method not found").body())
+            return answer(404, ApiReply(404, "Method not found").body())
         if request.method != "POST":
-            return answer(405, Reply(405, "Use POST").body(), headers={"Allow": "POST"})
+            return answer(405, ApiReply(405, "Use POST").body(), headers={"Allow": "POST"})
         self.stats.requests[method] += 1
         self._log.append((now, method, request))
         wait_s = self._luck.uniform(*self.settings.latency_s) if self.settings.latency_s[1] else 0.0
@@ -128,63 +128,65 @@ class Platform:
         play = self._reply(method, request, body, wait_s)
         return spoil(play, rule, form=self.settings.retry_after, now=self._clock.now())
 
-    def acted(self, play: Play, *, client_left: bool) -> None:
+    def acted(self, play: ScriptedResponse, *, client_left: bool) -> None:
         """The play's wait is over: what it does is done now, and what it says is counted."""
         if play.enrolment is not None:
             self.stats.enrolled(play.enrolment, client_left=client_left)
         self.stats.answered(play.status, play.code)
 
-    def _throttle(self, full_for_s: float, wait_s: float) -> Play:
+    def _throttle(self, full_for_s: float, wait_s: float) -> ScriptedResponse:
         self.stats.throttled += 1
         form, now = self.settings.retry_after, self._clock.now()
         return come_back_later(429, form=form, seconds=full_for_s, now=now, wait_s=wait_s)
 
     def _throw_switch(self, rule: FaultRule, body: Body) -> None:
-        if rule.shape is Shape.TOKEN_REVOKED:
+        if rule.shape is FaultKind.TOKEN_REVOKED:
             self.token_revoked = True
-        elif rule.shape is Shape.TARIFF_LIMIT:
+        elif rule.shape is FaultKind.TARIFF_LIMIT:
             self.tariff_used_up = True
-        elif rule.shape is Shape.SCENARIO_OFF and (number := _scenario_in(body)) is not None:
+        elif rule.shape is FaultKind.SCENARIO_OFF and (number := _scenario_in(body)) is not None:
             self.world.switch(number, is_active=False)
 
-    def _reply(self, method: str, request: Request, body: Body, wait_s: float) -> Play:
+    def _reply(self, method: str, request: ServerRequest, body: Body, wait_s: float) -> ScriptedResponse:
         try:
             reply = self._ask(method, request, body)
-        except Refusal as refusal:
+        except ApiRefusal as refusal:
             reply = refusal.reply
         status = reply.code if reply.code and self.settings.error_status is ErrorStatus.CODE else 200
         healthy = answer(status, reply.body(), wait_s=wait_s)
         return replace(healthy, code=reply.code, enrolment=reply.enrolment)
 
-    def _ask(self, method: str, request: Request, body: Body) -> Reply:
+    def _ask(self, method: str, request: ServerRequest, body: Body) -> ApiReply:
         if not body:
-            methods.read_body(request.body)  # says what is wrong with it
-        methods.check_token(body, _bearer(request), token=None if self.token_revoked else self.settings.token)
-        methods.check_media_type(request.header(b"content-type"))
-        methods.check_parameters(method, body)
+            api_methods.read_body(request.body)  # says what is wrong with it
+        api_methods.check_token(body, _bearer(request), token=None if self.token_revoked else self.settings.token)
+        api_methods.check_media_type(request.header(b"content-type"))
+        api_methods.check_parameters(method, body)
         match method:
             case "workflows/list":
-                return methods.list_scenarios(body, self.world)
+                return api_methods.list_scenarios(body, self.world)
             case "databases/list":
-                return methods.list_databases(body, self.world)
+                return api_methods.list_databases(body, self.world)
             case "profiles/get":
-                return methods.get_profile(body, self.world)
+                return api_methods.get_profile(body, self.world)
         if self.tariff_used_up:
-            raise Refusal(methods.TARIFF_LIMIT, "Tariff limit reached")
-        return methods.start(body, self.world, reentry=self.settings.reentry, times_enrolled=self.stats.times_enrolled)
+            raise ApiRefusal(api_methods.TARIFF_LIMIT, "Tariff limit reached")
+        return api_methods.start(
+            body, self.world, reentry=self.settings.reentry, times_enrolled=self.stats.times_enrolled
+        )
 
 
-def _body_of(request: Request) -> Body:
+def _body_of(request: ServerRequest) -> Body:
     try:
-        return methods.read_body(request.body)
-    except Refusal:
+        return api_methods.read_body(request.body)
+    except ApiRefusal:
         return {}
 
 
-def _identity_in(body: Body) -> Identity | None:
+def _identity_in(body: Body) -> ProfileIdentity | None:
     try:
-        return methods.read_identity(body)
-    except Refusal:
+        return api_methods.read_identity(body)
+    except ApiRefusal:
         return None
 
 
@@ -199,12 +201,12 @@ def _switches(scenarios: object) -> dict[int, bool]:
     return {int(number): bool(is_active) for number, is_active in scenarios.items()}
 
 
-def _bearer(request: Request) -> str | None:
+def _bearer(request: ServerRequest) -> str | None:
     scheme, _, token = (request.header(b"authorization") or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _shown(at_s: float, method: str, request: Request) -> dict[str, Any]:
+def _shown(at_s: float, method: str, request: ServerRequest) -> dict[str, Any]:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers}
     if "authorization" in headers:
         headers["authorization"] = MASK

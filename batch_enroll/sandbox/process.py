@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from batch_enroll.errors import JobError
-from batch_enroll.sandbox.settings import SandboxSettings
+from batch_enroll.sandbox.sandbox_settings import SandboxSettings
 
 END_S = 5.0  #: how long the child may take to end by itself
 ANSWER_S = 30.0

@@ -18,11 +18,11 @@ from typing import Any
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import JobError
 from batch_enroll.os_errors import translate_os_errors
-from batch_enroll.sandbox.date import DateLine
+from batch_enroll.sandbox.date_header import DateLine
+from batch_enroll.sandbox.http11_server import ServerConnection, ServerRequest
 from batch_enroll.sandbox.platform import API, Platform
-from batch_enroll.sandbox.plays import Play, answer
-from batch_enroll.sandbox.settings import SandboxSettings
-from batch_enroll.sandbox.wire import Connection, Request
+from batch_enroll.sandbox.sandbox_settings import SandboxSettings
+from batch_enroll.sandbox.scripted_response import ScriptedResponse, answer
 
 HOST = "127.0.0.1"
 BACKLOG = 1024
@@ -41,7 +41,7 @@ async def serve(settings: SandboxSettings, *, started: Callable[[str], None] = l
     hint = "Choose another with --port, or --port 0 for any free one."
     with translate_os_errors(f"Port {settings.port} of {HOST} cannot be opened", to=JobError, hint=hint):
         server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(sandbox), HOST, settings.port, backlog=BACKLOG
+            lambda: ServerConnection(sandbox), HOST, settings.port, backlog=BACKLOG
         )
     try:
         started(f"http://{HOST}:{server.sockets[0].getsockname()[1]}")
@@ -58,8 +58,8 @@ class Sandbox:
         self._settings = settings
         self._clock = clock
         self._platform = Platform(settings, clock=clock)
-        self._connections: set[Connection] = set()
-        self._clients: set[Connection] = set()  #: those that came for the API, not only to look or to steer
+        self._connections: set[ServerConnection] = set()
+        self._clients: set[ServerConnection] = set()  #: those that came for the API, not only to look or to steer
         self._loop = asyncio.get_running_loop()
         self._date = DateLine(clock)
 
@@ -73,17 +73,17 @@ class Sandbox:
         """After how long an idle connection is closed."""
         return self._platform.settings.idle_timeout_s
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: ServerConnection) -> None:
         self._connections.add(connection)
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: ServerConnection) -> None:
         self._connections.discard(connection)
         self._clients.discard(connection)
 
     def closed_idle(self) -> None:
         self._platform.stats.idle_closes += 1
 
-    def asked(self, connection: Connection, request: Request) -> None:
+    def asked(self, connection: ServerConnection, request: ServerRequest) -> None:
         if not request.path.startswith(API):
             connection.deliver(self._observe(request))
             return
@@ -102,11 +102,11 @@ class Sandbox:
         for connection in tuple(self._connections):
             connection.close()
 
-    def _act(self, platform: Platform, play: Play, connection: Connection) -> None:
+    def _act(self, platform: Platform, play: ScriptedResponse, connection: ServerConnection) -> None:
         platform.acted(play, client_left=connection.gone)
         connection.deliver(play)
 
-    def _observe(self, request: Request) -> Play:
+    def _observe(self, request: ServerRequest) -> ScriptedResponse:
         stats = self._platform.stats
         match request.method, request.path:
             case "GET", "/stats":
@@ -119,7 +119,7 @@ class Sandbox:
                 return self._control(request.body)
         return _json(404, {"error": 404, "error_text": "Not found"})
 
-    def _control(self, body: bytes) -> Play:
+    def _control(self, body: bytes) -> ScriptedResponse:
         try:
             changes = json.loads(body)
             if not isinstance(changes, dict):
@@ -136,5 +136,5 @@ class Sandbox:
         self._platform = platform
 
 
-def _json(status: int, content: object) -> Play:
+def _json(status: int, content: object) -> ScriptedResponse:
     return answer(status, json.dumps(content, default=str, ensure_ascii=False).encode())

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from typing import Any
 
+from batch_enroll.sandbox.api_methods import Enrolment
 from batch_enroll.sandbox.faults import FaultRule
-from batch_enroll.sandbox.methods import Enrolment
-from batch_enroll.sandbox.windows import Window
+from batch_enroll.sandbox.sliding_window import Window
 
 
 class Stats:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batch_enroll.sandbox.process import SandboxHandle, sandbox_process
-from batch_enroll.sandbox.settings import SandboxSettings
+from batch_enroll.sandbox.sandbox_settings import SandboxSettings
 from benchmarks.figures import Figure
 from benchmarks.machine import SERVER_CORES, on_cores
 from benchmarks.processes import TOKEN, Ended, enroll, people

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from batch_enroll.sandbox.date import DateLine, dated
+from batch_enroll.sandbox.date_header import DateLine, dated
 from tests.support.sandbox import RawClient
 
 BEGUN = datetime(2026, 11, 25, 10, 3, 7, 400_000, tzinfo=UTC)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from batch_enroll.sandbox import methods
-from batch_enroll.sandbox.methods import Enrolment, Refusal, Reply
-from batch_enroll.sandbox.settings import ReEntry
-from batch_enroll.sandbox.world import World
+from batch_enroll.sandbox import api_methods
+from batch_enroll.sandbox.api_methods import ApiRefusal, ApiReply, Enrolment
+from batch_enroll.sandbox.dataset import Dataset
+from batch_enroll.sandbox.sandbox_settings import ReEntry
 
 JOHN = {"id": 3, "matching": "email", "email": "john@example.com"}
 
 
-def start(body, *, reentry=ReEntry.COUNT, times_enrolled=0) -> Reply:
-    methods.check_parameters("workflows/start", body)
-    return methods.start(body, World(), reentry=reentry, times_enrolled=lambda enrolment: times_enrolled)
+def start(body, *, reentry=ReEntry.COUNT, times_enrolled=0) -> ApiReply:
+    api_methods.check_parameters("workflows/start", body)
+    return api_methods.start(body, Dataset(), reentry=reentry, times_enrolled=lambda enrolment: times_enrolled)
 
 
 def refusal_code(body, **options) -> int:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ApiRefusal) as refusal:
         start(body, **options)
     return refusal.value.reply.code
 
@@ -94,21 +94,21 @@ def test_repeat_is_accepted_unless_refusal_was_asked_for():
 )
 def test_token_must_be_there_and_right_wherever_it_is(body, bearer, fits):
     if fits:
-        methods.check_token(body, bearer, token="t")
+        api_methods.check_token(body, bearer, token="t")
     else:
-        with pytest.raises(Refusal) as refusal:
-            methods.check_token(body, bearer, token="t")
+        with pytest.raises(ApiRefusal) as refusal:
+            api_methods.check_token(body, bearer, token="t")
         assert refusal.value.reply.code == 401
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b"\xff"])
 def test_body_must_be_a_json_object(raw):
-    with pytest.raises(Refusal):
-        methods.read_body(raw)
+    with pytest.raises(ApiRefusal):
+        api_methods.read_body(raw)
 
 
 def test_scenario_is_found_by_preflight_recipe():
-    reply = methods.list_scenarios({"from_id": 7, "limit": 1}, World()).extra
+    reply = api_methods.list_scenarios({"from_id": 7, "limit": 1}, Dataset()).extra
     (scenario,) = reply["data"]
     assert (scenario["id"], scenario["is_active"], scenario["mode"]) == (7, True, "restart")
     assert any(node["name"] == "DEFAULT_START_NODE_TITLE" for node in scenario["nodes"])
@@ -117,20 +117,20 @@ def test_scenario_is_found_by_preflight_recipe():
 
 def test_paging_walks_through_all_scenarios_once():
     seen, from_id = [], 1
-    while page := (reply := methods.list_scenarios({"from_id": from_id, "limit": 4}, World()).extra)["data"]:
+    while page := (reply := api_methods.list_scenarios({"from_id": from_id, "limit": 4}, Dataset()).extra)["data"]:
         seen += [scenario["id"] for scenario in page]
         from_id = reply["next_from_id"]
     assert seen == [3, 5, 7, 9, 11, 12]
 
 
 def test_profile_comes_with_what_was_matched():
-    data = methods.get_profile({"db_id": 1, "matching": "phone", "phone": "+79000000000"}, World()).extra["data"]
+    data = api_methods.get_profile({"db_id": 1, "matching": "phone", "phone": "+79000000000"}, Dataset()).extra["data"]
     assert data["phones"] == ["+79000000000"]
     assert data["email"] is None
-    with pytest.raises(Refusal):
-        methods.get_profile({"db_id": 99, "email": "john@example.com"}, World())
+    with pytest.raises(ApiRefusal):
+        api_methods.get_profile({"db_id": 99, "email": "john@example.com"}, Dataset())
 
 
 def test_databases_are_listed():
-    data = methods.list_databases({}, World()).extra["data"]
+    data = api_methods.list_databases({}, Dataset()).extra["data"]
     assert [entry["id"] for entry in data] == [1, 2]

@@ -7,8 +7,8 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from batch_enroll.sandbox.plays import come_back_later
-from batch_enroll.sandbox.settings import RetryAfter
+from batch_enroll.sandbox.sandbox_settings import RetryAfter
+from batch_enroll.sandbox.scripted_response import come_back_later
 from tests.support.sandbox import Heard
 
 NOON = datetime(2026, 11, 25, 12, 0, 0, 900_000, tzinfo=UTC)

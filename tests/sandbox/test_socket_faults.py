@@ -8,10 +8,10 @@ from batch_enroll.sandbox.faults import (
     AFTER,
     BEFORE,
     FAULT_NAMES,
+    FaultKind,
     FaultRule,
-    Shape,
 )
-from batch_enroll.sandbox.plays import GARBAGE
+from batch_enroll.sandbox.scripted_response import GARBAGE
 from tests.support.sandbox import Heard, RawClient, wait_until
 
 EMAIL = "john@example.com"
@@ -19,34 +19,34 @@ KEY = f"email:{EMAIL}"
 
 # shape -> how the raw client's request ends, the HTTP status it can read, a piece of what it hears
 HEARD = {
-    Shape.DROP: ("closed", None, b""),
-    Shape.RESET: ("reset", None, b""),
-    Shape.SILENCE: ("silent", None, b""),
-    Shape.TRICKLE: ("answered", 200, b'"error": 0'),
-    Shape.TRUNCATED_HEADER: ("closed", 200, b"Content-Le"),
-    Shape.TRUNCATED_BODY: ("closed", 200, b'{"error": 0'),
-    Shape.GARBAGE: ("closed", None, GARBAGE),
-    Shape.HTTP_500: ("answered", 500, b'"error": 500'),
-    Shape.HTTP_502: ("answered", 502, b"502 Bad Gateway</h1>"),
-    Shape.HTTP_503: ("answered", 503, b"503 Service Unavailable</h1>"),
-    Shape.HTTP_504: ("answered", 504, b"504 Gateway Timeout</h1>"),
-    Shape.REDIRECT_302: ("answered", 302, b"Location: /login"),
-    Shape.HTML_200: ("answered", 200, b"<!doctype html>"),
-    Shape.EMPTY_200: ("answered", 200, b"Content-Length: 0"),
-    Shape.NO_ERROR_200: ("answered", 200, b'{"status": "ok"}'),
-    Shape.ERROR_BOOL_200: ("answered", 200, b'"error": false'),
-    Shape.ERROR_STRING_200: ("answered", 200, b'"error": "0"'),
-    Shape.ERROR_500_200: ("answered", 200, b'"error": 500'),
-    Shape.LATE_ACT: ("answered", 200, b'"error": 0'),
-    Shape.CLOSE_AFTER_ANSWER: ("answered", 200, b'"error": 0'),
-    Shape.HTTP_429: ("answered", 429, b"Retry-After: 1"),
-    Shape.HTTP_503_RETRY_AFTER: ("answered", 503, b"Retry-After: 1"),
-    Shape.TOKEN_REVOKED: ("answered", 200, b'"error": 401'),
-    Shape.SCENARIO_OFF: ("answered", 200, b'"error": 423'),
-    Shape.TARIFF_LIMIT: ("answered", 200, b'"error": 402'),
+    FaultKind.DROP: ("closed", None, b""),
+    FaultKind.RESET: ("reset", None, b""),
+    FaultKind.SILENCE: ("silent", None, b""),
+    FaultKind.TRICKLE: ("answered", 200, b'"error": 0'),
+    FaultKind.TRUNCATED_HEADER: ("closed", 200, b"Content-Le"),
+    FaultKind.TRUNCATED_BODY: ("closed", 200, b'{"error": 0'),
+    FaultKind.GARBAGE: ("closed", None, GARBAGE),
+    FaultKind.HTTP_500: ("answered", 500, b'"error": 500'),
+    FaultKind.HTTP_502: ("answered", 502, b"502 Bad Gateway</h1>"),
+    FaultKind.HTTP_503: ("answered", 503, b"503 Service Unavailable</h1>"),
+    FaultKind.HTTP_504: ("answered", 504, b"504 Gateway Timeout</h1>"),
+    FaultKind.REDIRECT_302: ("answered", 302, b"Location: /login"),
+    FaultKind.HTML_200: ("answered", 200, b"<!doctype html>"),
+    FaultKind.EMPTY_200: ("answered", 200, b"Content-Length: 0"),
+    FaultKind.NO_ERROR_200: ("answered", 200, b'{"status": "ok"}'),
+    FaultKind.ERROR_BOOL_200: ("answered", 200, b'"error": false'),
+    FaultKind.ERROR_STRING_200: ("answered", 200, b'"error": "0"'),
+    FaultKind.ERROR_500_200: ("answered", 200, b'"error": 500'),
+    FaultKind.LATE_ACT: ("answered", 200, b'"error": 0'),
+    FaultKind.CLOSE_AFTER_ANSWER: ("answered", 200, b'"error": 0'),
+    FaultKind.HTTP_429: ("answered", 429, b"Retry-After: 1"),
+    FaultKind.HTTP_503_RETRY_AFTER: ("answered", 503, b"Retry-After: 1"),
+    FaultKind.TOKEN_REVOKED: ("answered", 200, b'"error": 401'),
+    FaultKind.SCENARIO_OFF: ("answered", 200, b'"error": 423'),
+    FaultKind.TARIFF_LIMIT: ("answered", 200, b'"error": 402'),
 }
 ENROLS = {name for name in FAULT_NAMES if name.endswith(AFTER)} | {"late_act", "close_after_answer"}
-DELAYS = {Shape.TRICKLE: 0.001, Shape.LATE_ACT: 0.05}
+DELAYS = {FaultKind.TRICKLE: 0.001, FaultKind.LATE_ACT: 0.05}
 
 
 def only(name: str) -> list[FaultRule]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batch_enroll.sandbox.methods import Enrolment
+from batch_enroll.sandbox.api_methods import Enrolment
 from batch_enroll.sandbox.stats import Stats
 
 

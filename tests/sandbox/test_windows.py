@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_enroll.sandbox.windows import RateGate, Window
+from batch_enroll.sandbox.sliding_window import RateGate, Window
 
 MOMENTS = st.lists(st.floats(0, 5), max_size=60).map(sorted)
 

@@ -8,10 +8,10 @@ import pytest
 
 from batch_enroll.errors import JobError
 from batch_enroll.models import MatchingMode
-from batch_enroll.sandbox.world import (
-    Identity,
+from batch_enroll.sandbox.dataset import (
+    Dataset,
     Profile,
-    World,
+    ProfileIdentity,
     read_world,
 )
 
@@ -21,51 +21,51 @@ EMAIL, PHONE, PROFILE_ID, CUSTOM = MatchingMode
 @pytest.mark.parametrize(
     "identity",
     [
-        Identity(EMAIL, "john@example.com"),
-        Identity(PHONE, "+79000000000"),
-        Identity(PROFILE_ID, "66acb337240d5213037986d8"),
-        Identity(CUSTOM, "00016", "CRM_ID"),
-        Identity(CUSTOM, 123420, "CRM_ID"),
+        ProfileIdentity(EMAIL, "john@example.com"),
+        ProfileIdentity(PHONE, "+79000000000"),
+        ProfileIdentity(PROFILE_ID, "66acb337240d5213037986d8"),
+        ProfileIdentity(CUSTOM, "00016", "CRM_ID"),
+        ProfileIdentity(CUSTOM, 123420, "CRM_ID"),
     ],
 )
 def test_open_world_has_a_profile_for_every_identity(identity):
-    assert World().profile_key(1, identity) == identity.key
+    assert Dataset().profile_key(1, identity) == identity.key
 
 
 @pytest.mark.parametrize(
     "identity",
     [
-        Identity(EMAIL, "nobody@example.com"),
-        Identity(EMAIL, "john@Nobody.example"),
-        Identity(PHONE, "+79160404040"),
-        Identity(PROFILE_ID, "66acb337240d52130" + "0404040"),
-        Identity(CUSTOM, "nobody-7", "CRM_ID"),
-        Identity(CUSTOM, 10404040, "CRM_ID"),
+        ProfileIdentity(EMAIL, "nobody@example.com"),
+        ProfileIdentity(EMAIL, "john@Nobody.example"),
+        ProfileIdentity(PHONE, "+79160404040"),
+        ProfileIdentity(PROFILE_ID, "66acb337240d52130" + "0404040"),
+        ProfileIdentity(CUSTOM, "nobody-7", "CRM_ID"),
+        ProfileIdentity(CUSTOM, 10404040, "CRM_ID"),
     ],
 )
 def test_open_world_has_documented_nobodies(identity):
-    assert World().profile_key(1, identity) is None
-    assert World().profile(1, identity) is None
+    assert Dataset().profile_key(1, identity) is None
+    assert Dataset().profile(1, identity) is None
 
 
 def test_invented_profile_is_the_same_every_time():
-    identity = Identity(EMAIL, "john@example.com")
-    assert World().profile(1, identity) == World().profile(1, identity)
+    identity = ProfileIdentity(EMAIL, "john@example.com")
+    assert Dataset().profile(1, identity) == Dataset().profile(1, identity)
 
 
 def test_closed_world_knows_only_its_profiles_and_names_them_by_id():
     john = Profile(id="john-1", email="john@example.com", phones=("+79000000000",), fields={"CRM_ID": "00016"})
-    world = World(profiles=(john,), is_open=False)
+    world = Dataset(profiles=(john,), is_open=False)
     for identity in john.identities():
         assert world.profile_key(1, identity) == "profile_id:john-1"
-    assert world.profile_key(2, Identity(EMAIL, "john@example.com")) is None
-    assert world.profile_key(1, Identity(EMAIL, "jane@example.com")) is None
+    assert world.profile_key(2, ProfileIdentity(EMAIL, "john@example.com")) is None
+    assert world.profile_key(1, ProfileIdentity(EMAIL, "jane@example.com")) is None
 
 
 def test_custom_value_matches_in_its_own_json_type_only():
-    world = World(profiles=(Profile(id="p", fields={"CRM_ID": 16}),), is_open=False)
-    assert world.profile_key(1, Identity(CUSTOM, 16, "CRM_ID")) == "profile_id:p"
-    assert world.profile_key(1, Identity(CUSTOM, "16", "CRM_ID")) is None
+    world = Dataset(profiles=(Profile(id="p", fields={"CRM_ID": 16}),), is_open=False)
+    assert world.profile_key(1, ProfileIdentity(CUSTOM, 16, "CRM_ID")) == "profile_id:p"
+    assert world.profile_key(1, ProfileIdentity(CUSTOM, "16", "CRM_ID")) is None
 
 
 def test_world_file_in_toml(tmp_path):
@@ -78,7 +78,7 @@ def test_world_file_in_toml(tmp_path):
     world = read_world(path)
     assert list(world.scenarios) == [42]
     assert not world.is_open
-    assert world.profile_key(1, Identity(CUSTOM, "00016", "CRM_ID")) == "profile_id:p1"
+    assert world.profile_key(1, ProfileIdentity(CUSTOM, "00016", "CRM_ID")) == "profile_id:p1"
 
 
 def test_world_file_without_profiles_is_open(tmp_path):

@@ -15,7 +15,7 @@ from random import Random
 
 import pytest
 
-from batch_enroll.sandbox.windows import RateGate
+from batch_enroll.sandbox.sliding_window import RateGate
 from batch_enroll.sending.rate_limiter import RateSchedule
 from batch_enroll.sending.retry import RetryPolicy, next_wait
 

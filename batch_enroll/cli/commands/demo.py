@@ -52,9 +52,9 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _write_leads(path: Path, count: int) -> None:
-    from batch_enroll.sandbox.people import HEADER, invented_people
+    from batch_enroll.sandbox.fake_profiles import HEADER, fake_profiles
 
-    people = invented_people(count)
+    people = fake_profiles(count)
     people[3] = ("Total: 3", *people[3][1:])  # a total row that somebody left in
     people[5] = ("", *people[5][1:])
     people[7] = people[2]  # the same person twice

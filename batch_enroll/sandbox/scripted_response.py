@@ -1,6 +1,6 @@
 """Plays: what the socket does with one request, as data.
 
-In: a healthy answer, a fault. Out: a frozen `Play`: which bytes, when, how it ends, and who is enrolled on the way.
+In: a healthy answer, a fault. Out: a frozen `ScriptedResponse`: which bytes, when, how it ends, and who is enrolled on the way.
 Never: a socket, a clock. So every fault can be read and tested as a value.
 """
 
@@ -14,9 +14,9 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import assert_never
 
-from batch_enroll.sandbox.faults import FaultRule, Shape
-from batch_enroll.sandbox.methods import Enrolment
-from batch_enroll.sandbox.settings import RetryAfter
+from batch_enroll.sandbox.api_methods import Enrolment
+from batch_enroll.sandbox.faults import FaultKind, FaultRule
+from batch_enroll.sandbox.sandbox_settings import RetryAfter
 
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
@@ -27,7 +27,7 @@ TRICKLE_S = 0.5
 COME_BACK_S = 1.0
 
 
-class Ending(StrEnum):
+class ConnectionAction(StrEnum):
     """What becomes of the connection."""
 
     KEEP = "keep"
@@ -37,13 +37,13 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Play:
+class ScriptedResponse:
     """In this order: wait, enrol, send, end."""
 
     wire: bytes
     status: int | None  #: the HTTP status that the bytes show; None when they show none
     code: int | None = None  #: the platform's `error` that the bytes show, if they show it whole
-    ending: Ending = Ending.KEEP
+    ending: ConnectionAction = ConnectionAction.KEEP
     wait_s: float = 0.0
     pace_s: float = 0.0  #: between single bytes; 0 = all at once
     enrolment: Enrolment | None = None
@@ -61,12 +61,14 @@ def http_bytes(status: int, body: bytes, *, kind: str = JSON, headers: Mapping[s
 
 def answer(
     status: int, body: bytes, *, kind: str = JSON, headers: Mapping[str, str] | None = None, wait_s: float = 0.0
-) -> Play:
+) -> ScriptedResponse:
     """Play an answer that nothing is wrong with."""
-    return Play(wire=http_bytes(status, body, kind=kind, headers=headers), status=status, wait_s=wait_s)
+    return ScriptedResponse(wire=http_bytes(status, body, kind=kind, headers=headers), status=status, wait_s=wait_s)
 
 
-def come_back_later(status: int, *, form: RetryAfter, seconds: float, now: datetime, wait_s: float = 0.0) -> Play:
+def come_back_later(
+    status: int, *, form: RetryAfter, seconds: float, now: datetime, wait_s: float = 0.0
+) -> ScriptedResponse:
     """Play a 429 or 503 that says when to come back.
 
     Args:
@@ -95,60 +97,62 @@ def _retry_after(form: RetryAfter, seconds: int, now: datetime) -> dict[str, str
             assert_never(form)
 
 
-def spoil(healthy: Play, rule: FaultRule, *, form: RetryAfter, now: datetime) -> Play:
+def spoil(healthy: ScriptedResponse, rule: FaultRule, *, form: RetryAfter, now: datetime) -> ScriptedResponse:
     """Turn a healthy play into what the rule's fault makes of it."""
     play = healthy if rule.acts else replace(healthy, enrolment=None)
     match rule.shape:
-        case Shape.DROP:
-            return replace(play, wire=b"", status=None, code=None, ending=Ending.CLOSE)
-        case Shape.RESET:
-            return replace(play, wire=b"", status=None, code=None, ending=Ending.RESET)
-        case Shape.SILENCE:
-            return replace(play, wire=b"", status=None, code=None, ending=Ending.SILENCE)
-        case Shape.TRICKLE:
+        case FaultKind.DROP:
+            return replace(play, wire=b"", status=None, code=None, ending=ConnectionAction.CLOSE)
+        case FaultKind.RESET:
+            return replace(play, wire=b"", status=None, code=None, ending=ConnectionAction.RESET)
+        case FaultKind.SILENCE:
+            return replace(play, wire=b"", status=None, code=None, ending=ConnectionAction.SILENCE)
+        case FaultKind.TRICKLE:
             return replace(play, pace_s=TRICKLE_S if rule.delay_s is None else rule.delay_s)
-        case Shape.TRUNCATED_HEADER:
+        case FaultKind.TRUNCATED_HEADER:
             cut = play.wire.index(b"Content-Length") + 10
-            return replace(play, wire=play.wire[:cut], code=None, ending=Ending.CLOSE)
-        case Shape.TRUNCATED_BODY:
+            return replace(play, wire=play.wire[:cut], code=None, ending=ConnectionAction.CLOSE)
+        case FaultKind.TRUNCATED_BODY:
             cut = (play.wire.index(b"\r\n\r\n") + 4 + len(play.wire)) // 2
-            return replace(play, wire=play.wire[:cut], code=None, ending=Ending.CLOSE)
-        case Shape.GARBAGE:
-            return replace(play, wire=GARBAGE, status=None, code=None, ending=Ending.CLOSE)
-        case Shape.HTTP_500:
+            return replace(play, wire=play.wire[:cut], code=None, ending=ConnectionAction.CLOSE)
+        case FaultKind.GARBAGE:
+            return replace(play, wire=GARBAGE, status=None, code=None, ending=ConnectionAction.CLOSE)
+        case FaultKind.HTTP_500:
             return _instead(play, 500, b'{"error": 500, "error_text": "Internal error"}')
-        case Shape.HTTP_502 | Shape.HTTP_503 | Shape.HTTP_504:
+        case FaultKind.HTTP_502 | FaultKind.HTTP_503 | FaultKind.HTTP_504:
             status = HTTPStatus(int(rule.shape.removeprefix("http_")))
             return _instead(play, status, f"<h1>{status} {status.phrase}</h1>".encode(), kind=HTML)
-        case Shape.REDIRECT_302:
+        case FaultKind.REDIRECT_302:
             return _instead(play, 302, b"", headers={"Location": "/login"})
-        case Shape.HTML_200:
+        case FaultKind.HTML_200:
             return _instead(play, 200, b"<!doctype html><title>Sign in</title>", kind=HTML)
-        case Shape.EMPTY_200:
+        case FaultKind.EMPTY_200:
             return _instead(play, 200, b"")
-        case Shape.NO_ERROR_200:
+        case FaultKind.NO_ERROR_200:
             return _instead(play, 200, b'{"status": "ok"}')
-        case Shape.ERROR_BOOL_200:
+        case FaultKind.ERROR_BOOL_200:
             return _instead(play, 200, b'{"error": false, "error_text": "Successful operation"}')
-        case Shape.ERROR_STRING_200:
+        case FaultKind.ERROR_STRING_200:
             return _instead(play, 200, b'{"error": "0", "error_text": "Successful operation"}')
-        case Shape.ERROR_500_200:
+        case FaultKind.ERROR_500_200:
             return _instead(play, 200, b'{"error": 500, "error_text": "Internal error"}')
-        case Shape.LATE_ACT:
+        case FaultKind.LATE_ACT:
             return replace(play, wait_s=play.wait_s + (LATE_S if rule.delay_s is None else rule.delay_s))
-        case Shape.CLOSE_AFTER_ANSWER:
-            return replace(play, ending=Ending.CLOSE)
-        case Shape.HTTP_429 | Shape.HTTP_503_RETRY_AFTER:
-            status = HTTPStatus.TOO_MANY_REQUESTS if rule.shape is Shape.HTTP_429 else HTTPStatus.SERVICE_UNAVAILABLE
+        case FaultKind.CLOSE_AFTER_ANSWER:
+            return replace(play, ending=ConnectionAction.CLOSE)
+        case FaultKind.HTTP_429 | FaultKind.HTTP_503_RETRY_AFTER:
+            status = (
+                HTTPStatus.TOO_MANY_REQUESTS if rule.shape is FaultKind.HTTP_429 else HTTPStatus.SERVICE_UNAVAILABLE
+            )
             seconds = COME_BACK_S if rule.delay_s is None else rule.delay_s
             return come_back_later(status, form=form, seconds=seconds, now=now, wait_s=play.wait_s)
-        case Shape.TOKEN_REVOKED | Shape.SCENARIO_OFF | Shape.TARIFF_LIMIT:
+        case FaultKind.TOKEN_REVOKED | FaultKind.SCENARIO_OFF | FaultKind.TARIFF_LIMIT:
             return play  # the switch was thrown before the method was asked
         case _:
             assert_never(rule.shape)
 
 
 def _instead(
-    play: Play, status: int, body: bytes, *, kind: str = JSON, headers: Mapping[str, str] | None = None
-) -> Play:
+    play: ScriptedResponse, status: int, body: bytes, *, kind: str = JSON, headers: Mapping[str, str] | None = None
+) -> ScriptedResponse:
     return replace(play, wire=http_bytes(status, body, kind=kind, headers=headers), status=status, code=None)

@@ -12,8 +12,8 @@ import signal
 import threading
 from collections.abc import Callable
 
+from batch_enroll.sandbox.sandbox_settings import SandboxSettings
 from batch_enroll.sandbox.server import serve
-from batch_enroll.sandbox.settings import SandboxSettings
 
 
 def run_until_interrupt(settings: SandboxSettings, *, started: Callable[[str], None]) -> None:

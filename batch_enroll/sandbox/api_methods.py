@@ -1,6 +1,6 @@
 """The API methods: what a body asks for, and what the platform says to it.
 
-In: the body of a request, a `World`. Out: a `Reply`, with the enrolment that it stands for. Never: a count, a socket.
+In: the body of a request, a `Dataset`. Out: a `ApiReply`, with the enrolment that it stands for. Never: a count, a socket.
 
 Names, shapes and the codes 0, 400, 401 and 402 are the platform's. The other codes are not public; these are ours:
 404 no such profile, 409 re-entry refused, 410 no such scenario, 422 malformed identity, 423 scenario inactive,
@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from batch_enroll.errors import BatchEnrollError
 from batch_enroll.models import MatchingMode
-from batch_enroll.sandbox.settings import ReEntry
-from batch_enroll.sandbox.world import Identity, Scenario, World
+from batch_enroll.sandbox.dataset import Dataset, ProfileIdentity, Scenario
+from batch_enroll.sandbox.sandbox_settings import ReEntry
 
 BAD_REQUEST = 400
 TOKEN_REQUIRED = 401
@@ -55,7 +55,7 @@ class Enrolment(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ApiReply:
     """What the platform says: the envelope, and what it has done."""
 
     code: int = 0
@@ -68,12 +68,12 @@ class Reply:
         return json.dumps({**self.extra, "error": self.code, "error_text": self.text}, ensure_ascii=False).encode()
 
 
-class Refusal(BatchEnrollError):
+class ApiRefusal(BatchEnrollError):
     """The platform says no."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
-        self.reply = Reply(code, text)
+        self.reply = ApiReply(code, text)
 
 
 def read_body(raw: bytes) -> Body:
@@ -81,9 +81,9 @@ def read_body(raw: bytes) -> Body:
     try:
         body = json.loads(raw)
     except ValueError:
-        raise Refusal(BAD_REQUEST, "Incorrect request: the body is not JSON") from None
+        raise ApiRefusal(BAD_REQUEST, "Incorrect request: the body is not JSON") from None
     if not isinstance(body, dict):
-        raise Refusal(BAD_REQUEST, "Incorrect request: the body is not an object")
+        raise ApiRefusal(BAD_REQUEST, "Incorrect request: the body is not an object")
     return body
 
 
@@ -91,50 +91,50 @@ def check_token(body: Body, bearer: str | None, *, token: str | None) -> None:
     """Raises Refusal unless the token is in the body or in the header, and right wherever it is; None = no token is."""
     given = [each for each in (body.get("token"), bearer) if each is not None]
     if not given or any(each != token for each in given):
-        raise Refusal(TOKEN_REQUIRED, "API token required")
+        raise ApiRefusal(TOKEN_REQUIRED, "API token required")
 
 
 def check_media_type(media_type: str | None) -> None:
     """Raises Refusal unless the header Content-Type says JSON."""
     if media_type is None or not media_type.lower().startswith("application/json"):
-        raise Refusal(BAD_REQUEST, "Incorrect request: Content-Type must be application/json")
+        raise ApiRefusal(BAD_REQUEST, "Incorrect request: Content-Type must be application/json")
 
 
 def check_parameters(method: str, body: Body) -> None:
     """Raises Refusal when a parameter is not one of the method's."""
     if unknown := sorted(body.keys() - PARAMETERS[method]):
-        raise Refusal(BAD_REQUEST, f"Incorrect request: unknown parameter {', '.join(unknown)}")
+        raise ApiRefusal(BAD_REQUEST, f"Incorrect request: unknown parameter {', '.join(unknown)}")
     if body.get("format", "json") != "json":
-        raise Refusal(BAD_REQUEST, "Incorrect request: the sandbox answers in JSON only")
+        raise ApiRefusal(BAD_REQUEST, "Incorrect request: the sandbox answers in JSON only")
 
 
-def start(body: Body, world: World, *, reentry: ReEntry, times_enrolled: Callable[[Enrolment], int]) -> Reply:
+def start(body: Body, world: Dataset, *, reentry: ReEntry, times_enrolled: Callable[[Enrolment], int]) -> ApiReply:
     """Answer `workflows/start`."""
     for name, kind in OBJECTS.items():
         if name in body and not isinstance(body[name], kind):
-            raise Refusal(BAD_REQUEST, f"Incorrect request: {name} has the wrong type")
+            raise ApiRefusal(BAD_REQUEST, f"Incorrect request: {name} has the wrong type")
     scenario = world.scenarios.get(_integer(body, "id"))
     identity = read_identity(body)
     if scenario is None:
-        raise Refusal(NO_SUCH_SCENARIO, "Scenario not found")
+        raise ApiRefusal(NO_SUCH_SCENARIO, "Scenario not found")
     if not scenario.is_active:
-        raise Refusal(SCENARIO_INACTIVE, "Scenario is not active")
+        raise ApiRefusal(SCENARIO_INACTIVE, "Scenario is not active")
     if not scenario.start_node:
-        raise Refusal(NO_START_NODE, "Scenario has no start node")
+        raise ApiRefusal(NO_START_NODE, "Scenario has no start node")
     profile = world.profile_key(scenario.list_id, identity)
     if profile is None:
-        raise Refusal(NO_SUCH_PROFILE, "Profile not found")
+        raise ApiRefusal(NO_SUCH_PROFILE, "Profile not found")
     enrolment = Enrolment(scenario.id, profile)
     if reentry is ReEntry.REFUSE and scenario.mode in REFUSES_REPEATS and times_enrolled(enrolment):
-        raise Refusal(REENTRY_REFUSED, "Profile cannot enter the scenario again")
-    return Reply(enrolment=enrolment)
+        raise ApiRefusal(REENTRY_REFUSED, "Profile cannot enter the scenario again")
+    return ApiReply(enrolment=enrolment)
 
 
-def list_scenarios(body: Body, world: World) -> Reply:
+def list_scenarios(body: Body, world: Dataset) -> ApiReply:
     """Answer `workflows/list`; groups, tags and attributes are accepted and filter nothing."""
     from_id, limit = _integer(body, "from_id", 1), _integer(body, "limit", 1000)
     page = [scenario for key, scenario in sorted(world.scenarios.items()) if key >= from_id][:limit]
-    return Reply(
+    return ApiReply(
         extra={
             "data": [_scenario_entry(scenario) for scenario in page],
             "next_from_id": page[-1].id + 1 if page else from_id,
@@ -143,20 +143,20 @@ def list_scenarios(body: Body, world: World) -> Reply:
     )
 
 
-def list_databases(body: Body, world: World) -> Reply:
+def list_databases(body: Body, world: Dataset) -> ApiReply:
     """Answer `databases/list`."""
     from_id, limit = _integer(body, "from_id", 1), _integer(body, "limit", 1000)
     page = [database for key, database in sorted(world.databases.items()) if key >= from_id][:limit]
-    return Reply(extra={"data": [{"id": each.id, "name": each.name, "ui_tags": [], "groups": []} for each in page]})
+    return ApiReply(extra={"data": [{"id": each.id, "name": each.name, "ui_tags": [], "groups": []} for each in page]})
 
 
-def get_profile(body: Body, world: World) -> Reply:
+def get_profile(body: Body, world: Dataset) -> ApiReply:
     """Answer `profiles/get`, for the four ways of matching that `workflows/start` has."""
     db_id = _integer(body, "db_id")
     profile = world.profile(db_id, read_identity(body))
     if db_id not in world.databases or profile is None:
-        raise Refusal(NO_SUCH_PROFILE, "Profile not found")
-    return Reply(
+        raise ApiRefusal(NO_SUCH_PROFILE, "Profile not found")
+    return ApiReply(
         extra={
             "data": {
                 **profile.fields,
@@ -171,7 +171,7 @@ def get_profile(body: Body, world: World) -> Reply:
     )
 
 
-def read_identity(body: Body) -> Identity:
+def read_identity(body: Body) -> ProfileIdentity:
     """Raises Refusal when the body names no profile, or in a form that no profile can have."""
     matching = body.get("matching", MatchingMode.EMAIL.value)
     if matching == "email":
@@ -182,31 +182,31 @@ def read_identity(body: Body) -> Identity:
         return _text_identity(body, MatchingMode.PROFILE_ID, PROFILE_ID)
     if matching == "custom":
         return _custom_identity(body)
-    raise Refusal(BAD_REQUEST, f"Incorrect request: matching {matching!r} is not supported")
+    raise ApiRefusal(BAD_REQUEST, f"Incorrect request: matching {matching!r} is not supported")
 
 
-def _text_identity(body: Body, mode: MatchingMode, form: re.Pattern[str]) -> Identity:
+def _text_identity(body: Body, mode: MatchingMode, form: re.Pattern[str]) -> ProfileIdentity:
     value = body.get(mode.value)
     if not isinstance(value, str) or not value:
-        raise Refusal(BAD_REQUEST, f"Incorrect request: {mode.value} is required")
+        raise ApiRefusal(BAD_REQUEST, f"Incorrect request: {mode.value} is required")
     if not form.fullmatch(value):
-        raise Refusal(MALFORMED_IDENTITY, f"Incorrect {mode.value}")
-    return Identity(mode, value)
+        raise ApiRefusal(MALFORMED_IDENTITY, f"Incorrect {mode.value}")
+    return ProfileIdentity(mode, value)
 
 
-def _custom_identity(body: Body) -> Identity:
+def _custom_identity(body: Body) -> ProfileIdentity:
     name, value = body.get("field_name"), body.get("field_value")
     if not isinstance(name, str) or not name:
-        raise Refusal(BAD_REQUEST, "Incorrect request: field_name is required")
+        raise ApiRefusal(BAD_REQUEST, "Incorrect request: field_name is required")
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise Refusal(BAD_REQUEST, "Incorrect request: field_value is required, a string or an integer")
-    return Identity(MatchingMode.CUSTOM, value, name)
+        raise ApiRefusal(BAD_REQUEST, "Incorrect request: field_value is required, a string or an integer")
+    return ProfileIdentity(MatchingMode.CUSTOM, value, name)
 
 
 def _integer(body: Body, name: str, default: int | None = None) -> int:
     value = body.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise Refusal(BAD_REQUEST, f"Incorrect request: {name} is required, an integer")
+        raise ApiRefusal(BAD_REQUEST, f"Incorrect request: {name} is required, an integer")
     return value
 
 

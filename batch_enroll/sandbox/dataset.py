@@ -1,6 +1,6 @@
 """The world behind the API: databases, scenarios, profiles.
 
-In: a TOML or JSON file, or nothing. Out: a `World` that can be asked for a profile. Never: what was enrolled.
+In: a TOML or JSON file, or nothing. Out: a `Dataset` that can be asked for a profile. Never: what was enrolled.
 
 An open world invents a profile for every well-formed identity, but for those that `is_nobody` names. A closed world
 knows the profiles of its file and no other. A file without profiles makes an open world unless it says `open = false`.
@@ -46,7 +46,7 @@ NOBODY_ENDING = "0404040"
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ProfileIdentity:
     """How a request names a profile."""
 
     mode: MatchingMode
@@ -90,14 +90,14 @@ class Profile:
     phones: tuple[str, ...] = ()
     fields: Mapping[str, object] = field(default_factory=dict)  #: custom fields by name
 
-    def identities(self) -> list[Identity]:
+    def identities(self) -> list[ProfileIdentity]:
         """Every way to find the profile; a custom value matches in its own JSON type only."""
-        found = [Identity(MatchingMode.PROFILE_ID, self.id)]
+        found = [ProfileIdentity(MatchingMode.PROFILE_ID, self.id)]
         if self.email is not None:
-            found.append(Identity(MatchingMode.EMAIL, self.email))
-        found += [Identity(MatchingMode.PHONE, phone) for phone in self.phones]
+            found.append(ProfileIdentity(MatchingMode.EMAIL, self.email))
+        found += [ProfileIdentity(MatchingMode.PHONE, phone) for phone in self.phones]
         found += [
-            Identity(MatchingMode.CUSTOM, value, name)
+            ProfileIdentity(MatchingMode.CUSTOM, value, name)
             for name, value in self.fields.items()
             if isinstance(value, str | int)
         ]
@@ -116,7 +116,7 @@ INVENTED_SCENARIOS = (
 INVENTED_DATABASES = (Database(id=1, name="Customers"), Database(id=2, name="Shop orders"))
 
 
-class World:
+class Dataset:
     """Scenarios and databases by id, profiles by identity. Only `switch` changes it."""
 
     def __init__(
@@ -130,7 +130,7 @@ class World:
         self.scenarios = {scenario.id: scenario for scenario in scenarios}
         self.databases = {database.id: database for database in databases}
         self.is_open = is_open
-        self._profiles: dict[tuple[int, Identity], Profile] = {}
+        self._profiles: dict[tuple[int, ProfileIdentity], Profile] = {}
         for profile in profiles:
             for identity in profile.identities():
                 self._profiles.setdefault((profile.db_id, identity), profile)  # the first of several is meant
@@ -140,13 +140,13 @@ class World:
         if scenario := self.scenarios.get(number):
             self.scenarios[number] = replace(scenario, is_active=is_active)
 
-    def profile_key(self, db_id: int, identity: Identity) -> str | None:
+    def profile_key(self, db_id: int, identity: ProfileIdentity) -> str | None:
         """Name the profile that is meant, as the counts do; None when there is none."""
         if listed := self._profiles.get((db_id, identity)):
             return f"profile_id:{listed.id}"
         return identity.key if self.is_open and not is_nobody(identity.value) else None
 
-    def profile(self, db_id: int, identity: Identity) -> Profile | None:
+    def profile(self, db_id: int, identity: ProfileIdentity) -> Profile | None:
         """Find the profile, or invent it."""
         if listed := self._profiles.get((db_id, identity)):
             return listed
@@ -168,14 +168,14 @@ def is_nobody(value: str | int) -> bool:
     return NOBODY in text or text.endswith(NOBODY_ENDING)
 
 
-def read_world(path: Path | None) -> World:
+def read_world(path: Path | None) -> Dataset:
     """Read a world from `.toml` or `.json`; None gives the invented one.
 
     Raises:
         JobError: unreadable, or it says something that a world does not have.
     """
     if path is None:
-        return World()
+        return Dataset()
     what = f"The world file {path} cannot be read"
     try:
         with translate_os_errors(what, to=JobError):
@@ -189,7 +189,7 @@ def read_world(path: Path | None) -> World:
     databases = tuple(_read_database(entry) for entry in world.entries("databases"))
     is_open = world.take("open", bool, not profiles)
     world.done()
-    return World(
+    return Dataset(
         scenarios=scenarios or INVENTED_SCENARIOS,
         databases=databases or INVENTED_DATABASES,
         profiles=profiles,

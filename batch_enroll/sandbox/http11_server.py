@@ -1,6 +1,6 @@
 """The wire: HTTP/1.1 on one socket, with raw control over how it ends.
 
-In: bytes of a client. Out: one `Request` after the other to the owner, never two at once; bytes back, then the ending
+In: bytes of a client. Out: one `ServerRequest` after the other to the owner, never two at once; bytes back, then the ending
 that a play asks for. Never: what a request means.
 """
 
@@ -16,8 +16,8 @@ from typing import Protocol
 
 import httptools
 
-from batch_enroll.sandbox.date import dated
-from batch_enroll.sandbox.plays import Ending, Play, answer
+from batch_enroll.sandbox.date_header import dated
+from batch_enroll.sandbox.scripted_response import ConnectionAction, ScriptedResponse, answer
 
 MAX_BODY_BYTES = 10_000_000
 LINGER_ZERO = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
@@ -25,7 +25,7 @@ REFUSED_REQUEST = answer(400, b'{"error": 400, "error_text": "Incorrect request:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ServerRequest:
     """One whole request."""
 
     method: str
@@ -40,31 +40,31 @@ class Request:
         return next((value.decode("latin-1") for key, value in self.headers if key.lower() == name), None)
 
 
-class Owner(Protocol):
+class RequestHandler(Protocol):
     """Whoever answers."""
 
     @property
     def idle_timeout_s(self) -> float | None: ...
     @property
     def date_line(self) -> bytes: ...
-    def opened(self, connection: Connection) -> None: ...
-    def lost(self, connection: Connection) -> None: ...
+    def opened(self, connection: ServerConnection) -> None: ...
+    def lost(self, connection: ServerConnection) -> None: ...
     def closed_idle(self) -> None: ...
-    def asked(self, connection: Connection, request: Request) -> None:
+    def asked(self, connection: ServerConnection, request: ServerRequest) -> None:
         """Answer the request with exactly one `connection.deliver`, now or later."""
         ...
 
 
-class Connection(asyncio.Protocol):
+class ServerConnection(asyncio.Protocol):
     """One client's socket. Requests that come while one is being answered wait their turn."""
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: RequestHandler) -> None:
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
-        self._waiting: deque[Request] = deque()
-        self._answering: Request | None = None
+        self._waiting: deque[ServerRequest] = deque()
+        self._answering: ServerRequest | None = None
         self._pumping = False
         self._idle: asyncio.TimerHandle | None = None
         self._begin()
@@ -74,25 +74,25 @@ class Connection(asyncio.Protocol):
         """Whether the client can no longer hear an answer."""
         return self._transport is None or self._transport.is_closing()
 
-    def deliver(self, play: Play) -> None:
+    def deliver(self, play: ScriptedResponse) -> None:
         """Send the play's bytes, dated now, and end as it says; a client that has gone hears nothing."""
         self._send(dated(play.wire, self._owner.date_line), play)
 
-    def _send(self, wire: bytes, play: Play) -> None:
+    def _send(self, wire: bytes, play: ScriptedResponse) -> None:
         if play.pace_s and len(wire) > 1 and not self.gone:
             self._write(wire[:1])
             self._loop.call_later(play.pace_s, self._send, wire[1:], play)
             return
-        if play.ending is Ending.CLOSE:
+        if play.ending is ConnectionAction.CLOSE:
             self._hold_back()
         self._write(wire)
-        if play.ending is Ending.SILENCE:
+        if play.ending is ConnectionAction.SILENCE:
             return  # still answering, for ever
-        keeps = play.ending is Ending.KEEP and self._answering is not None and self._answering.keep_alive
+        keeps = play.ending is ConnectionAction.KEEP and self._answering is not None and self._answering.keep_alive
         self._answering = None
         if keeps:
             self._pump()
-        elif play.ending is Ending.RESET:
+        elif play.ending is ConnectionAction.RESET:
             self._reset()
         elif self._transport is not None:
             self._transport.close()
@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         path, _, query = self._url.decode("latin-1").partition("?")
         self._waiting.append(
-            Request(
+            ServerRequest(
                 method=self._parser.get_method().decode("latin-1"),
                 path=path,
                 query=query,

@@ -15,7 +15,7 @@ _LAST = ("Ivanova", "Petrov", "Sidorova", "Keller", "Novak", "Smirnov", "Weiß",
 _CITIES = ("Tver", "Tula", "Омск", "Köln", "Perm", "Нижний Новгород", "Almaty", "Yerevan", "")
 
 
-def invented_people(count: int, *, seed: int = 1) -> list[tuple[str, ...]]:
+def fake_profiles(count: int, *, seed: int = 1) -> list[tuple[str, ...]]:
     """Make the rows of a spreadsheet.
 
     Args:
