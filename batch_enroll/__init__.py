@@ -56,13 +56,13 @@ _HOMES = {
         ),
         "errors",
     ),
-    **dict.fromkeys(("Counts", "RowStatus"), "model"),
+    **dict.fromkeys(("Counts", "RowStatus"), "models"),
     **dict.fromkeys(("check_async", "enroll", "enroll_async"), "run"),
-    "Control": "steering.control",
-    "Job": "job",
+    "Control": "control.run_control",
+    "Job": "config.job",
     "RunSummary": "reporting.summary",
     "SqliteLedger": "ledger.sqlite",
-    "open_ledger": "ledger.default",
+    "open_ledger": "ledger.location",
 }
 
 __all__ = [

@@ -27,6 +27,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
+from batch_enroll.messages import Message, hint_of, verbatim
 from batch_enroll.models import Counts, Problem
 
 
@@ -35,12 +36,33 @@ class BatchEnrollError(Exception):
 
 
 class RunStopped(BatchEnrollError):
-    """The run ends here; `hint` says in one sentence what the person can do."""
+    """The run ends here.
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+    Attributes:
+        content: what happened, as a message with an id and values.
+        advice: what the person can do; a message of its own, else the hint that the catalogue has for `content`.
+    """
+
+    def __init__(self, content: Message | str, *, hint: Message | str = "") -> None:
+        self.content = verbatim(content) if isinstance(content, str) else content
+        self.advice: list[Message] = []
+        if hint:
+            self.advice.append(verbatim(hint) if isinstance(hint, str) else hint)
+        super().__init__(self.content)
+
+    @property
+    def message(self) -> str:
+        """What happened, in the current wording."""
+        return str(self.content)
+
+    @property
+    def hint(self) -> str:
+        """What the person can do, in the current wording; "" when there is nothing to add."""
+        return " ".join(filter(None, [hint_of(self.content), *map(str, self.advice)]))
+
+    def add_hint(self, hint: Message | str) -> None:
+        """Say one thing more that the person can do, or should know."""
+        self.advice.append(verbatim(hint) if isinstance(hint, str) else hint)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
@@ -78,7 +100,7 @@ class PreflightError(RunStopped):
         finding: what is wrong, for programs.
     """
 
-    def __init__(self, message: str, *, hint: str = "", finding: Finding = Finding.UNCLEAR) -> None:
+    def __init__(self, message: Message | str, *, hint: Message | str = "", finding: Finding = Finding.UNCLEAR) -> None:
         super().__init__(message, hint=hint)
         self.finding = finding
 
@@ -95,9 +117,9 @@ class AlreadyFinished(RunStopped):
 
     def __init__(
         self,
-        message: str,
+        message: Message | str,
         *,
-        hint: str = "",
+        hint: Message | str = "",
         run_id: str,
         finished_at: datetime | None,
         counts: Counts,
@@ -133,7 +155,7 @@ class ServiceRefused(RunStopped):
         code: the platform's, when an answer to a row said so; "" otherwise.
     """
 
-    def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
+    def __init__(self, message: Message | str, *, hint: Message | str = "", code: str = "") -> None:
         super().__init__(message, hint=hint)
         self.code = code
 

@@ -159,7 +159,7 @@ def test_what_the_system_refuses_is_told_alike_to_people_programs_and_the_status
     async def refuse(*_, **__):
         raise OSError(errno.EMFILE, "Too many open files", str(tmp_path / "spool"))
 
-    monkeypatch.setattr("batch_enroll.run.make_plan", refuse)
+    monkeypatch.setattr("batch_enroll.run.prepare_run", refuse)
     monkeypatch.setenv("BATCH_ENROLL_TOKEN", DEFAULT_TOKEN)
     source = write_csv(tmp_path / "in.csv", *people(2))
     flags = ("--url", sandbox().url, "--scenario", "3", "--match", "email=email", "--json", "--quiet")

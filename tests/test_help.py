@@ -103,6 +103,6 @@ print(*sys.modules.keys() - before, file=sys.stderr)
 def test_a_page_loads_no_other_command_and_nothing_heavy(words):
     ended = subprocess.run([sys.executable, "-c", _TELL_LOADED, *words], capture_output=True, text=True, check=True)
     loaded = set(ended.stderr.split())
-    own = {f"batch_enroll.cli.{COMMANDS[name][0]}" for name in words if name in COMMANDS}
-    assert {name for name in loaded if name.startswith("batch_enroll.cli.") and name.endswith("_command")} == own
+    own = {f"batch_enroll.cli.commands.{COMMANDS[name][0]}" for name in words if name in COMMANDS}
+    assert {name for name in loaded if name.startswith("batch_enroll.cli.commands.")} == own
     assert not loaded & {"asyncio", "anyio", "httpx", "openpyxl", "pandas", "pydantic", "sqlite3", "tqdm"}

@@ -1,4 +1,4 @@
-"""Who may import whom: the house stays a row of rooms with one hall."""
+"""Who may import whom: stages import the shared modules, `run` joins them, front ends show it."""
 
 from __future__ import annotations
 
@@ -10,56 +10,48 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "batch_enroll"
 STAGES = {"loading", "mapping", "ledger", "sending", "reporting"}
 SHARED = {
-    "background",
-    "model",
-    "errors",
-    "clock",
-    "events",
-    "results_format",
-    "columns",
     "advice",
-    "installed",
-    "os_errors",
     "atomic_file",
+    "background",
+    "clock",
+    "columns",
+    "errors",
+    "messages",
+    "events",
+    "models",
+    "os_errors",
+    "result_columns",
+    "versions",
 }
-HALL = {"planning", "steering", "running", "run", "upkeep"}
-JOB = {"hours", "job", "job_file", "job_mistakes", "job_profiles", "job_values", "secrets"}
-FACES = {"cli", "web", "cluster"}
+RUN = {"run", "control", "config"}
+FRONT_ENDS = {"cli", "web", "cluster"}
 
-# What each room may import of the package; a room that is missing here fails the test by name.
+# What each package or module may import of batch_enroll; one that is missing here fails the test by name.
 ALLOWED: dict[str, set[str]] = {
     **dict.fromkeys(SHARED, SHARED),
     **{stage: SHARED | {stage} for stage in STAGES},
-    "hours": SHARED,
-    "job_values": SHARED,
-    "job": SHARED | {"hours", "job_values"},
-    "job_mistakes": SHARED | {"job"},
-    "job_file": SHARED | {"job", "job_mistakes"},
-    "job_profiles": SHARED | {"job", "job_file", "job_mistakes"},
-    "secrets": SHARED,
+    "config": SHARED | {"config"},
     "sandbox": SHARED | {"sandbox"},
-    "telling": SHARED | {"telling", "reporting"},  # a listener like reporting, whose words it uses
-    "planning": SHARED | STAGES | JOB | {"planning"},
-    "steering": SHARED | STAGES | JOB | {"steering"},
-    "running": SHARED | STAGES | JOB | {"planning", "steering", "running"},
-    "run": SHARED | STAGES | JOB | {"planning", "steering", "running"},
-    "upkeep": SHARED | STAGES | JOB | HALL,
-    "__init__": SHARED | STAGES | HALL | JOB,
+    "monitoring": SHARED | {"monitoring", "reporting"},  # a listener like reporting, whose texts it uses
+    "control": SHARED | STAGES | {"config", "control"},
+    "run": SHARED | STAGES | RUN,
+    "maintenance": SHARED | STAGES | RUN | {"maintenance"},
+    "__init__": SHARED | STAGES | RUN | {"maintenance"},
     "__main__": {"cli"},
-    **{face: SHARED | STAGES | HALL | JOB | {"sandbox", "telling", face} for face in FACES},
+    **{front: SHARED | STAGES | RUN | {"maintenance", "monitoring", "sandbox", front} for front in FRONT_ENDS},
 }
 
-# Each library has one home: the modules in which it may be imported.
-HOMES: dict[str, tuple[str, ...]] = {
+# Each library is imported in one place.
+PLACES: dict[str, tuple[str, ...]] = {
     # The client and its transports; the heartbeat goes elsewhere.
-    "httpx": ("sending/", "telling/heartbeat.py"),
+    "httpx": ("sending/", "monitoring/heartbeat.py"),
     "tenacity": ("sending/retry.py",),
     "sqlite3": ("ledger/sqlite/",),
     "filelock": ("ledger/sqlite/process_lock.py", "loading/temp_copies.py"),
     "tqdm": ("reporting/progress.py",),
     "pandas": ("loading/", "reporting/"),
     "httptools": ("sandbox/", "sending/"),
-    "pydantic": ("job.py", "job_file.py", "job_mistakes.py", "run/approved_plan.py"),
+    "pydantic": ("config/", "run/approved_plan.py"),
     "rich": ("reporting/",),
     "openpyxl": (),
     "fsspec": ("loading/download.py",),
@@ -67,7 +59,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "paramiko": ("loading/download.py",),
     "apprise": ("monitoring/notifications.py",),
     "prometheus_client": ("monitoring/metrics_file.py",),
-    "keyring": ("secrets.py",),
+    "keyring": ("config/secrets.py",),
     "pythonjsonlogger": ("cli/logging_setup.py",),
     "xlrd": ("loading/xls_xlsb_worker.py",),
     "xlsxwriter": ("reporting/",),
@@ -90,31 +82,31 @@ def imported_by(path):
             yield node.module or ""
 
 
-def room_of(path):
+def package_of(path):
     first = path.relative_to(PACKAGE).parts[0]
     return first.removesuffix(".py")
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_room_imports_only_what_the_plan_of_the_house_allows(path):
-    room = room_of(path)
+def test_a_package_imports_only_what_it_may(path):
+    package = package_of(path)
     for name in imported_by(path):
         top, _, rest = name.partition(".")
         if top == "batch_enroll" and rest:
-            assert rest.split(".")[0] in ALLOWED[room], f"{room} imports {name}"
+            assert rest.split(".")[0] in ALLOWED[package], f"{package} imports {name}"
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_each_library_has_one_home(path):
+def test_each_library_is_imported_in_one_place(path):
     place = path.relative_to(PACKAGE).as_posix()
     for name in imported_by(path):
-        homes = HOMES.get(name.partition(".")[0])
-        if homes is not None:
-            assert place.startswith(homes), f"{place} imports {name}; its home is {', '.join(homes)}"
+        places = PLACES.get(name.partition(".")[0])
+        if places is not None:
+            assert place.startswith(places), f"{place} imports {name}; its place is {', '.join(places)}"
 
 
 def test_the_rule_can_fail():
     """The negative control: a stage that reached for another would be caught."""
     assert "sending" not in ALLOWED["loading"]
     assert "run" not in ALLOWED["sending"]
-    assert not "reporting/plan_table.py".startswith(HOMES["httpx"])
+    assert not "reporting/plan_table.py".startswith(PLACES["httpx"])

@@ -416,14 +416,14 @@ def test_a_process_that_reads_a_workbook_ends_with_the_reading(tmp_path):
     )
     code = (
         "import sys; from pathlib import Path\n"
-        "from batch_enroll.loading import old_workbook; from batch_enroll.background import run_abandonable\n"
+        "from batch_enroll.loading import xls_xlsb_reader; from batch_enroll.background import run_abandonable\n"
         "import anyio\n"
-        "old_workbook._WORKER = Path(sys.argv[1]) / 'reader.py'\n"
+        "xls_xlsb_reader._WORKER = Path(sys.argv[1]) / 'reader.py'\n"
         "async def main():\n"
         "    pid = Path(sys.argv[1]) / 'book.xls.pid'\n"
         "    with anyio.move_on_after(60) as scope:\n"
         "        async with anyio.create_task_group() as tasks:\n"
-        "            read = old_workbook._read\n"
+        "            read = xls_xlsb_reader._read\n"
         "            tasks.start_soon(lambda: run_abandonable(lambda: read(Path(sys.argv[1]) / 'book.xls', Path('.'), "
         "engine='xlrd', name='b')))\n"
         "            while not pid.exists() or not pid.read_text(): await anyio.sleep(0.01)\n"

@@ -28,31 +28,31 @@ from batch_enroll.versions import tool_version
 # Command -> module of this folder that holds `add_arguments` and `execute`, and its line in the help.
 COMMAND_GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "try it": {
-        "demo": ("demo_command", "see it work: sandbox, example spreadsheet and results"),
-        "sandbox": ("sandbox_command", "serve a local stand-in of the platform to try things on"),
+        "demo": ("demo", "see it work: sandbox, example spreadsheet and results"),
+        "sandbox": ("sandbox", "serve a local stand-in of the platform to try things on"),
     },
     "enroll": {
-        "init": ("init_command", "propose a job file from a spreadsheet"),
-        "check": ("check_command", "the dry run: show what would be sent; sends nothing"),
-        "run": ("run_command", "enroll every row of a spreadsheet; the same command carries on"),
+        "init": ("init", "propose a job file from a spreadsheet"),
+        "check": ("check", "the dry run: show what would be sent; sends nothing"),
+        "run": ("run", "enroll every row of a spreadsheet; the same command carries on"),
     },
     "while a run goes, from another terminal": {
-        "set": ("set_command", "change how fast it sends"),
-        "pause": ("pause_command", "send nothing more until it is resumed"),
-        "resume": ("resume_command", "let it go on, without making up for the pause"),
-        "stop": ("stop_command", "end it after the answers in flight; it can be carried on"),
+        "set": ("set", "change how fast it sends"),
+        "pause": ("pause", "send nothing more until it is resumed"),
+        "resume": ("resume", "let it go on, without making up for the pause"),
+        "stop": ("stop", "end it after the answers in flight; it can be carried on"),
     },
     "afterwards": {
-        "runs": ("runs_command", "list the runs with their totals"),
-        "show": ("show_command", "show one run: totals, reasons and files"),
-        "report": ("report_command", "write a run's files again, at any time, also while it goes"),
-        "retry": ("retry_command", "send the refused or the unsent rows in a new wave"),
-        "resolve": ("resolve_command", "list the unknown rows, and take back what you found out"),
+        "runs": ("runs", "list the runs with their totals"),
+        "show": ("show", "show one run: totals, reasons and files"),
+        "report": ("report", "write a run's files again, at any time, also while it goes"),
+        "retry": ("retry", "send the refused or the unsent rows in a new wave"),
+        "resolve": ("resolve", "list the unknown rows, and take back what you found out"),
     },
     "keep it well": {
-        "doctor": ("doctor_command", "look whether everything is there that a run needs"),
-        "support": ("support_command", "put together what a helper needs, without personal data"),
-        "prune": ("prune_command", "remove what is kept of runs that finished long ago"),
+        "doctor": ("doctor", "look whether everything is there that a run needs"),
+        "support": ("support", "put together what a helper needs, without personal data"),
+        "prune": ("prune", "remove what is kept of runs that finished long ago"),
     },
 }
 COMMANDS = {name: line for group in COMMAND_GROUPS.values() for name, line in group.items()}
@@ -110,7 +110,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         )
         if only not in (None, name):
             continue
-        module = importlib.import_module(f"batch_enroll.cli.{module_name}")
+        module = importlib.import_module(f"batch_enroll.cli.commands.{module_name}")
         module.add_arguments(command)
         command.formatter_class = HelpFormatter  # the sandbox has another one for its own program
         with contextlib.suppress(argparse.ArgumentError):  # a command with all the job's flags has it at their end

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Runtime control of a run from another process: pause, resume, set the rate, stop."""

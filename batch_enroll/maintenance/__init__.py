@@ -1,1 +1,1 @@
-"""TODO"""
+"""Work between runs: history, resolving unknown rows, pruning, doctor, support bundle."""

@@ -91,7 +91,7 @@ async def undo_on_error(planned: PreparedRun) -> AsyncIterator[None]:
             else:
                 await planned.ledger.discard()
         if isinstance(error, RunStopped) and planned.plan.resumed:
-            error.hint = f"{error.hint} {begun_before_text(planned.plan.counts)}".strip()
+            error.add_hint(begun_before_text(planned.plan.counts))
         raise
 
 

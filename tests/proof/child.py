@@ -36,7 +36,7 @@ POINTS: dict[str, str] = {
     "results": "batch_enroll.run.life_cycle:write_files",
     "summary": "batch_enroll.run.life_cycle:write_summary",
     "close": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.close",
-    "merge": "batch_enroll.ledger.sqlite.run_index:Index.merge",
+    "merge": "batch_enroll.ledger.sqlite.run_index:RunIndex.merge",
 }
 """Name -> where the function hangs, module and attribute."""
 

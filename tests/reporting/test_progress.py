@@ -230,7 +230,7 @@ def test_a_terminal_that_goes_away_never_ends_the_run(kind):
 
 
 def test_importing_the_reporter_loads_no_heavy_library():
-    modules = "paths, plan_table, problems, progress, results, summary"
+    modules = "result_paths, plan_table, problems_file, progress, results_writer, summary"
     code = (
         f"from batch_enroll.reporting import {modules}\nimport sys\n"
         "heavy = {'rich', 'tqdm', 'xlsxwriter', 'pandas'} & set(sys.modules)\nassert not heavy, heavy"

@@ -1,0 +1,161 @@
+"""Messages as an id with values; their text is made where it is shown.
+
+A module that finds something out makes a `Message`; a front end renders it in its own wording: the command line names a
+setting `--rate`, a program `send.rate`. The English texts stand in the `*_texts` modules of this package.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from batch_enroll.messages.catalogue import CATALOGUE, NOUNS
+
+VERBATIM: Final = "verbatim"
+"""Id of a text that comes from elsewhere (the platform, a library, an older release) and is shown as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is to be said, without its words. `str()` gives the text in the current wording."""
+
+    id: str  #: stable; a key of the catalogue
+    values: Mapping[str, Any] = field(default_factory=dict)  #: by the names that the text uses
+
+    def __str__(self) -> str:
+        return render(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """The message as JSON values, for files that outlive the process."""
+        return {"id": self.id, "values": {name: _to_json(value) for name, value in self.values.items()}}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Message:
+        """Read what `to_json` wrote."""
+        return cls(content["id"], {name: _from_json(value) for name, value in content["values"].items()})
+
+
+def message(id: str, /, **values: Any) -> Message:
+    """Make a message: `message("input.missing", name="leads.csv")`."""
+    return Message(id, values)
+
+
+def verbatim(text: str) -> Message:
+    """Make a message of a text that is shown as it is."""
+    return Message(VERBATIM, {"text": text})
+
+
+class Wording:
+    """How one front end names settings and commands. This one is for programs: `send.rate`, `batch-enroll runs`."""
+
+    def setting(self, path: str) -> str:
+        """Name a setting by its place in the job file, such as `send.rate`."""
+        return f"`{path}`"
+
+    def command(self, words: str) -> str:
+        """Give a whole command that can be pasted; `words` are its name and arguments."""
+        return f"`batch-enroll {words}`"
+
+
+_current: ContextVar[Wording | None] = ContextVar("wording", default=None)
+_default = Wording()
+
+
+def set_default_wording(wording: Wording) -> None:
+    """Choose the wording of this process, all its threads included."""
+    global _default
+    _default = wording
+
+
+@contextmanager
+def use_wording(wording: Wording) -> Iterator[None]:
+    """Choose the wording of this task."""
+    token = _current.set(wording)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def render(what: Message, wording: Wording | None = None) -> str:
+    """Give the text of a message. Never fails: a message that the catalogue does not know is shown by its id."""
+    return _format(what, CATALOGUE[what.id].text, wording) if what.id in CATALOGUE else _unknown(what)
+
+
+def hint_of(what: Message, wording: Wording | None = None) -> str:
+    """Give the sentence that says what the reader can do about a message; "" when there is none."""
+    entry = CATALOGUE.get(what.id)
+    return _format(what, entry.hint, wording) if entry is not None and entry.hint else ""
+
+
+def _format(what: Message, template: str, wording: Wording | None) -> str:
+    chosen = wording or _current.get() or _default
+    values = {name: _shown(value, chosen) for name, value in what.values.items()}
+    try:
+        return template.format(**{"setting": _Names(chosen.setting), "command": _Names(chosen.command), **values})
+    except (LookupError, ValueError, TypeError):
+        return _unknown(what)
+
+
+def _unknown(what: Message) -> str:
+    return f"{what.id} {json.dumps(what.to_json()['values'], ensure_ascii=False)}" if what.values else what.id
+
+
+class _Names:
+    """Lets a template write `{setting:send.rate}` and `{command:show {run_id}}`."""
+
+    def __init__(self, name: Any) -> None:
+        self._name = name
+
+    def __format__(self, spec: str) -> str:
+        return str(self._name(spec))
+
+
+class _Number(int):
+    """A whole number in a template: `{count}` gives 1,000, `{count:row}` 1,000 rows, `{count:d}` 1000."""
+
+    def __format__(self, spec: str) -> str:
+        if spec in NOUNS:
+            one, many = NOUNS[spec]
+            return f"{int(self):,} {one if self == 1 else many}"
+        return format(int(self), spec or ",")
+
+
+def _shown(value: Any, wording: Wording) -> Any:
+    match value:
+        case Message():
+            return render(value, wording)
+        case bool() | None:
+            return str(value)
+        case int():
+            return _Number(value)
+        case tuple() | list():
+            return ", ".join(str(_shown(item, wording)) for item in value)
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M} UTC"
+    return value
+
+
+def _to_json(value: Any) -> Any:
+    match value:
+        case Message():
+            return {"message": value.to_json()}
+        case datetime():
+            return value.isoformat()
+        case tuple() | list():
+            return [_to_json(item) for item in value]
+    return value
+
+
+def _from_json(value: Any) -> Any:
+    match value:
+        case {"message": content}:
+            return Message.from_json(content)
+        case list():
+            return tuple(_from_json(item) for item in value)
+    return value

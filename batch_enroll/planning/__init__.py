@@ -1,1 +1,0 @@
-"""Before anything leaves: which input, which run, what it would send, and whether it may."""

@@ -1,1 +1,0 @@
-"""While rows go and right after: preflight, sending, the canary, the report, the archive."""

@@ -1,0 +1,98 @@
+"""Messages: an id and values become text where they are shown."""
+
+from __future__ import annotations
+
+import ast
+import string
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import batch_enroll
+from batch_enroll.errors import InputError
+from batch_enroll.messages import Message, Wording, hint_of, message, render, use_wording, verbatim
+from batch_enroll.messages.catalogue import CATALOGUE, NOUNS
+from batch_enroll.messages.text import Text
+
+PACKAGE = Path(batch_enroll.__path__[0])
+
+
+@pytest.fixture
+def catalogue(monkeypatch):
+    texts = {
+        "t.rows": Text("{count:row} of '{name}' at {at}.", "Lower {setting:send.rate}, then {command:resume {run}}."),
+        "t.outer": Text("It says: {inner}"),
+        "t.list": Text("One of {names}; {n} and {n:d}."),
+    }
+    for key, text in texts.items():
+        monkeypatch.setitem(CATALOGUE, key, text)
+
+
+def test_a_message_is_rendered_with_its_values(catalogue):
+    said = message("t.rows", count=1, name="a{b}.csv", at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC), run="r1")
+    assert str(said) == "1 row of 'a{b}.csv' at 2026-01-02 03:04 UTC."
+    assert render(message("t.rows", count=2000, name="x", at="noon", run="")) == "2,000 rows of 'x' at noon."
+    assert str(message("t.list", names=("a", "b"), n=1000)) == "One of a, b; 1,000 and 1000."
+    assert str(message("t.outer", inner=said)).startswith("It says: 1 row")
+
+
+def test_a_front_end_names_settings_and_commands(catalogue):
+    class Flags(Wording):
+        def setting(self, path):
+            return "--" + path.rpartition(".")[2]
+
+        def command(self, words):
+            return f"`tool {words}`"
+
+    said = message("t.rows", count=1, name="x", at="", run="r1")
+    assert hint_of(said) == "Lower `send.rate`, then `batch-enroll resume r1`."
+    with use_wording(Flags()):
+        assert hint_of(said) == "Lower --rate, then `tool resume r1`."
+
+
+@pytest.mark.parametrize("said", [message("no.such.id", x=1), message("t.rows", count=1)])
+def test_a_message_that_cannot_be_rendered_shows_its_id(catalogue, said):
+    assert str(said).startswith(said.id)
+
+
+def test_a_message_survives_json(catalogue):
+    said = message("t.outer", inner=message("t.list", names=("a", "b"), n=7))
+    assert Message.from_json(said.to_json()) == said
+    assert str(verbatim("{as it is}")) == "{as it is}"
+
+
+def test_an_error_shows_text_and_hint(catalogue):
+    error = InputError(message("t.rows", count=3, name="x", at="t", run="r9"))
+    error.add_hint("And look again.")
+    assert error.message == "3 rows of 'x' at t."
+    assert str(error) == "3 rows of 'x' at t. Lower `send.rate`, then `batch-enroll resume r9`. And look again."
+
+
+def used_ids():
+    """Each call `message("id", name=...)` of the package: place, id, names of the values."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "message":
+                if node.args and isinstance(node.args[0], ast.Constant):
+                    yield f"{path.name}:{node.lineno}", node.args[0].value, {k.arg for k in node.keywords}
+
+
+def names_in(template):
+    """The values that a template uses, those inside format specs too."""
+    for _, name, spec, _ in string.Formatter().parse(template):
+        if name is not None and name not in ("setting", "command"):
+            yield name
+        if spec:
+            yield from names_in(spec)
+
+
+def test_every_message_has_a_text_with_the_same_values():
+    for place, key, values in used_ids():
+        assert key in CATALOGUE, f"{place}: {key} has no text"
+        wanted = {*names_in(CATALOGUE[key].text), *names_in(CATALOGUE[key].hint)}
+        assert None in values or wanted <= values, f"{place}: {key} needs {wanted - values}"
+
+
+def test_every_noun_has_two_forms():
+    assert all(len(forms) == 2 for forms in NOUNS.values())
