@@ -2,7 +2,7 @@
 
 In: the run's events, and what the package itself logs. Out: lines of text or JSON in the file that the job names, and
 on standard error when it is to say more. Every line names the run once there is one; the names of the fields are a
-promise (`docs/unwatched.md`). Never: a token, an address, a phone or any other personal data: rows are named by their
+promise (`docs/unattended.md`). Never: a token, an address, a phone or any other personal data: rows are named by their
 number, the input by a hash.
 """
 

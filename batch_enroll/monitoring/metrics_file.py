@@ -2,7 +2,7 @@
 
 In: a `RunSnapshot`, and the file as it was. Out: the file, whole at every moment. Never: personal data, an exception. What
 must outlive a run (the last success, how many runs ended how) is read from the older file and carried on; the names are
-a promise (`docs/unwatched.md`).
+a promise (`docs/unattended.md`).
 """
 
 from __future__ import annotations

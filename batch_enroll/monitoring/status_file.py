@@ -1,7 +1,7 @@
 """The status file: how a run stands, as one JSON object that other programs may poll.
 
 In: a `RunSnapshot`. Out: the file, whole at every moment. Never: personal data, an exception. Its keys are a promise
-(`docs/unwatched.md`).
+(`docs/unattended.md`).
 """
 
 from __future__ import annotations

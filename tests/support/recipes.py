@@ -1,4 +1,4 @@
-"""The recipes of `examples/unwatched`, taken from where they stand to a folder of a test.
+"""The recipes of `examples/unattended`, taken from where they stand to a folder of a test.
 
 What lies at a fixed place there (the program, the job file, the ledger) lies below that folder then; a stand-in of the
 program ends with the exit code that a test wants.
@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-RECIPES = ROOT / "examples" / "unwatched"
+RECIPES = ROOT / "examples" / "unattended"
 PROGRAM = "/opt/batch-enroll/bin/batch-enroll"
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="recipes for POSIX systems")
 _PLACES = re.compile(r"(?<![\w/.])/(?=(?:opt|etc/batch-enroll|srv|var/lib)/)")
