@@ -1,8 +1,6 @@
-"""The nouns: what a row, a request and an outcome are.
+"""The values that every stage shares: rows, start requests, outcomes, counts, and why a run stops.
 
-In: nothing. Out: frozen values that every stage shares. Never: I/O, a clock, a library beyond the standard one.
-
-One row's life in these words: a `Row` of the input becomes a `StartRequest`; sending it (in one or more
+A `Row` of the input becomes a `StartRequest`; sending it (in one or more
 attempts) ends in exactly one `Outcome`; a row that cannot become a request has `Problem`s instead.
 """
 
@@ -14,6 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
+
+from batch_enroll.messages import Message
 
 
 class RowStatus(StrEnum):
@@ -169,6 +169,33 @@ class Outcome(NamedTuple):
     http_status: int | None = None
     attempts: int = 0  #: requests that were begun for this row in this run
     sent_at: datetime | None = None  #: aware UTC, when the last attempt began
+
+
+class StopCause(StrEnum):
+    """Why a run stopped before its end, in one word."""
+
+    REQUESTED = "requested"  #: a person, a signal of the system, or the canary
+    DEADLINE = "deadline"  #: the job's deadline, or the end of its allowed hours
+    REFUSED = "refused"  #: the answer to one row holds for every row
+    FAILED = "failed"  #: any other `RunStopped`: the ledger, the disk
+    TOKEN = "token"  #: circuit breaker: a code that a dead token gives
+    ADDRESS = "address"  #: circuit breaker: redirects
+    OUT_OF_REACH = "out_of_reach"  #: circuit breaker: rows use up their attempts
+    UNKNOWN = "unknown"  #: circuit breaker: too many rows without a clear answer
+    NEW_ERROR = "new_error"  #: circuit breaker: an error that no row had before, several times running
+    ERRORS = "errors"  #: circuit breaker: too many rows refused
+
+
+@dataclass(frozen=True, slots=True)
+class StopReason:
+    """Why a run stopped before its end. `str()` gives the sentence in the current wording."""
+
+    message: Message
+    cause: StopCause = StopCause.REQUESTED
+    exit_code: int | None = None  #: 130 or 143 when a signal of the system stopped the run
+
+    def __str__(self) -> str:
+        return str(self.message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

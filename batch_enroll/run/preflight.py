@@ -22,7 +22,7 @@ from batch_enroll.errors import (
     ServiceRefused,
 )
 from batch_enroll.ledger.interface import RunLedger
-from batch_enroll.models import RowStatus
+from batch_enroll.models import RowStatus, StopCause
 from batch_enroll.reporting.formatting import rows_text
 from batch_enroll.run.result_files import reason_lines
 from batch_enroll.run.send import SendResult
@@ -32,7 +32,6 @@ from batch_enroll.sending import (
     ErrorClass,
     HttpAnswer,
     ScenarioInfo,
-    TripCause,
     look_up_scenario,
 )
 from batch_enroll.sending.scenario_check import Caller
@@ -127,12 +126,12 @@ async def diagnose(run: RunLedger, job: Job, client: Client, sent: SendResult, *
     name = f" {scenario.name}" if scenario.name else ""
     fine = f"it takes the token, and scenario #{scenario.scenario}{name} is active"
     match sent.trip.cause if sent.trip else None:
-        case TripCause.ERRORS | TripCause.NEW_ERROR | TripCause.TOKEN:
+        case StopCause.ERRORS | StopCause.NEW_ERROR | StopCause.TOKEN:
             return _diagnosis(Finding.ROWS, f"{fine}, so the rows are the matter.{await _most_often(run)}")
-        case TripCause.UNKNOWN:
+        case StopCause.UNKNOWN:
             more = "only the starts get no clear answer. Look a few of the unknown rows up before you go on."
             return _diagnosis(Finding.FINE, f"{fine}; {more}")
-        case TripCause.OUT_OF_REACH:
+        case StopCause.OUT_OF_REACH:
             return _diagnosis(Finding.FINE, f"{fine}; it is in reach again. Give the same command again.")
         case _:
             return _diagnosis(Finding.FINE, f"{fine}; it is only the start that it refuses.")

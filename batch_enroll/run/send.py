@@ -31,14 +31,13 @@ from batch_enroll.events import (
 )
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.staging import StagedRow, damaged_rows, staged_rows
-from batch_enroll.models import Outcome, RowStatus
+from batch_enroll.models import Outcome, RowStatus, StopReason
 from batch_enroll.run.canary import CanaryReview, build_canary, pass_canary
 from batch_enroll.run.plan_limits import end_of_sending
 from batch_enroll.run.scenario_recheck import ScenarioRecheck
 from batch_enroll.sending import (
     Breaker,
     BreakerLimits,
-    BreakerTrip,
     CodeTable,
     ConcurrencyLimit,
     ErrorClass,
@@ -69,7 +68,7 @@ class SendResult:
 
     requests: int = 0
     trouble: RunStopped | None = None  #: what ended it early, when it was an error and not a wish
-    trip: BreakerTrip | None = None  #: what ended it early, when it was the breaker
+    trip: StopReason | None = None  #: what ended it early, when it was the breaker
     found: PreflightError | None = None  #: what the platform said was wrong when it was asked in the middle
 
 
@@ -231,10 +230,10 @@ class _Sender:
         if outcome.status is RowStatus.NOT_SENT and outcome.code == "stopped":
             return
         self._emit(RowFinished(at=self._clock.now(), row_number=row.number, outcome=outcome, key=row.key))
-        trip = self._breaker.note(outcome)
+        trip = self._breaker.record(outcome)
         if trip is not None and not self._control.reason:
             self._sent.trip = trip
-            self._control.stop(trip.reason)
+            self._control.stop(str(trip))
 
     def _permit(self) -> Wait | None:
         if not self._limiter.take_now():

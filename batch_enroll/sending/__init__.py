@@ -19,9 +19,7 @@ flight      where a request is on its way, and the signal to stop
 from batch_enroll.sending.circuit_breaker import (
     Breaker,
     BreakerLimits,
-    BreakerTrip,
     Threshold,
-    TripCause,
 )
 from batch_enroll.sending.classify import (
     HttpAnswer,
@@ -43,7 +41,6 @@ from batch_enroll.sending.worker_pool import run_pool
 __all__ = [
     "Breaker",
     "BreakerLimits",
-    "BreakerTrip",
     "Client",
     "CodeTable",
     "ConcurrencyLimit",
@@ -60,7 +57,6 @@ __all__ = [
     "Threshold",
     "TransmissionState",
     "Transport",
-    "TripCause",
     "Verdict",
     "VerdictKind",
     "Wait",

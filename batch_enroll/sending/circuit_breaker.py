@@ -1,12 +1,9 @@
-"""When to stop sending because going on would do harm or no good: a pure count over outcomes.
+"""The circuit breaker counts outcomes and says when a run must stop.
 
-In: the outcomes of a run in the order in which they come. Out: the reason to stop, once there is one. Never: a clock, a
-way back (a person decides whether to go on, by giving the command again).
-
-An error code that nobody listed and that shows up only after rows were accepted is a new kind of trouble, such as a
-scenario that somebody switched off. When its very first rows come one after the other, the run stops long before the
-general count of errors would. Codes that are known to be the row's own (404: no such profile) come in blocks in any
-sorted file, so they have only the general count; so does a code after which a row was accepted, for it is a row's own.
+An error code that nobody listed and that comes only after rows were accepted is a new kind of failure, such as a
+scenario that was switched off: when the first rows that get it follow one another, the run stops long before the
+general count of errors would stop it. A code that is known to be the row's own (404: no such profile) comes in blocks
+in any sorted file, so only the general count holds for it; so it does for a code after which a row was accepted.
 """
 
 from __future__ import annotations
@@ -14,10 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final, Self
 
-from batch_enroll.models import Outcome, RowStatus
+from batch_enroll.messages import Message, message
+from batch_enroll.models import Outcome, RowStatus, StopCause, StopReason
 
 _LIMIT = re.compile(r"\s*(?:([0-9]+(?:[.,][0-9]+)?)\s*%|([0-9]+))\s*\Z")
 
@@ -48,7 +45,7 @@ class Threshold:
         return cls(share=share)
 
     def __str__(self) -> str:
-        """As people write it."""
+        """As `--max-errors` takes it."""
         return f"{self.rows}" if self.share is None else f"{self.share * 100:g}%"
 
     def is_passed(self, count: int, sent: int, *, least_sent: int) -> bool:
@@ -58,28 +55,9 @@ class Threshold:
         return sent >= least_sent and count > self.share * sent
 
 
-class TripCause(StrEnum):
-    """What kind of trouble stopped the run."""
-
-    TOKEN = "token"  #: a code that a dead token gives
-    ADDRESS = "address"  #: redirects
-    OUT_OF_REACH = "out_of_reach"  #: rows use up their attempts
-    UNKNOWN = "unknown"  #: too many rows without a clear answer
-    NEW_ERROR = "new_error"  #: an error that no row had before, several times running
-    ERRORS = "errors"  #: too many rows refused
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerTrip:
-    """Why the run must stop."""
-
-    cause: TripCause
-    reason: str  #: a sentence or two
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerLimits:
-    """The limits of one run; the defaults are the design's."""
+    """The limits of one run."""
 
     errors: Threshold = field(default_factory=lambda: Threshold(share=0.20))
     unknown: Threshold | None = None  #: None is the larger of 50 rows and 0.5 % of the rows sent
@@ -106,11 +84,11 @@ class Breaker:
         suspects: Set[str] = frozenset({"440"}),
         rows_own: Set[str] = frozenset({"400", "404"}),
     ) -> None:
-        """Begin with nothing counted.
+        """Create a breaker with nothing counted.
 
         Args:
             suspects: codes that stop the run when they come first or twice running (`CodeTable.suspects`).
-            rows_own: codes that are known to speak of one row (`CodeTable.rows_own`); they are never a new error.
+            rows_own: codes that are known to be about one row (`CodeTable.rows_own`); they are never a new error.
         """
         self._limits = limits or BreakerLimits()
         self._suspects = suspects
@@ -127,18 +105,18 @@ class Breaker:
         self._unknown_running = 0
         self._used_up_running = 0
         self._suspects_running = 0
-        self.trip: BreakerTrip | None = None  #: the first reason to stop
+        self.trip: StopReason | None = None  #: the first reason to stop
 
     @property
     def accepted(self) -> int:
         """Rows that were accepted so far."""
         return self._accepted
 
-    def note(self, outcome: Outcome) -> BreakerTrip | None:
+    def record(self, outcome: Outcome) -> StopReason | None:
         """Count one outcome; gives the first reason to stop from then on, None while there is none."""
         self._count(outcome)
         if self.trip is None:
-            self.trip = self._judge(outcome)
+            self.trip = self._reason_after(outcome)
         return self.trip
 
     def _count(self, outcome: Outcome) -> None:
@@ -174,38 +152,46 @@ class Breaker:
         if code:
             self._seen.add(code)
 
-    def _judge(self, outcome: Outcome) -> BreakerTrip | None:
-        limits = self._limits
-        last = f"The last was {outcome.code}: {outcome.message.rstrip('.')}."
-        if self._suspects_running and (self._sent == 1 or self._suspects_running >= limits.suspects_running):
-            when = "to the first row" if self._sent == 1 else f"{self._suspects_running} times running"
-            said = f"The platform answered {outcome.code} {when}, which may mean that the token does not work."
-            return BreakerTrip(TripCause.TOKEN, said)
+    def _reason_after(self, outcome: Outcome) -> StopReason | None:
+        limits, code, sent = self._limits, outcome.code, self._sent
+        if self._suspects_running and sent == 1:
+            return StopReason(message("sending.suspect_first", code=code), StopCause.TOKEN)
+        if self._suspects_running and self._suspects_running >= limits.suspects_running:
+            said = message("sending.suspect_running", code=code, count=self._suspects_running)
+            return StopReason(said, StopCause.TOKEN)
         if self._redirects >= limits.redirects:
-            said = f"The platform redirected {self._redirects} requests: the address is probably not the right one."
-            return BreakerTrip(TripCause.ADDRESS, said)
+            return StopReason(message("sending.redirected", count=self._redirects), StopCause.ADDRESS)
         if self._used_up_running >= limits.used_up_running:
-            said = f"The platform is out of reach: {self._used_up_running} rows in a row used up their attempts. {last}"
-            return BreakerTrip(TripCause.OUT_OF_REACH, said)
+            said = message("sending.out_of_reach", count=self._used_up_running, last=_last(outcome))
+            return StopReason(said, StopCause.OUT_OF_REACH)
         if self._unknown_running >= limits.unknown_running:
-            return BreakerTrip(TripCause.UNKNOWN, f"{self._unknown_running} rows in a row got no clear answer. {last}")
+            said = message("sending.unknown_running", count=self._unknown_running, last=_last(outcome))
+            return StopReason(said, StopCause.UNKNOWN)
         if self._is_unknown_passed():
-            allowed = limits.unknown or f"{_DEFAULT_UNKNOWN_ROWS} or {_DEFAULT_UNKNOWN_SHARE:.1%}"
-            said = f"{self._unknown} of {self._sent} rows got no clear answer, more than {allowed}. {last}"
-            return BreakerTrip(TripCause.UNKNOWN, said)
-        if self._new_running >= limits.new_error_running:
-            said = f"A new error came {self._new_running} times running: code {outcome.code}, which no row had before. "
-            return BreakerTrip(TripCause.NEW_ERROR, said + last)
-        if self._errors_running >= limits.errors_running:
-            return BreakerTrip(
-                TripCause.ERRORS, f"{self._errors_running} rows were refused without a success between. {last}"
+            allowed = str(limits.unknown or f"{_DEFAULT_UNKNOWN_ROWS} or {_DEFAULT_UNKNOWN_SHARE:.1%}")
+            said = message(
+                "sending.too_many_unknown", count=self._unknown, sent=sent, allowed=allowed, last=_last(outcome)
             )
-        if limits.errors.is_passed(self._errors, self._sent, least_sent=limits.least_sent):
-            said = f"{self._errors} of {self._sent} rows were refused, more than {limits.errors}. {last}"
-            return BreakerTrip(TripCause.ERRORS, said)
+            return StopReason(said, StopCause.UNKNOWN)
+        if self._new_running >= limits.new_error_running:
+            said = message("sending.new_error", count=self._new_running, code=code, last=_last(outcome))
+            return StopReason(said, StopCause.NEW_ERROR)
+        if self._errors_running >= limits.errors_running:
+            said = message("sending.errors_running", count=self._errors_running, last=_last(outcome))
+            return StopReason(said, StopCause.ERRORS)
+        if limits.errors.is_passed(self._errors, sent, least_sent=limits.least_sent):
+            allowed = str(limits.errors)
+            said = message(
+                "sending.too_many_errors", count=self._errors, sent=sent, allowed=allowed, last=_last(outcome)
+            )
+            return StopReason(said, StopCause.ERRORS)
         return None
 
     def _is_unknown_passed(self) -> bool:
         if self._limits.unknown is None:
             return self._unknown > max(_DEFAULT_UNKNOWN_ROWS, _DEFAULT_UNKNOWN_SHARE * self._sent)
         return self._limits.unknown.is_passed(self._unknown, self._sent, least_sent=self._limits.least_sent)
+
+
+def _last(outcome: Outcome) -> Message:
+    return message("sending.last_outcome", code=outcome.code, text=outcome.message.rstrip("."))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from batch_enroll.models import Outcome, RowStatus
+from batch_enroll.models import Outcome, RowStatus, StopCause
 from batch_enroll.sending.circuit_breaker import (
     Breaker,
     BreakerLimits,
     Threshold,
-    TripCause,
 )
 from batch_enroll.sending.error_codes import CodeTable, ErrorClass
 
@@ -36,7 +35,7 @@ def outcome(kind: str) -> Outcome:
 def stops_after(kinds: str, limits: BreakerLimits | None = None) -> int | None:
     breaker = Breaker(limits)
     for count, kind in enumerate(kinds, start=1):
-        if breaker.note(outcome(kind)):
+        if breaker.record(outcome(kind)):
             return count
     return None
 
@@ -104,41 +103,41 @@ def test_limits_of_the_job_replace_the_shares(limits, kinds, count):
 
 def test_the_first_reason_stays():
     breaker = Breaker()
-    first = breaker.note(outcome("x"))
+    first = breaker.record(outcome("x"))
     assert first
-    assert first.cause is TripCause.TOKEN
-    assert first.reason == "The platform answered 440 to the first row, which may mean that the token does not work."
-    assert breaker.note(outcome("s")) is breaker.trip is first
+    assert first.cause is StopCause.TOKEN
+    assert str(first) == "The platform answered 440 to the first row, which may mean that the token does not work."
+    assert breaker.record(outcome("s")) is breaker.trip is first
 
 
 @pytest.mark.parametrize(
     ("kinds", "cause", "said"),
     [
-        ("uuuuu", TripCause.UNKNOWN, "5 rows in a row got no clear answer."),
-        ("su" * 51, TripCause.UNKNOWN, "51 of 102 rows got no clear answer, more than 50 or 0.5%."),
-        ("e" * 20, TripCause.ERRORS, "20 rows were refused without a success between."),
-        ("sessess" * 20, TripCause.ERRORS, "29 of 100 rows were refused, more than 20%."),
-        ("sfffff", TripCause.NEW_ERROR, "A new error came 5 times running: code 423, which no row had before."),
-        ("nnn", TripCause.OUT_OF_REACH, "The platform is out of reach: 3 rows in a row used up their attempts."),
-        ("rrr", TripCause.ADDRESS, "The platform redirected 3 requests"),
-        ("sxx", TripCause.TOKEN, "The platform answered 440 2 times running"),
+        ("uuuuu", StopCause.UNKNOWN, "5 rows in a row got no clear answer."),
+        ("su" * 51, StopCause.UNKNOWN, "51 of 102 rows got no clear answer, more than 50 or 0.5%."),
+        ("e" * 20, StopCause.ERRORS, "20 rows were refused without a success between."),
+        ("sessess" * 20, StopCause.ERRORS, "29 of 100 rows were refused, more than 20%."),
+        ("sfffff", StopCause.NEW_ERROR, "A new error came 5 times running: code 423, which no row had before."),
+        ("nnn", StopCause.OUT_OF_REACH, "The platform is out of reach: 3 rows in a row used up their attempts."),
+        ("rrr", StopCause.ADDRESS, "The platform redirected 3 requests"),
+        ("sxx", StopCause.TOKEN, "The platform answered 440 2 times running"),
     ],
 )
 def test_each_cause_has_its_own_sentence(kinds, cause, said):
     breaker = Breaker()
     for kind in kinds:
-        breaker.note(outcome(kind))
+        breaker.record(outcome(kind))
     assert breaker.trip
     assert breaker.trip.cause is cause
-    assert breaker.trip.reason.startswith(said)
-    assert breaker.trip.reason.endswith(".")
+    assert str(breaker.trip).startswith(said)
+    assert str(breaker.trip).endswith(".")
 
 
 def test_what_the_job_calls_a_rows_own_is_no_new_error():
     breaker = Breaker(rows_own=CodeTable({423: ErrorClass.ROW}).rows_own())
     for kind in "s" + "f" * 19:
-        assert breaker.note(outcome(kind)) is None
-    assert breaker.note(outcome("f"))
+        assert breaker.record(outcome(kind)) is None
+    assert breaker.record(outcome("f"))
 
 
 @pytest.mark.parametrize(
