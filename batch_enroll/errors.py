@@ -176,8 +176,11 @@ class InvalidRow(RowError):
     """
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("; ".join(problem.message for problem in problems))
+        super().__init__(problems)
         self.problems = problems
+
+    def __str__(self) -> str:
+        return "; ".join(str(problem.message) for problem in self.problems)
 
 
 class AttemptError(BatchEnrollError):

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from batch_enroll.messages import Message
+from batch_enroll.messages import Message, hint_of
 
 
 class RowStatus(StrEnum):
@@ -114,7 +114,7 @@ class Problem:
     """One reason why a row, or one cell of it, cannot be used."""
 
     code: str  #: a stable slug such as `email_invalid`; advice is looked up by it
-    message: str  #: one sentence that names the column and shows the value
+    message: Message | str  #: one sentence that names the column and shows the value
     column: int | None = None  #: position in the header from 0; None = the whole row
 
 
@@ -132,13 +132,18 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something that people should hear about the input before anything is sent."""
+    """A fact about the input, the plan or the ledger that people should know before anything is sent."""
 
     code: str
-    message: str  #: one sentence
-    advice: str = ""  #: what to do about it, if anything
+    message: Message | str  #: one sentence
+    advice: Message | str = ""  #: what to do about it, if the catalogue has no hint for `message`
     rows: tuple[int, ...] = ()  #: the first few row numbers concerned
     count: int = 0  #: how many rows in all; 0 when it is about the file
+
+    @property
+    def hint(self) -> str:
+        """What to do about it, in the current wording; "" when there is nothing to do."""
+        return str(self.advice) or (hint_of(self.message) if isinstance(self.message, Message) else "")
 
 
 class StartRequest(NamedTuple):

@@ -19,10 +19,11 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from batch_enroll.atomic_file import OWNER_ONLY, AtomicFile
 from batch_enroll.errors import LedgerError
+from batch_enroll.messages import Message, verbatim
 from batch_enroll.models import Problem, Row
 from batch_enroll.os_errors import os_error_reason, translate_os_errors
 
@@ -197,8 +198,14 @@ def _columns(header: str) -> tuple[str, ...]:
 
 def _staged(fields: list[str]) -> tuple[Row, str]:
     number, problems, body, *cells = fields
-    found = tuple(Problem(**problem) for problem in json.loads(problems)) if problems else ()
+    found = tuple(map(_problem, json.loads(problems))) if problems else ()
     return Row(int(number), tuple(cells), found), body
+
+
+def _problem(content: dict[str, Any]) -> Problem:
+    said = content["message"]  # plain text in rows staged before messages had ids
+    said = verbatim(said) if isinstance(said, str) else Message.from_json(said)
+    return Problem(code=content["code"], message=said, column=content["column"])
 
 
 def _line(fields: Sequence[str]) -> str:
@@ -220,9 +227,15 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def _problems_text(problems: tuple[Problem, ...]) -> str:
-    return json.dumps(
-        [{"code": p.code, "message": p.message, "column": p.column} for p in problems], ensure_ascii=False
-    )
+    found = [
+        {
+            "code": problem.code,
+            "message": problem.message if isinstance(problem.message, str) else problem.message.to_json(),
+            "column": problem.column,
+        }
+        for problem in problems
+    ]
+    return json.dumps(found, ensure_ascii=False)
 
 
 def _partial_files(folder: Path) -> list[Path]:

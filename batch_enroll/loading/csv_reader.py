@@ -36,7 +36,7 @@ _SHOWN_CHARACTERS = 40
 class DelimitedReader:
     """Rows of one text file."""
 
-    place = "HeaderCandidate"
+    place = "Line"
     sheet: str | None = None
 
     def __init__(self, path: Path, *, encoding: Encoding, dialect: Dialect) -> None:

@@ -205,7 +205,7 @@ def _disk(health: LedgerHealth) -> HealthFinding:
     kind = f" ({health.file_system})" if health.file_system else ""
     free = f"{health.free_bytes / 1024**3:,.1f} GiB free"
     if health.volatile is not None:
-        return _warning("disk", health.volatile.message, health.volatile.advice)
+        return _warning("disk", str(health.volatile.message), health.volatile.hint)
     if health.free_bytes < _LEAST_BYTES:
         return _problem("disk", f"only {free} at {health.path}{kind}", "Make room, or choose another place: --ledger")
     if health.free_bytes < _TIGHT_BYTES:

@@ -87,7 +87,7 @@ def plan_as_dict(plan: PlanView) -> dict[str, object]:
         "input": plan.input_name,
         "input_form": plan.input_form,
         "notices": [
-            {"code": n.code, "message": n.message, "advice": n.advice, "count": n.count, "first_rows": list(n.rows)}
+            {"code": n.code, "message": str(n.message), "advice": n.hint, "count": n.count, "first_rows": list(n.rows)}
             for n in plan.notices
         ],
         "rows": plan.rows,
@@ -134,7 +134,7 @@ def print_plan(plan: PlanView, stream: IO[str], *, width: int | None = None) -> 
     screen.columns(_numbers(plan), right={1})
     problems = [(p.code, p.message, p.advice, p.count, p.first_rows) for p in plan.problems]
     _print_reasons("Invalid rows", problems, screen)
-    notices = [("", n.message, n.advice, n.count, n.rows) for n in plan.notices]
+    notices = [("", str(n.message), n.hint, n.count, n.rows) for n in plan.notices]
     _print_reasons("Worth knowing", notices, screen)
     if compared := _compared(plan):
         screen.line("\nCompared with earlier runs", style="bold")

@@ -48,5 +48,5 @@ def _lines(rows: Iterable[Row], columns: Sequence[str], advice: Callable[[str], 
     for row in rows:
         for problem in row.problems:
             column = "" if problem.column is None else columns[problem.column]
-            cells = (column, problem.code, problem.message, advice(problem.code))
+            cells = (column, problem.code, str(problem.message), advice(problem.code))
             yield [str(row.number), *map(guard, cells)]

@@ -187,7 +187,7 @@ class ResultsWriter:
             codes = dict.fromkeys(problem.code for problem in row.problems)
             return (
                 outcome.code or row.problems[0].code,
-                "; ".join(problem.message.rstrip(".") for problem in row.problems),
+                "; ".join(str(problem.message).rstrip(".") for problem in row.problems),
                 " ".join(dict.fromkeys(filter(None, map(self._advice, codes)))),
             )
         return outcome.code, outcome.message, self._advice(outcome.code) if outcome.code else ""

@@ -257,7 +257,7 @@ async def _shown(run: RunLedger, table: Table, mapper: Mapper, tally: PlanCounte
         held=tally.seen_before["held"],
         repeated=tuple(tally.repeated),
         invalid=tuple(
-            InvalidKind(code=code, example=tally.kinds[code][0], count=n, first_rows=tuple(tally.kinds[code][1]))
+            InvalidKind(code=code, example=str(tally.kinds[code][0]), count=n, first_rows=tuple(tally.kinds[code][1]))
             for code, n in tally.invalid.most_common()
         ),
         notices=(*table.notices, *mapper.notices()),

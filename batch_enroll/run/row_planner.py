@@ -15,6 +15,7 @@ from batch_enroll.config.job import Job
 from batch_enroll.errors import InvalidRow
 from batch_enroll.ledger.interface import Duplicate, PlannedRow
 from batch_enroll.mapping.row_mapper import Mapper
+from batch_enroll.messages import Message
 from batch_enroll.models import Problem, Row
 from batch_enroll.sending.request_body import BodyWriter, UnsendableValue
 
@@ -27,7 +28,8 @@ class PlanCounters:
 
     rows: int = 0
     repeated: list[Duplicate] = field(default_factory=list)
-    kinds: dict[str, tuple[str, list[int]]] = field(default_factory=dict)  #: the first message and rows of each code
+    #: the first message and rows of each code
+    kinds: dict[str, tuple[Message | str, list[int]]] = field(default_factory=dict)
     invalid: Counter[str] = field(default_factory=Counter)
     seen_before: Counter[str] = field(default_factory=Counter)
 

@@ -16,6 +16,7 @@ from batch_enroll.ledger.staging import (
     staged_columns,
     staged_rows,
 )
+from batch_enroll.messages import message, verbatim
 from batch_enroll.models import Problem, Row
 
 CELLS = st.text(st.characters() | st.sampled_from('\\\n\r\x1f\x1e",\t\0\u2028'), max_size=8)
@@ -39,12 +40,21 @@ def test_every_cell_and_body_comes_back_to_the_character(tmp_path_factory, cells
 
 def test_problems_come_back(tmp_path):
     problems = (
-        Problem(code="email_invalid", message="'a\\nb' \x1f is none", column=1),
-        Problem(code="cut_off", message="x"),
+        Problem(code="email_invalid", message=message("row.email", value="'a\\nb' \x1f", inner=message("x")), column=1),
+        Problem(code="cut_off", message=verbatim("x")),
     )
     row = Row(number=7, cells=("a", "b"), problems=problems)
     stage(tmp_path, ("x", "y"), [(row, "")])
     assert next(staged_rows(tmp_path, rows=1))[0].row == row
+
+
+def test_problems_of_an_older_release_are_read_as_text(tmp_path):
+    stage(
+        tmp_path, ("x",), [(Row(number=7, cells=("a",), problems=(Problem(code="cut_off", message="It ends."),)), "")]
+    )
+    assert b'"message": "It ends."' in (tmp_path / STAGE_NAME).read_bytes()
+    problem = next(staged_rows(tmp_path, rows=1))[0].row.problems[0]
+    assert problem == Problem(code="cut_off", message=verbatim("It ends."))
 
 
 def test_rows_are_read_in_blocks_from_any_place(tmp_path):

@@ -39,7 +39,7 @@ class Loaded:
 
     @property
     def said(self) -> str:
-        return " ".join(problem.message for row in self.rows for problem in row.problems)
+        return " ".join(str(problem.message) for row in self.rows for problem in row.problems)
 
 
 Load = Callable[..., Loaded]

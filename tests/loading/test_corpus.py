@@ -47,8 +47,8 @@ def _read(case: dict[str, Any], spool: Path) -> tuple[list[Row], tuple[str, ...]
         spool=spool,
     ) as table:
         rows = [row for block in table.blocks() for row in block]
-        said = [f"{notice.message} {notice.advice} {notice.rows}" for notice in table.notices]
-        said += [problem.message for row in rows for problem in row.problems]
+        said = [f"{notice.message} {notice.hint} {notice.rows}" for notice in table.notices]
+        said += [str(problem.message) for row in rows for problem in row.problems]
         return rows, table.columns, table.sheet or "", " ".join(said)
 
 
