@@ -1,7 +1,4 @@
-"""Time, passed in and never reached for.
-
-In: nothing. Out: now as aware UTC for records, a monotonic reading for waits, and an async sleep. Never: a decision.
-"""
+"""The clock protocol, the system clock, and times as text."""
 
 from __future__ import annotations
 

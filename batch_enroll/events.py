@@ -1,8 +1,4 @@
-"""What a run tells while it goes: a stream of frozen events.
-
-In: nothing. Out: events that feed the progress bar, the log, the status file and the page alike; a new face is a new
-listener. Never: personal data (rows are named by number), a time of their own (the run's clock gives it).
-"""
+"""Events of a run, as frozen records that hold no personal data."""
 
 from __future__ import annotations
 
@@ -23,35 +19,35 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanningStarted(Event):
-    """A new run has its id and is this process's alone; its rows are read next. It is gone again if the plan fails."""
+    """A new run has its id and lock; its rows are read next. The run is discarded if the plan fails."""
 
     run_id: str
-    folder: Path  #: where the run keeps its own files
+    folder: Path  #: of the run's own files
     input_name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsRead(Event):
-    """The plan is being made; `rows` data rows were read so far."""
+    """`rows` data rows were read so far."""
 
     rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlanned(Event):
-    """The plan stands and is this process's alone; the platform is asked next, and perhaps a person."""
+    """The plan is complete and its run locked; preflight and confirmation come next."""
 
     run_id: str
-    resumed: bool  #: an unfinished run goes on
+    resumed: bool  #: an unfinished run is resumed
     counts: Counts  #: `not_sent` are the rows that would be sent
-    folder: Path  #: where the run keeps its own files, readable by their owner alone
+    folder: Path  #: of the run's own files, readable by their owner only
     input_name: str
     input_sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """Sending begins: `to_send` rows of `counts.rows` will be sent; the rest has its word already."""
+    """Sending begins: `to_send` of `counts.rows` rows will be sent; the others have their outcome."""
 
     run_id: str
     to_send: int
@@ -60,20 +56,20 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFailed(Event):
-    """A try ended and the row surely was not accepted; it is tried again after `wait_s` seconds."""
+    """An attempt ended without the row being accepted; the next one comes after `wait_s` seconds."""
 
     row_number: int
     attempt: int
     code: str
     message: str
     wait_s: float
-    throttled: bool = False  #: the platform said "too fast"
+    throttled: bool = False  #: the platform asked for fewer requests
     key: bytes = b""  #: the ledger's keyed hash of the row's identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFinished(Event):
-    """A row has its outcome, and the outcome is in the ledger."""
+    """A row has its outcome, which is in the ledger."""
 
     row_number: int
     outcome: Outcome
@@ -81,16 +77,16 @@ class RowFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaceChanged(Event):
-    """The platform asked for less, or lets us climb again."""
+class RateChanged(Event):
+    """The limiter lowered the rate after a throttled request, or raised it again."""
 
     rate_per_s: float | None
     pause_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaceSet(Event):
-    """Somebody set the pace while the run goes; it holds from the next request on."""
+class RateSet(Event):
+    """A person set the rate of a running run; it holds from the next request."""
 
     rate_per_s: float | None  #: None is unlimited
     concurrency: int
@@ -98,26 +94,26 @@ class PaceSet(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paused(Event):
-    """Somebody paused the run: no more requests leave, `in_flight` answers are awaited."""
+    """A person paused the run: no more requests leave, `in_flight` requests are awaited."""
 
     in_flight: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed(Event):
-    """Somebody ended the pause."""
+    """A person ended the pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopping(Event):
-    """No more rows are taken; answers in flight are awaited."""
+    """No more rows are taken; requests in flight are awaited."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDiagnosed(Event):
-    """The run stopped by itself, and the platform was asked what is wrong."""
+    """The run stopped by itself, and the platform was queried for the cause."""
 
     finding: str  #: one of `errors.Finding`
     message: str  #: one sentence or two
@@ -125,7 +121,7 @@ class RunDiagnosed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WritingResults(Event):
-    """Nothing is sent any more, and the results are being written: `rows` of `of` rows so far."""
+    """Sending has ended; `rows` of `of` rows of the results were written so far."""
 
     run_id: str
     rows: int

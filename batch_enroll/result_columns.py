@@ -1,10 +1,7 @@
-"""The form of our own result files, shared by who writes them and who reads them back.
+"""Columns that results files add, and the guard against cells that a spreadsheet would run as a formula.
 
-In: text of one cell. Out: the text as a spreadsheet may safely show it, and back again. Never: I/O.
-
-A cell that a spreadsheet program would run as a formula gets an apostrophe in front. The rule is reversible: for any
-text `s`, `unguard(guard(s)) == s`, so that a file of failed rows can be loaded again exactly.
-Source: OWASP, "CSV Injection"; design, section 7.
+The guard is an apostrophe in front. It is reversible: `unguard(guard(s)) == s` for any text, so that a file of failed
+rows loads again exactly. Source: OWASP, "CSV Injection".
 """
 
 from __future__ import annotations

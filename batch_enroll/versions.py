@@ -1,7 +1,4 @@
-"""What is installed here: this package, its libraries and its extras.
-
-In: the metadata that pip wrote. Out: names and versions. Never: an import of what it names.
-"""
+"""Installed versions of this package and its libraries, read without importing them."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_what_is_wished_while_it_plans_holds_when_it_sends(cli, planning):
     assert stopped["counts"]["not_sent"] > 0
     out, err = planning.process.communicate(timeout=PATIENCE_S)
     assert (planning.process.returncode, json.loads(out)["stop_reason"]) == (3, "Stopped by `stop`.")
-    assert f"Paused; `batch-enroll resume {run}` lets it go on." in err
+    assert f"Paused; `batch-enroll resume {run}` continues it." in err
     assert server.totals()["enrolled_total"] == json.loads(out)["counts"]["success"]
 
 

@@ -82,7 +82,7 @@ def test_a_run_that_could_not_be_carried_on_is_told_as_it_stands(cli, sandbox, r
     first = cli(*command)
     assert first.code == 3
     again = cli(*command, "--status-file", "status.json", **notify)
-    carries_on = "An earlier start of this run sent 3 rows; 6 are left, and the same command carries on."
+    carries_on = "An earlier start of this run sent 3 rows; 6 are left, and the same command resumes the run."
     assert again.code == 2
     assert lines_of(again)[-1].endswith(carries_on)
     assert (again.json["run"], again.json["status"], again.json["requests"]) == (first.json["run"], "refused", 0)

@@ -23,10 +23,10 @@ from batch_enroll.events import (
     AttemptFailed,
     Event,
     Listener,
-    PaceChanged,
-    PaceSet,
     Paused,
     PlanningStarted,
+    RateChanged,
+    RateSet,
     Resumed,
     RowFinished,
     RunDiagnosed,
@@ -36,8 +36,8 @@ from batch_enroll.events import (
     Stopping,
 )
 from batch_enroll.models import RowStatus
-from batch_enroll.monitoring.run_result import SUCCESS_CODES, redact_personal_data
 from batch_enroll.os_errors import os_error_reason, translate_os_errors
+from batch_enroll.reporting.run_result import SUCCESS_CODES, redact_personal_data
 
 _log = logging.getLogger("batch_enroll")
 _HASH_CHARS = 12
@@ -159,9 +159,9 @@ class _Listener:
                     http_status=outcome.http_status,
                     attempts=outcome.attempts,
                 )
-            case PaceChanged(rate_per_s=rate_per_s, pause_s=pause_s):
+            case RateChanged(rate_per_s=rate_per_s, pause_s=pause_s):
                 _tell("pace changed", rate_per_s=rate_per_s and round(rate_per_s, 3), pause_s=round(pause_s, 3))
-            case PaceSet(rate_per_s=rate_per_s, concurrency=concurrency):
+            case RateSet(rate_per_s=rate_per_s, concurrency=concurrency):
                 _tell("pace set", rate_per_s="none" if rate_per_s is None else rate_per_s, concurrency=concurrency)
             case Paused(in_flight=in_flight):
                 _tell("paused", in_flight=in_flight)

@@ -33,11 +33,11 @@ from batch_enroll.errors import (
 )
 from batch_enroll.events import Event
 from batch_enroll.monitoring.notification_text import text_of, title_of
-from batch_enroll.monitoring.run_result import RunResult, all_together, redact_personal_data
-from batch_enroll.monitoring.run_state import RunSnapshot, RunStateTracker
 from batch_enroll.monitoring.status_file import StatusFile
 from batch_enroll.os_errors import os_error_reason, translate_os_error
 from batch_enroll.reporting.multi_summary import RequestedRun, StartedRun, build_refused_summary
+from batch_enroll.reporting.run_result import RunResult, combine_results, redact_personal_data
+from batch_enroll.reporting.run_state import RunSnapshot, RunStateTracker
 from batch_enroll.reporting.summary import RunSummary
 
 STATUS_EVERY_S = 1.0
@@ -55,7 +55,7 @@ class RunMonitor:
         self._host = platform.node()
         self._endings: list[RunResult] = []  #: of each input
         self._all: RunResult | None = None  #: of several together
-        self._watcher = RunStateTracker(job=settings.name, scenario=settings.scenario, clock=SystemClock())
+        self.state = RunStateTracker(job=settings.name, scenario=settings.scenario, clock=SystemClock())
         status = StatusFile(settings.status_file, host=self._host)
         self._files: list[tuple[float, str, Callable[[RunSnapshot], OSError | None]]] = []
         self._files.append((STATUS_EVERY_S, "status file", status.write))
@@ -73,7 +73,7 @@ class RunMonitor:
         self._ticker = threading.Thread(target=self._tick, daemon=True, name="status")
 
     def __call__(self, event: Event) -> None:
-        self._watcher(event)
+        self.state(event)
 
     def begin(self) -> None:
         """Say that it begins, and keep the files fresh from now on."""
@@ -116,7 +116,7 @@ class RunMonitor:
 
         A run that had begun to send may end so as well: when its files cannot be written.
         """
-        now = self._watcher.look()
+        now = self.state.snapshot()
         began = now.began and now.ending is None  # else it stands there as the input before this one left it
         exit_code, reason, advice = 3, f"A fault of batch-enroll itself ({type(error).__name__}).", ""
         if isinstance(error, RunStopped):
@@ -139,12 +139,12 @@ class RunMonitor:
     def end_all(self, exit_code: int, *, left: Sequence[str]) -> None:
         """Take in how a command over several inputs ended; `left` are those that it did not come to."""
         meaning = EXIT_CODES.get(exit_code, "")
-        self._all = all_together(self._endings, exit_code=exit_code, meaning=meaning, left=left)
+        self._all = combine_results(self._endings, exit_code=exit_code, meaning=meaning, left=left)
 
     def refusal(self, error: RunStopped, *, asked: RequestedRun, exit_code: int | None = None) -> dict[str, object]:
         """Give the JSON object of an input that an error ended; its exit code is the error's if none is given."""
         code = exit_code_for_error(error) if exit_code is None else exit_code
-        now = self._watcher.look()
+        now = self.state.snapshot()
         if now.run_id is None or not (now.began or now.begun_before):
             return _refusal(error, asked=asked, exit_code=code)
         begun = StartedRun(run_id=now.run_id, counts=now.counts, requests=now.requests, sent_now=now.began)
@@ -152,9 +152,9 @@ class RunMonitor:
 
     def _take(self, ending: RunResult) -> None:
         self._endings.append(ending)
-        self._watcher.end(ending)
+        self.state.end(ending)
         _, what, write = self._files[0]
-        self._write(what, write, self._watcher.look())
+        self._write(what, write, self.state.snapshot())
 
     def tell(self) -> None:
         """Tell how it ended; takes as long as the slowest of those who are told, within the job's limits."""
@@ -164,8 +164,8 @@ class RunMonitor:
         if ending is None:
             return
         if self._all is not None:
-            self._watcher.end(self._all)
-        standing = self._watcher.look()
+            self.state.end(self._all)
+        standing = self.state.snapshot()
         for _, what, write in self._files:
             self._write(what, write, standing)
         try:
@@ -182,7 +182,7 @@ class RunMonitor:
     def _tick(self) -> None:
         ticks = 0
         while not self._over.wait(STATUS_EVERY_S):
-            standing = self._watcher.look()
+            standing = self.state.snapshot()
             for every_s, what, write in self._files:
                 if ticks % round(every_s / STATUS_EVERY_S) == 0:
                     self._write(what, write, standing)

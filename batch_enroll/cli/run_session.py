@@ -83,7 +83,7 @@ async def run_and_report(
 
     with (
         log_to(job, token) as log,
-        progress_on(sys.stderr, clock=clock, quiet=job.output.quiet) as progress,
+        progress_on(sys.stderr, state=watch.state, clock=clock, quiet=job.output.quiet) as progress,
         signals_stop(control),
     ):
         questions = Questions(
@@ -95,9 +95,9 @@ async def run_and_report(
         )
 
         def emit(event: Event) -> None:
+            watch(event)  # first: progress shows the state that it counts
             progress(event)
             log(event)
-            watch(event)
 
         hands = RunCallbacks(
             emit=emit,

@@ -1,1 +1,1 @@
-"""What a run tells those who do not watch it: status file, metrics, notifications, heartbeat."""
+"""Status file, metrics file, notifications and heartbeat of a run."""

@@ -1,8 +1,6 @@
-"""The heartbeat: a watchman elsewhere hears that a run began and how it ended, and calls when it hears nothing.
+"""Heartbeat: report the start and the end of a run to a monitoring URL.
 
-In: the address of a check, as healthchecks and its kin give it. Out: a POST to `ADDRESS/start`, then to `ADDRESS` or to
-`ADDRESS/fail` with the counts as its body. Never: the address in a sentence (it is a secret), an exception, a redirect
-followed, a wait without end.
+The address is a secret: no message holds it, and redirects are not followed.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ import threading
 from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
-from batch_enroll.monitoring.run_result import RunResult
+from batch_enroll.reporting.run_result import RunResult
 
 _TRIES = 2
 _MARGIN_S = 2.0

@@ -1,8 +1,6 @@
-"""The metrics file: a run in numbers, for Prometheus' node exporter to pick up. prometheus-client's home.
+"""Prometheus metrics file of a job, for the textfile collector of the node exporter.
 
-In: a `RunSnapshot`, and the file as it was. Out: the file, whole at every moment. Never: personal data, an exception. What
-must outlive a run (the last success, how many runs ended how) is read from the older file and carried on; the names are
-a promise (`docs/unattended.md`).
+The metric names are a contract (`docs/unattended.md`).
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING
 from batch_enroll.atomic_file import write_atomic
 from batch_enroll.errors import JobError
 from batch_enroll.models import RowStatus
-from batch_enroll.monitoring.run_state import EARLIER, RunSnapshot
+from batch_enroll.reporting.run_state import EARLIER, RunSnapshot
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

@@ -1,13 +1,10 @@
-"""What people read in a notification: a title and a few lines.
-
-In: how the run stands and how it ended. Out: plain text. Never: personal data, a secret, markup.
-"""
+"""Title and text of a notification about the end of a run, without personal data."""
 
 from __future__ import annotations
 
-from batch_enroll.monitoring.run_result import RunResult
-from batch_enroll.monitoring.run_state import RunSnapshot, RunStage
 from batch_enroll.reporting.formatting import duration_text, rows_text
+from batch_enroll.reporting.run_result import RunResult
+from batch_enroll.reporting.run_state import RunSnapshot, RunStage
 
 
 def title_of(standing: RunSnapshot, ending: RunResult) -> str:

@@ -1,7 +1,6 @@
-"""Notifications: a message to people when a run has ended. apprise's home.
+"""Notifications about the end of a run, sent with apprise.
 
-In: addresses as apprise writes them, and how the run ended. Out: a message to each. Never: an address in a sentence (it
-holds secrets: only what stands before :// is named), an exception after the start, a wait without end.
+Addresses hold secrets: messages name only what stands before `://`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from batch_enroll.errors import JobError
-from batch_enroll.monitoring.run_result import RunResult
+from batch_enroll.reporting.run_result import RunResult
 
 _MARGIN_S = 2.0  # on top of the time that a message may take, before nobody waits for it any longer
 

@@ -1,7 +1,6 @@
-"""The status file: how a run stands, as one JSON object that other programs may poll.
+"""Status file of a run: one JSON object that other programs may poll.
 
-In: a `RunSnapshot`. Out: the file, whole at every moment. Never: personal data, an exception. Its keys are a promise
-(`docs/unattended.md`).
+Its keys are a contract (`docs/unattended.md`).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 
 from batch_enroll.atomic_file import write_atomic
 from batch_enroll.clock import iso_utc
-from batch_enroll.monitoring.run_state import RunSnapshot
+from batch_enroll.reporting.run_state import RunSnapshot
 
 STATUS_NAME = "status.json"
 RUN_LOCKED = 5

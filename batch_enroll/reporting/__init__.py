@@ -1,1 +1,1 @@
-"""Stage 5, the REPORTER: outcomes become files and a table."""
+"""Results, summaries, console tables and progress of a run."""

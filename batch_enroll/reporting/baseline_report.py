@@ -1,7 +1,4 @@
-"""What is usual: a plan beside the last runs of the same job, as numbers and in words.
-
-In: the sizes of earlier runs, which the hall looks up. Out: sentences, or a JSON object. Never: a ledger, a decision.
-"""
+"""Compare a plan with the last runs of the same job, as sentences and as JSON."""
 
 from __future__ import annotations
 

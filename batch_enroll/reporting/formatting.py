@@ -1,7 +1,4 @@
-"""Numbers as people say them.
-
-In: counts, seconds, row numbers. Out: words. Never: I/O.
-"""
+"""Counts, durations, rates and row numbers as text."""
 
 from __future__ import annotations
 
@@ -17,14 +14,19 @@ def rows_text(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
+def requests_text(count: int) -> str:
+    """`1 request`, `12 requests`."""
+    return "1 request" if count == 1 else f"{count:,} requests"
+
+
 def begun_before_text(counts: Counts) -> str:
-    """What stands of a run when the start that should carry it on sent nothing; "" when no row was ever sent."""
+    """Describe a run whose resumption sent nothing; "" when no row was ever sent."""
     if not counts.sent:
         return ""
     are = "is" if counts.not_sent == 1 else "are"
     return (
         f"An earlier start of this run sent {rows_text(counts.sent)}; {counts.not_sent:,} {are} left, "
-        "and the same command carries on."
+        "and the same command resumes the run."
     )
 
 

@@ -1,7 +1,4 @@
-"""What an examination found, one line each, for people and for programs.
-
-In: `HealthFinding`s. Out: text on a stream, a JSON object, an exit code. Never: a check. Imports rich when it prints.
-"""
+"""Findings of `doctor`, as a table and as JSON."""
 
 from __future__ import annotations
 

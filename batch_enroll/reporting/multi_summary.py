@@ -1,8 +1,4 @@
-"""What one command tells when it had several inputs, or none that is new.
-
-In: the JSON objects of the runs, as `summary.summary_of` gives them. Out: one JSON object with the same keys; the exit
-code. Never: a sum that hides a run: each stands there by itself.
-"""
+"""JSON summaries of commands with several inputs, and of commands that sent nothing."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The plan, as people see it before anything leaves.
-
-In: a `PlanView`, which the run fills. Out: text on a stream, or a JSON object. Never: a token (a mask stands in
-its place whatever comes), a decision. Imports rich only to print.
-"""
+"""The plan of a run, as a table and as JSON; a token is always masked."""
 
 from __future__ import annotations
 

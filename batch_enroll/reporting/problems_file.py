@@ -1,7 +1,4 @@
-"""The problems of an input, one line each, as a CSV file: what `check` leaves for whoever corrects the file.
-
-In: rows with their problems. Out: a file of `row, column, code, message, advice`. Never: half a file, a formula.
-"""
+"""CSV file with one line for each problem of an input."""
 
 from __future__ import annotations
 

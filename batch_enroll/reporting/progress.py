@@ -1,25 +1,19 @@
-"""Progress, while a run goes: a bar on a terminal, a plain line now and then in a log. tqdm's home.
-
-In: the run's events. Out: text on the stream given (stderr). Never: stdout, a person's data, an exception (a terminal
-that went away must not end a run), more work for each row than counting it. tqdm is imported when a bar is first shown.
-"""
+"""Progress of a run: a bar on a terminal, a line every 30 seconds elsewhere."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import abc
-from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Never, Protocol, Self
 
 from batch_enroll.clock import Clock
 from batch_enroll.events import (
     Event,
-    PaceChanged,
-    PaceSet,
     Paused,
     PlanningStarted,
+    RateChanged,
+    RateSet,
     Resumed,
     RowFinished,
     RowsRead,
@@ -28,8 +22,8 @@ from batch_enroll.events import (
     Stopping,
     WritingResults,
 )
-from batch_enroll.models import RowStatus
-from batch_enroll.reporting.formatting import duration_text, rate_text, rows_text
+from batch_enroll.reporting.formatting import duration_text, rate_text, requests_text, rows_text
+from batch_enroll.reporting.run_state import RunSnapshot, RunStateTracker
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -38,79 +32,71 @@ _log = logging.getLogger(__name__)
 
 SCREEN_EVERY_S = 0.1
 LOG_EVERY_S = 30.0
-_WORTH_TELLING_S = 1.0  # a shorter pause is over before it is read
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProgressState:
-    """How far sending has come."""
-
-    done: int
-    to_send: int
-    counts: abc.Mapping[RowStatus, int]  #: what became of the rows that are done
-    elapsed_s: float  #: pauses that somebody made are left out
-    is_paused: bool = False
-
-    def __str__(self) -> str:
-        """`12 success, 3 error`: every status that occurred; `paused` in front in a pause."""
-        told = [f"{count:,} {status}" for status, count in self.counts.items() if count]
-        return ", ".join(["paused", *told] if self.is_paused else told)
+_SHORTEST_SHOWN_PAUSE_S = 1.0  # a shorter one is over before it is read
 
 
 class ProgressDisplay(Protocol):
-    """Where progress shows."""
+    """Where progress is shown."""
 
-    def reading(self, rows: int, *, run_id: str) -> None:
-        """So many rows were read; the run's id is "" for a check."""
+    def reading(self, rows: int, *, run_id: str | None) -> None:
+        """Show how many rows were read; a check has no run id."""
         ...
 
-    def sending(self, standing: ProgressState) -> None:
-        """Sending has come so far."""
+    def sending(self, state: RunSnapshot) -> None:
+        """Show how many rows were sent."""
         ...
 
     def writing(self, rows: int, of: int) -> None:
-        """So many rows of the results were written."""
+        """Show how many rows of the results were written."""
         ...
 
     def say(self, sentence: str) -> None:
-        """Something happened that people should know."""
+        """Show a sentence."""
         ...
 
     def close(self) -> None:
-        """Leave the stream ready for other text; what comes later shows again."""
+        """Leave the stream ready for other text; later calls show progress again."""
         ...
 
 
-def progress_on(stream: IO[str], *, clock: Clock, quiet: bool, log_every_s: float = LOG_EVERY_S) -> Progress:
+def progress_on(stream: IO[str], *, state: RunStateTracker, clock: Clock, quiet: bool) -> Progress:
     """Make the listener that suits the stream: a bar on a terminal, lines elsewhere, nothing when `quiet`."""
     if quiet:
-        return Progress(None, clock=clock, every_s=log_every_s)
+        return Progress(None, state=state, clock=clock, every_s=LOG_EVERY_S)
     if stream.isatty():
-        return Progress(BarDisplay(stream), clock=clock, every_s=SCREEN_EVERY_S)
-    return Progress(LogDisplay(stream), clock=clock, every_s=log_every_s)
+        return Progress(BarDisplay(stream), state=state, clock=clock, every_s=SCREEN_EVERY_S)
+    return Progress(LogDisplay(stream), state=state, clock=clock, every_s=LOG_EVERY_S)
 
 
 class Progress:
-    """A listener that counts each row and shows the count when it is time.
+    """Show the state of a run at intervals, and some events at once.
 
-    In a `with` block it leaves the stream clean however the block ends. `close` does so in the middle, before a
-    question for instance; later events show again.
+    A `with` block leaves the stream clean however it ends. `close` does so before it ends, for a prompt for instance.
+
+    Args:
+        display: None shows nothing.
+        state: hears each event before this listener does.
+        clock: measures the interval.
+        every_s: seconds between two displays of the same count.
     """
 
-    def __init__(self, face: ProgressDisplay | None, *, clock: Clock, every_s: float) -> None:
-        self._face = face
+    def __init__(
+        self, display: ProgressDisplay | None, *, state: RunStateTracker, clock: Clock, every_s: float
+    ) -> None:
+        self._display = display
+        self._state = state
         self._clock = clock
         self._every_s = every_s
-        self._paused_at: float | None = None
-        self._begin(run_id="", to_send=0)
+        self._is_sending = False
+        self._shown_at = clock.monotonic()
 
     def __call__(self, event: Event) -> None:
-        if self._face is None:
+        if self._display is None:
             return
         try:
-            self._take(event, self._face)
-        except Exception as error:  # whatever it is (mostly a terminal that is gone), the run matters more
-            self._give_up(error)
+            self._show(event, self._display)
+        except Exception as error:  # usually a terminal that is gone; the run continues without its progress
+            self._disable(error)
 
     def __enter__(self) -> Self:
         return self
@@ -121,87 +107,62 @@ class Progress:
     def close(self) -> None:
         """Leave the stream ready for other text."""
         try:
-            if self._face is not None:
-                self._face.close()
+            if self._display is not None:
+                self._display.close()
         except Exception as error:
-            self._give_up(error)
+            self._disable(error)
 
-    def _give_up(self, error: Exception) -> None:
-        self._face = None
-        _log.warning("progress is shown no more", exc_info=error)
+    def _disable(self, error: Exception) -> None:
+        self._display = None
+        _log.warning("progress is no longer shown", exc_info=error)
 
-    def _take(self, event: Event, face: ProgressDisplay) -> None:
+    def _show(self, event: Event, display: ProgressDisplay) -> None:
         match event:
-            case RowFinished(outcome=outcome):
-                self._counts[outcome.status] += 1
-                self._done += 1
-                if self._is_time():
-                    face.sending(self._standing())
-            case PlanningStarted(run_id=run_id):
-                self._begin(run_id=run_id, to_send=0)
+            case RowFinished():
+                if self._is_due():
+                    display.sending(self._state.snapshot())
+            case PlanningStarted():
+                self._shown_at = self._clock.monotonic()
             case RowsRead(rows=rows):
-                if self._is_time():
-                    face.reading(rows, run_id=self._run_id)
-            case RunStarted(run_id=run_id, to_send=to_send):
-                face.close()
-                self._begin(run_id=run_id, to_send=to_send)
-                face.sending(self._standing())
-            case PaceChanged(pause_s=pause_s) if pause_s >= _WORTH_TELLING_S:
-                face.say(f"The platform asked for a pause of {duration_text(pause_s)}.")
-            case PaceSet(rate_per_s=rate_per_s, concurrency=concurrency):
+                if self._is_due():
+                    display.reading(rows, run_id=self._state.snapshot().run_id)
+            case RunStarted():
+                display.close()
+                self._is_sending = True
+                self._shown_at = self._clock.monotonic()
+                display.sending(self._state.snapshot())
+            case RateChanged(pause_s=pause_s) if pause_s >= _SHORTEST_SHOWN_PAUSE_S:
+                display.say(f"The platform asked for a pause of {duration_text(pause_s)}.")
+            case RateSet(rate_per_s=rate_per_s, concurrency=concurrency):
                 rate = "without a limit" if rate_per_s is None else f"{rate_text(rate_per_s)} a second"
-                face.say(f"The pace was set: {rate}, {concurrency:,} at once.")
+                display.say(f"The rate was set: {rate}, {concurrency:,} at once.")
             case Paused(in_flight=in_flight):
-                self._paused_at = self._clock.monotonic()
-                awaited = f" {in_flight:,} in flight are awaited." if in_flight else ""
-                face.say(f"Paused; `batch-enroll resume {self._run_id}` lets it go on.{awaited}")
-                face.sending(self._standing())
+                awaited = f" Waiting for {requests_text(in_flight)} in flight." if in_flight else ""
+                state = self._state.snapshot()
+                display.say(f"Paused; `batch-enroll resume {state.run_id}` continues it.{awaited}")
+                display.sending(state)
             case Resumed():
-                self._began_at += self._paused_for()
-                self._paused_at = None
-                face.say("Resumed.")
-                face.sending(self._standing())
+                display.say("Resumed.")
+                display.sending(self._state.snapshot())
             case Stopping(reason=reason):
-                face.say(f"Stopping, waiting for the answers in flight: {reason}")
+                display.say(f"Stopping, waiting for the requests in flight: {reason}")
             case WritingResults(rows=rows, of=of):
-                self._end_sending(face)
-                if self._is_time():
-                    face.writing(rows, of)
+                self._end_sending(display)
+                if self._is_due():
+                    display.writing(rows, of)
             case RunFinished():
-                self._end_sending(face)
-                face.close()
+                self._end_sending(display)
+                display.close()
 
-    def _begin(self, *, run_id: str, to_send: int) -> None:
-        self._is_sending = True
-        self._run_id = run_id
-        self._paused_at = None
-        self._counts = dict.fromkeys(RowStatus, 0)
-        self._done = 0
-        self._to_send = to_send
-        self._began_at: float = self._clock.monotonic()
-        self._shown_at = self._began_at
-
-    def _end_sending(self, face: ProgressDisplay) -> None:
+    def _end_sending(self, display: ProgressDisplay) -> None:
         """Show once how the sending ended."""
         if self._is_sending:
             self._is_sending = False
-            face.sending(self._standing())
-            face.close()
+            display.sending(self._state.snapshot())
+            display.close()
             self._shown_at = self._clock.monotonic()
 
-    def _standing(self) -> ProgressState:
-        return ProgressState(
-            done=self._done,
-            to_send=self._to_send,
-            counts=self._counts,
-            elapsed_s=self._clock.monotonic() - self._began_at - self._paused_for(),
-            is_paused=self._paused_at is not None,
-        )
-
-    def _paused_for(self) -> float:
-        return 0.0 if self._paused_at is None else self._clock.monotonic() - self._paused_at
-
-    def _is_time(self) -> bool:
+    def _is_due(self) -> bool:
         now = self._clock.monotonic()
         if now - self._shown_at < self._every_s:
             return False
@@ -210,23 +171,23 @@ class Progress:
 
 
 class BarDisplay:
-    """One line of a terminal, drawn over itself."""
+    """A bar on one line of a terminal."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
         self._bar: tqdm[Never] | None = None
 
-    def reading(self, rows: int, *, run_id: str) -> None:
+    def reading(self, rows: int, *, run_id: str | None) -> None:
         if self._bar is None:
-            self._bar = self._open(total=None, bar_format=f"{_of_run(run_id)}read {{n:,}} rows", leave=False)
+            self._bar = self._open(total=None, bar_format=f"{_prefix(run_id)}read {{n:,}} rows", leave=False)
         self._bar.update(rows - self._bar.n)
 
-    def sending(self, standing: ProgressState) -> None:
+    def sending(self, state: RunSnapshot) -> None:
         if self._bar is None:
             form = "{percentage:3.0f}% {bar} {n:,}/{total:,}, {rate_noinv_fmt}, {remaining} left{postfix}"
-            self._bar = self._open(total=standing.to_send, bar_format=form, leave=True)
-        self._bar.set_postfix_str(str(standing), refresh=False)
-        self._bar.update(standing.done - self._bar.n)
+            self._bar = self._open(total=state.to_send, bar_format=form, leave=True)
+        self._bar.set_postfix_str(_counts_text(state), refresh=False)
+        self._bar.update(state.done - self._bar.n)
 
     def writing(self, rows: int, of: int) -> None:
         if self._bar is None:
@@ -248,15 +209,15 @@ class BarDisplay:
     def _open(self, *, total: int | None, bar_format: str, leave: bool) -> tqdm[Never]:
         from tqdm import tqdm
 
-        tqdm.monitor_interval = 0  # no thread that redraws: `Progress` says when it is time
-        tqdm.set_lock(threading.RLock())  # tqdm's own is made for several processes and may start one
+        tqdm.monitor_interval = 0  # no thread that redraws
+        tqdm.set_lock(threading.RLock())  # tqdm's own lock is for several processes and may start one
         return tqdm(
             total=total,
             bar_format=bar_format,
             leave=leave,
             file=self._stream,
             unit=" rows",
-            mininterval=0,  # every update is drawn: `Progress` already waited
+            mininterval=0,  # every update is drawn; `Progress` sets the interval
             miniters=0,
             smoothing=0.05,
             dynamic_ncols=True,
@@ -264,24 +225,23 @@ class BarDisplay:
 
 
 class LogDisplay:
-    """Plain lines, for a log that somebody reads later."""
+    """Plain lines, for a log."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
-    def reading(self, rows: int, *, run_id: str) -> None:
-        self.say(f"{_of_run(run_id)}read {rows_text(rows)}")
+    def reading(self, rows: int, *, run_id: str | None) -> None:
+        self.say(f"{_prefix(run_id)}read {rows_text(rows)}")
 
-    def sending(self, standing: ProgressState) -> None:
-        if not standing.done and not standing.is_paused:
-            self.say(f"sending {rows_text(standing.to_send)}")
+    def sending(self, state: RunSnapshot) -> None:
+        if not state.done and not state.paused:
+            self.say(f"sending {rows_text(state.to_send)}")
             return
-        per_s = standing.done / standing.elapsed_s if standing.elapsed_s else 0.0
-        left_s = (standing.to_send - standing.done) / per_s if per_s else 0.0
-        pace = (
-            f"; {rate_text(per_s)} a second, {duration_text(left_s)} left" if per_s and not standing.is_paused else ""
-        )
-        self.say(f"{standing.done:,} of {rows_text(standing.to_send)}: {standing}{pace}")
+        rate = ""
+        if state.rows_per_s and not state.paused:
+            left_s = (state.to_send - state.done) / state.rows_per_s
+            rate = f"; {rate_text(state.rows_per_s)} a second, {duration_text(left_s)} left"
+        self.say(f"{state.done:,} of {rows_text(state.to_send)}: {_counts_text(state)}{rate}")
 
     def writing(self, rows: int, of: int) -> None:
         self.say(f"writing results: {rows:,} of {rows_text(of)}")
@@ -294,5 +254,11 @@ class LogDisplay:
         pass
 
 
-def _of_run(run_id: str) -> str:
+def _prefix(run_id: str | None) -> str:
     return f"run {run_id}: " if run_id else ""
+
+
+def _counts_text(state: RunSnapshot) -> str:
+    """`12 success, 3 error`: every status that occurred; `paused` in front in a pause."""
+    counts = [f"{count:,} {status}" for status, count in state.done_by_status.items() if count]
+    return ", ".join(["paused", *counts] if state.paused else counts)

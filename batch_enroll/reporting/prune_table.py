@@ -1,7 +1,4 @@
-"""What pruning would remove and what it keeps, for people and for programs.
-
-In: a `PrunePlan`. Out: text on a stream, a JSON object. Never: a ledger. Imports rich when it prints.
-"""
+"""What pruning would remove and keep, as a table and as JSON."""
 
 from __future__ import annotations
 

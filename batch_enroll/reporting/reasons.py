@@ -1,7 +1,4 @@
-"""Why rows are not `success`: one line of "reasons by frequency", in the plan, the closing table and the JSON alike.
-
-In: what the ledger or the plan counted. Out: a value, a JSON object, text. Never: I/O.
-"""
+"""Reasons for a status, counted: one line of a plan, a summary table or a JSON summary."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Where a run's files go.
-
-In: the input's name, the run's id, what `--results` says. Out: four paths, and the certainty that they can be written
-before anything is sent. Never: a path that is the input itself.
-"""
+"""Paths of a run's result files; none of them may be the input."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The results of a run, row by row: the results file, the failed rows, the unknown rows.
-
-In: (row, outcome) pairs in plan order, in blocks. Out: `X.results.csv` (or .xlsx) with one line for each row, and
-`X.failed.csv`, `X.unknown.csv` when they would hold a row. Never: half a file, a row twice or left out, a formula.
-"""
+"""Write the results of a run: results file, failed rows, unknown rows."""
 
 from __future__ import annotations
 

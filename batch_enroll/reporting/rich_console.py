@@ -1,7 +1,6 @@
-"""Text for people: how the closing table and the plan are put on a screen or into a log. rich's home.
+"""Print text and tables with rich, on a terminal or into a log.
 
-In: a stream. Out: a `TextScreen` that sections are written to. Never: a path or a sentence broken in the middle when the
-stream is not a terminal, a control character from outside, markup read out of somebody's text.
+Text from outside is printed without markup and control characters.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Earlier runs, as a list and one by one, for people.
-
-In: `RunTotal`s. Out: text on a stream. Never: a ledger. Imports rich (through `screen`): import this module late.
-"""
+"""Earlier runs as tables."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""A run in numbers: what `--json` prints, `.summary.json` keeps and the closing table shows.
-
-In: the counts and what the run knows of itself. Out: one `RunSummary`, as a value or as a JSON object; the exit code.
-Never: totals that do not add up, a screen, personal data.
-"""
+"""The summary of a run, as a record and as JSON, and its exit code."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""The closing table: what became of a run, for people, on stderr.
-
-In: a `RunSummary`. Out: counts, reasons by frequency, where the files are, and what to do next; the same in two
-sentences for those who want to hear only of trouble. Never: stdout, a
-decision. Imports rich (through `screen`): import this module when the run is over.
-"""
+"""The summary of a run as a table, with the next step."""
 
 from __future__ import annotations
 

@@ -1,11 +1,7 @@
-"""The two forms of a table on disk: CSV and XLSX, lines of text in, a whole file out.
+"""Write tables of text as CSV or XLSX.
 
-In: lines, each a list of cells, already guarded. Out: one file. Never: a cell changed, dropped or turned into a number
-(but see `_LONE`), memory that grows with the lines. xlsxwriter's home; it is imported when a workbook is asked for.
-
-CSV is UTF-8 with a BOM, by which Excel knows the encoding, and CRLF, which RFC 4180 asks for and Excel itself writes.
-More than taste: before Python 3.13 csv.writer quotes a lone CR inside a cell only when CR is part of the line end, and
-unquoted it would tear the row in two.
+CSV is UTF-8 with a BOM, by which Excel detects the encoding, and CRLF (RFC 4180): before Python 3.13 csv.writer quotes
+a lone CR inside a cell only when CR is part of the line end, and unquoted it would split the row.
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ from batch_enroll.errors import PreflightError, Retryable, RunStopped
 from batch_enroll.events import (
     AttemptFailed,
     Listener,
-    PaceChanged,
-    PaceSet,
     Paused,
+    RateChanged,
+    RateSet,
     Resumed,
     RowFinished,
     RunStarted,
@@ -218,7 +218,7 @@ class _Sender:
             self._limiter.set_rate(rate_per_s)
         if concurrency != self._team.size:
             self._team.resize(concurrency)
-        self._emit(PaceSet(at=self._clock.now(), rate_per_s=rate_per_s, concurrency=concurrency))
+        self._emit(RateSet(at=self._clock.now(), rate_per_s=rate_per_s, concurrency=concurrency))
 
     def stopping(self, reason: str) -> None:
         self._emit(Stopping(at=self._clock.now(), reason=reason))
@@ -274,7 +274,7 @@ class _Sender:
             self._control.stop(error.message)
 
     def _tell_pace(self, rate_per_s: float | None, pause_s: float) -> None:
-        self._emit(PaceChanged(at=self._clock.now(), rate_per_s=rate_per_s, pause_s=pause_s))
+        self._emit(RateChanged(at=self._clock.now(), rate_per_s=rate_per_s, pause_s=pause_s))
 
     def _tell_retry(self, row: RowToSend, failure: Retryable, attempt: int, wait_s: float) -> None:
         self._emit(

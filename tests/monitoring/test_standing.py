@@ -9,8 +9,8 @@ import pytest
 
 from batch_enroll.events import (
     AttemptFailed,
-    PaceChanged,
     Paused,
+    RateChanged,
     Resumed,
     RowFinished,
     RowsRead,
@@ -20,9 +20,9 @@ from batch_enroll.events import (
     WritingResults,
 )
 from batch_enroll.models import Counts, Outcome, RowStatus
-from batch_enroll.monitoring.run_result import RunResult, redact_personal_data
-from batch_enroll.monitoring.run_state import RunStage, RunStateTracker
 from batch_enroll.monitoring.status_file import StatusFile
+from batch_enroll.reporting.run_result import RunResult, redact_personal_data
+from batch_enroll.reporting.run_state import RunStage, RunStateTracker
 
 BEGIN = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -48,13 +48,13 @@ class Run:
 
     def __init__(self, *, unknown: int = 0) -> None:
         self.clock = HandClock()
-        self.watcher = RunStateTracker(job="nightly", scenario=3, clock=self.clock)
+        self.tracker = RunStateTracker(job="nightly", scenario=3, clock=self.clock)
         self.counts = Counts(not_sent=10, skipped=2, unknown=unknown)
 
     def plan(self, *, resumed: bool = False) -> None:
         at = self.clock.now()
-        self.watcher(RowsRead(at=at, rows=12))
-        self.watcher(
+        self.tracker(RowsRead(at=at, rows=12))
+        self.tracker(
             RunPlanned(
                 at=at,
                 run_id="r1",
@@ -68,11 +68,11 @@ class Run:
 
     def start(self) -> None:
         self.plan()
-        self.watcher(RunStarted(at=self.clock.now(), run_id="r1", to_send=10, counts=self.counts))
+        self.tracker(RunStarted(at=self.clock.now(), run_id="r1", to_send=10, counts=self.counts))
 
     def finish(self, status: RowStatus = RowStatus.SUCCESS, code: str = "") -> None:
         outcome = Outcome(seq=1, status=status, code=code)
-        self.watcher(RowFinished(at=self.clock.now(), row_number=2, outcome=outcome))
+        self.tracker(RowFinished(at=self.clock.now(), row_number=2, outcome=outcome))
 
 
 def test_counts_follow_the_rows_and_always_add_up():
@@ -82,7 +82,7 @@ def test_counts_follow_the_rows_and_always_add_up():
     run.finish(RowStatus.ERROR, "404")
     run.finish(RowStatus.UNKNOWN, "timeout")
     run.finish(RowStatus.NOT_SENT, "throttled")
-    standing = run.watcher.look()
+    standing = run.tracker.snapshot()
     assert standing.counts == Counts(success=1, error=1, unknown=1, not_sent=7, skipped=2)
     assert (standing.done, standing.requests, standing.to_send) == (4, 4, 10)
     assert standing.unknown_by_code == {"timeout": 1}
@@ -93,23 +93,23 @@ def test_rows_that_were_unknown_before_have_a_cause_of_their_own():
     run = Run(unknown=3)
     run.start()
     run.finish(RowStatus.UNKNOWN, "timeout")
-    assert run.watcher.look().unknown_by_code == {"earlier": 3, "timeout": 1}
+    assert run.tracker.snapshot().unknown_by_code == {"earlier": 3, "timeout": 1}
 
 
 def test_the_rate_is_that_of_the_last_ten_seconds():
     run = Run()
     run.start()
-    assert run.watcher.look().rate_per_s is None
+    assert run.tracker.snapshot().rate_per_s is None
     for _ in range(5):
         run.clock.s += 1
         run.finish()
-        run.watcher.look()
-    assert run.watcher.look().rate_per_s == pytest.approx(1.0)
-    assert run.watcher.look().eta_s == pytest.approx(5.0)
+        run.tracker.snapshot()
+    assert run.tracker.snapshot().rate_per_s == pytest.approx(1.0)
+    assert run.tracker.snapshot().eta_s == pytest.approx(5.0)
     for _ in range(20):
         run.clock.s += 1
-        run.watcher.look()
-    standing = run.watcher.look()
+        run.tracker.snapshot()
+    standing = run.tracker.snapshot()
     assert (standing.rate_per_s, standing.eta_s) == (0.0, None)
 
 
@@ -117,62 +117,62 @@ def test_too_fast_is_counted_apart():
     run = Run()
     run.start()
     for throttled in (True, False):
-        run.watcher(
+        run.tracker(
             AttemptFailed(at=BEGIN, row_number=2, attempt=1, code="429", message="", wait_s=1.0, throttled=throttled)
         )
     run.finish()
     run.finish()
-    assert run.watcher.look().throttled_ratio == 0.25
+    assert run.tracker.snapshot().throttled_ratio == 0.25
 
 
 def test_a_person_may_pause_it():
     run = Run()
     run.start()
-    run.watcher(Paused(at=run.clock.now(), in_flight=1))
-    assert run.watcher.look().stage is RunStage.PAUSED
-    run.watcher(Resumed(at=run.clock.now()))
-    assert run.watcher.look().stage is RunStage.SENDING
+    run.tracker(Paused(at=run.clock.now(), in_flight=1))
+    assert run.tracker.snapshot().stage is RunStage.PAUSED
+    run.tracker(Resumed(at=run.clock.now()))
+    assert run.tracker.snapshot().stage is RunStage.SENDING
 
 
 def test_the_next_input_of_a_command_begins_at_nothing():
     run = Run()
     run.start()
     run.finish(RowStatus.UNKNOWN, "timeout")
-    run.watcher.end(RunResult(exit_code=4, meaning="", counts=Counts(unknown=1), requests=1))
-    run.watcher(RowsRead(at=run.clock.now(), rows=5))
-    standing = run.watcher.look()
+    run.tracker.end(RunResult(exit_code=4, meaning="", counts=Counts(unknown=1), requests=1))
+    run.tracker(RowsRead(at=run.clock.now(), rows=5))
+    standing = run.tracker.snapshot()
     assert (standing.stage, standing.run_id, standing.ending, standing.requests) == (RunStage.PLANNING, None, None, 0)
     assert (standing.unknown_by_code, standing.rows_read) == ({}, 5)
-    run.watcher.end(RunResult(exit_code=2, meaning=""))
-    assert run.watcher.look().stage is RunStage.FAILED
+    run.tracker.end(RunResult(exit_code=2, meaning=""))
+    assert run.tracker.snapshot().stage is RunStage.FAILED
 
 
 def test_an_input_that_fails_after_another_is_told_apart_from_it():
     run = Run()
     run.start()
-    run.watcher.end(RunResult(exit_code=0, meaning=""))
-    run.watcher.end(RunResult(exit_code=2, meaning=""))
-    assert (run.watcher.look().run_id, run.watcher.look().stage) == (None, RunStage.FAILED)
+    run.tracker.end(RunResult(exit_code=0, meaning=""))
+    run.tracker.end(RunResult(exit_code=2, meaning=""))
+    assert (run.tracker.snapshot().run_id, run.tracker.snapshot().stage) == (None, RunStage.FAILED)
 
 
 def test_stages_of_a_life():
     run = Run()
-    stages = [run.watcher.look().stage]
+    stages = [run.tracker.snapshot().stage]
     run.plan()
-    stages.append(run.watcher.look().stage)
+    stages.append(run.tracker.snapshot().stage)
     run.start()
-    stages.append(run.watcher.look().stage)
-    run.watcher(PaceChanged(at=run.clock.now(), rate_per_s=1.0, pause_s=5.0))
-    stages.append(run.watcher.look().stage)
+    stages.append(run.tracker.snapshot().stage)
+    run.tracker(RateChanged(at=run.clock.now(), rate_per_s=1.0, pause_s=5.0))
+    stages.append(run.tracker.snapshot().stage)
     run.clock.s += 6
-    stages.append(run.watcher.look().stage)
-    run.watcher(Stopping(at=run.clock.now(), reason="enough"))
-    stages.append(run.watcher.look().stage)
-    run.watcher(WritingResults(at=run.clock.now(), run_id="r1", rows=0, of=12))
-    stages.append(run.watcher.look().stage)
-    assert run.watcher.look().rate_per_s is None
-    run.watcher.end(RunResult(exit_code=3, meaning="stopped"))
-    stages.append(run.watcher.look().stage)
+    stages.append(run.tracker.snapshot().stage)
+    run.tracker(Stopping(at=run.clock.now(), reason="enough"))
+    stages.append(run.tracker.snapshot().stage)
+    run.tracker(WritingResults(at=run.clock.now(), run_id="r1", rows=0, of=12))
+    stages.append(run.tracker.snapshot().stage)
+    assert run.tracker.snapshot().rate_per_s is None
+    run.tracker.end(RunResult(exit_code=3, meaning="stopped"))
+    stages.append(run.tracker.snapshot().stage)
     assert stages == [
         *(RunStage.PLANNING, RunStage.PLANNING, RunStage.SENDING, RunStage.PAUSED, RunStage.SENDING),
         *(RunStage.STOPPING, RunStage.REPORTING, RunStage.STOPPED),
@@ -193,8 +193,8 @@ def test_the_last_stage_is_the_exit_codes(began, exit_code, stage):
     run = Run()
     if began:
         run.start()
-    run.watcher.end(RunResult(exit_code=exit_code, meaning=""))
-    assert run.watcher.look().stage is stage
+    run.tracker.end(RunResult(exit_code=exit_code, meaning=""))
+    assert run.tracker.snapshot().stage is stage
 
 
 @pytest.mark.parametrize(
@@ -210,32 +210,32 @@ def test_a_run_of_which_an_earlier_start_sent_rows_has_stopped_and_not_failed(re
     run = Run()
     run.counts = counts
     run.plan(resumed=resumed)
-    run.watcher.end(RunResult(exit_code=2, meaning=""))
-    assert run.watcher.look().stage is stage
-    assert run.watcher.look().begun_before == (stage is RunStage.STOPPED)
+    run.tracker.end(RunResult(exit_code=2, meaning=""))
+    assert run.tracker.snapshot().stage is stage
+    assert run.tracker.snapshot().begun_before == (stage is RunStage.STOPPED)
     run.plan()
-    run.watcher.end(RunResult(exit_code=2, meaning=""))
-    assert run.watcher.look().stage is RunStage.FAILED  # the next input begins at nothing
+    run.tracker.end(RunResult(exit_code=2, meaning=""))
+    assert run.tracker.snapshot().stage is RunStage.FAILED  # the next input begins at nothing
 
 
 def test_nothing_is_written_before_the_run_is_this_processs_own(tmp_path):
     run = Run()
     path = tmp_path / "status.json"
     file = StatusFile(path, host="h")
-    assert file.write(run.watcher.look()) is None
+    assert file.write(run.tracker.snapshot()) is None
     assert not path.exists()
-    run.watcher.end(RunResult(exit_code=5, meaning=""))
-    file.write(run.watcher.look())
+    run.tracker.end(RunResult(exit_code=5, meaning=""))
+    file.write(run.tracker.snapshot())
     assert not path.exists()
-    run.watcher.end(RunResult(exit_code=2, meaning=""))
-    file.write(run.watcher.look())
+    run.tracker.end(RunResult(exit_code=2, meaning=""))
+    file.write(run.tracker.snapshot())
     assert path.exists()
 
 
 def test_a_status_that_cannot_be_written_is_an_answer_and_no_exception(tmp_path):
     run = Run()
     run.start()
-    assert isinstance(StatusFile(tmp_path / "gone" / "s.json", host="h").write(run.watcher.look()), OSError)
+    assert isinstance(StatusFile(tmp_path / "gone" / "s.json", host="h").write(run.tracker.snapshot()), OSError)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from batch_enroll.clock import SystemClock
 from batch_enroll.events import RowFinished, RunPlanned, RunStarted
 from batch_enroll.models import Counts, Outcome, RowStatus
-from batch_enroll.monitoring.run_state import RunStage, RunStateTracker
+from batch_enroll.reporting.run_state import RunStage, RunStateTracker
 
 ROWS = 20_000
 CLOCK = SystemClock()
@@ -27,17 +27,17 @@ def _switch_often():
 
 
 class Reader(threading.Thread):
-    """Looks at a watcher as often as it can, until it is told to end."""
+    """Looks at a tracker as often as it can, until it is told to end."""
 
-    def __init__(self, watcher):
+    def __init__(self, tracker):
         super().__init__(daemon=True)
-        self.watcher, self.over = watcher, threading.Event()
+        self.tracker, self.over = tracker, threading.Event()
         self.seen, self.error = [], None
 
     def run(self):
         try:
             while not self.over.is_set():
-                self.seen.append(self.watcher.look())
+                self.seen.append(self.tracker.snapshot())
         except Exception as error:
             self.error = error
 
@@ -50,9 +50,9 @@ class Reader(threading.Thread):
         self.join()
 
 
-def start(watcher, counts):
+def start(tracker, counts):
     at = CLOCK.now()
-    watcher(
+    tracker(
         RunPlanned(
             at=at,
             run_id="r1",
@@ -63,27 +63,27 @@ def start(watcher, counts):
             input_sha256="ab" * 32,
         )
     )
-    watcher(RunStarted(at=at, run_id="r1", to_send=counts.not_sent, counts=counts))
+    tracker(RunStarted(at=at, run_id="r1", to_send=counts.not_sent, counts=counts))
 
 
 def test_the_rate_can_be_read_while_runs_begin():
     """Each beginning empties the samples that the rate is made of."""
-    watcher, counts = RunStateTracker(job="nightly", scenario=3, clock=CLOCK), Counts(not_sent=ROWS)
-    with Reader(watcher) as one, Reader(watcher) as other:
+    tracker, counts = RunStateTracker(job="nightly", scenario=3, clock=CLOCK), Counts(not_sent=ROWS)
+    with Reader(tracker) as one, Reader(tracker) as other:
         end = time.monotonic() + 2
         while time.monotonic() < end and not (one.error or other.error):
-            start(watcher, counts)
+            start(tracker, counts)
     assert (one.error, other.error) == (None, None)
 
 
 def test_the_counts_add_up_at_every_look():
-    watcher, counts = RunStateTracker(job="nightly", scenario=3, clock=CLOCK), Counts(not_sent=ROWS)
-    start(watcher, counts)
-    with Reader(watcher) as reader:
+    tracker, counts = RunStateTracker(job="nightly", scenario=3, clock=CLOCK), Counts(not_sent=ROWS)
+    start(tracker, counts)
+    with Reader(tracker) as reader:
         for seq in range(1, ROWS + 1):
             outcome = Outcome(seq=seq, status=RowStatus.SUCCESS)
-            watcher(RowFinished(at=CLOCK.now(), row_number=seq + 1, outcome=outcome, key=b""))
+            tracker(RowFinished(at=CLOCK.now(), row_number=seq + 1, outcome=outcome, key=b""))
     assert reader.error is None
     assert {standing.counts.rows for standing in reader.seen} == {ROWS}
     assert {standing.done - standing.counts.success for standing in reader.seen} == {0}
-    assert watcher.look().stage is RunStage.SENDING
+    assert tracker.snapshot().stage is RunStage.SENDING

@@ -12,7 +12,7 @@ from batch_enroll.cli.run_monitor import RunMonitor
 from batch_enroll.config.job import NotifySection
 from batch_enroll.errors import JobError, RunLocked
 from batch_enroll.monitoring import notifications
-from batch_enroll.monitoring.run_result import RunResult
+from batch_enroll.reporting.run_result import RunResult
 
 
 def settings(**notify):

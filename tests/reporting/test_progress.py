@@ -1,4 +1,6 @@
-"""Progress: shown by time and not by row, never on stdout, never a reason for a run to end."""
+"""Progress of a run on a terminal and in a log."""
+
+from __future__ import annotations
 
 import io
 import subprocess
@@ -9,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from batch_enroll.events import (
-    PaceChanged,
-    PaceSet,
+    Event,
     Paused,
     PlanningStarted,
+    RateChanged,
+    RateSet,
     Resumed,
     RowFinished,
     RowsRead,
@@ -23,6 +26,7 @@ from batch_enroll.events import (
 )
 from batch_enroll.models import Counts, Outcome, RowStatus
 from batch_enroll.reporting.progress import progress_on
+from batch_enroll.reporting.run_state import RunStateTracker
 
 AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 
@@ -43,6 +47,24 @@ class StillClock:
         raise AssertionError("progress never waits")
 
 
+class ShownProgress:
+    """A run's state and its display, which hear each event in this order."""
+
+    def __init__(self, stream: io.StringIO, clock: StillClock, *, quiet: bool = False) -> None:
+        self.state = RunStateTracker(job="nightly", scenario=3, clock=clock)
+        self.display = progress_on(stream, state=self.state, clock=clock, quiet=quiet)
+
+    def __call__(self, event: Event) -> None:
+        self.state(event)
+        self.display(event)
+
+    def __enter__(self) -> ShownProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.display.close()
+
+
 class Terminal(io.StringIO):
     encoding = "utf-8"
 
@@ -61,9 +83,9 @@ def started(to_send: int) -> RunStarted:
 FINISHED = RunFinished(at=AT, run_id="r1", counts=Counts())
 
 
-def test_a_log_gets_a_line_every_30_seconds_however_many_rows_pass():
+def test_log_line_every_30_seconds():
     clock, stream = StillClock(), io.StringIO()
-    with progress_on(stream, clock=clock, quiet=False) as progress:
+    with ShownProgress(stream, clock) as progress:
         progress(started(2_000))
         for seq in range(1, 1_001):
             progress(row(seq, RowStatus.ERROR if seq % 100 == 0 else RowStatus.SUCCESS))
@@ -79,9 +101,9 @@ def test_a_log_gets_a_line_every_30_seconds_however_many_rows_pass():
     ]
 
 
-def test_the_writing_of_long_results_shows_after_the_sending():
+def test_writing_results_is_shown():
     clock, stream = StillClock(), io.StringIO()
-    with progress_on(stream, clock=clock, quiet=False) as progress:
+    with ShownProgress(stream, clock) as progress:
         progress(started(1))
         progress(row(1))
         for rows in range(0, 1_000_001, 100_000):
@@ -96,9 +118,9 @@ def test_the_writing_of_long_results_shows_after_the_sending():
     ]
 
 
-def test_a_pause_shows_and_does_not_count_as_time():
+def test_pause_is_shown_and_not_counted_as_time():
     clock, stream = StillClock(), io.StringIO()
-    with progress_on(stream, clock=clock, quiet=False) as progress:
+    with ShownProgress(stream, clock) as progress:
         progress(started(100))
         for seq in range(1, 21):
             progress(row(seq))
@@ -107,24 +129,24 @@ def test_a_pause_shows_and_does_not_count_as_time():
         clock.time_s += 600
         progress(row(21))
         clock.time_s += 3_000
-        progress(PaceSet(at=AT, rate_per_s=None, concurrency=3))
+        progress(RateSet(at=AT, rate_per_s=None, concurrency=3))
         progress(Resumed(at=AT))
         progress(FINISHED)
     assert stream.getvalue().splitlines() == [
         "sending 100 rows",
-        "Paused; `batch-enroll resume r1` lets it go on. 1 in flight are awaited.",
+        "Paused; `batch-enroll resume r1` continues it. Waiting for 1 request in flight.",
         "20 of 100 rows: paused, 20 success",
         "21 of 100 rows: paused, 21 success",
-        "The pace was set: without a limit, 3 at once.",
+        "The rate was set: without a limit, 3 at once.",
         "Resumed.",
         "21 of 100 rows: 21 success; 2.1 a second, 38 s left",
         "21 of 100 rows: 21 success; 2.1 a second, 38 s left",
     ]
 
 
-def test_the_bar_says_that_the_run_is_paused():
+def test_bar_shows_pause():
     clock, terminal = StillClock(), Terminal()
-    with progress_on(terminal, clock=clock, quiet=False) as progress:
+    with ShownProgress(terminal, clock) as progress:
         progress(started(100))
         progress(row(1))
         progress(Paused(at=AT, in_flight=0))
@@ -133,9 +155,9 @@ def test_the_bar_says_that_the_run_is_paused():
         assert "paused" not in terminal.getvalue().rpartition("\r")[2]
 
 
-def test_reading_is_shown_by_time_too():
+def test_reading_is_shown_at_intervals():
     clock, stream = StillClock(), io.StringIO()
-    progress = progress_on(stream, clock=clock, quiet=False)
+    progress = ShownProgress(stream, clock)
     for rows in (10_000, 20_000, 30_000):
         progress(RowsRead(at=AT, rows=rows))
         clock.time_s += 15
@@ -143,32 +165,32 @@ def test_reading_is_shown_by_time_too():
 
 
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
-def test_whoever_sees_the_plan_being_made_sees_the_runs_name(stream):
+def test_reading_shows_run_id(stream):
     clock = StillClock()
-    progress = progress_on(stream, clock=clock, quiet=False)
+    progress = ShownProgress(stream, clock)
     progress(PlanningStarted(at=AT, run_id="a906cc51", folder=Path("/runs/a906cc51"), input_name="in.csv"))
     clock.time_s += 31
     progress(RowsRead(at=AT, rows=30_000))
     assert "run a906cc51: read 30,000 rows" in stream.getvalue()
-    progress.close()
+    progress.display.close()
 
 
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
-def test_pauses_and_stops_are_told(stream):
-    with progress_on(stream, clock=StillClock(), quiet=False) as progress:
+def test_throttling_and_stop_are_shown(stream):
+    with ShownProgress(stream, StillClock()) as progress:
         progress(started(2))
-        progress(PaceChanged(at=AT, rate_per_s=7, pause_s=0.2))
-        progress(PaceChanged(at=AT, rate_per_s=7, pause_s=30))
+        progress(RateChanged(at=AT, rate_per_s=7, pause_s=0.2))
+        progress(RateChanged(at=AT, rate_per_s=7, pause_s=30))
         progress(Stopping(at=AT, reason="the platform refused the token."))
     text = stream.getvalue()
     assert text.count("asked for a pause") == 1
     assert "The platform asked for a pause of 30 s." in text
-    assert "waiting for the answers in flight: the platform refused the token." in text
+    assert "waiting for the requests in flight: the platform refused the token." in text
 
 
-def test_a_terminal_gets_a_bar_that_is_drawn_ten_times_a_second_at_most():
+def test_bar_is_drawn_at_most_ten_times_a_second():
     clock, stream = StillClock(), Terminal()
-    with progress_on(stream, clock=clock, quiet=False) as progress:
+    with ShownProgress(stream, clock) as progress:
         progress(started(1_000))
         for seq in range(1, 1_001):
             progress(row(seq, RowStatus.UNKNOWN if seq == 1 else RowStatus.SUCCESS))
@@ -181,11 +203,11 @@ def test_a_terminal_gets_a_bar_that_is_drawn_ten_times_a_second_at_most():
     assert "999 success, 1 unknown" in text
 
 
-def test_the_bar_gives_the_line_back_when_an_exception_ends_the_block():
+def test_bar_ends_its_line_on_exception():
     stream = Terminal()
 
     def run() -> None:
-        with progress_on(stream, clock=StillClock(), quiet=False) as progress:
+        with ShownProgress(stream, StillClock()) as progress:
             progress(started(2))
             raise ZeroDivisionError
 
@@ -194,16 +216,16 @@ def test_the_bar_gives_the_line_back_when_an_exception_ends_the_block():
     assert stream.getvalue().endswith("\n")
 
 
-def test_after_close_a_question_may_be_asked_and_progress_goes_on():
+def test_progress_continues_after_a_prompt():
     clock, stream = StillClock(), Terminal()
-    progress = progress_on(stream, clock=clock, quiet=False)
+    progress = ShownProgress(stream, clock)
     clock.time_s += 1
     progress(RowsRead(at=AT, rows=5))
-    progress.close()
+    progress.display.close()
     stream.write("Start 5 profiles? ")
     progress(started(5))
     progress(row(1))
-    progress.close()
+    progress.display.close()
     after = stream.getvalue().partition("Start 5 profiles? ")[2]
     assert "0/5" in after
     assert "read" not in after
@@ -211,7 +233,7 @@ def test_after_close_a_question_may_be_asked_and_progress_goes_on():
 
 def test_quiet_shows_nothing():
     stream = Terminal()
-    with progress_on(stream, clock=StillClock(), quiet=True) as progress:
+    with ShownProgress(stream, StillClock(), quiet=True) as progress:
         progress(started(1))
         progress(row(1))
         progress(Stopping(at=AT, reason="x"))
@@ -220,16 +242,16 @@ def test_quiet_shows_nothing():
 
 
 @pytest.mark.parametrize("kind", [io.StringIO, Terminal])
-def test_a_terminal_that_goes_away_never_ends_the_run(kind):
+def test_closed_terminal_does_not_end_the_run(kind):
     stream = kind()
-    with progress_on(stream, clock=StillClock(), quiet=False) as progress:
+    with ShownProgress(stream, StillClock()) as progress:
         progress(started(1))
         stream.close()
         progress(Stopping(at=AT, reason="x"))
         progress(FINISHED)
 
 
-def test_importing_the_reporter_loads_no_heavy_library():
+def test_reporting_imports_no_heavy_library():
     modules = "result_paths, plan_table, problems_file, progress, results_writer, summary"
     code = (
         f"from batch_enroll.reporting import {modules}\nimport sys\n"

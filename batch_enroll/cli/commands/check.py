@@ -106,11 +106,14 @@ async def _check_one(
     from batch_enroll.reporting.plan_table import plan_as_dict, print_plan
     from batch_enroll.reporting.problems_file import write_problems
     from batch_enroll.reporting.progress import progress_on
+    from batch_enroll.reporting.run_state import RunStateTracker
     from batch_enroll.run import check_async
     from batch_enroll.run.approved_plan import approve, save_approved
     from batch_enroll.run.input_selection import local_copy
 
-    with progress_on(sys.stderr, clock=SystemClock(), quiet=job.output.quiet) as progress:
+    clock = SystemClock()
+    state = RunStateTracker(job=job.name, scenario=job.scenario, clock=clock)
+    with progress_on(sys.stderr, state=state, clock=clock, quiet=job.output.quiet) as progress:
         async with local_copy(source, job, ledger) as here:
             checked = await check_async(job, here, token=token, ledger=ledger, emit=progress)
     exit_code = 2 if checked.refused else 1 if checked.plan.invalid else 0
@@ -121,7 +124,7 @@ async def _check_one(
         print_plan(checked.plan, sys.stderr)
         console.print_message("\nNothing was sent.")
     if args.save is not None and not checked.refused:
-        now = SystemClock().now()
+        now = clock.now()
         save_approved(args.save, approve(job, checked.plan, sha256=checked.input_sha256, now=now))
         console.print_message(f"Plan: {args.save}; to send this and nothing else, give `run` with --plan {args.save}")
     if args.save is not None and checked.refused:

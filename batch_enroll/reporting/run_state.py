@@ -1,8 +1,4 @@
-"""How a run stands: counted from its events, looked at from outside now and then.
-
-In: events. Out: a `RunSnapshot` whenever somebody asks. Never: I/O, personal data, more work for
-each row than counting it.
-"""
+"""The state of a run, counted from its events; progress bar, status file, metrics and notifications read it."""
 
 from __future__ import annotations
 
@@ -17,9 +13,9 @@ from batch_enroll.clock import Clock
 from batch_enroll.events import (
     AttemptFailed,
     Event,
-    PaceChanged,
     Paused,
     PlanningStarted,
+    RateChanged,
     Resumed,
     RowFinished,
     RowsRead,
@@ -30,49 +26,52 @@ from batch_enroll.events import (
     WritingResults,
 )
 from batch_enroll.models import Counts, RowStatus
-from batch_enroll.monitoring.run_result import RunResult
+from batch_enroll.reporting.run_result import RunResult
 
-RATE_OVER_S = 10.0
-"""The rate is that of the last so many seconds."""
+RATE_WINDOW_S = 10.0
+"""`rate_per_s` is the rate over this many seconds."""
 
 EARLIER = "earlier"
-"""The code of rows that were unknown before this process took up the run."""
+"""The code of rows that were unknown before this process resumed the run."""
 
 
 class RunStage(StrEnum):
-    """What a run is at."""
+    """What a run is doing, or how it ended."""
 
-    PLANNING = "planning"  #: reading, checking, asking; nothing was sent by this process
+    PLANNING = "planning"  #: reads, checks and confirms; this process has sent nothing
     SENDING = "sending"
-    PAUSED = "paused"  #: the platform asked for a pause, or a person did
-    STOPPING = "stopping"  #: takes no more rows, waits for answers in flight
-    REPORTING = "reporting"  #: sends no more, writes the results
+    PAUSED = "paused"  #: by the platform or by a person
+    STOPPING = "stopping"  #: takes no more rows, waits for requests in flight
+    REPORTING = "reporting"  #: writes the results
     FINISHED = "finished"  #: ended, no row is left to send
-    STOPPED = "stopped"  #: ended before its end; the same command carries on, also when this start sent nothing
+    STOPPED = "stopped"  #: rows are left, the same command resumes; also when this start sent nothing
     FAILED = "failed"  #: ended before it sent anything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSnapshot:
-    """A run as it stands. Times are aware UTC."""
+    """The state of a run at one moment. Times are aware UTC."""
 
-    job: str  #: the job's name
-    scenario: int | None  #: None when the job is so wrong that it names none
+    job: str  #: its name
+    scenario: int | None  #: None when the job is wrong and names none
     run_id: str | None = None
-    folder: Path | None = None  #: the run's own, once it is known
+    folder: Path | None = None  #: of the run's own files; None until it is known
     input_name: str | None = None
     stage: RunStage = RunStage.PLANNING
-    held: bool = False  #: the run is this process's: it reads the rows of it, or sends them
-    began: bool = False  #: sending began
-    begun_before: bool = False  #: rows of it were sent by an earlier start
+    held: bool = False  #: this process holds the run's lock
+    began: bool = False  #: this process began to send
+    begun_before: bool = False  #: an earlier start sent rows
     rows_read: int = 0
     counts: Counts = field(default_factory=Counts)
     to_send: int = 0  #: rows to send when this process began
     done: int = 0  #: of those
+    done_by_status: abc.Mapping[RowStatus, int] = field(default_factory=dict)  #: `done`, by outcome
+    sending_s: float = 0.0  #: since sending began, without the pauses that a person made
+    paused: bool = False  #: by a person
     requests: int = 0  #: of this process, retries included
-    throttled: int = 0  #: of those, answered with "too fast"
+    throttled: int = 0  #: of those, answered with HTTP 429 or the like
     unknown_by_code: abc.Mapping[str, int] = field(default_factory=dict)
-    rate_per_s: float | None = None  #: requests a second lately; None when there is nothing to say
+    rate_per_s: float | None = None  #: requests per second over `RATE_WINDOW_S`; None when nothing is sent
     eta_s: float | None = None
     paused_until: datetime | None = None
     started_at: datetime
@@ -83,15 +82,17 @@ class RunSnapshot:
 
     @property
     def throttled_ratio(self) -> float:
-        """Share of the requests that were answered with "too fast", 0 to 1."""
+        """Share of the requests that were throttled, 0 to 1."""
         return self.throttled / self.requests if self.requests else 0.0
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows done per second since sending began; 0 when no time has passed."""
+        return self.done / self.sending_s if self.sending_s else 0.0
 
 
 class RunStateTracker:
-    """A listener that counts.
-
-    Every method may be called from any thread; each sees the events whole, never half of one.
-    """
+    """Count the events of a run. Every method may be called from any thread."""
 
     def __init__(self, *, job: str, scenario: int | None, clock: Clock) -> None:
         self._lock = threading.Lock()
@@ -104,7 +105,10 @@ class RunStateTracker:
         self._held = self._began = self._begun_before = self._paused = False
         self._rows_read = self._to_send = self._done = self._requests = self._throttled = 0
         self._by_status: dict[RowStatus, int] = dict.fromkeys(RowStatus, 0)
+        self._done_by_status: dict[RowStatus, int] = dict.fromkeys(RowStatus, 0)
         self._unknown: Counter[str] = Counter()
+        self._sending_since: float | None = None  #: moved forward by each pause
+        self._paused_at = 0.0
         self._paused_until: datetime | None = None
         self._progress_at: datetime | None = None
         self._stop_reason = ""
@@ -117,6 +121,7 @@ class RunStateTracker:
                 case RowFinished(at=at, outcome=outcome):
                     self._requests += 1
                     self._done += 1
+                    self._done_by_status[outcome.status] += 1
                     self._progress_at = at
                     if outcome.status is not RowStatus.NOT_SENT:
                         self._by_status[RowStatus.NOT_SENT] -= 1
@@ -126,64 +131,69 @@ class RunStateTracker:
                 case AttemptFailed(throttled=throttled):
                     self._requests += 1
                     self._throttled += throttled
-                case PaceChanged(at=at, pause_s=pause_s):
+                case RateChanged(at=at, pause_s=pause_s):
                     self._paused_until = at + timedelta(seconds=pause_s) if pause_s > 0 else None
                 case Paused():
-                    self._paused = True
+                    self._paused, self._paused_at = True, self._clock.monotonic()
                 case Resumed():
+                    if self._paused and self._sending_since is not None:
+                        self._sending_since += self._clock.monotonic() - self._paused_at
                     self._paused = False
                 case RowsRead(rows=rows):
                     if self._ending is not None:
-                        self._begin_anew()
+                        self._reset()
                     self._held, self._rows_read = True, rows
                 case PlanningStarted(run_id=run_id, input_name=input_name):
-                    self._begin_anew()
+                    self._reset()
                     self._held, self._run_id, self._input_name = True, run_id, input_name
                 case RunPlanned(run_id=run_id, resumed=resumed, folder=folder, input_name=input_name, counts=counts):
-                    self._begin_anew()
+                    self._reset()
                     self._begun_before = resumed and counts.sent > 0
                     self._held, self._run_id, self._folder, self._input_name = True, run_id, folder, input_name
-                    self._take(counts)
+                    self._set_counts(counts)
                 case RunStarted(run_id=run_id, to_send=to_send, counts=counts):
                     self._held, self._began, self._run_id, self._to_send = True, True, run_id, to_send
-                    self._take(counts)
+                    self._set_counts(counts)
                     self._stage = RunStage.SENDING
+                    self._sending_since = self._paused_at = self._clock.monotonic()
                     self._samples.clear()
                 case Stopping(reason=reason):
                     self._stage, self._stop_reason = RunStage.STOPPING, reason
                 case WritingResults():
                     self._stage = RunStage.REPORTING
                 case RunFinished(counts=counts):
-                    self._take(counts, earlier=False)
+                    self._set_counts(counts, earlier=False)
 
     def end(self, ending: RunResult) -> None:
-        """Take in how it ended: the last word, also over the counts."""
+        """Record the result; its counts replace those that were counted."""
         with self._lock:
             if self._ending is not None and not ending.parts:
-                self._begin_anew()  # an input that did not get as far as a run
+                self._reset()  # an input for which no run was made
             self._ending = ending
-            if self._folder is None:  # a plan that was given up: there is no such run
+            if self._folder is None:  # the plan failed, so the run was discarded
                 self._run_id = None
             if ending.counts is not None:
-                self._take(ending.counts, earlier=False)
+                self._set_counts(ending.counts, earlier=False)
             if ending.requests is not None:
                 self._requests = max(self._requests, ending.requests)
             self._stop_reason = ending.reason
             begun = self._began or self._begun_before
             self._stage = RunStage.FINISHED if ending.finished else RunStage.STOPPED if begun else RunStage.FAILED
 
-    def _begin_anew(self) -> None:
-        """The next input of the same command: what was counted is not its own."""
+    def _reset(self) -> None:
+        """Start over for the next input of the same command."""
         self._ending, self._stage = None, RunStage.PLANNING
         self._began = self._begun_before = self._paused = False
         self._run_id = self._folder = self._input_name = self._progress_at = None
         self._to_send = self._done = self._requests = self._throttled = 0
         self._by_status = dict.fromkeys(RowStatus, 0)
+        self._done_by_status = dict.fromkeys(RowStatus, 0)
+        self._sending_since = None
         self._unknown = Counter()
         self._stop_reason = ""
 
-    def look(self) -> RunSnapshot:
-        """Say how the run stands now."""
+    def snapshot(self) -> RunSnapshot:
+        """Return the state at this moment."""
         with self._lock:
             now, moment = self._clock.now(), self._clock.monotonic()
             rate_per_s = self._rate(moment)
@@ -205,6 +215,9 @@ class RunStateTracker:
                 counts=Counts.of(self._by_status.copy()),
                 to_send=self._to_send,
                 done=self._done,
+                done_by_status=self._done_by_status.copy(),
+                sending_s=self._sending_s(moment),
+                paused=self._paused,
                 requests=self._requests,
                 throttled=self._throttled,
                 unknown_by_code=self._unknown.copy(),
@@ -218,16 +231,21 @@ class RunStateTracker:
                 ending=self._ending,
             )
 
-    def _take(self, counts: Counts, *, earlier: bool = True) -> None:
+    def _set_counts(self, counts: Counts, *, earlier: bool = True) -> None:
         self._by_status = {status: getattr(counts, status.value) for status in RowStatus}
         if earlier and counts.unknown:
             self._unknown[EARLIER] = counts.unknown
+
+    def _sending_s(self, moment: float) -> float:
+        if self._sending_since is None:
+            return 0.0
+        return (self._paused_at if self._paused else moment) - self._sending_since
 
     def _rate(self, moment: float) -> float | None:
         if not self._began or self._ending is not None or self._stage is RunStage.REPORTING:
             return None
         self._samples.append((moment, self._requests))
-        while len(self._samples) > 2 and self._samples[1][0] <= moment - RATE_OVER_S:
+        while len(self._samples) > 2 and self._samples[1][0] <= moment - RATE_WINDOW_S:
             self._samples.popleft()
         (since, before), (_, now) = self._samples[0], self._samples[-1]
         return (now - before) / (moment - since) if moment > since else None
