@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import re
 import shlex
 import subprocess
@@ -13,17 +15,16 @@ import pytest
 from batch_enroll.cli.exit_codes import EXIT_CODES
 from batch_enroll.cli.help_formatter import HelpFormatter
 from batch_enroll.cli.main import COMMANDS, build_parser
-from batch_enroll.cli.options import SETTINGS
+from batch_enroll.config.settings import flagged_settings
 
 LONG = ("run", "check")
 
 
 def page(name, monkeypatch, *, columns=100):
     monkeypatch.setenv("COLUMNS", str(columns))
-    commands = next(
-        action.choices for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction)
-    )
-    return commands[name].format_help()
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+        build_parser().parse_args([name, "--help"])
+    return printed.getvalue()
 
 
 @pytest.mark.parametrize("columns", [80, 100, 250])
@@ -53,7 +54,7 @@ def test_prose_is_filled_and_tables_are_not(monkeypatch):
 @pytest.mark.parametrize("name", LONG)
 def test_a_flag_and_its_meaning_stand_on_one_line(name, monkeypatch):
     lines = page(name, monkeypatch).splitlines()
-    for setting in SETTINGS:
+    for setting in flagged_settings():
         shown = f"  {setting.flag} {setting.metavar}".rstrip()
         [line] = [line for line in lines if line == shown or line.startswith(f"{shown} ")]
         assert line.removeprefix(shown).strip(), f"{line} says nothing"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import re
+import tomllib
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from batch_enroll.cli.exit_codes import EXIT_CODES
 from batch_enroll.cli.main import COMMANDS, build_parser
-from batch_enroll.cli.options import REMOVED, SETTINGS
+from batch_enroll.config.job import Job
 from batch_enroll.config.load import build_job, read_job_file
-from batch_enroll.config.profiles import choose_profile
+from batch_enroll.config.profiles import choose_profile, job_schema
+from batch_enroll.config.settings import SETTINGS, flagged_settings
+from batch_enroll.config.settings_page import with_tables
 from batch_enroll.models import RowStatus
 
 ROOT = Path(__file__).parents[1]
@@ -31,33 +34,27 @@ def table(title, page=README):
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
 
 
-def flag_row(setting):
-    """How the page shows a setting."""
-    key = ".".join(setting.path) if len(setting.path) > 1 else setting.path[0]
-    flag = f"`{setting.flag} {setting.metavar}`" if setting.metavar else f"`{setting.flag}`"
-    return [flag.replace("|", "\\|"), f"`{key}`", setting.help.replace("|", "\\|")]
+SHOWN_JOB = section("The job file", SETTINGS_PAGE).partition("```toml\n")[2].partition("```")[0]
 
 
-def test_the_page_of_settings_lists_every_flag_with_its_place_in_the_job_file():
-    assert table("Flags of `run` and `check`", SETTINGS_PAGE) == [flag_row(setting) for setting in SETTINGS]
+def test_the_page_of_settings_is_made_of_the_declarations():
+    again = "python -m batch_enroll.config.settings_page docs/settings.md"
+    assert with_tables(SETTINGS_PAGE) == SETTINGS_PAGE, f"make it again: {again}"
+    assert len([line for line in SETTINGS_PAGE.splitlines() if line.startswith("| `")]) == len(SETTINGS)
 
 
-def test_run_and_check_take_exactly_these_flags():
-    commands = next(
-        action.choices for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction)
-    )
-    settings = {setting.flag for setting in SETTINGS}
-    for name in ("run", "check"):
-        taken = {flag for action in commands[name]._actions for flag in action.option_strings}
-        taken -= {setting.flag for setting in REMOVED}  # taken to say that they were removed
-        assert taken - {"-h", "--help", "--job", "--profile", "--problems", "--save", "--plan"} == settings
+@pytest.mark.parametrize("name", ["run", "check"])
+def test_run_and_check_take_exactly_these_flags(name, capsys):
+    with pytest.raises(SystemExit):
+        build_parser().parse_args([name, "--help"])
+    taken = set(re.findall(r"^  (?:-h, )?(--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
+    own = {"--help", "--job", "--profile", "--problems", "--save", "--plan"}
+    assert taken - own == {setting.flag for setting in flagged_settings()}
 
 
 def test_the_job_file_that_is_shown_can_be_used(tmp_path):
-    shown = re.search(r"```toml\n(.+?)```", section("The job file", SETTINGS_PAGE), re.DOTALL)
-    assert shown
     file = tmp_path / "job.toml"
-    file.write_text(shown[1], encoding="utf-8")
+    file.write_text(SHOWN_JOB, encoding="utf-8")
     settings, places = choose_profile(read_job_file(file), "prod", file_name="job.toml")
     job = build_job(file=settings, file_name="job.toml", given=(), file_places=places)
     assert (job.scenario, job.send.rate, job.match.column) == (17, 50, "Client no")
@@ -89,19 +86,71 @@ def test_the_two_lines_stand_at_the_top_and_the_check_uses_the_same(what):
         assert "readme_line test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-def test_every_setting_is_a_key_of_the_job_file():
-    from batch_enroll.config.job import Job
+def keys_in(schema, part, above=""):
+    """Every key of a part of the JSON Schema, with what the schema says of it."""
+    for key, value in part["properties"].items():
+        below = schema["$defs"].get(value.get("$ref", "").rpartition("/")[2], {})
+        yield f"{above}{key}", value
+        if "properties" in below:
+            yield from keys_in(schema, below, f"{above}{key}.")
 
+
+def test_the_job_file_has_exactly_the_declared_settings():
+    schema = Job.model_json_schema(by_alias=True)
+    keys = dict(keys_in(schema, schema))
+    assert set(keys) - {"input", "send", "stop", "output", "notify"} == {setting.key for setting in SETTINGS}
     for setting in SETTINGS:
-        schema = Job.model_json_schema(by_alias=True)
-        for key in setting.path:
-            properties = schema["properties"]
-            assert key in properties, f"{setting.flag}: no key {'.'.join(setting.path)}"
-            schema = properties[key]
-            if "$ref" in schema:
-                schema = Job.model_json_schema(by_alias=True)["$defs"][schema["$ref"].rpartition("/")[2]]
-            if "anyOf" in schema and "properties" not in schema:
-                break
+        if setting.key != "match":  # a section, whose keys have one flag
+            assert keys[setting.key]["description"] == setting.description
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.toml")), ids=lambda path: path.name)
+def test_the_schema_accepts_the_examples(path):
+    jsonschema.validate(tomllib.loads(path.read_text(encoding="utf-8")), job_schema())
+
+
+def test_the_schema_accepts_the_job_file_that_is_shown():
+    jsonschema.validate(tomllib.loads(SHOWN_JOB), job_schema())
+
+
+GOOD_JOB = 'url = "https://x.example"\nscenario = 3\nmatch = {mode = "email", column = "a"}\n'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'send.rate = "none"',
+        'send.window = "7d"',
+        'input.settle = "10s"',
+        "stop.max_errors = 5",
+        'stop.max_unknown = "5%"',
+        'content = {first = "First name"}',
+        'codes = {404 = "row"}',
+        'notify.on = ["stop"]',
+        'notify.urls = "mailto://x"',
+    ],
+)
+def test_the_schema_and_the_job_accept_the_same_values(line):
+    values = tomllib.loads(GOOD_JOB + line)
+    jsonschema.validate(values, job_schema())
+    build_job(file=values, file_name="job.toml", given=())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'send.rate = "fast"',
+        "send.concurrency = 0",
+        'content = [["a", "b"]]',
+        'codes = {404 = "perhaps"}',
+        "send.window = true",
+        'stop.max_rows = "many"',
+        "nonsense = 1",
+    ],
+)
+def test_the_schema_refuses_what_a_job_may_not_hold(line):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(tomllib.loads(GOOD_JOB + line), job_schema())
 
 
 def test_names_of_the_package_for_programs_are_there():

@@ -6,16 +6,18 @@ import argparse
 import os
 
 from batch_enroll.cli import console
+from batch_enroll.config.settings import get_setting
 from batch_enroll.ledger.interface import Ledger
 
-_VARIABLE = "BATCH_ENROLL_LEDGER"
+_LEDGER = get_setting("output.ledger")
 
 
 def add_ledger_flags(parser: argparse.ArgumentParser, *, run: bool = True) -> None:
     """Add RUN (unless the command is about all of them) and `--ledger`."""
     if run:
         add_run_argument(parser)
-    parser.add_argument("--ledger", metavar="FILE", help=f"the file that remembers the runs (or {_VARIABLE})")
+    text = f"{_LEDGER.description} (or {_LEDGER.variable})"
+    parser.add_argument(_LEDGER.flag, metavar=_LEDGER.metavar, help=text)
 
 
 def add_run_argument(parser: argparse.ArgumentParser, *, goes: bool = False) -> None:
@@ -52,4 +54,4 @@ def ledger_from(args: argparse.Namespace) -> Ledger:
 
 def ledger_place(args: argparse.Namespace) -> str | None:
     """Give what the flag or the variable says, None when neither says anything."""
-    return args.ledger or os.environ.get(_VARIABLE) or None
+    return args.ledger or os.environ.get(_LEDGER.variable) or None

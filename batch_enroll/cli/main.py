@@ -19,9 +19,10 @@ from typing import NoReturn
 from batch_enroll.cli import console
 from batch_enroll.cli.exit_codes import exit_code_for_error, exit_codes_text
 from batch_enroll.cli.help_formatter import HelpFormatter
-from batch_enroll.cli.options import add_help
+from batch_enroll.cli.options import CliWording, add_help
 from batch_enroll.cli.signal_handlers import exit_code_for_interrupt, signals_end
 from batch_enroll.errors import FileSystemError, RunStopped
+from batch_enroll.messages import set_default_wording
 from batch_enroll.os_errors import translate_os_error
 from batch_enroll.versions import tool_version
 
@@ -143,6 +144,7 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         The exit code, one of `EXIT_CODES`.
     """
+    set_default_wording(CliWording())
     console.keep_secrets_of(argv)
     try:
         args, left = build_parser(_command_of(argv)).parse_known_args(argv)

@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from batch_enroll.config.allowed_hours import Hours, read_hours
+from batch_enroll.config.settings import REMOVED, CodeClass, LogFormat, RunEnd, get_setting
 from batch_enroll.config.value_parsers import (
     TIME_OF_DAY,
     is_loopback,
@@ -47,23 +48,15 @@ from batch_enroll.models import (
     Pick,
 )
 
-REMOVED_SETTINGS: dict[tuple[str, ...], str] = {
-    ("send", "processes"): "was removed, because one process is faster; delete it"
-}
-"""Keys that an earlier release had -> what to say of one; in the kept settings of an older run they are ignored."""
+Duration = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str), Field(gt=0)]
+DurationOrNone = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str), Field(ge=0)]
+RowLimit = Annotated[str | None, BeforeValidator(read_limit, json_schema_input_type=int | str | None)]
 
-CodeClass = Literal["row", "fatal", "retry", "unknown", "suspect"]
 
-DEFAULT_RATE_PER_S = 10.0
-DEFAULT_CONCURRENCY = 8
-DEFAULT_TIMEOUT_S = 30.0
-DEFAULT_KEEP_DAYS = 30
-DEFAULT_CONFIRM_ABOVE = 1_000
-DEFAULT_SETTLE_S = 10.0
-
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
-DurationOrNone = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
-RowLimit = Annotated[str | None, BeforeValidator(read_limit)]
+def declared(key: str, **rules: Any) -> Any:
+    """Make the pydantic field of a setting: default and description are those of its declaration."""
+    setting = get_setting(key)
+    return Field(default=setting.default, description=setting.description, **rules)
 
 
 class Section(BaseModel):
@@ -73,23 +66,19 @@ class Section(BaseModel):
 class InputSection(Section):
     """How to read the input; all optional: found out by itself, or asked for when two readings are possible."""
 
-    sheet: str | None = None
-    header_row: PositiveInt | None = Field(default=None, description="the header's row number; the first row is 1")
-    encoding: str | None = Field(default=None, description="for example utf-8 or windows-1251")
-    delimiter: Annotated[str | None, BeforeValidator(read_delimiter)] = None
-    password_file: Path | None = Field(default=None, description="file that holds the workbook's password")
-    start_row: PositiveInt | None = Field(default=None, description="first row number to take")
-    limit: PositiveInt | None = Field(default=None, description="at most so many data rows")
-    pick: Pick | None = Field(
-        default=None, description="of several files: newest, or new (each that was not enrolled before)"
+    sheet: str | None = declared("input.sheet")
+    header_row: PositiveInt | None = declared("input.header_row")
+    encoding: str | None = declared("input.encoding")
+    delimiter: Annotated[str | None, BeforeValidator(read_delimiter, json_schema_input_type=str | None)] = declared(
+        "input.delimiter"
     )
-    settle: DurationOrNone = Field(
-        default=DEFAULT_SETTLE_S, description="leave a file in a folder alone until it was still for so long"
-    )
-    if_changed: bool = Field(default=False, description="nothing new to enroll is no mistake: exit code 0 and a line")
-    archive: Path | None = Field(
-        default=None, description="folder to which the input is moved when no row of it is left to send"
-    )
+    password_file: Path | None = declared("input.password_file")
+    start_row: PositiveInt | None = declared("input.start_row")
+    limit: PositiveInt | None = declared("input.limit")
+    pick: Pick | None = declared("input.pick")
+    settle: DurationOrNone = declared("input.settle")
+    if_changed: bool = declared("input.if_changed")
+    archive: Path | None = declared("input.archive")
 
     def options(self, *, password: str | None) -> InputOptions:
         """The same in the loader's noun."""
@@ -107,14 +96,12 @@ class InputSection(Section):
 class MatchSection(Section):
     """Which column holds what the platform finds the profile by."""
 
-    mode: MatchingMode
-    column: str = Field(min_length=1)
-    field_name: str | None = Field(default=None, description="name of the database field; custom only")
-    field_type: FieldType = Field(default=FieldType.STRING, description="JSON type of the value; custom only")
-    resource_id: PositiveInt | None = Field(default=None, description="narrows email and phone to one resource")
-    country: str | None = Field(
-        default=None, pattern=r"^[A-Z]{2}$", description="phones without + are numbers of this country, for example RU"
-    )
+    mode: MatchingMode = declared("match.mode")
+    column: str = declared("match.column", min_length=1)
+    field_name: str | None = declared("match.field_name")
+    field_type: FieldType = declared("match.field_type")
+    resource_id: PositiveInt | None = declared("match.resource_id")
+    country: str | None = declared("match.country", pattern=r"^[A-Z]{2}$")
 
     @model_validator(mode="after")
     def _field_only_for_custom(self) -> MatchSection:
@@ -130,95 +117,91 @@ class MatchSection(Section):
 class SendSection(Section):
     """How fast and how carefully."""
 
-    rate: Annotated[float | None, BeforeValidator(read_rate)] = Field(
-        default=DEFAULT_RATE_PER_S, description='requests per second, or "none"'
+    rate: Annotated[float | None, BeforeValidator(read_rate, json_schema_input_type=float | Literal["none"])] = (
+        declared("send.rate")
     )
-    concurrency: int = Field(default=DEFAULT_CONCURRENCY, ge=1, le=1024, description="requests in flight")
-    timeout: float = Field(default=DEFAULT_TIMEOUT_S, gt=0, le=3600, description="seconds for one whole request")
-    duplicates: Duplicates = Duplicates.SKIP
-    window: Duration | None = Field(
-        default=None, description="skip profiles that any run enrolled in this scenario so recently, for example 7d"
-    )
-    again: bool = Field(default=False, description="send rows that an earlier run of this input enrolled, too")
-    delivery: Delivery = Delivery.AT_MOST_ONCE
-    canary: int | None = Field(default=None, ge=0, description="send so many rows first, then look; 0 = none")
-    skip_preflight: bool = False
+    concurrency: int = declared("send.concurrency", ge=1, le=1024)
+    timeout: float = declared("send.timeout", gt=0, le=3600)
+    duplicates: Duplicates = declared("send.duplicates")
+    window: Duration | None = declared("send.window")
+    again: bool = declared("send.again")
+    delivery: Delivery = declared("send.delivery")
+    canary: int | None = declared("send.canary", ge=0)
+    skip_preflight: bool = declared("send.skip_preflight")
 
 
 class StopSection(Section):
     """When not to begin, and when to stop before the end."""
 
-    max_errors: RowLimit = Field(default=None, description="rows, or a share such as 20%")
-    max_unknown: RowLimit = Field(default=None, description="rows, or a share such as 0.5%")
-    max_rows: PositiveInt | None = Field(default=None, description="refuse an input with more rows to send")
-    max_change: Annotated[str | None, BeforeValidator(read_change)] = Field(
-        default=None, description="how far the rows to send may be from the median of the last runs, for example 50%"
+    max_errors: RowLimit = declared("stop.max_errors")
+    max_unknown: RowLimit = declared("stop.max_unknown")
+    max_rows: PositiveInt | None = declared("stop.max_rows")
+    max_change: Annotated[str | None, BeforeValidator(read_change, json_schema_input_type=str | None)] = declared(
+        "stop.max_change"
     )
-    max_invalid: RowLimit = Field(default=None, description="refuse an input with more invalid rows, or such a share")
-    allowed_hours: Annotated[str | None, BeforeValidator(read_hours)] = Field(
-        default=None, description="send in this part of the day only, for example 09:00-20:00 Europe/Moscow"
+    max_invalid: RowLimit = declared("stop.max_invalid")
+    allowed_hours: Annotated[str | None, BeforeValidator(read_hours, json_schema_input_type=str | None)] = declared(
+        "stop.allowed_hours"
     )
-    confirm_above: int = Field(
-        default=DEFAULT_CONFIRM_ABOVE, ge=0, description="on a terminal, have the number of profiles typed above it"
-    )
-    deadline: Annotated[str | None, BeforeValidator(read_deadline)] = Field(
-        default=None, description="a time of day such as 05:30, or a duration such as 2h"
+    confirm_above: int = declared("stop.confirm_above", ge=0)
+    deadline: Annotated[str | None, BeforeValidator(read_deadline, json_schema_input_type=str | None)] = declared(
+        "stop.deadline"
     )
 
 
 class OutputSection(Section):
     """Where the results and the records go."""
 
-    results: Path | None = Field(default=None, description="results file, .csv or .xlsx")
-    ledger: str | None = Field(default=None, description="the file that remembers what was sent")
-    keep: int = Field(default=DEFAULT_KEEP_DAYS, ge=0, description="days for which a run's rows are kept")
-    yes: bool = Field(default=False, description="do not ask before sending")
-    json_: bool = Field(default=False, alias="json")
-    quiet: bool = False
-    verbose: bool = False
-    log_file: Path | None = None
-    log_format: Literal["text", "json"] = "text"
-    status_file: Path | None = Field(default=None, description="JSON file that says how the run stands")
-    metrics_file: Path | None = Field(default=None, description="metrics for Prometheus' textfile collector")
+    results: Path | None = declared("output.results")
+    ledger: str | None = declared("output.ledger")
+    keep: int = declared("output.keep", ge=0)
+    yes: bool = declared("output.yes")
+    json_: bool = declared("output.json", alias="json")
+    quiet: bool = declared("output.quiet")
+    verbose: bool = declared("output.verbose")
+    log_file: Path | None = declared("output.log_file")
+    log_format: LogFormat = declared("output.log_format")
+    status_file: Path | None = declared("output.status_file")
+    metrics_file: Path | None = declared("output.metrics_file")
 
 
 class NotifySection(Section):
     """Who hears how a run ended. The addresses hold secrets: they are masked, and the ledger does not keep them."""
 
-    urls: Annotated[tuple[SecretStr, ...], BeforeValidator(read_words)] = Field(
-        default=(), description="addresses of notifications as apprise writes them; better in urls_file"
+    urls: Annotated[
+        tuple[SecretStr, ...], BeforeValidator(read_words, json_schema_input_type=str | list[SecretStr])
+    ] = declared("notify.urls")
+    urls_file: Path | None = declared("notify.urls_file")
+    on: Annotated[tuple[RunEnd, ...], BeforeValidator(read_words, json_schema_input_type=str | list[RunEnd])] = (
+        declared("notify.on")
     )
-    urls_file: Path | None = Field(default=None, description="file with such addresses, one a line")
-    on: Annotated[tuple[Literal["finish", "stop", "unknown"], ...], BeforeValidator(read_words)] = Field(
-        default=("finish", "stop", "unknown"), description="the ends to tell of"
+    heartbeat: Annotated[SecretStr | None, BeforeValidator(read_web_address, json_schema_input_type=str | None)] = (
+        declared("notify.heartbeat")
     )
-    heartbeat: Annotated[SecretStr | None, BeforeValidator(read_web_address)] = Field(
-        default=None, description="address of a check that waits for this job; better in heartbeat_file"
-    )
-    heartbeat_file: Path | None = Field(default=None, description="file with that address")
-    timeout: float = Field(default=10.0, gt=0, le=120, description="seconds for one message")
+    heartbeat_file: Path | None = declared("notify.heartbeat_file")
+    timeout: float = declared("notify.timeout", gt=0, le=120)
 
 
 class Job(Section):
     """Everything that a run needs to know, except the input and the token."""
 
-    name: str = Field(default="", description="what the job is called in metrics and messages; the job file's name")
-    url: Annotated[str, BeforeValidator(read_url)]
-    scenario: PositiveInt
-    token_file: Path | None = None
-    insecure_http: bool = Field(default=False, description="allow http:// to other machines than this one")
+    name: str = declared("name")
+    url: Annotated[str, BeforeValidator(read_url, json_schema_input_type=str)] = declared("url")
+    scenario: PositiveInt = declared("scenario")
+    token_file: Path | None = declared("token_file")
+    insecure_http: bool = declared("insecure_http")
     input: InputSection = InputSection()
     match: MatchSection
-    content: Annotated[tuple[tuple[str, str], ...], BeforeValidator(read_pairs)] = Field(
-        default=(), description="name in the template = column"
-    )
+    content: Annotated[
+        tuple[tuple[str, str], ...], BeforeValidator(read_pairs, json_schema_input_type=dict[str, str])
+    ] = declared("content")
     send: SendSection = SendSection()
     stop: StopSection = StopSection()
     output: OutputSection = OutputSection()
     notify: NotifySection = NotifySection()
-    codes: Annotated[tuple[tuple[int, CodeClass], ...], BeforeValidator(read_pairs)] = Field(
-        default=(), description="what an error code of the platform means: row, fatal, retry, unknown or suspect"
-    )
+    codes: Annotated[
+        tuple[tuple[int, CodeClass], ...], BeforeValidator(read_pairs, json_schema_input_type=dict[str, CodeClass])
+    ] = declared("codes")
 
     @field_serializer("content", "codes")
     def _as_table(self, pairs: tuple[tuple[Any, Any], ...]) -> dict[str, Any]:
@@ -257,7 +240,8 @@ class Job(Section):
     def settings_from_json(text: str) -> dict[str, Any]:
         """Read what `settings_json` wrote, in this release or an earlier one; removed settings are left out."""
         settings: dict[str, Any] = json.loads(text)
-        for section, key in REMOVED_SETTINGS:
+        for removed in REMOVED:
+            section, key = removed.path
             settings.get(section, {}).pop(key, None)
         return settings
 

@@ -24,24 +24,14 @@ from batch_enroll.config.job import (
     Section,
     SendSection,
 )
-from batch_enroll.config.validation_messages import KeyPath, mistakes_in
+from batch_enroll.config.settings import SETTINGS, KeyPath
+from batch_enroll.config.validation_messages import mistakes_in
 from batch_enroll.errors import JobError
 from batch_enroll.os_errors import translate_os_errors
 
 _S = TypeVar("_S", bound=Section)
 
 _MAX_BYTES = 1024 * 1024
-_PATHS: tuple[KeyPath, ...] = (
-    ("token_file",),
-    ("input", "password_file"),
-    ("input", "archive"),
-    ("output", "results"),
-    ("output", "log_file"),
-    ("output", "status_file"),
-    ("output", "metrics_file"),
-    ("notify", "urls_file"),
-    ("notify", "heartbeat_file"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +145,7 @@ def deep_copy(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _take_paths_from(folder: Path, settings: object) -> None:
-    for *section, key in _PATHS:
+    for *section, key in (setting.path for setting in SETTINGS if setting.is_file):
         holder = settings
         for name in section:
             holder = holder.get(name) if isinstance(holder, dict) else None

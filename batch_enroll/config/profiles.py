@@ -12,7 +12,8 @@ from typing import Any
 
 from batch_enroll.config.job import Job
 from batch_enroll.config.load import deep_copy
-from batch_enroll.config.validation_messages import KeyPath, known_keys, unknown_key
+from batch_enroll.config.settings import KeyPath
+from batch_enroll.config.validation_messages import known_keys, unknown_key
 from batch_enroll.errors import JobError
 
 PROFILE_KEY = "profile"

@@ -12,10 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from batch_enroll.config.job import REMOVED_SETTINGS, Job
-
-KeyPath = tuple[str, ...]
-"""Where a setting stands in the job file, such as ("send", "rate")."""
+from batch_enroll.config.job import Job
+from batch_enroll.config.settings import REMOVED, KeyPath
 
 _NEEDED = {
     ("url",): 'The address of the platform is missing: give --url or url = "https://…" in the job file.',
@@ -77,7 +75,7 @@ def known_keys(path: KeyPath) -> list[str]:
 
 def unknown_key(place: str, path: KeyPath, known: list[str]) -> str:
     """Say that a key was removed, or is not known, with the nearest one that is, or all."""
-    if removed := REMOVED_SETTINGS.get(path):
+    if removed := next((setting.removed for setting in REMOVED if setting.path == path), ""):
         return f"{place} {removed}."
     near = next(iter(difflib.get_close_matches(path[-1], known, n=1)), "")
     return f"{place} is no known key. " + (f"Did you mean '{near}'?" if near else f"Known: {', '.join(known)}.")

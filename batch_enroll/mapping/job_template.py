@@ -1,12 +1,9 @@
-"""A proposal as the text of a job file, with comments that a newcomer can follow.
-
-In: a `Proposal`. Out: TOML that `read_job_file` accepts once the platform's address and the scenario are filled in.
-Never: I/O.
-"""
+"""Write a proposed job file, with comments that a newcomer can follow."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from batch_enroll.mapping.column_suggestions import Proposal, ProposedContent
 from batch_enroll.models import MatchingMode
@@ -20,7 +17,14 @@ _HOW = {
 
 
 def job_file_text(
-    proposal: Proposal, *, input_name: str, job_name: str, url: str, scenario: int, sheet: str | None
+    proposal: Proposal,
+    *,
+    input_name: str,
+    job_name: str,
+    url: str,
+    scenario: int,
+    sheet: str | None,
+    meaning: Callable[[str], str],
 ) -> str:
     """Write the job file's text.
 
@@ -31,6 +35,7 @@ def job_file_text(
         url: the platform's address.
         scenario: the scenario's number.
         sheet: named in the file only when the workbook has several.
+        meaning: gives the meaning of a setting such as `send.rate`, for the comments.
     """
     lines = [
         f"# Proposed from {_comment(input_name)}. Look it through, then try it without sending anything:",
@@ -53,23 +58,32 @@ def job_file_text(
             f"field_name = {_quoted(proposal.field_name)}",
             'field_type = "string"        # "int" when the field of your database is a number',
         ]
-    lines += ["", *_content_lines(proposal.content), *_SETTINGS]
+    lines += ["", *_content_lines(proposal.content), *_setting_lines(meaning)]
     return "\n".join(lines) + "\n"
 
 
-_SETTINGS = (
-    "[send]",
-    "rate = 10             # requests per second",
-    "concurrency = 8       # requests in flight at once",
-    'duplicates = "skip"   # a profile that stands twice in the file: "skip", "send" or "stop"',
-    "",
-    "[stop]",
-    'max_errors = "20%"    # stop when the platform refuses more rows than this',
-    "max_unknown = 50      # stop when more rows than this got no clear answer",
-    "# For a job that nobody watches, remove the # before these:",
-    '# max_change = "100%"  # send nothing when it is more than twice what the last runs had to send',
-    '# allowed_hours = "09:00-20:00 Europe/Moscow"   # nobody gets a message at night',
-)
+_SETTINGS = {
+    "send": ("rate = 10", "concurrency = 8", 'duplicates = "skip"'),
+    "stop": ('max_errors = "20%"', "max_unknown = 50"),
+}
+_UNATTENDED = ('max_change = "100%"', 'allowed_hours = "09:00-20:00 Europe/Moscow"')
+
+
+def _setting_lines(meaning: Callable[[str], str]) -> list[str]:
+    """Write the settings that most jobs have, each with its meaning, and those of unattended jobs as comments."""
+
+    def line(section: str, setting: str, mark: str = "") -> str:
+        key = setting.partition(" ")[0]
+        return f"{mark + setting:<21} # {meaning(f'{section}.{key}')}"
+
+    lines: list[str] = []
+    for section, settings in _SETTINGS.items():
+        lines += [f"[{section}]", *(line(section, setting) for setting in settings), ""]
+    return [
+        *lines[:-1],
+        "# For an unattended job, remove the # before these:",
+        *(line("stop", setting, "# ") for setting in _UNATTENDED),
+    ]
 
 
 def _content_lines(content: tuple[ProposedContent, ...]) -> list[str]:

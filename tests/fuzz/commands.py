@@ -26,7 +26,7 @@ from pathlib import Path
 
 from batch_enroll.cli.exit_codes import EXIT_CODES
 from batch_enroll.cli.main import COMMANDS, main
-from batch_enroll.cli.options import SETTINGS
+from batch_enroll.config.settings import SETTINGS, flagged_settings
 from batch_enroll.sandbox import SandboxSettings, sandbox_process
 
 SEEDS = Path(__file__).parents[1] / "spreadsheets"
@@ -105,7 +105,7 @@ def words(chance: random.Random, url: str, runs: list[str]) -> list[str]:
     elif command in ("run", "check"):
         line += ["--url", url, "--scenario", "3", "--match", "email=email"]
     if command in ("run", "check", "retry"):
-        for setting in chance.sample(SETTINGS, chance.choice([0, 0, 1, 1, 2, 4])):
+        for setting in chance.sample(list(flagged_settings()), chance.choice([0, 0, 1, 1, 2, 4])):
             line += [setting.flag] if not setting.metavar else [setting.flag, odd_value(chance)]
     more = {
         "run": ["--plan"],

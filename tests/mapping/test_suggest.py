@@ -43,9 +43,16 @@ def test_the_proposed_text_is_toml_whatever_the_headers_hold():
     proposal = suggest(columns, [("a@example.com", "x\ny", "#", "'", '"')])
     assert proposal is not None
     text = job_file_text(
-        proposal, input_name="in\nput.csv", job_name="job.toml", url="https://x.example", scenario=3, sheet='S "1"'
+        proposal,
+        input_name="in\nput.csv",
+        job_name="job.toml",
+        url="https://x.example",
+        scenario=3,
+        sheet='S "1"',
+        meaning=lambda key: f"about {key}",
     )
     read = tomllib.loads(text)
+    assert "rate = 10             # about send.rate\n" in text
     assert read["match"] == {"mode": "email", "column": "email"}
     lines = [line.removeprefix("# ") if " = " in line else line for line in text.splitlines()]
     uncommented = tomllib.loads("\n".join(lines))

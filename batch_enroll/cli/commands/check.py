@@ -24,7 +24,7 @@ examples:
   batch-enroll check leads.xlsx --job leads.toml --problems problems.csv
   batch-enroll check leads.xlsx --job leads.toml --save plan.json
 
-`batch-enroll init leads.xlsx` proposes the job file. {settings_help("--max-errors")}"""
+`batch-enroll init leads.xlsx` proposes the job file. {settings_help("stop.max_errors")}"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batch_enroll.cli import console
-from batch_enroll.cli.options import JOB_VARIABLE, add_job_flags
+from batch_enroll.cli.options import add_job_flags
+from batch_enroll.config.settings import JOB_VARIABLE
 
 if TYPE_CHECKING:
     from batch_enroll.maintenance.doctor import DoctorTarget

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from batch_enroll.cli import console
+from batch_enroll.cli.options import add_setting_flags
+from batch_enroll.config.settings import get_setting
 
 _SAMPLE_ROWS = 500
 _DEFAULT_URL = "https://ru.altkraft.com"
@@ -23,10 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--url", help=f"address of the platform (default {_DEFAULT_URL})")
     parser.add_argument("--scenario", type=int, metavar="ID", help="number of the scenario (default 1)")
-    parser.add_argument("--sheet", metavar="NAME", help="sheet of the workbook")
-    parser.add_argument("--header-row", type=int, metavar="N", help="row that holds the column names")
-    parser.add_argument("--encoding", metavar="E", help="for example utf-8 or windows-1251")
-    parser.add_argument("--delimiter", metavar="D", help="one character, or tab, comma, semicolon, pipe")
+    add_setting_flags(parser, "input.sheet", "input.header_row", "input.encoding", "input.delimiter")
     parser.add_argument(
         "--schema", action="store_true", help="print the JSON Schema of the job file and do nothing else"
     )
@@ -70,6 +69,7 @@ def execute(args: argparse.Namespace) -> int:
         url=args.url or _DEFAULT_URL,
         scenario=_DEFAULT_SCENARIO if args.scenario is None else args.scenario,
         sheet=args.sheet and sheet,
+        meaning=lambda key: get_setting(key).description,
     )
     with translate_os_errors(target, to=JobError), target.open("x", encoding="utf-8") as file:
         file.write(text)

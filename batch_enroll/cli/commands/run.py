@@ -26,7 +26,7 @@ examples:
   batch-enroll run leads.xlsx --job leads.toml --canary 10 --rate 5
   batch-enroll run /in --pick new --if-changed --job nightly.toml --yes --json
 
-`batch-enroll init leads.xlsx` proposes the job file. {settings_help("--max-errors")}"""
+`batch-enroll init leads.xlsx` proposes the job file. {settings_help("stop.max_errors")}"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

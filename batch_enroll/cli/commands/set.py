@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 
 from batch_enroll.cli.control_requests import add_steering_flags, send_command
+from batch_enroll.cli.options import add_setting_flags
 from batch_enroll.errors import JobError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add RUN and what can be changed."""
     add_steering_flags(parser)
-    parser.add_argument("--rate", metavar="N", help="requests per second, decimals allowed, or none")
-    parser.add_argument("--concurrency", metavar="N", help="requests in flight at once; those too many are awaited")
+    add_setting_flags(parser, "send.rate", "send.concurrency")
     parser.description = "Change how fast a run sends, while it goes or before it begins to send."
     parser.epilog = f"It holds until this run ends or stops; the job file is left alone.\n\n{parser.epilog}"
 

@@ -1,0 +1,349 @@
+"""Every setting of a run, declared once; flags, variables, job-file keys and docs/settings.md are made of it.
+
+This module is loaded for `--help`: it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import EllipsisType
+from typing import Any, Final, Literal, get_args
+
+from batch_enroll.models import Delivery, Duplicates, FieldType, MatchingMode
+
+KeyPath = tuple[str, ...]
+"""Where a setting stands in the job file, such as ("send", "rate")."""
+
+LogFormat = Literal["text", "json"]
+RunEnd = Literal["finish", "stop", "unknown"]
+CodeClass = Literal["row", "fatal", "retry", "unknown", "suspect"]
+
+GROUPS = PLATFORM, MATCHING, INPUT, SELECTION, GUARDS, SENDING, STOPPING, OUTPUT, MONITORING = (
+    "the platform",
+    "who is enrolled with what",
+    "reading the input",
+    "which inputs, and what becomes of them",
+    "before anything is sent",
+    "how it is sent",
+    "when it stops before the end",
+    "what is written and shown",
+    "monitoring and notifications",
+)
+"""Titles of the help page's groups, in its order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting, with everything that a flag, a variable, the job file or a page says of it."""
+
+    path: KeyPath
+    flag: str  #: `--rate`; "" = none
+    variable: str  #: `BATCH_ENROLL_RATE`; "" = none
+    metavar: str  #: "" = a switch
+    help: str
+    unit: str  #: the unit, or the values that it takes; "" when the help says it
+    default: Any  #: `...` = must be given; None = none
+    default_text: str  #: the default as people read it; "" = there is none to name
+    group: str
+    is_file: bool  #: a path: relative to the job file when it stands there, else to the working directory
+    removed: str  #: of a setting that an earlier release had: what to say; "" for all others
+
+    @property
+    def key(self) -> str:
+        """`send.rate`."""
+        return ".".join(self.path)
+
+    @property
+    def name(self) -> str:
+        """The attribute in argparse's namespace."""
+        return self.flag.lstrip("-").replace("-", "_")
+
+    @property
+    def description(self) -> str:
+        """The help with the unit."""
+        return _with_notes(self.help, self.unit)
+
+    @property
+    def meaning(self) -> str:
+        """The help with the unit and the default."""
+        return _with_notes(self.help, self.unit, self.default_text and f"default {self.default_text}")
+
+
+def _setting(
+    key: str,
+    metavar: str,
+    text: str,
+    group: str,
+    *,
+    unit: str = "",
+    default: Any = None,
+    default_text: str = "",
+    flag: str | None = None,
+    variable: str | None = None,
+    is_file: bool = False,
+    removed: str = "",
+) -> Setting:
+    """Declare a setting; its flag and its variable are named after its key unless they are given."""
+    path = tuple(key.split("."))
+    flag = f"--{path[-1].replace('_', '-')}" if flag is None else flag
+    if variable is None:
+        variable = f"BATCH_ENROLL_{flag[2:].replace('-', '_').upper()}" if flag else ""
+    return Setting(
+        path=path,
+        flag=flag,
+        variable=variable,
+        metavar=metavar,
+        help=text,
+        unit=unit,
+        default=default,
+        default_text=default_text or _default_text(default),
+        group=group,
+        is_file=is_file,
+        removed=removed,
+    )
+
+
+def one_of(values: type[StrEnum] | Sequence[str]) -> str:
+    """List the values that a setting takes: `skip, send or stop`."""
+    *most, last = map(str, values)
+    return f"{', '.join(most)} or {last}"
+
+
+def _default_text(default: Any) -> str:
+    match default:
+        case None | bool() | EllipsisType() | "" | ():
+            return ""
+        case tuple():
+            return ", ".join(default)
+        case float():
+            return f"{default:g}"
+    return str(default)
+
+
+def _with_notes(text: str, *notes: str) -> str:
+    told = "; ".join(filter(None, notes))
+    return f"{text} ({told})" if told else text
+
+
+SETTINGS: Final[tuple[Setting, ...]] = (
+    _setting("url", "URL", "address of the platform, for example https://ru.altkraft.com", PLATFORM, default=...),
+    _setting("scenario", "ID", "number of the scenario, after # beside its name", PLATFORM, default=...),
+    _setting("token_file", "FILE", "file with the API token, or set BATCH_ENROLL_TOKEN", PLATFORM, is_file=True),
+    _setting("insecure_http", "", "allow http:// to other machines than this one", PLATFORM, default=False),
+    _setting("send.skip_preflight", "", "do not ask the platform about the scenario first", PLATFORM, default=False),
+    _setting(
+        "match",
+        "MODE=COLUMN",
+        "email=E-mail, phone=Phone, profile_id=ID or custom:FIELD=COLUMN",
+        MATCHING,
+        default=...,
+    ),
+    _setting(
+        "match.mode",
+        "MODE",
+        "how the platform finds the profile",
+        MATCHING,
+        unit=one_of(MatchingMode),
+        default=...,
+        flag="",
+    ),
+    _setting("match.column", "COLUMN", "column that holds the value to match", MATCHING, default=..., flag=""),
+    _setting("match.field_name", "FIELD", "name of the database field, for mode custom only", MATCHING, flag=""),
+    _setting(
+        "match.field_type",
+        "TYPE",
+        "JSON type of a custom field's value",
+        MATCHING,
+        unit=one_of(FieldType),
+        default=FieldType.STRING,
+    ),
+    _setting("match.resource_id", "N", "look for the email or phone in this resource only", MATCHING),
+    _setting("match.country", "CC", "phones without + are numbers of this country, for example RU", MATCHING),
+    _setting(
+        "content", "NAME=COLUMN", "send a column along as {apicontent.NAME}; may be repeated", MATCHING, default=()
+    ),
+    _setting("input.sheet", "NAME", "sheet of the workbook", INPUT),
+    _setting("input.header_row", "N", "row that holds the column names; the first is 1", INPUT),
+    _setting("input.encoding", "E", "for example utf-8 or windows-1251", INPUT),
+    _setting("input.delimiter", "D", "one character, or tab, comma, semicolon, pipe", INPUT),
+    _setting("input.password_file", "FILE", "file with the workbook's password", INPUT, is_file=True),
+    _setting("input.start_row", "N", "first row to take, by its number in the file", INPUT),
+    _setting("input.limit", "N", "take at most this many rows", INPUT),
+    _setting("input.pick", "WHICH", "of several files: newest, or new (each not enrolled before)", SELECTION),
+    _setting(
+        "input.settle",
+        "10s",
+        "take a file from a folder only when it has not changed for this long",
+        SELECTION,
+        unit="duration",
+        default=10.0,
+        default_text="10s",
+    ),
+    _setting(
+        "input.if_changed", "", "nothing new to enroll is not an error: one line, exit code 0", SELECTION, default=False
+    ),
+    _setting(
+        "input.archive", "FOLDER", "move the input there when no row of it is left to send", SELECTION, is_file=True
+    ),
+    _setting("stop.max_rows", "N", "refuse an input with more rows to send than this", GUARDS),
+    _setting("stop.max_change", "P%", "refuse a number to send this far from the median of the last runs", GUARDS),
+    _setting("stop.max_invalid", "N|P%", "refuse an input with more invalid rows than this", GUARDS),
+    _setting(
+        "stop.allowed_hours", "HOURS", "send within these hours only, for example '09:00-20:00 Europe/Moscow'", GUARDS
+    ),
+    _setting(
+        "stop.confirm_above",
+        "N",
+        "on a terminal, have the number of profiles typed when it is above this",
+        GUARDS,
+        default=1_000,
+    ),
+    _setting("output.yes", "", "do not ask before sending", GUARDS, default=False),
+    _setting(
+        "send.rate",
+        "N",
+        "highest rate, decimals allowed; none = no limit",
+        SENDING,
+        unit="requests per second",
+        default=10.0,
+    ),
+    _setting("send.concurrency", "N", "requests in flight at once", SENDING, default=8),
+    _setting("send.timeout", "S", "time limit of one whole request", SENDING, unit="seconds", default=30.0),
+    _setting(
+        "send.duplicates",
+        "WHAT",
+        "a profile that stands twice in the file",
+        SENDING,
+        unit=one_of(Duplicates),
+        default=Duplicates.SKIP,
+    ),
+    _setting(
+        "send.window",
+        "7d",
+        "skip profiles enrolled in this scenario this recently, by any run",
+        SENDING,
+        unit="duration",
+    ),
+    _setting("send.again", "", "send once more what an earlier run of this input enrolled", SENDING, default=False),
+    _setting(
+        "send.delivery",
+        "HOW",
+        "whether a row without a clear answer is sent again, which may enroll twice",
+        SENDING,
+        unit=one_of(Delivery),
+        default=Delivery.AT_MOST_ONCE,
+    ),
+    _setting(
+        "send.canary",
+        "N",
+        "send N rows first, then continue only when none of them failed; 0 = no such check",
+        SENDING,
+    ),
+    _setting("stop.max_errors", "N|P%", "stop when more rows than this are refused", STOPPING),
+    _setting("stop.max_unknown", "N|P%", "stop when more rows than this are unknown", STOPPING),
+    _setting("stop.deadline", "HH:MM|DURATION", "take no more rows after this time", STOPPING),
+    _setting(
+        "output.results",
+        "FILE",
+        "results file, .csv or .xlsx",
+        OUTPUT,
+        default_text="beside the input",
+        is_file=True,
+    ),
+    _setting("output.ledger", "FILE", "the file that remembers what was sent", OUTPUT),
+    _setting(
+        "output.keep", "DAYS", "keep a run's rows this long; 0 = not after it ends", OUTPUT, unit="days", default=30
+    ),
+    _setting("output.json", "", "print one JSON object about the run on standard output", OUTPUT, default=False),
+    _setting("output.quiet", "", "print only what went wrong", OUTPUT, default=False),
+    _setting("output.verbose", "", "print more: each failed attempt, each change of the rate", OUTPUT, default=False),
+    _setting("output.log_file", "FILE", "write a log there", OUTPUT, is_file=True),
+    _setting("output.log_format", "FORM", "form of the log", OUTPUT, unit=one_of(get_args(LogFormat)), default="text"),
+    _setting(
+        "name",
+        "NAME",
+        "the job's name in metrics and messages",
+        MONITORING,
+        default="",
+        default_text="the job file's name",
+    ),
+    _setting("output.status_file", "FILE", "JSON file with the run's current state", MONITORING, is_file=True),
+    _setting("output.metrics_file", "FILE", "metrics for Prometheus' textfile collector", MONITORING, is_file=True),
+    # Secrets come from a variable, a file or the job file, never from a flag, which every user of the machine can see.
+    _setting(
+        "notify.urls",
+        "URLS",
+        "addresses to notify, as apprise writes them; better in urls_file",
+        MONITORING,
+        default=(),
+        flag="",
+        variable="BATCH_ENROLL_NOTIFY",
+    ),
+    _setting(
+        "notify.urls_file",
+        "FILE",
+        "addresses to notify, one a line, as apprise writes them",
+        MONITORING,
+        flag="--notify-file",
+        is_file=True,
+    ),
+    _setting(
+        "notify.on",
+        "ENDS",
+        "notify of these ends of a run",
+        MONITORING,
+        default=get_args(RunEnd),
+        flag="--notify-on",
+    ),
+    _setting(
+        "notify.heartbeat",
+        "URL",
+        "address of a check that waits for this job; better in heartbeat_file",
+        MONITORING,
+        flag="",
+        variable="BATCH_ENROLL_HEARTBEAT",
+    ),
+    _setting(
+        "notify.heartbeat_file",
+        "FILE",
+        "file with the address of a check that waits for this job",
+        MONITORING,
+        is_file=True,
+    ),
+    _setting("notify.timeout", "S", "time limit of one message", MONITORING, unit="seconds", default=10.0, flag=""),
+    _setting(
+        "codes",
+        "CODE=CLASS",
+        "what an error code of the platform means",
+        SENDING,
+        unit=one_of(get_args(CodeClass)),
+        default=(),
+        flag="",
+    ),
+)
+
+REMOVED: Final[tuple[Setting, ...]] = (
+    _setting("send.processes", "N", "", SENDING, removed="was removed, because one process is faster; delete it"),
+)
+"""Settings of earlier releases: refused with what to do; in the kept settings of an older run they are ignored."""
+
+JOB_VARIABLE: Final = "BATCH_ENROLL_JOB"
+PROFILE_VARIABLE: Final = "BATCH_ENROLL_PROFILE"
+
+_BY_KEY = {setting.key: setting for setting in SETTINGS}
+
+
+def get_setting(key: str) -> Setting:
+    """Give the declaration of `send.rate`.
+
+    Raises:
+        KeyError: there is no such setting.
+    """
+    return _BY_KEY[key]
+
+
+def flagged_settings() -> Iterable[Setting]:
+    """Give the settings that have a flag, in the order of the help page."""
+    return (setting for setting in SETTINGS if setting.flag)
