@@ -33,7 +33,7 @@ class Planning:
         self.cli, self.server = cli, server
         flags = ("--url", server.url, "--scenario", "3", "--match", "email=email", "--status-file", "status.json")
         self.process = cli.start("run", many, *flags, "--yes", "--json", "--log-file", "run.log")
-        wait_until(lambda: bool(self.status().get("run")), patience_s=PATIENCE_S)
+        wait_until(lambda: bool(self.status().get("run")), timeout_s=PATIENCE_S)
         self.process.send_signal(signal.SIGSTOP)
         self.run = self.status()["run"]
 
@@ -44,7 +44,7 @@ class Planning:
     def ask(self, *words):
         """Give a command while the run stands still, so that its plan is not made before it is asked."""
         command = self.cli.start(*words)
-        wait_until(lambda: bool(list(home().rglob("*.request"))), patience_s=PATIENCE_S)
+        wait_until(lambda: bool(list(home().rglob("*.request"))), timeout_s=PATIENCE_S)
         self.process.send_signal(signal.SIGCONT)
         out, err = command.communicate(timeout=PATIENCE_S)
         self.process.send_signal(signal.SIGSTOP)
@@ -95,10 +95,10 @@ def test_what_is_wished_while_it_plans_holds_when_it_sends(cli, planning):
     paused = planning.ask("pause", run)[1]
     assert paused.strip() == f"Run {run} does not send yet, and will not before it is resumed."
     planning.go_on()
-    wait_until(lambda: planning.status()["state"] == "paused", patience_s=PATIENCE_S)
+    wait_until(lambda: planning.status()["state"] == "paused", timeout_s=PATIENCE_S)
     assert server.totals()["requests"].get("workflows/start", 0) == 0
     assert cli("resume", run, "--json").json["said"] == f"Run {run} goes on: 5 a second, 2 at once."
-    wait_until(lambda: server.totals()["enrolled_total"] > 0, patience_s=PATIENCE_S)
+    wait_until(lambda: server.totals()["enrolled_total"] > 0, timeout_s=PATIENCE_S)
     stopped = cli("stop", run, "--json").json
     assert stopped["counts"]["not_sent"] > 0
     out, err = planning.process.communicate(timeout=PATIENCE_S)

@@ -64,7 +64,7 @@ def test_a_second_start_is_an_object_too_and_names_the_first(cli, sandbox):
     source = write_csv(cli.folder / "in.csv", *people(100))
     first = cli.start("run", source, "--url", server.url, *FLAGS)
     try:
-        wait_until(lambda: bool(server.enrolments()), patience_s=60)
+        wait_until(lambda: bool(server.enrolments()), timeout_s=60)
         second = cli("run", source, "--url", server.url, *FLAGS)
     finally:
         first.send_signal(signal.SIGTERM)
@@ -143,7 +143,7 @@ def test_quiet_says_that_it_was_stopped_by_hand(cli, sandbox):
     server = sandbox(latency_s=(0.3, 0.3))
     source = write_csv(cli.folder / "in.csv", *people(100))
     process = cli.start("run", source, "--url", server.url, *FLAGS)
-    wait_until(lambda: bool(server.enrolments()), patience_s=60)
+    wait_until(lambda: bool(server.enrolments()), timeout_s=60)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     *_, trouble, hint = err.splitlines()  # before them, the answer to the signal

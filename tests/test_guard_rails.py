@@ -316,7 +316,7 @@ def test_a_run_that_is_still_going_when_the_hours_end_stops_and_the_same_command
     command = [sys.executable, "-c", _CLOCK_AT, *map(str, (*times, *words))]
     environment = {**os.environ, "BATCH_ENROLL_TOKEN": "sandbox-token", "PYTHONPATH": str(Path(__file__).parents[1])}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as night:
-        wait_until(lambda: start_requests(server) > 2 or night.poll() is not None, patience_s=120)
+        wait_until(lambda: start_requests(server) > 2 or night.poll() is not None, timeout_s=120)
         late.touch()
         out, err = night.communicate(timeout=120)
     assert night.returncode == 3, err

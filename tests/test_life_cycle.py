@@ -74,7 +74,7 @@ def written(pipe):
             found.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
         return bool(found)
 
-    wait_until(is_read, patience_s=SOON_S)
+    wait_until(is_read, timeout_s=SOON_S)
     return os.fdopen(found[0], "w")
 
 
@@ -137,7 +137,7 @@ def test_a_signal_ends_the_opening_of_a_pipe_that_nobody_writes(cli, command, nu
     if command == "init":
         time.sleep(2)  # it makes nothing before it opens its input
     else:
-        wait_until(lambda: bool(spools()), patience_s=SOON_S)
+        wait_until(lambda: bool(spools()), timeout_s=SOON_S)
     process.send_signal(number)
     _, err = ends(process, code)
     assert "othing was sent" in err
@@ -154,7 +154,7 @@ def test_a_signal_ends_the_reading_of_a_pipe_that_fell_silent(cli, command, numb
         pipe.write("email\nanna@example.com\n")
         pipe.flush()
         copies = Path(os.environ["TMPDIR"])
-        wait_until(lambda: any(copies.glob("batch-enroll-*/files/**/input")), patience_s=SOON_S)
+        wait_until(lambda: any(copies.glob("batch-enroll-*/files/**/input")), timeout_s=SOON_S)
         process.send_signal(number)
         ends(process, code)
     assert spools() == []
@@ -434,7 +434,7 @@ def test_a_process_that_reads_a_workbook_ends_with_the_reading(tmp_path):
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=SOON_S, cwd=tmp_path)
     assert time.monotonic() - began < SOON_S
     pid = int((tmp_path / "book.xls.pid").read_text())
-    wait_until(lambda: not _is_alive(pid), patience_s=5)
+    wait_until(lambda: not _is_alive(pid), timeout_s=5)
     assert xls_xlsb_reader._WORKER.name == "xls_xlsb_worker.py"
 
 

@@ -199,7 +199,7 @@ def test_a_check_that_was_killed_leaves_nothing_behind_after_prune(cli, sandbox)
     leads = write_csv(cli.folder / "leads.csv", *people(5))
     words = ("check", leads, "--url", server.url, *JOB)
     checking = cli.start(*words)
-    wait_until(lambda: bool(server.totals()["requests"]), patience_s=60)  # planned, and the platform is asked
+    wait_until(lambda: bool(server.totals()["requests"]), timeout_s=60)  # planned, and the platform is asked
     checking.kill()
     checking.communicate()
     assert b"user00001" in kept_bytes(cli.folder)

@@ -231,7 +231,7 @@ def test_on_a_terminal_run_may_be_left_out_while_one_goes(cli, sandbox):
     assert cli("run", done, *flags).code == 0
     going = cli.start("run", source, *flags, "--json")
     try:
-        wait_until(lambda: len(server.enrolments()) > 2, patience_s=60)
+        wait_until(lambda: len(server.enrolments()) > 2, timeout_s=60)
         [run] = [run["run"] for run in cli("runs", "--json", *LEDGER).json if run["worker"]]
         for words, said in (
             (("set", "--rate", "20"), f"Run {run} now sends 20 a second"),

@@ -57,7 +57,7 @@ def half_way(cli, temporary, *words):
     try:
         process.stdin.write(f"email\n{SECRET}\n" + "x" * (1 << 20))
         process.stdin.flush()
-        wait_until(lambda: copied(temporary), patience_s=PATIENCE_S)
+        wait_until(lambda: copied(temporary), timeout_s=PATIENCE_S)
         yield process
     finally:
         process.kill()
@@ -76,7 +76,7 @@ def leave_one(cli, temporary):
 def test_a_run_that_is_killed_while_it_plans_leaves_a_copy_until_the_next_command(cli, sandbox, temporary, many):
     server = sandbox()
     process = cli.start("run", many, *flags(server), "--yes")
-    wait_until(lambda: copied(temporary), patience_s=PATIENCE_S)
+    wait_until(lambda: copied(temporary), timeout_s=PATIENCE_S)
     process.kill()
     process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, server.enrolments()) == (-signal.SIGKILL, {})
@@ -159,7 +159,7 @@ def test_a_signal_in_the_middle_leaves_no_copy(cli, sandbox, temporary, many, co
             end(process)
     else:
         process = cli.start(command, many, *flags(server), "--yes")
-        wait_until(lambda: copied(temporary), patience_s=PATIENCE_S)
+        wait_until(lambda: copied(temporary), timeout_s=PATIENCE_S)
         end(process)
     assert spools(temporary) == []
     assert server.enrolments() == {}

@@ -1,7 +1,4 @@
-"""A local stand-in of the platform, with its faults: what the tests and the demo talk to.
-
-A test oracle: it runs in a process of its own, outlives the client, and counts the enrolments that really happened.
-"""
+"""A local mock server of the platform with faults on request, which counts the enrolments that really happened."""
 
 from __future__ import annotations
 
@@ -33,6 +30,6 @@ __all__ = [
 
 async def serve(settings: SandboxSettings, *, started: Callable[[str], None] = lambda url: None) -> None:
     """Serve in this process until cancelled; see `batch_enroll.sandbox.server.serve`."""
-    from batch_enroll.sandbox.server import serve  # its libraries are loaded only by those who serve
+    from batch_enroll.sandbox.server import serve  # loads its libraries only when needed
 
     await serve(settings, started=started)

@@ -1,4 +1,4 @@
-"""`python -m batch_enroll.sandbox`."""
+"""Start the mock server with `python -m batch_enroll.sandbox`."""
 
 import argparse
 import sys

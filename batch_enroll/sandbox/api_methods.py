@@ -1,10 +1,8 @@
-"""The API methods: what a body asks for, and what the platform says to it.
+"""The API methods of the mock server, from a request's body to the platform's reply.
 
-In: the body of a request, a `Dataset`. Out: a `ApiReply`, with the enrolment that it stands for. Never: a count, a socket.
-
-Names, shapes and the codes 0, 400, 401 and 402 are the platform's. The other codes are not public; these are ours:
+Names, formats and the codes 0, 400, 401 and 402 are the platform's. The other codes are not public; these are invented:
 404 no such profile, 409 re-entry refused, 410 no such scenario, 422 malformed identity, 423 scenario inactive,
-424 scenario without a start node. A parameter that the method's page does not name is refused with 400.
+424 scenario without a start node. A parameter that the method's API page does not list is refused with 400.
 """
 
 from __future__ import annotations
@@ -16,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from batch_enroll.errors import BatchEnrollError
+from batch_enroll.messages import verbatim
 from batch_enroll.models import MatchingMode
 from batch_enroll.sandbox.dataset import Dataset, ProfileIdentity, Scenario
 from batch_enroll.sandbox.sandbox_settings import ReEntry
@@ -56,7 +55,7 @@ class Enrolment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ApiReply:
-    """What the platform says: the envelope, and what it has done."""
+    """A reply of the platform, with the enrolment that it stands for."""
 
     code: int = 0
     text: str = "Successful operation"
@@ -64,20 +63,20 @@ class ApiReply:
     enrolment: Enrolment | None = None
 
     def body(self) -> bytes:
-        """The answer as JSON."""
+        """Encode the reply as JSON."""
         return json.dumps({**self.extra, "error": self.code, "error_text": self.text}, ensure_ascii=False).encode()
 
 
 class ApiRefusal(BatchEnrollError):
-    """The platform says no."""
+    """The platform refuses a request."""
 
     def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
+        super().__init__(verbatim(text))
         self.reply = ApiReply(code, text)
 
 
-def read_body(raw: bytes) -> Body:
-    """Raises Refusal unless the body is a JSON object."""
+def parse_body(raw: bytes) -> Body:
+    """Parse a JSON object, or raise ApiRefusal."""
     try:
         body = json.loads(raw)
     except ValueError:
@@ -88,40 +87,42 @@ def read_body(raw: bytes) -> Body:
 
 
 def check_token(body: Body, bearer: str | None, *, token: str | None) -> None:
-    """Raises Refusal unless the token is in the body or in the header, and right wherever it is; None = no token is."""
+    """Raise ApiRefusal unless body or header has the right token and neither a wrong one; None accepts no token."""
     given = [each for each in (body.get("token"), bearer) if each is not None]
     if not given or any(each != token for each in given):
         raise ApiRefusal(TOKEN_REQUIRED, "API token required")
 
 
 def check_media_type(media_type: str | None) -> None:
-    """Raises Refusal unless the header Content-Type says JSON."""
+    """Raise ApiRefusal unless the header Content-Type says JSON."""
     if media_type is None or not media_type.lower().startswith("application/json"):
         raise ApiRefusal(BAD_REQUEST, "Incorrect request: Content-Type must be application/json")
 
 
 def check_parameters(method: str, body: Body) -> None:
-    """Raises Refusal when a parameter is not one of the method's."""
+    """Raise ApiRefusal for a parameter that the method does not have."""
     if unknown := sorted(body.keys() - PARAMETERS[method]):
         raise ApiRefusal(BAD_REQUEST, f"Incorrect request: unknown parameter {', '.join(unknown)}")
     if body.get("format", "json") != "json":
         raise ApiRefusal(BAD_REQUEST, "Incorrect request: the sandbox answers in JSON only")
 
 
-def start(body: Body, world: Dataset, *, reentry: ReEntry, times_enrolled: Callable[[Enrolment], int]) -> ApiReply:
+def start_workflow(
+    body: Body, dataset: Dataset, *, reentry: ReEntry, times_enrolled: Callable[[Enrolment], int]
+) -> ApiReply:
     """Answer `workflows/start`."""
     for name, kind in OBJECTS.items():
         if name in body and not isinstance(body[name], kind):
             raise ApiRefusal(BAD_REQUEST, f"Incorrect request: {name} has the wrong type")
-    scenario = world.scenarios.get(_integer(body, "id"))
-    identity = read_identity(body)
+    scenario = dataset.scenarios.get(_integer(body, "id"))
+    identity = parse_identity(body)
     if scenario is None:
         raise ApiRefusal(NO_SUCH_SCENARIO, "Scenario not found")
     if not scenario.is_active:
         raise ApiRefusal(SCENARIO_INACTIVE, "Scenario is not active")
     if not scenario.start_node:
         raise ApiRefusal(NO_START_NODE, "Scenario has no start node")
-    profile = world.profile_key(scenario.list_id, identity)
+    profile = dataset.profile_key(scenario.list_id, identity)
     if profile is None:
         raise ApiRefusal(NO_SUCH_PROFILE, "Profile not found")
     enrolment = Enrolment(scenario.id, profile)
@@ -130,31 +131,31 @@ def start(body: Body, world: Dataset, *, reentry: ReEntry, times_enrolled: Calla
     return ApiReply(enrolment=enrolment)
 
 
-def list_scenarios(body: Body, world: Dataset) -> ApiReply:
+def list_scenarios(body: Body, dataset: Dataset) -> ApiReply:
     """Answer `workflows/list`; groups, tags and attributes are accepted and filter nothing."""
     from_id, limit = _integer(body, "from_id", 1), _integer(body, "limit", 1000)
-    page = [scenario for key, scenario in sorted(world.scenarios.items()) if key >= from_id][:limit]
+    page = [scenario for key, scenario in sorted(dataset.scenarios.items()) if key >= from_id][:limit]
     return ApiReply(
         extra={
             "data": [_scenario_entry(scenario) for scenario in page],
             "next_from_id": page[-1].id + 1 if page else from_id,
-            "total": len(world.scenarios),
+            "total": len(dataset.scenarios),
         }
     )
 
 
-def list_databases(body: Body, world: Dataset) -> ApiReply:
+def list_databases(body: Body, dataset: Dataset) -> ApiReply:
     """Answer `databases/list`."""
     from_id, limit = _integer(body, "from_id", 1), _integer(body, "limit", 1000)
-    page = [database for key, database in sorted(world.databases.items()) if key >= from_id][:limit]
+    page = [database for key, database in sorted(dataset.databases.items()) if key >= from_id][:limit]
     return ApiReply(extra={"data": [{"id": each.id, "name": each.name, "ui_tags": [], "groups": []} for each in page]})
 
 
-def get_profile(body: Body, world: Dataset) -> ApiReply:
+def get_profile(body: Body, dataset: Dataset) -> ApiReply:
     """Answer `profiles/get`, for the four ways of matching that `workflows/start` has."""
     db_id = _integer(body, "db_id")
-    profile = world.profile(db_id, read_identity(body))
-    if db_id not in world.databases or profile is None:
+    profile = dataset.profile(db_id, parse_identity(body))
+    if db_id not in dataset.databases or profile is None:
         raise ApiRefusal(NO_SUCH_PROFILE, "Profile not found")
     return ApiReply(
         extra={
@@ -171,8 +172,8 @@ def get_profile(body: Body, world: Dataset) -> ApiReply:
     )
 
 
-def read_identity(body: Body) -> ProfileIdentity:
-    """Raises Refusal when the body names no profile, or in a form that no profile can have."""
+def parse_identity(body: Body) -> ProfileIdentity:
+    """Parse the identity of a profile; raise ApiRefusal if it is missing or malformed."""
     matching = body.get("matching", MatchingMode.EMAIL.value)
     if matching == "email":
         return _text_identity(body, MatchingMode.EMAIL, EMAIL)

@@ -1,12 +1,10 @@
-"""The world behind the API: databases, scenarios, profiles.
+"""The databases, scenarios and profiles of the mock server, from a TOML or JSON file or by default.
 
-In: a TOML or JSON file, or nothing. Out: a `Dataset` that can be asked for a profile. Never: what was enrolled.
+An open dataset has a profile for every well-formed identity except those of `is_nobody`. A closed one has the profiles
+of its file only. A file without profiles makes an open dataset unless it says `open = false`. A generated profile has
+one identity: the same person by email and by phone is two profiles.
 
-An open world invents a profile for every well-formed identity, but for those that `is_nobody` names. A closed world
-knows the profiles of its file and no other. A file without profiles makes an open world unless it says `open = false`.
-An invented profile has one identity only: the same person by e-mail and by phone is two profiles.
-
-    open = false                    # all that is left out has a default, but for ids and names
+    open = false                    # everything except ids and names has a default
     [[databases]]
     id = 1
     name = "Customers"
@@ -36,10 +34,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from batch_enroll.errors import JobError
+from batch_enroll.messages import Message, message
 from batch_enroll.models import MatchingMode
 from batch_enroll.os_errors import translate_os_errors
 
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 NOBODY = "nobody"
 NOBODY_ENDING = "0404040"
@@ -91,7 +90,7 @@ class Profile:
     fields: Mapping[str, object] = field(default_factory=dict)  #: custom fields by name
 
     def identities(self) -> list[ProfileIdentity]:
-        """Every way to find the profile; a custom value matches in its own JSON type only."""
+        """List the identities of the profile; a custom value matches in its own JSON type only."""
         found = [ProfileIdentity(MatchingMode.PROFILE_ID, self.id)]
         if self.email is not None:
             found.append(ProfileIdentity(MatchingMode.EMAIL, self.email))
@@ -105,7 +104,7 @@ class Profile:
 
 
 # Only "skip" and "skip_in_any_case" are public; the other two strings are invented.
-INVENTED_SCENARIOS = (
+DEFAULT_SCENARIOS = (
     Scenario(id=3, name="Welcome", mode="skip_in_any_case"),
     Scenario(id=5, name="Abandoned cart", mode="skip"),
     Scenario(id=7, name="Birthday", mode="restart"),
@@ -113,7 +112,7 @@ INVENTED_SCENARIOS = (
     Scenario(id=11, name="Spring sale (over)", is_active=False),
     Scenario(id=12, name="Draft without a start", start_node=False),
 )
-INVENTED_DATABASES = (Database(id=1, name="Customers"), Database(id=2, name="Shop orders"))
+DEFAULT_DATABASES = (Database(id=1, name="Customers"), Database(id=2, name="Shop orders"))
 
 
 class Dataset:
@@ -122,8 +121,8 @@ class Dataset:
     def __init__(
         self,
         *,
-        scenarios: tuple[Scenario, ...] = INVENTED_SCENARIOS,
-        databases: tuple[Database, ...] = INVENTED_DATABASES,
+        scenarios: tuple[Scenario, ...] = DEFAULT_SCENARIOS,
+        databases: tuple[Database, ...] = DEFAULT_DATABASES,
         profiles: tuple[Profile, ...] = (),
         is_open: bool = True,
     ) -> None:
@@ -133,21 +132,21 @@ class Dataset:
         self._profiles: dict[tuple[int, ProfileIdentity], Profile] = {}
         for profile in profiles:
             for identity in profile.identities():
-                self._profiles.setdefault((profile.db_id, identity), profile)  # the first of several is meant
+                self._profiles.setdefault((profile.db_id, identity), profile)  # the first of several wins
 
     def switch(self, number: int, *, is_active: bool) -> None:
-        """Activate or deactivate a scenario; nothing happens when there is none."""
+        """Activate or deactivate a scenario, if it exists."""
         if scenario := self.scenarios.get(number):
             self.scenarios[number] = replace(scenario, is_active=is_active)
 
     def profile_key(self, db_id: int, identity: ProfileIdentity) -> str | None:
-        """Name the profile that is meant, as the counts do; None when there is none."""
+        """Get the key of a profile in the counts; None when there is no such profile."""
         if listed := self._profiles.get((db_id, identity)):
             return f"profile_id:{listed.id}"
         return identity.key if self.is_open and not is_nobody(identity.value) else None
 
     def profile(self, db_id: int, identity: ProfileIdentity) -> Profile | None:
-        """Find the profile, or invent it."""
+        """Find a profile, or generate it in an open dataset."""
         if listed := self._profiles.get((db_id, identity)):
             return listed
         if self.profile_key(db_id, identity) is None:
@@ -163,41 +162,41 @@ class Dataset:
 
 
 def is_nobody(value: str | int) -> bool:
-    """Whether an open world has no such profile: the value contains `nobody`, or ends in 0404040."""
+    """Whether an open dataset has no such profile: the value contains `nobody`, or ends in 0404040."""
     text = str(value).lower()
     return NOBODY in text or text.endswith(NOBODY_ENDING)
 
 
-def read_world(path: Path | None) -> Dataset:
-    """Read a world from `.toml` or `.json`; None gives the invented one.
+def load_dataset(path: Path | None) -> Dataset:
+    """Load a dataset from `.toml` or `.json`; None gives the default one.
 
     Raises:
-        JobError: unreadable, or it says something that a world does not have.
+        JobError: the file is unreadable or has an unknown or invalid entry.
     """
     if path is None:
         return Dataset()
-    what = f"The world file {path} cannot be read"
+    what = message("sandbox.dataset_unreadable", path=path)
     try:
-        with translate_os_errors(what, to=JobError):
+        with translate_os_errors(str(what), to=JobError):
             text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except ValueError as error:
-        raise JobError(f"{what}: {error}.") from None
-    world = _Entry(content, f"The world file {path}")
-    profiles = tuple(_read_profile(entry) for entry in world.entries("profiles"))
-    scenarios = tuple(_read_scenario(entry) for entry in world.entries("scenarios"))
-    databases = tuple(_read_database(entry) for entry in world.entries("databases"))
-    is_open = world.take("open", bool, not profiles)
-    world.done()
+        raise JobError(message("sandbox.dataset_malformed", path=path, reason=str(error))) from None
+    table = _DataTable(content, message("sandbox.dataset", path=path))
+    profiles = tuple(_read_profile(entry) for entry in table.entries("profiles"))
+    scenarios = tuple(_read_scenario(entry) for entry in table.entries("scenarios"))
+    databases = tuple(_read_database(entry) for entry in table.entries("databases"))
+    is_open = table.take("open", bool, not profiles)
+    table.require_empty()
     return Dataset(
-        scenarios=scenarios or INVENTED_SCENARIOS,
-        databases=databases or INVENTED_DATABASES,
+        scenarios=scenarios or DEFAULT_SCENARIOS,
+        databases=databases or DEFAULT_DATABASES,
         profiles=profiles,
         is_open=is_open,
     )
 
 
-def _read_scenario(entry: _Entry) -> Scenario:
+def _read_scenario(entry: _DataTable) -> Scenario:
     scenario = Scenario(
         id=entry.take("id", int),
         name=entry.take("name", str),
@@ -206,17 +205,17 @@ def _read_scenario(entry: _Entry) -> Scenario:
         mode=entry.take("mode", str, "skip"),
         start_node=entry.take("start_node", bool, True),
     )
-    entry.done()
+    entry.require_empty()
     return scenario
 
 
-def _read_database(entry: _Entry) -> Database:
+def _read_database(entry: _DataTable) -> Database:
     database = Database(id=entry.take("id", int), name=entry.take("name", str))
-    entry.done()
+    entry.require_empty()
     return database
 
 
-def _read_profile(entry: _Entry) -> Profile:
+def _read_profile(entry: _DataTable) -> Profile:
     profile = Profile(
         id=entry.take("id", str),
         db_id=entry.take("db_id", int, 1),
@@ -224,29 +223,32 @@ def _read_profile(entry: _Entry) -> Profile:
         phones=tuple(map(str, entry.take("phones", list, []))),
         fields=entry.take("fields", dict, {}),
     )
-    entry.done()
+    entry.require_empty()
     return profile
 
 
-class _Entry:
-    """One table of the file, taken apart field by field, so that nothing in it is ignored."""
+class _DataTable:
+    """One table of the file, read field by field, so that unknown fields are found."""
 
-    def __init__(self, content: object, name: str) -> None:
+    def __init__(self, content: object, name: Message) -> None:
         if not isinstance(content, dict):
-            raise JobError(f"{name} is not a table.")
+            raise JobError(message("sandbox.no_table", name=name))
         self._left = dict(content)
         self._name = name
 
-    def take(self, key: str, kind: type[Found], default: Found | None = None) -> Found:
+    def take(self, key: str, kind: type[Value], default: Value | None = None) -> Value:
         value = self._left.pop(key, default)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise JobError(f"{self._name} needs `{key}` of type {kind.__name__}.")
+            raise JobError(message("sandbox.field_type", name=self._name, key=key, type=kind.__name__))
         return value
 
-    def entries(self, key: str) -> list[_Entry]:
+    def entries(self, key: str) -> list[_DataTable]:
         listed = self.take(key, list, [])
-        return [_Entry(content, f"{self._name}, {key} no. {place}") for place, content in enumerate(listed, 1)]
+        return [
+            _DataTable(content, message("sandbox.dataset_entry", file=self._name, key=key, number=number))
+            for number, content in enumerate(listed, 1)
+        ]
 
-    def done(self) -> None:
+    def require_empty(self) -> None:
         if self._left:
-            raise JobError(f"{self._name} has no `{'`, `'.join(self._left)}`.")
+            raise JobError(message("sandbox.field_unknown", name=self._name, keys="`, `".join(self._left)))

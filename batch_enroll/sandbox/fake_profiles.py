@@ -1,7 +1,6 @@
-"""Invented people for the demo, the examples and whoever wants to try something.
+"""Fake profiles for the demo and the examples.
 
-In: how many. Out: the header and the rows of a spreadsheet, the same for the same numbers. Never: a real person
-(addresses at example.com and example.org, phones in a range that nobody can have).
+No address or phone can belong to a real person: example.com, example.org, and an unassigned range of phone numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ _CITIES = ("Tver", "Tula", "Омск", "Köln", "Perm", "Нижний Новго
 
 
 def fake_profiles(count: int, *, seed: int = 1) -> list[tuple[str, ...]]:
-    """Make the rows of a spreadsheet.
+    """Build the rows of a spreadsheet.
 
     Args:
         count: how many people.

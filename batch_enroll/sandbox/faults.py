@@ -1,11 +1,9 @@
-"""Faults: which request goes wrong, and how.
+"""Fault rules: which request fails, and how.
 
-In: rules as data, a seed, and for each request its method, identity and visit. Out: the rule that fires, if any. Never:
-a socket, a clock, luck: whether a rule with a share fires depends on the seed, the identity and how often it came, and
-not on the order in which requests arrive, so that the same rows go wrong however many workers send them.
-
-A fault's name is a shape and the moment: `drop_after_acting`, `http_500_before_acting`. After acting means that the
-profile really was enrolled although the answer does not say so. The shapes in `OWN_MOMENT` stand alone.
+Whether a rule with a share fires depends on the seed, the identity and its number of requests, not on the order of
+arrival, so that the same rows fail however many workers send them. A fault's name is its kind and the moment:
+`drop_after_acting`, `http_500_before_acting`; after acting means that the profile was enrolled although the answer does
+not say so. The kinds in `OWN_MOMENT` have no such suffix.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 
 from batch_enroll.errors import JobError
+from batch_enroll.messages import message
 
 START = "workflows/start"
 BEFORE = "_before_acting"
@@ -27,15 +26,15 @@ AFTER = "_after_acting"
 
 
 class FaultKind(StrEnum):
-    """What the client sees."""
+    """What the client sees of a fault."""
 
-    DROP = "drop"  #: the connection is closed, not a byte came
-    RESET = "reset"  #: the connection is reset (RST), not a byte came
-    SILENCE = "silence"  #: the connection stays open, nothing ever comes
+    DROP = "drop"  #: the connection is closed before the first byte
+    RESET = "reset"  #: the connection is reset (RST) before the first byte
+    SILENCE = "silence"  #: the connection stays open without an answer
     TRICKLE = "trickle"  #: the right answer, one byte each `delay_s` (default 0.5)
     TRUNCATED_HEADER = "truncated_header"  #: half a header, then closed
     TRUNCATED_BODY = "truncated_body"  #: 200 and half the promised body, then closed
-    GARBAGE = "garbage"  #: bytes that are no HTTP
+    GARBAGE = "garbage"  #: bytes that are not HTTP
     HTTP_500 = "http_500"
     HTTP_502 = "http_502"
     HTTP_503 = "http_503"  #: without Retry-After
@@ -48,9 +47,9 @@ class FaultKind(StrEnum):
     ERROR_STRING_200 = "error_string_200"  #: `error` is "0"
     ERROR_500_200 = "error_500_200"  #: HTTP 200, and `error` is 500
 
-    LATE_ACT = "late_act"  #: acts and answers after `delay_s` (default 3), whether or not the client is still there
-    CLOSE_AFTER_ANSWER = "close_after_answer"  #: the right answer, then closed unannounced: the stale keep-alive race
-    HTTP_429 = "http_429"  #: never acts; Retry-After says `delay_s` (default 1) in the form that the settings name
+    LATE_ACT = "late_act"  #: acts and answers after `delay_s` (default 3), even if the client has disconnected
+    CLOSE_AFTER_ANSWER = "close_after_answer"  #: the right answer, then closed: the stale keep-alive race
+    HTTP_429 = "http_429"  #: never acts; Retry-After gives `delay_s` (default 1) in the form that the settings name
     HTTP_503_RETRY_AFTER = "http_503_retry_after"  #: never acts; Retry-After as above
     TOKEN_REVOKED = "token_revoked"  #: from this request on every method answers 401
     SCENARIO_OFF = "scenario_off"  #: from this request on its scenario is inactive
@@ -62,13 +61,13 @@ SURELY_NOT_ACTED = SWITCHES | {FaultKind.HTTP_429, FaultKind.HTTP_503_RETRY_AFTE
 OWN_MOMENT = SURELY_NOT_ACTED | {FaultKind.LATE_ACT, FaultKind.CLOSE_AFTER_ANSWER}
 
 FAULT_NAMES = tuple(
-    name for shape in FaultKind for name in ([shape] if shape in OWN_MOMENT else [shape + BEFORE, shape + AFTER])
+    name for kind in FaultKind for name in ([kind] if kind in OWN_MOMENT else [kind + BEFORE, kind + AFTER])
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultRule:
-    """One fault and when it fires: all conditions that are given must hold.
+    """One fault and the conditions under which it fires; all of them must hold.
 
     Raises:
         JobError: no such fault, or a number out of its range.
@@ -80,38 +79,40 @@ class FaultRule:
     share: float = 1.0  #: of the requests that meet the other conditions, 0 to 1
     identity: str | None = None  #: the value matched is exactly this
     contains: str | None = None  #: the value matched contains this
-    times: int | None = None  #: at most so often; None = without end
+    times: int | None = None  #: at most so often; None = no limit
     method: str = START
-    delay_s: float | None = None  #: for the shapes that name it
+    delay_s: float | None = None  #: for the kinds that use it
 
     def __post_init__(self) -> None:
         if self.fault not in FAULT_NAMES:
             near = get_close_matches(self.fault, FAULT_NAMES, 3, 0.4)
-            hint = f"Did you mean {' or '.join(near)}?" if near else "`batch-enroll sandbox --help` lists them."
-            raise JobError(f"There is no fault called {self.fault!r}.", hint=hint)
+            hint = (
+                message("sandbox.near_faults", names=" or ".join(near)) if near else message("sandbox.list_of_faults")
+            )
+            raise JobError(message("sandbox.no_such_fault", name=self.fault), hint=hint)
         if not 0 <= self.share <= 1:
-            raise JobError(f"The share of {self.fault} must lie between 0 and 1, not at {self.share}.")
+            raise JobError(message("sandbox.fault_share", name=self.fault, share=self.share))
         if min((*self.nth, self.from_nth)) < 1:
-            raise JobError(f"Requests are counted from 1; {self.fault} asks for an earlier one.")
+            raise JobError(message("sandbox.fault_position", name=self.fault))
 
     @property
-    def shape(self) -> FaultKind:
-        """What the client sees."""
+    def kind(self) -> FaultKind:
+        """The fault without its moment."""
         return FaultKind(self.fault.removesuffix(BEFORE).removesuffix(AFTER))
 
     @property
     def acts(self) -> bool:
-        """Whether the profile is enrolled all the same."""
-        return not self.fault.endswith(BEFORE) and self.shape not in SURELY_NOT_ACTED - SWITCHES
+        """Whether the profile is enrolled in spite of the fault."""
+        return not self.fault.endswith(BEFORE) and self.kind not in SURELY_NOT_ACTED - SWITCHES
 
     @property
     def ambiguous(self) -> bool:
-        """Whether a client cannot know what became of this request, or of the next one on the same connection."""
-        return self.shape not in SURELY_NOT_ACTED
+        """Whether the outcome of this request, or of the next one on the same connection, is unknown to the client."""
+        return self.kind not in SURELY_NOT_ACTED
 
 
 class FaultPlan:
-    """The rules and how often each has fired."""
+    """The fault rules and how often each has fired."""
 
     def __init__(self, rules: Iterable[FaultRule] = (), *, seed: int = 0) -> None:
         self._rules = tuple(rules)
@@ -125,7 +126,7 @@ class FaultPlan:
         Args:
             method: as in the path, `workflows/start`.
             identity: the value matched, as text; None when the request names none.
-            visit: how often this identity has come, this time included.
+            visit: how many requests this identity has made, this one included.
         """
         if not self._rules:
             return None
@@ -147,13 +148,13 @@ class FaultPlan:
 
 
 def chance(*parts: object) -> float:
-    """Turn the parts into a number, 0 <= number < 1, that looks drawn at random and is always the same."""
+    """Derive a pseudo-random number, 0 <= number < 1, from the parts."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=7).digest()
     return int.from_bytes(digest) / 2**56
 
 
 def parse_faults(text: str) -> tuple[FaultRule, ...]:
-    """Read the command line's form, or a JSON list of rules.
+    """Parse the form of the command line, or a JSON list of rules.
 
     `drop_after_acting=0.02,http_429@5,token_revoked@100+,html_200_after_acting` is a share of 2 %, the 5th request, the
     100th and all later ones, and every request.
@@ -165,7 +166,7 @@ def parse_faults(text: str) -> tuple[FaultRule, ...]:
         try:
             return read_rules(json.loads(text))
         except json.JSONDecodeError as error:
-            raise JobError(f"The list of faults is not JSON: {error}.") from None
+            raise JobError(message("sandbox.faults_not_json", reason=str(error))) from None
     return tuple(_parse_fault(part.strip()) for part in text.split(",") if part.strip())
 
 
@@ -181,26 +182,26 @@ def _parse_fault(text: str) -> FaultRule:
             return FaultRule(fault=name, from_nth=int(nth)) if found["on"] else FaultRule(fault=name, nth=(int(nth),))
         return FaultRule(fault=name)
     except ValueError:
-        raise JobError(f"{text!r} is no fault.", hint="Write NAME, NAME=SHARE, NAME@NTH or NAME@NTH+.") from None
+        raise JobError(message("sandbox.fault_syntax", text=text)) from None
 
 
 def read_rules(entries: object) -> tuple[FaultRule, ...]:
-    """Read rules from JSON: a list of objects with the fields of `FaultRule`.
+    """Read rules from JSON values: a list of objects with the fields of `FaultRule`.
 
     Raises:
-        JobError: an entry is no such object.
+        JobError: an entry is not a valid rule.
     """
     if not isinstance(entries, list | tuple):
-        raise JobError("Faults are a list of rules.")
+        raise JobError(message("sandbox.faults_no_list"))
     return tuple(entry if isinstance(entry, FaultRule) else _read_rule(entry) for entry in entries)
 
 
 def _read_rule(entry: object) -> FaultRule:
     if not isinstance(entry, Mapping) or not entry.keys() <= {field.name for field in fields(FaultRule)}:
         known = ", ".join(field.name for field in fields(FaultRule))
-        raise JobError(f"{entry!r} is no fault rule.", hint=f"A rule has: {known}.")
+        raise JobError(message("sandbox.fault_rule_fields", rule=repr(entry), fields=known))
     nth = entry.get("nth", ())
     try:
         return FaultRule(**{**entry, "nth": (nth,) if isinstance(nth, int) else tuple(nth)})
     except TypeError as error:
-        raise JobError(f"{dict(entry)!r} is no fault rule: {error}.") from None
+        raise JobError(message("sandbox.fault_rule", rule=repr(dict(entry)), reason=str(error))) from None

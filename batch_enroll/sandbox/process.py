@@ -1,7 +1,6 @@
-"""The sandbox in a process of its own: what tests and the demo start.
+"""Start the mock server in a child process, for tests and the demo.
 
-In: `SandboxSettings`. Out: a `SandboxHandle` to look and to steer with. Never: a server left behind, for the child ends
-when its standard input closes, so also when this process is killed.
+The child ends when its standard input closes, so also when this process is killed.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from batch_enroll.errors import JobError
+from batch_enroll.messages import message, verbatim
 from batch_enroll.sandbox.sandbox_settings import SandboxSettings
 
 END_S = 5.0  #: how long the child may take to end by itself
@@ -25,7 +25,7 @@ PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
 class SandboxHandle:
-    """A running sandbox, as seen from another process."""
+    """A mock server in another process."""
 
     def __init__(self, url: str, *, token: str, pid: int) -> None:
         self.url = url
@@ -33,43 +33,43 @@ class SandboxHandle:
         self.pid = pid
 
     def stats(self) -> dict[str, Any]:
-        """Every count; see `Stats.as_dict`."""
-        counts: dict[str, Any] = self._ask("/stats")
+        """Get every count; see `Stats.as_dict`."""
+        counts: dict[str, Any] = self._request("/stats")
         return counts
 
     def totals(self) -> dict[str, Any]:
-        """The counts that do not grow with the number of profiles; see `Stats.totals`."""
-        counts: dict[str, Any] = self._ask("/stats?totals")
+        """Get the counts that do not grow with the number of profiles; see `Stats.totals`."""
+        counts: dict[str, Any] = self._request("/stats?totals")
         return counts
 
     def enrolments(self, scenario: int = 3) -> dict[str, int]:
-        """Profile key -> how often it was really enrolled in the scenario."""
+        """Get profile key -> how often it was enrolled in the scenario."""
         by_profile: dict[str, int] = self.stats()["enrolments"].get(str(scenario), {})
         return by_profile
 
     def received(self, scenario: int = 3) -> dict[str, int]:
-        """Identity key -> how many start requests came for it, whatever became of them."""
+        """Get identity key -> number of start requests for it, whatever their outcome."""
         by_identity: dict[str, int] = self.stats()["received"].get(str(scenario), {})
         return by_identity
 
     def requests(self) -> list[dict[str, Any]]:
-        """The last API requests, oldest first: at_s, method, path, headers, body; tokens masked."""
-        requests: list[dict[str, Any]] = self._ask("/requests")
+        """Get the last API requests, oldest first: at_s, method, path, headers, body; tokens masked."""
+        requests: list[dict[str, Any]] = self._request("/requests")
         return requests
 
     def control(self, **changes: object) -> dict[str, Any]:
-        """Change it while it runs; see `Platform.change`. `reset=True` first goes back to the start.
+        """Change the running server; see `Platform.change`. `reset=True` first restores its initial state.
 
         Returns:
-            Settings and switches as they are now.
+            The settings and switches after the change.
         Raises:
             JobError: a change is not possible; nothing was changed.
         """
-        state: dict[str, Any] = self._ask("/control", json.dumps(changes, default=_plain).encode())
+        state: dict[str, Any] = self._request("/control", json.dumps(changes, default=_to_json_value).encode())
         return state
 
-    def _ask(self, path: str, body: bytes | None = None) -> Any:
-        from urllib.error import HTTPError  # slow to load, and `--help` never asks
+    def _request(self, path: str, body: bytes | None = None) -> Any:
+        from urllib.error import HTTPError  # slow to load, not needed for `--help`
         from urllib.request import ProxyHandler, build_opener
 
         try:
@@ -77,15 +77,15 @@ class SandboxHandle:
                 return json.loads(answer.read())
         except HTTPError as refusal:
             with refusal:
-                raise JobError(json.loads(refusal.read())["error_text"]) from None
+                raise JobError(verbatim(json.loads(refusal.read())["error_text"])) from None
 
 
 @contextmanager
 def sandbox_process(settings: SandboxSettings | None = None) -> Iterator[SandboxHandle]:
-    """Start a sandbox, wait until it listens, and end it with the block.
+    """Start a mock server, wait until it listens, and end it with the block.
 
     Raises:
-        JobError: it ended before it listened; why stands on standard error.
+        JobError: it ended before it listened; standard error has the reason.
     """
     settings = settings or SandboxSettings()
     search_path = os.pathsep.join(filter(None, [str(PACKAGE_ROOT), os.environ.get("PYTHONPATH")]))
@@ -104,7 +104,7 @@ def sandbox_process(settings: SandboxSettings | None = None) -> Iterator[Sandbox
             child.stdin.flush()
             url = child.stdout.readline().strip()
             if not url:
-                raise JobError("The sandbox did not start.")
+                raise JobError(message("sandbox.not_started"))
             yield SandboxHandle(url, token=settings.token, pid=child.pid)
         finally:
             _end(child)
@@ -119,5 +119,5 @@ def _end(child: subprocess.Popen[str]) -> None:
         child.kill()
 
 
-def _plain(value: object) -> object:
+def _to_json_value(value: object) -> object:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)

@@ -1,7 +1,4 @@
-"""What the sandbox is told to be: one frozen value, from flags, from JSON, changed while it runs.
-
-In: fields by name. Out: `SandboxSettings`. Never: a file opened, a socket.
-"""
+"""The settings of the mock server, from flags or JSON."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from batch_enroll.errors import JobError
+from batch_enroll.messages import message
 from batch_enroll.sandbox.faults import FaultRule, parse_faults, read_rules
 
 DEFAULT_TOKEN = "sandbox-token"
@@ -20,7 +18,7 @@ DEFAULT_PORT = 8765
 
 
 class RetryAfter(StrEnum):
-    """How an answer says when to come back."""
+    """The form of the header `Retry-After`."""
 
     SECONDS = "seconds"
     DATE = "date"
@@ -45,7 +43,7 @@ class ReEntry(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSettings:
-    """All that can be chosen.
+    """All settings of the mock server.
 
     Raises:
         JobError: a number out of its range.
@@ -53,10 +51,10 @@ class SandboxSettings:
 
     port: int = 0  #: 0 = a free one
     token: str = DEFAULT_TOKEN
-    world_file: Path | None = None  #: None = the invented open world
+    world_file: Path | None = None  #: None = the default open dataset
     rate_per_s: float | None = None  #: starts above it are answered with 429; None = no limit
     retry_after: RetryAfter = RetryAfter.SECONDS
-    latency_s: tuple[float, float] = (0.0, 0.0)  #: every API answer waits between these
+    latency_s: tuple[float, float] = (0.0, 0.0)  #: every API answer is delayed by a time between these
     faults: tuple[FaultRule, ...] = ()
     seed: int = 0
     idle_timeout_s: float | None = None  #: idle connections are closed after it; None = never
@@ -66,16 +64,16 @@ class SandboxSettings:
 
     def __post_init__(self) -> None:
         low, high = self.latency_s
-        for fits, complaint in (
-            (0 <= self.port <= 65535, f"There is no port {self.port}."),
-            (self.token != "", "The token is empty."),
-            (self.rate_per_s is None or self.rate_per_s > 0, f"The rate must be above 0, not {self.rate_per_s}."),
-            (0 <= low <= high, f"Latency runs from a smaller to a larger number, not {low} to {high} s."),
-            (self.idle_timeout_s is None or self.idle_timeout_s > 0, "The idle timeout must be above 0."),
-            (self.keep_requests >= 0, "The number of requests to keep cannot be negative."),
+        for is_valid, problem in (
+            (0 <= self.port <= 65535, message("sandbox.port_range", port=str(self.port))),
+            (self.token != "", message("sandbox.token_empty")),
+            (self.rate_per_s is None or self.rate_per_s > 0, message("sandbox.rate_range", rate=self.rate_per_s)),
+            (0 <= low <= high, message("sandbox.latency_range", low=low, high=high)),
+            (self.idle_timeout_s is None or self.idle_timeout_s > 0, message("sandbox.idle_timeout_range")),
+            (self.keep_requests >= 0, message("sandbox.keep_requests_range")),
         ):
-            if not fits:
-                raise JobError(complaint)
+            if not is_valid:
+                raise JobError(problem)
 
     def changed(self, changes: Mapping[str, Any]) -> SandboxSettings:
         """Make a changed copy from JSON values.
@@ -85,29 +83,29 @@ class SandboxSettings:
         """
         names = [field.name for field in fields(self)]
         if unknown := sorted(changes.keys() - set(names)):
-            raise JobError(f"Unknown setting: {', '.join(unknown)}.", hint=f"There are: {', '.join(names)}.")
+            raise JobError(message("sandbox.unknown_setting", names=unknown, known=names))
         try:
             return replace(self, **{name: _read(name, value) for name, value in changes.items()})
         except (TypeError, ValueError) as error:
-            raise JobError(f"A setting cannot be used: {error}.") from None
+            raise JobError(message("sandbox.invalid_setting", reason=str(error))) from None
 
     @classmethod
     def from_json(cls, line: str) -> SandboxSettings:
-        """Read what `to_json` wrote; what is left out has its default.
+        """Read the output of `to_json`; missing fields get their defaults.
 
         Raises:
-            JobError: no JSON object, an unknown name or an impossible value.
+            JobError: not a JSON object, an unknown name or an impossible value.
         """
         try:
             changes = json.loads(line)
         except ValueError:
             changes = None
         if not isinstance(changes, dict):
-            raise JobError("The settings are not a JSON object.")
+            raise JobError(message("sandbox.settings_not_json"))
         return cls().changed(changes)
 
     def to_json(self) -> str:
-        """Write everything on one line."""
+        """Encode the settings as one line of JSON."""
         return json.dumps(asdict(self), default=str)
 
 

@@ -1,11 +1,9 @@
-"""The server: sockets on 127.0.0.1, the API on one side, control and counts on the other.
+"""The mock server on 127.0.0.1: the platform's API, and paths to read its counts and to control it.
 
-In: `SandboxSettings`. Out: `serve`, which runs until it is cancelled. Never: a decision about an API request.
-
-    GET  /stats          the counts as JSON; `?totals` leaves out what grows with the number of profiles
-    GET  /requests       the last API requests, tokens masked
-    GET  /control        settings and switches
-    POST /control        changes them; `"reset": true` first goes back to the settings of the start, all counts at 0
+GET  /stats          the counts as JSON; `?totals` omits those that grow with the number of profiles
+GET  /requests       the last API requests, tokens masked
+GET  /control        settings and switches
+POST /control        changes them; `"reset": true` first restores the initial settings and sets all counts to 0
 """
 
 from __future__ import annotations
@@ -17,12 +15,12 @@ from typing import Any
 
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import JobError
+from batch_enroll.messages import hint_of, message
 from batch_enroll.os_errors import translate_os_errors
-from batch_enroll.sandbox.date_header import DateLine
-from batch_enroll.sandbox.http11_server import ServerConnection, ServerRequest
+from batch_enroll.sandbox.http11_server import DateHeader, ServerConnection, ServerRequest
 from batch_enroll.sandbox.platform import API, Platform
 from batch_enroll.sandbox.sandbox_settings import SandboxSettings
-from batch_enroll.sandbox.scripted_response import ScriptedResponse, answer
+from batch_enroll.sandbox.scripted_response import ScriptedResponse, build_response
 
 HOST = "127.0.0.1"
 BACKLOG = 1024
@@ -32,14 +30,14 @@ async def serve(settings: SandboxSettings, *, started: Callable[[str], None] = l
     """Serve until cancelled.
 
     Args:
-        started: called once with the URL, when connections are accepted.
+        started: called once with the URL, when the server accepts connections.
 
     Raises:
-        JobError: the port is not to be had, or the world file cannot be used.
+        JobError: the port is not available, or the dataset file cannot be used.
     """
     sandbox = Sandbox(settings, clock=SystemClock())
-    hint = "Choose another with --port, or --port 0 for any free one."
-    with translate_os_errors(f"Port {settings.port} of {HOST} cannot be opened", to=JobError, hint=hint):
+    unavailable = message("sandbox.port_unavailable", port=str(settings.port), host=HOST)
+    with translate_os_errors(str(unavailable), to=JobError, hint=hint_of(unavailable)):
         server = await asyncio.get_running_loop().create_server(
             lambda: ServerConnection(sandbox), HOST, settings.port, backlog=BACKLOG
         )
@@ -52,59 +50,59 @@ async def serve(settings: SandboxSettings, *, started: Callable[[str], None] = l
 
 
 class Sandbox:
-    """Owns the connections, and the platform that answers them."""
+    """Passes the requests of all connections to the mock platform."""
 
     def __init__(self, settings: SandboxSettings, *, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
         self._platform = Platform(settings, clock=clock)
         self._connections: set[ServerConnection] = set()
-        self._clients: set[ServerConnection] = set()  #: those that came for the API, not only to look or to steer
+        self._clients: set[ServerConnection] = set()  #: those with an API request
         self._loop = asyncio.get_running_loop()
-        self._date = DateLine(clock)
+        self._date = DateHeader(clock)
 
     @property
-    def date_line(self) -> bytes:
-        """The `Date` of an answer that leaves now."""
+    def date_header(self) -> bytes:
+        """The current line of the header `Date`."""
         return self._date.now()
 
     @property
     def idle_timeout_s(self) -> float | None:
-        """After how long an idle connection is closed."""
+        """Seconds after which an idle connection is closed; None = never."""
         return self._platform.settings.idle_timeout_s
 
-    def opened(self, connection: ServerConnection) -> None:
+    def on_open(self, connection: ServerConnection) -> None:
         self._connections.add(connection)
 
-    def lost(self, connection: ServerConnection) -> None:
+    def on_close(self, connection: ServerConnection) -> None:
         self._connections.discard(connection)
         self._clients.discard(connection)
 
-    def closed_idle(self) -> None:
+    def on_idle_close(self) -> None:
         self._platform.stats.idle_closes += 1
 
-    def asked(self, connection: ServerConnection, request: ServerRequest) -> None:
+    def on_request(self, connection: ServerConnection, request: ServerRequest) -> None:
         if not request.path.startswith(API):
-            connection.deliver(self._observe(request))
+            connection.send(self._observe(request))
             return
-        platform = self._platform  # a late act counts where its request was counted, also after a reset
+        platform = self._platform  # a late enrolment counts with its request, also after a reset
         if connection not in self._clients:
             self._clients.add(connection)
-            platform.stats.connected(len(self._clients))
-        play = platform.receive(request)
-        if play.wait_s:
-            self._loop.call_later(play.wait_s, self._act, platform, play, connection)
+            platform.stats.record_connection(len(self._clients))
+        response = platform.receive(request)
+        if response.wait_s:
+            self._loop.call_later(response.wait_s, self._complete, platform, response, connection)
         else:
-            self._act(platform, play, connection)
+            self._complete(platform, response, connection)
 
     def close(self) -> None:
         """Drop every connection."""
         for connection in tuple(self._connections):
             connection.close()
 
-    def _act(self, platform: Platform, play: ScriptedResponse, connection: ServerConnection) -> None:
-        platform.acted(play, client_left=connection.gone)
-        connection.deliver(play)
+    def _complete(self, platform: Platform, response: ScriptedResponse, connection: ServerConnection) -> None:
+        platform.complete(response, client_left=connection.is_closed)
+        connection.send(response)
 
     def _observe(self, request: ServerRequest) -> ScriptedResponse:
         stats = self._platform.stats
@@ -123,7 +121,7 @@ class Sandbox:
         try:
             changes = json.loads(body)
             if not isinstance(changes, dict):
-                raise JobError("A control request is a JSON object.")
+                raise JobError(message("sandbox.control_not_json"))
             self._change(changes)
         except (JobError, ValueError) as error:
             return _json(400, {"error": 400, "error_text": str(error)})
@@ -137,4 +135,4 @@ class Sandbox:
 
 
 def _json(status: int, content: object) -> ScriptedResponse:
-    return answer(status, json.dumps(content, default=str, ensure_ascii=False).encode())
+    return build_response(status, json.dumps(content, default=str, ensure_ascii=False).encode())

@@ -1,7 +1,4 @@
-"""What really happened: the oracle's counts.
-
-In: arrivals, answers, faults, enrolments, each told once. Out: one JSON-ready dictionary. Never: a clock, a decision.
-"""
+"""The counts of the mock server: requests, answers, faults, and the enrolments that really happened."""
 
 from __future__ import annotations
 
@@ -10,11 +7,11 @@ from typing import Any
 
 from batch_enroll.sandbox.api_methods import Enrolment
 from batch_enroll.sandbox.faults import FaultRule
-from batch_enroll.sandbox.sliding_window import Window
+from batch_enroll.sandbox.sliding_window import SlidingWindow
 
 
 class Stats:
-    """Counts since the start or the last reset. Two dictionaries of small numbers grow with the profiles."""
+    """Counts since the start or the last reset; only two dictionaries grow with the number of profiles."""
 
     def __init__(self, *, keep: int) -> None:
         self.requests: Counter[str] = Counter()
@@ -32,18 +29,18 @@ class Stats:
         self.idle_closes = 0
         self._received: defaultdict[int, dict[str, int]] = defaultdict(dict)
         self._enrolled: defaultdict[int, dict[str, int]] = defaultdict(dict)
-        self._second = Window(1.0)
-        self._tenth = Window(0.1)
+        self._second = SlidingWindow(1.0)
+        self._tenth = SlidingWindow(0.1)
         self._arrivals: deque[float] = deque(maxlen=keep)
 
-    def start_arrived(self, now: float, scenario: int | None, identity: str | None) -> int:
-        """A request for `workflows/start` is here, whatever becomes of it.
+    def record_start(self, now: float, scenario: int | None, identity: str | None) -> int:
+        """Count a request for `workflows/start`, whatever its outcome.
 
         Args:
             now: seconds since the counts began.
-            scenario, identity: whom it asks for; None when it does not say so in a form that can be read.
+            scenario, identity: the requested enrolment; None when it is missing or malformed.
         Returns:
-            How often this identity has come for this scenario, this time included; 1 when there is none.
+            Requests of this identity for this scenario, this one included; 1 without an identity.
         """
         self._second.add(now)
         self._tenth.add(now)
@@ -52,36 +49,40 @@ class Stats:
             return 1
         return _count(self._received[scenario], identity)
 
-    def enrolled(self, enrolment: Enrolment, *, client_left: bool) -> None:
-        """A profile really was enrolled."""
+    def record_enrolment(self, enrolment: Enrolment, *, client_left: bool) -> None:
+        """Count an enrolment that happened."""
         times = _count(self._enrolled[enrolment.scenario], enrolment.profile)
         self.enrolled_total += 1
         self.enrolled_profiles += times == 1
         self.enrolled_more_than_once += times == 2
         self.late_acts += client_left
 
-    def answered(self, status: int | None, code: int | None) -> None:
-        """An answer is being sent; None where it shows no HTTP status or no `error` of the platform."""
+    def record_answer(self, status: int | None, code: int | None) -> None:
+        """Count an answer; None where it has no HTTP status or no `error` of the platform."""
         self.answers["none" if status is None else str(status)] += 1
         if code is not None:
             self.codes[code] += 1
 
     def times_enrolled(self, enrolment: Enrolment) -> int:
-        """How often the profile was enrolled in the scenario."""
+        """Get how often the profile was enrolled in the scenario."""
         return self._enrolled[enrolment.scenario].get(enrolment.profile, 0)
 
-    def fired(self, rule: FaultRule) -> None:
-        """A fault was played."""
+    def record_fault(self, rule: FaultRule) -> None:
+        """Count a fault."""
         self.faults[rule.fault] += 1
         self.ambiguous += rule.ambiguous
 
-    def connected(self, open_now: int) -> None:
-        """A connection carries its first API request; so many such are open, this one included."""
+    def record_connection(self, open_now: int) -> None:
+        """Count a connection with its first API request.
+
+        Args:
+            open_now: open connections that had an API request, this one included.
+        """
         self.connections += 1
         self.connections_peak = max(self.connections_peak, open_now)
 
     def totals(self) -> dict[str, Any]:
-        """Everything that does not grow with the number of profiles."""
+        """Get the counts that do not grow with the number of profiles."""
         return {
             "requests": dict(self.requests),
             "answers": dict(self.answers),
@@ -101,7 +102,7 @@ class Stats:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """The totals; `received` and `enrolments` by scenario and profile key; `arrivals` of the last starts."""
+        """Get the totals, `received` and `enrolments` by scenario and profile, and `arrivals` of the last starts."""
         return {
             **self.totals(),
             "received": {str(scenario): by_profile for scenario, by_profile in self._received.items()},

@@ -31,7 +31,7 @@ def ended_at(nights, clock, moment, when, source, job, *words):
     """Start it, wait for something to happen, let a moment come, and see how it ends."""
     process = nights.cli.start("run", source, "--job", job, *words)
     try:
-        wait_until(when, patience_s=120)
+        wait_until(when, timeout_s=120)
         clock.set(moment)
         out, err = process.communicate(timeout=120)
     finally:

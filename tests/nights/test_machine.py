@@ -34,7 +34,7 @@ def test_the_disk_is_full_in_the_middle(nights, sandbox, disk):
     source, job = nights.file("monday", MANY), nights.job(server.url, concurrency=8)
     filler = disk / "filler"
     process = nights.cli.start("run", source, "--job", job)
-    wait_until(lambda: len(server.enrolments()) > 20, patience_s=120)
+    wait_until(lambda: len(server.enrolments()) > 20, timeout_s=120)
     fill(filler)
     out, err = process.communicate(timeout=120)
     night = nights.morning(Ended(process.returncode, out, err), nights.receiver.told)
@@ -55,7 +55,7 @@ def test_the_disk_is_full_when_the_results_are_to_be_written(nights, sandbox, di
     source, job = nights.file("monday", 60), nights.job(server.url, concurrency=2)
     results, filler = disk / "monday.csv", disk / "filler"
     process = nights.cli.start("run", source, "--job", job, "--results", results)
-    wait_until(lambda: len(server.enrolments()) > 5, patience_s=120)
+    wait_until(lambda: len(server.enrolments()) > 5, timeout_s=120)
     fill(filler)
     server.control(latency_s=(0, 0))
     out, err = process.communicate(timeout=120)
@@ -81,7 +81,7 @@ def test_the_machine_goes_down_in_the_middle(nights, sandbox):
     server = sandbox(latency_s=(0.2, 0.2))
     source, job = nights.file("monday", 200), nights.job(server.url, concurrency=4)
     process = nights.cli.start("run", source, "--job", job)
-    wait_until(lambda: len(server.enrolments()) > 10 and status_of(nights).get("state") == "sending", patience_s=120)
+    wait_until(lambda: len(server.enrolments()) > 10 and status_of(nights).get("state") == "sending", timeout_s=120)
     process.kill()
     process.communicate(timeout=60)
     assert status_of(nights)["exit_code"] is None  # what it said last
@@ -114,13 +114,13 @@ def two_at_once(nights: Nights, server: SandboxHandle, source: Path, job: Path) 
         return any(each.poll() is not None for each in both)
 
     try:
-        wait_until(is_one_through, patience_s=120)
+        wait_until(is_one_through, timeout_s=120)
         (first,) = [each for each in both if each.poll() is None]
         (second,) = [each for each in both if each is not first]
         out, err = second.communicate()
         writers.add(status_of(nights).get("pid"))
-        wait_until(lambda: bool(everybody_in(source) & set(server.enrolments())), patience_s=120)
-        wait_until(lambda: status_of(nights).get("pid") == first.pid, patience_s=120)
+        wait_until(lambda: bool(everybody_in(source) & set(server.enrolments())), timeout_s=120)
+        wait_until(lambda: status_of(nights).get("pid") == first.pid, timeout_s=120)
         assert second.pid not in writers
         refused(nights, Ended(second.returncode, out, err), nights.receiver.told[heard:], at_work=first.pid)
         server.control(latency_s=(0, 0))

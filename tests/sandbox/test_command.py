@@ -1,4 +1,4 @@
-"""The sandbox as a command and as a child: how it begins and how it ends."""
+"""The command line and the child process of the mock server."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def listens(url: str) -> bool:
     return True
 
 
-def test_url_comes_first_and_ctrl_c_ends_it_quietly():
+def test_command_prints_url_and_ends_on_ctrl_c():
     with subprocess.Popen([*SERVE, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         url = first_line(server)
         assert url.startswith("http://127.0.0.1:")
@@ -64,20 +64,20 @@ def test_url_comes_first_and_ctrl_c_ends_it_quietly():
         ["--port", "70000"],
     ],
 )
-def test_what_cannot_be_is_one_sentence_and_2(capsys, flags):
+def test_invalid_settings_exit_with_2(capsys, flags):
     assert execute(*flags) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert len(err.splitlines()) == 1
 
 
-def test_busy_port_is_one_sentence_and_2(sandbox_server, capsys):
+def test_busy_port_exits_with_2(sandbox_server, capsys):
     assert execute("--port", str(urlsplit(sandbox_server.url).port)) == 2
     assert "is in use. Choose another with --port" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flags", [["--rate", "fast"], ["--latency-ms", "x"], ["--retry-after", "soon"]])
-def test_flag_that_cannot_be_read_is_a_usage_error(capsys, flags):
+def test_malformed_flag_is_a_usage_error(capsys, flags):
     with pytest.raises(SystemExit) as ending:
         execute(*flags)
     assert ending.value.code == 2
@@ -85,27 +85,27 @@ def test_flag_that_cannot_be_read_is_a_usage_error(capsys, flags):
 
 
 def test_child_ends_with_its_block():
-    with sandbox_process() as oracle:
-        assert listens(oracle.url)
-    assert not listens(oracle.url)
+    with sandbox_process() as server:
+        assert listens(server.url)
+    assert not listens(server.url)
 
 
-def test_child_that_cannot_start_says_so(tmp_path):
+def test_child_that_cannot_start_raises(tmp_path):
     with pytest.raises(JobError), sandbox_process(SandboxSettings(world_file=tmp_path / "nowhere.toml")):
         pass
 
 
 def test_child_outlives_ctrl_c():
-    with sandbox_process() as oracle:
-        os.kill(oracle.pid, signal.SIGINT)
-        with RawClient(oracle) as client:
+    with sandbox_process() as server:
+        os.kill(server.pid, signal.SIGINT)
+        with RawClient(server) as client:
             assert client.start().json["error"] == 0
 
 
 def test_child_ends_when_its_parent_is_killed():
     script = (
         "import time\nfrom batch_enroll.sandbox import sandbox_process\n"
-        "with sandbox_process() as oracle:\n    print(oracle.url, flush=True)\n    time.sleep(60)\n"
+        "with sandbox_process() as server:\n    print(server.url, flush=True)\n    time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
         url = first_line(parent)

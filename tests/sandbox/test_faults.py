@@ -1,4 +1,4 @@
-"""Fault rules: when they fire, and how they are written."""
+"""Fault rules: when they fire, and their text and JSON forms."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_first_rule_that_fires_wins():
     assert [rule and rule.fault for rule in drawn] == ["http_429", "drop_after_acting"]
 
 
-def test_share_hits_the_same_people_in_whatever_order_they_come():
+def test_share_selects_the_same_people_in_any_order():
     people = [f"user{number}@example.com" for number in range(2000)]
     rules = parse_faults("drop_after_acting=0.1")
     first = fired(FaultPlan(rules, seed=7), people)
@@ -55,12 +55,12 @@ def test_share_hits_the_same_people_in_whatever_order_they_come():
     assert 150 < len(first) < 250
 
 
-def test_share_is_drawn_anew_when_a_person_comes_again():
+def test_share_is_drawn_again_for_each_visit():
     plan = FaultPlan(parse_faults("http_429=0.5"), seed=1)
     assert {plan.draw(START, "john@example.com", visit=visit) is None for visit in range(1, 20)} == {True, False}
 
 
-def test_text_and_json_say_the_same():
+def test_text_and_json_give_equal_rules():
     text = parse_faults("drop_after_acting=0.02, http_429@5, token_revoked@100+, html_200_after_acting")
     rules = '[{"fault": "drop_after_acting", "share": 0.02}, {"fault": "http_429", "nth": 5},'
     rules += '{"fault": "token_revoked", "from_nth": 100}, {"fault": "html_200_after_acting"}]'
@@ -70,29 +70,29 @@ def test_text_and_json_say_the_same():
 @pytest.mark.parametrize(
     "text", ["drop_after_acting=", "drop_after_acting=x", "http_429@", "http_429@0", "=1", "[1]", "["]
 )
-def test_text_that_is_no_fault_is_refused(text):
+def test_malformed_fault_text_is_refused(text):
     with pytest.raises(JobError):
         parse_faults(text)
 
 
-def test_misspelt_fault_is_answered_with_near_names():
+def test_misspelt_fault_suggests_near_names():
     with pytest.raises(JobError, match="Did you mean drop_after_acting"):
         parse_faults("drop_after=0.1")
 
 
 @pytest.mark.parametrize("rule", [{"fault": "http_429", "chance": 1}, {"nth": 1}, {"fault": "http_429", "share": 2}])
-def test_rule_that_is_none_is_refused(rule):
+def test_invalid_rule_is_refused(rule):
     with pytest.raises(JobError):
         read_rules([rule])
 
 
-def test_every_name_says_whether_it_acts():
+def test_fault_name_tells_whether_it_acts():
     acting = {name for name in FAULT_NAMES if FaultRule(fault=name).acts}
     assert {name for name in FAULT_NAMES if name.endswith("_after_acting")} <= acting
     assert not {name for name in FAULT_NAMES if name.endswith("_before_acting")} & acting
     assert not {"http_429", "http_503_retry_after"} & acting
 
 
-def test_what_surely_was_not_done_is_not_ambiguous():
+def test_faults_that_never_act_are_not_ambiguous():
     clear = {name for name in FAULT_NAMES if not FaultRule(fault=name).ambiguous}
     assert clear == {"http_429", "http_503_retry_after", "token_revoked", "scenario_off", "tariff_limit"}

@@ -1,4 +1,4 @@
-"""Every fault through a real socket: what a raw client hears, and what the oracle counted."""
+"""Every fault through a real socket: what the client sees, and what the mock server counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from batch_enroll.sandbox.faults import (
     FaultRule,
 )
 from batch_enroll.sandbox.scripted_response import GARBAGE
-from tests.support.sandbox import Heard, RawClient, wait_until
+from tests.support.sandbox import RawClient, RawResponse, wait_until
 
 EMAIL = "john@example.com"
 KEY = f"email:{EMAIL}"
@@ -51,20 +51,20 @@ DELAYS = {FaultKind.TRICKLE: 0.001, FaultKind.LATE_ACT: 0.05}
 
 def only(name: str) -> list[FaultRule]:
     """The fault, on the first start only."""
-    return [FaultRule(fault=name, nth=(1,), delay_s=DELAYS.get(FaultRule(fault=name).shape))]
+    return [FaultRule(fault=name, nth=(1,), delay_s=DELAYS.get(FaultRule(fault=name).kind))]
 
 
 @pytest.mark.parametrize("name", FAULT_NAMES)
-def test_client_hears_the_fault_and_the_oracle_knows_the_truth(sandbox, name):
-    oracle = sandbox(faults=only(name))
+def test_client_sees_the_fault_and_stats_the_truth(sandbox, name):
+    server = sandbox(faults=only(name))
     rule = FaultRule(fault=name)
-    ending, status, piece = HEARD[rule.shape]
-    with RawClient(oracle) as client:
+    ending, status, piece = HEARD[rule.kind]
+    with RawClient(server) as client:
         client.send(id=3, matching="email", email=EMAIL)
-        heard = client.hear(patience_s=0.05 if ending == "silent" else 10)
-    assert (heard.ending, heard.status) == (ending, status)
-    assert piece in heard.data
-    counted = oracle.stats()
+        response = client.receive(timeout_s=0.05 if ending == "silent" else 10)
+    assert (response.ending, response.status) == (ending, status)
+    assert piece in response.data
+    counted = server.stats()
     assert counted["enrolments"] == ({"3": {KEY: 1}} if name in ENROLS else {})
     assert counted["received"] == {"3": {KEY: 1}}
     assert counted["faults"] == {name: 1}
@@ -73,110 +73,110 @@ def test_client_hears_the_fault_and_the_oracle_knows_the_truth(sandbox, name):
 
 
 @pytest.mark.parametrize("name", [f"drop{BEFORE}", f"drop{AFTER}", f"reset{BEFORE}", f"reset{AFTER}"])
-def test_before_and_after_look_the_same_and_a_resend_enrols_twice_only_after(sandbox, name):
-    oracle = sandbox(faults=only(name))
+def test_resend_enrols_twice_only_after_acting(sandbox, name):
+    server = sandbox(faults=only(name))
     for _ in range(2):
-        with RawClient(oracle) as client:
+        with RawClient(server) as client:
             client.start(EMAIL)
-    assert oracle.enrolments() == {KEY: 2 if name.endswith(AFTER) else 1}
-    assert oracle.totals()["enrolled_more_than_once"] == (1 if name.endswith(AFTER) else 0)
+    assert server.enrolments() == {KEY: 2 if name.endswith(AFTER) else 1}
+    assert server.totals()["enrolled_more_than_once"] == (1 if name.endswith(AFTER) else 0)
 
 
-def test_late_act_happens_although_the_client_has_gone(sandbox):
-    oracle = sandbox(faults=only("late_act"))
-    with RawClient(oracle) as client:
+def test_late_act_happens_after_a_disconnect(sandbox):
+    server = sandbox(faults=only("late_act"))
+    with RawClient(server) as client:
         client.send(id=3, matching="email", email=EMAIL)
-        wait_until(lambda: oracle.received() == {KEY: 1})
-    wait_until(lambda: oracle.enrolments() == {KEY: 1})
-    assert oracle.totals()["late_acts"] == 1
+        wait_until(lambda: server.received() == {KEY: 1})
+    wait_until(lambda: server.enrolments() == {KEY: 1})
+    assert server.totals()["late_acts"] == 1
 
 
-def test_reset_of_the_counts_is_not_disturbed_by_a_late_act_from_before(sandbox):
-    oracle = sandbox(faults=only("late_act"))
-    with RawClient(oracle) as client:
+def test_late_act_from_before_a_reset_is_not_counted(sandbox):
+    server = sandbox(faults=only("late_act"))
+    with RawClient(server) as client:
         client.send(id=3, matching="email", email=EMAIL)
-        wait_until(lambda: oracle.received() == {KEY: 1})
-        oracle.control(reset=True)
-        assert client.hear().status == 200
-    assert oracle.enrolments() == {}
+        wait_until(lambda: server.received() == {KEY: 1})
+        server.control(reset=True)
+        assert client.receive().status == 200
+    assert server.enrolments() == {}
 
 
-def test_trickle_comes_one_byte_at_a_time(sandbox):
-    oracle = sandbox(faults=[FaultRule(fault="trickle_after_acting", delay_s=0.05)])
-    with RawClient(oracle) as client:
+def test_trickle_sends_one_byte_at_a_time(sandbox):
+    server = sandbox(faults=[FaultRule(fault="trickle_after_acting", delay_s=0.05)])
+    with RawClient(server) as client:
         client.send(id=3, matching="email", email=EMAIL)
         assert [client.socket.recv(100) for _ in range(3)] == [b"H", b"T", b"T"]
-    assert oracle.enrolments() == {KEY: 1}
+    assert server.enrolments() == {KEY: 1}
 
 
-def test_silent_connection_stays_open_and_never_answers_again(sandbox):
-    oracle = sandbox(faults="silence_after_acting@1")
-    with RawClient(oracle) as client:
+def test_silent_connection_stays_open(sandbox):
+    server = sandbox(faults="silence_after_acting@1")
+    with RawClient(server) as client:
         client.send(id=3, matching="email", email=EMAIL)
-        assert client.hear(patience_s=0.05).ending == "silent"
+        assert client.receive(timeout_s=0.05).ending == "silent"
         client.send(id=3, matching="email", email="jane@example.com")
-        assert client.hear(patience_s=0.05).ending == "silent"
-    assert oracle.received() == {KEY: 1}
+        assert client.receive(timeout_s=0.05).ending == "silent"
+    assert server.received() == {KEY: 1}
 
 
-def test_close_after_answer_is_not_announced(sandbox):
-    oracle = sandbox(faults="close_after_answer@1")
-    with RawClient(oracle) as client:
-        heard = client.start(EMAIL)
-        assert (heard.json["error"], "connection" in heard.headers) == (0, False)
-        assert client.hear().ending == "closed"
+def test_close_after_answer_has_no_connection_header(sandbox):
+    server = sandbox(faults="close_after_answer@1")
+    with RawClient(server) as client:
+        response = client.start(EMAIL)
+        assert (response.json["error"], "connection" in response.headers) == (0, False)
+        assert client.receive().ending == "closed"
 
 
-def test_idle_connection_is_closed_without_a_word(sandbox):
-    oracle = sandbox(idle_timeout_s=0.05)
-    with RawClient(oracle) as client:
+def test_idle_connection_is_closed(sandbox):
+    server = sandbox(idle_timeout_s=0.05)
+    with RawClient(server) as client:
         assert client.start(EMAIL).status == 200
-        assert client.hear() == Heard(b"", "closed")
-    assert oracle.totals()["idle_closes"] == 1
+        assert client.receive() == RawResponse(b"", "closed")
+    assert server.totals()["idle_closes"] == 1
 
 
-def test_slow_answer_is_not_idleness(sandbox):
-    oracle = sandbox(idle_timeout_s=0.05, latency_s=[0.15, 0.15])
-    with RawClient(oracle) as client:
+def test_slow_answer_does_not_count_as_idle(sandbox):
+    server = sandbox(idle_timeout_s=0.05, latency_s=[0.15, 0.15])
+    with RawClient(server) as client:
         assert client.start(EMAIL).status == 200
-    assert oracle.totals()["idle_closes"] == 0
+    assert server.totals()["idle_closes"] == 0
 
 
 @pytest.mark.parametrize(("name", "code"), [("token_revoked", 401), ("scenario_off", 423), ("tariff_limit", 402)])
-def test_switch_stays_thrown_until_it_is_put_back(sandbox, name, code):
-    oracle = sandbox(faults=f"{name}@2")
-    with RawClient(oracle) as client:
+def test_switch_stays_on_until_reset(sandbox, name, code):
+    server = sandbox(faults=f"{name}@2")
+    with RawClient(server) as client:
         assert [client.start(f"user{n}@example.com").json["error"] for n in range(4)] == [0, code, code, code]
-        oracle.control(token_revoked=False, tariff_used_up=False, scenarios={"3": True})
+        server.control(token_revoked=False, tariff_used_up=False, scenarios={"3": True})
         assert client.start("user4@example.com").json["error"] == 0
-    assert set(oracle.enrolments()) == {"email:user0@example.com", "email:user4@example.com"}
+    assert set(server.enrolments()) == {"email:user0@example.com", "email:user4@example.com"}
 
 
-def test_preflight_sees_a_scenario_that_was_switched_off(sandbox):
-    oracle = sandbox(faults="scenario_off")
-    with RawClient(oracle) as client:
+def test_scenario_list_shows_a_switched_off_scenario(sandbox):
+    server = sandbox(faults="scenario_off")
+    with RawClient(server) as client:
         client.start(EMAIL)
-        (scenario,) = client.ask("workflows/list", from_id=3, limit=1).json["data"]
+        (scenario,) = client.call("workflows/list", from_id=3, limit=1).json["data"]
     assert scenario["is_active"] is False
 
 
-def test_change_of_the_rate_does_not_begin_the_faults_again(sandbox):
-    oracle = sandbox(faults="http_429@1")
-    with RawClient(oracle) as client:
+def test_rate_change_does_not_restart_the_faults(sandbox):
+    server = sandbox(faults="http_429@1")
+    with RawClient(server) as client:
         assert client.start(EMAIL).status == 429
-        oracle.control(rate_per_s=100, retry_after="date")
+        server.control(rate_per_s=100, retry_after="date")
         assert client.start(EMAIL).status == 200
 
 
-def test_fault_can_hit_another_method(sandbox):
-    oracle = sandbox(faults=[FaultRule(fault="http_500_before_acting", method="workflows/list")])
-    with RawClient(oracle) as client:
-        assert client.ask("workflows/list").status == 500
+def test_fault_can_apply_to_another_method(sandbox):
+    server = sandbox(faults=[FaultRule(fault="http_500_before_acting", method="workflows/list")])
+    with RawClient(server) as client:
+        assert client.call("workflows/list").status == 500
         assert client.start(EMAIL).status == 200
 
 
-def test_fault_after_acting_enrols_nobody_when_nobody_is_there(sandbox):
-    oracle = sandbox(faults="drop_after_acting")
-    with RawClient(oracle) as client:
+def test_fault_after_acting_ignores_unknown_profiles(sandbox):
+    server = sandbox(faults="drop_after_acting")
+    with RawClient(server) as client:
         assert client.start("nobody@example.com").ending == "closed"
-    assert oracle.enrolments() == {}
+    assert server.enrolments() == {}

@@ -71,7 +71,7 @@ def play(pace: RateSchedule, *, latency_s: float) -> Played:
             ready.append(heapq.heappop(coming_back)[2])
         elif arriving and arriving[0][0] <= now:
             _, _, attempt = heapq.heappop(arriving)
-            full_for_s = gate.full_for_s(now)
+            full_for_s = gate.try_pass(now)
             if full_for_s is None:
                 taken += 1
                 pace.accepted(now)

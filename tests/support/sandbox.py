@@ -49,8 +49,8 @@ def sandbox(sandbox_server: SandboxHandle) -> SandboxFactory:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What a raw client heard for one request, and how it ended: answered, closed, reset or silent."""
+class RawResponse:
+    """What a raw client response for one request, and how it ended: answered, closed, reset or silent."""
 
     data: bytes
     ending: str
@@ -95,29 +95,29 @@ class RawClient:
         """Send one API request; the token and the content type are added."""
         self.socket.sendall(request_bytes(method, **body))
 
-    def hear(self, *, patience_s: float = PATIENCE_S) -> Heard:
-        """Listen until an answer is whole, the connection ends, or nothing came for `patience_s`."""
-        self.socket.settimeout(patience_s)
+    def receive(self, *, timeout_s: float = PATIENCE_S) -> RawResponse:
+        """Listen until an answer is whole, the connection ends, or nothing came for `timeout_s`."""
+        self.socket.settimeout(timeout_s)
         data = b""
         try:
             while not _whole(data):
                 if not (more := self.socket.recv(65536)):
-                    return Heard(data, "closed")
+                    return RawResponse(data, "closed")
                 data += more
         except ConnectionResetError:
-            return Heard(data, "reset")
+            return RawResponse(data, "reset")
         except TimeoutError:
-            return Heard(data, "silent")
-        return Heard(data, "answered")
+            return RawResponse(data, "silent")
+        return RawResponse(data, "answered")
 
-    def ask(self, method: str = "workflows/start", **body: object) -> Heard:
+    def call(self, method: str = "workflows/start", **body: object) -> RawResponse:
         """Send one API request and hear its answer."""
         self.send(method, **body)
-        return self.hear()
+        return self.receive()
 
-    def start(self, email: str = "john@example.com", *, scenario: int = 3) -> Heard:
+    def start(self, email: str = "john@example.com", *, scenario: int = 3) -> RawResponse:
         """Start one profile."""
-        return self.ask(id=scenario, matching="email", email=email)
+        return self.call(id=scenario, matching="email", email=email)
 
 
 def request_bytes(method: str, **body: object) -> bytes:
@@ -127,9 +127,9 @@ def request_bytes(method: str, **body: object) -> bytes:
     return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
 
-def wait_until(condition: Callable[[], bool], *, patience_s: float = PATIENCE_S) -> None:
+def wait_until(condition: Callable[[], bool], *, timeout_s: float = PATIENCE_S) -> None:
     """Ask again and again until it is so."""
-    give_up = time.monotonic() + patience_s
+    give_up = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < give_up, "it never came to pass"
         time.sleep(0.005)

@@ -14,7 +14,7 @@ JOHN = {"id": 3, "matching": "email", "email": "john@example.com"}
 
 def start(body, *, reentry=ReEntry.COUNT, times_enrolled=0) -> ApiReply:
     api_methods.check_parameters("workflows/start", body)
-    return api_methods.start(body, Dataset(), reentry=reentry, times_enrolled=lambda enrolment: times_enrolled)
+    return api_methods.start_workflow(body, Dataset(), reentry=reentry, times_enrolled=lambda enrolment: times_enrolled)
 
 
 def refusal_code(body, **options) -> int:
@@ -70,11 +70,11 @@ def test_documented_bodies_enrol(body, profile):
         (JOHN | {"email": "nobody@example.com"}, 404),
     ],
 )
-def test_what_is_wrong_has_its_code(body, code):
+def test_bad_request_gets_its_error_code(body, code):
     assert refusal_code(body) == code
 
 
-def test_repeat_is_accepted_unless_refusal_was_asked_for():
+def test_repeat_is_accepted_unless_reentry_is_refuse():
     assert start(JOHN, times_enrolled=1).enrolment is not None
     assert refusal_code(JOHN, reentry=ReEntry.REFUSE, times_enrolled=1) == 409
     assert start(JOHN | {"id": 7}, reentry=ReEntry.REFUSE, times_enrolled=1).enrolment is not None
@@ -92,7 +92,7 @@ def test_repeat_is_accepted_unless_refusal_was_asked_for():
         ({"token": "t"}, "x", False),
     ],
 )
-def test_token_must_be_there_and_right_wherever_it_is(body, bearer, fits):
+def test_token_must_be_present_and_right(body, bearer, fits):
     if fits:
         api_methods.check_token(body, bearer, token="t")
     else:
@@ -104,10 +104,10 @@ def test_token_must_be_there_and_right_wherever_it_is(body, bearer, fits):
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b"\xff"])
 def test_body_must_be_a_json_object(raw):
     with pytest.raises(ApiRefusal):
-        api_methods.read_body(raw)
+        api_methods.parse_body(raw)
 
 
-def test_scenario_is_found_by_preflight_recipe():
+def test_scenario_is_found_by_from_id_and_limit():
     reply = api_methods.list_scenarios({"from_id": 7, "limit": 1}, Dataset()).extra
     (scenario,) = reply["data"]
     assert (scenario["id"], scenario["is_active"], scenario["mode"]) == (7, True, "restart")
@@ -115,7 +115,7 @@ def test_scenario_is_found_by_preflight_recipe():
     assert (reply["next_from_id"], reply["total"]) == (8, 6)
 
 
-def test_paging_walks_through_all_scenarios_once():
+def test_paging_lists_every_scenario_once():
     seen, from_id = [], 1
     while page := (reply := api_methods.list_scenarios({"from_id": from_id, "limit": 4}, Dataset()).extra)["data"]:
         seen += [scenario["id"] for scenario in page]
@@ -123,7 +123,7 @@ def test_paging_walks_through_all_scenarios_once():
     assert seen == [3, 5, 7, 9, 11, 12]
 
 
-def test_profile_comes_with_what_was_matched():
+def test_profile_has_the_matched_identity():
     data = api_methods.get_profile({"db_id": 1, "matching": "phone", "phone": "+79000000000"}, Dataset()).extra["data"]
     assert data["phones"] == ["+79000000000"]
     assert data["email"] is None

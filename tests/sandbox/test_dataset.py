@@ -1,4 +1,4 @@
-"""The world: who exists, and what a world file may say."""
+"""Which profiles exist, and what a dataset file may contain."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from batch_enroll.sandbox.dataset import (
     Dataset,
     Profile,
     ProfileIdentity,
-    read_world,
+    load_dataset,
 )
 
 EMAIL, PHONE, PROFILE_ID, CUSTOM = MatchingMode
@@ -28,7 +28,7 @@ EMAIL, PHONE, PROFILE_ID, CUSTOM = MatchingMode
         ProfileIdentity(CUSTOM, 123420, "CRM_ID"),
     ],
 )
-def test_open_world_has_a_profile_for_every_identity(identity):
+def test_open_dataset_has_a_profile_for_every_identity(identity):
     assert Dataset().profile_key(1, identity) == identity.key
 
 
@@ -43,67 +43,67 @@ def test_open_world_has_a_profile_for_every_identity(identity):
         ProfileIdentity(CUSTOM, 10404040, "CRM_ID"),
     ],
 )
-def test_open_world_has_documented_nobodies(identity):
+def test_open_dataset_has_documented_unknown_profiles(identity):
     assert Dataset().profile_key(1, identity) is None
     assert Dataset().profile(1, identity) is None
 
 
-def test_invented_profile_is_the_same_every_time():
+def test_generated_profile_is_always_the_same():
     identity = ProfileIdentity(EMAIL, "john@example.com")
     assert Dataset().profile(1, identity) == Dataset().profile(1, identity)
 
 
-def test_closed_world_knows_only_its_profiles_and_names_them_by_id():
+def test_closed_dataset_has_only_its_profiles():
     john = Profile(id="john-1", email="john@example.com", phones=("+79000000000",), fields={"CRM_ID": "00016"})
-    world = Dataset(profiles=(john,), is_open=False)
+    dataset = Dataset(profiles=(john,), is_open=False)
     for identity in john.identities():
-        assert world.profile_key(1, identity) == "profile_id:john-1"
-    assert world.profile_key(2, ProfileIdentity(EMAIL, "john@example.com")) is None
-    assert world.profile_key(1, ProfileIdentity(EMAIL, "jane@example.com")) is None
+        assert dataset.profile_key(1, identity) == "profile_id:john-1"
+    assert dataset.profile_key(2, ProfileIdentity(EMAIL, "john@example.com")) is None
+    assert dataset.profile_key(1, ProfileIdentity(EMAIL, "jane@example.com")) is None
 
 
 def test_custom_value_matches_in_its_own_json_type_only():
-    world = Dataset(profiles=(Profile(id="p", fields={"CRM_ID": 16}),), is_open=False)
-    assert world.profile_key(1, ProfileIdentity(CUSTOM, 16, "CRM_ID")) == "profile_id:p"
-    assert world.profile_key(1, ProfileIdentity(CUSTOM, "16", "CRM_ID")) is None
+    dataset = Dataset(profiles=(Profile(id="p", fields={"CRM_ID": 16}),), is_open=False)
+    assert dataset.profile_key(1, ProfileIdentity(CUSTOM, 16, "CRM_ID")) == "profile_id:p"
+    assert dataset.profile_key(1, ProfileIdentity(CUSTOM, "16", "CRM_ID")) is None
 
 
-def test_world_file_in_toml(tmp_path):
+def test_dataset_from_toml(tmp_path):
     path = tmp_path / "world.toml"
     path.write_text(
         '[[scenarios]]\nid = 42\nname = "Leads"\nmode = "skip"\n'
         '[[profiles]]\nid = "p1"\nemail = "john@example.com"\nfields = {CRM_ID = "00016"}\n',
         encoding="utf-8",
     )
-    world = read_world(path)
-    assert list(world.scenarios) == [42]
-    assert not world.is_open
-    assert world.profile_key(1, ProfileIdentity(CUSTOM, "00016", "CRM_ID")) == "profile_id:p1"
+    dataset = load_dataset(path)
+    assert list(dataset.scenarios) == [42]
+    assert not dataset.is_open
+    assert dataset.profile_key(1, ProfileIdentity(CUSTOM, "00016", "CRM_ID")) == "profile_id:p1"
 
 
-def test_world_file_without_profiles_is_open(tmp_path):
+def test_dataset_without_profiles_is_open(tmp_path):
     path = tmp_path / "world.json"
     path.write_text(json.dumps({"scenarios": [{"id": 1, "name": "One"}]}), encoding="utf-8")
-    assert read_world(path).is_open
+    assert load_dataset(path).is_open
 
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ({"scenario": []}, "has no `scenario`"),
+        ({"scenario": []}, "unknown field: `scenario`"),
         ({"scenarios": [{"id": "3", "name": "x"}]}, "scenarios no. 1 needs `id` of type int"),
         ({"scenarios": [{"id": 3}]}, "needs `name` of type str"),
-        ({"profiles": [{"id": "p", "mail": "x"}]}, "profiles no. 1 has no `mail`"),
+        ({"profiles": [{"id": "p", "mail": "x"}]}, "profiles no. 1 has an unknown field: `mail`"),
         ([], "is not a table"),
     ],
 )
-def test_world_file_says_what_is_wrong(tmp_path, content, complaint):
+def test_invalid_dataset_file_is_refused(tmp_path, content, complaint):
     path = tmp_path / "world.json"
     path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(JobError, match=complaint):
-        read_world(path)
+        load_dataset(path)
 
 
-def test_missing_world_file_is_one_sentence(tmp_path):
+def test_missing_dataset_file_is_refused(tmp_path):
     with pytest.raises(JobError, match="cannot be read"):
-        read_world(tmp_path / "nowhere.toml")
+        load_dataset(tmp_path / "nowhere.toml")

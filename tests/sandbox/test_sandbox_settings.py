@@ -49,16 +49,16 @@ def test_settings_survive_json():
         {"idle_timeout_s": 0},
     ],
 )
-def test_impossible_settings_are_refused(changes):
+def test_invalid_settings_are_refused(changes):
     with pytest.raises(JobError):
         SandboxSettings().changed(changes)
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", '{"speed": 1}'])
-def test_line_that_is_no_settings_is_refused(line):
+def test_malformed_settings_line_is_refused(line):
     with pytest.raises(JobError):
         SandboxSettings.from_json(line)
 
 
-def test_null_takes_a_limit_away():
+def test_null_removes_a_limit():
     assert SandboxSettings(rate_per_s=5).changed({"rate_per_s": None}).rate_per_s is None
