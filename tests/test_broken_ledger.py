@@ -36,7 +36,7 @@ async def test_a_ledger_that_breaks_while_rows_are_sent_frees_the_run(tmp_path, 
     with monkeypatch.context() as patch, pytest.raises(LedgerError, match="ValueError"):
         await enroll_async(job, source, emit=break_at_row_10, **arguments)
     (record,) = await ledger.runs()
-    assert not await ledger.worker(record.run_id)
+    assert not await ledger.lock_owner(record.run_id)
     assert len(platform.started) < ROWS
 
     summary = await enroll_async(job, source, **arguments)
@@ -60,6 +60,6 @@ async def test_a_note_that_cannot_be_removed_keeps_no_lock(tmp_path, monkeypatch
         patch.setattr(Path, "unlink", unlink)
         first = await enroll_async(make_job(), write_csv(tmp_path / "in.csv", *people(2)), **arguments)
     assert first.exit_code == 0
-    assert not await ledger.worker(first.run_id)
+    assert not await ledger.lock_owner(first.run_id)
     again = await enroll_async(make_job(send__again=True), tmp_path / "in.csv", **arguments)
     assert again.counts.success == 2

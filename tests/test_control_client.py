@@ -300,7 +300,7 @@ async def planned(ledger):
     """A run without rows that this process works on."""
     run = await ledger.create(record())
     await run.mark_duplicates(PlanRules(duplicates=Duplicates.SKIP))
-    await run.seal(rows=0)
+    await run.finish_planning(rows=0)
     return run
 
 
@@ -310,7 +310,7 @@ async def test_a_process_that_does_not_answer_in_time_has_done_nothing(ledger, t
         await send_control_command(ledger, "a906cc51", ControlCommand.STOP, clock=CLOCK, patience_s=0.5)
     assert "waiting at its own terminal" in caught.value.hint
     assert not list(tmp_path.rglob("*.request"))
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_a_process_that_ends_before_it_answers_has_done_nothing(ledger, tmp_path):
@@ -319,7 +319,7 @@ async def test_a_process_that_ends_before_it_answers_has_done_nothing(ledger, tm
 
         async def end():
             await anyio.sleep(0.3)
-            await run.leave()
+            await run.close_unchanged()
 
         tasks.start_soon(end)
         with pytest.raises(RunNotActive, match="No process works on run a906cc51"):
@@ -343,7 +343,7 @@ async def test_a_request_that_was_taken_in_time_is_waited_for_a_little_longer(le
         tasks.start_soon(steering, slow_process)
         answer = await send_control_command(ledger, "a906cc51", ControlCommand.PAUSE, clock=CLOCK, patience_s=0.5)
     assert answer.done
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_whoever_gives_up_takes_the_request_back(ledger, tmp_path):
@@ -351,13 +351,13 @@ async def test_whoever_gives_up_takes_the_request_back(ledger, tmp_path):
     with anyio.move_on_after(0.2):
         await send_control_command(ledger, "a906cc51", ControlCommand.STOP, clock=CLOCK)
     assert not list(tmp_path.rglob("*.request"))
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_nothing_is_asked_of_a_run_that_nobody_works_on_or_nobody_knows(ledger, tmp_path):
     with pytest.raises(NoSuchRun):
         await send_control_command(ledger, "a906cc51", ControlCommand.STOP, clock=CLOCK)
-    await (await planned(ledger)).leave()
+    await (await planned(ledger)).close_unchanged()
     with pytest.raises(RunNotActive):
         await send_control_command(ledger, "a906cc51", ControlCommand.STOP, clock=CLOCK)
     with pytest.raises(JobError, match="--rate"):
@@ -390,14 +390,14 @@ async def test_waiting_for_the_end_gives_the_counts(ledger):
 
         async def end():
             await anyio.sleep(0.2)
-            assert await ledger.worker("a906cc51")
-            await run.leave()
+            assert await ledger.lock_owner("a906cc51")
+            await run.close_unchanged()
 
         tasks.start_soon(end)
         counts = await wait_until_released(ledger, "a906cc51", clock=CLOCK)
     assert counts
     assert counts.rows == 0
-    assert await ledger.worker("a906cc51") == ""
+    assert await ledger.lock_owner("a906cc51") == ""
 
 
 async def test_waiting_for_the_end_of_a_plan_that_is_given_up_gives_nothing(ledger):

@@ -94,7 +94,7 @@ async def test_damaged_rows_are_refused_before_anything_is_sent(tmp_path, damage
     run = await ledger.open(run_id, read_only=True)
     with pytest.raises(LedgerError, match=f"run {run_id} are damaged"):
         await report_again(run, None)
-    await run.leave()
+    await run.close_unchanged()
     assert len(platform.started) == sent < ROWS
 
     path.write_bytes(whole)
@@ -205,4 +205,4 @@ async def test_the_kept_rows_of_a_retry_batch_are_checked_too(tmp_path):
         )
     run = await ledger.open(summary.run_id, read_only=True)
     assert (await run.counts()).error == 8
-    await run.leave()
+    await run.close_unchanged()

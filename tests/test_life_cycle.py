@@ -230,7 +230,7 @@ class World:
 
     async def is_free(self):
         """Whether nobody works on any run."""
-        return not any([await self.ledger.worker(record.run_id) for record in await self.ledger.runs()])
+        return not any([await self.ledger.lock_owner(record.run_id) for record in await self.ledger.runs()])
 
 
 def make_job():

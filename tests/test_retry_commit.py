@@ -52,10 +52,10 @@ class World:
         """The rows are refused, the run is finished and free, and nothing was sent."""
         run = await self.ledger.open(self.run_id, read_only=True)
         counts, state = await run.counts(), run.record.state
-        await run.leave()
+        await run.close_unchanged()
         assert (counts, state) == (REFUSED, RunState.FINISHED)
         assert self.platform.started == []
-        assert not await self.ledger.worker(self.run_id)
+        assert not await self.ledger.lock_owner(self.run_id)
 
 
 @pytest.fixture

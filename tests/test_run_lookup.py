@@ -49,7 +49,7 @@ def kept(cli):
             identity = "dry run of x" if run_id in checks else ""
             run = await ledger.create(record(run_id, hours=hour, identity=identity))
             await run.mark_duplicates(PlanRules(duplicates=Duplicates.SKIP))
-            await run.seal(rows=0)
+            await run.finish_planning(rows=0)
             if run_id in going:
                 held.append(run)
             else:
@@ -59,7 +59,7 @@ def kept(cli):
             yield
         finally:
             for run in held:
-                await run.leave()
+                await run.close_unchanged()
 
     return keep
 

@@ -46,7 +46,7 @@ async def send_control_command(
     state = await _state(ledger, run_id)
     if state is None:
         raise no_such_run(run_id)
-    if not await ledger.worker(run_id):
+    if not await ledger.lock_owner(run_id):
         raise _nobody(run_id, state)
     letter = ControlRequestFile.post(ledger.folder(run_id), wish, dict(pace or {}), clock=clock, patience_s=patience_s)
     try:
@@ -61,7 +61,7 @@ async def send_control_command(
 
 async def wait_until_released(ledger: Ledger, run_id: str, *, clock: Clock) -> Counts | None:
     """Wait until no process works on a run, and give its counts; None when its plan was given up and it is gone."""
-    while await ledger.worker(run_id):
+    while await ledger.lock_owner(run_id):
         await clock.sleep(_LOOK_S)
     if await _state(ledger, run_id) is None:
         return None
@@ -69,7 +69,7 @@ async def wait_until_released(ledger: Ledger, run_id: str, *, clock: Clock) -> C
     try:
         return await run.counts()
     finally:
-        await run.leave()
+        await run.close_unchanged()
 
 
 async def _answered(
@@ -88,7 +88,7 @@ async def _answered(
         now = clock.monotonic()
         if now >= look_again:
             look_again = now + _LOOK_S
-            worker = await ledger.worker(run_id)
+            worker = await ledger.lock_owner(run_id)
             if not worker:
                 if (answer := letter.answer()) is not None:
                     return answer

@@ -7,13 +7,13 @@ number, a keyed hash of its identity and a hash of its content), a network, a de
 A row inside a ledger is in one of these states (design: durability study, section 1); every move is one conditional
 update whose row count must be 1:
 
-    PLANNED -> INTENT                 `intend`, on disk before the first byte of the request leaves
+    PLANNED -> INTENT                 `record_intent`, on disk before the first byte of the request leaves
     INTENT  -> PLANNED                `release`, only when surely nothing was accepted
-    INTENT  -> SUCCESS|ERROR|UNKNOWN  `settle`, on disk before anyone hears of it
+    INTENT  -> SUCCESS|ERROR|UNKNOWN  `record_outcome`, on disk before anyone hears of it
     INTENT  -> UNKNOWN                `recover`, when the process that made the intent is gone
     PLANNED -> NOT_SENT is no move: a row that is planned when the run ends is shown as `not_sent`
     UNKNOWN -> SUCCESS|ERROR|PLANNED  `resolve`, a person's word, kept with who, when and why
-    ERROR   -> PLANNED                `replan`, a person's `retry --errors`
+    ERROR   -> PLANNED                `requeue`, a person's `retry --errors`
     PLANNED -> SKIPPED                `skip_sent`, when another run sent the profile meanwhile
     SKIPPED, INVALID                  final
 """
@@ -213,7 +213,7 @@ class RunLedger(Protocol):
         """The rows that `mark_duplicates` found with seq > `after_seq`, in seq order, at most `limit`."""
         ...
 
-    async def seal(self, *, rows: int) -> None:
+    async def finish_planning(self, *, rows: int) -> None:
         """The plan is complete, its duplicates are marked, and it is on disk: PLANNING -> OPEN."""
         ...
 
@@ -232,7 +232,7 @@ class RunLedger(Protocol):
         """Rows in state PLANNED with seq > `after_seq`, in seq order, at most `limit`."""
         ...
 
-    async def intend(self, seq: int, *, at: datetime) -> int:
+    async def record_intent(self, seq: int, *, at: datetime) -> int:
         """PLANNED -> INTENT, on disk when this returns. Returns the attempt's number, from 1.
 
         Raises:
@@ -244,7 +244,7 @@ class RunLedger(Protocol):
         """INTENT -> PLANNED: surely nothing was accepted. Code and message say why the last attempt failed."""
         ...
 
-    async def settle(self, outcome: Outcome) -> None:
+    async def record_outcome(self, outcome: Outcome) -> None:
         """INTENT -> SUCCESS, ERROR or UNKNOWN, on disk when this returns. `outcome.message` has no personal data."""
         ...
 
@@ -260,7 +260,7 @@ class RunLedger(Protocol):
         """Why rows are not `success`: by status, code and message, the most frequent first."""
         ...
 
-    async def replan(self, *, status: RowStatus, rules: PlanRules | None = None) -> int:
+    async def requeue(self, *, status: RowStatus, rules: PlanRules | None = None) -> int:
         """Put rows of a status (error, or not_sent, which is a no-op) back to PLANNED and the run to OPEN.
 
         With `rules` the rows that other runs have sent meanwhile are skipped in the same step, as by `skip_sent`.
@@ -274,8 +274,8 @@ class RunLedger(Protocol):
         """Take a person's word on unknown rows; returns the seqs that were not unknown and so were left alone."""
         ...
 
-    async def leave(self) -> None:
-        """Let go of the files and leave the record as it is: for readers, and after `resolve` or `replan`."""
+    async def close_unchanged(self) -> None:
+        """Let go of the files and leave the record as it is: for readers, and after `resolve` or `requeue`."""
         ...
 
     async def close(self, *, state: RunState, stop_reason: str, at: datetime, results_path: str = "") -> None:
@@ -301,15 +301,15 @@ class Ledger(Protocol):
         """
         ...
 
-    async def forget_rows(self, *, before: datetime) -> int:
+    async def delete_staged_rows(self, *, before: datetime) -> int:
         """Remove the staged rows (personal data) of runs that finished before a moment; returns of how many runs."""
         ...
 
-    async def room(self, run_id: str) -> int:
-        """How many bytes `shrink` would free; 0 when nothing is left that it would remove."""
+    async def reclaimable_bytes(self, run_id: str) -> int:
+        """How many bytes `prune` would free; 0 when nothing is left that it would remove."""
         ...
 
-    async def shrink(self, run_id: str) -> None:
+    async def prune(self, run_id: str) -> None:
         """Remove the staged rows of a finished run and what happened to each of its rows.
 
         The record, the totals, the reasons and the memory of whom it enrolled stay: the same input is still refused, an
@@ -321,7 +321,7 @@ class Ledger(Protocol):
         """
         ...
 
-    async def forget(self, run_id: str) -> None:
+    async def delete_run(self, run_id: str) -> None:
         """Remove every trace of a run, also the memory of whom it enrolled: its input would be sent again.
 
         Raises:
@@ -338,7 +338,7 @@ class Ledger(Protocol):
         """Every run, the newest first."""
         ...
 
-    async def worker(self, run_id: str) -> str:
+    async def lock_owner(self, run_id: str) -> str:
         """Name who works on a run now, such as "process 4711 on host db1 since …"; "" when nobody does."""
         ...
 
@@ -350,7 +350,7 @@ class Ledger(Protocol):
         """The runs with this identity, the newest first."""
         ...
 
-    def hold(self, name: str, *, what: str) -> AbstractContextManager[None]:
+    def lock(self, name: str, *, what: str) -> AbstractContextManager[None]:
         """Keep others from something that is no run, such as a job, while the block runs; waits for nobody.
 
         Args:

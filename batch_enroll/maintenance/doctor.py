@@ -235,7 +235,7 @@ async def _runs(ledger: Ledger, health: LedgerHealth) -> list[HealthFinding]:
             try:
                 counts = await run.counts()
             finally:
-                await run.leave()
+                await run.close_unchanged()
         except LedgerError as error:
             broken.append(_problem("ledger", error.message, error.hint))
             continue

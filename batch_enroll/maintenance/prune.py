@@ -34,7 +34,7 @@ async def plan_prune(ledger: Ledger, *, before: datetime, forget: bool) -> Prune
             younger += 1
             continue
         counts = await _counts(ledger, record)
-        size = await ledger.room(record.run_id)
+        size = await ledger.reclaimable_bytes(record.run_id)
         plan_only = record.state is RunState.PLANNING or is_dry_run(record)
         if not plan_only and (why := _why_kept(record, counts)):
             kept.append(why)
@@ -64,9 +64,9 @@ async def prune(ledger: Ledger, plan: PrunePlan) -> Sequence[RetainedRun]:
     for one in plan.prunable:
         try:
             if plan.forget or one.plan_only:
-                await ledger.forget(one.run_id)
+                await ledger.delete_run(one.run_id)
             else:
-                await ledger.shrink(one.run_id)
+                await ledger.prune(one.run_id)
         except RunLocked as error:
             busy.append(
                 RetainedRun(run_id=one.run_id, input_name=one.input_name, why=error.message, what_now=error.hint)
@@ -93,4 +93,4 @@ async def _counts(ledger: Ledger, record: RunRecord) -> Counts:
     try:
         return await run.counts()
     finally:
-        await run.leave()
+        await run.close_unchanged()

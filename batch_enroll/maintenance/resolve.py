@@ -66,7 +66,7 @@ async def unknown_rows(ledger: Ledger, run_id: str) -> list[UnknownRow]:
             for number, outcome in found
         ]
     finally:
-        await run.leave()
+        await run.close_unchanged()
 
 
 async def resolve_rows(ledger: Ledger, run_id: str, said: Sequence[RowVerdict], *, by: str, at: datetime) -> Counts:
@@ -102,4 +102,4 @@ async def resolve_rows(ledger: Ledger, run_id: str, said: Sequence[RowVerdict], 
         )
         return await run.counts()
     finally:
-        await run.leave()
+        await run.close_unchanged()

@@ -30,11 +30,11 @@ async def run_total(ledger: Ledger, run_id: str) -> RunTotal:
     """
     run = await ledger.open(run_id, read_only=True)
     try:
-        worker = await ledger.worker(run_id)
+        worker = await ledger.lock_owner(run_id)
         reasons = await reason_lines(run, goes_on=bool(worker))
         return _told(run.record, await run.counts(), worker=worker, reasons=reasons, folder=run.folder)
     finally:
-        await run.leave()
+        await run.close_unchanged()
 
 
 def run_as_dict(total: RunTotal) -> dict[str, object]:
@@ -59,9 +59,9 @@ def run_as_dict(total: RunTotal) -> dict[str, object]:
 async def _total(ledger: Ledger, record: RunRecord) -> RunTotal:
     run = await ledger.open(record.run_id, read_only=True)
     try:
-        return _told(record, await run.counts(), worker=await ledger.worker(record.run_id))
+        return _told(record, await run.counts(), worker=await ledger.lock_owner(record.run_id))
     finally:
-        await run.leave()
+        await run.close_unchanged()
 
 
 def _told(

@@ -90,7 +90,7 @@ def _unknown(word: str, ids: dict[str, RunRecord], said: str) -> NoSuchRun:
 
 async def _going(ledger: Ledger, records: Sequence[RunRecord]) -> list[RunRecord]:
     return [
-        record for record in records if record.state is not RunState.FINISHED and await ledger.worker(record.run_id)
+        record for record in records if record.state is not RunState.FINISHED and await ledger.lock_owner(record.run_id)
     ]
 
 

@@ -107,7 +107,7 @@ async def collect(
         redaction = Redaction([record.stop_reason, *(one.message for one in reasons), *lines], home=home)
         searched = _learn(redaction, run)
     finally:
-        await run.leave()
+        await run.close_unchanged()
 
     def outside(text: str) -> str:
         """Redact a text from outside, or leave it out when the rows are gone."""

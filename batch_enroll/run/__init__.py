@@ -199,7 +199,7 @@ async def _check_before_reading(
     check_job_matches_approved(approved, job, readable(source))
     if job.input.archive is not None:
         await run_abandonable(check_archive, job.input.archive, source)
-    await context.ledger.forget_rows(before=now - timedelta(days=job.output.keep))
+    await context.ledger.delete_staged_rows(before=now - timedelta(days=job.output.keep))
 
 
 async def _plan(context: RunContext, source: Path | BinaryIO | DownloadedInput) -> PreparedRun:

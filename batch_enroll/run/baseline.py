@@ -96,7 +96,7 @@ async def _to_send(ledger: Ledger, record: RunRecord) -> int:
     try:
         counts = await run.counts()
     finally:
-        await run.leave()
+        await run.close_unchanged()
     return counts.rows - counts.invalid - counts.skipped
 
 

@@ -22,7 +22,7 @@ def job_lock(name: str, ledger: Ledger) -> AbstractContextManager[None]:
         RunLocked: the job is at work.
         LedgerError: the ledger's place cannot keep a promise.
     """
-    return ledger.hold(f"job {name}", what=f"Job {Path(name).name.rstrip()}") if name else nullcontext()
+    return ledger.lock(f"job {name}", what=f"Job {Path(name).name.rstrip()}") if name else nullcontext()
 
 
 def scenario_lock(job: Job, ledger: Ledger) -> AbstractContextManager[None]:
@@ -36,7 +36,7 @@ def scenario_lock(job: Job, ledger: Ledger) -> AbstractContextManager[None]:
     """
     if not job.send.window:
         return nullcontext()
-    return ledger.hold(
+    return ledger.lock(
         f"window {job.url} {job.scenario}",
         what=f"Scenario {job.scenario} (runs with a window go one after the other)",
     )

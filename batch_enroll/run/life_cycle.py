@@ -87,7 +87,7 @@ async def undo_on_error(planned: PreparedRun) -> AsyncIterator[None]:
     except BaseException as error:
         with anyio.CancelScope(shield=True):
             if planned.plan.resumed:
-                await planned.ledger.leave()
+                await planned.ledger.close_unchanged()
             else:
                 await planned.ledger.discard()
         if isinstance(error, RunStopped) and planned.plan.resumed:

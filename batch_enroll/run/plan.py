@@ -167,7 +167,7 @@ async def prepare_run(
                     )
                 )
             tally = await _read_rows(table, mapper, run, rules=rules, salt=salt, job=job, clock=clock, emit=emit)
-            await run.seal(rows=tally.rows)
+            await run.finish_planning(rows=tally.rows)
             shown = await _shown(run, table, mapper, tally)
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -293,7 +293,7 @@ async def resume_run(ledger: Ledger, run_id: str, *, clock: Clock, again: RowSta
         samples = await _first_bodies(run, again=again)
     except BaseException:
         with anyio.CancelScope(shield=True):
-            await run.leave()
+            await run.close_unchanged()
         raise
     notices = (_interrupted(interrupted, run_id),) if interrupted else ()
     plan = Plan(run_id=run_id, resumed=True, notices=notices, counts=counts, samples=samples)
@@ -318,7 +318,7 @@ async def requeue(planned: PreparedRun, clock: Clock, *, stop_reason: str) -> No
     if stop_reason and planned.again is RowStatus.ERROR:
         raise RunStopped(f"{stop_reason} Nothing was sent.")
     rules = _since_it_was_planned(planned.ledger.record, clock)
-    await planned.ledger.replan(status=planned.again, rules=rules)
+    await planned.ledger.requeue(status=planned.again, rules=rules)
 
 
 def _since_it_was_planned(record: RunRecord, clock: Clock) -> PlanRules:

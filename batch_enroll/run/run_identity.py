@@ -122,4 +122,4 @@ async def _totals(ledger: Ledger, record: RunRecord) -> Counts:
     try:
         return await run.counts()
     finally:
-        await run.leave()
+        await run.close_unchanged()

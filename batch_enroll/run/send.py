@@ -165,7 +165,7 @@ class _Sender:
             send=send,
             classify=lambda answer: classify(answer, self._codes, now=clock.now()),
             release=run.release,
-            settle=run.settle,
+            settle=run.record_outcome,
             clock=clock,
             stop=control.signal,
             delivery=job.send.delivery,
@@ -265,7 +265,7 @@ class _Sender:
         return None if self._limiter.depart_now() else self._limiter.depart
 
     async def _intend(self, seq: int, *, at: datetime) -> int:
-        attempt = await self._run.intend(seq, at=at)
+        attempt = await self._run.record_intent(seq, at=at)
         self._sent.requests += 1
         return attempt
 

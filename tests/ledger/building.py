@@ -67,14 +67,14 @@ async def open_run(
     run = await ledger.create(record or make_record())
     await run.plan(make_rows(people))
     await run.mark_duplicates(rules)
-    await run.seal(rows=len(people))
+    await run.finish_planning(rows=len(people))
     return run
 
 
 async def send(run: RunLedger, seq: int, status: RowStatus, *, at: datetime = NOON, code: str = "") -> None:
     """Let one attempt end in `status`."""
-    await run.intend(seq, at=at)
-    await run.settle(Outcome(seq=seq, status=status, code=code, message=code and f"It was {code}."))
+    await run.record_intent(seq, at=at)
+    await run.record_outcome(Outcome(seq=seq, status=status, code=code, message=code and f"It was {code}."))
 
 
 async def statuses(run: RunLedger) -> list[RowStatus]:

@@ -65,14 +65,14 @@ def kill_after_saying(word: str, nth: int) -> None:
 
 POINTS: dict[str, Callable[[int], None]] = {
     "in the plan": lambda nth: kill_at(plan_queries, "add_rows", nth),
-    "after the plan": lambda nth: kill_at(plan_queries, "seal", nth),
+    "after the plan": lambda nth: kill_at(plan_queries, "finish_planning", nth),
     "before the plan is on disk": lambda nth: kill_at(RunFiles, "make_durable", nth, before=True),
     "before the index knows of the plan": lambda nth: kill_at(RunFiles, "open", nth),
-    "before an intent": lambda nth: kill_at(row_queries, "intend", nth, before=True),
-    "in an intent's transaction": lambda nth: kill_at(row_queries, "intend", nth),
+    "before an intent": lambda nth: kill_at(row_queries, "record_intent", nth, before=True),
+    "in an intent's transaction": lambda nth: kill_at(row_queries, "record_intent", nth),
     "after an intent": lambda nth: kill_after_saying("intent", nth),
-    "before an outcome": lambda nth: kill_at(row_queries, "settle", nth, before=True),
-    "in an outcome's transaction": lambda nth: kill_at(row_queries, "settle", nth),
+    "before an outcome": lambda nth: kill_at(row_queries, "record_outcome", nth, before=True),
+    "in an outcome's transaction": lambda nth: kill_at(row_queries, "record_outcome", nth),
     "after an outcome": lambda nth: kill_after_saying("outcome", nth),
     "before the merge": lambda nth: kill_at(run_index.RunIndex, "merge", nth, before=True),
     "after the merge": lambda nth: kill_at(run_index.RunIndex, "merge", nth),
@@ -89,10 +89,10 @@ async def main(folder: Path, point: str, nth: int) -> None:
     for first in range(1, ROWS + 1, 10):
         await run.plan(make_rows([f"p{n}" for n in range(first, first + 10)], first=first))
     await run.mark_duplicates(SKIP)
-    await run.seal(rows=ROWS)
+    await run.finish_planning(rows=ROWS)
     say("sealed")
     if point == "waits":
-        await run.intend(1, at=NOON)
+        await run.record_intent(1, at=NOON)
         say(f"ready {os.getpid()}")
         await anyio.sleep(60)
     pending = iter(await run.pending(after_seq=0, limit=ROWS))
@@ -106,9 +106,9 @@ async def main(folder: Path, point: str, nth: int) -> None:
 async def work(run: RunLedger, pending: Any) -> None:
     row: Pending
     for row in pending:
-        await run.intend(row.seq, at=NOON)
+        await run.record_intent(row.seq, at=NOON)
         say(f"intent {row.seq}")
-        await run.settle(Outcome(seq=row.seq, status=RowStatus.SUCCESS, http_status=200))
+        await run.record_outcome(Outcome(seq=row.seq, status=RowStatus.SUCCESS, http_status=200))
         say(f"outcome {row.seq}")
 
 

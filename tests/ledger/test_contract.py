@@ -63,7 +63,7 @@ async def test_a_planned_run_has_every_row_in_order_and_nothing_sent(ledger: Led
         Pending(seq=1, number=2, attempts=0, key=key_of("ann")),
         Pending(seq=3, number=4, attempts=0, key=key_of("bob")),
     ]
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_rows_come_in_pages(ledger: Ledger):
@@ -72,7 +72,7 @@ async def test_rows_come_in_pages(ledger: Ledger):
     assert [row.seq for row in await run.pending(after_seq=2, limit=3)] == [3, 4, 5]
     assert [row.seq for row in await run.outcomes(after_seq=5, limit=3)] == [6, 7]
     assert await run.pending(after_seq=7, limit=3) == []
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_a_row_out_of_order_is_refused(ledger: Ledger):
@@ -90,7 +90,7 @@ async def test_a_plan_of_the_wrong_size_is_not_sealed(ledger: Ledger):
     await run.mark_duplicates(SKIP)
 
     with pytest.raises(LedgerError, match="3 rows and holds 2"):
-        await run.seal(rows=3)
+        await run.finish_planning(rows=3)
     await run.discard()
 
 
@@ -99,7 +99,7 @@ async def test_a_plan_whose_duplicates_were_not_looked_for_is_not_sealed(ledger:
     await run.plan(make_rows(["ann"]))
 
     with pytest.raises(LedgerError):
-        await run.seal(rows=1)
+        await run.finish_planning(rows=1)
     await run.discard()
 
 
@@ -108,7 +108,7 @@ async def test_nothing_is_sent_before_the_plan_is_sealed(ledger: Ledger):
     await run.plan(make_rows(["ann"]))
 
     with pytest.raises(LedgerError):
-        await run.intend(1, at=NOON)
+        await run.record_intent(1, at=NOON)
     await run.discard()
 
 
@@ -117,7 +117,7 @@ async def test_nothing_is_planned_after_the_plan_is_sealed(ledger: Ledger):
 
     with pytest.raises(LedgerError):
         await run.plan(make_rows(["bob"], first=2))
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_a_plan_that_died_is_worth_nothing(ledger: Ledger):
@@ -131,7 +131,7 @@ async def test_a_plan_that_died_is_worth_nothing(ledger: Ledger):
     await die(again)
     once_more = await open_run(ledger, ["cid"])
     assert await once_more.counts() == Counts(not_sent=1)
-    await once_more.leave()
+    await once_more.close_unchanged()
 
 
 # Duplicates
@@ -147,7 +147,7 @@ async def test_a_duplicate_inside_the_input_is_skipped_and_names_the_first_row(l
     ]
     (outcome,) = await run.outcomes(after_seq=3, limit=1)
     assert (outcome.code, outcome.message) == ("duplicate", "The same profile stands in row 2.")
-    await run.leave()
+    await run.close_unchanged()
 
 
 @pytest.mark.parametrize("duplicates", [Duplicates.SEND, Duplicates.STOP])
@@ -158,7 +158,7 @@ async def test_a_duplicate_stays_planned_when_it_is_to_be_sent_or_to_stop_the_ru
 
     assert await statuses(run) == [NOT_SENT, NOT_SENT]
     assert [found.first_number for found in await all_duplicates(run)] == [2]
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_a_duplicate_with_other_content_is_named_as_changed(ledger: Ledger):
@@ -177,7 +177,7 @@ async def test_duplicates_come_in_pages(ledger: Ledger):
 
     assert [found.seq for found in await run.duplicates(after_seq=2, limit=3)] == [3, 4, 5]
     assert [found.seq for found in await run.duplicates(after_seq=5, limit=3)] == [6]
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def sent_before(ledger: Ledger, *, input_path: str = "/in/leads.csv") -> None:
@@ -186,7 +186,7 @@ async def sent_before(ledger: Ledger, *, input_path: str = "/in/leads.csv") -> N
     await send(run, 1, SUCCESS, at=NOON)
     await send(run, 2, UNKNOWN, at=NOON)
     await send(run, 3, ERROR, at=NOON)
-    await run.intend(4, at=NOON)
+    await run.record_intent(4, at=NOON)
     await die(run)
 
 
@@ -229,7 +229,7 @@ async def test_rows_of_earlier_runs_are_skipped_as_the_rules_say(ledger: Ledger,
     assert {EVERYBODY[one.seq - 1] for one in found if one.held} == skipped - {"ann"}
     by_name = dict(zip(EVERYBODY, await statuses(run), strict=True))
     assert {name for name, status in by_name.items() if status is SKIPPED} == skipped
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_a_row_skipped_for_an_earlier_run_names_it(ledger: Ledger):
@@ -242,7 +242,7 @@ async def test_a_row_skipped_for_an_earlier_run_names_it(ledger: Ledger):
         ("already_enrolled", "Run old enrolled this profile on 2026-11-25T12:00:00.123Z."),
         ("held_unknown", "Run old sent this profile on 2026-11-25T12:00:00.123Z and got no clear answer."),
     ]
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_a_row_met_here_and_before_names_both(ledger: Ledger):
@@ -254,32 +254,32 @@ async def test_a_row_met_here_and_before_names_both(ledger: Ledger):
         (None, "old"),
         (2, "old"),
     ]
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_an_unknown_row_that_a_person_resolved_is_held_no_more(ledger: Ledger):
     await sent_before(ledger)
     old = await ledger.open("old", read_only=False)
     await old.resolve([a_word(2, "not_enrolled"), a_word(4, "enrolled")])
-    await old.leave()
+    await old.close_unchanged()
 
     run = await open_run(ledger, EVERYBODY, record=make_record("new"))
 
     assert await all_duplicates(run) == []
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_of_two_earlier_runs_the_later_sending_counts(ledger: Ledger):
     for name, at in (("first", NOON), ("second", NOON + minutes(5))):
         run = await open_run(ledger, ["ann"], record=make_record(name))
         await send(run, 1, SUCCESS, at=at)
-        await run.leave()
+        await run.close_unchanged()
 
     rules = PlanRules(duplicates=Duplicates.SKIP, enrolled_since=NOON - minutes(1))
     run = await open_run(ledger, ["ann"], record=make_record("third"), rules=rules)
 
     assert [(one.earlier_run, one.earlier_at) for one in await all_duplicates(run)] == [("second", NOON + minutes(5))]
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_what_a_run_at_work_has_sent_counts_for_a_new_plan(ledger: Ledger):
@@ -289,20 +289,20 @@ async def test_what_a_run_at_work_has_sent_counts_for_a_new_plan(ledger: Ledger)
     run = await open_run(ledger, ["ann", "bob"], record=make_record("new", input_path="/in/others.csv"))
 
     assert await statuses(run) == [SKIPPED, NOT_SENT]
-    await working.leave()
-    await run.leave()
+    await working.close_unchanged()
+    await run.close_unchanged()
 
 
 async def test_of_a_key_sent_twice_the_unknown_one_counts(ledger: Ledger):
     old = await open_run(ledger, ["ann", "ann"], record=make_record("old"), rules=PlanRules(duplicates=Duplicates.SEND))
     await send(old, 1, UNKNOWN)
     await send(old, 2, SUCCESS, at=NOON + minutes(1))
-    await old.leave()
+    await old.close_unchanged()
 
     run = await open_run(ledger, ["ann"], record=make_record("new"))
 
     assert [one.held for one in await all_duplicates(run)] == [True]
-    await run.leave()
+    await run.close_unchanged()
 
 
 # Moves of a row
@@ -311,13 +311,13 @@ async def test_of_a_key_sent_twice_the_unknown_one_counts(ledger: Ledger):
 async def test_an_attempt_is_counted_and_dated(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
 
-    assert await run.intend(1, at=NOON) == 1
+    assert await run.record_intent(1, at=NOON) == 1
     await run.release(1, code="connect_refused", message="Nobody listened.")
     assert await run.outcomes(after_seq=0, limit=1) == [
         Outcome(seq=1, status=NOT_SENT, code="connect_refused", message="Nobody listened.", attempts=1, sent_at=NOON)
     ]
-    assert await run.intend(1, at=NOON + minutes(1)) == 2
-    await run.settle(Outcome(seq=1, status=ERROR, code="1006", message="No profile.", http_status=200))
+    assert await run.record_intent(1, at=NOON + minutes(1)) == 2
+    await run.record_outcome(Outcome(seq=1, status=ERROR, code="1006", message="No profile.", http_status=200))
     assert await run.outcomes(after_seq=0, limit=1) == [
         Outcome(
             seq=1,
@@ -329,24 +329,24 @@ async def test_an_attempt_is_counted_and_dated(ledger: Ledger):
             sent_at=NOON + minutes(1),
         )
     ]
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_an_intent_is_unknown_to_anybody_who_looks(ledger: Ledger):
     run = await open_run(ledger, ["ann", "bob"])
-    await run.intend(1, at=NOON)
+    await run.record_intent(1, at=NOON)
 
     assert await statuses(run) == [UNKNOWN, NOT_SENT]
     assert await run.counts() == Counts(unknown=1, not_sent=1)
     assert [row.seq for row in await run.pending(after_seq=0, limit=9)] == [2]
-    await run.leave()
+    await run.close_unchanged()
 
 
 Move = Callable[[RunLedger, int], Awaitable[object]]
 
 
 async def intend(run: RunLedger, seq: int) -> None:
-    await run.intend(seq, at=NOON)
+    await run.record_intent(seq, at=NOON)
 
 
 async def release(run: RunLedger, seq: int) -> None:
@@ -354,7 +354,7 @@ async def release(run: RunLedger, seq: int) -> None:
 
 
 async def settle(run: RunLedger, seq: int) -> None:
-    await run.settle(Outcome(seq=seq, status=SUCCESS))
+    await run.record_outcome(Outcome(seq=seq, status=SUCCESS))
 
 
 ILLEGAL = [
@@ -367,7 +367,7 @@ ILLEGAL = [
 
 async def one_row_in_each_state(ledger: Ledger) -> tuple[RunLedger, dict[str, int]]:
     run = await open_run(ledger, ["ann", "bob", "cid", "dan", "eve", "ann", None])
-    await run.intend(2, at=NOON)
+    await run.record_intent(2, at=NOON)
     await send(run, 3, SUCCESS)
     await send(run, 4, ERROR)
     await send(run, 5, UNKNOWN)
@@ -384,25 +384,25 @@ async def test_an_illegal_move_is_refused_and_changes_nothing(ledger: Ledger, mo
         await move(run, seq_of[state])
 
     assert await run.outcomes(after_seq=0, limit=9) == before
-    await run.leave()
+    await run.close_unchanged()
 
 
 @pytest.mark.parametrize("status", [INVALID, SKIPPED, NOT_SENT])
 async def test_an_attempt_ends_in_no_other_status(ledger: Ledger, status: RowStatus):
     run = await open_run(ledger, ["ann"])
-    await run.intend(1, at=NOON)
+    await run.record_intent(1, at=NOON)
 
     with pytest.raises(KeyError):
-        await run.settle(Outcome(seq=1, status=status))
-    await run.leave()
+        await run.record_outcome(Outcome(seq=1, status=status))
+    await run.close_unchanged()
 
 
 async def test_intents_of_a_dead_process_become_unknown(ledger: Ledger):
     run = await open_run(ledger, ["ann", "bob", "cid"])
-    await run.intend(1, at=NOON)
-    await run.intend(2, at=NOON)
+    await run.record_intent(1, at=NOON)
+    await run.record_intent(2, at=NOON)
     await run.release(2, code="", message="")
-    await run.intend(2, at=NOON)
+    await run.record_intent(2, at=NOON)
     await send(run, 3, SUCCESS)
     await die(run)
 
@@ -414,16 +414,16 @@ async def test_intents_of_a_dead_process_become_unknown(ledger: Ledger):
     first, second, _ = await again.outcomes(after_seq=0, limit=9)
     assert (first.code, first.attempts, first.sent_at) == ("interrupted", 1, NOON)
     assert second.attempts == 2
-    await again.leave()
+    await again.close_unchanged()
 
 
 async def test_recovering_leaves_the_intents_of_the_living_alone(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
-    await run.intend(1, at=NOON)
+    await run.record_intent(1, at=NOON)
 
     assert await run.recover() == 0
-    await run.settle(Outcome(seq=1, status=SUCCESS))
-    await run.leave()
+    await run.record_outcome(Outcome(seq=1, status=SUCCESS))
+    await run.close_unchanged()
 
 
 async def test_refused_rows_are_planned_again_when_asked(ledger: Ledger):
@@ -431,12 +431,12 @@ async def test_refused_rows_are_planned_again_when_asked(ledger: Ledger):
     await run.close(state=RunState.FINISHED, stop_reason="", at=NOON)
     run = await ledger.open("run-1", read_only=False)
 
-    assert await run.replan(status=ERROR) == 1
+    assert await run.requeue(status=ERROR) == 1
     assert run.record.state is RunState.OPEN
     assert [row.seq for row in await run.pending(after_seq=0, limit=9)] == [1, 4]
-    assert await run.replan(status=NOT_SENT) == 2
-    assert await run.intend(4, at=NOON) == 2
-    await run.leave()
+    assert await run.requeue(status=NOT_SENT) == 2
+    assert await run.record_intent(4, at=NOON) == 2
+    await run.close_unchanged()
 
 
 @pytest.mark.parametrize("status", [SUCCESS, UNKNOWN, INVALID, SKIPPED])
@@ -444,8 +444,8 @@ async def test_no_other_rows_are_planned_again(ledger: Ledger, status: RowStatus
     run, _ = await one_row_in_each_state(ledger)
 
     with pytest.raises(KeyError):
-        await run.replan(status=status)
-    await run.leave()
+        await run.requeue(status=status)
+    await run.close_unchanged()
 
 
 @pytest.mark.parametrize(("verdict", "status"), [("enrolled", SUCCESS), ("not_enrolled", ERROR), ("resend", NOT_SENT)])
@@ -467,18 +467,18 @@ async def test_a_person_resolves_unknown_rows_and_no_others(ledger: Ledger, verd
     assert (await run.outcomes(after_seq=4, limit=1))[0].message == (
         f"Resolved by hand on 2026-11-25T12:09:00.123Z: {verdict}."
     )
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_a_resolved_row_keeps_the_evidence_of_its_attempt(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
-    await run.intend(1, at=NOON)
-    await run.settle(Outcome(seq=1, status=UNKNOWN, code="cut_off", http_status=200))
+    await run.record_intent(1, at=NOON)
+    await run.record_outcome(Outcome(seq=1, status=UNKNOWN, code="cut_off", http_status=200))
     await run.resolve([a_word(1, "enrolled")])
 
     (outcome,) = await run.outcomes(after_seq=0, limit=1)
     assert (outcome.code, outcome.http_status, outcome.attempts, outcome.sent_at) == ("resolved", 200, 1, NOON)
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_a_row_is_resolved_only_once(ledger: Ledger):
@@ -486,7 +486,7 @@ async def test_a_row_is_resolved_only_once(ledger: Ledger):
 
     assert await run.resolve([a_word(seq_of["unknown"], "enrolled"), a_word(seq_of["unknown"], "resend")]) == [5]
     assert (await statuses(run))[4] is SUCCESS
-    await run.leave()
+    await run.close_unchanged()
 
 
 # What people see
@@ -498,7 +498,7 @@ async def test_totals_add_up_whatever_happened(ledger: Ledger):
     counts = await run.counts()
     assert counts == Counts(success=1, error=1, unknown=2, invalid=1, skipped=1, not_sent=1)
     assert counts.rows == run.record.rows
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_reasons_come_by_frequency_with_the_first_rows(ledger: Ledger):
@@ -506,7 +506,7 @@ async def test_reasons_come_by_frequency_with_the_first_rows(ledger: Ledger):
     run = await open_run(ledger, people)
     for seq in range(1, 8):
         await send(run, seq, ERROR, code="1006")
-    await run.intend(8, at=NOON)
+    await run.record_intent(8, at=NOON)
 
     assert await run.reasons(limit=3) == [
         Reason(status=ERROR, code="1006", message="It was 1006.", count=7, first_rows=(2, 3, 4, 5, 6)),
@@ -525,29 +525,29 @@ async def test_reasons_come_by_frequency_with_the_first_rows(ledger: Ledger):
             first_rows=(9,),
         ),
     ]
-    await run.leave()
+    await run.close_unchanged()
 
 
 @pytest.mark.parametrize("text", ["Привет, «мир» 🙂", 'quote " and \\ and \n line', "\ufeff", "x" * 5000])
 async def test_the_platforms_words_survive(ledger: Ledger, text: str):
     run = await open_run(ledger, ["ann"])
-    await run.intend(1, at=NOON)
-    await run.settle(Outcome(seq=1, status=ERROR, code=text, message=text))
+    await run.record_intent(1, at=NOON)
+    await run.record_outcome(Outcome(seq=1, status=ERROR, code=text, message=text))
 
     (outcome,) = await run.outcomes(after_seq=0, limit=1)
     assert (outcome.code, outcome.message) == (text, text)
-    await run.leave()
+    await run.close_unchanged()
 
 
 @pytest.mark.parametrize(("text", "kept"), [("half \ud83d.", "half ?."), ("nul \0.", "nul \ufffd.")])
 async def test_what_is_no_character_does_not_spoil_the_report(ledger: Ledger, text: str, kept: str):
     run = await open_run(ledger, ["ann"])
-    await run.intend(1, at=NOON)
+    await run.record_intent(1, at=NOON)
     await run.release(1, code=text, message=text)
 
     (outcome,) = await run.outcomes(after_seq=0, limit=1)
     assert (outcome.code, outcome.message) == (kept, kept)
-    await run.leave()
+    await run.close_unchanged()
 
 
 # Runs
@@ -587,7 +587,7 @@ async def test_a_closed_run_takes_no_more(ledger: Ledger):
 
     assert run.record.state is RunState.OPEN
     with pytest.raises(LedgerError):
-        await run.intend(1, at=NOON)
+        await run.record_intent(1, at=NOON)
     with pytest.raises(LedgerError):
         await run.counts()
 
@@ -597,9 +597,9 @@ async def test_a_run_is_worked_on_by_one_at_a_time(ledger: Ledger):
 
     with pytest.raises(RunLocked):
         await ledger.open("run-1", read_only=False)
-    await run.leave()
+    await run.close_unchanged()
     again = await ledger.open("run-1", read_only=False)
-    await again.leave()
+    await again.close_unchanged()
 
 
 async def test_one_input_is_planned_by_one_at_a_time(ledger: Ledger):
@@ -609,13 +609,13 @@ async def test_one_input_is_planned_by_one_at_a_time(ledger: Ledger):
         await ledger.create(make_record("b", identity="same"))
     with pytest.raises(RunLocked):
         await ledger.create(make_record("a", identity="same"))
-    await run.leave()
+    await run.close_unchanged()
     assert [record.run_id for record in await ledger.runs()] == ["a"]
 
 
 async def test_two_unfinished_runs_over_one_path_and_scenario_are_not_worked_on_at_once(ledger: Ledger):
     stopped = await open_run(ledger, ["ann"], record=make_record("stopped"))
-    await stopped.leave()
+    await stopped.close_unchanged()
     working = await open_run(ledger, ["ann", "bob"], record=make_record("working"))
 
     with pytest.raises(RunLocked):
@@ -628,19 +628,19 @@ async def test_two_unfinished_runs_over_one_path_and_scenario_are_not_worked_on_
     await other_input.discard()
     for name in ("x", "y"):
         await (await ledger.create(make_record(name, input_path="-"))).discard()
-    await working.leave()
+    await working.close_unchanged()
     again = await ledger.open("stopped", read_only=False)
-    await again.leave()
+    await again.close_unchanged()
 
 
 async def test_rows_that_another_run_sent_meanwhile_are_skipped(ledger: Ledger):
     run = await open_run(ledger, ["ann", "bob", "eve", "joe"], record=make_record("stopped"))
     await send(run, 4, SUCCESS)
-    await run.leave()
+    await run.close_unchanged()
     edited = await open_run(ledger, ["ann", "bob", "joe"], record=make_record("edited"), rules=SKIP)
     await send(edited, 1, SUCCESS, at=NOON + minutes(1))
     await send(edited, 2, UNKNOWN, at=NOON + minutes(1))
-    await edited.leave()
+    await edited.close_unchanged()
 
     run = await ledger.open("stopped", read_only=False)
     rules = replace(SKIP, enrolled_by_path="/in/leads.csv")
@@ -652,8 +652,8 @@ async def test_rows_that_another_run_sent_meanwhile_are_skipped(ledger: Ledger):
     assert all("edited" in message for _, message in words)
     assert (await run.counts()).rows == 4
     with pytest.raises(LedgerError):
-        await run.intend(1, at=NOON)
-    await run.leave()
+        await run.record_intent(1, at=NOON)
+    await run.close_unchanged()
 
 
 async def test_refused_rows_that_another_run_sent_meanwhile_are_skipped_when_planned_again(ledger: Ledger):
@@ -663,28 +663,28 @@ async def test_refused_rows_that_another_run_sent_meanwhile_are_skipped_when_pla
     await run.close(state=RunState.FINISHED, stop_reason="", at=NOON)
     edited = await open_run(ledger, ["ann"], record=make_record("edited"), rules=SKIP)
     await send(edited, 1, SUCCESS, at=NOON + minutes(1))
-    await edited.leave()
+    await edited.close_unchanged()
 
     run = await ledger.open("refused", read_only=False)
-    assert await run.replan(status=ERROR, rules=replace(SKIP, enrolled_by_path="/in/leads.csv")) == 2
+    assert await run.requeue(status=ERROR, rules=replace(SKIP, enrolled_by_path="/in/leads.csv")) == 2
     assert await statuses(run) == [SKIPPED, NOT_SENT]
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_of_later_runs_only_an_earlier_run_does_not_count(ledger: Ledger):
     earlier = await open_run(ledger, ["ann"], record=make_record("earlier"))
     await send(earlier, 1, SUCCESS, at=NOON + minutes(1))
-    await earlier.leave()
+    await earlier.close_unchanged()
     run = await open_run(ledger, ["ann"], record=make_record("again"))
 
     assert await run.skip_sent(replace(SKIP, enrolled_by_path="/in/leads.csv", later_runs_only=True)) == 0
     assert await statuses(run) == [NOT_SENT]
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_a_run_that_was_planned_is_not_made_anew(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
-    await run.leave()
+    await run.close_unchanged()
 
     with pytest.raises(RunLocked, match="begun by another process"):
         await ledger.create(make_record())
@@ -701,15 +701,15 @@ async def test_a_reader_sees_the_run_while_it_goes_and_writes_nothing(ledger: Le
 
     reader = await ledger.open("run-1", read_only=True)
     assert await statuses(reader) == [SUCCESS, NOT_SENT]
-    await run.intend(2, at=NOON)
+    await run.record_intent(2, at=NOON)
     assert await reader.counts() == Counts(success=1, unknown=1)
     with pytest.raises(LedgerError):
-        await reader.settle(Outcome(seq=2, status=SUCCESS))
+        await reader.record_outcome(Outcome(seq=2, status=SUCCESS))
     with pytest.raises(LedgerError):
         await reader.discard()
     await reader.close(state=RunState.FINISHED, stop_reason="no word of mine", at=NOON)
-    await run.settle(Outcome(seq=2, status=SUCCESS))
-    await run.leave()
+    await run.record_outcome(Outcome(seq=2, status=SUCCESS))
+    await run.close_unchanged()
     assert (await ledger.runs())[0].stop_reason == ""
 
 
@@ -735,11 +735,11 @@ async def test_of_a_discarded_run_nothing_stays(ledger: Ledger):
 
 async def test_a_run_that_sent_something_is_not_discarded(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
-    await run.intend(1, at=NOON)
+    await run.record_intent(1, at=NOON)
 
     with pytest.raises(LedgerError, match="sent"):
         await run.discard()
-    await run.leave()
+    await run.close_unchanged()
     assert len(await ledger.runs()) == 1
 
 
@@ -766,13 +766,13 @@ async def test_a_pruned_run_keeps_its_totals_and_reasons_and_loses_its_rows(ledg
     await finished(ledger)
     reader = await ledger.open("old", read_only=True)
     counts, reasons, folder = await reader.counts(), await reader.reasons(limit=9), reader.folder
-    await reader.leave()
-    assert await ledger.room("old") > 0
+    await reader.close_unchanged()
+    assert await ledger.reclaimable_bytes("old") > 0
 
-    await ledger.shrink("old")
+    await ledger.prune("old")
 
     assert not (folder / "rows.staged").exists()
-    assert await ledger.room("old") == 0
+    assert await ledger.reclaimable_bytes("old") == 0
     reader = await ledger.open("old", read_only=True)
     assert await reader.counts() == counts == Counts(success=1, error=1, skipped=1)
     assert await reader.reasons(limit=9) == reasons
@@ -780,56 +780,56 @@ async def test_a_pruned_run_keeps_its_totals_and_reasons_and_loses_its_rows(ledg
     assert await reader.outcomes(after_seq=0, limit=9) == []
     assert await reader.duplicates(after_seq=0, limit=9) == []
     assert await reader.pending(after_seq=0, limit=9) == []
-    await reader.leave()
+    await reader.close_unchanged()
     assert [record.run_id for record in await ledger.find("identity of old")] == ["old"]
 
 
 async def test_a_pruned_run_still_knows_whom_it_enrolled(ledger: Ledger):
     await finished(ledger)
-    await ledger.shrink("old")
+    await ledger.prune("old")
 
     by_path = await open_run(ledger, ["ann", "bob"], record=make_record("edited"), rules=SAME_PATH)
     assert await statuses(by_path) == [SKIPPED, NOT_SENT]
-    await by_path.leave()
+    await by_path.close_unchanged()
     since = PlanRules(duplicates=Duplicates.SKIP, enrolled_since=NOON - minutes(1))
     by_window = await open_run(ledger, ["ann", "bob"], record=make_record("w", input_path="/in/other.csv"), rules=since)
     assert await statuses(by_window) == [SKIPPED, NOT_SENT]
-    await by_window.leave()
+    await by_window.close_unchanged()
 
 
 async def test_a_pruned_run_is_not_written_any_more(ledger: Ledger):
     await finished(ledger)
-    await ledger.shrink("old")
+    await ledger.prune("old")
 
     with pytest.raises(LedgerError, match="was pruned"):
         await ledger.open("old", read_only=False)
-    await ledger.shrink("old")  # a second time changes nothing
+    await ledger.prune("old")  # a second time changes nothing
     reader = await ledger.open("old", read_only=True)
     assert await reader.counts() == Counts(success=1, error=1, skipped=1)
-    await reader.leave()
+    await reader.close_unchanged()
 
 
 async def test_a_forgotten_run_leaves_nothing_behind_so_that_its_people_are_enrolled_again(ledger: Ledger):
     await finished(ledger)
     reader = await ledger.open("old", read_only=True)
     folder = reader.folder
-    await reader.leave()
+    await reader.close_unchanged()
 
-    await ledger.forget("old")
+    await ledger.delete_run("old")
 
     assert await ledger.runs() == []
     assert not folder.exists()
     run = await open_run(ledger, ["ann", "bob"], record=make_record("new"), rules=SAME_PATH)
     assert await statuses(run) == [NOT_SENT, NOT_SENT]
-    await run.leave()
+    await run.close_unchanged()
     third = await open_run(ledger, ["ann"], record=make_record("third"), rules=SAME_PATH)
     assert await statuses(third) == [NOT_SENT], "what the forgotten run sent is not laid at another's door"
-    await third.leave()
+    await third.close_unchanged()
     again = await open_run(ledger, ["ann"], record=make_record("old"))  # its name is free
-    await again.leave()
+    await again.close_unchanged()
 
 
-@pytest.mark.parametrize("how", ["shrink", "forget"])
+@pytest.mark.parametrize("how", ["prune", "delete_run"])
 async def test_a_run_with_unknown_rows_is_not_pruned_until_a_person_has_spoken(ledger: Ledger, how: str):
     await finished(ledger, left_unknown=True)
 
@@ -838,23 +838,23 @@ async def test_a_run_with_unknown_rows_is_not_pruned_until_a_person_has_spoken(l
     run = await ledger.open("old", read_only=False)
     assert (run.folder / "rows.staged").exists()
     await run.resolve([a_word(2, "enrolled")])
-    await run.leave()
+    await run.close_unchanged()
     await getattr(ledger, how)("old")
 
 
-@pytest.mark.parametrize("how", ["shrink", "forget"])
+@pytest.mark.parametrize("how", ["prune", "delete_run"])
 async def test_an_unfinished_run_is_not_pruned(ledger: Ledger, how: str):
     run = await open_run(ledger, ["ann", "bob"])
     await send(run, 1, SUCCESS)
     with pytest.raises(RunLocked):
         await getattr(ledger, how)("run-1")
-    await run.leave()
+    await run.close_unchanged()
 
     with pytest.raises(LedgerError, match="unfinished"):
         await getattr(ledger, how)("run-1")
     again = await ledger.open("run-1", read_only=False)
     assert await statuses(again) == [SUCCESS, NOT_SENT]
-    await again.leave()
+    await again.close_unchanged()
 
 
 async def test_a_plan_that_died_and_a_run_that_sent_nothing_can_be_forgotten(ledger: Ledger):
@@ -862,15 +862,15 @@ async def test_a_plan_that_died_and_a_run_that_sent_nothing_can_be_forgotten(led
     await died.plan(make_rows(["ann"]))
     await die(died)
     unsent = await open_run(ledger, ["bob"], record=make_record("unsent"))
-    await unsent.leave()
+    await unsent.close_unchanged()
 
-    await ledger.forget("died")
-    await ledger.forget("unsent")
+    await ledger.delete_run("died")
+    await ledger.delete_run("unsent")
 
     assert await ledger.runs() == []
 
 
-@pytest.mark.parametrize("how", ["room", "shrink", "forget"])
+@pytest.mark.parametrize("how", ["reclaimable_bytes", "prune", "delete_run"])
 async def test_a_run_that_is_not_there_cannot_be_pruned(ledger: Ledger, how: str):
     with pytest.raises(LedgerError, match="no run"):
         await getattr(ledger, how)("nothing")
@@ -882,23 +882,23 @@ async def test_a_verdict_whose_process_died_is_remembered_when_its_run_is_pruned
     await run.resolve([a_word(2, "enrolled")])
     await die(run)
 
-    await ledger.shrink("old")
+    await ledger.prune("old")
 
     later = await open_run(ledger, ["ann", "bob"], record=make_record("edited"), rules=SAME_PATH)
     assert [one.held for one in await all_duplicates(later)] == [False, False]
-    await later.leave()
+    await later.close_unchanged()
 
 
 # What is no run
 
 
 async def test_a_name_is_held_by_one_at_a_time_and_is_free_afterwards(ledger: Ledger):
-    with ledger.hold("job /jobs/nightly.toml", what="Job nightly.toml"):
+    with ledger.lock("job /jobs/nightly.toml", what="Job nightly.toml"):
         with pytest.raises(RunLocked, match=r"^Job nightly\.toml is being worked on"):
-            ledger.hold("job /jobs/nightly.toml", what="Job nightly.toml").__enter__()
-        with ledger.hold("job /jobs/weekly.toml", what="Job weekly.toml"):
+            ledger.lock("job /jobs/nightly.toml", what="Job nightly.toml").__enter__()
+        with ledger.lock("job /jobs/weekly.toml", what="Job weekly.toml"):
             pass
-    with pytest.raises(ZeroDivisionError), ledger.hold("job /jobs/nightly.toml", what="Job nightly.toml"):
+    with pytest.raises(ZeroDivisionError), ledger.lock("job /jobs/nightly.toml", what="Job nightly.toml"):
         raise ZeroDivisionError
-    with ledger.hold("job /jobs/nightly.toml", what="Job nightly.toml"):
+    with ledger.lock("job /jobs/nightly.toml", what="Job nightly.toml"):
         pass

@@ -37,14 +37,14 @@ async def plan_many(run: RunLedger) -> None:
 
 async def intend_until_refused(run: RunLedger, intended: list[int]) -> None:
     for row in await run.pending(after_seq=0, limit=len(PEOPLE)):
-        await run.intend(row.seq, at=NOON)
+        await run.record_intent(row.seq, at=NOON)
         intended.append(row.seq)
 
 
 async def send_until_refused(run: RunLedger) -> None:
     for row in await run.pending(after_seq=0, limit=len(PEOPLE)):
-        await run.intend(row.seq, at=NOON)
-        await run.settle(Outcome(seq=row.seq, status=RowStatus.ERROR, message="long " * 200))
+        await run.record_intent(row.seq, at=NOON)
+        await run.record_outcome(Outcome(seq=row.seq, status=RowStatus.ERROR, message="long " * 200))
 
 
 def make_room(disk: Path) -> None:
@@ -63,7 +63,7 @@ async def test_no_run_begins_without_room_for_its_ballast(disk: Path, leave: int
 
     make_room(disk)
     run = await open_run(ledger, ["ann"])
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_a_plan_that_does_not_fit_is_refused_and_can_be_discarded(disk: Path):
@@ -82,15 +82,15 @@ async def test_outcomes_in_flight_are_saved_and_nothing_new_is_sent(disk: Path):
     ledger = sqlite_ledger(disk)
     run = await open_run(ledger, PEOPLE)
     for seq in range(1, IN_FLIGHT + 1):
-        await run.intend(seq * 6, at=NOON)  # far apart, so that many pages are written
+        await run.record_intent(seq * 6, at=NOON)  # far apart, so that many pages are written
     fill(disk)
 
     for seq in range(1, IN_FLIGHT + 1):
-        await run.settle(Outcome(seq=seq * 6, status=RowStatus.SUCCESS))
+        await run.record_outcome(Outcome(seq=seq * 6, status=RowStatus.SUCCESS))
     with pytest.raises(LedgerError, match="full"):
         await send_until_refused(run)
     with pytest.raises(LedgerError, match="full"):
-        await run.intend(1999, at=NOON)
+        await run.record_intent(1999, at=NOON)
     await run.close(state=RunState.OPEN, stop_reason="the disk is full", at=NOON)
 
     make_room(disk)
@@ -99,7 +99,7 @@ async def test_outcomes_in_flight_are_saved_and_nothing_new_is_sent(disk: Path):
         outcome.seq for outcome in await again.outcomes(after_seq=0, limit=5000) if outcome.status is RowStatus.SUCCESS
     }
     assert saved == {seq * 6 for seq in range(1, IN_FLIGHT + 1)}
-    await again.leave()
+    await again.close_unchanged()
 
 
 async def test_an_intent_that_does_not_fit_is_no_intent(disk: Path):
@@ -112,7 +112,7 @@ async def test_an_intent_that_does_not_fit_is_no_intent(disk: Path):
         await intend_until_refused(run, sent)
     counts = await run.counts()
     assert (counts.unknown, counts.not_sent) == (len(sent), len(PEOPLE) - len(sent))
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_a_run_that_met_a_full_disk_carries_on_when_there_is_room(disk: Path):
@@ -121,12 +121,12 @@ async def test_a_run_that_met_a_full_disk_carries_on_when_there_is_room(disk: Pa
     fill(disk)
     with pytest.raises(LedgerError, match="full"):
         await send_until_refused(run)
-    await run.leave()
+    await run.close_unchanged()
     with pytest.raises(LedgerError, match="full"):
         await ledger.open("run-1", read_only=False)
 
     make_room(disk)
     again = await ledger.open("run-1", read_only=False)
     assert (await again.counts()).unknown == 0
-    await again.intend((await again.pending(after_seq=0, limit=1))[0].seq, at=NOON)
-    await again.leave()
+    await again.record_intent((await again.pending(after_seq=0, limit=1))[0].seq, at=NOON)
+    await again.close_unchanged()

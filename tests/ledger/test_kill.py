@@ -74,7 +74,7 @@ async def test_a_plan_that_was_killed_is_made_again(tmp_path: Path, point: str, 
     assert [record.state for record in await ledger.runs()] == [RunState.PLANNING]
     run = await open_run(ledger, ["ann", "bob"])
     assert await statuses(run) == [RowStatus.NOT_SENT] * 2
-    await run.leave()
+    await run.close_unchanged()
 
 
 @pytest.mark.parametrize("nth", PASSES)
@@ -93,7 +93,7 @@ async def test_a_run_that_was_killed_has_lost_nothing_that_was_confirmed(tmp_pat
     assert await run.recover() == len(unknown) <= child.IN_FLIGHT
     untouched = {row.seq for row in await run.pending(after_seq=0, limit=child.ROWS)}
     assert not untouched & intents
-    await run.leave()
+    await run.close_unchanged()
 
 
 @pytest.mark.parametrize("point", ["before the merge", "after the merge"])
@@ -108,4 +108,4 @@ async def test_what_a_killed_run_sent_is_known_to_the_next_plan(tmp_path: Path, 
     run = await open_run(ledger, ["p1", "stranger", "p60"], record=make_record("new"), rules=rules)
 
     assert await statuses(run) == [RowStatus.SKIPPED, RowStatus.NOT_SENT, RowStatus.SKIPPED]
-    await run.leave()
+    await run.close_unchanged()

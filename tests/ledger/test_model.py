@@ -74,7 +74,7 @@ class LedgersAgree(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for run in self.runs:
-            self.portal.call(run.leave)
+            self.portal.call(run.close_unchanged)
         self.clean_up.close()
 
     def ask(self, question: Callable[[RunLedger], Awaitable[Any]]) -> Any:
@@ -96,7 +96,7 @@ class LedgersAgree(RuleBasedStateMachine):
 
     @rule(seq=seqs)
     def intend(self, seq: int) -> None:
-        answer = self.ask(lambda run: run.intend(seq, at=NOON))
+        answer = self.ask(lambda run: run.record_intent(seq, at=NOON))
         if self.model.move(seq, RowState.PLANNED, RowState.INTENT):
             self.model.attempts[seq] += 1
             assert answer == self.model.attempts[seq]
@@ -113,7 +113,7 @@ class LedgersAgree(RuleBasedStateMachine):
     )
     def settle(self, seq: int, state: RowState, text: str) -> None:
         outcome = Outcome(seq=seq, status=STATUS_OF[state], code=text, message=text, http_status=200)
-        answer = self.ask(lambda run: run.settle(outcome))
+        answer = self.ask(lambda run: run.record_outcome(outcome))
         assert (answer is None) == self.model.move(seq, RowState.INTENT, state)
 
     @rule(seq=seqs, verdict=st.sampled_from(sorted(VERDICTS)))
@@ -129,14 +129,14 @@ class LedgersAgree(RuleBasedStateMachine):
 
     @rule()
     def plan_refused_rows_again(self) -> None:
-        answer = self.ask(lambda run: run.replan(status=RowStatus.ERROR))
+        answer = self.ask(lambda run: run.requeue(status=RowStatus.ERROR))
         assert answer == self.model.move_all(RowState.ERROR, RowState.PLANNED)
         self.model.run = RunState.OPEN
 
     @rule(killed=st.booleans())
     def go_on_in_another_process(self, killed: bool) -> None:
         for run in self.runs:
-            self.portal.call(die, run) if killed else self.portal.call(run.leave)
+            self.portal.call(die, run) if killed else self.portal.call(run.close_unchanged)
         self.reopen()
 
     @rule()

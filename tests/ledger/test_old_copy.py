@@ -35,11 +35,11 @@ def remove(file: str) -> None:
 async def test_a_runs_file_from_before_it_was_opened_last_is_refused(tmp_path: Path, dies: bool, read_only: bool):
     ledger = sqlite_ledger(tmp_path)
     run = await open_run(ledger, ["ann", "bob"])
-    await run.leave()
+    await run.close_unchanged()
     shutil.copytree(run.folder, tmp_path / "copy")
     run = await ledger.open("run-1", read_only=False)
     await send(run, 1, RowStatus.SUCCESS)
-    await (die(run) if dies else run.leave())
+    await (die(run) if dies else run.close_unchanged())
 
     put_back(tmp_path / "copy", run.folder)
 
@@ -48,7 +48,7 @@ async def test_a_runs_file_from_before_it_was_opened_last_is_refused(tmp_path: P
     (mark,) = [word.strip(",.") for word in refused.value.hint.split() if word.endswith(".seen")]
     remove(mark)  # as the hint says
     run = await ledger.open("run-1", read_only=read_only)
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_a_copy_made_while_the_run_went_on_is_refused(tmp_path: Path):
@@ -57,7 +57,7 @@ async def test_a_copy_made_while_the_run_went_on_is_refused(tmp_path: Path):
     await send(run, 1, RowStatus.SUCCESS)
     shutil.copytree(run.folder, tmp_path / "copy")
     await send(run, 2, RowStatus.SUCCESS)
-    await run.leave()
+    await run.close_unchanged()
 
     put_back(tmp_path / "copy", run.folder)
 
@@ -83,11 +83,11 @@ async def test_a_copy_is_refused_after_a_crash_in_a_long_run(tmp_path: Path):
 async def test_a_log_that_was_left_behind_is_noticed(tmp_path: Path):
     ledger = sqlite_ledger(tmp_path)
     run = await open_run(ledger, ["ann"])
-    await run.leave()
+    await run.close_unchanged()
     shutil.copy(run.folder / "run.sqlite", tmp_path / "copy.sqlite")  # without its log, as backups do
     run = await ledger.open("run-1", read_only=False)
     await send(run, 1, RowStatus.SUCCESS)
-    await run.leave()
+    await run.close_unchanged()
 
     shutil.copy(tmp_path / "copy.sqlite", run.folder / "run.sqlite")
 
@@ -97,7 +97,7 @@ async def test_a_log_that_was_left_behind_is_noticed(tmp_path: Path):
 
 async def test_a_whole_ledger_from_before_the_last_run_is_refused(tmp_path: Path):
     ledger = sqlite_ledger(tmp_path)
-    await (await open_run(ledger, ["ann"])).leave()
+    await (await open_run(ledger, ["ann"])).close_unchanged()
     shutil.copytree(tmp_path / "data", tmp_path / "copy")
     run = await open_run(ledger, ["bob"], record=make_record("run-2"))
     await send(run, 1, RowStatus.SUCCESS)
@@ -114,7 +114,7 @@ async def test_a_whole_ledger_from_before_the_last_run_is_refused(tmp_path: Path
 async def test_a_new_run_is_not_planned_over_an_older_copy_of_a_run_that_died(tmp_path: Path):
     ledger = sqlite_ledger(tmp_path)
     run = await open_run(ledger, ["ann"])
-    await run.leave()
+    await run.close_unchanged()
     shutil.copytree(run.folder, tmp_path / "copy")
     run = await ledger.open("run-1", read_only=False)
     await send(run, 1, RowStatus.UNKNOWN)
@@ -127,9 +127,9 @@ async def test_a_new_run_is_not_planned_over_an_older_copy_of_a_run_that_died(tm
 
 async def test_a_ledger_moved_to_another_place_goes_on(tmp_path: Path):
     run = await open_run(sqlite_ledger(tmp_path), ["ann"])
-    await run.leave()
+    await run.close_unchanged()
 
     shutil.move(tmp_path / "data", tmp_path / "moved" / "data")
 
     moved = await sqlite_ledger(tmp_path / "moved").open("run-1", read_only=False)
-    await moved.leave()
+    await moved.close_unchanged()

@@ -104,7 +104,7 @@ async def test_only_the_owner_can_read_what_is_kept(tmp_path: Path):
     assert mode(tmp_path / "data" / "ledger.sqlite") == 0o600
     assert mode(run.folder) == 0o700
     assert mode(run.folder.parent) == 0o700
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_a_run_that_is_refused_leaves_no_folder(tmp_path: Path):
@@ -115,14 +115,14 @@ async def test_a_run_that_is_refused_leaves_no_folder(tmp_path: Path):
         await ledger.create(make_record("run-2", identity=make_record().identity))
 
     assert [folder.name for folder in sorted(run.folder.parent.iterdir())] == ["run-1"]
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_no_name_or_address_is_kept(tmp_path: Path):
     ledger = sqlite_ledger(tmp_path)
     run = await open_run(ledger, ["ann@example.org"])
     await send(run, 1, RowStatus.SUCCESS)
-    await run.leave()
+    await run.close_unchanged()
 
     kept = b"".join(path.read_bytes() for path in sorted((tmp_path / "data").rglob("*.sqlite*")) if path.is_file())
     assert b"example.org" in kept  # the platform's address, in the record
@@ -138,13 +138,13 @@ async def test_on_a_read_only_disk_runs_can_be_read_but_not_made(disk: Path):
     ledger = sqlite_ledger(disk)
     run = await open_run(ledger, ["ann"])
     await send(run, 1, RowStatus.SUCCESS)
-    await run.leave()
+    await run.close_unchanged()
     make_read_only(disk)
 
     assert [record.run_id for record in await ledger.runs()] == ["run-1"]
     reader = await ledger.open("run-1", read_only=True)
     assert await statuses(reader) == [RowStatus.SUCCESS]
-    await reader.leave()
+    await reader.close_unchanged()
     with pytest.raises(LedgerError, match=r"[Rr]ead-only") as refused:
         await ledger.create(make_record("run-2"))
     assert "--ledger" in refused.value.hint
@@ -190,7 +190,7 @@ async def test_a_database_of_another_program_is_refused(tmp_path: Path):
 @pytest.mark.parametrize("file", ["ledger.sqlite", "ledger.sqlite.runs/run-1/run.sqlite"])
 async def test_a_layout_of_another_version_is_refused(tmp_path: Path, file: str):
     ledger = sqlite_ledger(tmp_path)
-    await (await open_run(ledger, ["ann"])).leave()
+    await (await open_run(ledger, ["ann"])).close_unchanged()
     run_statements(tmp_path / "data" / file, "PRAGMA user_version = 99")
 
     with pytest.raises(LedgerError, match="layout 99"):
@@ -202,7 +202,7 @@ async def test_a_layout_of_another_version_is_refused(tmp_path: Path, file: str)
 async def test_a_damaged_run_is_refused_until_a_good_copy_is_back(tmp_path: Path):
     ledger = sqlite_ledger(tmp_path)
     run = await open_run(ledger, [f"p{n}" for n in range(1000)])
-    await run.leave()
+    await run.close_unchanged()
     file = run.folder / "run.sqlite"
     whole = file.read_bytes()
     file.write_bytes(whole[:8192] + b"\xff" * 8192 + whole[16384:])
@@ -212,13 +212,13 @@ async def test_a_damaged_run_is_refused_until_a_good_copy_is_back(tmp_path: Path
             await ledger.open("run-1", read_only=False)
     file.write_bytes(whole)
     again = await ledger.open("run-1", read_only=False)
-    await again.leave()
+    await again.close_unchanged()
 
 
 async def test_totals_that_do_not_add_up_are_refused(tmp_path: Path):
     ledger = sqlite_ledger(tmp_path)
     run = await open_run(ledger, ["ann", "bob"])
-    await run.leave()
+    await run.close_unchanged()
     run_statements(run.folder / "run.sqlite", "DELETE FROM row WHERE seq = 2")
 
     with pytest.raises(LedgerError, match="do not add up"):
@@ -229,7 +229,7 @@ async def test_the_file_of_another_run_is_refused(tmp_path: Path):
     ledger = sqlite_ledger(tmp_path)
     for name in ("run-1", "run-2"):
         run = await open_run(ledger, ["ann"], record=make_record(name))
-        await run.leave()
+        await run.close_unchanged()
     other = run.folder.with_name("run-1") / "run.sqlite"
     other.write_bytes((run.folder / "run.sqlite").read_bytes())
 
@@ -240,7 +240,7 @@ async def test_the_file_of_another_run_is_refused(tmp_path: Path):
 async def test_a_run_whose_file_is_gone_is_refused(tmp_path: Path):
     ledger = sqlite_ledger(tmp_path)
     run = await open_run(ledger, ["ann"])
-    await run.leave()
+    await run.close_unchanged()
     (run.folder / "run.sqlite").unlink()
 
     with pytest.raises(LedgerError, match="are gone"):

@@ -31,7 +31,7 @@ async def lost_by_power_cuts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> t
     """Send a run on a recorded disk; count the images that lost something confirmed, and those that are damaged."""
     ledger = sqlite_ledger(folder)
     run = await open_run(ledger, [f"p{n}" for n in range(ROWS)])
-    await run.leave()
+    await run.close_unchanged()
     file = run.folder / "run.sqlite"
     base = {file.name: file.read_bytes()}
     disk = Disk()
@@ -46,7 +46,7 @@ async def lost_by_power_cuts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> t
         patch.setattr(sqlite3, "connect", connect)
         run = await ledger.open("run-1", read_only=False)
         await send_all(run, disk)
-        await run.leave()
+        await run.close_unchanged()
     vfs.unregister()
     lost = damaged = 0
     for image, confirmed in disk.images(base, IMAGES, seed=1):
@@ -61,9 +61,9 @@ async def send_all(run: RunLedger, disk: Disk) -> None:
 
     async def work() -> None:
         for row in pending:
-            await run.intend(row.seq, at=NOON)
+            await run.record_intent(row.seq, at=NOON)
             disk.note("intent", row.seq)
-            await run.settle(Outcome(seq=row.seq, status=RowStatus.SUCCESS))
+            await run.record_outcome(Outcome(seq=row.seq, status=RowStatus.SUCCESS))
             disk.note("outcome", row.seq)
 
     async with anyio.create_task_group() as tasks:

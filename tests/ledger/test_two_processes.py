@@ -62,7 +62,7 @@ async def test_the_lock_of_a_dead_process_is_free_at_once(tmp_path: Path, other:
     run = await sqlite_ledger(tmp_path).open("run-1", read_only=False)
 
     assert await run.recover() == 1
-    await run.leave()
+    await run.close_unchanged()
 
 
 async def test_a_run_can_be_read_while_another_process_sends(tmp_path: Path, other: int):
@@ -73,7 +73,7 @@ async def test_a_run_can_be_read_while_another_process_sends(tmp_path: Path, oth
     counts = await reader.counts()
     assert (counts.unknown, counts.rows) == (1, reader.record.rows)
     assert (await statuses(reader))[0] is RowStatus.UNKNOWN
-    await reader.leave()
+    await reader.close_unchanged()
     with pytest.raises(RunLocked):  # reading has not taken the lock away
         await ledger.open("run-1", read_only=False)
 
@@ -85,4 +85,4 @@ async def test_a_run_whose_process_was_killed_can_be_read_before_anyone_repairs_
 
     (first,) = await reader.outcomes(after_seq=0, limit=1)
     assert (first.status, first.code) == (RowStatus.UNKNOWN, "in_flight")
-    await reader.leave()
+    await reader.close_unchanged()

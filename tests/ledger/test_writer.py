@@ -24,7 +24,7 @@ MANY = 200
 async def run(tmp_path: Path) -> Any:
     opened = await open_run(sqlite_ledger(tmp_path), [f"p{n}" for n in range(MANY)])
     yield opened
-    await opened.leave()
+    await opened.close_unchanged()
 
 
 async def test_many_rows_share_a_commit(run: SqliteRunLedger):
@@ -33,13 +33,13 @@ async def test_many_rows_share_a_commit(run: SqliteRunLedger):
             tasks.start_soon(intend_and_settle, run, seq)
 
     assert await run.counts() == Counts(success=MANY)
-    await run.leave()
+    await run.close_unchanged()
     assert run._desk.commits < MANY / 4  # type: ignore[attr-defined]
 
 
 async def intend_and_settle(run: RunLedger, seq: int) -> None:
-    assert await run.intend(seq, at=NOON) == 1
-    await run.settle(Outcome(seq=seq, status=RowStatus.SUCCESS))
+    assert await run.record_intent(seq, at=NOON) == 1
+    await run.record_outcome(Outcome(seq=seq, status=RowStatus.SUCCESS))
 
 
 async def test_totals_add_up_at_every_moment_for_a_reader(tmp_path: Path):
@@ -56,8 +56,8 @@ async def test_totals_add_up_at_every_moment_for_a_reader(tmp_path: Path):
 
     assert {counts.rows for counts in seen} == {MANY}
     assert [counts.not_sent for counts in seen] == sorted((counts.not_sent for counts in seen), reverse=True)
-    await reader.leave()
-    await run.leave()
+    await reader.close_unchanged()
+    await run.close_unchanged()
 
 
 async def test_of_many_who_want_the_same_row_one_gets_it(run: RunLedger):
@@ -65,7 +65,7 @@ async def test_of_many_who_want_the_same_row_one_gets_it(run: RunLedger):
 
     async def want(seq: int) -> None:
         try:
-            await run.intend(seq, at=NOON)
+            await run.record_intent(seq, at=NOON)
         except LedgerError:
             return
         got.append(seq)
@@ -79,10 +79,10 @@ async def test_of_many_who_want_the_same_row_one_gets_it(run: RunLedger):
 
 
 async def test_a_write_is_not_lost_when_its_caller_is_cancelled(run: RunLedger):
-    await run.intend(1, at=NOON)
+    await run.record_intent(1, at=NOON)
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await run.settle(Outcome(seq=1, status=RowStatus.SUCCESS))
+        await run.record_outcome(Outcome(seq=1, status=RowStatus.SUCCESS))
 
     assert (await statuses(run))[0] is RowStatus.SUCCESS
 
@@ -92,14 +92,14 @@ async def test_a_run_is_closed_even_when_everything_is_cancelled(tmp_path: Path)
     run = await open_run(ledger, ["ann"])
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await run.leave()
+        await run.close_unchanged()
 
     again = await ledger.open("run-1", read_only=False)
-    await again.leave()
+    await again.close_unchanged()
 
 
 async def test_a_call_that_fails_takes_no_other_with_it(run: RunLedger, monkeypatch: pytest.MonkeyPatch):
-    plain = row_queries.settle
+    plain = row_queries.record_outcome
 
     def stumbles(connection: sqlite3.Connection, moves: Any) -> Any:
         result = plain(connection, moves)
@@ -107,14 +107,14 @@ async def test_a_call_that_fails_takes_no_other_with_it(run: RunLedger, monkeypa
             raise ZeroDivisionError
         return result
 
-    monkeypatch.setattr(row_queries, "settle", stumbles)
+    monkeypatch.setattr(row_queries, "record_outcome", stumbles)
     for seq in range(1, 6):
-        await run.intend(seq, at=NOON)
+        await run.record_intent(seq, at=NOON)
     failed: list[int] = []
 
     async def settle(seq: int) -> None:
         try:
-            await run.settle(Outcome(seq=seq, status=RowStatus.ERROR, message="a bug" if seq == 3 else ""))
+            await run.record_outcome(Outcome(seq=seq, status=RowStatus.ERROR, message="a bug" if seq == 3 else ""))
         except ZeroDivisionError:
             failed.append(seq)
 
@@ -132,14 +132,14 @@ async def test_after_an_error_of_the_disk_nothing_more_is_believed(run: RunLedge
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
         raise error
 
-    await run.intend(1, at=NOON)
+    await run.record_intent(1, at=NOON)
     with monkeypatch.context() as patch:
-        patch.setattr(row_queries, "intend", broken)
+        patch.setattr(row_queries, "record_intent", broken)
         with pytest.raises(LedgerError, match="disk reported an error"):
-            await run.intend(2, at=NOON)
+            await run.record_intent(2, at=NOON)
 
     with pytest.raises(LedgerError, match="disk reported an error"):
-        await run.settle(Outcome(seq=1, status=RowStatus.SUCCESS))
+        await run.record_outcome(Outcome(seq=1, status=RowStatus.SUCCESS))
 
 
 @pytest.mark.parametrize("statement", ["_INTEND", "_SETTLE"])

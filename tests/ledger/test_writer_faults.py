@@ -46,17 +46,17 @@ def in_the_counter(patch: pytest.MonkeyPatch, error: BaseException) -> None:
 
 
 def in_a_work(patch: pytest.MonkeyPatch, error: BaseException) -> None:
-    patch.setattr(row_queries, "settle", raising(error))
+    patch.setattr(row_queries, "record_outcome", raising(error))
 
 
 def in_the_ballast(patch: pytest.MonkeyPatch, error: BaseException) -> None:
-    patch.setattr(row_queries, "settle", full_disk)
+    patch.setattr(row_queries, "record_outcome", full_disk)
     patch.setattr(DiskReserve, "give_up", raising(error))
 
 
 def in_the_words(patch: pytest.MonkeyPatch, error: BaseException) -> None:
     """In the making of the message about another error."""
-    patch.setattr(row_queries, "settle", full_disk)
+    patch.setattr(row_queries, "record_outcome", full_disk)
     patch.setattr(group_commit, "is_full", raising(error))
 
 
@@ -66,7 +66,7 @@ async def settle_all(run: RunLedger) -> list[BaseException]:
 
     async def settle(seq: int) -> None:
         try:
-            await run.settle(Outcome(seq=seq, status=RowStatus.SUCCESS))
+            await run.record_outcome(Outcome(seq=seq, status=RowStatus.SUCCESS))
         except BaseException as error:
             told.append(error)
             if not isinstance(error, Exception):
@@ -83,7 +83,7 @@ async def sent(tmp_path: Path) -> Any:
     ledger = sqlite_ledger(tmp_path)
     run = await open_run(ledger, [f"p{n}" for n in range(MANY)])
     for seq in range(1, MANY + 1):
-        await run.intend(seq, at=NOON)
+        await run.record_intent(seq, at=NOON)
     return ledger, run
 
 
@@ -102,10 +102,10 @@ async def test_an_unexpected_error_answers_every_waiting_and_every_later_call(
     assert {one.__cause__ for one in told} == {error}
     assert all(type(error).__name__ in str(one) for one in told)
     with anyio.fail_after(PATIENCE_S):
-        await run.leave()
+        await run.close_unchanged()
     again = await ledger.open("run-1", read_only=False)
     assert await again.counts() == Counts(unknown=MANY)
-    await again.leave()
+    await again.close_unchanged()
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), Fault()], ids=repr)
@@ -118,7 +118,7 @@ async def test_a_work_that_ends_its_thread_answers_every_call(
         told = await settle_all(run)
     assert [(type(one), one.__cause__) for one in told] == [(LedgerError, error)] * MANY
     with anyio.fail_after(PATIENCE_S):
-        await run.leave()
+        await run.close_unchanged()
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), MemoryError(), Fault()], ids=repr)
@@ -133,15 +133,15 @@ async def test_an_error_in_the_guard_against_old_copies_ends_no_wait(
     assert len(second) == MANY
     assert {(type(one), one.__cause__) for one in first + second} == {(LedgerError, error)}
     with anyio.fail_after(PATIENCE_S):
-        await run.leave()
+        await run.close_unchanged()
 
 
 async def test_an_error_of_the_disk_is_the_cause_of_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     _, run = await sent(tmp_path)
     error = sqlite3.OperationalError("disk I/O error")
-    monkeypatch.setattr(row_queries, "settle", raising(error))
+    monkeypatch.setattr(row_queries, "record_outcome", raising(error))
     assert [(type(one), one.__cause__) for one in await settle_all(run)] == [(LedgerError, error)] * MANY
-    await run.leave()
+    await run.close_unchanged()
 
 
 def test_one_caller_that_cannot_be_woken_keeps_no_other_asleep():
@@ -171,7 +171,7 @@ async def test_a_call_after_the_end_is_refused(tmp_path: Path):
     _, run = await sent(tmp_path)
     assert isinstance(run, SqliteRunLedger)
     desk = run._desk
-    await run.leave()
+    await run.close_unchanged()
     with anyio.fail_after(PATIENCE_S), pytest.raises(LedgerError, match="closed"):
         await desk.ask(row_queries.counts, None)
     with anyio.fail_after(PATIENCE_S):

@@ -255,7 +255,7 @@ class Trial:
         try:
             written = await write_files(run, result_paths("-", run_id=run.record.run_id, results=self.results))
         finally:
-            await run.leave()
+            await run.close_unchanged()
         self.summary.write_text(json.dumps({"counts": written.counts.as_dict()}), encoding="utf-8")
         return self.told()
 

@@ -33,7 +33,7 @@ async def _report(args: argparse.Namespace) -> int:
     try:
         summary = await report_again(run, args.results)
     finally:
-        await run.leave()
+        await run.close_unchanged()
     for path in summary.files.values():
         console.print_output(str(path))
     told = ", ".join(f"{count:,} {name}" for name, count in summary.counts.as_dict().items() if count)

@@ -79,4 +79,4 @@ async def _record(ledger: Any, run_id: str) -> Any:
     try:
         return run.record
     finally:
-        await run.leave()
+        await run.close_unchanged()

@@ -72,7 +72,7 @@ class SqliteLedger:
     async def runs(self) -> list[RunRecord]:
         return await self._executors.run(self._index.records)
 
-    async def worker(self, run_id: str) -> str:
+    async def lock_owner(self, run_id: str) -> str:
         return await self._executors.run(self._files(run_id).lock.holder)
 
     def folder(self, run_id: str) -> Path:
@@ -81,22 +81,22 @@ class SqliteLedger:
     async def find(self, identity: str) -> list[RunRecord]:
         return await self._executors.run(self._index.records, "identity = ?", identity)
 
-    async def forget_rows(self, *, before: datetime) -> int:
+    async def delete_staged_rows(self, *, before: datetime) -> int:
         old = finished_before(await self.runs(), before)
         return await self._executors.run(lambda: sum(forget_rows(self._files(run.run_id).folder) for run in old))
 
-    async def room(self, run_id: str) -> int:
+    async def reclaimable_bytes(self, run_id: str) -> int:
         await self._executors.run(self._record, run_id)
         return await self._executors.run(self._files(run_id).room)
 
-    async def shrink(self, run_id: str) -> None:
+    async def prune(self, run_id: str) -> None:
         await self._executors.run(self._shrink, run_id)
 
-    async def forget(self, run_id: str) -> None:
+    async def delete_run(self, run_id: str) -> None:
         await self._executors.run(self._forget, run_id)
 
     @contextmanager
-    def hold(self, name: str, *, what: str) -> Iterator[None]:
+    def lock(self, name: str, *, what: str) -> Iterator[None]:
         self.notices()
         folder = self._path.with_name(self._path.name + ".locks")
         with in_words(folder):
@@ -149,7 +149,7 @@ class SqliteLedger:
             if unknown := files.unknown():
                 raise still_needed(run_id, unknown=unknown)
             files.shrink()
-            self._index.settle(run_id)
+            self._index.mark_merged(run_id)
 
     def _forget(self, run_id: str) -> None:
         self.notices()
@@ -204,6 +204,6 @@ class SqliteLedger:
             try:
                 with files.lock.borrowed():
                     files.merge_leftovers()
-                    self._index.settle(record.run_id)
+                    self._index.mark_merged(record.run_id)
             except RunLocked:
                 files.merge_leftovers()

@@ -132,7 +132,7 @@ def duplicates(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Du
 
 
 @one_by_one
-def seal(connection: sqlite3.Connection, rows: int) -> None:
+def finish_planning(connection: sqlite3.Connection, rows: int) -> None:
     """Finish the plan; it is on disk once the file is closed and synced."""
     follow_states(connection)
     connection.execute("UPDATE run SET rows = ?", (rows,))

@@ -56,7 +56,7 @@ WHERE seq IN (SELECT json_extract(value, '$[0]') FROM json_each(?))
 """
 
 
-def intend(connection: sqlite3.Connection, moves: Sequence[tuple[int, int]]) -> list[int]:
+def record_intent(connection: sqlite3.Connection, moves: Sequence[tuple[int, int]]) -> list[int]:
     """PLANNED -> INTENT for each (seq, microseconds); gives the attempts' numbers."""
     batch = json.dumps(moves)
     _check(connection.execute(_INTEND, (batch,)), moves, RowState.PLANNED)
@@ -64,7 +64,7 @@ def intend(connection: sqlite3.Connection, moves: Sequence[tuple[int, int]]) -> 
     return attempts
 
 
-def settle(
+def record_outcome(
     connection: sqlite3.Connection, moves: Sequence[tuple[int, RowState, int | None, str | None, str | None]]
 ) -> Sequence[None]:
     """INTENT -> the state given (PLANNED when it is released), for each (seq, state, HTTP status, code, message)."""
@@ -92,7 +92,7 @@ def recover(connection: sqlite3.Connection, _: None) -> int:
 
 
 @one_by_one
-def replan(connection: sqlite3.Connection, origin: RowState) -> int:
+def requeue(connection: sqlite3.Connection, origin: RowState) -> int:
     """ERROR -> PLANNED for every row; for PLANNED only counts."""
     if origin is RowState.PLANNED:
         return _count(connection, origin)

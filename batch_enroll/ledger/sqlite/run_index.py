@@ -160,7 +160,7 @@ class RunIndex:
                 (unmerged, *_values(record), record.run_id),
             )
 
-    def settle(self, run_id: str) -> None:
+    def mark_merged(self, run_id: str) -> None:
         """Note that all a run sent is here."""
         with self._change() as connection:
             connection.execute("UPDATE run SET unmerged = false WHERE run_id = ?", (run_id,))

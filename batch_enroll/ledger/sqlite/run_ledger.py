@@ -119,12 +119,12 @@ class SqliteRunLedger:
     async def duplicates(self, *, after_seq: int, limit: int) -> list[Duplicate]:
         return await self._readable().ask(plan_queries.duplicates, (after_seq, limit))
 
-    async def seal(self, *, rows: int) -> None:
+    async def finish_planning(self, *, rows: int) -> None:
         self._writable(RunState.PLANNING, marked=True)
         if rows != self._planned:
             raise wrong_size(expected=rows, found=self._planned)
         with anyio.CancelScope(shield=True):
-            await self._desk.ask(plan_queries.seal, rows)
+            await self._desk.ask(plan_queries.finish_planning, rows)
             await self._desk.stop()
             await self._executors.run(self._files.make_durable)
             connection, _ = await self._executors.run(self._files.open)
@@ -143,19 +143,21 @@ class SqliteRunLedger:
     async def pending(self, *, after_seq: int, limit: int) -> list[Pending]:
         return await self._readable().ask(row_queries.pending, (after_seq, limit))
 
-    async def intend(self, seq: int, *, at: datetime) -> int:
+    async def record_intent(self, seq: int, *, at: datetime) -> int:
         self._writable(RunState.OPEN)
-        return await self._desk.ask(row_queries.intend, (seq, micros(at)), begins=True)
+        return await self._desk.ask(row_queries.record_intent, (seq, micros(at)), begins=True)
 
     async def release(self, seq: int, *, code: str, message: str) -> None:
         self._writable(RunState.OPEN)
-        await self._desk.ask(row_queries.settle, (seq, RowState.PLANNED, None, whole_text(code), whole_text(message)))
+        await self._desk.ask(
+            row_queries.record_outcome, (seq, RowState.PLANNED, None, whole_text(code), whole_text(message))
+        )
 
-    async def settle(self, outcome: Outcome) -> None:
+    async def record_outcome(self, outcome: Outcome) -> None:
         self._writable(RunState.OPEN)
         state = SETTLED[outcome.status]
         words = whole_text(outcome.code), whole_text(outcome.message)
-        await self._desk.ask(row_queries.settle, (outcome.seq, state, outcome.http_status, *words))
+        await self._desk.ask(row_queries.record_outcome, (outcome.seq, state, outcome.http_status, *words))
 
     async def outcomes(self, *, after_seq: int, limit: int) -> list[Outcome]:
         return await self._readable().ask(row_queries.outcomes, (after_seq, limit))
@@ -166,22 +168,22 @@ class SqliteRunLedger:
     async def reasons(self, *, limit: int) -> list[Reason]:
         return await self._readable().ask(pruning.reasons, limit)
 
-    async def replan(self, *, status: RowStatus, rules: PlanRules | None = None) -> int:
+    async def requeue(self, *, status: RowStatus, rules: PlanRules | None = None) -> int:
         self._writable()
         origin = {RowStatus.ERROR: RowState.ERROR, RowStatus.NOT_SENT: RowState.PLANNED}[status]
 
         @one_by_one
-        def replan(connection: sqlite3.Connection, origin: RowState) -> int:
-            many = row_queries.replan(connection, [origin])[0]
+        def requeue(connection: sqlite3.Connection, origin: RowState) -> int:
+            many = row_queries.requeue(connection, [origin])[0]
             if rules is not None:
                 self._skip_sent(connection, rules)
             return many
 
         record = replace(self._record, state=RunState.OPEN)
         with anyio.CancelScope(shield=True):
-            # The index first: what fails then leaves the rows as they are, and `leave` puts the record back.
+            # The index first: what fails then leaves the rows as they are, and `close_unchanged` puts the record back.
             await self._executors.run(lambda: self._files.index.update(record, unmerged=True))
-            many = await self._desk.ask(replan, origin)
+            many = await self._desk.ask(requeue, origin)
         self._record = record
         return many
 
@@ -194,7 +196,7 @@ class SqliteRunLedger:
                 await self._tell_index(replace(self._record, state=RunState.OPEN))
         return [verdict.seq for verdict, was_unknown in zip(verdicts, moved, strict=True) if not was_unknown]
 
-    async def leave(self) -> None:
+    async def close_unchanged(self) -> None:
         await self._let_go(self._record)
 
     async def close(self, *, state: RunState, stop_reason: str, at: datetime, results_path: str = "") -> None:
