@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from batch_enroll.ledger.sqlite import SqliteLedger
     from batch_enroll.models import Counts, RowStatus
     from batch_enroll.reporting.summary import RunSummary
-    from batch_enroll.run import check_async, enroll, enroll_async
+    from batch_enroll.run.api import check_async, enroll, enroll_async
 
-_HOMES = {
+_MODULES = {
     **dict.fromkeys(
         (
             "AlreadyFinished",
@@ -57,7 +57,7 @@ _HOMES = {
         "errors",
     ),
     **dict.fromkeys(("Counts", "RowStatus"), "models"),
-    **dict.fromkeys(("check_async", "enroll", "enroll_async"), "run"),
+    **dict.fromkeys(("check_async", "enroll", "enroll_async"), "run.api"),
     "Control": "control.run_control",
     "Job": "config.job",
     "RunSummary": "reporting.summary",
@@ -88,6 +88,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'batch_enroll' has no attribute {name!r}")
-    return getattr(import_module(f"batch_enroll.{_HOMES[name]}"), name)
+    return getattr(import_module(f"batch_enroll.{_MODULES[name]}"), name)

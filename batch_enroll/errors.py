@@ -6,6 +6,7 @@
         InputError          the input cannot be used; nothing was sent
           NoSuchInput         it is not there
         PreflightError      the platform says that this job cannot work; nothing was sent
+        RunDeclined         the person looked at the plan and said no; nothing was sent
         AlreadyFinished     the same input was sent to the same scenario before
         RunLocked           another process is working on this run
         NobodyAtWork        no process is working on this run, so it cannot be paused or stopped
@@ -103,6 +104,10 @@ class PreflightError(RunStopped):
     def __init__(self, message: Message | str, *, hint: Message | str = "", finding: Finding = Finding.UNCLEAR) -> None:
         super().__init__(message, hint=hint)
         self.finding = finding
+
+
+class RunDeclined(RunStopped):
+    """The person looked at the plan and said no; nothing was sent."""
 
 
 class AlreadyFinished(RunStopped):

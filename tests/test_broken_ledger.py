@@ -11,7 +11,7 @@ import pytest
 from batch_enroll.errors import LedgerError
 from batch_enroll.events import RowFinished
 from batch_enroll.ledger.sqlite import group_commit
-from batch_enroll.run import enroll_async
+from batch_enroll.run.api import enroll_async
 from tests.support.commands import people, write_csv
 from tests.support.ledgers import sqlite_ledger
 from tests.support.platform import ScriptedPlatform

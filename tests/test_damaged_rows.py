@@ -16,7 +16,7 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.events import RowFinished, Stopping
 from batch_enroll.ledger.staging import STAGE_NAME
 from batch_enroll.models import Counts, RowStatus
-from batch_enroll.run import enroll_async, retry_async
+from batch_enroll.run.api import enroll_async, retry_async
 from batch_enroll.run.result_files import report_again
 from tests.support.commands import people, read_results, write_csv
 from tests.support.ledgers import sqlite_ledger

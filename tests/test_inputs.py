@@ -87,7 +87,7 @@ def test_one_file_is_taken_and_of_several_one_must_say_which(cli, sandbox, name)
     several = cli("run", name, *flags(server), "--json")
     assert several.code == 2
     assert "leads-1.csv, leads-2.csv" in several.err
-    assert "--pick newest" in several.err
+    assert "newest or new" in several.err
     assert enrolled(server) == emails("a")
 
 
@@ -213,7 +213,7 @@ def test_what_is_no_finished_input_is_passed_over_and_named(cli, sandbox):
     ended = cli("run", "drop", *flags(server), "--pick", "new", "--json")
     assert ended.code == 0, ended.err
     assert ended.json["input"] == "leads.csv"
-    (said,) = [line for line in ended.err.splitlines() if line.startswith("Passed over")]
+    (said,) = [line for line in ended.err.splitlines() if line.startswith("Skipped")]
     assert "4 written by this program" in said
     assert ".results" not in said
     assert "4 temporary or hidden (" in said

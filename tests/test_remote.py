@@ -21,7 +21,7 @@ from batch_enroll.errors import InputError, JobError, NoSuchInput
 from batch_enroll.loading.download import download
 from batch_enroll.loading.remote import Remote, remote_input
 from batch_enroll.models import DownloadedInput
-from batch_enroll.run.input_selection import local_copy
+from batch_enroll.run.input_source import local_copy
 from tests.support.certificates import self_signed
 from tests.support.commands import people, read_results
 from tests.support.drops import flags

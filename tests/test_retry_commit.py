@@ -10,11 +10,11 @@ import pytest
 from batch_enroll import run as run_module
 from batch_enroll.clock import SystemClock
 from batch_enroll.control.run_control import Control
-from batch_enroll.errors import LedgerError, PreflightError, RunStopped
+from batch_enroll.errors import LedgerError, PreflightError, RunDeclined, RunStopped
 from batch_enroll.ledger.interface import RunState
 from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.models import Counts, RowStatus
-from batch_enroll.run import RunDeclined, enroll_async, retry_async
+from batch_enroll.run.api import enroll_async, retry_async
 from tests.support.commands import people, write_csv
 from tests.support.ledgers import sqlite_ledger
 from tests.support.platform import OK, ScriptedPlatform

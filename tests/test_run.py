@@ -19,6 +19,7 @@ from batch_enroll.errors import (
     InputError,
     JobError,
     PreflightError,
+    RunDeclined,
 )
 from batch_enroll.events import (
     Event,
@@ -28,12 +29,7 @@ from batch_enroll.events import (
 )
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.models import Counts
-from batch_enroll.run import (
-    RunDeclined,
-    check_async,
-    enroll,
-    enroll_async,
-)
+from batch_enroll.run.api import check_async, enroll, enroll_async
 from batch_enroll.run.canary import build_canary
 from tests.support.commands import people, read_results, write_csv
 from tests.support.ledgers import sqlite_ledger
@@ -152,7 +148,7 @@ async def test_the_ledger_holds_no_personal_data_where_the_results_do(world, tmp
 async def test_the_same_input_again_is_refused_with_its_totals(world, tmp_path):
     source = write_csv(tmp_path / "in.csv", *people(3))
     await world.run(source)
-    with pytest.raises(AlreadyFinished, match=r"3 rows: 3 success.*--again"):
+    with pytest.raises(AlreadyFinished, match=r"3 rows: 3 success.*send.again"):
         await world.run(source)
     assert len(world.platform.started) == 3
 
@@ -270,8 +266,8 @@ async def test_one_bad_canary_row_of_any_kind_stops_the_run(world, tmp_path, bad
 async def test_a_canary_row_that_was_not_accepted_is_a_bad_one(tmp_path):
     canary = build_canary(3, Counts(not_sent=9), folder=tmp_path, asks=False)
     assert canary
-    assert "2 not accepted" in await canary.word(Counts(success=1, not_sent=8), None)
-    assert await canary.word(Counts(success=3, not_sent=6), None) == ""
+    assert "2 not accepted" in await canary.review(Counts(success=1, not_sent=8), None)
+    assert await canary.review(Counts(success=3, not_sent=6), None) == ""
 
 
 @pytest.mark.parametrize("counts", [Counts(not_sent=3), Counts(success=2, not_sent=1), Counts(error=9, not_sent=3)])

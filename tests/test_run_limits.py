@@ -92,7 +92,7 @@ def test_a_change_that_is_too_large_says_what_is_allowed_and_which_flag_lets_it_
     (refusal,) = broken_limits(StopSection(max_change=max_change), plan(to_send, usual=usual))
     assert "18,100 rows would be sent; 1,780 are usual" in refusal.message
     assert refusal.message.endswith(allows)
-    assert f"--max-change {needed} this once" in refusal.hint
+    assert f"`stop.max_change` to {needed} for this run" in refusal.hint
     assert not broken_limits(StopSection(max_change=needed), plan(to_send, usual=usual))
 
 
@@ -130,7 +130,7 @@ def test_without_a_deadline_and_hours_sending_has_no_end():
         (
             NOON,
             288_001,
-            "09:00-20:00 UTC; about 1 row will be left at 20:00, for the same command to carry on with",
+            "09:00-20:00 UTC; about 1 row will be left at 20:00; the same command resumes with them",
         ),
         (NOON + timedelta(hours=9), 5, "09:00-20:00 UTC; it is 21:00 there now, so nothing would be sent"),
     ],

@@ -13,7 +13,7 @@ from batch_enroll.config.job import Job
 from batch_enroll.control.run_control import Control
 from batch_enroll.errors import Finding, PreflightError
 from batch_enroll.events import RowFinished
-from batch_enroll.run import enroll_async
+from batch_enroll.run.api import enroll_async
 from batch_enroll.run.scenario_recheck import ScenarioRecheck
 from batch_enroll.sending import Verdict, VerdictKind
 from tests.sending.conftest import VirtualClock

@@ -130,9 +130,9 @@ def test_a_fault_of_our_own_shows_no_token(cli, sandbox):
     """A traceback goes through the same guard."""
     broken = cli.folder / "sitecustomize.py"
     broken.write_text(
-        "import batch_enroll.run, os\n"
+        "import batch_enroll.run.api, os\n"
         "async def fail(*_, **how):\n    raise ValueError('bad: ' + how['token'])\n"
-        "batch_enroll.run.enroll_async = fail\n"
+        "batch_enroll.run.api.enroll_async = fail\n"
     )
     source = write_csv(cli.folder / "in.csv", *people(1))
     path = os.pathsep.join((ROOT, str(cli.folder)))

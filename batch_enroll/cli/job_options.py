@@ -28,7 +28,7 @@ from batch_enroll.ledger.interface import Ledger
 from batch_enroll.loading.file_selection import is_multi_input
 from batch_enroll.loading.remote import Remote, is_remote, remote_input
 from batch_enroll.os_errors import translate_os_errors
-from batch_enroll.run.input_selection import SelectedInputs, pick_inputs
+from batch_enroll.run.input_selection import SelectedInputs, select_inputs
 
 STDIN = "-"
 
@@ -132,14 +132,14 @@ async def sources_of(args: argparse.Namespace, job: Job, *, ledger: Ledger, cloc
     if is_remote(args.input):
         remote = remote_input(args.input, plain_allowed=lambda host: job.insecure_http or is_loopback(host))
         if remote.names_many:
-            return await pick_inputs(remote, job, ledger=ledger, clock=clock)
+            return await select_inputs(remote, job, ledger=ledger, clock=clock)
         return SelectedInputs(files=(remote,))
     # a name that is too long, a folder on the way that may not be entered
     with translate_os_errors("The input cannot be looked at", to=InputError, hint="Check its name."):
         if is_multi_input(args.input):
             own = job_file_path(args)
             leave = (own.resolve(),) if own else ()
-            return await pick_inputs(args.input, job, ledger=ledger, clock=clock, leave=leave)
+            return await select_inputs(args.input, job, ledger=ledger, clock=clock, exclude=leave)
         if job.input.if_changed and args.input != STDIN and _is_not_there_yet(Path(args.input)):
             return SelectedInputs(files=())
         return SelectedInputs(files=(source_of(args.input),))

@@ -34,7 +34,7 @@ from batch_enroll.reporting.multi_summary import (
 )
 from batch_enroll.reporting.summary import RunSummary
 from batch_enroll.run.input_archive import archive_input, check_archive
-from batch_enroll.run.input_selection import Source
+from batch_enroll.run.input_source import Source
 
 Enroll = Callable[[Source, RunCallbacks], Awaitable[RunSummary]]
 Put = Callable[[dict[str, object]], None]

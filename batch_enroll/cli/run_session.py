@@ -18,14 +18,14 @@ from batch_enroll.cli.signal_handlers import signals_stop
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.config.job import Job
 from batch_enroll.control.run_control import Control
-from batch_enroll.errors import AlreadyFinished, NoSuchInput, RunStopped
+from batch_enroll.errors import AlreadyFinished, NoSuchInput, RunDeclined, RunStopped
 from batch_enroll.events import Event, Listener
 from batch_enroll.models import Pick
 from batch_enroll.reporting.multi_summary import RequestedRun
 from batch_enroll.reporting.progress import progress_on
 from batch_enroll.reporting.summary import RunSummary, summary_of
-from batch_enroll.run import Confirm, RunDeclined
 from batch_enroll.run.canary import CanaryReview
+from batch_enroll.run.context import Confirm
 from batch_enroll.run.plan_limits import PlanLimitExceeded
 
 

@@ -31,7 +31,7 @@ async def run_total(ledger: Ledger, run_id: str) -> RunTotal:
     run = await ledger.open(run_id, read_only=True)
     try:
         worker = await ledger.lock_owner(run_id)
-        reasons = await reason_lines(run, goes_on=bool(worker))
+        reasons = await reason_lines(run, active=bool(worker))
         return _told(run.record, await run.counts(), worker=worker, reasons=reasons, folder=run.folder)
     finally:
         await run.close_unchanged()

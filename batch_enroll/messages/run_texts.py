@@ -6,4 +6,144 @@ from typing import Final
 
 from batch_enroll.messages.text import Text
 
-RUN_TEXTS: Final[dict[str, Text]] = {}
+RUN_TEXTS: Final[dict[str, Text]] = {
+    "run.lines": Text("{first}\n{rest}"),
+    "run.listed": Text("{first}\n- {item}"),
+    "run.nothing_sent": Text("Nothing was sent."),
+    "run.declined": Text("Nothing was sent."),
+    "run.stopped_before_sending": Text("{reason} Nothing was sent."),
+    # Which run a command means.
+    "run.already_finished": Text(
+        "This very input was sent to scenario {scenario:d} before: run {run_id}, finished{when} ({rows:row}: {counts})."
+        " Nothing was sent now."
+    ),
+    "run.already_finished_again": Text("Set {setting:send.again} to send it once more."),
+    "run.already_finished_unknown": Text(
+        "{command:resolve {run_id}} lists the unknown rows. {setting:send.again} would send every row again."
+    ),
+    "run.planned_otherwise": Text(
+        "Run {run_id} over this very input is unfinished and was planned with other settings for the {what}.",
+        "Finish it first: {command:retry {run_id} --not-sent}. Then change the settings.",
+    ),
+    # Inputs.
+    "run.skipped_files": Text("Skipped: {files}."),
+    "run.no_input_found": Text(
+        "There is no file to enroll in {name}.", "With {setting:input.if_changed} this is not an error."
+    ),
+    "run.several_inputs_match": Text(
+        "{name} has {count:file} that could be meant: {names}.",
+        "Set {setting:input.pick} to newest or new (each that was not enrolled before), or name one file.",
+    ),
+    "run.more_inputs_match": Text(
+        "{name} has {count:file} that could be meant: {names} and {more} more.",
+        "Set {setting:input.pick} to newest or new (each that was not enrolled before), or name one file.",
+    ),
+    # The plan.
+    "run.no_rows": Text(
+        "The input has a header but no rows; there is nothing to send.",
+        "Check that the right file and sheet were given.",
+    ),
+    "run.duplicate_of_row": Text(
+        "Row {row:d} has the same {column} as row {first:d}, and duplicates are set to stop.",
+        "Remove the repeated rows, or set {setting:send.duplicates} to skip or send.",
+    ),
+    "run.duplicate_of_run": Text(
+        "Row {row:d} has the same {column} as a row of run {run}, and duplicates are set to stop.",
+        "Remove the repeated rows, or set {setting:send.duplicates} to skip or send.",
+    ),
+    "run.interrupted": Text(
+        "The process that sent this run before was killed; {rows:row} were in flight and are unknown from now on.",
+        "{command:resolve {run_id}} lists the unknown rows.",
+    ),
+    "run.no_default_start": Text(
+        "Scenario {scenario:d} lists no start node named Default, through which profiles started by the API enter: the "
+        "platform may refuse every row, or accept it and send nothing.",
+        "Look at the scenario's start nodes in the platform, or try one row first with {setting:send.canary}.",
+    ),
+    "run.mapping_matching": Text("profiles were matched by {old}, now by {new}"),
+    "run.mapping_setting": Text("the {name} was {old}, now {new}"),
+    "run.mapping_new": Text("content {name} is new, from column '{column}'"),
+    "run.mapping_removed": Text("content {name} (column '{column}') is no longer sent"),
+    "run.mapping_column": Text("content {name} came from column '{old}', now from '{new}'"),
+    # Limits.
+    "run.limit_max_rows": Text(
+        "{to_send:row} would be sent, but {setting:stop.max_rows} allows {max_rows}.",
+        "Check that this is the right file; if it is, raise {setting:stop.max_rows}.",
+    ),
+    "run.limit_max_change": Text(
+        "{to_send:row} would be sent; {median} are usual (the median of the last runs), and {setting:stop.max_change} "
+        "{max_change} allows {allowed}.",
+        "Check that file and scenario are the right ones; if they are, set {setting:stop.max_change} to {needed:d}% "
+        "for this run.",
+    ),
+    "run.limit_max_invalid": Text(
+        "{invalid} of {rows:row} are invalid, but {setting:stop.max_invalid} allows {max_invalid}.",
+        "{command:check INPUT --problems FILE} lists them: correct them, or raise {setting:stop.max_invalid}.",
+    ),
+    "run.outside_hours": Text(
+        "It is {time} now, outside the allowed hours {hours}.",
+        "Nothing was sent. Give the same command again within these hours, or change {setting:stop.allowed_hours}.",
+    ),
+    # The approved plan.
+    "run.not_the_approved_plan": Text("This is not the plan that was approved on {when}:"),
+    "run.approve_again": Text(
+        "Nothing was sent. If it is right as it is now, approve it again: {command:check INPUT --save FILE}."
+    ),
+    "run.differs_profiles": Text("{to_send:profile} would be sent, {approved} were approved"),
+    "run.differs_url": Text("the url was {old}, now it is {new}"),
+    "run.differs_scenario": Text("the scenario was #{old}, now it is #{new}"),
+    "run.differs_mapping": Text("the mapping: {changes}"),
+    "run.differs_setting": Text("{what}: {name} was {old}, now it is {new}"),
+    "run.differs_of_scenario": Text("the scenario: its {what} was {old}, now it is {new}"),
+    "run.differs_file": Text("the file: its content is not that of {name} as it was approved"),
+    "run.plan_approved": Text("This plan was approved on {when}, for {profiles:profile}."),
+    "run.plan_approved_fewer": Text(
+        "This plan was approved on {when}, for {profiles:profile}; {fewer:row} of it need no sending any more."
+    ),
+    "run.no_plan_file": Text("{path} is not a plan.", "Save one with {command:check INPUT --save FILE}."),
+    "run.plan_file_damaged": Text(
+        "The plan {path} is damaged or of another version of this program ({place}).",
+        "Save it again with {command:check INPUT --save FILE}.",
+    ),
+    "run.plan_file_taken": Text("{path} exists and is not a plan.", "Nothing was changed. Give another name."),
+    # The archive.
+    "run.archive_not_a_file": Text(
+        "{setting:input.archive} moves a file of this machine; {source} is none.", "Leave {setting:input.archive} out."
+    ),
+    "run.archive_is_input_folder": Text(
+        "{setting:input.archive}: {folder} is the folder of the input.", "Name another one."
+    ),
+    "run.archive_by_hand": Text(
+        "It stays where it is; move it by hand, or give the same command again with {setting:input.if_changed}."
+    ),
+    "run.archive_is_link": Text("{source} is a link to a file elsewhere and was not moved to {folder}."),
+    "run.archive_replaced_twice": Text(
+        "{source} was replaced twice while it was moved; the file in between is now {moved}.",
+        "It was not enrolled; enroll it with {command:run FILE}.",
+    ),
+    "run.archive_changed": Text(
+        "{source} is no longer the file that was enrolled, so it was not archived.",
+        "It stays where it is: its next run enrolls what is new.",
+    ),
+    # Stop reasons.
+    "run.deadline": Text("The deadline {time} has come."),
+    "run.hours_over": Text("The allowed hours {hours} are over."),
+    "run.canary_first": Text("the first {rows:row}"),
+    "run.canary_more": Text("{rows:row} more"),
+    "run.canary_declined": Text("Stopped after {canary}, as you said."),
+    "run.canary_failed": Text(
+        "Stopped after {canary}, the canary: {why}. Look at the results; the same command sends {rows:row} more and "
+        "reviews these; with {setting:send.canary} 0 it sends the rest."
+    ),
+    "run.ended_by_fault": Text("A fault of the program ({error}) ended the run."),
+    "run.cancelled": Text("The program that started the run cancelled it."),
+    # Results.
+    "run.results_not_written": Text(
+        "The results of run {run_id} were not written: it was stopped at once.",
+        "The same command writes them, and so does {command:report {run_id}}.",
+    ),
+    "run.rows_do_not_fit": Text(
+        "The rows of run {run_id} do not fit its ledger after row {row:d}.",
+        "One of the two was changed from outside. Please report this; do not send the file again.",
+    ),
+}

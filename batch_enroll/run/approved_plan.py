@@ -1,13 +1,12 @@
 """A plan that a person approved, as a file: `check --save` writes it, `run --plan` sends nothing else.
 
-In: a job, the plan as people saw it, the input's hash. Out: a file, or what is no longer as it was approved. Never: a
-token, personal data (hashes, settings and counts only), a file in the place of one that is no plan.
+The file holds hashes, settings and counts, never the token or personal data.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,16 +18,17 @@ from batch_enroll.atomic_file import require_writable, write_atomic
 from batch_enroll.config.job import Job
 from batch_enroll.errors import JobError
 from batch_enroll.loading import sha256_of
+from batch_enroll.messages import Message, message
 from batch_enroll.models import Notice
 from batch_enroll.os_errors import translate_os_errors
-from batch_enroll.reporting.formatting import duration_text, rows_text
+from batch_enroll.reporting.formatting import duration_text
 from batch_enroll.reporting.plan_table import PlanView
-from batch_enroll.run.baseline import changes_of_mapping
+from batch_enroll.run.baseline import mapping_changes
 
 _MARK = "batch_enroll_plan"
-_MAX_BYTES = 1_000_000  # a plan has a few thousand; whatever is larger is none
-_HOW_IT_IS_READ = ("sheet", "header_row", "encoding", "delimiter", "start_row", "limit")
-_WHO_IS_SENT = ("duplicates", "window", "again", "delivery")  # settings of [send] that decide who gets what how often
+_MAX_BYTES = 1_000_000  # a plan has a few thousand; a larger file is none
+_READ_SETTINGS = ("sheet", "header_row", "encoding", "delimiter", "start_row", "limit")
+_SEND_SETTINGS = ("duplicates", "window", "again", "delivery")  # settings of [send] that decide who gets what how often
 
 
 class _Part(BaseModel):
@@ -71,7 +71,7 @@ class ApprovedCounts(_Part):
 
 
 class ApprovedPlan(_Part):
-    """Everything that must still be so when the plan is sent."""
+    """Everything that must not have changed when the plan is sent."""
 
     batch_enroll_plan: Literal[1]
     saved_at: str  #: ISO 8601, UTC
@@ -87,20 +87,19 @@ class ApprovedPlanMismatch(JobError):
     """What would be sent is not what was approved; nothing was sent.
 
     Attributes:
-        differences: at least one, a few words each.
+        differences: at least one.
     """
 
-    def __init__(self, differences: list[str], approved: ApprovedPlan) -> None:
-        listed = "".join(f"\n- {difference}" for difference in differences)
-        super().__init__(
-            f"This is not the plan that was approved on {_day(approved)}:{listed}",
-            hint="Nothing was sent. If it is right as it is now, approve it anew: `check` with --save.",
-        )
+    def __init__(self, differences: Sequence[Message], approved: ApprovedPlan) -> None:
+        content = message("run.not_the_approved_plan", when=_approved_at(approved))
+        for difference in differences:
+            content = message("run.listed", first=content, item=difference)
+        super().__init__(content, hint=message("run.approve_again"))
         self.differences = tuple(differences)
 
 
 def approve(job: Job, plan: PlanView, *, sha256: str, now: datetime) -> ApprovedPlan:
-    """Take down a plan that a person has seen."""
+    """Make the file's content from a plan that a person has seen."""
     was_asked = bool(plan.reentry)
     return ApprovedPlan(
         batch_enroll_plan=1,
@@ -130,14 +129,14 @@ def check_job_matches_approved(approved: ApprovedPlan | None, job: Job, source: 
     """Compare what can be compared before a large input is read.
 
     Raises:
-        PlanDiffers: names everything that changed.
+        ApprovedPlanMismatch: lists everything that changed.
         InputError: the input cannot be read.
     """
     if approved is None:
         return
-    differences = list(_of_job(approved, job))
+    differences = list(_job_differences(approved, job))
     if isinstance(source, Path):
-        differences += _of_file(approved, sha256_of(source))
+        differences += _file_differences(approved, sha256_of(source))
     if differences:
         raise ApprovedPlanMismatch(differences, approved)
 
@@ -151,19 +150,23 @@ def check_plan_matches_approved(approved: ApprovedPlan | None, plan: PlanView, *
     Returns:
         The plan, with a notice that says when it was approved.
     Raises:
-        PlanDiffers: names everything that changed.
+        ApprovedPlanMismatch: lists everything that changed.
     """
     if approved is None:
         return plan
-    differences = [*_of_file(approved, sha256), *_of_scenario(approved.scenario, plan)]
+    differences = [*_file_differences(approved, sha256), *_scenario_differences(approved.scenario, plan)]
     if plan.to_send > approved.counts.to_send:
-        differences.append(f"{plan.to_send:,} profiles would be sent, {approved.counts.to_send:,} were approved")
+        differences.append(message("run.differs_profiles", to_send=plan.to_send, approved=approved.counts.to_send))
     if differences:
         raise ApprovedPlanMismatch(differences, approved)
     fewer = approved.counts.to_send - plan.to_send
-    since = f"; {rows_text(fewer)} of it need no sending any more" if fewer else ""
-    message = f"This plan was approved on {_day(approved)}, for {approved.counts.to_send:,} profiles{since}."
-    return replace(plan, notices=(Notice(code="plan_approved", message=message), *plan.notices))
+    notice = message(
+        "run.plan_approved_fewer" if fewer else "run.plan_approved",
+        when=_approved_at(approved),
+        profiles=approved.counts.to_send,
+        fewer=fewer,
+    )
+    return replace(plan, notices=(Notice(code="plan_approved", message=notice), *plan.notices))
 
 
 def read_approved(path: Path) -> ApprovedPlan:
@@ -174,20 +177,17 @@ def read_approved(path: Path) -> ApprovedPlan:
     """
     with translate_os_errors(f"The plan {path} cannot be read", to=JobError), path.open("rb") as file:
         content = file.read(_MAX_BYTES + 1)
-    marked = _marked(content)
+    marked = _parse_plan(content)
     if marked is None:
-        raise JobError(f"{path} is no plan.", hint="Save one with: batch-enroll check INPUT --save FILE")
+        raise JobError(message("run.no_plan_file", path=str(path)))
     try:
         return ApprovedPlan.model_validate(marked)
     except ValidationError as error:
         place = ".".join(map(str, error.errors()[0]["loc"]))
-        raise JobError(
-            f"The plan {path} is damaged or of another version of this program ({place}).",
-            hint="Save it again: batch-enroll check INPUT --save FILE",
-        ) from None
+        raise JobError(message("run.plan_file_damaged", path=str(path), place=place)) from None
 
 
-def see_place(path: Path) -> None:
+def check_plan_writable(path: Path) -> None:
     """Make sure that a plan can be written there without harm, before the work is done.
 
     Raises:
@@ -199,57 +199,60 @@ def see_place(path: Path) -> None:
     what = f"The plan cannot be written: what is in {path} cannot be read"
     with translate_os_errors(what, to=JobError), path.open("rb") as file:
         content = file.read(_MAX_BYTES + 1)
-    if _marked(content) is None:
-        raise JobError(f"{path} is there already and is no plan.", hint="Nothing was changed. Give another name.")
+    if _parse_plan(content) is None:
+        raise JobError(message("run.plan_file_taken", path=str(path)))
 
 
 def save_approved(path: Path, plan: ApprovedPlan) -> None:
     """Write the plan, whole or not at all.
 
     Raises:
-        JobError: it cannot be written, or would take another file's place.
+        JobError: it cannot be written, or would replace another file.
     """
-    see_place(path)
+    check_plan_writable(path)
     with translate_os_errors(path, to=JobError):
         write_atomic(path, json.dumps(plan.model_dump(), ensure_ascii=False, indent=2).encode() + b"\n")
 
 
-def _of_job(approved: ApprovedPlan, job: Job) -> Iterator[str]:
+def _job_differences(approved: ApprovedPlan, job: Job) -> Iterator[Message]:
     if approved.url != job.url:
-        yield f"the url was {approved.url}, now it is {job.url}"
+        yield message("run.differs_url", old=approved.url, new=job.url)
     if approved.scenario.id != job.scenario:
-        yield f"the scenario was #{approved.scenario.id}, now it is #{job.scenario}"
+        yield message("run.differs_scenario", old=str(approved.scenario.id), new=str(job.scenario))
     mapping, before = _mapping(job), approved.mapping.model_dump()
     if mapping != before:
-        changes = list(changes_of_mapping(before, mapping)) or ["it has other fields"]
-        yield f"the mapping: {'; '.join(changes)}"
-    yield from _of_values("reading the file", approved.input.read, _read(job))
-    yield from _of_values("sending", approved.settings, _settings(job))
+        changes = "; ".join(map(str, mapping_changes(before, mapping))) or "it has other fields"
+        yield message("run.differs_mapping", changes=changes)
+    yield from _setting_differences("reading the file", approved.input.read, _read(job))
+    yield from _setting_differences("sending", approved.settings, _settings(job))
 
 
-def _of_values(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+def _setting_differences(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Message]:
     for name in sorted({*before, *now}):
         if before.get(name) != now.get(name):
-            yield f"{what}: {name} was {_value(before.get(name))}, now it is {_value(now.get(name))}"
+            old, new = _value(before.get(name)), _value(now.get(name))
+            yield message("run.differs_setting", what=what, name=name, old=old, new=new)
 
 
-def _of_file(approved: ApprovedPlan, sha256: str) -> Iterator[str]:
+def _file_differences(approved: ApprovedPlan, sha256: str) -> Iterator[Message]:
     if approved.input.sha256 != sha256:
-        yield f"the file: its content is not that of {approved.input.name} as it was approved"
+        yield message("run.differs_file", name=approved.input.name)
 
 
-def _of_scenario(approved: ApprovedScenario, plan: PlanView) -> Iterator[str]:
-    """What the platform says of the scenario now, so far as it was asked both times."""
+def _scenario_differences(approved: ApprovedScenario, plan: PlanView) -> Iterator[Message]:
+    """Compare what the platform said of the scenario, when it was asked both times."""
     if approved.name is None or not plan.reentry:
         return
     now = (plan.scenario_name, plan.database, plan.reentry_mode)
     before = (approved.name, approved.database, approved.mode)
     for what, old, new in zip(("name", "database", "re-entry mode"), before, now, strict=True):
         if old != new:
-            yield f"the scenario: its {what} was {_value(old)}, now it is {_value(new)}"
+            yield message(
+                "run.differs_setting", what="the scenario", name=f"its {what}", old=_value(old), new=_value(new)
+            )
 
 
-def _marked(content: bytes) -> dict[str, Any] | None:
+def _parse_plan(content: bytes) -> dict[str, Any] | None:
     """The JSON object of a plan file; None when it is none."""
     try:
         found = json.loads(content)
@@ -259,7 +262,7 @@ def _marked(content: bytes) -> dict[str, Any] | None:
 
 
 def _read(job: Job) -> dict[str, Any]:
-    return job.input.model_dump(mode="json", include=set(_HOW_IT_IS_READ))
+    return job.input.model_dump(mode="json", include=set(_READ_SETTINGS))
 
 
 def _mapping(job: Job) -> dict[str, Any]:
@@ -267,7 +270,7 @@ def _mapping(job: Job) -> dict[str, Any]:
 
 
 def _settings(job: Job) -> dict[str, Any]:
-    return job.send.model_dump(mode="json", include=set(_WHO_IS_SENT))
+    return job.send.model_dump(mode="json", include=set(_SEND_SETTINGS))
 
 
 def _value(value: object) -> str:
@@ -281,7 +284,7 @@ def _value(value: object) -> str:
     return str(value)
 
 
-def _day(approved: ApprovedPlan) -> str:
+def _approved_at(approved: ApprovedPlan) -> str:
     try:
         return f"{datetime.fromisoformat(approved.saved_at).astimezone():%Y-%m-%d at %H:%M}"
     except ValueError:

@@ -1,10 +1,8 @@
-"""What is usual for a job: its last runs, looked up in the ledger.
+"""Compare a job with its last runs in the ledger: their sizes and their mapping.
 
-The last runs are those over the same input (its path, or standard input) in the same scenario of the same platform;
-when there is none, those of the scenario. A run that took a part of its input (`--limit`, `--start-row`) or had nothing
-to send says nothing about what is usual and is left out of the numbers.
-
-In: a ledger and a job. Out: a `RunBaseline`. Never: a change of the ledger, a row.
+The last runs are those over the same input (its path, or standard input) in the same scenario of the same platform,
+else those of the scenario. A run over a part of its input (`limit`, `start_row`) or with nothing to send is not
+counted.
 """
 
 from __future__ import annotations
@@ -16,23 +14,24 @@ from typing import Any
 from batch_enroll.config.job import Job
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
+from batch_enroll.messages import Message, message
 from batch_enroll.reporting.baseline_report import RunBaseline
 from batch_enroll.run.run_identity import is_dry_run
 
 LAST_RUNS = 5
-_LOOKED_AT = 50  # a ledger of a thousand nights is not opened run by run
+_LOOKED_AT = 50  # else every run of a large ledger would be opened
 
 
 async def load_baseline(ledger: Ledger, job: Job, *, path: str, run_id: str) -> RunBaseline:
-    """Find out what is usual for a job.
+    """Load what the last runs of a job were like.
 
     Args:
         ledger: where runs are kept.
-        job: its url and scenario say which runs are alike; its mapping is held against the last one's.
+        job: its url and scenario select the runs; its mapping is compared with the last one's.
         path: the input's, as `path_text` gives it.
-        run_id: the run that is planned now, which is no earlier one.
+        run_id: the run that is planned now, which is left out.
     """
-    runs = [run for run in await ledger.runs() if _counts(run) and run.run_id != run_id]
+    runs = [run for run in await ledger.runs() if _is_sent(run) and run.run_id != run_id]
     of_scenario = [run for run in runs if (run.url, run.scenario) == (job.url, job.scenario)]
     of_input = [run for run in of_scenario if run.input_path == path]
     alike = of_input or of_scenario
@@ -44,37 +43,41 @@ async def load_baseline(ledger: Ledger, job: Job, *, path: str, run_id: str) -> 
         of_input=bool(sizes_of_input),
         rows=tuple(rows for rows, _ in sizes),
         to_send=tuple(to_send for _, to_send in sizes),
-        changed_mapping=tuple(changes_of_mapping(_settings(alike[0]), _settings_of(job))) if alike else (),
+        changed_mapping=tuple(map(str, mapping_changes(_settings(alike[0]), _job_mapping(job)))) if alike else (),
         mapped_in=f"run {alike[0].run_id} of {alike[0].created_at.astimezone():%Y-%m-%d}" if alike else "",
     )
 
 
-def changes_of_mapping(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """Say in a few words each what is matched by or sent along otherwise.
+def mapping_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Message]:
+    """List what two jobs match by or send along differently.
 
     Args:
-        before, now: two jobs' settings as the ledger keeps them.
+        before, now: the jobs' settings as the ledger keeps them.
     """
     match_before, match_now = before.get("match", {}), now.get("match", {})
     if _matching(match_before) != _matching(match_now):
-        yield f"profiles were matched by {_matching(match_before)}, now by {_matching(match_now)}"
+        yield message("run.mapping_matching", old=_matching(match_before), new=_matching(match_now))
     for key, name in (("field_type", "field type"), ("resource_id", "resource"), ("country", "country")):
         old, new = match_before.get(key), match_now.get(key)
         if old != new:
-            yield f"the {name} was {'none' if old is None else old}, now {'none' if new is None else new}"
+            yield message("run.mapping_setting", name=name, old=_or_none(old), new=_or_none(new))
     content_before, content_now = before.get("content", {}), now.get("content", {})
     for name in sorted({*content_before, *content_now}):
         old, new = content_before.get(name), content_now.get(name)
         if old is None:
-            yield f"content {name} is new, from column '{new}'"
+            yield message("run.mapping_new", name=name, column=new)
         elif new is None:
-            yield f"content {name} (column '{old}') is no longer sent"
+            yield message("run.mapping_removed", name=name, column=old)
         elif old != new:
-            yield f"content {name} came from column '{old}', now from '{new}'"
+            yield message("run.mapping_column", name=name, old=old, new=new)
+
+
+def _or_none(value: object) -> str:
+    return "none" if value is None else str(value)
 
 
 async def _sizes(ledger: Ledger, runs: Sequence[RunRecord]) -> list[tuple[int, int]]:
-    """Rows and rows to send of the last runs that say what is usual."""
+    """Give rows and rows to send of the last runs that count."""
     sizes: list[tuple[int, int]] = []
     for run in runs[:_LOOKED_AT]:
         if len(sizes) == LAST_RUNS:
@@ -88,10 +91,10 @@ async def _sizes(ledger: Ledger, runs: Sequence[RunRecord]) -> list[tuple[int, i
 
 
 async def _to_send(ledger: Ledger, record: RunRecord) -> int:
-    """How many rows the run's plan was to send, whatever became of them; 0 when the run cannot be read any more."""
+    """Give how many rows the run planned to send, whatever their outcome; 0 when it cannot be read any more."""
     try:
         run = await ledger.open(record.run_id, read_only=True)
-    except LedgerError:  # an old run that is damaged must not keep a new one from going
+    except LedgerError:  # an old run that is damaged must not block a new one
         return 0
     try:
         counts = await run.counts()
@@ -100,7 +103,7 @@ async def _to_send(ledger: Ledger, record: RunRecord) -> int:
     return counts.rows - counts.invalid - counts.skipped
 
 
-def _counts(run: RunRecord) -> bool:
+def _is_sent(run: RunRecord) -> bool:
     return run.state is not RunState.PLANNING and not is_dry_run(run)
 
 
@@ -119,5 +122,5 @@ def _settings(run: RunRecord) -> dict[str, Any]:
     return settings
 
 
-def _settings_of(job: Job) -> dict[str, Any]:
+def _job_mapping(job: Job) -> dict[str, Any]:
     return job.model_dump(mode="json", by_alias=True, include={"match", "content"})

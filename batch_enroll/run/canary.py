@@ -1,11 +1,7 @@
-"""The canary: a few rows of a run go alone; then a person looks, or a rule does, before the rest may follow.
+"""The canary: the first rows of a run are sent alone, then a person or a rule decides whether the rest may follow.
 
-In: how many rows, the counts of the run, a person's answer. Out: how many rows go before the look, and whether the rest
-may follow. Never: a second look at a run that was let go; a way past the look by mere repetition of the command.
-
-The canary counts the rows that were sent in the whole run, whichever process sent them, and that it was passed is kept
-in the run's folder. So a command that carries on a run which was let go does not ask again; one that carries on a run
-which stopped at its canary asks at once where a person sits, and elsewhere sends as many rows more and looks at these.
+It counts the rows that were sent in the whole run, by whichever process, and that it was passed is kept in the run's
+folder: a resumed run asks again only when its canary was not passed.
 """
 
 from __future__ import annotations
@@ -16,76 +12,73 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from batch_enroll.messages import Message, message
 from batch_enroll.models import Counts
-from batch_enroll.reporting.formatting import rows_text
 
 CanaryReview = Callable[[Counts], Awaitable[bool]]
-"""Asked after the canary rows, with the counts so far, whether to go on."""
+"""Shown the counts after the canary rows, says whether to send the rest."""
 
 _PASSED: Final = "canary.passed"
-_ANEW: Final = Counts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canary:
-    """One round of it."""
+    """One review: how many rows it covers and what was sent before it."""
 
-    rows: int  #: how many rows it is about
+    rows: int  #: how many rows it covers
     left: int  #: how many of them are still to be sent
-    before: Counts  #: what does not belong to it
+    before: Counts  #: the counts of what was sent before it
 
-    async def word(self, counts: Counts, look: CanaryReview | None) -> str:
-        """Ask the person, or else the rule: none of the rows may have failed, and an unknown one counts as failed.
+    async def review(self, counts: Counts, look: CanaryReview | None) -> str:
+        """Ask the person, or without one apply the rule: no row may have failed, and an unknown one counts as failed.
 
         Args:
             counts: of the whole run, after the canary rows.
-            look: asks the person; None = nobody is there.
+            look: asks the person; None = apply the rule.
         Returns:
-            Why the rest must not follow; "" when it may.
+            The stop reason; "" when the rest may follow.
         """
-        told = rows_text(self.rows)
-        which = f"the first {told}" if self.before == _ANEW else f"{told} more"
         if look is not None:
-            return "" if await look(counts) else f"Stopped after {which}, as you said."
+            return "" if await look(counts) else str(message("run.canary_declined", canary=self._name()))
         bad = {
             "error": counts.error - self.before.error,
             "unknown": counts.unknown - self.before.unknown,
             "not accepted": self.rows - (_sent(counts) - _sent(self.before)),
         }
         why = ", ".join(f"{count:,} {what}" for what, count in bad.items() if count > 0)
-        if not why:
-            return ""
-        return (
-            f"Stopped after {which}, the canary: {why}. Look at the results; "
-            f"the same command sends {told} more and looks at these, with --canary 0 it sends the rest."
-        )
+        return str(message("run.canary_failed", canary=self._name(), why=why, rows=self.rows)) if why else ""
+
+    def _name(self) -> Message:
+        if self.before == Counts():
+            return message("run.canary_first", rows=self.rows)
+        return message("run.canary_more", rows=self.rows)
 
 
 def build_canary(wanted: int | None, counts: Counts, *, folder: Path, asks: bool) -> Canary | None:
-    """Say which rows go before the look.
+    """Choose the rows that are sent before the review.
 
     Args:
         wanted: how many rows; None or 0 = no canary.
         counts: of the whole run, before this process sends anything.
-        folder: the run's own.
-        asks: a person can look.
+        folder: of the run.
+        asks: a person is asked.
     Returns:
-        None when there is no look, or no row would be left after it.
+        None when there is no review, or no row would be left after it.
     """
     if not wanted or (folder / _PASSED).exists():
         return None
     sent = _sent(counts)
-    is_told_already = sent >= wanted and (asks or not (counts.error or counts.unknown))
-    if sent < wanted or is_told_already:
-        canary = Canary(rows=wanted, left=max(0, wanted - sent), before=_ANEW)
-    else:  # it failed before, and here is nobody to ask
+    is_reviewable = sent >= wanted and (asks or not (counts.error or counts.unknown))
+    if sent < wanted or is_reviewable:
+        canary = Canary(rows=wanted, left=max(0, wanted - sent), before=Counts())
+    else:  # it failed before, and nobody is asked
         canary = Canary(rows=wanted, left=wanted, before=counts)
     return canary if canary.left < counts.not_sent else None
 
 
 def pass_canary(folder: Path) -> None:
-    """Keep that the rest may follow."""
-    with suppress(OSError):  # then somebody looks once more
+    """Record in the run's folder that the rest may follow."""
+    with suppress(OSError):  # then it is reviewed once more
         (folder / _PASSED).touch(mode=0o600)
 
 

@@ -1,8 +1,4 @@
-"""The archive: an input of which no row is left to send is moved out of the way, beside what was enrolled before it.
-
-In: the input's path, the sha256 of what was enrolled, the archive's folder. Out: where the file lies now. Never: a file
-overwritten, a file moved that is not the one that was enrolled, a moment at which its bytes are on no disk.
-"""
+"""Move an enrolled input to the archive folder; no file there is overwritten, and a file that changed stays."""
 
 from __future__ import annotations
 
@@ -20,13 +16,13 @@ from pathlib import Path
 from batch_enroll.atomic_file import OWNER_ONLY, AtomicFile, sync_folder
 from batch_enroll.config.job import Job
 from batch_enroll.errors import JobError, RunStopped
+from batch_enroll.messages import message
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.summary import RunEnd, RunSummary
 
 logger = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 20
-_STILL_HERE = "It stays where it is; move it by hand, or give the same command again with --if-changed."
 
 
 def check_archive(folder: Path, source: object) -> None:
@@ -39,20 +35,20 @@ def check_archive(folder: Path, source: object) -> None:
         JobError: it cannot.
     """
     if not isinstance(source, Path):
-        raise JobError("--archive moves a file of this machine; this input is none.", hint="Leave --archive out.")
-    what, hint = f"--archive: {folder} cannot be used", "Name a folder that can be written."
+        raise JobError(message("run.archive_not_a_file", source="this input"))
+    what, hint = f"The archive folder {folder} cannot be used", "Name a folder that can be written."
     with translate_os_errors(what, to=JobError, hint=hint, writes=folder):
         folder.mkdir(exist_ok=True)
         if folder.samefile(source.absolute().parent):
-            raise JobError(f"--archive: {folder} is the folder that the input lies in.", hint="Name another one.")
+            raise JobError(message("run.archive_is_input_folder", folder=str(folder)))
     probe = folder / f".{secrets.token_hex(4)}.part"
     with translate_os_errors(what, to=JobError, hint=hint, writes=probe):
         probe.touch(exist_ok=False)
         probe.unlink()
 
 
-def archived(summary: RunSummary, source: object, job: Job, *, sha256: str) -> RunSummary:
-    """Move the input of a run, if the job says so and no row is left to send; the summary tells what came of it."""
+def archive_finished(summary: RunSummary, source: object, job: Job, *, sha256: str) -> RunSummary:
+    """Move the input of a finished run if the job says so; add the new path, or the problem, to the summary."""
     if job.input.archive is None or not isinstance(source, Path) or summary.end is not RunEnd.FINISHED:
         return summary
     try:
@@ -68,15 +64,18 @@ def archive_input(source: Path, folder: Path, *, sha256: str) -> Path:
     Args:
         source: the input.
         folder: the archive.
-        sha256: hex, of what was enrolled: another file that took the input's place meanwhile stays.
+        sha256: hex, of what was enrolled: another file that replaced the input meanwhile stays.
     Returns:
-        Where it lies now.
+        The new path.
     Raises:
-        RunStopped: it cannot be moved, or it is not the file any more; it is where it was.
+        RunStopped: it cannot be moved, or another file replaced it; it stays where it is.
     """
-    with translate_os_errors(f"{source} could not be moved to {folder}", hint=_STILL_HERE):
+    with translate_os_errors(f"{source} could not be moved to {folder}", hint=str(message("run.archive_by_hand"))):
         if source.is_symlink():
-            raise RunStopped(f"{source} is a link to a file elsewhere and was not moved to {folder}.", hint=_STILL_HERE)
+            raise RunStopped(
+                message("run.archive_is_link", source=str(source), folder=str(folder)),
+                hint=message("run.archive_by_hand"),
+            )
         with source.open("rb") as file:
             enrolled = os.fstat(file.fileno())
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
@@ -98,8 +97,8 @@ def archive_input(source: Path, folder: Path, *, sha256: str) -> Path:
 
 
 def _reserve(folder: Path, name: str) -> Path:
-    """Take a name in the archive that nobody has, by an empty file which the input then replaces."""
-    for free in _names(name):
+    """Reserve a free name in the archive by an empty file, which the input then replaces."""
+    for free in _numbered_names(name):
         with suppress(FileExistsError):
             (folder / free).touch(exist_ok=False)
             return folder / free
@@ -114,7 +113,7 @@ def _move_to_other_disk(source: Path, target: Path, enrolled: os.stat_result) ->
             copy.commit()
         shutil.copystat(source, target)
         aside = source.with_name(f".{source.name}.{secrets.token_hex(4)}.part")
-        source.replace(aside)  # whatever takes the input's place from now on is not the file that is removed
+        source.replace(aside)  # a file that replaces the input from now on is not removed
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -125,22 +124,19 @@ def _move_to_other_disk(source: Path, target: Path, enrolled: os.stat_result) ->
 
 
 def _put_back(moved: Path, source: Path) -> RunStopped:
-    """Give a file that was not meant its name again, unless a still newer one has it; say what happened."""
+    """Rename a file that was moved by mistake back, unless a newer one has its name; build the error."""
     try:
         os.link(moved, source)
     except OSError as error:
         if isinstance(error, FileExistsError) or source.exists():
-            return RunStopped(
-                f"{source} was replaced twice while it was moved; what came between lies in {moved}.",
-                hint="It was not enrolled; give it to `batch-enroll run`.",
-            )
+            return RunStopped(message("run.archive_replaced_twice", source=str(source), moved=str(moved)))
         moved.replace(source)  # a disk without links
     else:
         moved.unlink()
     return _changed(source)
 
 
-def _names(name: str) -> Iterator[str]:
+def _numbered_names(name: str) -> Iterator[str]:
     yield name
     stem, dot, suffix = name.partition(".") if not name.startswith(".") else (name, "", "")
     number = 2
@@ -159,7 +155,4 @@ def _is_same(before: os.stat_result, now: os.stat_result) -> bool:
 
 
 def _changed(source: Path) -> RunStopped:
-    return RunStopped(
-        f"{source} is not the file any more that was enrolled, so it was not archived.",
-        hint="It stays where it is: the next run of it enrolls what is new.",
-    )
+    return RunStopped(message("run.archive_changed", source=str(source)))

@@ -1,30 +1,20 @@
-"""The life cycle of a run: one stop for every phase; whatever ends it, it is closed and its results are written."""
+"""The end of a run: a refused plan is undone, a sent one gets its results and is closed, whatever ended it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TypeVar
 
 import anyio
 
 from batch_enroll.atomic_file import file_mode_from
-from batch_enroll.background import run_abandonable, run_in_thread, run_with_background
-from batch_enroll.clock import Clock
-from batch_enroll.config.job import Job
-from batch_enroll.control.control_server import ControlServer
-from batch_enroll.control.run_control import Control
+from batch_enroll.background import run_abandonable, run_in_thread
 from batch_enroll.errors import RunStopped
-from batch_enroll.events import (
-    Listener,
-    RunDiagnosed,
-    RunFinished,
-    WritingResults,
-)
-from batch_enroll.ledger.interface import Ledger, RunLedger, RunState
+from batch_enroll.events import RunDiagnosed, RunFinished, WritingResults
+from batch_enroll.ledger.interface import RunLedger, RunState
 from batch_enroll.ledger.staging import forget_rows
+from batch_enroll.messages import message
 from batch_enroll.reporting.formatting import begun_before_text
 from batch_enroll.reporting.result_paths import ResultPaths
 from batch_enroll.reporting.summary import (
@@ -33,70 +23,34 @@ from batch_enroll.reporting.summary import (
     exit_code_for,
     write_summary,
 )
+from batch_enroll.run.context import RunContext
 from batch_enroll.run.plan import PreparedRun
 from batch_enroll.run.preflight import Diagnosis
-from batch_enroll.run.result_files import input_path_of, reason_lines, write_files
+from batch_enroll.run.result_files import local_input_path, reason_lines, write_files
 from batch_enroll.run.send import SendResult
-from batch_enroll.sending import ScenarioInfo, Transport, restore
-
-T = TypeVar("T")
+from batch_enroll.sending import ScenarioInfo, restore
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, kw_only=True)
-class RunContext:
-    """What every phase of a run works with."""
-
-    job: Job
-    token: str
-    ledger: Ledger
-    emit: Listener
-    control: Control
-    transport: Transport | None
-    clock: Clock
-
-    async def supervise(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Run all phases, with control requests of other processes answered in the background.
-
-        Raises:
-            RuntimeError: the control has had its run.
-        """
-        self.control.expect(rate_per_s=self.job.send.rate, concurrency=self.job.send.concurrency)
-        desk = ControlServer(self.control, clock=self.clock)
-        self.emit = desk.hearing(self.emit)
-        return await run_with_background(work, desk.keep_watch)
-
-    async def until_stopped(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Run what comes before the first request; `stop` ends it.
-
-        Raises:
-            RunStopped: somebody stopped the run.
-        """
-        if not self.control.reason:
-            with self.control.stoppable():
-                return await work()
-        raise RunStopped(f"{self.control.reason} Nothing was sent.")
-
-
 @asynccontextmanager
-async def undo_on_error(planned: PreparedRun) -> AsyncIterator[None]:
-    """Leave the ledger as it was before the plan when the block raises: a new run goes, an older one is let go."""
+async def undo_on_error(prepared: PreparedRun) -> AsyncIterator[None]:
+    """Undo the plan when the block raises: a new run is removed, a resumed one is released."""
     try:
         yield
     except BaseException as error:
         with anyio.CancelScope(shield=True):
-            if planned.plan.resumed:
-                await planned.ledger.close_unchanged()
+            if prepared.plan.carries_on:
+                await prepared.ledger.close_unchanged()
             else:
-                await planned.ledger.discard()
-        if isinstance(error, RunStopped) and planned.plan.resumed:
-            error.add_hint(begun_before_text(planned.plan.counts))
+                await prepared.ledger.discard()
+        if isinstance(error, RunStopped) and prepared.plan.carries_on:
+            error.add_hint(begun_before_text(prepared.counts))
         raise
 
 
 class RunReport:
-    """How the sending of a run went, and the report on it."""
+    """Collects how the sending of a run went, then writes its results and closes it."""
 
     summary: RunSummary  #: once it is written
 
@@ -114,11 +68,11 @@ class RunReport:
         self._duration_s: float | None = None
 
     def sending_ended(self) -> None:
-        """Take the time."""
+        """Note how long the sending took."""
         self._duration_s = self._context.clock.monotonic() - self._began
 
     def diagnosed(self, diagnosis: Diagnosis) -> None:
-        """Take in why the run stopped by itself."""
+        """Note and emit why the run stopped by itself."""
         self._finding, self._diagnosis = diagnosis.finding, diagnosis.message
         self._context.emit(
             RunDiagnosed(at=self._context.clock.now(), finding=diagnosis.finding, message=diagnosis.message)
@@ -138,10 +92,7 @@ class RunReport:
                 self.summary = await self._write_files(reason)
                 is_written = True
             if not is_written:
-                raise RunStopped(
-                    f"The results of run {run.record.run_id} were not written: it was stopped at once.",
-                    hint=f"The same command writes them, and so does `batch-enroll report {run.record.run_id}`.",
-                )
+                raise RunStopped(message("run.results_not_written", run_id=run.record.run_id))
         finally:
             await self._close(reason, is_written=is_written)
         if self._context.job.output.keep == 0 and self.summary.end is RunEnd.FINISHED:
@@ -153,11 +104,11 @@ class RunReport:
         run, job, control, clock = self._run, self._context.job, self._context.control, self._context.clock
         counts = await run.counts()
 
-        def tell(rows: int) -> None:
+        def emit(rows: int) -> None:
             run_id, of = run.record.run_id, run.record.rows
             self._context.emit(WritingResults(at=clock.now(), run_id=run_id, rows=rows, of=of))
 
-        written = await write_files(run, self._paths, tell=tell)
+        written = await write_files(run, self._paths, on_progress=emit)
         duration_s = clock.monotonic() - self._began if self._duration_s is None else self._duration_s
         summary = RunSummary(
             run_id=run.record.run_id,
@@ -180,7 +131,7 @@ class RunReport:
             unknown=written.unknown,
             summary=self._paths.summary,
         )
-        mode = await run_abandonable(lambda: file_mode_from(input_path_of(run), earlier=self._paths.results))
+        mode = await run_abandonable(lambda: file_mode_from(local_input_path(run), earlier=self._paths.results))
         await run_abandonable(lambda: write_summary(self._paths.summary, summary, mode=mode))
         return summary
 
@@ -198,7 +149,7 @@ class RunReport:
 async def reported(
     run: RunLedger, context: RunContext, *, paths: ResultPaths, scenario: ScenarioInfo | None
 ) -> AsyncIterator[RunReport]:
-    """Send in the block; whatever ends it, the results are written and the run is closed. Only `break_off` ends that.
+    """Send in the block; whatever ends it, the results are written and the run is closed. Only `break_off` stops that.
 
     Raises:
         RunStopped: the results could not be written.
@@ -207,20 +158,20 @@ async def reported(
     try:
         yield report
     except BaseException as error:
-        context.control.stop(_ended_by(error))
+        context.control.stop(_stop_reason(error))
         with anyio.CancelScope(shield=True):
             try:
                 await report.write()
-            except Exception:  # what ended the sending is what the caller must hear
+            except Exception:  # the caller must see what ended the sending
                 logger.warning("the results of run %s were not written", run.record.run_id, exc_info=True)
         raise
     with anyio.CancelScope(shield=True):
         await report.write()
 
 
-def _ended_by(error: BaseException) -> str:
+def _stop_reason(error: BaseException) -> str:
     if isinstance(error, RunStopped):
         return error.message
     if isinstance(error, Exception):
-        return f"A fault of the program ({type(error).__name__}) ended the run."
-    return "The program that started the run cancelled it."
+        return str(message("run.ended_by_fault", error=type(error).__name__))
+    return str(message("run.cancelled"))

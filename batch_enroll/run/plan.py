@@ -1,28 +1,22 @@
-"""Plan: the whole input is read, mapped, checked for duplicates and staged before the first request leaves.
-
-In: a `Job` and an input. Out: a `Plan` for people and a sealed run in the ledger, or the unfinished run that the same
-command began before. Never: a request, a row that stays in memory.
-"""
+"""Plan a run: read, map, check for duplicates and stage the whole input before the first request leaves."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
-from typing import BinaryIO
 
 import anyio
 
+from batch_enroll.advice import advice_for
 from batch_enroll.background import raise_if_abandoned, run_abandonable, run_in_thread
 from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
 from batch_enroll.errors import InputError, RunStopped
-from batch_enroll.events import Listener, PlanningStarted, RowsRead
+from batch_enroll.events import PlanningStarted, RowsRead
 from batch_enroll.ledger.interface import (
     NO_PATH,
     Duplicate,
-    Ledger,
     PlannedRow,
     PlanRules,
     RunLedger,
@@ -32,100 +26,61 @@ from batch_enroll.ledger.interface import (
 from batch_enroll.ledger.staging import StageWriter, check_staged_rows, staged_rows
 from batch_enroll.loading import Table
 from batch_enroll.mapping.row_mapper import Mapper
-from batch_enroll.models import (
-    Counts,
-    DownloadedInput,
-    Duplicates,
-    Notice,
-    RowStatus,
-)
-from batch_enroll.run.open_input import open_input
+from batch_enroll.messages import message
+from batch_enroll.models import Counts, Duplicates, Notice, RowStatus
+from batch_enroll.reporting.plan_table import PlanView
+from batch_enroll.reporting.reasons import ReasonLine
+from batch_enroll.run.baseline import load_baseline
+from batch_enroll.run.context import RunContext
+from batch_enroll.run.input_source import LocalInput, name_text, open_input, path_text
+from batch_enroll.run.plan_limits import hours_text
 from batch_enroll.run.row_planner import PlanCounters, RowPlanner
 from batch_enroll.run.run_identity import (
     already_finished,
     check_same_requests,
     dry_run_identity,
-    name_text,
     new_run_id,
-    path_text,
     run_identity,
 )
+from batch_enroll.sending import ScenarioInfo
+from batch_enroll.versions import tool_version
 
 _SAMPLES = 3
 _PAGE_ROWS = 10_000
-_TELL_EVERY_ROWS = 10_000
+_EMIT_EVERY_ROWS = 10_000
 _ROWS_FROM_THREAD = 5_000  #: at once: each hand-over costs two switches of threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InvalidKind:
-    """One kind of problem that keeps rows from being sent."""
-
-    code: str
-    example: str  #: the first row's message
-    count: int
-    first_rows: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What people see before anything leaves."""
-
-    run_id: str
-    resumed: bool  #: an unfinished run of the same command goes on
-    form: str = ""  #: what the input is, in words
-    columns: tuple[str, ...] = ()
-    counts: Counts  #: `not_sent` are the rows that will be sent
-    duplicates: int = 0  #: rows whose profile stands in an earlier row of this input
-    enrolled_before: int = 0  #: rows skipped since an earlier run enrolled their profile in this scenario
-    held: int = 0  #: rows skipped since an earlier run left their profile unknown
-    repeated: tuple[Duplicate, ...] = ()  #: the first few of all three
-    invalid: tuple[InvalidKind, ...] = ()
-    notices: tuple[Notice, ...] = ()
-    samples: tuple[str, ...] = ()  #: bodies of the first requests, without the token
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedRun:
-    """A plan and the run that it is about."""
+    """A run that can be sent: its plan and its open ledger."""
 
-    plan: Plan
+    plan: PlanView  #: without the scenario and the earlier runs, see `complete_plan`
+    counts: Counts  #: `not_sent` are the rows that will be sent
     ledger: RunLedger
+    input_path: str  #: as `path_text` gives it
+    columns: tuple[str, ...] = ()  #: of a run that was planned now
     again: RowStatus | None = None  #: rows of this status are to be sent once more, see `requeue`
 
 
-async def prepare_run(
-    job: Job,
-    source: Path | BinaryIO | DownloadedInput,
-    *,
-    ledger: Ledger,
-    clock: Clock,
-    emit: Listener,
-    tool_version: str,
-    dry_run: bool = False,
-) -> PreparedRun:
-    """Read the input and plan a run over it, or find the unfinished run that it belongs to.
+async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool = False) -> PreparedRun:
+    """Read the input and plan a run over it, or open the unfinished run that it belongs to.
 
     Args:
-        job: the settings.
-        source: the input's path, a copy of one that lies elsewhere, or a binary stream for standard input.
-        ledger: where runs are kept.
-        clock: for records.
-        emit: hears how many rows were read.
-        tool_version: for the record.
         dry_run: plan afresh whatever ran before; the caller discards the run.
     Raises:
         InputError: the input cannot be used, or holds no row; nothing stays behind.
         AlreadyFinished: the same input was sent to the same scenario before.
         RunLocked, LedgerError, JobError: as their docstrings say.
     """
+    job, ledger, clock = context.job, context.ledger, context.clock
     async with open_input(source, job) as table:
         identity = run_identity(job, table)
         earlier = [] if dry_run else await ledger.find(identity)
         for record in earlier:
             if record.state is RunState.OPEN:
                 check_same_requests(record, job)
-                return await resume_run(ledger, record.run_id, clock=clock)
+                return await resume_run(context, record.run_id)
         finished = [record for record in earlier if record.state is RunState.FINISHED]
         if finished and not job.send.again:
             raise await already_finished(ledger, finished[0])
@@ -142,13 +97,13 @@ async def prepare_run(
             run_id=new_run_id(identity, taken=[record.run_id for record in finished], dry_run=dry_run),
             identity=dry_run_identity(identity) if dry_run else identity,
             input_name=name_text(source),
-            input_path=NO_PATH if dry_run else path,  # a dry run is in nobody's way
+            input_path=NO_PATH if dry_run else path,  # else a dry run would lock the input
             input_sha256=table.sha256,
             url=job.url,
             scenario=job.scenario,
             matching=str(job.matching),
             settings_json=job.settings_json(),
-            tool_version=tool_version,
+            tool_version=tool_version(),
             created_at=clock.now(),
         )
         rules = PlanRules(
@@ -157,44 +112,36 @@ async def prepare_run(
             enrolled_by_path=None if job.send.again or path == NO_PATH else path,
             hold_unknown=not job.send.again,
         )
-        salt = await ledger.salt()
+        planner = RowPlanner(job, mapper, salt=await ledger.salt())
         run = await ledger.create(record)
         try:
             if not dry_run:
-                emit(
+                context.emit(
                     PlanningStarted(
                         at=clock.now(), run_id=record.run_id, folder=run.folder, input_name=record.input_name
                     )
                 )
-            tally = await _read_rows(table, mapper, run, rules=rules, salt=salt, job=job, clock=clock, emit=emit)
-            await run.finish_planning(rows=tally.rows)
-            shown = await _shown(run, table, mapper, tally)
+            await _stage_rows(context, run, table, planner, rules)
+            await run.finish_planning(rows=planner.counters.rows)
+            counts = await run.counts()
+            plan = _build_plan(run.record, job, counts, await _first_bodies(run), planner.counters)
+            notices = (*table.notices, *mapper.notices(), *ledger.notices())
+            plan = replace(plan, input_form=table.form, notices=notices)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await run.discard()
             raise
-        return PreparedRun(plan=replace(shown, notices=(*shown.notices, *ledger.notices())), ledger=run)
+        return PreparedRun(plan=plan, counts=counts, ledger=run, input_path=path, columns=table.columns)
 
 
-async def _read_rows(
-    table: Table,
-    mapper: Mapper,
-    run: RunLedger,
-    *,
-    rules: PlanRules,
-    salt: bytes,
-    job: Job,
-    clock: Clock,
-    emit: Listener,
-) -> PlanCounters:
-    """Take the table through mapping into the stage, in a worker thread, and into the ledger."""
-    planner = RowPlanner(job, mapper, salt=salt)
-    tally = planner.tally
+async def _stage_rows(context: RunContext, run: RunLedger, table: Table, planner: RowPlanner, rules: PlanRules) -> None:
+    """Map the table and write it to the stage, in a worker thread, and to the ledger; mark the duplicates."""
+    counters = planner.counters
     blocks = table.blocks()
     stage = await run_in_thread(StageWriter, run.folder, table.columns)
 
     def next_rows() -> list[PlannedRow]:
-        """Read, map and stage the next rows; none are left when it gives none."""
+        """Read, map and stage the next rows; an empty list is the end."""
         rows: list[PlannedRow] = []
         for block in blocks:
             raise_if_abandoned()
@@ -206,124 +153,168 @@ async def _read_rows(
         return rows
 
     try:
-        told = 0
+        emitted = 0
         while rows := await run_abandonable(next_rows):
             await run.plan(rows)
-            if tally.rows - told >= _TELL_EVERY_ROWS:
-                told = tally.rows
-                emit(RowsRead(at=clock.now(), rows=tally.rows))
-        if not tally.rows:
-            raise InputError(
-                "The input has a header but no rows; there is nothing to send.",
-                hint="Look whether the right file and sheet were given.",
-            )
-        await _mark_duplicates(run, rules, tally, job)
+            if counters.rows - emitted >= _EMIT_EVERY_ROWS:
+                emitted = counters.rows
+                context.emit(RowsRead(at=context.clock.now(), rows=counters.rows))
+        if not counters.rows:
+            raise InputError(message("run.no_rows"))
+        await _mark_duplicates(run, rules, counters, context.job)
         await run_in_thread(stage.finish)
     except BaseException:
         await run_in_thread(stage.abandon)
         raise
-    emit(RowsRead(at=clock.now(), rows=tally.rows))
-    return tally
+    context.emit(RowsRead(at=context.clock.now(), rows=counters.rows))
 
 
-async def _mark_duplicates(run: RunLedger, rules: PlanRules, tally: PlanCounters, job: Job) -> None:
+async def _mark_duplicates(run: RunLedger, rules: PlanRules, counters: PlanCounters, job: Job) -> None:
     if not await run.mark_duplicates(rules):
         return
     after_seq = 0
     while found := await run.duplicates(after_seq=after_seq, limit=_PAGE_ROWS):
         if rules.duplicates is Duplicates.STOP:
             raise _stop_at_duplicate(found[0], job.match.column)
-        tally.repeat(found)
+        counters.count_duplicates(found)
         after_seq = found[-1].seq
 
 
 def _stop_at_duplicate(first: Duplicate, column: str) -> InputError:
-    where = f"row {first.first_number}" if first.first_number is not None else f"a row of run {first.earlier_run}"
-    return InputError(
-        f"Row {first.number} holds the same {column} as {where}, and duplicates are set to stop.",
-        hint="Remove the repeated rows, or give --duplicates skip (or send).",
+    number = first.number
+    if first.first_number is None:
+        return InputError(message("run.duplicate_of_run", row=number, column=column, run=first.earlier_run))
+    return InputError(message("run.duplicate_of_row", row=number, column=column, first=first.first_number))
+
+
+def _build_plan(
+    record: RunRecord,
+    job: Job,
+    counts: Counts,
+    first_requests: tuple[str, ...],
+    counters: PlanCounters | None = None,
+) -> PlanView:
+    """Build the plan as far as it is known without the platform; `counters` are None when the run is resumed."""
+    done = counts.success + counts.error + counts.unknown
+    return PlanView(
+        run_id=record.run_id,
+        carries_on=counters is None,
+        input_name=record.input_name,
+        rows=counts.rows,
+        to_send=counts.not_sent,
+        duplicates=counters.duplicates["inside"] if counters else 0,
+        on_duplicate=job.send.duplicates,
+        already_enrolled=counters.duplicates["enrolled"] if counters else 0,
+        held=counters.duplicates["held"] if counters else 0,
+        invalid=counts.invalid,
+        settled=done if counters else done + counts.skipped,
+        problems=_problems(counters) if counters else (),
+        url=job.url,
+        scenario=job.scenario,
+        matching=str(job.matching),
+        delivery=job.send.delivery,
+        rate_per_s=job.send.rate,
+        concurrency=job.send.concurrency,
+        first_requests=first_requests,
     )
 
 
-async def _shown(run: RunLedger, table: Table, mapper: Mapper, tally: PlanCounters) -> Plan:
-    return Plan(
-        run_id=run.record.run_id,
-        resumed=False,
-        form=table.form,
-        columns=table.columns,
-        counts=await run.counts(),
-        duplicates=tally.seen_before["inside"],
-        enrolled_before=tally.seen_before["enrolled"],
-        held=tally.seen_before["held"],
-        repeated=tuple(tally.repeated),
-        invalid=tuple(
-            InvalidKind(code=code, example=str(tally.kinds[code][0]), count=n, first_rows=tuple(tally.kinds[code][1]))
-            for code, n in tally.invalid.most_common()
-        ),
-        notices=(*table.notices, *mapper.notices()),
-        samples=await _first_bodies(run),
+def _problems(counters: PlanCounters) -> tuple[ReasonLine, ...]:
+    return tuple(
+        ReasonLine(
+            status=RowStatus.INVALID,
+            code=code,
+            message=str(counters.examples[code][0]),
+            count=count,
+            first_rows=tuple(counters.examples[code][1]),
+            advice=advice_for(code),
+        )
+        for code, count in counters.invalid.most_common()
     )
 
 
-async def resume_run(ledger: Ledger, run_id: str, *, clock: Clock, again: RowStatus | None = None) -> PreparedRun:
+async def complete_plan(prepared: PreparedRun, context: RunContext, scenario: ScenarioInfo | None) -> PlanView:
+    """Add to a plan what the platform says of the scenario, the allowed hours and what earlier runs were like."""
+    plan, job = prepared.plan, context.job
+    baseline = None
+    if not plan.carries_on:
+        baseline = await load_baseline(context.ledger, job, path=prepared.input_path, run_id=plan.run_id)
+    return replace(
+        plan,
+        notices=(*plan.notices, *_scenario_notices(scenario)),
+        scenario_name=scenario.name if scenario else "",
+        database=scenario.database if scenario else None,
+        reentry=scenario.repeated_start if scenario else "",
+        reentry_mode=scenario.mode if scenario else "",
+        hours=hours_text(job, context.clock.now(), to_send=plan.to_send),
+        usual=baseline,
+    )
+
+
+def _scenario_notices(scenario: ScenarioInfo | None) -> tuple[Notice, ...]:
+    """Warn about a missing start node. It does not refuse the run: the list's form differs between versions of the
+    platform, and a person who sees the scenario knows better.
+    """
+    if scenario is None or scenario.has_default_start is not False:
+        return ()
+    return (Notice(code="no_default_start", message=message("run.no_default_start", scenario=scenario.scenario)),)
+
+
+async def resume_run(context: RunContext, run_id: str, *, again: RowStatus | None = None) -> PreparedRun:
     """Open a run that was planned before.
 
     Args:
-        ledger: where it is kept.
         run_id: as `runs` lists it.
-        clock: says what the run's window covers by now.
         again: send the rows of this status once more: ERROR, or NOT_SENT for those that were never sent.
-            They stay as they are until `take_back`: a plan that nobody wants must change nothing.
+            They stay as they are until `requeue`: a plan that is declined must change nothing.
     Raises:
         RunLocked: another process is working on it.
         AlreadyFinished: another process has just finished it.
         LedgerError: there is no such run, or its kept rows are gone or damaged.
     """
-    run = await ledger.open(run_id, read_only=False)
+    run = await context.ledger.open(run_id, read_only=False)
     try:
         interrupted = await run.recover()
         await run_in_thread(lambda: check_staged_rows(run.folder, rows=run.record.rows))
         if again is None:
-            if run.record.state is RunState.FINISHED:  # by another process, since we looked
-                raise await already_finished(ledger, run.record)
-            await run.skip_sent(_since_it_was_planned(run.record, clock))
+            if run.record.state is RunState.FINISHED:  # by another process, since `find`
+                raise await already_finished(context.ledger, run.record)
+            await run.skip_sent(_rules_since_planned(run.record, context.clock))
         counts = await run.counts()
         if again is RowStatus.ERROR:
             counts = replace(counts, error=0, not_sent=counts.not_sent + counts.error)
-        samples = await _first_bodies(run, again=again)
+        plan = _build_plan(run.record, context.job, counts, await _first_bodies(run, again=again))
+        if interrupted:
+            plan = replace(plan, notices=(_interrupted(interrupted, run_id),))
     except BaseException:
         with anyio.CancelScope(shield=True):
             await run.close_unchanged()
         raise
-    notices = (_interrupted(interrupted, run_id),) if interrupted else ()
-    plan = Plan(run_id=run_id, resumed=True, notices=notices, counts=counts, samples=samples)
-    return PreparedRun(plan=plan, ledger=run, again=again)
+    return PreparedRun(plan=plan, counts=counts, ledger=run, input_path=run.record.input_path, again=again)
 
 
-async def requeue(planned: PreparedRun, clock: Clock, *, stop_reason: str) -> None:
-    """Put the rows that are to be sent once more back to where they can be sent; a plan without such is left alone.
+async def requeue(prepared: PreparedRun, context: RunContext) -> None:
+    """Put the rows that are to be sent once more back to where they can be sent; does nothing when there are none.
 
     Nothing may come between this and the sending that could refuse the run: the rows would lose their outcome unsent.
 
     Args:
-        planned: as `carry_on` gave it.
-        clock: says what the run's window covers by now.
-        stop_reason: why somebody wants the run to stop; "" when nobody does.
+        prepared: by `resume_run`.
     Raises:
-        RunStopped: there is a reason to stop; the rows stay refused.
+        RunStopped: the run was stopped; the rows stay refused.
         LedgerError: the ledger cannot be written; the rows stay refused.
     """
-    if planned.again is None:
+    if prepared.again is None:
         return
-    if stop_reason and planned.again is RowStatus.ERROR:
-        raise RunStopped(f"{stop_reason} Nothing was sent.")
-    rules = _since_it_was_planned(planned.ledger.record, clock)
-    await planned.ledger.requeue(status=planned.again, rules=rules)
+    if context.control.reason and prepared.again is RowStatus.ERROR:
+        raise RunStopped(message("run.stopped_before_sending", reason=context.control.reason))
+    rules = _rules_since_planned(prepared.ledger.record, context.clock)
+    await prepared.ledger.requeue(status=prepared.again, rules=rules)
 
 
-def _since_it_was_planned(record: RunRecord, clock: Clock) -> PlanRules:
-    """What other runs sent since then must not be sent again: an edited input has a run of its own, and the run's
-    window looks at all of them.
+def _rules_since_planned(record: RunRecord, clock: Clock) -> PlanRules:
+    """Skip what other runs sent since this one was planned: an edited input has a run of its own, and the run's window
+    covers all of them.
 
     Not by the clock, which may have been set back: whatever they sent counts, since the plan skipped what it knew. Only
     a run that was to send everything once more (`--again`) was planned over older ones.
@@ -338,20 +329,14 @@ def _since_it_was_planned(record: RunRecord, clock: Clock) -> PlanRules:
 
 
 def _interrupted(rows: int, run_id: str) -> Notice:
-    return Notice(
-        code="interrupted",
-        message=f"The process that sent this run before ended without a word; {rows:,} rows were in flight and are "
-        "unknown from now on.",
-        advice=f"`batch-enroll resolve {run_id}` lists the unknown rows.",
-        count=rows,
-    )
+    return Notice(code="interrupted", message=message("run.interrupted", rows=rows, run_id=run_id), count=rows)
 
 
 async def _first_bodies(run: RunLedger, *, again: RowStatus | None = None) -> tuple[str, ...]:
-    """The first requests that will leave, as people are shown them."""
+    """Give the bodies of the first requests that will leave, without the token."""
     first = [row.seq for row in await run.pending(after_seq=0, limit=_SAMPLES)]
     if again is RowStatus.ERROR:
-        first = sorted([*first, *await _first_of(run, again)])[:_SAMPLES]
+        first = sorted([*first, *await _first_with_status(run, again)])[:_SAMPLES]
     if not first:
         return ()
     block = await run_in_thread(lambda: next(staged_rows(run.folder, rows=run.record.rows, after_seq=first[0] - 1), []))
@@ -359,8 +344,8 @@ async def _first_bodies(run: RunLedger, *, again: RowStatus | None = None) -> tu
     return tuple(bodies[seq] for seq in first if seq in bodies)
 
 
-async def _first_of(run: RunLedger, status: RowStatus) -> list[int]:
-    """The first few rows of a status, by their place in the plan."""
+async def _first_with_status(run: RunLedger, status: RowStatus) -> list[int]:
+    """Give the `seq` of the first few rows of a status."""
     found: list[int] = []
     after_seq = 0
     while len(found) < _SAMPLES and (page := await run.outcomes(after_seq=after_seq, limit=_PAGE_ROWS)):

@@ -1,8 +1,4 @@
-"""Report: what the ledger says of each row, beside the row itself, becomes the run's files.
-
-In: a run in the ledger, finished or not. Out: results, failed and unknown rows and the summary, in input order.
-Never: a change of the run; it can be done again at any time.
-"""
+"""Write the files of a run: every row of the plan with its outcome, and the summary."""
 
 from __future__ import annotations
 
@@ -18,6 +14,7 @@ from batch_enroll.background import run_abandonable, run_in_thread
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import Reason, RunLedger
 from batch_enroll.ledger.staging import staged_columns, staged_rows
+from batch_enroll.messages import message
 from batch_enroll.models import Outcome, Row, RowStatus
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.result_paths import (
@@ -38,46 +35,46 @@ from batch_enroll.sending.request_body import IDENTITY, identity_of, restore
 MAX_REASONS = 10
 _NO_TURN = ("stopped", "The run ended before the row's turn came")
 _WAITS = ("", "The row waits for its turn")
-_BLOCKS_AT_ONCE = 5  #: of the stage's 1,000 rows: each hand-over to a thread costs two switches
-_CLEAN_UP_S = 5.0  #: for removing half a file from a disk that may hang
+_BLOCKS_AT_ONCE = 5  #: of 1,000 staged rows: each hand-over to a thread costs two switches
+_CLEAN_UP_S = 5.0  #: for removing a partial file from a disk that may hang
 
 
-def input_path_of(run: RunLedger) -> Path | None:
-    """The input's path, None when it is no file of this machine."""
+def local_input_path(run: RunLedger) -> Path | None:
+    """Give the input's path; None when it is not a file of this machine."""
     path = run.record.input_path
     return None if path == STDIN or is_address(path) else Path(path)
 
 
 def result_paths_for(run: RunLedger, results: Path | None) -> ResultPaths:
-    """Where the run's files go: where the job says, else where they went before, else beside the input."""
+    """Choose the paths of the run's files: the job's, else those of the last time, else beside the input."""
     if results is None and run.record.results_path:
         results = Path(run.record.results_path)
     return result_paths(run.record.input_path, run_id=run.record.run_id, results=results)
 
 
 async def write_files(
-    run: RunLedger, paths: ResultPaths, *, tell: Callable[[int], None] = lambda rows: None
+    run: RunLedger, paths: ResultPaths, *, on_progress: Callable[[int], None] = lambda rows: None
 ) -> WrittenFiles:
     """Write the results file and, when they would hold a row, the failed and the unknown rows.
 
     A cancellation ends it at once and leaves the older files as they were.
 
     Args:
-        tell: called with the number of rows written so far, from 0 on.
+        on_progress: called with the number of rows written so far, from 0 on.
     Raises:
         RunStopped: the disk does not take them; nothing is lost, they can be written again.
     """
     rows = 0
-    tell(rows)
+    on_progress(rows)
     columns = await run_in_thread(staged_columns, run.folder)
-    mode = await run_abandonable(lambda: file_mode_from(input_path_of(run), earlier=paths.results))
+    mode = await run_abandonable(lambda: file_mode_from(local_input_path(run), earlier=paths.results))
     writer = ResultsWriter(paths, columns, run_id=run.record.run_id, advice=advice_for, mode=mode)
     try:
         await run_abandonable(writer.__enter__)
         async for pairs in rows_with_outcomes(run):
             await run_abandonable(writer.write, pairs)
             rows += len(pairs)
-            tell(rows)
+            on_progress(rows)
         return await run_abandonable(writer.finish)
     finally:
         with anyio.move_on_after(_CLEAN_UP_S, shield=True):
@@ -112,13 +109,13 @@ async def report_again(run: RunLedger, results: Path | None) -> RunSummary:
         unknown=written.unknown,
         summary=paths.summary,
     )
-    mode = await run_abandonable(lambda: file_mode_from(input_path_of(run), earlier=paths.results))
+    mode = await run_abandonable(lambda: file_mode_from(local_input_path(run), earlier=paths.results))
     await run_abandonable(lambda: write_summary(paths.summary, summary, mode=mode))
     return summary
 
 
 async def rows_with_outcomes(run: RunLedger) -> AsyncIterator[list[tuple[Row, Outcome]]]:
-    """Pair every row of the plan with the last word on it, in plan order, in blocks.
+    """Pair every row of the plan with its outcome, in plan order, in blocks.
 
     Raises:
         LedgerError: the stage and the ledger do not hold the same rows.
@@ -128,26 +125,26 @@ async def rows_with_outcomes(run: RunLedger) -> AsyncIterator[list[tuple[Row, Ou
     while block := await run_abandonable(lambda: list(chain.from_iterable(islice(blocks, _BLOCKS_AT_ONCE)))):
         outcomes = await run.outcomes(after_seq=seen, limit=len(block))
         if [staged.seq for staged in block] != [outcome.seq for outcome in outcomes]:
-            raise LedgerError(
-                f"The rows of run {run.record.run_id} do not fit its ledger after row {seen}.",
-                hint="One of the two was changed from outside. Please report this; do not send the file again.",
-            )
-        yield [(staged.row, _told(outcome, staged.body)) for staged, outcome in zip(block, outcomes, strict=True)]
+            raise LedgerError(message("run.rows_do_not_fit", run_id=run.record.run_id, row=seen))
+        yield [
+            (staged.row, _readable_outcome(outcome, staged.body))
+            for staged, outcome in zip(block, outcomes, strict=True)
+        ]
         seen += len(block)
 
 
-async def reason_lines(run: RunLedger, *, goes_on: bool = False) -> tuple[ReasonLine, ...]:
-    """Why rows are not `success`, the most frequent first, with the advice.
+async def reason_lines(run: RunLedger, *, active: bool = False) -> tuple[ReasonLine, ...]:
+    """List why rows are not `success`, the most frequent first, with the advice.
 
     Args:
-        goes_on: a process works on the run, so that a row without an outcome is no row that was left.
+        active: a process works on the run, so that rows without an outcome still wait.
     """
-    no_turn = _WAITS if goes_on else _NO_TURN
+    no_turn = _WAITS if active else _NO_TURN
     return tuple(
         ReasonLine(
             status=reason.status,
             code=reason.code or (no_turn[0] if reason.status is RowStatus.NOT_SENT else ""),
-            message=_message_of(reason, no_turn[1]),
+            message=_reason_text(reason, no_turn[1]),
             count=reason.count,
             first_rows=reason.first_rows,
             advice=advice_for(reason.code),
@@ -156,7 +153,7 @@ async def reason_lines(run: RunLedger, *, goes_on: bool = False) -> tuple[Reason
     )
 
 
-def _message_of(reason: Reason, no_turn: str) -> str:
+def _reason_text(reason: Reason, no_turn: str) -> str:
     match reason.status:
         case RowStatus.INVALID:
             return why_invalid(reason.code)
@@ -165,8 +162,8 @@ def _message_of(reason: Reason, no_turn: str) -> str:
     return restore(reason.message, "…")
 
 
-def _told(outcome: Outcome, body: str) -> Outcome:
-    """Put the identity back where the ledger kept a placeholder for it, and words where it needs none."""
+def _readable_outcome(outcome: Outcome, body: str) -> Outcome:
+    """Restore the identity for which the ledger keeps a placeholder, and the code of a row that was not sent."""
     if outcome.status is RowStatus.NOT_SENT and not outcome.code:
         return outcome._replace(code=_NO_TURN[0], message=_NO_TURN[1])
     if not body or IDENTITY not in outcome.message:

@@ -1,8 +1,4 @@
-"""A row of the input becomes a row of the plan: what the ledger remembers of it, and what is staged for sending.
-
-In: blocks of rows. Out: for each row its line for the ledger and its request; what is wrong or repeated, counted.
-Never: I/O; more memory than a few examples of each kind, however many rows there are.
-"""
+"""Plan rows: build each row's request, its keyed hashes for the ledger and its line in the stage."""
 
 from __future__ import annotations
 
@@ -24,29 +20,25 @@ _FIRST_ROWS = 5
 
 @dataclass(slots=True)
 class PlanCounters:
-    """What the plan remembers of the rows: numbers and a few examples."""
+    """Numbers and a few examples of the planned rows; its size does not grow with them."""
 
     rows: int = 0
-    repeated: list[Duplicate] = field(default_factory=list)
-    #: the first message and rows of each code
-    kinds: dict[str, tuple[Message | str, list[int]]] = field(default_factory=dict)
-    invalid: Counter[str] = field(default_factory=Counter)
-    seen_before: Counter[str] = field(default_factory=Counter)
+    #: by code of the problem, the first message and row numbers
+    examples: dict[str, tuple[Message | str, list[int]]] = field(default_factory=dict)
+    invalid: Counter[str] = field(default_factory=Counter)  #: by code of the problem
+    duplicates: Counter[str] = field(default_factory=Counter)  #: `inside` this input, `enrolled` earlier, or `held`
 
-    def refuse(self, problem: Problem, number: int) -> None:
+    def count_problem(self, problem: Problem, number: int) -> None:
         """Count a reason why a row cannot be sent."""
         self.invalid[problem.code] += 1
-        first = self.kinds.setdefault(problem.code, (problem.message, []))[1]
+        first = self.examples.setdefault(problem.code, (problem.message, []))[1]
         if len(first) < _FIRST_ROWS:
             first.append(number)
 
-    def repeat(self, duplicates: Sequence[Duplicate]) -> None:
-        """Count rows whose profile was met before."""
+    def count_duplicates(self, duplicates: Sequence[Duplicate]) -> None:
+        """Count rows whose profile stands in an earlier row or run."""
         for duplicate in duplicates:
-            kind = "held" if duplicate.held else "inside" if duplicate.earlier_run is None else "enrolled"
-            self.seen_before[kind] += 1
-            if self.seen_before[kind] <= _FIRST_ROWS:
-                self.repeated.append(duplicate)
+            self.duplicates["held" if duplicate.held else "enrolled" if duplicate.earlier_run else "inside"] += 1
 
 
 class RowPlanner:
@@ -54,7 +46,7 @@ class RowPlanner:
 
     def __init__(self, job: Job, mapper: Mapper, *, salt: bytes) -> None:
         """Prepare what all rows have in common: the mapping, the request's form, the keyed hashes."""
-        self.tally = PlanCounters()
+        self.counters = PlanCounters()
         self._build = mapper.build
         self._body = BodyWriter(
             scenario=job.scenario,
@@ -62,7 +54,7 @@ class RowPlanner:
             field_name=job.match.field_name,
             resource_id=job.match.resource_id,
         ).body
-        self._key = hashlib.blake2b(key=salt, digest_size=16)  #: begun once and copied for each row
+        self._key = hashlib.blake2b(key=salt, digest_size=16)  #: initialised once, copied for each row
         self._key.update(f"{job.url}\n{job.scenario}\n{job.match.mode}\n{job.match.field_name or ''}\n".encode())
         self._content = hashlib.blake2b(key=salt, digest_size=8)
 
@@ -70,36 +62,36 @@ class RowPlanner:
         """Plan the next rows.
 
         Returns:
-            For each row its line for the ledger; for each row the row, with every problem found, and its request's
-            body, "" when it is invalid.
+            For each row what the ledger keeps of it; and for each row the row, with every problem found, and its
+            request's body, "" when it is invalid.
         """
         planned: list[PlannedRow] = []
         staged: list[tuple[Row, str]] = []
-        seq = self.tally.rows
+        seq = self.counters.rows
         for row in block:
             seq += 1
             try:
                 request, compare = self._build(row)
                 body = self._body(request)
             except InvalidRow as invalid:
-                row = self._refuse(row, invalid.problems)
+                row = self._with_problems(row, invalid.problems)
                 body = ""
                 planned.append(PlannedRow(seq, row.number, None, b"", invalid.problems[0].code))
             except UnsendableValue as error:
                 problem = Problem(code="value_unsendable", message=str(error))
-                row = self._refuse(row, (problem,))
+                row = self._with_problems(row, (problem,))
                 body = ""
                 planned.append(PlannedRow(seq, row.number, None, b"", problem.code))
             else:
                 key, content = self._key.copy(), self._content.copy()
-                key.update(compare.encode())  # the body, which holds the same letters, could be encoded
+                key.update(compare.encode())  # cannot fail: the body, which holds the same letters, could be encoded
                 content.update(body.encode())
                 planned.append(PlannedRow(seq, row.number, key.digest(), content.digest()))
             staged.append((row, body))
-        self.tally.rows = seq
+        self.counters.rows = seq
         return planned, staged
 
-    def _refuse(self, row: Row, problems: tuple[Problem, ...]) -> Row:
+    def _with_problems(self, row: Row, problems: tuple[Problem, ...]) -> Row:
         for problem in problems:
-            self.tally.refuse(problem, row.number)
+            self.counters.count_problem(problem, row.number)
         return Row(row.number, row.cells, problems)

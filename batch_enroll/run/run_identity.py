@@ -1,28 +1,23 @@
-"""Which run a command means: a new one, one that goes on, or one that is finished and must not be sent again.
-
-In: a job, an opened table, earlier runs in the ledger. Out: the run's identity and id, or the reason why it may not
-begin. Never: a change of the ledger.
-"""
+"""Identify a run: the same command on the same input finds its unfinished run, or is refused after a finished one."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable
-from pathlib import Path
-from typing import BinaryIO
 
 from batch_enroll.config.job import Job
 from batch_enroll.errors import AlreadyFinished, JobError
-from batch_enroll.ledger.interface import NO_PATH, Ledger, RunRecord
+from batch_enroll.ledger.interface import Ledger, RunRecord
 from batch_enroll.loading import Table
-from batch_enroll.models import Counts, DownloadedInput
+from batch_enroll.messages import message
+from batch_enroll.models import Counts
 
 _DRY_RUN = "dry run of "
 
 
 def run_identity(job: Job, table: Table) -> str:
-    """Name a run by what it is about: the same command on the same input gives the same hex sha256.
+    """Hash what a run is about: the same command on the same input gives the same hex sha256.
 
     The sheet and the part of the rows belong to the input: two sheets of one workbook are two inputs.
     """
@@ -40,37 +35,17 @@ def run_identity(job: Job, table: Table) -> str:
 
 
 def dry_run_identity(identity: str) -> str:
-    """Name a dry run so that no command ever takes it for its own run."""
+    """Mark the identity of a dry run, so that no command resumes it."""
     return _DRY_RUN + identity
 
 
 def is_dry_run(record: RunRecord) -> bool:
-    """Tell a check that is going on, or was killed, from a run."""
+    """Tell the record of a dry run, which is in progress or was killed, from that of a run."""
     return record.identity.startswith(_DRY_RUN)
 
 
-def path_text(source: Path | BinaryIO | DownloadedInput) -> str:
-    """Write the input's place as the ledger keeps it: an edited file is recognised by its absolute path."""
-    match source:
-        case Path():
-            return str(source.absolute())
-        case DownloadedInput():
-            return source.place
-    return NO_PATH
-
-
-def name_text(source: Path | BinaryIO | DownloadedInput) -> str:
-    """Name the input for people: a file's own name, a whole address, `-` for standard input."""
-    return source.name if isinstance(source, Path | DownloadedInput) else NO_PATH
-
-
-def readable(source: Path | BinaryIO | DownloadedInput) -> Path | BinaryIO:
-    """Give what the loader reads."""
-    return source.path if isinstance(source, DownloadedInput) else source
-
-
 def new_run_id(identity: str, *, taken: Iterable[str], dry_run: bool) -> str:
-    """Eight hex digits that the same command gives again; a repetition is numbered on from those that are taken."""
+    """Give the first eight hex digits of the identity; a repetition gets the next number after those that are taken."""
     name = identity[:8]
     if dry_run:
         return f"check-{name}"
@@ -79,7 +54,7 @@ def new_run_id(identity: str, *, taken: Iterable[str], dry_run: bool) -> str:
 
 
 def check_same_requests(record: RunRecord, job: Job) -> None:
-    """Make sure that an unfinished run goes on with the requests that were planned.
+    """Make sure that an unfinished run would be resumed with the requests that were planned.
 
     Raises:
         JobError: the job asks for other content or another matching now.
@@ -88,33 +63,30 @@ def check_same_requests(record: RunRecord, job: Job) -> None:
     now = json.loads(job.model_dump_json(by_alias=True))
     for name, what in (("content", "content"), ("match", "matching")):
         if planned.get(name) != now[name]:
-            raise JobError(
-                f"Run {record.run_id} over this very input is unfinished and was planned with other settings "
-                f"for the {what}.",
-                hint=f"Finish it first: batch-enroll retry {record.run_id} --not-sent. Then change the settings.",
-            )
+            raise JobError(message("run.planned_otherwise", run_id=record.run_id, what=what))
 
 
 async def already_finished(ledger: Ledger, record: RunRecord) -> AlreadyFinished:
-    """Say when the same command ran to its end and what came of it."""
+    """Build the error that says when the same command finished and what became of its rows."""
     totals = await _totals(ledger, record)
+    counts = tuple(f"{count:,} {name}" for name, count in totals.as_dict().items() if count and name != "rows")
     when = f" on {record.finished_at.astimezone():%Y-%m-%d at %H:%M}" if record.finished_at else ""
-    told = ", ".join(f"{count:,} {name}" for name, count in totals.as_dict().items() if count and name != "rows")
+    hint = "run.already_finished_unknown" if totals.unknown else "run.already_finished_again"
     return AlreadyFinished(
-        f"This very input was sent to scenario {record.scenario} before: run {record.run_id}, finished{when} "
-        f"({totals.rows:,} rows: {told}). Nothing was sent now.",
-        hint=_what_now(record, totals),
+        message(
+            "run.already_finished",
+            scenario=record.scenario,
+            run_id=record.run_id,
+            when=when,
+            rows=totals.rows,
+            counts=counts,
+        ),
+        hint=message(hint, run_id=record.run_id),
         run_id=record.run_id,
         finished_at=record.finished_at,
         counts=totals,
         input_sha256=record.input_sha256,
     )
-
-
-def _what_now(record: RunRecord, totals: Counts) -> str:
-    if totals.unknown:
-        return f"`batch-enroll resolve {record.run_id}` lists the unknown rows. --again would send every row again."
-    return "Give --again to send it once more."
 
 
 async def _totals(ledger: Ledger, record: RunRecord) -> Counts:

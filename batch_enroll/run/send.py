@@ -1,8 +1,4 @@
-"""Send: the planned rows go through the worker pool, and every one that was sent has its outcome on disk.
-
-In: a sealed run and a way to the platform. Out: how sending ended; the outcomes are in the ledger. Never: a row whose
-intent is not on disk, a row after the run was asked to stop.
-"""
+"""Send the planned rows of a run through the worker pool."""
 
 from __future__ import annotations
 
@@ -32,7 +28,8 @@ from batch_enroll.events import (
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.staging import StagedRow, damaged_rows, staged_rows
 from batch_enroll.models import Outcome, RowStatus, StopReason
-from batch_enroll.run.canary import CanaryReview, build_canary, pass_canary
+from batch_enroll.run.canary import build_canary, pass_canary
+from batch_enroll.run.context import RunContext
 from batch_enroll.run.plan_limits import end_of_sending
 from batch_enroll.run.scenario_recheck import ScenarioRecheck
 from batch_enroll.sending import (
@@ -56,7 +53,7 @@ from batch_enroll.sending import (
 
 Send = Callable[[str, TransmissionState], Awaitable[HttpAnswer]]
 Ask = Callable[[Callable[[], Awaitable[None]]], Awaitable[PreflightError | None]]
-"""Asks what is wrong with the job, in bounded time; given the wait for a permit, for it is a request too."""
+"""Asks the platform what is wrong with the job, in bounded time; given the wait for a permit of the rate limiter."""
 
 DRAIN_MARGIN_S = 5.0
 _BLOCK_ROWS = 500
@@ -67,51 +64,37 @@ class SendResult:
     """How sending went. `requests` counts those that were begun, retries included."""
 
     requests: int = 0
-    trouble: RunStopped | None = None  #: what ended it early, when it was an error and not a wish
-    trip: StopReason | None = None  #: what ended it early, when it was the breaker
-    found: PreflightError | None = None  #: what the platform said was wrong when it was asked in the middle
+    trouble: RunStopped | None = None  #: the error that ended it early
+    trip: StopReason | None = None  #: set when the breaker ended it early
+    found: PreflightError | None = None  #: what the platform said is wrong when it was asked during the sending
 
 
 async def send_rows(
-    run: RunLedger,
-    job: Job,
-    send: Send,
-    *,
-    clock: Clock,
-    emit: Listener,
-    control: Control,
-    sent: SendResult,
-    look: CanaryReview | None = None,
-    ask: Ask | None = None,
-    jitter: Callable[[], float] = random.random,
+    run: RunLedger, context: RunContext, send: Send, *, sent: SendResult, ask: Ask | None = None
 ) -> None:
     """Send every planned row of a run, or as many as the limits of the job allow.
 
     Args:
-        run: sealed and opened for writing.
-        job: pace, limits and the meaning of codes.
-        send: carries one request to the platform, as `Client.start` does.
-        clock: for records and waits.
-        emit: hears of every row when its outcome is on disk.
-        control: steers the run from outside, and remembers why it stopped.
-        sent: takes what is found and counted, also when an exception ends it.
-        look: asked after the canary rows whether to go on; None = only when none failed.
-        ask: asked when a refusal may be more than a row's own; None = every refusal is the row's own.
-        jitter: drawn for each wait, 0 <= jitter < 1.
-    Never raises for what ends a run early: `sent.trouble` and `control.reason` say it.
+        run: planned and opened for writing.
+        context: its `emit` receives a row's event when the outcome is on disk; its `control` keeps the stop reason.
+        send: sends one request to the platform, as `Client.start` does.
+        sent: is filled with what is found and counted, also when an exception ends the sending.
+        ask: called when a refusal may concern more than its row; None = every refusal concerns its row alone.
+    Does not raise for what ends a run early: that is in `sent.trouble` and `context.control.reason`.
     """
-    sender = _Sender(run, job, send, sent=sent, ask=ask, clock=clock, emit=emit, control=control, jitter=jitter)
+    job, clock, emit, control = context.job, context.clock, context.emit, context.control
+    sender = _Sender(run, job, send, sent=sent, ask=ask, clock=clock, emit=emit, control=control, jitter=random.random)
     counts = await run.counts()
     emit(RunStarted(at=clock.now(), run_id=run.record.run_id, to_send=counts.not_sent, counts=counts))
 
     async def sending() -> None:
-        canary = build_canary(job.send.canary, counts, folder=run.folder, asks=look is not None)
+        canary = build_canary(job.send.canary, counts, folder=run.folder, asks=context.look is not None)
         if canary is not None:
             await sender.send(limit=canary.left)
             if not control.reason:
                 with control.stoppable():
-                    if word := await canary.word(await run.counts(), look):
-                        control.stop(word)
+                    if reason := await canary.review(await run.counts(), context.look):
+                        control.stop(reason)
             if not control.reason:
                 pass_canary(run.folder)
         if not control.reason:
@@ -292,7 +275,7 @@ class _Sender:
 
 
 async def rows_to_send(run: RunLedger, *, limit: int | None) -> AsyncIterator[list[RowToSend]]:
-    """Join what the ledger says is still planned with what was staged, in plan order, in blocks.
+    """Join the rows that are still planned in the ledger with their staged requests, in plan order, in blocks.
 
     Raises:
         LedgerError: the kept rows are gone or damaged, or are not the rows of the plan.

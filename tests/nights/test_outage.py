@@ -14,7 +14,7 @@ import trio.testing
 from batch_enroll.config.job import Job
 from batch_enroll.models import Counts
 from batch_enroll.reporting.summary import RunSummary
-from batch_enroll.run import enroll_async
+from batch_enroll.run.api import enroll_async
 from tests.nights.conftest import Night, all_accounted_for, carried_to_the_end
 from tests.sending.conftest import VirtualClock
 from tests.support.commands import people, write_csv

@@ -33,7 +33,7 @@ from batch_enroll.control.run_control import Control
 from batch_enroll.errors import AlreadyFinished, RunStopped
 from batch_enroll.ledger.interface import RunLedger, RunRecord
 from batch_enroll.ledger.sqlite import SqliteLedger, SqliteRunLedger
-from batch_enroll.run import enroll_async
+from batch_enroll.run.api import enroll_async
 from tests.proof.inputs import leads, write_leads
 from tests.proof.invariants import Told, Verdict, check
 from tests.support.commands import read_results

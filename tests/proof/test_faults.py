@@ -13,7 +13,7 @@ from batch_enroll.clock import SystemClock
 from batch_enroll.config.job import Job
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.models import Counts
-from batch_enroll.run import enroll_async
+from batch_enroll.run.api import enroll_async
 from batch_enroll.sandbox import (
     FAULT_NAMES,
     FaultRule,

@@ -17,7 +17,7 @@ from batch_enroll.config.job import Job
 from batch_enroll.control.run_control import Control
 from batch_enroll.events import RowFinished
 from batch_enroll.ledger.sqlite import SqliteLedger
-from batch_enroll.run import enroll_async
+from batch_enroll.run.api import enroll_async
 from tests.proof.harness import FINISHED, KILLED, LOCKED, REFUSED, started, watch
 from tests.proof.inputs import leads, write_leads
 from tests.proof.invariants import check

@@ -13,7 +13,7 @@ from batch_enroll.cli.options import add_job_flags, settings_help
 if TYPE_CHECKING:
     from batch_enroll.config.job import Job
     from batch_enroll.ledger.interface import Ledger
-    from batch_enroll.run.input_selection import Source
+    from batch_enroll.run.input_source import Source
 
 _DESCRIPTION = f"""\
 The dry run: all that `run` does before the first request, with the same flags.
@@ -67,10 +67,10 @@ async def _check(args: argparse.Namespace) -> int:
     from batch_enroll.cli.run_monitor import check_notifications
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
-    from batch_enroll.run.approved_plan import see_place
+    from batch_enroll.run.approved_plan import check_plan_writable
 
     if args.save is not None:
-        see_place(args.save)
+        check_plan_writable(args.save)
     job, clock = build_job_from_args(args), SystemClock()
     check_notifications(job)
     if args.problems is not None:
@@ -78,9 +78,9 @@ async def _check(args: argparse.Namespace) -> int:
     ledger = ledger_of(job)
     picked = await sources_of(args, job, ledger=ledger, clock=clock)
     if not picked.files:
-        return report_nothing_new(job, input_name(args), clock=clock, passed_over=picked.told)
-    if picked.told and not job.output.quiet:
-        console.print_message(picked.told)
+        return report_nothing_new(job, input_name(args), clock=clock, passed_over=picked.skipped_text)
+    if picked.skipped_text and not job.output.quiet:
+        console.print_message(picked.skipped_text)
     for flag, file in (("--problems", args.problems), ("--save", args.save)):
         if file is not None:
             require_single_input(picked.files, flag)
@@ -107,9 +107,9 @@ async def _check_one(
     from batch_enroll.reporting.problems_file import write_problems
     from batch_enroll.reporting.progress import progress_on
     from batch_enroll.reporting.run_state import RunStateTracker
-    from batch_enroll.run import check_async
+    from batch_enroll.run.api import check_async
     from batch_enroll.run.approved_plan import approve, save_approved
-    from batch_enroll.run.input_selection import local_copy
+    from batch_enroll.run.input_source import local_copy
 
     clock = SystemClock()
     state = RunStateTracker(job=job.name, scenario=job.scenario, clock=clock)

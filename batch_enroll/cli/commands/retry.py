@@ -37,7 +37,7 @@ async def _retry(args: argparse.Namespace) -> int:
     from batch_enroll.config.load import build_job
     from batch_enroll.ledger.location import open_ledger
     from batch_enroll.models import RowStatus
-    from batch_enroll.run import retry_async
+    from batch_enroll.run.api import retry_async
 
     given = given_settings(args, os.environ)
     where = next((item.value for item in reversed(given) if item.path == ("output", "ledger")), None)

@@ -14,7 +14,7 @@ from batch_enroll.cli.options import add_job_flags, settings_help
 if TYPE_CHECKING:
     from batch_enroll.cli.run_session import RunCallbacks
     from batch_enroll.reporting.summary import RunSummary
-    from batch_enroll.run.input_selection import Source
+    from batch_enroll.run.input_source import Source
 
 _DESCRIPTION = f"""\
 Enroll every row of a spreadsheet: plan it, ask the platform about the scenario,
@@ -73,10 +73,10 @@ async def _run(args: argparse.Namespace) -> int:
     from batch_enroll.cli.run_monitor import monitored_job
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import RunStopped
-    from batch_enroll.run import enroll_async
+    from batch_enroll.run.api import enroll_async
     from batch_enroll.run.approved_plan import read_approved
-    from batch_enroll.run.input_selection import local_copy
-    from batch_enroll.run.job_locks import job_lock
+    from batch_enroll.run.context import job_lock
+    from batch_enroll.run.input_source import local_copy
 
     clock = SystemClock()
     with monitored_job(args, input_name=input_name(args)) as (job, watch):
@@ -84,11 +84,13 @@ async def _run(args: argparse.Namespace) -> int:
         ledger = ledger_of(job)
         async with entered(job_lock(job_name(args), ledger)):
             picked = await sources_of(args, job, ledger=ledger, clock=clock)
-            await run_in_thread(archive_done, job, picked.done)
+            await run_in_thread(archive_done, job, picked.enrolled_before)
             if not picked.files:
-                return report_nothing_new(job, input_name(args), watch=watch, clock=clock, passed_over=picked.told)
-            if picked.told and not job.output.quiet:
-                console.print_message(picked.told)
+                return report_nothing_new(
+                    job, input_name(args), watch=watch, clock=clock, passed_over=picked.skipped_text
+                )
+            if picked.skipped_text and not job.output.quiet:
+                console.print_message(picked.skipped_text)
             if approved is not None:
                 require_single_input(picked.files, "--plan")
             token = token_of(job)

@@ -1,0 +1,195 @@
+"""The functions with which programs and front ends start, retry and check a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import anyio
+
+from batch_enroll.background import run_abandonable, run_with_background
+from batch_enroll.clock import Clock, SystemClock
+from batch_enroll.config.job import Job
+from batch_enroll.control.run_control import Control
+from batch_enroll.events import Listener
+from batch_enroll.ledger.interface import Ledger
+from batch_enroll.ledger.staging import staged_rows
+from batch_enroll.models import Row, RowStatus
+from batch_enroll.reporting.plan_table import PlanView
+from batch_enroll.reporting.summary import RunSummary
+from batch_enroll.run import enroll_input, retry_rows
+from batch_enroll.run.approved_plan import ApprovedPlan
+from batch_enroll.run.canary import CanaryReview
+from batch_enroll.run.client_factory import build_client
+from batch_enroll.run.context import Confirm, RunContext, ignore_event
+from batch_enroll.run.input_source import LocalInput
+from batch_enroll.run.plan import PreparedRun, complete_plan, prepare_run
+from batch_enroll.run.plan_limits import PlanRefusal, broken_limits
+from batch_enroll.run.preflight import preflight
+from batch_enroll.sending import Transport
+
+MAX_KEPT_PROBLEM_ROWS = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """What a dry run found."""
+
+    plan: PlanView
+    columns: tuple[str, ...]
+    invalid_rows: Sequence[Row]  #: with their problems; at most `MAX_KEPT_PROBLEM_ROWS`
+    input_sha256: str
+    refused: tuple[PlanRefusal, ...] = ()  #: the limits of the job for which `run` would not send it
+
+
+async def enroll_async(
+    job: Job,
+    source: LocalInput,
+    *,
+    token: str,
+    ledger: Ledger,
+    emit: Listener = ignore_event,
+    confirm: Confirm | None = None,
+    look: CanaryReview | None = None,
+    control: Control | None = None,
+    approved: ApprovedPlan | None = None,
+    transport: Transport | None = None,
+    clock: Clock | None = None,
+) -> RunSummary:
+    """Enroll every row of a spreadsheet, or resume where the same call stopped before.
+
+    Args:
+        job: the settings, from `build_job` or `Job.model_validate`.
+        source: the spreadsheet's path, a downloaded copy, or a binary stream.
+        token: the platform's API token.
+        ledger: remembers what was sent: `SqliteLedger(path)`; one in a temporary folder forgets it.
+        emit: receives every event, in order; must return quickly.
+        confirm: shown the plan, says whether to send it; None = send it.
+        look: shown the counts after the canary rows; None = send the rest when none of them failed.
+        control: pauses, stops and changes the run from outside; each run needs one of its own.
+        approved: send only what was approved, see `run.approved_plan`; None = whatever the plan is.
+        transport: replaces the network, for tests.
+        clock: replaces the machine's clock, for tests.
+    Whatever ends the call, a cancellation too, the run is closed and its results are written, or what is raised says
+    why not; the next call can begin.
+
+    Returns:
+        What became of the run; `exit_code` is 0, 1, 3 or 4 as the command line's.
+    Raises:
+        JobError, InputError, PreflightError, AlreadyFinished, RunDeclined: nothing was sent.
+        RunStopped: `control` stopped it before the first request, or ended the writing of the results at once.
+        RuntimeError: `control` was used for another run.
+        RunLocked: another process is working on this run, or with a window on this scenario.
+        LedgerError: the ledger or the results cannot be written; what was sent is not lost.
+    """
+    context = RunContext(
+        job=job,
+        token=token,
+        ledger=ledger,
+        emit=emit,
+        confirm=confirm,
+        look=look,
+        control=control or Control(),
+        approved=approved,
+        transport=transport,
+        clock=clock or SystemClock(),
+    )
+    return await enroll_input(context, source)
+
+
+def enroll(
+    job: Job, source: Path | BinaryIO, *, token: str, ledger: Ledger, emit: Listener = ignore_event
+) -> RunSummary:
+    """Do as `enroll_async` does and wait for the end; for programs without an event loop."""
+    return anyio.run(partial(enroll_async, job, source, token=token, ledger=ledger, emit=emit))
+
+
+async def retry_async(
+    job: Job,
+    run_id: str,
+    status: RowStatus,
+    *,
+    token: str,
+    ledger: Ledger,
+    emit: Listener = ignore_event,
+    confirm: Confirm | None = None,
+    control: Control | None = None,
+    transport: Transport | None = None,
+    clock: Clock | None = None,
+) -> RunSummary:
+    """Send rows of an earlier run in a retry batch: those that were refused, or those that were not sent.
+
+    Args:
+        job: the run's own settings; rate and limits may differ.
+        run_id: as `runs` lists it.
+        status: ERROR or NOT_SENT.
+        token, ledger, emit, confirm, control, transport, clock: as for `enroll_async`.
+    Raises:
+        LedgerError: there is no such run, or its kept rows are gone or damaged.
+        PreflightError, RunDeclined, RunLocked, JobError: as for `enroll_async`.
+    """
+    context = RunContext(
+        job=job,
+        token=token,
+        ledger=ledger,
+        emit=emit,
+        confirm=confirm,
+        control=control or Control(),
+        transport=transport,
+        clock=clock or SystemClock(),
+    )
+    return await retry_rows(context, run_id, status)
+
+
+async def check_async(
+    job: Job,
+    source: LocalInput,
+    *,
+    token: str | None,
+    ledger: Ledger,
+    emit: Listener = ignore_event,
+    transport: Transport | None = None,
+    clock: Clock | None = None,
+) -> CheckResult:
+    """Plan and ask the platform about the scenario; send nothing and leave nothing behind.
+
+    Args:
+        token: None = do not ask the platform.
+        job, source, ledger, emit, transport, clock: as for `enroll_async`.
+    Raises:
+        JobError, InputError, PreflightError, LedgerError: as for `enroll_async`.
+    """
+    context = RunContext(job=job, ledger=ledger, emit=emit, transport=transport, clock=clock or SystemClock())
+
+    async def check() -> CheckResult:
+        prepared = await prepare_run(context, source, dry_run=True)
+        try:
+            scenario = None
+            if token is not None:
+                async with build_client(job, token, transport) as client:
+                    scenario = await preflight(job, client, context.clock)
+            plan = await complete_plan(prepared, context, scenario)
+            return CheckResult(
+                plan=plan,
+                columns=prepared.columns,
+                invalid_rows=await run_abandonable(_invalid_rows, prepared),
+                input_sha256=prepared.ledger.record.input_sha256,
+                refused=broken_limits(job.stop, plan),
+            )
+        finally:
+            with anyio.CancelScope(shield=True):
+                await prepared.ledger.discard()
+
+    return await run_with_background(check)
+
+
+def _invalid_rows(prepared: PreparedRun) -> list[Row]:
+    if not prepared.counts.invalid:
+        return []
+    run = prepared.ledger
+    rows = (staged.row for block in staged_rows(run.folder, rows=run.record.rows) for staged in block)
+    return list(islice((row for row in rows if row.problems), MAX_KEPT_PROBLEM_ROWS))

@@ -1,0 +1,99 @@
+"""What every phase of a run works with, and the locks that keep conflicting runs apart."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from batch_enroll.background import run_with_background
+from batch_enroll.clock import Clock, SystemClock
+from batch_enroll.config.job import Job
+from batch_enroll.control.control_server import ControlServer
+from batch_enroll.control.run_control import Control
+from batch_enroll.errors import RunStopped
+from batch_enroll.events import Event, Listener
+from batch_enroll.ledger.interface import Ledger
+from batch_enroll.messages import message
+from batch_enroll.reporting.plan_table import PlanView
+from batch_enroll.run.approved_plan import ApprovedPlan
+from batch_enroll.run.canary import CanaryReview
+from batch_enroll.sending import Transport
+
+T = TypeVar("T")
+
+Confirm = Callable[[PlanView], Awaitable[bool]]
+"""Shown the plan before the first request, says whether to send it."""
+
+
+def ignore_event(event: Event) -> None:
+    """Listen to nothing."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RunContext:
+    """The arguments of one run; the fields mean what they mean for `enroll_async`."""
+
+    job: Job
+    ledger: Ledger
+    token: str = ""
+    emit: Listener = ignore_event
+    confirm: Confirm | None = None
+    look: CanaryReview | None = None
+    control: Control = field(default_factory=Control)
+    approved: ApprovedPlan | None = None
+    transport: Transport | None = None
+    clock: Clock = field(default_factory=SystemClock)
+
+    async def supervise(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Run all phases, with control requests of other processes answered in the background.
+
+        Raises:
+            RuntimeError: the control was used for another run.
+        """
+        self.control.expect(rate_per_s=self.job.send.rate, concurrency=self.job.send.concurrency)
+        server = ControlServer(self.control, clock=self.clock)
+        self.emit = server.hearing(self.emit)
+        return await run_with_background(work, server.keep_watch)
+
+    async def until_stopped(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Run what comes before the first request; `stop` cancels it.
+
+        Raises:
+            RunStopped: the run was stopped.
+        """
+        if not self.control.reason:
+            with self.control.stoppable():
+                return await work()
+        raise RunStopped(message("run.stopped_before_sending", reason=self.control.reason))
+
+
+def job_lock(name: str, ledger: Ledger) -> AbstractContextManager[None]:
+    """Lock a job, whatever its input is; a second start is refused and does not wait.
+
+    Args:
+        name: the job file's path and the profile chosen from it; "" for a job without a file: nothing is locked.
+    Raises:
+        RunLocked: another process runs the job.
+        LedgerError: the ledger's file system cannot lock.
+    """
+    return ledger.lock(f"job {name}", what=f"Job {Path(name).name.rstrip()}") if name else nullcontext()
+
+
+def scenario_lock(job: Job, ledger: Ledger) -> AbstractContextManager[None]:
+    """Let only one run with a window over a scenario go at a time.
+
+    A plan reads what other runs sent so far: of two that plan at the same moment neither would see what the other is
+    about to send, and both would enroll a person who is in both files.
+
+    Raises:
+        RunLocked, LedgerError: as for `job_lock`.
+    """
+    if not job.send.window:
+        return nullcontext()
+    return ledger.lock(
+        f"window {job.url} {job.scenario}",
+        what=f"Scenario {job.scenario} (runs with a window go one after the other)",
+    )
