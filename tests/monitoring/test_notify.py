@@ -85,7 +85,7 @@ def test_a_run_that_stopped_is_told_with_its_reason(job):
     [
         (("--scenario", "11"), "is not active"),
         (("--scenario", "4"), "There is no scenario 4"),
-        (("--max-rows", "2"), "max_rows allows 2"),
+        (("--max-rows", "2"), "allows 2"),
         (("--match", "email=emial"), "emial"),
         (("--rate", "fast"), "'fast' is no rate"),
         (("--job", "missing.toml"), "missing.toml cannot be read"),
