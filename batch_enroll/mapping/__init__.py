@@ -1,1 +1,1 @@
-"""Stage 2: a row becomes a start request, or a list of reasons why it cannot."""
+"""Stage 2: a row becomes a start request, or a list of problems."""

@@ -1,8 +1,4 @@
-"""Which column is the identity and which are content: a proposal from the headers and the values.
-
-In: the header and a few hundred rows. Out: a `Proposal`, or none when no column looks like an identity.
-Never: a decision (a person reads the proposal and changes it).
-"""
+"""Suggest, from headers and values, which column is the identity and which columns are content."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ from batch_enroll.models import FieldType, MatchingMode
 _PROFILE_ID = re.compile(r"[0-9a-f]{24}\Z", re.IGNORECASE)
 _LETTERS = re.compile(r"[^\W\d_]")
 
-# Words of a header, lower case, that speak for a mode. Values speak louder: see _score.
+# Words of a header, lower case, that suggest a mode. Values count more: see _score.
 _HEADER_WORDS: dict[MatchingMode, tuple[str, ...]] = {
     MatchingMode.PROFILE_ID: ("profile_id", "profile id", "profileid", "id профиля"),
     MatchingMode.EMAIL: ("mail", "почта", "имейл", "емейл", "correo", "courriel"),
@@ -46,7 +42,7 @@ _CONTENT_NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposedContent:
-    """One column that may be sent along."""
+    """One column that may be sent as content."""
 
     name: str  #: for the template: lower-case ASCII, digits and underscores
     column: str
@@ -55,12 +51,12 @@ class ProposedContent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What `init` writes."""
+    """The matching and content that `init` writes into the job file."""
 
     mode: MatchingMode
     column: str
-    field_name: str | None  #: a guess for `custom`: the person must check it
-    fitting: int  #: of `looked_at` values, how many are usable in this mode
+    field_name: str | None  #: for `custom`: a guess that a person must check
+    fitting: int  #: how many of the `looked_at` values are usable in this mode
     looked_at: int
     content: tuple[ProposedContent, ...]
 
@@ -105,7 +101,7 @@ def _score(name: str, mode: MatchingMode, values: Sequence[str]) -> float:
     if mode is MatchingMode.CUSTOM:
         distinct = len(set(filled)) / len(filled)
         return 1 + distinct if words and distinct > 0.9 and not _mostly_prose(filled) else 0
-    # Shape alone is enough for an email or a profile id; eleven digits are a phone only under such a header.
+    # The value alone shows an email or a profile id; eleven digits are a phone only below such a header.
     if mode is MatchingMode.PHONE and not words:
         return 0
     weight = {MatchingMode.PROFILE_ID: 6, MatchingMode.EMAIL: 5, MatchingMode.PHONE: 3}[mode]
@@ -140,11 +136,11 @@ def _content(columns: Sequence[str], rows: Sequence[Sequence[str]], *, skip: int
 
 
 def _template_name(column: str) -> str:
-    """Make a name for the template: known words translated, accents dropped, the rest joined by underscores."""
+    """Make a name for the template: known words translated, accents dropped, all else underscores."""
     plain = " ".join(column.casefold().split())
     if plain in _CONTENT_NAMES:
         return _CONTENT_NAMES[plain]
     latin = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
     if len(_LETTERS.findall(latin)) < len(_LETTERS.findall(plain)) / 2:
-        return ""  # mostly another alphabet: half a word would mislead
+        return ""  # mostly another alphabet; a part of a word would mislead
     return re.sub(r"[^a-z0-9]+", "_", latin).strip("_")

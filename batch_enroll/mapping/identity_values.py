@@ -1,8 +1,6 @@
-"""The cell that the platform finds the profile by: what is sent for it, or why nothing can be.
+"""Check the cell that the platform finds a profile by, and give the value to send for it.
 
-In: the text of one cell. Out: an `IdentityValue` (value to send, key to compare by, what was tidied) or a `Problem`.
-Never: a guess. A value is tidied only where no reading is lost (blanks around an address, `mailto:`), and the tidying
-is named so that people can be told.
+A value is changed only where no reading is lost (blanks around an address, `mailto:`), and each change is named.
 
 Sources: RFC 5322 and email-validator for addresses, ITU-T E.164 and phonenumbers for phones, the platform's matching
 page (API reference, section 7) for what each mode takes.
@@ -13,8 +11,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from typing import NamedTuple, assert_never
+from typing import Any, NamedTuple, assert_never
 
+from batch_enroll.messages import Message, message
 from batch_enroll.models import FieldType, MatchingMode, Problem
 
 _INVISIBLE = (
@@ -27,8 +26,8 @@ _AROUND = (
     + "".join(chr(code) for code in range(0x2000, 0x200B))
 )
 
-# What nearly every address looks like; whatever is not of this shape goes to email-validator for its word.
-# Kept a strict subset of what email-validator accepts: a property test holds the two together.
+# Nearly every address has this form; any other goes to email-validator, which costs far more time.
+# It must stay a strict subset of what email-validator accepts: a property test compares the two.
 _USUAL_EMAIL = re.compile(
     r"(?=[^@]{1,64}@)[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*"
     r"@(?:(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+"
@@ -41,7 +40,7 @@ _DECIMAL = re.compile(r"\+?\d+[.,]0+\Z")
 _PHONE = re.compile(
     r"\+?[0-9][0-9 \u00a0\u202f()./\u2010-\u2015-]*\Z|\+?\([0-9][0-9 \u00a0\u202f()./\u2010-\u2015-]*\Z"
 )
-_NO_EMAIL_IS_LONGER = 1_000  #: not with a name before it nor in decomposed letters; nobody parses a megabyte for it
+_LONGEST_EMAIL_PARSED = 1_000  #: characters; no address is longer, not even in decomposed letters
 _MAX_EMAIL_LENGTH = 254  # RFC 5321
 _INTEGER = re.compile(r"[+-]?\d+\Z", re.ASCII)
 _MIN_PHONE_DIGITS = 7
@@ -50,21 +49,21 @@ _INT64 = 2**63
 
 
 class IdentityValue(NamedTuple):
-    """What one cell asks the platform to find. A tuple, as one is made for each row."""
+    """The value to match of one row. A tuple, as one is made for each row."""
 
     value: str | int  #: what is sent
     compare: str  #: two rows with the same text here are the same profile
-    tidied: tuple[str, ...] = ()  #: slugs of what was done to the cell, or should be looked at
+    tidied: tuple[str, ...] = ()  #: codes of what was removed from the cell, or should be checked in it
 
 
 Check = Callable[[str], "IdentityValue | Problem"]
 
 
 def identity_check(mode: MatchingMode, *, field_type: FieldType, country: str | None) -> Check:
-    """Give the function that judges a cell of one mode; a plan calls it for every row.
+    """Give the function that checks a cell of one mode; a plan calls it for every row.
 
     Args:
-        mode: how the platform will look.
+        mode: how the platform finds the profile.
         field_type: JSON type of a custom field's value.
         country: ISO 3166 code for phones without a plus; None = such phones are sent as they stand.
     """
@@ -83,7 +82,7 @@ def identity_check(mode: MatchingMode, *, field_type: FieldType, country: str | 
 def check_identity(
     text: str, mode: MatchingMode, *, field_type: FieldType, country: str | None
 ) -> IdentityValue | Problem:
-    """Judge one cell.
+    """Check one cell.
 
     Args:
         text: the cell, exactly as stored.
@@ -95,28 +94,28 @@ def check_identity(
 
 
 def _email(text: str) -> IdentityValue | Problem:
-    if 6 <= len(text) <= 200 and _USUAL_EMAIL.match(text):  # nine in ten cells: nothing to tidy, nothing to ask
+    if 6 <= len(text) <= 200 and _USUAL_EMAIL.match(text):  # nine in ten cells need nothing else
         return IdentityValue(text, text.lower())
     address, tidied = _trim(text)
     if not address:
         return _empty()
     if address[:7].lower() == "mailto:":
         address, tidied = address[7:], (*tidied, "mailto")
-    if len(address) <= _NO_EMAIL_IS_LONGER and (named := _NAMED_EMAIL.match(address)):
+    if len(address) <= _LONGEST_EMAIL_PARSED and (named := _NAMED_EMAIL.match(address)):
         address, tidied = named[1], (*tidied, "named_address")
     if _SEPARATOR.search(address, address.find("@"), address.rfind("@")):
-        return Problem(code="several_emails", message=f"{_shown(text)} holds more than one address")
-    reason = _why_no_email(address)
-    if reason:
-        return Problem(code="email_invalid", message=f"{_shown(text)} is not an email address: {reason}")
+        return _problem("several_emails", text)
+    if len(address) > _LONGEST_EMAIL_PARSED:
+        said = message("row.email_too_long", value=_quoted(text), count=len(address), most=_MAX_EMAIL_LENGTH)
+        return Problem(code="email_invalid", message=said)
+    if reason := _why_no_email(address):
+        return Problem(code="email_invalid", message=message("row.email_invalid", value=_quoted(text), reason=reason))
     if not address.isascii() and _mixes_alphabets(address):
         tidied = (*tidied, "lookalike_letters")
     return IdentityValue(address, unicodedata.normalize("NFC", address).casefold(), tidied)
 
 
 def _why_no_email(address: str) -> str:
-    if len(address) > _NO_EMAIL_IS_LONGER:
-        return f"it has {len(address):,} characters, and an address at most {_MAX_EMAIL_LENGTH}"
     from email_validator import EmailNotValidError, validate_email
 
     try:
@@ -137,24 +136,23 @@ def _phone(text: str, country: str | None) -> IdentityValue | Problem:
     if _ROUNDED.match(phone):
         return _rounded(phone)
     if _DECIMAL.match(phone):
-        return Problem(code="phone_decimal", message=f"{_shown(text)} is a number with decimals, not a phone")
+        return _problem("phone_decimal", text)
     digits = "".join(character for character in phone if character.isdigit())
     if not _PHONE.match(phone):
-        return Problem(code="phone_invalid", message=f"{_shown(text)} is not one plain phone number")
+        return _problem("phone_invalid", text, "phone_not_plain")
     if not _MIN_PHONE_DIGITS <= len(digits) <= _MAX_PHONE_DIGITS:
-        return Problem(
-            code="phone_invalid",
-            message=f"{_shown(text)} has {len(digits)} digits; a phone has {_MIN_PHONE_DIGITS} to {_MAX_PHONE_DIGITS}",
+        return _problem(
+            "phone_invalid", text, "phone_digits", count=len(digits), least=_MIN_PHONE_DIGITS, most=_MAX_PHONE_DIGITS
         )
     if phone.startswith("+"):
         if not _is_possible(phone, None):
-            return Problem(code="phone_invalid", message=f"{_shown(text)} cannot be a number of any country")
+            return _problem("phone_invalid", text, "phone_impossible")
         return IdentityValue(phone, "+" + digits, tidied)
     if country is None:
         return IdentityValue(phone, digits, tidied)
     international = _international(phone, country)
     if international is None:
-        return Problem(code="phone_invalid", message=f"{_shown(text)} cannot be a number of {country}")
+        return _problem("phone_invalid", text, "phone_not_of_country", country=country)
     return IdentityValue(international, international, (*tidied, "country_added"))
 
 
@@ -190,13 +188,13 @@ def _profile_id(text: str) -> IdentityValue | Problem:
 
 def _custom_text(text: str) -> IdentityValue | Problem:
     if text.isascii() and text.isalnum():
-        return IdentityValue(text, text)  # most ids: letters and digits, nothing to look at
+        return IdentityValue(text, text)  # most ids
     bare = text.strip(_AROUND)
     if not bare:
         return _empty()
     if _ROUNDED.match(bare):
         return _rounded(bare)
-    # Blanks around a custom value may belong to it: it is sent as it stands, and people are told.
+    # Blanks around a custom value may belong to it: it is sent as it stands, with a notice.
     return IdentityValue(text, text, () if bare == text else ("blanks_kept",))
 
 
@@ -207,12 +205,12 @@ def _custom_int(text: str) -> IdentityValue | Problem:
     if _ROUNDED.match(bare):
         return _rounded(bare)
     if not _INTEGER.match(bare):
-        return Problem(code="not_an_integer", message=f"{_shown(text)} is no whole number, but the field's type is int")
+        return _problem("not_an_integer", text)
     if len(bare.lstrip("+-")) > 1 and bare.lstrip("+-").startswith("0"):
-        return Problem(code="leading_zeros", message=f"{_shown(text)} begins with 0, which an int field would lose")
+        return _problem("leading_zeros", text)
     number = int(bare) if len(bare) <= 20 else _INT64
     if not -_INT64 <= number < _INT64:
-        return Problem(code="integer_too_large", message=f"{_shown(text)} is too large for an int field")
+        return _problem("integer_too_large", text)
     return IdentityValue(number, str(number), () if bare == text else ("trimmed",))
 
 
@@ -222,15 +220,20 @@ def _trim(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _empty() -> Problem:
-    return Problem(code="identity_empty", message="the cell is empty")
+    return Problem(code="identity_empty", message=message("row.identity_empty"))
 
 
 def _rounded(value: str) -> Problem:
-    return Problem(code="digits_lost", message=f"{_shown(value)} is a rounded number, its digits are lost")
+    return _problem("digits_lost", value)
+
+
+def _problem(code: str, text: str, key: str = "", **values: Any) -> Problem:
+    """Make the problem of a cell; the message is named after the code unless `key` names it."""
+    return Problem(code=code, message=Message(f"row.{key or code}", {"value": _quoted(text), **values}))
 
 
 def _mixes_alphabets(address: str) -> bool:
-    """Tell whether one word of the address holds Latin letters beside Cyrillic or Greek ones that look the same."""
+    """Return whether one word of the address holds Latin letters beside Cyrillic, Greek or Armenian ones."""
     for word in re.split(r"[^\w]+", address):
         scripts = {unicodedata.name(letter, "").split(" ", 1)[0] for letter in word if letter.isalpha()}
         if "LATIN" in scripts and scripts & {"CYRILLIC", "GREEK", "ARMENIAN"}:
@@ -238,7 +241,7 @@ def _mixes_alphabets(address: str) -> bool:
     return False
 
 
-def _shown(text: str) -> str:
+def _quoted(text: str) -> str:
     """Quote a cell for people: one line, invisible characters made visible, not longer than 60 characters."""
     begin = text.strip(" \t\r\n")[:61]
     clean = "".join(c if c.isprintable() and c not in _INVISIBLE else f"\\u{ord(c):04x}" for c in begin)

@@ -1,9 +1,4 @@
-"""Column-to-matching mapping: a row becomes a start request.
-
-In: a `Row` and the job's matching and content columns, resolved against the input's header once. Out: the
-`StartRequest` with the text by which two rows are compared, or `InvalidRow` with every reason. Never: I/O, a guess;
-what was tidied on the way is counted and told as notices.
-"""
+"""Turn a row into a start request by the job's matching and content columns."""
 
 from __future__ import annotations
 
@@ -14,6 +9,7 @@ from typing import NamedTuple
 from batch_enroll.columns import find_column
 from batch_enroll.errors import InvalidRow
 from batch_enroll.mapping.identity_values import IdentityValue, identity_check
+from batch_enroll.messages import Message, message
 from batch_enroll.models import (
     Matching,
     Notice,
@@ -23,23 +19,6 @@ from batch_enroll.models import (
 )
 
 _FIRST_ROWS = 5
-
-_TIDIED = {
-    "trimmed": ("{n} had blanks or invisible characters around the {column}; they are left out.", ""),
-    "blanks_kept": (
-        "{n} {have} blanks or invisible characters around the {column}; they are sent as they stand.",
-        "Remove them in the file if they do not belong to the value.",
-    ),
-    "mailto": ("{n} had 'mailto:' before the {column}; it is left out.", ""),
-    "named_address": ("{n} held a name and an address in {column}; the address alone is sent.", ""),
-    "tel": ("{n} had 'tel:' before the {column}; it is left out.", ""),
-    "apostrophe": ("{n} had an apostrophe before the {column}; it is left out.", ""),
-    "country_added": ("{n} held a {column} without a country code; the job's country was added.", ""),
-    "lookalike_letters": (
-        "{n} {have} letters of two alphabets in one word of the {column} (a Cyrillic 'а' looks like a Latin 'a').",
-        "Look at these addresses: they are sent as they stand and may reach nobody.",
-    ),
-}
 
 
 class Mapped(NamedTuple):
@@ -76,7 +55,7 @@ class Mapper:
         self._content = [(name, find_column(columns, column)) for name, column in content]
         self._names = list(columns)
         self._used = {self._identity_at, *(at for _, at in self._content)}
-        self._tidied: dict[str, list[int]] = {}
+        self._first_rows: dict[str, list[int]] = {}
         self._tidied_counts: dict[str, int] = {}
 
     def build(self, row: Row) -> Mapped:
@@ -90,43 +69,43 @@ class Mapper:
         if problems or identity is None:
             raise InvalidRow(tuple(problems))
         if identity.tidied:
-            for slug in identity.tidied:
-                self._count(slug, row.number)
+            for code in identity.tidied:
+                self._count(code, row.number)
         cells = row.cells
         content = tuple([(name, cells[at]) for name, at in self._content if cells[at]]) if self._content else ()
         request = StartRequest(self._scenario, self._mode, identity.value, self._field_name, self._resource_id, content)
         return Mapped(request, identity.compare)
 
     def notices(self) -> tuple[Notice, ...]:
-        """What was tidied in the rows built so far: one notice for each kind."""
-        column = f"'{self._matching.column}'"
+        """Return what was removed from the cells of the rows built so far: one notice for each kind."""
+        column = self._matching.column
         return tuple(
             Notice(
-                code=slug,
-                message=_TIDIED[slug][0].format(
-                    n=f"{count:,} row" + ("s" if count > 1 else ""), have="have" if count > 1 else "has", column=column
-                ),
-                advice=_TIDIED[slug][1],
-                rows=tuple(self._tidied[slug]),
+                code=code,
+                message=Message(f"row.{code}", {"count": count, "column": column}),
+                rows=tuple(self._first_rows[code]),
                 count=count,
             )
-            for slug, count in self._tidied_counts.items()
+            for code, count in self._tidied_counts.items()
         )
 
     def _identity(self, row: Row, problems: list[Problem]) -> IdentityValue | None:
         if problems and any(problem.column == self._identity_at for problem in problems):
-            return None  # the loader has said already what is wrong with this very cell
+            return None  # the loader has named the problem of this cell already
         checked = self._check(row.cells[self._identity_at])
         if isinstance(checked, IdentityValue):
             return checked
         name = self._names[self._identity_at].strip()
-        message = f"no {name} in this row" if checked.code == "identity_empty" else f"{name}: {checked.message}"
-        problems.append(replace(checked, message=message, column=self._identity_at))
+        if checked.code == "identity_empty":
+            said = message("row.identity_missing", column=name)
+        else:
+            said = message("row.in_column", column=name, problem=checked.message)
+        problems.append(replace(checked, message=said, column=self._identity_at))
         problems.sort(key=lambda problem: -1 if problem.column is None else problem.column)
         return None
 
-    def _count(self, slug: str, number: int) -> None:
-        self._tidied_counts[slug] = self._tidied_counts.get(slug, 0) + 1
-        first = self._tidied.setdefault(slug, [])
+    def _count(self, code: str, number: int) -> None:
+        self._tidied_counts[code] = self._tidied_counts.get(code, 0) + 1
+        first = self._first_rows.setdefault(code, [])
         if len(first) < _FIRST_ROWS:
             first.append(number)

@@ -6,4 +6,38 @@ from typing import Final
 
 from batch_enroll.messages.text import Text
 
-ROW_TEXTS: Final[dict[str, Text]] = {}
+ROW_TEXTS: Final[dict[str, Text]] = {
+    # One cell cannot be sent. `value` is the cell as people see it, in quotes.
+    "row.in_column": Text("{column}: {problem}"),
+    "row.identity_missing": Text("no {column} in this row"),
+    "row.identity_empty": Text("the cell is empty"),
+    "row.several_emails": Text("{value} holds more than one address"),
+    "row.email_invalid": Text("{value} is not an email address: {reason}"),
+    "row.email_too_long": Text(
+        "{value} is not an email address: it has {count:character}, and an address has {most} at most"
+    ),
+    "row.phone_decimal": Text("{value} is a number with decimals, not a phone"),
+    "row.phone_not_plain": Text("{value} is not one plain phone number"),
+    "row.phone_digits": Text("{value} has {count:digit}; a phone has {least} to {most}"),
+    "row.phone_impossible": Text("{value} cannot be a number of any country"),
+    "row.phone_not_of_country": Text("{value} cannot be a number of {country}"),
+    "row.digits_lost": Text("{value} is a rounded number, its digits are lost"),
+    "row.not_an_integer": Text("{value} is not a whole number, but the field's type is int"),
+    "row.leading_zeros": Text("{value} begins with 0, which an int field would lose"),
+    "row.integer_too_large": Text("{value} is too large for an int field"),
+    # What was removed from cells, or should be checked in them.
+    "row.trimmed": Text("Blanks or invisible characters around the '{column}' in {count:row} are left out."),
+    "row.blanks_kept": Text(
+        "Blanks or invisible characters around the '{column}' in {count:row} are sent as they stand.",
+        "Remove them in the file if they do not belong to the value.",
+    ),
+    "row.mailto": Text("'mailto:' before the '{column}' in {count:row} is left out."),
+    "row.named_address": Text("A name beside the address in '{column}' in {count:row} is left out."),
+    "row.tel": Text("'tel:' before the '{column}' in {count:row} is left out."),
+    "row.apostrophe": Text("An apostrophe before the '{column}' in {count:row} is left out."),
+    "row.country_added": Text("The job's country code was added to the '{column}' in {count:row}."),
+    "row.lookalike_letters": Text(
+        "One word of the '{column}' mixes two alphabets in {count:row} (a Cyrillic 'а' looks like a Latin 'a').",
+        "Check these addresses: they are sent as they stand and may reach nobody.",
+    ),
+}

@@ -1,4 +1,4 @@
-"""`init` proposes the column that a person would have chosen, and text that is a job file."""
+"""The suggested matching, and the proposed job file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_names_for_the_template_are_plain():
     assert [item.name for item in proposal.content] == ["first_name", "grosse_cm", "column_4"]
 
 
-def test_the_proposed_text_is_toml_whatever_the_headers_hold():
+def test_proposed_text_is_toml_whatever_the_headers_hold():
     columns = ("email", 'a "quoted" \\ name', "tab\there", "new\nline", "\x7f")
     proposal = suggest(columns, [("a@example.com", "x\ny", "#", "'", '"')])
     assert proposal is not None
