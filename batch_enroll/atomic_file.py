@@ -12,11 +12,13 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from batch_enroll.errors import JobError
+from batch_enroll.messages import Message, message
 from batch_enroll.os_errors import translate_os_errors
 
 ANYONE = 0o666
 """Permissions before the umask: what any program's new file in that folder would get, so colleagues can open it."""
 OWNER_ONLY = 0o600
+_MAKE_WRITABLE = message("file.make_writable")
 
 
 class AtomicFile:
@@ -89,7 +91,7 @@ def write_atomic(
         file.commit()
 
 
-def require_writable(path: Path, *, hint: str = "Choose another place, or make that one writable.") -> None:
+def require_writable(path: Path, *, hint: Message = _MAKE_WRITABLE) -> None:
     """Check that a file can be written there, before the work is done; leaves what is there.
 
     Raises:

@@ -13,6 +13,7 @@ import anyio
 import anyio.lowlevel
 
 from batch_enroll.errors import RunStopped
+from batch_enroll.messages import message
 
 T = TypeVar("T")
 Background = Callable[[], Coroutine[Any, Any, object]]
@@ -75,7 +76,7 @@ def raise_if_abandoned() -> None:
     """End blocking work that nobody waits for any more; for loops that may take long."""
     call: _Call[Any] | None = getattr(_thread, "call", None)
     if call is not None and call.is_abandoned:
-        raise RunStopped("The reading was given up.")
+        raise RunStopped(message("report.abandoned"))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from batch_enroll.errors import RunStopped
+from batch_enroll.messages import Message, message, verbatim
 
 _E = TypeVar("_E", bound=RunStopped)
 
@@ -17,17 +18,21 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _HINTS = {
-    **dict.fromkeys(_FULL, "Make room, then give the same command again."),
-    **dict.fromkeys(_MISSING, "Check the name and the folder."),
-    **dict.fromkeys(_FORBIDDEN, "Ask for the right to use it, and close it in other programs."),
-    errno.EIO: "Check the disk.",
+    **dict.fromkeys(_FULL, message("file.make_room")),
+    **dict.fromkeys(_MISSING, message("file.check_name")),
+    **dict.fromkeys(_FORBIDDEN, message("file.ask_for_permission")),
+    errno.EIO: message("file.check_disk"),
 }
-_OTHER_HINT = "Give another name or place."
+_OTHER_HINT = message("file.other_place")
 
 
 @contextmanager
 def translate_os_errors(
-    what: str | Path, *, to: type[RunStopped] = RunStopped, hint: str = "", writes: Path | None = None
+    what: Message | str | Path,
+    *,
+    to: type[RunStopped] = RunStopped,
+    hint: Message | str = "",
+    writes: Path | None = None,
 ) -> Iterator[None]:
     """Raise an `OSError` of the block as `to`, with the message "WHAT: REASON."
 
@@ -40,35 +45,42 @@ def translate_os_errors(
     try:
         yield
     except OSError as error:
-        if isinstance(what, Path):
-            raise translate_os_error(error, f"{what} cannot be written", to=to, hint=hint, writes=what) from error
         raise translate_os_error(error, what, to=to, hint=hint, writes=writes) from error
 
 
 def translate_os_error(
-    error: OSError, what: str = "", *, to: type[_E], hint: str = "", writes: Path | None = None
+    error: OSError,
+    what: Message | str | Path = "",
+    *,
+    to: type[_E],
+    hint: Message | str = "",
+    writes: Path | None = None,
 ) -> _E:
     """Build the error that `translate_os_errors` raises; without `what` the message begins with the file's name."""
-    if not what and isinstance(error.filename, str):
-        what = error.filename
+    advice = hint or _HINTS.get(error.errno or 0, _OTHER_HINT)
+    if isinstance(what, Path):
+        return to(message("file.not_written", path=str(what), reason=os_error_reason(error, writes=what)), hint=advice)
+    what = what or (error.filename if isinstance(error.filename, str) else "")
     reason = os_error_reason(error, writes=writes)
-    return to(f"{what}: {reason}." if what else f"{reason}.", hint=hint or _HINTS.get(error.errno or 0, _OTHER_HINT))
+    if not what:
+        return to(message("file.refused_unnamed", reason=reason), hint=advice)
+    return to(message("file.refused", what=what, reason=reason), hint=advice)
 
 
-def os_error_reason(error: OSError, *, writes: Path | None = None) -> str:
-    """Say why the system refused, as the end of a sentence.
+def os_error_reason(error: OSError, *, writes: Path | None = None) -> Message:
+    """Return the reason why the system refused, as the end of a sentence.
 
     Args:
         writes: the file that is written, None for any other access.
     """
     if error.errno in _FULL:
-        return "the disk is full"
+        return message("file.disk_full")
     if error.errno == errno.EADDRINUSE:
-        return "it is in use"
+        return message("file.address_in_use")
     if os.name == "nt" and error.errno in _FORBIDDEN and (writes is None or writes.exists()):
-        return "it is open in another program, such as Excel, or the right to use it is missing"
+        return message("file.open_elsewhere")
     if writes is not None and error.errno in _MISSING:
-        return f"the folder {writes.parent} is not there"
+        return message("file.no_folder", folder=str(writes.parent))
     if writes is not None and error.errno in _FORBIDDEN:
-        return f"the folder {writes.parent} does not allow it"
-    return error.strerror or str(error)
+        return message("file.folder_forbidden", folder=str(writes.parent))
+    return verbatim(error.strerror or str(error))

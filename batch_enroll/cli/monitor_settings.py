@@ -21,6 +21,7 @@ from batch_enroll.config.job import Job, NotifySection
 from batch_enroll.config.load import lay_over, notify_section_in
 from batch_enroll.config.secrets import read_secret_file
 from batch_enroll.errors import JobError
+from batch_enroll.messages import Message
 
 if TYPE_CHECKING:
     from batch_enroll.monitoring.heartbeat import Heartbeat
@@ -118,7 +119,7 @@ def build_notifier(section: NotifySection) -> Notifier | None:
     _keep_secret(addresses)
     from batch_enroll.monitoring.notifications import Notifier
 
-    return Notifier(addresses, on=section.on, timeout_s=section.timeout, warn=console.print_message)
+    return Notifier(addresses, on=section.on, timeout_s=section.timeout, warn=_warn)
 
 
 def build_heartbeat(section: NotifySection) -> Heartbeat | None:
@@ -139,7 +140,7 @@ def build_heartbeat(section: NotifySection) -> Heartbeat | None:
     from batch_enroll.versions import tool_version
 
     agent = f"batch-enroll/{tool_version()}"
-    return Heartbeat(address, timeout_s=section.timeout, user_agent=agent, warn=console.print_message)
+    return Heartbeat(address, timeout_s=section.timeout, user_agent=agent, warn=_warn)
 
 
 def _lines_of(path: Path, *, what: str) -> list[str]:
@@ -154,3 +155,7 @@ def _lines_of(path: Path, *, what: str) -> list[str]:
 def _keep_secret(addresses: Sequence[str]) -> None:
     for address in addresses:
         console.keep_secret(address.partition("://")[2] or address)  # however the scheme is written
+
+
+def _warn(what: Message) -> None:
+    console.print_message(str(what))

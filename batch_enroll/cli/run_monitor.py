@@ -173,7 +173,7 @@ class RunMonitor:
             if self._heartbeat is not None:
                 self._heartbeat.end(ending, text=text)
             if self._notifier is not None:
-                self._notifier.tell(ending, title=title_of(standing, ending), text=text)
+                self._notifier.notify(ending, title=title_of(standing, ending), text=text)
         except KeyboardInterrupt:
             console.print_message("Interrupted while telling how it ended; the run itself is not touched by this.")
         except Exception as error:  # a mistake in telling is not one of the run, and must not end it with another code

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from batch_enroll.atomic_file import write_atomic
 from batch_enroll.errors import JobError
+from batch_enroll.messages import message
 from batch_enroll.models import RowStatus
 from batch_enroll.reporting.run_state import EARLIER, RunSnapshot
 
@@ -34,10 +35,7 @@ class MetricsFile:
         try:
             import prometheus_client  # noqa: F401
         except ImportError as error:
-            raise JobError(
-                "A metrics file needs prometheus-client, which is not installed.",
-                hint="Install it: pip install 'batch-enroll[metrics]'.",
-            ) from error
+            raise JobError(message("monitoring.no_prometheus")) from error
         self._path = path
 
     def write(self, standing: RunSnapshot) -> OSError | None:

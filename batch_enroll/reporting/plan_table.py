@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, assert_never
 
 from batch_enroll.errors import LedgerError
+from batch_enroll.messages import message
 from batch_enroll.models import Delivery, Duplicates, Notice
 from batch_enroll.reporting.baseline_report import (
     RunBaseline,
@@ -65,9 +66,9 @@ class PlanView:
 
     def __post_init__(self) -> None:
         skipped = self.duplicates if self.on_duplicate is Duplicates.SKIP else 0
-        told = self.to_send + skipped + self.already_enrolled + self.held + self.invalid + self.settled
-        if told != self.rows:
-            raise LedgerError(f"The plan does not add up: the input has {self.rows:,} rows, the plan {told:,}.")
+        counted = self.to_send + skipped + self.already_enrolled + self.held + self.invalid + self.settled
+        if counted != self.rows:
+            raise LedgerError(message("report.plan_differs", rows=self.rows, counted=counted))
 
     @property
     def needed_s(self) -> float | None:
@@ -207,9 +208,9 @@ def _print_reasons(title: str, reasons: list[_Reason], screen: TextScreen) -> No
         return
     screen.line(f"\n{title}", style="bold")
     lines: list[tuple[str, str]] = []
-    for code, message, advice, count, first_rows in reasons[:_SHOWN_REASONS]:
+    for code, reason, advice, count, first_rows in reasons[:_SHOWN_REASONS]:
         text = reason_text(
-            code=code, message=message, advice=advice, count=count, first_rows=first_rows, arrow=screen.arrow
+            code=code, message=reason, advice=advice, count=count, first_rows=first_rows, arrow=screen.arrow
         )
         lines.append((f"{count:,}" if count else "-", text))
     screen.columns(lines, right={0})

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from batch_enroll.atomic_file import ANYONE
+from batch_enroll.messages import message
 from batch_enroll.models import Row
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.table_writers import CsvTableWriter
@@ -30,7 +31,7 @@ def write_problems(
     Raises:
         RunStopped: the disk does not take it.
     """
-    with translate_os_errors(path, hint="Choose another place."):
+    with translate_os_errors(path, hint=message("file.other_place")):
         sheet = CsvTableWriter(path, delimiter=delimiter, mode=mode)
         try:
             sheet.write([PROBLEM_COLUMNS])

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from batch_enroll.atomic_file import require_writable
 from batch_enroll.errors import JobError
+from batch_enroll.messages import message
 
 STDIN = "-"
 XLSX_ROWS = 1_048_576
@@ -17,7 +18,6 @@ XLSX_ROWS = 1_048_576
 
 _INPUT_SUFFIX = re.compile(r"(?:\.(?:csv|tsv|tab|txt|dat|xlsx|xlsm|xlsb|xls|ods))?(?:\.(?:gz|bz2|xz|zst|zip))?\Z", re.I)
 _RESULTS_SUFFIX = re.compile(r"(?:\.results)?\.(?:csv|xlsx)\Z", re.I)
-_ELSEWHERE = "Choose another place with --results."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +75,13 @@ def check_writable(paths: ResultPaths, *, rows: int = 0, source: Path | None = N
             not there or cannot be written.
     """
     if paths.is_xlsx and rows >= XLSX_ROWS:
-        raise JobError(
-            f"{rows:,} rows and a header do not fit into {paths.results}: an Excel sheet holds {XLSX_ROWS:,} lines.",
-            hint="Give --results a name that ends in .csv.",
-        )
+        raise JobError(message("report.sheet_too_short", rows=rows, path=str(paths.results), most=XLSX_ROWS))
     for path in paths.all():
         if source is not None and _same_file(path, source):
-            raise JobError(f"The results would overwrite the input: {path}.", hint=_ELSEWHERE)
+            raise JobError(message("report.overwrites_input", path=str(path)))
         if path.exists() and not path.is_file():
-            raise JobError(f"{path} is not a file.", hint=_ELSEWHERE)
-    require_writable(paths.results, hint=_ELSEWHERE)
+            raise JobError(message("report.not_a_file", path=str(path)))
+    require_writable(paths.results, hint=message("report.other_results"))
 
 
 def _source(input_path: str) -> Path:

@@ -12,6 +12,7 @@ from typing import Self
 
 from batch_enroll.atomic_file import ANYONE, sync_folder
 from batch_enroll.clock import iso_utc
+from batch_enroll.messages import message
 from batch_enroll.models import (
     Counts,
     Outcome,
@@ -22,11 +23,6 @@ from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.result_paths import ResultPaths
 from batch_enroll.reporting.table_writers import CsvTableWriter, TableWriter, XlsxTableWriter
 from batch_enroll.result_columns import ADDED_COLUMNS, guard
-
-_KEPT = (
-    "Nothing is lost, every outcome is in the ledger: put that right, then give the same command again; "
-    "`batch-enroll report RUN` writes the files as well."
-)
 
 Pair = tuple[Row, Outcome]
 
@@ -196,4 +192,4 @@ def _remove(path: Path) -> None:
 
 
 def _translated(path: Path) -> contextlib.AbstractContextManager[None]:
-    return translate_os_errors(path, hint=_KEPT)
+    return translate_os_errors(path, hint=message("report.results_kept"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from batch_enroll.atomic_file import ANYONE, write_atomic
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import LedgerError
+from batch_enroll.messages import message
 from batch_enroll.models import Counts
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict
@@ -122,10 +123,7 @@ def must_add_up(counts: Counts, *, planned_rows: int) -> None:
         LedgerError: it has not.
     """
     if counts.rows != planned_rows:
-        raise LedgerError(
-            f"The totals do not add up: {planned_rows:,} rows were planned, {counts.rows:,} have a status.",
-            hint="Please report this as a bug, and do not send the file again before it is understood.",
-        )
+        raise LedgerError(message("report.totals_differ", planned=planned_rows, counted=counts.rows))
 
 
 def write_summary(path: Path, run: RunSummary, *, mode: int = ANYONE) -> None:

@@ -18,6 +18,7 @@ from xml.sax.saxutils import escape
 
 from batch_enroll.atomic_file import ANYONE, AtomicFile
 from batch_enroll.errors import RunStopped
+from batch_enroll.messages import message
 from batch_enroll.reporting.result_paths import XLSX_ROWS
 
 XLSX_CELL_CHARS = 32_767
@@ -26,8 +27,6 @@ XLSX_COLUMNS = 16_384
 
 _LONE = "backslashreplace"
 """Half a surrogate pair is no character and has no UTF-8: it is written as `\\\\ud83d` rather than as a broken file."""
-
-_AS_CSV = "Give --results a name that ends in .csv."
 
 
 class TableWriter(Protocol):
@@ -135,12 +134,16 @@ class XlsxTableWriter:
 
     def _must_fit(self, line: Sequence[str]) -> None:
         if self._lines >= XLSX_ROWS:
-            raise RunStopped(f"{self._path} cannot hold more: an Excel sheet has {XLSX_ROWS:,} lines.", hint=_AS_CSV)
+            raise RunStopped(message("report.sheet_full", path=str(self._path), most=XLSX_ROWS))
         if len(line) > XLSX_COLUMNS or max(map(len, line)) > XLSX_CELL_CHARS:
             raise RunStopped(
-                f"Line {self._lines + 1} does not fit into {self._path}: an Excel sheet holds {XLSX_COLUMNS:,} columns "
-                f"and {XLSX_CELL_CHARS:,} characters in a cell.",
-                hint=_AS_CSV,
+                message(
+                    "report.line_too_wide",
+                    line=self._lines + 1,
+                    path=str(self._path),
+                    columns=XLSX_COLUMNS,
+                    characters=XLSX_CELL_CHARS,
+                )
             )
 
 

@@ -231,14 +231,14 @@ def test_a_message_that_does_not_get_through_is_one_line_and_changes_nothing(cli
     assert ended.json["exit_code"] == 0
     lines = ended.err.splitlines()
     assert "The notification over json:// was not delivered" in lines[-1]
-    assert all("heartbeat did not get through to 127.0.0.1" in line for line in lines[:-1])
+    assert all("heartbeat did not reach 127.0.0.1" in line for line in lines[:-1])
     assert len(lines) == 3
 
 
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"BATCH_ENROLL_NOTIFY": f"nosuch://{SECRET}"}, "[notify] address 1 (nosuch://…) is none that apprise"),
+        ({"BATCH_ENROLL_NOTIFY": f"nosuch://{SECRET}"}, "[notify] address 1 (nosuch://…) is not one that apprise"),
         ({"BATCH_ENROLL_NOTIFY": SECRET}, "[notify] address 1 (…://…)"),
         ({"BATCH_ENROLL_HEARTBEAT": SECRET}, "BATCH_ENROLL_HEARTBEAT: this is no http:// or https:// address"),
         ({"BATCH_ENROLL_NOTIFY_ON": "end"}, "BATCH_ENROLL_NOTIFY_ON"),
@@ -260,7 +260,7 @@ def test_the_doctor_finds_an_address_that_cannot_be_told_and_tells_nobody(cli, s
     flags = ("doctor", "--url", sandbox().url, *FLAGS, "--json")
     ended = cli(*flags, BATCH_ENROLL_NOTIFY=f"nosuch://{SECRET}")
     assert ended.code == 2
-    assert "address 1 (nosuch://…) is none that apprise" in ended.out
+    assert "address 1 (nosuch://…) is not one that apprise" in ended.out
     assert SECRET not in ended.out + ended.err
     assert cli(*flags, BATCH_ENROLL_NOTIFY=f"json://{receiver.address}/{SECRET}").code == 0
     assert receiver.told == []

@@ -11,6 +11,7 @@ from batch_enroll.cli.monitor_settings import MonitorSettings
 from batch_enroll.cli.run_monitor import RunMonitor
 from batch_enroll.config.job import NotifySection
 from batch_enroll.errors import JobError, RunLocked
+from batch_enroll.messages import Message
 from batch_enroll.monitoring import notifications
 from batch_enroll.reporting.run_result import RunResult
 
@@ -73,7 +74,7 @@ def test_a_person_who_said_no_needs_no_message(receiver):
 
 def test_a_service_that_hangs_holds_nobody_up(monkeypatch):
     hangs = threading.Event()
-    said: list[str] = []
+    said: list[Message] = []
 
     class Service:
         def notify(self, **_):
@@ -83,10 +84,10 @@ def test_a_service_that_hangs_holds_nobody_up(monkeypatch):
     monkeypatch.setattr(notifications, "_MARGIN_S", 0.05)
     notifier = notifications.Notifier(["slow://x"], on=["stop"], timeout_s=0.05, warn=said.append)
     try:
-        notifier.tell(RunResult(exit_code=3, meaning=""), title="", text="")
+        notifier.notify(RunResult(exit_code=3, meaning=""), title="", text="")
     finally:
         hangs.set()
-    assert said == ["The notification over slow:// was not delivered: no answer within 0.05 s."]
+    assert [str(what) for what in said] == ["The notification over slow:// was not delivered: no answer within 0.05 s."]
 
 
 def test_an_address_is_never_said_whatever_holds_it(receiver, capsys, monkeypatch):

@@ -60,7 +60,7 @@ def test_the_probe_leaves_nothing_behind(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_said_before_anything_is_sent(tmp_path):
-    with pytest.raises(RunStopped, match=r"folder .*gone is not there\. Choose another place with --results"):
+    with pytest.raises(RunStopped, match=r"folder .*gone is not there\. Choose another place with `output.results`"):
         check_writable(paths_in(tmp_path / "gone"))
 
 

@@ -176,7 +176,7 @@ def test_a_workbook_holds_every_cell_as_text(tmp_path, text):
 
 
 def test_a_cell_too_long_for_a_workbook_is_said_and_not_cut(tmp_path):
-    with pytest.raises(RunStopped, match=r"32,767 characters in a cell. Give --results a name that ends in .csv"):
+    with pytest.raises(RunStopped, match=r"32,767 characters in a cell. Give `output.results` a name that ends in"):
         write(tmp_path, [pair(1, cells=("x" * 32_768, ""))], name="x.xlsx")
     assert names(tmp_path) == set()
 
