@@ -128,9 +128,9 @@ def test_a_pause_lets_answers_come_in_and_nothing_leave_until_it_is_resumed_with
         time.sleep(1.5)
         assert starts(server) == paused_at, "a request left in the pause"
         assert run.process.poll() is None
-        assert "is paused; when it goes on it sends 30 a second" in run.ask("set", "--rate", "30")["said"]
+        assert "is paused; when it resumes it sends 30 a second" in run.ask("set", "--rate", "30")["said"]
         assert starts(server) == paused_at
-        assert run.ask("resume")["said"] == f"Run {run.run} goes on: 30 a second, 12 at once."
+        assert run.ask("resume")["said"] == f"Run {run.run} resumes: 30 a second, 12 at once."
         wait_until(lambda: starts(server) >= paused_at + 105)  # three seconds and a half
         resumed = server.stats()["arrivals"][paused_at:]
         assert most_in(resumed, 1.0) <= 30 + MARGIN
@@ -183,7 +183,7 @@ def test_stop_ends_the_run_with_exit_3_and_the_same_command_carries_on(going, sa
         assert server.totals()["enrolled_total"] == ended["counts"]["success"] > 0
         assert f"Run {run.run} takes no more rows; " in told.err
         left = ended["counts"]["not_sent"]
-        assert f"has stopped with {left} rows not sent; the same command carries on." in told.err
+        assert f"has stopped with {left} rows not sent; the same command resumes." in told.err
         assert "Stopped by `stop`" in err
         assert cli("stop", run.run).code == 2
         run.carry_on()
@@ -244,7 +244,7 @@ def test_exit_2_and_a_sentence_when_no_process_works_on_the_run(cli, sandbox, co
     stopped = cli(word, run, *more)
     assert stopped.code == 2
     assert f"No process works on run {run}." in stopped.err
-    assert "it carries on" in stopped.err
+    assert "it resumes" in stopped.err
     server.control(faults="", token_revoked=False)
     assert cli("run", source, *flags).code == 0
     finished = cli(word, run, *more)

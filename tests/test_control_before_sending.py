@@ -97,7 +97,7 @@ def test_what_is_wished_while_it_plans_holds_when_it_sends(cli, planning):
     planning.go_on()
     wait_until(lambda: planning.status()["state"] == "paused", timeout_s=PATIENCE_S)
     assert server.totals()["requests"].get("workflows/start", 0) == 0
-    assert cli("resume", run, "--json").json["said"] == f"Run {run} goes on: 5 a second, 2 at once."
+    assert cli("resume", run, "--json").json["said"] == f"Run {run} resumes: 5 a second, 2 at once."
     wait_until(lambda: server.totals()["enrolled_total"] > 0, timeout_s=PATIENCE_S)
     stopped = cli("stop", run, "--json").json
     assert stopped["counts"]["not_sent"] > 0
@@ -139,7 +139,7 @@ def test_stop_reaches_a_run_while_the_platform_is_asked(cli, asked):
         out, err = process.communicate(timeout=PATIENCE_S)
         assert (process.returncode, json.loads(out)["stop_reason"]) == (3, "Stopped by `stop`."), err
         told = stop.communicate(timeout=PATIENCE_S)[1].strip()
-        assert told == f"Run {run} has stopped with 20 rows not sent; the same command carries on."
+        assert told == f"Run {run} has stopped with 20 rows not sent; the same command resumes."
         assert asked.started == []
     finally:
         process.kill()

@@ -75,9 +75,9 @@ def post(folder, wish=ControlCommand.PAUSE, clock=CLOCK, **pace):
 def answered(folder, control):
     """Look once as the running process does; gives what was said."""
     inbox, said = ControlInbox(folder, clock=CLOCK), []
-    for request in inbox.look():
+    for request in inbox.poll():
         answer = handle_command(request, control, run_id="a906cc51")
-        inbox.answer(request, answer)
+        inbox.send_reply(request, answer)
         said.append(answer.said)
     return said
 
@@ -99,23 +99,23 @@ async def test_each_wish_is_done_and_told_in_a_sentence(tmp_path):
         ),
         (ControlCommand.SET, {"concurrency": 3}, "Run a906cc51 now sends without a limit, 3 at once."),
         (ControlCommand.RESUME, {}, "Run a906cc51 was not paused; it sends without a limit, 3 at once."),
-        (ControlCommand.PAUSE, {}, "Run a906cc51 is paused; 3 answers are still in flight."),
-        (ControlCommand.PAUSE, {}, "Run a906cc51 is paused already; 3 answers are still in flight."),
+        (ControlCommand.PAUSE, {}, "Run a906cc51 is paused; 3 requests are still in flight."),
+        (ControlCommand.PAUSE, {}, "Run a906cc51 is paused already; 3 requests are still in flight."),
         (
             ControlCommand.SET,
             {"rate": 0.5},
-            "Run a906cc51 is paused; when it goes on it sends 0.5 a second, 3 at once.",
+            "Run a906cc51 is paused; when it resumes it sends 0.5 a second, 3 at once.",
         ),
-        (ControlCommand.RESUME, {}, "Run a906cc51 goes on: 0.5 a second, 3 at once."),
+        (ControlCommand.RESUME, {}, "Run a906cc51 resumes: 0.5 a second, 3 at once."),
         (
             ControlCommand.SET,
             {"rate": 0},
             "Run a906cc51 was not changed: --rate: a rate of 0 cannot be kept; write 0.001 to",
         ),
         (ControlCommand.SET, {"rate": 7, "concurrency": 0}, "Run a906cc51 was not changed: --concurrency: "),
-        (ControlCommand.STOP, {}, "Run a906cc51 takes no more rows; 3 answers are still in flight."),
-        (ControlCommand.STOP, {}, "Run a906cc51 takes no more rows already; 3 answers are still in flight."),
-        (ControlCommand.PAUSE, {}, "Run a906cc51 takes no more rows already; 3 answers are still in flight."),
+        (ControlCommand.STOP, {}, "Run a906cc51 takes no more rows; 3 requests are still in flight."),
+        (ControlCommand.STOP, {}, "Run a906cc51 takes no more rows already; 3 requests are still in flight."),
+        (ControlCommand.PAUSE, {}, "Run a906cc51 takes no more rows already; 3 requests are still in flight."),
     ]
 
     async def act(control):
@@ -123,7 +123,7 @@ async def test_each_wish_is_done_and_told_in_a_sentence(tmp_path):
             letter = post(tmp_path, wish, **pace)
             (said,) = answered(tmp_path, control)
             assert said.startswith(sentence)
-            answer = letter.answer()
+            answer = letter.reply()
             assert answer
             assert answer.said == said
             is_refused = "was not changed" in said or (
@@ -166,7 +166,7 @@ async def test_of_a_run_that_does_not_send_yet_the_answers_say_what_will_be(tmp_
         (ControlCommand.RESUME, {}, "does not send yet; it will by itself: 5 a second, 3 at once."),
         (ControlCommand.PAUSE, {}, "does not send yet, and will not before it is resumed."),
         (ControlCommand.STOP, {}, "ends before it sends."),
-        (ControlCommand.PAUSE, {}, "takes no more rows already; no answer is in flight."),
+        (ControlCommand.PAUSE, {}, "takes no more rows already; no request is in flight."),
     ):
         post(tmp_path, wish, **pace)
         assert answered(tmp_path, control) == [f"Run a906cc51 {said}"]
@@ -205,7 +205,7 @@ async def test_two_who_ask_at_once_are_both_answered_in_the_order_of_asking(tmp_
         assert len(answered(tmp_path, control)) == 2
 
     await steering(act)
-    assert [answer.asked for letter in (first, second) if (answer := letter.answer())] == ["pause", "set"]
+    assert [answer.asked for letter in (first, second) if (answer := letter.reply())] == ["pause", "set"]
     assert not list(tmp_path.rglob("*.*"))
 
 
@@ -213,20 +213,20 @@ async def test_a_request_that_was_withdrawn_is_not_done(tmp_path):
     letter = post(tmp_path)
     assert letter.withdraw()
     assert not letter.withdraw()
-    assert ControlInbox(tmp_path, clock=CLOCK).look() == []
+    assert ControlInbox(tmp_path, clock=CLOCK).poll() == []
 
 
 async def test_a_request_that_was_taken_cannot_be_withdrawn(tmp_path):
     letter = post(tmp_path)
-    assert len(ControlInbox(tmp_path, clock=CLOCK).look()) == 1
+    assert len(ControlInbox(tmp_path, clock=CLOCK).poll()) == 1
     assert not letter.withdraw()
 
 
 async def test_a_request_whose_writer_died_is_not_done_later(tmp_path):
     post(tmp_path, ControlCommand.STOP)
-    assert ControlInbox(tmp_path, clock=Later(9)).look()
+    assert ControlInbox(tmp_path, clock=Later(9)).poll()
     post(tmp_path, ControlCommand.STOP)
-    assert ControlInbox(tmp_path, clock=Later(11)).look() == []
+    assert ControlInbox(tmp_path, clock=Later(11)).poll() == []
     assert not list(tmp_path.rglob("*.request"))
 
 
@@ -250,7 +250,7 @@ def test_a_file_that_is_no_request_is_thrown_away(tmp_path, content):
     folder = tmp_path / "asks"
     folder.mkdir()
     (folder / "1-x.request").write_bytes(content)
-    assert ControlInbox(tmp_path, clock=CLOCK).look() == []
+    assert ControlInbox(tmp_path, clock=CLOCK).poll() == []
     assert not list(folder.iterdir())
 
 
@@ -270,7 +270,7 @@ async def test_the_files_are_for_their_owner_alone(tmp_path):
         await steering(act)
         (answer,) = tmp_path.rglob("*.answer")
         assert stat.S_IMODE(answer.stat().st_mode) == 0o600
-        assert letter.answer()
+        assert letter.reply()
     finally:
         os.umask(before)
 
@@ -332,12 +332,12 @@ async def test_a_request_that_was_taken_in_time_is_waited_for_a_little_longer(le
 
     async def slow_process(control):
         inbox = ControlInbox(run.folder, clock=CLOCK)
-        taken = inbox.look()
+        taken = inbox.poll()
         while not taken:
             await CLOCK.sleep(0.01)
-            taken = inbox.look()
+            taken = inbox.poll()
         await anyio.sleep(1.5)
-        inbox.answer(taken[0], handle_command(taken[0], control, run_id="a906cc51"))
+        inbox.send_reply(taken[0], handle_command(taken[0], control, run_id="a906cc51"))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(steering, slow_process)

@@ -116,7 +116,7 @@ def test_sending_ends_at_what_comes_first(stop, after, reason):
     end = end_of_sending(job(**stop), NOON)
     assert end is not None
     assert end.at == NOON + after
-    assert end.reason.startswith(reason)
+    assert str(end.reason).startswith(reason)
 
 
 def test_without_a_deadline_and_hours_sending_has_no_end():

@@ -1,7 +1,4 @@
-"""What somebody wishes of a run that goes: done, and told in words.
-
-In: a request and the run's `Control`. Out: an answer that says truthfully what came of it. Never: a file, a wait.
-"""
+"""Apply a control request to the run's `Control` and describe the result."""
 
 from __future__ import annotations
 
@@ -11,31 +8,30 @@ from batch_enroll.config.load import build_pace
 from batch_enroll.control.mailbox import ControlCommand, ControlReply, ControlRequest
 from batch_enroll.control.run_control import Control, ControlStatus
 from batch_enroll.errors import JobError
+from batch_enroll.messages import Message, message
 from batch_enroll.reporting.formatting import rate_text
 
 
 def handle_command(request: ControlRequest, control: Control, *, run_id: str) -> ControlReply:
-    """Do what a request wishes, and say truthfully what came of it."""
+    """Do what a request asks for, and reply with what was done and the state afterwards."""
     before, was_stopping = control.standing(), bool(control.reason)
-    done, trouble = _do(request, control)
+    done, problem = _apply(request, control)
     after = control.standing()
-    assert before is not None, "only a run that sends, or will, looks for requests"
+    assert before is not None, "a run reads requests only between `expect` and its end"
     assert after is not None
-    if trouble:
-        said = f"was not changed: {trouble}"
+    if problem is not None:
+        said = message("control.not_changed", problem=problem)
     elif was_stopping:
-        said = f"takes no more rows already; {_flying(after)}."
+        said = message("control.stopping_already", in_flight=_in_flight(after))
     elif after.is_over:
-        said = "has no row left to send; it ends when its results are written."
-    elif not after.is_sending:
-        said = _told_ahead(request.wish, before, after)
+        said = message("control.over")
     else:
-        said = _told(request.wish, before, after)
+        said = _result(request.command, before, after)
     return ControlReply(
         run=run_id,
-        asked=request.wish.value,
+        asked=request.command.value,
         done=done,
-        said=f"Run {run_id} {said}",
+        said=str(message("control.reply", run_id=run_id, said=said)),
         paused=after.is_paused,
         rate_per_s=after.rate_per_s,
         concurrency=after.concurrency,
@@ -44,17 +40,17 @@ def handle_command(request: ControlRequest, control: Control, *, run_id: str) ->
     )
 
 
-def _do(request: ControlRequest, control: Control) -> tuple[bool, str]:
-    """Give whether things are as wished now, and what is wrong with the wish."""
+def _apply(request: ControlRequest, control: Control) -> tuple[bool, Message | None]:
+    """Apply a request; give whether the run is now as asked, and what is wrong with the request."""
     now = control.standing()
     if control.reason or (now is not None and now.is_over):
-        return request.wish is ControlCommand.STOP, ""
-    match request.wish:
+        return request.command is ControlCommand.STOP, None
+    match request.command:
         case ControlCommand.SET:
             try:
                 pace = build_pace(request.pace)
             except JobError as error:
-                return False, error.message
+                return False, error.content
             if "rate" in request.pace:
                 control.set_rate(pace.rate)
             if "concurrency" in request.pace:
@@ -64,52 +60,47 @@ def _do(request: ControlRequest, control: Control) -> tuple[bool, str]:
         case ControlCommand.RESUME:
             control.resume()
         case ControlCommand.STOP:
-            control.stop("Stopped by `stop`.")
+            control.stop(message("control.stopped_by_command"))
         case _:
-            assert_never(request.wish)
-    return True, ""
+            assert_never(request.command)
+    return True, None
 
 
-def _told_ahead(wish: ControlCommand, before: ControlStatus, after: ControlStatus) -> str:
-    """Say what will be, of a run whose plan is still made or whose preflight goes on."""
-    match wish:
-        case ControlCommand.SET:
-            resumed = " once it is resumed" if after.is_paused else ""
-            return f"does not send yet; it will send {_pace(after)}{resumed}."
-        case ControlCommand.PAUSE:
-            return "does not send yet, and will not before it is resumed."
-        case ControlCommand.RESUME:
-            was = "" if before.is_paused else "was not paused; it "
-            return f"{was}does not send yet; it will by itself: {_pace(after)}."
-        case ControlCommand.STOP:
-            return "ends before it sends."
-    assert_never(wish)
+def _result(command: ControlCommand, before: ControlStatus, after: ControlStatus) -> Message:
+    rate, in_flight = _rate(after), _in_flight(after)
+    match command, after.is_sending:
+        case ControlCommand.SET, False:
+            return message(
+                "control.set_before_sending_paused" if after.is_paused else "control.set_before_sending", rate=rate
+            )
+        case ControlCommand.SET, True:
+            return message("control.set_paused" if after.is_paused else "control.set", rate=rate)
+        case ControlCommand.PAUSE, False:
+            return message("control.paused_before_sending")
+        case ControlCommand.PAUSE, True:
+            return message("control.paused_already" if before.is_paused else "control.paused", in_flight=in_flight)
+        case ControlCommand.RESUME, False:
+            was_paused = before.is_paused
+            return message(
+                "control.resumed_before_sending" if was_paused else "control.not_paused_before_sending", rate=rate
+            )
+        case ControlCommand.RESUME, True:
+            return message("control.resumed" if before.is_paused else "control.not_paused", rate=rate)
+        case ControlCommand.STOP, False:
+            return message("control.ends_before_sending")
+    return message("control.stopping", in_flight=in_flight)
 
 
-def _pace(standing: ControlStatus) -> str:
-    rate = "without a limit" if standing.rate_per_s is None else f"{rate_text(standing.rate_per_s)} a second"
-    return f"{rate}, {standing.concurrency:,} at once"
+def _rate(status: ControlStatus) -> Message:
+    if status.rate_per_s is None:
+        return message("control.unlimited", concurrency=status.concurrency)
+    return message("control.rate", rate=rate_text(status.rate_per_s), concurrency=status.concurrency)
 
 
-def _told(wish: ControlCommand, before: ControlStatus, after: ControlStatus) -> str:
-    pace = _pace(after)
-    match wish:
-        case ControlCommand.SET:
-            return f"is paused; when it goes on it sends {pace}." if after.is_paused else f"now sends {pace}."
-        case ControlCommand.PAUSE:
-            return f"is paused{' already' if before.is_paused else ''}; {_flying(after)}."
-        case ControlCommand.RESUME:
-            return f"goes on: {pace}." if before.is_paused else f"was not paused; it sends {pace}."
-        case ControlCommand.STOP:
-            return f"takes no more rows; {_flying(after)}."
-    assert_never(wish)
-
-
-def _flying(standing: ControlStatus) -> str:
-    match standing.in_flight:
+def _in_flight(status: ControlStatus) -> Message:
+    match status.in_flight:
         case 0:
-            return "no answer is in flight"
+            return message("control.none_in_flight")
         case 1:
-            return "1 answer is still in flight"
-        case many:
-            return f"{many:,} answers are still in flight"
+            return message("control.one_in_flight")
+    return message("control.in_flight", count=status.in_flight)

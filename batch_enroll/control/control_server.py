@@ -15,36 +15,36 @@ from batch_enroll.events import (
     RunPlanned,
 )
 
-LOOK_S = 0.4  #: from one look for wishes of other terminals to the next
+POLL_S = 0.4
 
 
 class ControlServer:
-    """Listens for one run."""
+    """Receives the control requests of one run."""
 
     def __init__(self, control: Control, *, clock: Clock) -> None:
         self._control = control
         self._clock = clock
         self._run_id = ""
-        self._inbox: ControlInbox | None = None  #: None until the run is known by its id: nobody can ask before
+        self._inbox: ControlInbox | None = None  #: None until the run has an id: it cannot be asked before
 
-    def hearing(self, emit: Listener) -> Listener:
-        """Learn from the run's events where it is asked, and pass them on."""
+    def wrap_listener(self, emit: Listener) -> Listener:
+        """Take the run's id and folder from its events, and pass the events on."""
 
-        def hear(event: Event) -> None:
+        def listen(event: Event) -> None:
             if isinstance(event, PlanningStarted | RunPlanned):
                 self._run_id, self._inbox = event.run_id, ControlInbox(event.folder, clock=self._clock)
             emit(event)
 
-        return hear
+        return listen
 
-    def look(self) -> None:
-        """See what is asked, do it and answer."""
+    def poll(self) -> None:
+        """Handle the waiting requests and reply to them."""
         if self._inbox is not None:
-            for request in self._inbox.look():
-                self._inbox.answer(request, handle_command(request, self._control, run_id=self._run_id))
+            for request in self._inbox.poll():
+                self._inbox.send_reply(request, handle_command(request, self._control, run_id=self._run_id))
 
-    async def keep_watch(self) -> Never:
-        """Look again and again."""
+    async def serve(self) -> Never:
+        """Poll until cancelled."""
         while True:
-            self.look()
-            await self._clock.sleep(LOOK_S)
+            self.poll()
+            await self._clock.sleep(POLL_S)

@@ -1,11 +1,7 @@
-"""The files through which a run that goes is asked: a request and its answer, in the run's own folder.
+"""Control requests and replies as files in the run's own folder; they work alike on every system.
 
-In: a wish, or what came of it. Out: the same on the other side. Never: a row or the token in a file, half a file under
-its name, a request that is taken twice or after whoever asked has given up.
-
-A request is taken by removing its file, which only one can do: the running process, or whoever asked when nobody
-answers in time. So both know whether it was done. Files work alike on every system, and whoever may write into the
-folder owns the run already.
+A request is taken by removing its file, which only one side can do: the running process, or the sender when it gives
+up. So both know whether it was done.
 """
 
 from __future__ import annotations
@@ -25,13 +21,13 @@ from batch_enroll.clock import Clock
 from batch_enroll.errors import RunLocked
 from batch_enroll.os_errors import translate_os_errors
 
-_OLD_S: Final = 60.0  #: an answer that nobody fetched for so long is removed
+_OLD_S: Final = 60.0  #: a reply that was not fetched for so long is removed
 _FOLDER: Final = "asks"
-_REQUEST, _ANSWER = ".request", ".answer"
+_REQUEST, _REPLY = ".request", ".answer"
 
 
 class ControlCommand(StrEnum):
-    """What can be asked of a run that goes."""
+    """What can be asked of an active run."""
 
     SET = "set"
     PAUSE = "pause"
@@ -41,16 +37,16 @@ class ControlCommand(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlRequest:
-    """One wish on its way."""
+    """One command to a run."""
 
     name: str  #: of its file, without the ending; begins with the time, so that the oldest is first
-    wish: ControlCommand
+    command: ControlCommand
     pace: Mapping[str, Any] = field(default_factory=dict)  #: SET only: `rate` and `concurrency`, those that change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlReply:
-    """What came of it, as `--json` prints it."""
+    """The result of a command, as `--json` prints it."""
 
     run: str
     asked: str
@@ -64,36 +60,36 @@ class ControlReply:
 
 
 class ControlInbox:
-    """Where the running process finds what it is asked. Looking costs one listing of a small folder."""
+    """The running process's side: reads requests and writes replies. A poll lists one small folder."""
 
     def __init__(self, folder: Path, *, clock: Clock) -> None:
-        """Remove what was left of earlier times.
+        """Remove old replies.
 
         Args:
-            folder: the run's own.
+            folder: of the run.
         """
         self._folder = folder / _FOLDER
         self._clock = clock
-        for path in self._files(_ANSWER):
+        for path in self._files(_REPLY):
             with suppress(OSError, ValueError):
                 if clock.now().timestamp() - int(path.name.partition("-")[0]) / 1e9 > _OLD_S:
                     path.unlink()
 
-    def look(self) -> list[ControlRequest]:
-        """Take the requests that are there, the oldest first."""
+    def poll(self) -> list[ControlRequest]:
+        """Take the waiting requests, the oldest first."""
         taken = (self._take(path) for path in sorted(self._files(_REQUEST)))
         return [request for request in taken if request is not None]
 
-    def answer(self, request: ControlRequest, answer: ControlReply) -> None:
-        """Tell what came of a request; a disk that does not take it must not end a run."""
+    def send_reply(self, request: ControlRequest, reply: ControlReply) -> None:
+        """Write the reply to a request; a disk error must not end the run."""
         with suppress(OSError):
-            _write(self._folder / (request.name + _ANSWER), asdict(answer))
+            _write(self._folder / (request.name + _REPLY), asdict(reply))
 
     def _files(self, ending: str) -> list[Path]:
         try:
             with os.scandir(self._folder) as entries:
                 return [Path(entry.path) for entry in entries if entry.name.endswith(ending)]
-        except OSError:  # nobody has asked yet
+        except OSError:  # there was no request yet
             return []
 
     def _take(self, path: Path) -> ControlRequest | None:
@@ -107,30 +103,30 @@ class ControlInbox:
                 path.unlink()
             return None
         try:
-            if self._clock.now().timestamp() > asked["until"]:  # whoever asked died
+            if self._clock.now().timestamp() > asked["until"]:  # the sender was killed
                 return None
             return ControlRequest(
-                name=path.name.removesuffix(_REQUEST), wish=ControlCommand(asked["wish"]), pace=dict(asked["pace"])
+                name=path.name.removesuffix(_REQUEST), command=ControlCommand(asked["wish"]), pace=dict(asked["pace"])
             )
-        except (KeyError, TypeError, ValueError):  # no request of ours
+        except (KeyError, TypeError, ValueError):  # not a request of this program
             return None
 
 
 class ControlRequestFile:
-    """A request from the side of whoever asks."""
+    """The sender's side of one request."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._request = folder / (name + _REQUEST)
-        self._answer = folder / (name + _ANSWER)
+        self._reply = folder / (name + _REPLY)
 
     @classmethod
     def post(
-        cls, run_folder: Path, wish: ControlCommand, pace: dict[str, Any], *, clock: Clock, patience_s: float
+        cls, run_folder: Path, command: ControlCommand, pace: dict[str, Any], *, clock: Clock, patience_s: float
     ) -> Self:
-        """Put it into the run's folder.
+        """Write the request to the run's folder.
 
         Raises:
-            RunLocked: the folder does not take it.
+            RunLocked: it cannot be written.
         """
         now = clock.now().timestamp()
         folder = run_folder / _FOLDER
@@ -138,21 +134,21 @@ class ControlRequestFile:
         path = folder / (name + _REQUEST)
         with translate_os_errors("The run cannot be asked", to=RunLocked, writes=path):
             folder.mkdir(mode=0o700, exist_ok=True)
-            _write(path, {"wish": wish.value, "pace": pace, "until": now + patience_s})
+            _write(path, {"wish": command.value, "pace": pace, "until": now + patience_s})
         return cls(folder, name)
 
-    def answer(self) -> ControlReply | None:
-        """Fetch the answer, if it is there."""
+    def reply(self) -> ControlReply | None:
+        """Fetch the reply; None when there is none yet."""
         try:
-            said = json.loads(self._answer.read_bytes())
+            said = json.loads(self._reply.read_bytes())
         except OSError:
             return None
         with suppress(OSError):
-            self._answer.unlink()
+            self._reply.unlink()
         return ControlReply(**said)
 
     def withdraw(self) -> bool:
-        """Take the request back; False when the process has taken it (or is just taking it)."""
+        """Withdraw the request; False when the process has taken it."""
         try:
             self._request.unlink()
         except OSError:

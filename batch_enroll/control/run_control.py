@@ -9,23 +9,25 @@ from typing import Protocol
 
 import anyio
 
+from batch_enroll.messages import Message, message, verbatim
+from batch_enroll.models import StopReason
 from batch_enroll.sending import StopSignal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlStatus:
-    """How the sending of a run stands at one moment."""
+    """The state of the sending of a run at one moment."""
 
     is_paused: bool
     rate_per_s: float | None  #: at most; None is unlimited
     concurrency: int
-    in_flight: int  #: requests whose answer has not come
-    is_sending: bool = True  #: False before the first request: what stands here is what will be
+    in_flight: int  #: requests without an answer yet
+    is_sending: bool = True  #: False before the first request: rate and concurrency are those it will have
     is_over: bool = False  #: nothing is sent any more; the results are being written
 
 
 class Controllable(Protocol):
-    """What a `Control` steers: the sending of one run."""
+    """What a `Control` controls: the sending of one run."""
 
     def standing(self) -> ControlStatus: ...
     def pause(self) -> None: ...
@@ -35,7 +37,7 @@ class Controllable(Protocol):
 
 
 class _PendingControl:
-    """Steered in place of a run that does not send yet: remembers what will be."""
+    """Takes the place of the sending before it begins: remembers the settings for it."""
 
     def __init__(self, *, rate_per_s: float | None, concurrency: int) -> None:
         self._planned = self._pace = (rate_per_s, concurrency)
@@ -57,19 +59,19 @@ class _PendingControl:
         self._pace = (rate_per_s, concurrency)
 
     def stopping(self, reason: str) -> None:
-        """Whoever makes the plan asks `Control.reason`."""
+        """Nothing is sent yet; the phases before the sending read `Control.reason`."""
 
-    def hand_over(self, steered: Controllable) -> None:
-        """Let what was remembered hold for the sending that begins."""
+    def apply_to(self, sending: Controllable) -> None:
+        """Apply the remembered settings to the sending that begins."""
         if self._pace != self._planned:
             rate_per_s, concurrency = self._pace
-            steered.set_pace(rate_per_s=rate_per_s, concurrency=concurrency)
+            sending.set_pace(rate_per_s=rate_per_s, concurrency=concurrency)
         if self._is_paused:
-            steered.pause()
+            sending.pause()
 
 
-class _Over:
-    """Steered in place of a run that sends no more: nothing can be changed."""
+class _EndedSending:
+    """Takes the place of the sending after it ended: nothing can be changed."""
 
     def __init__(self, last: ControlStatus) -> None:
         self._last = replace(last, in_flight=0, is_over=True)
@@ -78,16 +80,16 @@ class _Over:
         return self._last
 
     def pause(self) -> None:
-        """There is nothing to pause."""
+        """Nothing to pause."""
 
     def resume(self) -> None:
-        """There is nothing to resume."""
+        """Nothing to resume."""
 
     def set_pace(self, *, rate_per_s: float | None, concurrency: int) -> None:
-        """There is nothing left to send."""
+        """Nothing left to send."""
 
     def stopping(self, reason: str) -> None:
-        """It ends by itself."""
+        """It ends without that."""
 
 
 class Control:
@@ -99,56 +101,67 @@ class Control:
 
     def __init__(self) -> None:
         self.signal = StopSignal()
-        self.reason = ""  #: the first reason to stop, one sentence; "" while there is none
-        self.exit_code: int | None = None  #: 130 or 143 when a signal of the system stopped the run
-        self.is_broken_off = False  #: nobody wants to wait any more
+        self.stop_reason: StopReason | None = None  #: the first one
+        self.is_broken_off = False  #: `break_off` was called
         self._breaks_all = False
         self._stoppable: set[anyio.CancelScope] = set()
         self._breakable: set[anyio.CancelScope] = set()
-        self._steered: Controllable | None = None
-        self._ahead: _PendingControl | None = None
-        self._wishes: list[Callable[[Controllable], None]] = []
+        self._target: Controllable | None = None
+        self._pending: _PendingControl | None = None
+        self._changes: list[Callable[[Controllable], None]] = []
 
-    def stop(self, reason: str, *, exit_code: int | None = None) -> None:
-        """Take no more rows; answers in flight are awaited. Only the first reason counts.
+    @property
+    def reason(self) -> str:
+        """The first reason to stop, in the current wording; "" while there is none."""
+        return str(self.stop_reason) if self.stop_reason is not None else ""
 
-        Before the first row is sent this ends the planning, the preflight and the question; after the last one it
-        ends the diagnosis, and the results are still written.
+    @property
+    def exit_code(self) -> int | None:
+        """130 or 143 when a signal of the system stopped the run."""
+        return self.stop_reason.exit_code if self.stop_reason is not None else None
+
+    def stop(self, reason: StopReason | Message | str, *, exit_code: int | None = None) -> None:
+        """Take no more rows; requests in flight are awaited. Only the first reason counts.
+
+        Before the first row is sent this cancels the planning, the preflight and the question; after the last one it
+        cancels the diagnosis, and the results are still written.
         """
-        if not self.reason:
-            self.reason, self.exit_code = reason, exit_code
-            if self._steered is not None:
-                self._steered.stopping(reason)
+        if self.stop_reason is None:
+            if not isinstance(reason, StopReason):
+                reason = StopReason(verbatim(reason) if isinstance(reason, str) else reason, exit_code=exit_code)
+            self.stop_reason = reason
+            if self._target is not None:
+                self._target.stopping(str(reason))
             self.signal.set()
         for scope in self._stoppable:
             scope.cancel()
 
     def break_off(self) -> None:
-        """End the phase that goes on at once: rows in flight become unknown, results are left unwritten.
+        """End the current phase at once: rows in flight become unknown, results are left unwritten.
 
         Before the sending it ends all that would follow; while rows are in flight their results are still written.
         """
         self.is_broken_off = True
         self._breaks_all = self._breaks_all or not self._breakable
-        self.stop("Stopped at once.")
+        self.stop(message("control.stopped_at_once"))
         for scope in self._breakable:
             scope.cancel()
 
-    def stoppable(self) -> _Ended:
-        """Have `stop` end the block, without an exception, however many reasons to stop there were before it."""
-        return _Ended(self._stoppable)
+    def stoppable(self) -> _CancellableBlock:
+        """Let `stop` cancel the block, without an exception; earlier calls of `stop` do not."""
+        return _CancellableBlock(self._stoppable)
 
-    def breakable(self) -> _Ended:
-        """Have `break_off` end the block, without an exception, even in a shielded scope."""
-        return _Ended(self._breakable, at_once=self._breaks_all)
+    def breakable(self) -> _CancellableBlock:
+        """Let `break_off` cancel the block, without an exception, even in a shielded scope."""
+        return _CancellableBlock(self._breakable, at_once=self._breaks_all)
 
     def pause(self) -> None:
-        """Let no more requests leave until `resume`; answers in flight come in."""
-        self._wish(lambda steered: steered.pause())
+        """Send no more requests until `resume`; those in flight are awaited."""
+        self._change(lambda sending: sending.pause())
 
     def resume(self) -> None:
-        """Let requests leave again, at the rate that is set and without making up for the pause."""
-        self._wish(lambda steered: steered.resume())
+        """Send again, at the current rate and without making up for the pause."""
+        self._change(lambda sending: sending.resume())
 
     def set_rate(self, rate_per_s: float | None) -> None:
         """Change the limit from the next request on; None is unlimited.
@@ -158,58 +171,62 @@ class Control:
         """
         if rate_per_s is not None and not 0 < rate_per_s < float("inf"):
             raise ValueError(f"a rate is a number above 0, not {rate_per_s}")
-        self._wish(lambda steered: steered.set_pace(rate_per_s=rate_per_s, concurrency=steered.standing().concurrency))
+        self._change(
+            lambda sending: sending.set_pace(rate_per_s=rate_per_s, concurrency=sending.standing().concurrency)
+        )
 
     def set_concurrency(self, concurrency: int) -> None:
-        """Change how many requests may be in flight at once; those that are too many are awaited.
+        """Change how many requests may be in flight at once; those beyond it are awaited.
 
         Raises:
             ValueError: not a number above 0.
         """
         if concurrency < 1:
             raise ValueError(f"at least one request must be allowed in flight, not {concurrency}")
-        self._wish(lambda steered: steered.set_pace(rate_per_s=steered.standing().rate_per_s, concurrency=concurrency))
+        self._change(
+            lambda sending: sending.set_pace(rate_per_s=sending.standing().rate_per_s, concurrency=concurrency)
+        )
 
     def expect(self, *, rate_per_s: float | None, concurrency: int) -> None:
-        """A run is on its way to sending at this pace: from now on wishes are answered, and remembered until then.
+        """Begin the control of one run, which will send at this rate; changes are kept until the sending begins.
 
         Raises:
             RuntimeError: another run used this control.
         """
-        if self._steered is not None:
+        if self._target is not None:
             raise RuntimeError("A Control is for one run, and this one had its run: make a new one for each call.")
-        self._steered = self._ahead = _PendingControl(rate_per_s=rate_per_s, concurrency=concurrency)
-        self._grant(self._ahead)
+        self._target = self._pending = _PendingControl(rate_per_s=rate_per_s, concurrency=concurrency)
+        self._apply_changes(self._pending)
 
     def standing(self) -> ControlStatus | None:
-        """Say how the sending stands, stood or will; None before the run began."""
-        return self._steered.standing() if self._steered else None
+        """Give the state of the sending, or what it will be or was; None before `expect`."""
+        return self._target.standing() if self._target else None
 
-    async def over(self, steered: Controllable, sending: Callable[[], Awaitable[None]]) -> None:
-        """Run the sending so that it is steered, and ended by `break_off`."""
-        self._steered = steered
-        if self._ahead is not None:
-            self._ahead.hand_over(steered)
-        self._grant(steered)
+    async def over(self, sending: Controllable, send: Callable[[], Awaitable[None]]) -> None:
+        """Run the sending under this control; `break_off` cancels it."""
+        self._target = sending
+        if self._pending is not None:
+            self._pending.apply_to(sending)
+        self._apply_changes(sending)
         try:
             with self.breakable():
-                await sending()
+                await send()
         finally:
-            self._steered = _Over(steered.standing())
+            self._target = _EndedSending(sending.standing())
 
-    def _grant(self, steered: Controllable) -> None:
-        for wish in self._wishes:
-            wish(steered)
-        self._wishes.clear()
+    def _apply_changes(self, target: Controllable) -> None:
+        for change in self._changes:
+            change(target)
+        self._changes.clear()
 
-    def _wish(self, wish: Callable[[Controllable], None]) -> None:
-        if self._steered is None:
-            self._wishes.append(wish)
+    def _change(self, change: Callable[[Controllable], None]) -> None:
+        if self._target is None:
+            self._changes.append(change)
         else:
-            wish(self._steered)
+            change(self._target)
 
 
-class _Ended:
+class _CancellableBlock:
     """A block that is cancelled, without an exception, when one of a set of scopes is."""
 
     def __init__(self, scopes: set[anyio.CancelScope], *, at_once: bool = False) -> None:

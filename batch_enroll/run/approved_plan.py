@@ -247,9 +247,7 @@ def _scenario_differences(approved: ApprovedScenario, plan: PlanView) -> Iterato
     before = (approved.name, approved.database, approved.mode)
     for what, old, new in zip(("name", "database", "re-entry mode"), before, now, strict=True):
         if old != new:
-            yield message(
-                "run.differs_setting", what="the scenario", name=f"its {what}", old=_value(old), new=_value(new)
-            )
+            yield message("run.differs_of_scenario", what=what, old=_value(old), new=_value(new))
 
 
 def _parse_plan(content: bytes) -> dict[str, Any] | None:

@@ -29,24 +29,24 @@ class Canary:
     left: int  #: how many of them are still to be sent
     before: Counts  #: the counts of what was sent before it
 
-    async def review(self, counts: Counts, look: CanaryReview | None) -> str:
+    async def review(self, counts: Counts, look: CanaryReview | None) -> Message | None:
         """Ask the person, or without one apply the rule: no row may have failed, and an unknown one counts as failed.
 
         Args:
             counts: of the whole run, after the canary rows.
             look: asks the person; None = apply the rule.
         Returns:
-            The stop reason; "" when the rest may follow.
+            The stop reason; None when the rest may follow.
         """
         if look is not None:
-            return "" if await look(counts) else str(message("run.canary_declined", canary=self._name()))
+            return None if await look(counts) else message("run.canary_declined", canary=self._name())
         bad = {
             "error": counts.error - self.before.error,
             "unknown": counts.unknown - self.before.unknown,
             "not accepted": self.rows - (_sent(counts) - _sent(self.before)),
         }
         why = ", ".join(f"{count:,} {what}" for what, count in bad.items() if count > 0)
-        return str(message("run.canary_failed", canary=self._name(), why=why, rows=self.rows)) if why else ""
+        return message("run.canary_failed", canary=self._name(), why=why, rows=self.rows) if why else None
 
     def _name(self) -> Message:
         if self.before == Counts():

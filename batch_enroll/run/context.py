@@ -55,8 +55,8 @@ class RunContext:
         """
         self.control.expect(rate_per_s=self.job.send.rate, concurrency=self.job.send.concurrency)
         server = ControlServer(self.control, clock=self.clock)
-        self.emit = server.hearing(self.emit)
-        return await run_with_background(work, server.keep_watch)
+        self.emit = server.wrap_listener(self.emit)
+        return await run_with_background(work, server.serve)
 
     async def until_stopped(self, work: Callable[[], Awaitable[T]]) -> T:
         """Run what comes before the first request; `stop` cancels it.

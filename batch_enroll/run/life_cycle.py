@@ -14,7 +14,7 @@ from batch_enroll.errors import RunStopped
 from batch_enroll.events import RunDiagnosed, RunFinished, WritingResults
 from batch_enroll.ledger.interface import RunLedger, RunState
 from batch_enroll.ledger.staging import forget_rows
-from batch_enroll.messages import message
+from batch_enroll.messages import Message, message
 from batch_enroll.reporting.formatting import begun_before_text
 from batch_enroll.reporting.result_paths import ResultPaths
 from batch_enroll.reporting.summary import (
@@ -169,9 +169,9 @@ async def reported(
         await report.write()
 
 
-def _stop_reason(error: BaseException) -> str:
+def _stop_reason(error: BaseException) -> Message:
     if isinstance(error, RunStopped):
-        return error.message
+        return error.content
     if isinstance(error, Exception):
-        return str(message("run.ended_by_fault", error=type(error).__name__))
-    return str(message("run.cancelled"))
+        return message("run.ended_by_fault", error=type(error).__name__)
+    return message("run.cancelled")

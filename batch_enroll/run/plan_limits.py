@@ -11,6 +11,7 @@ from functools import reduce
 from batch_enroll.config.job import Job, StopSection
 from batch_enroll.errors import JobError
 from batch_enroll.messages import Message, hint_of, message
+from batch_enroll.models import StopCause, StopReason
 from batch_enroll.reporting.formatting import rows_text
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.sending import Threshold
@@ -65,7 +66,7 @@ class SendDeadline:
     """The time from which no row is sent any more, and the stop reason."""
 
     at: datetime
-    reason: str
+    reason: StopReason
 
 
 def broken_limits(stop: StopSection, plan: PlanView) -> tuple[PlanRefusal, ...]:
@@ -95,9 +96,17 @@ def end_of_sending(job: Job, now: datetime) -> SendDeadline | None:
     """Give the earlier of the job's deadline and the end of its allowed hours; None when it has neither."""
     ends: list[SendDeadline] = []
     if (deadline := job.deadline_at(now)) is not None:
-        ends.append(SendDeadline(deadline, str(message("run.deadline", time=f"{deadline.astimezone():%H:%M}"))))
+        ends.append(
+            SendDeadline(
+                deadline, StopReason(message("run.deadline", time=f"{deadline.astimezone():%H:%M}"), StopCause.DEADLINE)
+            )
+        )
     if (hours := job.hours) is not None:
-        ends.append(SendDeadline(hours.closes_at(now), str(message("run.hours_over", hours=str(hours)))))
+        ends.append(
+            SendDeadline(
+                hours.closes_at(now), StopReason(message("run.hours_over", hours=str(hours)), StopCause.DEADLINE)
+            )
+        )
     return min(ends, key=lambda end: end.at, default=None)
 
 

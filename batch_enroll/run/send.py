@@ -11,7 +11,7 @@ from typing import Never
 from batch_enroll.background import run_with_background
 from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
-from batch_enroll.control.control_server import LOOK_S
+from batch_enroll.control.control_server import POLL_S
 from batch_enroll.control.run_control import Control, ControlStatus
 from batch_enroll.errors import PreflightError, Retryable, RunStopped
 from batch_enroll.events import (
@@ -104,7 +104,7 @@ async def send_rows(
         await control.over(sender, lambda: run_with_background(sending, sender.watch_deadline))
     except RunStopped as error:
         sent.trouble = error
-        control.stop(error.message)
+        control.stop(error.content)
     finally:
         sent.found = sender.second_look.found
 
@@ -174,7 +174,7 @@ class _Sender:
         """Look for the deadline by time: it may come in the middle of a pause."""
         while True:
             self._heed_end()
-            await self._clock.sleep(LOOK_S)
+            await self._clock.sleep(POLL_S)
 
     # What a `Control` steers
 
