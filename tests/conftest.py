@@ -1,4 +1,4 @@
-"""Fixtures that more than one folder of tests needs."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ pytest_plugins = (
 
 
 @pytest.fixture(autouse=True)
-def _own_surroundings(monkeypatch, tmp_path_factory):
-    """No test reads the person's settings, writes to their data folder or leaves a copy of an input in their /tmp."""
+def _isolated_environment(monkeypatch, tmp_path_factory):
+    """Isolate each test from the settings, data folder and /tmp of the user."""
     for name in [name for name in os.environ if name.startswith("BATCH_ENROLL_")]:
         monkeypatch.delenv(name)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):

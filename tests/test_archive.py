@@ -15,7 +15,7 @@ import pytest
 from batch_enroll.errors import RunStopped
 from batch_enroll.run.input_archive import archive_input
 from tests.support.commands import read_results, write_csv
-from tests.support.drops import OLD_S, aged, emails, enrolled, flags, group, lay
+from tests.support.input_files import OLD_S, aged, emails, enrolled, flags, group, lay
 from tests.support.sandbox import wait_until
 
 

@@ -14,7 +14,7 @@ from batch_enroll.ledger.sqlite import group_commit
 from batch_enroll.run.api import enroll_async
 from tests.support.commands import people, write_csv
 from tests.support.ledgers import sqlite_ledger
-from tests.support.platform import ScriptedPlatform
+from tests.support.scripted_platform import ScriptedPlatform
 from tests.test_run import make_job
 
 ROWS = 40

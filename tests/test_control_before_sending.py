@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from tests.support.commands import people, write_csv
-from tests.support.platform import OK
 from tests.support.sandbox import wait_until
+from tests.support.scripted_platform import OK
 from tests.support.small_platform import small_platform
 from tests.support.terminal import Terminal
 

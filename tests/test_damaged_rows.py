@@ -20,7 +20,7 @@ from batch_enroll.run.api import enroll_async, retry_async
 from batch_enroll.run.result_files import report_again
 from tests.support.commands import people, read_results, write_csv
 from tests.support.ledgers import sqlite_ledger
-from tests.support.platform import ScriptedPlatform
+from tests.support.scripted_platform import ScriptedPlatform
 from tests.test_run import make_job
 
 ROWS = 30

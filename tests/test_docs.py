@@ -1,7 +1,7 @@
-"""What people read: links lead somewhere, and a console shows what the program really prints.
+"""The documentation: links have a target, and console examples match the output of the program.
 
-A fenced block marked `console` holds commands (`$ ...`) and all that they print; `...` on a line of its own stands for
-lines that are left out. What differs from run to run (ids, seconds, paces, folders) is compared as a kind.
+A fenced block marked `console` holds commands (`$ ...`) and their whole output; `...` on a line of its own stands for
+omitted lines. Values that differ from run to run (ids, seconds, rates, folders) are compared by kind.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def links():
 
 
 @pytest.mark.parametrize(("page", "target"), list(links()))
-def test_a_link_leads_somewhere(page, target):
+def test_links_have_a_target(page, target):
     path, _, anchor = target.partition("#")
     place = (page.parent / path).resolve() if path else page
     assert place.exists(), f"there is no {place}"
@@ -60,7 +60,7 @@ def test_a_link_leads_somewhere(page, target):
         assert anchor in anchors(place), f"{place.name} has no heading {anchor}; it has {sorted(anchors(place))}"
 
 
-def test_every_page_of_docs_is_reached_from_the_front_door():
+def test_readme_links_every_page_of_docs():
     front = (ROOT / "README.md").read_text(encoding="utf-8")
     assert {page.name for page in (ROOT / "docs").glob("*.md")} <= set(re.findall(r"\(docs/([\w-]+\.md)", front))
 
@@ -98,7 +98,7 @@ def fits(shown, printed):
     return re.fullmatch(form, "".join(f"{line}\n" for line in printed)) is not None
 
 
-def test_lines_may_be_left_out_and_nothing_else():
+def test_ellipsis_matches_omitted_lines_only():
     printed = ["a", "b", "c", "d"]
     assert fits(["a", "b", "c", "d"], printed)
     assert fits(["a", "...", "d"], printed)
@@ -110,7 +110,7 @@ def test_lines_may_be_left_out_and_nothing_else():
     assert not fits(["a", "...", "d", "c"], printed)
 
 
-def test_what_the_front_door_shows_is_what_the_program_prints(cli, sandbox):
+def test_console_examples_of_readme_match_the_output(cli, sandbox):
     server = sandbox()
     shutil.copy(ROOT / "examples" / "leads.xlsx", cli.folder)
     (cli.folder / "token.txt").write_text("sandbox-token\n")
@@ -128,7 +128,7 @@ def test_what_the_front_door_shows_is_what_the_program_prints(cli, sandbox):
 # Python
 
 
-def test_what_the_python_page_shows_can_be_run(sandbox, tmp_path, monkeypatch):
+def test_examples_of_the_python_page_run(sandbox, tmp_path, monkeypatch):
     server = sandbox()
     monkeypatch.chdir(tmp_path)
     write_csv(Path("leads.csv"), *people(5), header=("E-mail", "First name"))

@@ -87,7 +87,7 @@ def test_a_run_that_could_not_be_carried_on_is_told_as_it_stands(cli, sandbox, r
     assert lines_of(again)[-1].endswith(carries_on)
     assert (again.json["run"], again.json["status"], again.json["requests"]) == (first.json["run"], "refused", 0)
     assert (again.json["counts"], again.json["finding"]) == (first.json["counts"], "token")
-    (message,) = [told.json for told in receiver.told]
+    (message,) = [told.json for told in receiver.requests]
     assert message["title"] == "batch-enroll batch-enroll: not carried on, 6 rows left"
     assert carries_on in message["message"]
     retried = cli("retry", first.json["run"], "--not-sent", "--json", "--quiet", "--yes")

@@ -25,8 +25,8 @@ from batch_enroll.run.context import RunContext
 from batch_enroll.run.plan import prepare_run
 from tests.support.commands import people, write_csv
 from tests.support.ledgers import sqlite_ledger
-from tests.support.platform import ScriptedPlatform
 from tests.support.sandbox import wait_until
+from tests.support.scripted_platform import ScriptedPlatform
 from tests.support.terminal import Terminal
 
 COMMON = ("--scenario", "3", "--match", "email=email", "--rate", "none")

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from tests.support.drops import aged, emails, enrolled, flags, group, lay
+from tests.support.input_files import aged, emails, enrolled, flags, group, lay
 
 # Nothing new
 

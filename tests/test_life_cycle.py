@@ -34,8 +34,8 @@ from batch_enroll.models import Counts
 from batch_enroll.reporting.results_writer import ResultsWriter
 from batch_enroll.run.api import check_async, enroll_async
 from tests.support.commands import people, read_results, write_csv
-from tests.support.platform import OK, SCENARIO
 from tests.support.sandbox import wait_until
+from tests.support.scripted_platform import OK, SCENARIO
 from tests.support.small_platform import small_platform
 from tests.support.terminal import Terminal
 

@@ -1,4 +1,4 @@
-"""README and docs say what the program does: flags, commands, exit codes and statuses are the parser's own."""
+"""README and docs match the program: flags, commands, exit codes and statuses."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_page_of_settings_is_made_of_the_declarations():
 
 
 @pytest.mark.parametrize("name", ["run", "check"])
-def test_run_and_check_take_exactly_these_flags(name, capsys):
+def test_run_and_check_accept_exactly_these_flags(name, capsys):
     with pytest.raises(SystemExit):
         build_parser().parse_args([name, "--help"])
     taken = set(re.findall(r"^  (?:-h, )?(--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
@@ -52,7 +52,7 @@ def test_run_and_check_take_exactly_these_flags(name, capsys):
     assert taken - own == {setting.flag for setting in flagged_settings()}
 
 
-def test_the_job_file_that_is_shown_can_be_used(tmp_path):
+def test_job_file_example_is_valid(tmp_path):
     file = tmp_path / "job.toml"
     file.write_text(SHOWN_JOB, encoding="utf-8")
     settings, places = choose_profile(read_job_file(file), "prod", file_name="job.toml")
@@ -60,7 +60,7 @@ def test_the_job_file_that_is_shown_can_be_used(tmp_path):
     assert (job.scenario, job.send.rate, job.match.column) == (17, 50, "Client no")
 
 
-def test_the_front_door_is_short():
+def test_readme_is_short():
     assert len(README.splitlines()) < 260
 
 
@@ -78,7 +78,7 @@ def test_readme_lists_the_commands():
 
 
 @pytest.mark.parametrize("what", ["demo", "test"])
-def test_the_two_lines_stand_at_the_top_and_the_check_uses_the_same(what):
+def test_pasted_lines_are_at_the_top(what):
     found = re.search(rf"<!-- {what} line -->\n```\n(python3 .+)\n```", README)
     assert found
     assert README.index(found[0]) < 1_500
@@ -153,7 +153,7 @@ def test_the_schema_refuses_what_a_job_may_not_hold(line):
         jsonschema.validate(tomllib.loads(GOOD_JOB + line), job_schema())
 
 
-def test_names_of_the_package_for_programs_are_there():
+def test_exported_names_exist():
     import batch_enroll
 
     for name in batch_enroll.__all__:

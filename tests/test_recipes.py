@@ -1,7 +1,6 @@
-"""The recipes for nights that nobody watches: the job, cron, systemd, the image and the page about them.
+"""The recipes for unattended runs: the job, cron, systemd, the image and their page.
 
-Each is checked by the program that it is written for, or run here. `test_recipes_night.py` lets all of them enroll
-somebody.
+Each is checked by the program that it is written for, or run here. `test_recipes_night.py` enrolls with all of them.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ def job_of(profile):
 
 
 @pytest.mark.parametrize("recipe", [FILES[name] for name in FILES if name != "Airflow"])
-def test_our_own_parser_takes_the_commands(recipe):
+def test_recipe_commands_are_valid(recipe):
     commands = commands_in(text_of(recipe))
     assert commands
     for words in commands:
@@ -48,14 +47,14 @@ def test_our_own_parser_takes_the_commands(recipe):
         assert (args.input, args.job, args.profile) == ("/srv/leads", "/etc/batch-enroll/nightly.toml", "prod")
 
 
-def test_the_job_tries_things_out_unless_it_is_told_that_it_is_night():
+def test_job_uses_a_test_scenario_without_its_profile():
     trial, night = job_of(None), job_of("prod")
     assert trial.scenario != night.scenario
     assert (trial.output.ledger, trial.token_file) == (None, None)
     assert night.send.rate > trial.send.rate
 
 
-def test_the_night_asks_nobody_and_keeps_what_it_needs_in_one_place():
+def test_profile_is_unattended_and_limited():
     night = job_of("prod")
     assert (night.output.yes, night.input.pick, night.input.if_changed) == (True, "new", True)
     assert night.stop.max_rows
@@ -67,7 +66,7 @@ def test_the_night_asks_nobody_and_keeps_what_it_needs_in_one_place():
     assert str(night.output.status_file).startswith("/var/lib/batch-enroll/")
 
 
-def test_a_restart_after_the_night_enrolls_nobody_by_day():
+def test_restart_outside_the_allowed_hours_is_refused():
     """Every recipe restarts after exit code 3; a bare deadline of 05:30 would mean tomorrow's for a start at 5:40."""
     job = job_of("prod")
     for hour, minute in ((2, 30), (5, 30), (5, 59)):  # the first start, and the last one of cron
@@ -80,7 +79,7 @@ def test_a_restart_after_the_night_enrolls_nobody_by_day():
     assert end.at == datetime(2026, 3, 2, 6, 0, tzinfo=MOSCOW)
 
 
-def test_every_clock_of_the_recipes_names_the_same_time_zone():
+def test_recipes_use_the_same_time_zone():
     for recipe in (
         "nightly.toml",
         "systemd/batch-enroll.timer",
@@ -91,7 +90,7 @@ def test_every_clock_of_the_recipes_names_the_same_time_zone():
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_each_recipe_says_what_becomes_of_the_exit_codes(name):
+def test_each_recipe_describes_the_exit_codes(name):
     """In its own file, and in the table of the page: the recipe's name, and 1 to 5."""
     rows = [line for line in text_of("README.md").splitlines() if line.startswith(f"| {name} |")]
     assert [len([cell for cell in row.strip("|").split("|") if cell.strip()]) for row in rows] == [6]
@@ -104,7 +103,7 @@ def test_each_recipe_says_what_becomes_of_the_exit_codes(name):
 
 @POSIX
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 5, 143])
-def test_cron_is_told_only_when_a_person_should_read_it(tmp_path, code):
+def test_cron_prints_only_what_needs_a_person(tmp_path, code):
     program = stand_in(tmp_path, code)
     script = tmp_path / "enroll-nightly"
     script.write_text(text_of("cron", "enroll-nightly").replace(PROGRAM, str(program)), encoding="utf-8")
@@ -116,7 +115,7 @@ def test_cron_is_told_only_when_a_person_should_read_it(tmp_path, code):
 
 
 @POSIX
-def test_the_crontab_keeps_two_starts_apart():
+def test_crontab_prevents_concurrent_starts():
     lines = [line for line in text_of("cron", "batch-enroll.cron").splitlines() if not line.startswith("#")]
     jobs = [line for line in lines if "=" not in line.split()[0]]
     assert len(jobs) == 2
@@ -141,7 +140,7 @@ def systemd_analyze():
     return program
 
 
-def test_systemd_takes_the_units(systemd_analyze, tmp_path):
+def test_systemd_accepts_the_units(systemd_analyze, tmp_path):
     program = stand_in(tmp_path, 0)
     units = []
     for unit in (RECIPES / "systemd").iterdir():
@@ -155,14 +154,14 @@ def test_systemd_takes_the_units(systemd_analyze, tmp_path):
     assert (ended.returncode, said) == (0, "")
 
 
-def test_systemd_knows_the_moment_and_its_time_zone(systemd_analyze):
+def test_systemd_accepts_the_calendar_time(systemd_analyze):
     (moment,) = settings_of("batch-enroll.timer")["OnCalendar"]
     ended = subprocess.run([systemd_analyze, "calendar", moment], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "Normalized form: *-*-* 02:30:00 Europe/Moscow" in ended.stdout
 
 
-def test_systemd_starts_again_only_what_carries_on():
+def test_systemd_restarts_only_resumable_runs():
     unit = {name: values[-1] for name, values in settings_of("batch-enroll.service").items()}
     assert unit["RestartForceExitStatus"].split() == ["3"]
     assert {"2", "4"} <= set(unit["RestartPreventExitStatus"].split())
@@ -170,7 +169,7 @@ def test_systemd_starts_again_only_what_carries_on():
     assert "3" not in unit["SuccessExitStatus"].split()
 
 
-def test_the_service_may_write_where_the_job_does():
+def test_service_may_write_the_paths_of_the_job():
     unit = settings_of("batch-enroll.service")
     places = [*unit["ReadWritePaths"][0].split(), *(f"/var/lib/{name}" for name in unit["StateDirectory"][0].split())]
     allowed = tuple(f"{place.lstrip('-')}/" for place in places)
@@ -184,7 +183,7 @@ def test_the_service_may_write_where_the_job_does():
 # the image
 
 
-def test_the_image_is_made_of_what_is_there():
+def test_image_copies_existing_files():
     text = text_of("docker", "Dockerfile")
     copied = [name for line in re.findall(r"^COPY (?!--)(.*)$", text, re.MULTILINE) for name in line.split()[:-1]]
     assert copied
@@ -200,7 +199,7 @@ def test_the_image_is_made_of_what_is_there():
     assert 'VOLUME ["/var/lib/batch-enroll", "/var/lib/batch-enroll-marks"]' in text
 
 
-def test_nothing_is_sent_to_the_builder_but_what_it_copies():
+def test_build_context_holds_only_copied_files():
     text = text_of("docker", "Dockerfile")
     copied = {
         name.removeprefix("./")

@@ -1,7 +1,6 @@
-"""The recipe for Airflow: its module on stand-ins for Airflow's names, and in a real Airflow where there is one.
+"""The recipe for Airflow, with fakes of Airflow's names, and in a real Airflow where there is one.
 
-A real Airflow has a hundred dependencies of its own and lives in an environment of its own: `AIRFLOW_PYTHON` names its
-Python (`.ci/run` makes one). Without it that test is skipped. One test, since one start of Airflow is enough for it.
+`AIRFLOW_PYTHON` names the Python of an environment with Airflow (`.ci/run` makes one); without it that test is skipped.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ def dag(monkeypatch):
     return dag_on_stand_ins(monkeypatch)
 
 
-def test_airflow_tries_again_only_what_carries_on(dag):
+def test_airflow_retries_only_resumable_runs(dag):
     assert dag.tasks[0]["max_active_runs"] == 1
     assert dag.tasks[0]["catchup"] is False
     for code in (0, 1):
@@ -39,13 +38,13 @@ def test_airflow_tries_again_only_what_carries_on(dag):
 
 @POSIX
 @pytest.mark.parametrize("code", [0, 3, 4])
-def test_airflow_hears_the_exit_code_and_the_last_words(dag, tmp_path, code):
+def test_airflow_gets_the_exit_code_and_the_output(dag, tmp_path, code):
     program = stand_in(tmp_path, code, says="echo the last words >&2")
     assert dag.module.run((str(program),)) == (code, "the last words\n")
 
 
 @POSIX
-def test_a_task_that_airflow_ends_asks_the_program_to_stop_and_waits_for_it(dag, tmp_path):
+def test_ended_airflow_task_stops_the_program_gracefully(dag, tmp_path):
     """Airflow raises in the middle of the task, by an alarm or a signal of its own."""
     ready, saved = tmp_path / "ready", tmp_path / "saved"
     says = f"trap 'sleep 0.3; touch {saved}; exit 143' TERM\ntouch {ready}\nwhile :; do sleep 0.05; done"
@@ -66,7 +65,7 @@ def test_a_task_that_airflow_ends_asks_the_program_to_stop_and_waits_for_it(dag,
     assert saved.exists()
 
 
-def test_airflow_tells_somebody_when_no_try_is_left(dag, caplog):
+def test_airflow_notifies_after_the_last_retry(dag, caplog):
     assert dag.tasks[1]["on_failure_callback"] is dag.module.tell
     dag.module.tell({"exception": "Some rows are UNKNOWN"})
     assert "needs a person: Some rows are UNKNOWN" in caplog.text
@@ -116,7 +115,7 @@ NIGHTS = {  # exit codes of one try after the other: how the task ended, how oft
 
 
 @pytest.mark.skipif(not AIRFLOW_PYTHON, reason="AIRFLOW_PYTHON names no Python that has Airflow")
-def test_a_real_airflow_imports_the_dag_and_ends_its_task_as_the_exit_code_says(tmp_path_factory):
+def test_real_airflow_runs_the_dag(tmp_path_factory):
     said = what_airflow_says(tmp_path_factory.mktemp("airflow"), tmp_path_factory.mktemp("commands"))
     assert {name: said[name] for name in EXPECTED} == EXPECTED
     ended = {

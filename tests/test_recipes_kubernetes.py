@@ -1,4 +1,4 @@
-"""The recipe for Kubernetes: held against the schemas of Kubernetes, and its pod's command run here."""
+"""The recipe for Kubernetes, validated with its schemas; the command of its pod is run here."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def cron_job(documents):
     return documents["CronJob batch-enroll"]
 
 
-def test_kubernetes_never_runs_two_and_never_retries_what_needs_a_person(cron_job):
+def test_kubernetes_retries_only_resumable_runs(cron_job):
     assert cron_job["spec"]["concurrencyPolicy"] == "Forbid"
     job = cron_job["spec"]["jobTemplate"]["spec"]
     assert job["template"]["spec"]["restartPolicy"] == "Never"
@@ -50,7 +50,7 @@ def test_kubernetes_never_runs_two_and_never_retries_what_needs_a_person(cron_jo
     }
 
 
-def test_a_node_that_goes_away_is_not_counted_as_a_try(cron_job):
+def test_disrupted_pod_does_not_count_as_a_retry(cron_job):
     """The first rule that fits counts, and a pod of such a node ends with 143, which the last rule counts."""
     rules = cron_job["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
     assert [rule["action"] for rule in rules] == ["FailJob", "Ignore", "Count"]
@@ -62,7 +62,7 @@ def test_the_schema_check_can_fail(cron_job):
         kubernetes_validate.validate(wrong, kubernetes_validate.latest_version(), strict=True)
 
 
-def test_what_the_pod_mounts_is_defined_here_or_made_by_the_commands_on_top(documents, cron_job):
+def test_mounted_volumes_are_defined(documents, cron_job):
     pod = pod_of(cron_job)
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     assert {mount["name"] for mount in pod["containers"][0]["volumeMounts"]} == volumes.keys()
@@ -76,7 +76,7 @@ def test_what_the_pod_mounts_is_defined_here_or_made_by_the_commands_on_top(docu
     assert used == {(kinds[kind], name) for kind, name in made}
 
 
-def test_the_ledger_in_kubernetes_outlives_the_pod(cron_job):
+def test_ledger_in_kubernetes_outlives_the_pod(cron_job):
     pod = pod_of(cron_job)
     places = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
@@ -90,13 +90,13 @@ def test_the_ledger_in_kubernetes_outlives_the_pod(cron_job):
 
 @POSIX
 @pytest.mark.parametrize(("code", "shown"), [(0, 0), (1, 0), (2, 2), (3, 3), (4, 4), (5, 5)])
-def test_the_pod_ends_with_the_exit_code_and_1_is_no_failure(tmp_path, cron_job, code, shown):
+def test_pod_maps_exit_code_1_to_success(tmp_path, cron_job, code, shown):
     ended = subprocess.run(stood_in(cron_job, stand_in(tmp_path, code)), check=False)
     assert ended.returncode == shown
 
 
 @POSIX
-def test_a_pod_that_is_stopped_asks_the_program_and_waits_for_it(tmp_path, cron_job):
+def test_stopped_pod_stops_the_program_gracefully(tmp_path, cron_job):
     says = "trap 'sleep 0.3; exit 143' TERM\necho ready\nwhile :; do sleep 0.05; done"
     with subprocess.Popen(stood_in(cron_job, stand_in(tmp_path, 0, says=says)), stdout=subprocess.PIPE) as pod:
         assert pod.stdout is not None

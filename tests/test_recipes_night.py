@@ -9,7 +9,7 @@ import shlex
 import pytest
 
 from tests.support.commands import write_csv
-from tests.support.drops import aged, emails, enrolled, group
+from tests.support.input_files import aged, emails, enrolled, group
 from tests.support.recipes import (
     POSIX,
     Machine,
@@ -73,9 +73,7 @@ def drop(machine, name):
 
 
 @pytest.mark.parametrize("recipe", [cron, systemd, kubernetes, docker, airflow])
-def test_a_night_enrolls_what_was_dropped_and_the_next_finds_nothing_new(
-    machine, platform, receiver, monkeypatch, recipe
-):
+def test_recipe_enrolls_new_files_once(machine, platform, receiver, monkeypatch, recipe):
     words, environment = recipe(monkeypatch)
     drop(machine, "monday")
     first = machine.start(words, **environment)
@@ -93,12 +91,10 @@ def test_a_night_enrolls_what_was_dropped_and_the_next_finds_nothing_new(
         assert first.stdout + first.stderr + second.stdout + second.stderr == ""  # or cron would send a mail
     assert enrolled(platform, REAL) == emails("monday")
     assert not enrolled(platform)  # nobody in the scenario for trying out
-    assert not receiver.told  # a good night wakes nobody
+    assert not receiver.requests  # a good night wakes nobody
 
 
-def test_a_night_that_is_stopped_tells_a_person_and_the_same_command_carries_on(
-    machine, platform, receiver, monkeypatch
-):
+def test_stopped_night_notifies_and_resumes(machine, platform, receiver, monkeypatch):
     words, environment = cron(monkeypatch)
     dropped = drop(machine, "monday")
     platform.control(faults="token_revoked@2+")
@@ -106,7 +102,7 @@ def test_a_night_that_is_stopped_tells_a_person_and_the_same_command_carries_on(
     assert stopped.returncode == 3, stopped.stderr
     assert "The next start carries on" in stopped.stdout
     assert dropped.exists()
-    (told,) = receiver.told
+    (told,) = receiver.requests
     assert "exit code 3" in told.body.lower()
     assert "monday.example.com" not in told.body
     platform.control(faults="", token_revoked=False)

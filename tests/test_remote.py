@@ -24,7 +24,7 @@ from batch_enroll.models import DownloadedInput
 from batch_enroll.run.input_source import local_copy
 from tests.support.certificates import self_signed
 from tests.support.commands import people, read_results
-from tests.support.drops import flags
+from tests.support.input_files import flags
 from tests.support.ledgers import sqlite_ledger
 from tests.support.sandbox import wait_until
 

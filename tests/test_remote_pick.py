@@ -9,7 +9,7 @@ import pytest
 from batch_enroll.errors import InputError
 from batch_enroll.loading.download import list_files
 from batch_enroll.loading.remote import Remote
-from tests.support.drops import OLD_S, emails, enrolled, flags, group, lay
+from tests.support.input_files import OLD_S, emails, enrolled, flags, group, lay
 from tests.support.sftp import USER, sftp_server
 
 PASSWORD = "pass-w0rd"

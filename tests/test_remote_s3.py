@@ -10,7 +10,7 @@ from batch_enroll.errors import InputError
 from batch_enroll.loading.download import download
 from batch_enroll.loading.remote import Remote
 from tests.support.commands import people
-from tests.support.drops import flags
+from tests.support.input_files import flags
 
 TABLE = "email,first_name\n" + "".join(f"{email},{name}\n" for email, name in people(5))
 LEADS = "s3://crm-export/out/leads.csv"

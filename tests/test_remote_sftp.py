@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.commands import people, write_csv
-from tests.support.drops import flags
+from tests.support.input_files import flags
 from tests.support.sftp import USER, sftp_server
 
 PASSWORD = "pass-w0rd"

@@ -17,7 +17,7 @@ from batch_enroll.models import Counts, RowStatus
 from batch_enroll.run.api import enroll_async, retry_async
 from tests.support.commands import people, write_csv
 from tests.support.ledgers import sqlite_ledger
-from tests.support.platform import OK, ScriptedPlatform
+from tests.support.scripted_platform import OK, ScriptedPlatform
 from tests.test_run import make_job
 
 ROWS = 5

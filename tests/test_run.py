@@ -33,7 +33,7 @@ from batch_enroll.run.api import check_async, enroll, enroll_async
 from batch_enroll.run.canary import build_canary
 from tests.support.commands import people, read_results, write_csv
 from tests.support.ledgers import sqlite_ledger
-from tests.support.platform import OK, ScriptedPlatform
+from tests.support.scripted_platform import OK, ScriptedPlatform
 
 
 @dataclass

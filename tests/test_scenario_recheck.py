@@ -19,7 +19,7 @@ from batch_enroll.sending import Verdict, VerdictKind
 from tests.sending.conftest import VirtualClock
 from tests.support.commands import people, write_csv
 from tests.support.ledgers import sqlite_ledger
-from tests.support.platform import OK, ScriptedPlatform
+from tests.support.scripted_platform import OK, ScriptedPlatform
 from tests.support.threads import no_threads
 
 OFF = PreflightError("Scenario 3 is not active.", finding=Finding.SCENARIO_OFF)

@@ -19,7 +19,7 @@ import pytest
 TOKEN = "sandbox" + "-token"
 
 @pytest.fixture(autouse=True)
-def _own_surroundings(tmp_path_factory):
+def _isolated_environment(tmp_path_factory):
     return tmp_path_factory.mktemp("home")
 
 @pytest.fixture
@@ -37,7 +37,9 @@ LEAKS = {
         "def test_it(tmp_path):\n    (tmp_path / 'a').mkdir()\n    (tmp_path / 'a' / 'ledger').write_bytes("
         "b'\\0' * 99 + TOKEN.encode())"
     ),
-    "the data folder": "def test_it(_own_surroundings):\n    (_own_surroundings / 'log').write_text(f'x{TOKEN}')",
+    "the data folder": (
+        "def test_it(_isolated_environment):\n    (_isolated_environment / 'log').write_text(f'x{TOKEN}')"
+    ),
     "a workbook": (
         "def test_it(tmp_path):\n    with zipfile.ZipFile(tmp_path / 'r.xlsx', 'w', zipfile.ZIP_DEFLATED) as book:\n"
         "        book.writestr('sheet.xml', f'<c>{TOKEN}</c>')"

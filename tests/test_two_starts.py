@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from tests.support.drops import enrolled, flags, group, lay
+from tests.support.input_files import enrolled, flags, group, lay
 from tests.support.sandbox import wait_until
 
 

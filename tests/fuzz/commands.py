@@ -1,10 +1,9 @@
-"""Throw words, job files and spreadsheets at the command line: each ends with an exit code and a sentence.
+"""Fuzz the command line with arguments, job files and spreadsheets: each command ends with an exit code and a message.
 
     python -m tests.fuzz.commands --seconds 300 --seed 1
 
-Commands run in this process, against a sandbox of their own, in a folder that is made anew now and then. What the
-program calls a fault of its own, an exit code that is none of its own or an exception ends the hunt, with what led
-to it.
+Commands run in this process, against a sandbox of their own, in a folder that is recreated at times. An internal error,
+an undocumented exit code or an exception ends the fuzzing, with the input that caused it.
 """
 
 from __future__ import annotations

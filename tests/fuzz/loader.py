@@ -1,10 +1,9 @@
-"""Fuzz the loader with atheris: any byte string ends in rows or in one clear sentence.
+"""Fuzz the loader with atheris: any byte string gives rows or one clear error.
 
     pip install atheris && python -m tests.fuzz.loader -max_total_time=600
 
 The corpus of spreadsheets is the seed; libFuzzer's own flags work. A finding is written to `crash-*` in the current
-folder and ends the run. (Old workbooks, .xls and .xlsb, are read in a process of their own and are left out: a process
-for each input would find little.)
+folder and ends the run. Old workbooks (.xls, .xlsb) are omitted, because each is read in a process of its own.
 """
 
 from __future__ import annotations

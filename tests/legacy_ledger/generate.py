@@ -21,7 +21,7 @@ from typing import Any
 
 import batch_enroll
 from batch_enroll.job import SendSection  # type: ignore[import-not-found]  # a module of the release that is run
-from tests.support.platform import OK
+from tests.support.scripted_platform import OK
 from tests.support.small_platform import small_platform
 
 FOLDER = Path("/srv/leads")

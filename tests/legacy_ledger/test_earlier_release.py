@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import read_results
-from tests.support.platform import OK
+from tests.support.scripted_platform import OK
 from tests.support.small_platform import small_platform
 
 FILES = Path(__file__).with_name("files")

@@ -32,8 +32,8 @@ def job(cli, sandbox, receiver):
                 **environment,
             },
         )
-        messages = [told.json for told in receiver.told if told.path == f"/{SECRET}"]
-        beats = [told for told in receiver.told if told.path.startswith("/ping/")]
+        messages = [told.json for told in receiver.requests if told.path == f"/{SECRET}"]
+        beats = [told for told in receiver.requests if told.path.startswith("/ping/")]
         assert SECRET not in ended.out + ended.err
         for path in cli.folder.rglob("*"):
             assert path.is_dir() or SECRET.encode() not in path.read_bytes(), path
@@ -105,7 +105,7 @@ def test_a_missing_file_and_a_missing_token_are_told(cli, job, receiver):
     ended, (message,), _ = job(BATCH_ENROLL_TOKEN="")
     assert ended.code == 2
     assert "No API token was given" in message["message"]
-    receiver.told.clear()
+    receiver.requests.clear()
     ended = cli(
         "run",
         "gone.csv",
@@ -113,7 +113,7 @@ def test_a_missing_file_and_a_missing_token_are_told(cli, job, receiver):
         BATCH_ENROLL_NOTIFY=f"json://{receiver.address}/{SECRET}",
     )
     assert ended.code == 2
-    assert "There is no file gone.csv" in receiver.told[0].json["message"]
+    assert "There is no file gone.csv" in receiver.requests[0].json["message"]
 
 
 def test_a_job_file_with_a_mistake_still_tells_whom_it_names(cli, receiver):
@@ -123,8 +123,8 @@ def test_a_job_file_with_a_mistake_still_tells_whom_it_names(cli, receiver):
     )
     ended = cli("run", "in.csv", "--job", "night.toml")
     assert ended.code == 2
-    assert receiver.told[0].json["title"] == "batch-enroll night: failed, nothing was sent"
-    assert "scenaro is no known key" in receiver.told[0].json["message"]
+    assert receiver.requests[0].json["title"] == "batch-enroll night: failed, nothing was sent"
+    assert "scenaro is no known key" in receiver.requests[0].json["message"]
 
 
 def test_the_second_of_two_starts_is_told_and_the_first_goes_on(cli, job, sandbox, receiver):
@@ -139,7 +139,7 @@ def test_the_second_of_two_starts_is_told_and_the_first_goes_on(cli, job, sandbo
     finally:
         first.send_signal(signal.SIGTERM)
         first.communicate(timeout=60)
-    (told,) = receiver.told
+    (told,) = receiver.requests
     assert told.json["title"] == "batch-enroll nightly: not started, another process is at work"
     assert first.returncode == 143
 
@@ -163,7 +163,7 @@ def test_only_the_ends_that_were_asked_for_are_told(job, on, faults, heard):
 
 def test_nobodys_data_is_told(job, receiver):
     job(rows=[("anna.karenina@example.com", "Anna"), ("nobody@example.com", "Vronsky"), ("+7 916 123-45-67", "Levin")])
-    text = "".join(told.body for told in receiver.told)
+    text = "".join(told.body for told in receiver.requests)
     for personal in ("anna", "@", "Vronsky", "123-45", "Levin"):
         assert personal not in text
 
@@ -175,7 +175,7 @@ def test_an_error_that_quotes_a_cell_is_told_without_it(cli, job, receiver):
     ended = cli("run", "raw.csv", "--url", "https://x.example", *FLAGS, "--status-file", "s.json", **environment)
     assert ended.code == 2
     assert "anna.karenina@example.com" in ended.err
-    told = receiver.told[0].body + (cli.folder / "s.json").read_text()
+    told = receiver.requests[0].body + (cli.folder / "s.json").read_text()
     assert "looks like data" in told
     assert "karenina" not in told
     assert "Anna" not in told
@@ -187,7 +187,7 @@ def test_a_hint_that_shows_rows_is_for_the_screen_alone(cli, receiver):
     ended = cli("run", "in.csv", "--url", "https://x.example", *FLAGS, "--header-row", "3", **environment)
     assert ended.code == 2
     assert "Karenina" in ended.err
-    (told,) = receiver.told
+    (told,) = receiver.requests
     assert "named as the header, is empty" in told.json["message"]
     assert "Karenina" not in told.body
 
@@ -210,7 +210,7 @@ def test_addresses_from_the_job_file_and_from_files(cli, sandbox, receiver):
     assert (ended.code, ended.err) == (0, "")
     assert receiver.paths[:2] == ["/beat/start?key=1", "/beat?key=1"]
     assert sorted(receiver.paths[2:]) == ["/boss", "/me", "/team"]
-    assert receiver.told[-1].json["title"].startswith("batch-enroll night: ")
+    assert receiver.requests[-1].json["title"].startswith("batch-enroll night: ")
     job.chmod(0o644)
     (cli.folder / "who.txt").chmod(0o640)
     err = cli("run", "in.csv", "--job", job, "--quiet", "--again").err
@@ -263,7 +263,7 @@ def test_the_doctor_finds_an_address_that_cannot_be_told_and_tells_nobody(cli, s
     assert "address 1 (nosuch://…) is not one that apprise" in ended.out
     assert SECRET not in ended.out + ended.err
     assert cli(*flags, BATCH_ENROLL_NOTIFY=f"json://{receiver.address}/{SECRET}").code == 0
-    assert receiver.told == []
+    assert receiver.requests == []
 
 
 @pytest.mark.parametrize(
@@ -289,12 +289,12 @@ def test_exit_2_and_what_to_install_when_an_extra_is_missing(cli, sandbox, libra
 def test_a_retry_finds_the_files_of_the_run_and_no_address_stands_in_the_ledger(cli, job, sandbox, receiver):
     ended, _, _ = job("--json", faults='[{"fault": "http_429", "identity": "x"}]', rows=[("nobody@example.com", "")])
     run_id = ended.json["run"]
-    receiver.told.clear()
+    receiver.requests.clear()
     assert cli("retry", run_id, "--errors").code == 1
-    assert receiver.told == []  # the address was in a variable that is no longer there
+    assert receiver.requests == []  # the address was in a variable that is no longer there
     (cli.folder / "who.txt").write_text(f"json://{receiver.address}/{SECRET}\n")
     assert cli("retry", run_id, "--errors", BATCH_ENROLL_NOTIFY_FILE=str(cli.folder / "who.txt")).code == 1
-    assert receiver.told[0].json["title"] == "batch-enroll nightly: finished, 1 row refused"
+    assert receiver.requests[0].json["title"] == "batch-enroll nightly: finished, 1 row refused"
 
 
 def wait_for_starts(server):
@@ -330,7 +330,7 @@ def test_several_inputs_are_one_message_with_a_line_for_each(cli, sandbox, recei
     ended = cli("run", "in", *flags, "--quiet", **environment)
     assert ended.code == 2, ended.err
     assert receiver.paths == ["/ping/start", "/ping/fail", f"/{SECRET}"]
-    message = receiver.told[-1].json
+    message = receiver.requests[-1].json
     assert message["title"] == "batch-enroll nightly: not every input went through, 1 row refused"
     lines = message["message"].splitlines()
     assert lines[0].startswith("Scenario #3, 3 inputs on ")

@@ -40,7 +40,7 @@ def test_an_end_that_nobody_named_is_not_told(receiver):
     watch = RunMonitor(settings(urls=[f"json://{receiver.address}"]))
     watch.begin()
     watch.tell()
-    assert receiver.told == []
+    assert receiver.requests == []
 
 
 def test_a_fault_of_our_own_is_told_without_its_text(receiver):
@@ -48,7 +48,7 @@ def test_a_fault_of_our_own_is_told_without_its_text(receiver):
     watch.begin()
     watch.fail(ValueError("anna@example.com"))
     watch.tell()
-    message = receiver.told[0].json["message"]
+    message = receiver.requests[0].json["message"]
     assert "A fault of batch-enroll itself (ValueError)." in message
     assert "Exit code 3" in message
     assert "anna" not in message
@@ -60,7 +60,7 @@ def test_what_kept_it_from_beginning_is_told(receiver, error):
     watch.begin()
     watch.fail(error)
     watch.tell()
-    (told,) = receiver.told
+    (told,) = receiver.requests
     assert error.message in told.json["message"]
 
 

@@ -1,4 +1,4 @@
-"""A job that nobody watches, night after night, and the look at everything it tells in the morning."""
+"""An unattended job over several nights, and the check of everything that it reports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from batch_enroll.sandbox import DEFAULT_TOKEN
 from tests.support.commands import Cli, Ended, read_results, write_csv
-from tests.support.receiver import Receiver, Told
+from tests.support.receiver import ReceivedRequest, Receiver
 
 JOB = """
 url = "{url}"
@@ -59,7 +59,7 @@ class Night:
     """How one night ended, for whoever looks in the morning."""
 
     ended: Ended
-    told: tuple[Told, ...]
+    told: tuple[ReceivedRequest, ...]
     status: dict[str, Any]
     log: str
     metrics: str
@@ -138,10 +138,10 @@ class Nights:
 
     def night(self, source: Path, job: Path, *words: str) -> Night:
         """Give the command and wait for its end."""
-        heard, logged = len(self.receiver.told), len(self.log)
-        return self.morning(self.cli("run", source, "--job", job, *words), self.receiver.told[heard:], logged)
+        heard, logged = len(self.receiver.requests), len(self.log)
+        return self.morning(self.cli("run", source, "--job", job, *words), self.receiver.requests[heard:], logged)
 
-    def morning(self, ended: Ended, told: Sequence[Told], logged: int = 0) -> Night:
+    def morning(self, ended: Ended, told: Sequence[ReceivedRequest], logged: int = 0) -> Night:
         """Look at all that was told, and that nobody in it can be recognised.
 
         Args:

@@ -1,4 +1,4 @@
-"""Nights that are not long enough: the deadline comes, or the allowed hours end, in the middle of a run."""
+"""Unattended runs that a deadline or the end of the allowed hours stops."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 
 from tests.nights.conftest import all_accounted_for, carried_to_the_end, nobody_twice
 from tests.support.commands import Ended
-from tests.support.line import Line
+from tests.support.network_link import NetworkLink
 from tests.support.sandbox import wait_until
-from tests.support.told_clock import ToldClock
+from tests.support.settable_clock import SettableClock
 
 MOSCOW = timezone(timedelta(hours=3))
 LONG_S = 0.3  #: for one row of thirty: long enough to be interrupted on any machine
@@ -18,10 +18,10 @@ BEGIN = datetime(2026, 11, 25, 2, 0, tzinfo=MOSCOW)
 
 
 @pytest.fixture
-def clock(nights, monkeypatch) -> ToldClock:
+def clock(nights, monkeypatch) -> SettableClock:
     """The clock of every command of the test, two o'clock at night in Moscow; it goes as fast as any other."""
     monkeypatch.setenv("TZ", "MSK-3")
-    clock = ToldClock(nights.cli.folder / "clock")
+    clock = SettableClock(nights.cli.folder / "clock")
     clock.set(BEGIN)
     nights.cli.program = clock.program
     return clock
@@ -37,7 +37,7 @@ def ended_at(nights, clock, moment, when, source, job, *words):
     finally:
         process.kill()
         process.wait()
-    return nights.morning(Ended(process.returncode, out, err), nights.receiver.told)
+    return nights.morning(Ended(process.returncode, out, err), nights.receiver.requests)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def ended_at(nights, clock, moment, when, source, job, *words):
         ),
     ],
 )
-def test_a_healthy_run_is_not_through_in_time_and_the_next_night_ends_it(nights, sandbox, clock, stop, moment, said):
+def test_run_stopped_by_its_end_time_is_resumed_next_night(nights, sandbox, clock, stop, moment, said):
     server = sandbox(latency_s=(LONG_S, LONG_S))
     source, job = nights.file("monday"), nights.job(server.url, stop=stop)
     night = ended_at(nights, clock, moment, lambda: len(server.enrolments()) > 1, source, job)
@@ -67,14 +67,14 @@ def test_a_healthy_run_is_not_through_in_time_and_the_next_night_ends_it(nights,
     carried_to_the_end(nights.night(source, job), source, server)
 
 
-def test_a_time_that_is_past_is_the_next_mornings(nights, sandbox, clock):
+def test_deadline_in_the_past_is_tomorrow(nights, sandbox, clock):
     server = sandbox()
     clock.set(BEGIN.replace(hour=5, minute=31))
     source, job = nights.file("monday"), nights.job(server.url, stop='deadline = "05:30"')
     carried_to_the_end(nights.night(source, job), source, server)
 
 
-def test_out_of_hours_nothing_begins_and_nothing_is_carried_on(nights, sandbox, clock):
+def test_nothing_starts_outside_the_allowed_hours(nights, sandbox, clock):
     server = sandbox(faults="token_revoked@11")
     source = nights.file("monday")
     job = nights.job(server.url, stop='allowed_hours = "22:00-05:30 Europe/Moscow"')
@@ -88,9 +88,9 @@ def test_out_of_hours_nothing_begins_and_nothing_is_carried_on(nights, sandbox, 
     carried_to_the_end(nights.night(source, job), source, server)
 
 
-def test_the_platform_is_down_until_the_deadline(nights, sandbox, clock):
+def test_platform_is_down_until_the_deadline(nights, sandbox, clock):
     server = sandbox()
-    with Line(server.url) as line:
+    with NetworkLink(server.url) as line:
         line.refuse(after_starts=0)
         source, job = nights.file("monday"), nights.job(line.url, stop='deadline = "05:30"')
         moment = BEGIN.replace(hour=5, minute=30)

@@ -1,4 +1,4 @@
-"""Nights in which the machine is the trouble: its disk is full, it goes down, the job is started twice at once."""
+"""Unattended runs on a machine with a full disk, a crash, or two simultaneous starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from batch_enroll.sandbox import SandboxHandle
 from tests.nights.conftest import Nights, all_accounted_for, carried_to_the_end, everybody_in, nobody_twice
 from tests.support.commands import Ended
 from tests.support.disks import small_disk
-from tests.support.receiver import Told
+from tests.support.receiver import ReceivedRequest
 from tests.support.sandbox import wait_until
 
 MANY = 2000
@@ -28,7 +28,7 @@ def disk(tmp_path):
         yield place
 
 
-def test_the_disk_is_full_in_the_middle(nights, sandbox, disk):
+def test_disk_is_full_during_sending(nights, sandbox, disk):
     server = sandbox(latency_s=(0.02, 0.02))
     nights.ledger = str(disk / "ledger.sqlite")
     source, job = nights.file("monday", MANY), nights.job(server.url, concurrency=8)
@@ -37,7 +37,7 @@ def test_the_disk_is_full_in_the_middle(nights, sandbox, disk):
     wait_until(lambda: len(server.enrolments()) > 20, timeout_s=120)
     fill(filler)
     out, err = process.communicate(timeout=120)
-    night = nights.morning(Ended(process.returncode, out, err), nights.receiver.told)
+    night = nights.morning(Ended(process.returncode, out, err), nights.receiver.requests)
     counts = night.ended.json["counts"]
     night.is_told(3, f"The disk that holds {disk}", "is full", "give the same command again", left=counts["not_sent"])
     assert 20 < len(nobody_twice(server)) < MANY
@@ -49,7 +49,7 @@ def test_the_disk_is_full_in_the_middle(nights, sandbox, disk):
     carried_to_the_end(nights.night(source, job), source, server)
 
 
-def test_the_disk_is_full_when_the_results_are_to_be_written(nights, sandbox, disk):
+def test_disk_is_full_while_results_are_written(nights, sandbox, disk):
     """Everybody is enrolled, and nobody could read of whom: that is not the end of the run."""
     server = sandbox(latency_s=(0.2, 0.2), faults="drop_after_acting@3")
     source, job = nights.file("monday", 60), nights.job(server.url, concurrency=2)
@@ -59,7 +59,7 @@ def test_the_disk_is_full_when_the_results_are_to_be_written(nights, sandbox, di
     fill(filler)
     server.control(latency_s=(0, 0))
     out, err = process.communicate(timeout=120)
-    night = nights.morning(Ended(process.returncode, out, err), nights.receiver.told)
+    night = nights.morning(Ended(process.returncode, out, err), nights.receiver.requests)
     night.is_told(3, f"{results} cannot be written: the disk is full.", "Nothing is lost", "the same command again")
     assert "59 success, 1 unknown; 60 rows" in night.message["message"]
     assert (night.ended.json["status"], night.ended.json["run"]) == ("stopped", night.status["run"])
@@ -77,7 +77,7 @@ def test_the_disk_is_full_when_the_results_are_to_be_written(nights, sandbox, di
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no kill -9 here")
-def test_the_machine_goes_down_in_the_middle(nights, sandbox):
+def test_machine_crashes_during_the_run(nights, sandbox):
     server = sandbox(latency_s=(0.2, 0.2))
     source, job = nights.file("monday", 200), nights.job(server.url, concurrency=4)
     process = nights.cli.start("run", source, "--job", job)
@@ -92,7 +92,7 @@ def test_the_machine_goes_down_in_the_middle(nights, sandbox):
     assert rest.ended.json["counts"]["unknown"] <= 4  # what was in flight
 
 
-def test_two_starts_at_the_very_same_moment(nights, sandbox):
+def test_two_simultaneous_starts(nights, sandbox):
     """Nobody waits for anybody; which of the two is first is the machine's affair."""
     server = sandbox()
     job = nights.job(server.url)
@@ -105,7 +105,7 @@ def test_two_starts_at_the_very_same_moment(nights, sandbox):
 
 def two_at_once(nights: Nights, server: SandboxHandle, source: Path, job: Path) -> None:
     """Start it twice; one enrolls everybody, the other one nobody."""
-    heard = len(nights.receiver.told)
+    heard = len(nights.receiver.requests)
     both = [nights.cli.start("run", source, "--job", job) for _ in range(2)]
     writers: set[object] = set()  #: of the status file
 
@@ -122,22 +122,22 @@ def two_at_once(nights: Nights, server: SandboxHandle, source: Path, job: Path) 
         wait_until(lambda: bool(everybody_in(source) & set(server.enrolments())), timeout_s=120)
         wait_until(lambda: status_of(nights).get("pid") == first.pid, timeout_s=120)
         assert second.pid not in writers
-        refused(nights, Ended(second.returncode, out, err), nights.receiver.told[heard:], at_work=first.pid)
+        refused(nights, Ended(second.returncode, out, err), nights.receiver.requests[heard:], at_work=first.pid)
         server.control(latency_s=(0, 0))
         out, err = first.communicate(timeout=120)
     finally:
         for each in both:
             each.kill()
             each.wait()
-    of_first = [each for each in nights.receiver.told[heard:] if "Exit code 5" not in each.body]
-    of_first.remove(Told("/beat/start", ""))  # the other one's
+    of_first = [each for each in nights.receiver.requests[heard:] if "Exit code 5" not in each.body]
+    of_first.remove(ReceivedRequest("/beat/start", ""))  # the other one's
     night = nights.morning(Ended(first.returncode, out, err), of_first)
     assert night.status["pid"] == first.pid
     night.is_told(0, "200 success")
     carried_to_the_end(night, source, server)
 
 
-def refused(nights: Nights, ended: Ended, told: Sequence[Told], *, at_work: int) -> None:
+def refused(nights: Nights, ended: Ended, told: Sequence[ReceivedRequest], *, at_work: int) -> None:
     """The second start has said whom it found, everywhere but in the status file, which is the first one's."""
     said = f"Job nightly.toml is being worked on by process {at_work}"
     assert ended.code == 5, ended.err

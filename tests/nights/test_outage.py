@@ -1,4 +1,4 @@
-"""Nights in which the platform is out of reach: it refuses connections for an hour, or a black hole swallows all."""
+"""Unattended runs while the platform refuses connections or the network drops all packets."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tests.nights.conftest import Night, all_accounted_for, carried_to_the_end
 from tests.sending.conftest import VirtualClock
 from tests.support.commands import people, write_csv
 from tests.support.ledgers import sqlite_ledger
-from tests.support.line import Line
-from tests.support.platform import ScriptedPlatform
+from tests.support.network_link import NetworkLink
+from tests.support.scripted_platform import ScriptedPlatform
+from tests.support.settable_clock import SettableClock
 from tests.support.threads import no_threads
-from tests.support.told_clock import ToldClock
 
 SPEED = 600.0
 CONCURRENCY = 4  # fewer rows in flight than unknown ones running stop a run
@@ -30,17 +30,17 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def clock(nights) -> ToldClock:
+def clock(nights) -> SettableClock:
     """The clock of every command of the test: an hour of it takes six seconds."""
-    clock = ToldClock(nights.cli.folder / "clock", speed=SPEED)
+    clock = SettableClock(nights.cli.folder / "clock", speed=SPEED)
     clock.set(datetime(2026, 11, 25, 1, 0, tzinfo=UTC))
     nights.cli.program = clock.program
     return clock
 
 
 @pytest.fixture
-def line(sandbox) -> Iterator[Line]:
-    with Line(sandbox().url) as line:
+def line(sandbox) -> Iterator[NetworkLink]:
+    with NetworkLink(sandbox().url) as line:
         yield line
 
 
@@ -67,7 +67,7 @@ def is_still_out_of_reach(night: Night, sent: int) -> None:
     assert night.ended.json["requests"] == 0
 
 
-def test_the_platform_goes_down_in_the_middle_and_comes_back_after_an_hour(nights, sandbox, line, clock):
+def test_platform_refuses_connections_for_an_hour(nights, sandbox, line, clock):
     line.refuse(after_starts=11)
     source, job = nights.file("monday"), nights.job(line.url, concurrency=CONCURRENCY)
     server = sandbox()
@@ -92,7 +92,7 @@ def test_the_platform_goes_down_in_the_middle_and_comes_back_after_an_hour(night
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="how a queue of connections fills up is the system's own")
-def test_all_that_is_sent_falls_into_a_black_hole(nights, sandbox, line, clock):
+def test_network_drops_everything(nights, sandbox, line, clock):
     line.swallow(after_starts=11)
     source, job = nights.file("monday"), nights.job(line.url, concurrency=CONCURRENCY, timeout_s=1)
     server = sandbox()
@@ -107,7 +107,7 @@ def test_all_that_is_sent_falls_into_a_black_hole(nights, sandbox, line, clock):
 
 
 @pytest.mark.parametrize("anyio_backend", [("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})])
-async def test_an_hour_without_the_platform_in_virtual_time(tmp_path, quick_path, anyio_backend):
+async def test_outage_of_an_hour_in_virtual_time(tmp_path, quick_path, anyio_backend):
     """Each start gives up in the end, and says so; the first one after that hour carries on to the end."""
     clock, platform = VirtualClock(), ScriptedPlatform()
     began = clock.monotonic()

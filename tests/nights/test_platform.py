@@ -1,4 +1,4 @@
-"""Nights in which the platform is there and says no: the token is revoked, the scenario is switched off."""
+"""Unattended runs while the token is revoked or the scenario is switched off."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.nights.conftest import all_accounted_for, carried_to_the_end, everybody_in, nobody_twice
 
 
-def test_a_good_night_is_told_once_and_the_next_with_nothing_new_is_silent(nights, sandbox):
+def test_finished_night_notifies_once(nights, sandbox):
     server = sandbox()
     source, job = nights.file("monday"), nights.job(server.url)
     night = nights.night(source, job)
@@ -20,7 +20,7 @@ def test_a_good_night_is_told_once_and_the_next_with_nothing_new_is_silent(night
     assert nobody_twice(server) == everybody_in(source)
 
 
-def test_the_token_is_revoked_in_the_middle(nights, sandbox):
+def test_token_is_revoked_during_the_run(nights, sandbox):
     server = sandbox(faults="token_revoked@11")
     source, job = nights.file("monday"), nights.job(server.url)
     night = nights.night(source, job)
@@ -54,7 +54,7 @@ def test_the_token_is_revoked_in_the_middle(nights, sandbox):
         ({"scenarios": {"3": False}}, {"scenarios": {"3": True}}, "Scenario 3 (Welcome) is not active."),
     ],
 )
-def test_it_is_so_before_the_night(nights, sandbox, trouble, repair, said):
+def test_token_or_scenario_fails_before_the_run(nights, sandbox, trouble, repair, said):
     server = sandbox(**trouble)
     source, job = nights.file("monday"), nights.job(server.url)
     night = nights.night(source, job)
@@ -68,7 +68,7 @@ def test_it_is_so_before_the_night(nights, sandbox, trouble, repair, said):
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
-def test_the_scenario_is_switched_off_in_the_middle(nights, sandbox, concurrency):
+def test_scenario_is_switched_off_during_the_run(nights, sandbox, concurrency):
     server = sandbox(faults="scenario_off@11")
     source, job = nights.file("monday"), nights.job(server.url, concurrency=concurrency)
     night = nights.night(source, job)

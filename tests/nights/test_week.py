@@ -1,4 +1,4 @@
-"""A file that is ten times too big, and a week with another trouble every night."""
+"""A file ten times too large, and a week with another fault every night."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from tests.nights.conftest import all_accounted_for, carried_to_the_end, everybody_in, nobody_twice
 
 
-def test_a_file_ten_times_too_big_is_not_sent(nights, sandbox):
+def test_file_ten_times_too_large_is_not_sent(nights, sandbox):
     server = sandbox()
     job = nights.job(server.url)
     monday, tuesday = nights.file("monday"), nights.file("tuesday", 300)
@@ -29,7 +29,7 @@ WEEK = [
 ]
 
 
-def test_a_week_of_nights_with_one_ledger(nights, sandbox):
+def test_week_of_nights_with_one_ledger(nights, sandbox):
     """Every night another trouble; at the end of each, everybody is enrolled once, or named as unknown."""
     server = sandbox()
     everybody, unknown = set(), set()

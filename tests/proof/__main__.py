@@ -1,13 +1,13 @@
 """The long form of the proof: `python -m tests.proof --kills 500 --rows 100000 --seed 1`.
 
-Whole runs of some thousand rows each, killed again and again among server faults of about 13 %, until both numbers are
-reached; every run goes on to its end, is then given once more, and is checked against what the sandbox counted. After
-that thousands of runs in virtual time (`simulation.py`), each with another seed. All of it on 127.0.0.1.
+Runs of some thousand rows are killed repeatedly while about 13 % of the requests fail, until both numbers are
+reached. Each run is resumed to its end, started once more, and compared with the counts of the sandbox. Then follow
+runs in virtual time (`simulation.py`), each with another seed. All servers are on 127.0.0.1.
 
-Standard output gets a table: runs, kills, faults by kind, rows, duplicated, lost, misreported, unknown (and how many
-could be), seconds. The exit code is 0 when nobody was enrolled twice, no success was none and no row said other than
-what happened, and there were no more unknown rows than doubtful moments; else 1, and the folder with the run's input,
-results and ledger stays.
+Standard output gets a table: runs, kills, faults by kind, rows, duplicated, lost, misreported, unknown (and the
+number of ambiguous requests), seconds. The exit code is 0 when nobody was enrolled twice, every status is true and
+there are no more unknown rows than ambiguous requests; else 1, and the folder with the run's input, results and
+ledger is kept.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ KILLS_PER_STRIKE = 0.9  #: the other strikes are signals and freezes, or come to
 
 
 @dataclass(slots=True)
-class Tally:
+class ProofTotals:
     """What all runs of one kind came to."""
 
     runs: int = 0
@@ -119,9 +119,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def killed_runs(folder: Path, *, kills: int, rows: int, seed: int) -> Tally:
+def killed_runs(folder: Path, *, kills: int, rows: int, seed: int) -> ProofTotals:
     """Run real processes and kill them until both numbers are reached."""
-    tally = Tally()
+    tally = ProofTotals()
     began = time.monotonic()
     luck = random.Random(seed)
     rows_of_a_run = min(rows, ROWS_OF_A_RUN)
@@ -139,7 +139,7 @@ def killed_runs(folder: Path, *, kills: int, rows: int, seed: int) -> Tally:
 
 
 def one_run(
-    tally: Tally, folder: Path, sandbox: SandboxHandle, luck: random.Random, *, rows: int, per_strike: int
+    tally: ProofTotals, folder: Path, sandbox: SandboxHandle, luck: random.Random, *, rows: int, per_strike: int
 ) -> None:
     """Take one input through as many processes as it needs; all runs share a ledger."""
     name = f"run{tally.runs + 1}"
@@ -160,9 +160,9 @@ def one_run(
     tally.faults.update(sandbox.totals()["faults"])
 
 
-def simulated_runs(*, seeds: Sequence[int]) -> Tally:
+def simulated_runs(*, seeds: Sequence[int]) -> ProofTotals:
     """Run in virtual time, one run for each seed; the seed tells the story again, so its files are not kept."""
-    tally = Tally()
+    tally = ProofTotals()
     began = time.monotonic()
     for seed in seeds:
         with quick_folder() as folder:

@@ -1,10 +1,9 @@
-"""`batch-enroll` with something done to it: `child.py [--kill WHEN:POINT:N] [--sabotage NAME] -- run ...`.
+"""`batch-enroll` with an injected kill or fault: `child.py [--kill WHEN:POINT:N] [--sabotage NAME] -- run ...`.
 
-In: the words before `--`, then an ordinary command line. Out: what the command does, until it kills itself with SIGKILL
-`before` or `after` the n-th call of a named point, or `during` it (a moment after it began); `--freeze` stops it there
-with SIGSTOP instead, until somebody sends SIGCONT. A sabotage breaks one rule
-of the package on purpose: the negative controls, which the check must find. Never: a switch inside the package; all of
-it is done from here, to this process alone.
+The process kills itself with SIGKILL `before` or `after` the n-th call of a named point, or `during` it (shortly
+after it began); with `--freeze` it stops with SIGSTOP until it gets SIGCONT. A sabotage breaks one rule of the
+package, as a negative control that the check must find. Everything is patched from here; the package has no test
+switch.
 """
 
 from __future__ import annotations
@@ -87,7 +86,7 @@ def _struck(original: Any, when: str, is_now: Callable[[], bool], strike: Callab
     return later if inspect.iscoroutinefunction(original) else at_once
 
 
-def resend_what_is_in_doubt() -> None:
+def resend_ambiguous() -> None:
     """Take every failure after sending for one before it, as retry presets do (ReadError, 500, 502)."""
     from batch_enroll.errors import Ambiguous, Retryable
 
@@ -212,7 +211,7 @@ def _answer_instead(body: bytes, *, send_first: bool) -> None:
 SABOTAGES: dict[str, Callable[[], None]] = {
     sabotage.__name__.replace("_", "-"): sabotage
     for sabotage in (
-        resend_what_is_in_doubt,
+        resend_ambiguous,
         resend_on_expiry,
         lock_nothing,
         compare_nothing,

@@ -1,10 +1,6 @@
-"""A trial: `batch-enroll run` as a process against a sandbox that outlives it, cut short again and again.
+"""A trial: `batch-enroll run` as a process that is interrupted repeatedly, against a sandbox that outlives it.
 
-In: a sandbox, rows, faults, and how each process ends. Out: an `invariants.Verdict`. Never: a request to anything but
-the sandbox, a signal to a process that was not started here.
-
-The same command is given until the run is finished, as the product promises that one may; then once more, which must be
-refused and must send nothing.
+The same command is started until the run is finished, then once more, which must be refused and send nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +29,7 @@ from batch_enroll.reporting.result_paths import result_paths
 from batch_enroll.run.result_files import write_files
 from batch_enroll.sandbox import SandboxHandle
 from tests.proof.inputs import write_leads
-from tests.proof.invariants import Told, Verdict, check
+from tests.proof.invariants import RunReport, Verdict, check
 
 CHILD = Path(__file__).with_name("child.py")
 PACKAGE_ROOT = Path(batch_enroll.__path__[0]).parent
@@ -82,7 +78,7 @@ class Trial:
     name: str = "leads"  #: of the input
     results_name: str = ""  #: of the results; "" = the input's
     encoding: str = "utf-8"
-    before: Sequence[Told] = ()  #: what earlier trials told that sent to the same sandbox
+    before: Sequence[RunReport] = ()  #: what earlier trials told that sent to the same sandbox
     source: Path = field(init=False)
     results: Path = field(init=False)
     kills: int = 0
@@ -222,7 +218,7 @@ class Trial:
         if told is not None and not (verdict := self._check(told)).holds:
             self.broken.append(verdict)
 
-    def _check(self, told: Told) -> Verdict:
+    def _check(self, told: RunReport) -> Verdict:
         return check(self.sandbox.stats(), [*self.before, told], cuts=self.cuts, in_flight=self.concurrency)
 
     def other(self, *command: object, strike: Strike = Strike()) -> Ended:
@@ -237,13 +233,15 @@ class Trial:
         (folder,) = self.ledger.with_name(f"{self.ledger.name}.runs").iterdir()
         return folder.name
 
-    def told(self) -> Told:
+    def told(self) -> RunReport:
         """Read the run's files."""
         with self.results.open(encoding="utf-8-sig", newline="") as file:
             results = list(csv.DictReader(file))
-        return Told(planned=self.rows, results=results, summary=json.loads(self.summary.read_text(encoding="utf-8")))
+        return RunReport(
+            planned=self.rows, results=results, summary=json.loads(self.summary.read_text(encoding="utf-8"))
+        )
 
-    async def report(self) -> Told | None:
+    async def report(self) -> RunReport | None:
         """Write the files of this input's run as it stands, as `report` does; None while it is being planned."""
         state = self.folder / "home" / "state" / "batch-enroll"
         ledger = SqliteLedger(self.ledger, clock=SystemClock(), state_folder=state)

@@ -1,7 +1,4 @@
-"""What goes into a trial: rows as they come, and faults as they happen.
-
-In: a number and some luck. Out: rows, an input file, fault rules. Never: a real person's address.
-"""
+"""Rows and fault rules for a trial."""
 
 from __future__ import annotations
 

@@ -1,15 +1,12 @@
-"""What must be true after every scenario, whatever was killed and whatever the platform did: a pure check.
+"""The check of a trial: compares the counts of the platform with the reports of the runs, without I/O.
 
-In: what the oracle counted and what the runs told people. Out: a `Verdict` in numbers, with a sentence for each wrong
-thing found. Never: I/O, a look into the ledger.
-
-The unit is a person: an identity as the platform matches it, without regard to case. Over all rows that name one:
+The unit is a person: an identity as the platform matches it, case-insensitive. Over all rows of one person:
 
     enrolled <= 1                             else the person was enrolled twice        `duplicated`
-    enrolled >= rows that say success         else a success that never was             `lost`
-    enrolled <= rows that say success or      else a row says error, invalid, skipped
-                unknown                       or not_sent, and was enrolled all the same `misreported`
-    requests that came <= attempts told       else a request left without its intent     `misreported`
+    enrolled >= rows with success             else a success did not happen             `lost`
+    enrolled <= rows with success or          else a row is error, invalid, skipped
+                unknown                       or not_sent, but was enrolled             `misreported`
+    requests received <= attempts reported    else a request was sent without an intent `misreported`
 
 Together: success means exactly once; error, invalid, skipped and not_sent mean never; unknown means once or never.
 """
@@ -28,7 +25,7 @@ _SHOWN_COMPLAINTS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class RunReport:
     """What one run told about its input."""
 
     planned: Sequence[tuple[str, ...]]  #: the input's data rows in order; the first cell is the identity
@@ -70,19 +67,19 @@ class Verdict:
 
 
 def check(
-    oracle: Mapping[str, Any], told: Sequence[Told], *, cuts: int, in_flight: int, matched: str = "email"
+    platform: Mapping[str, Any], told: Sequence[RunReport], *, cuts: int, in_flight: int, matched: str = "email"
 ) -> Verdict:
     """Compare what runs told with what really happened.
 
     Args:
-        oracle: the sandbox's counts, `Stats.as_dict`, since before the first of the runs.
+        platform: the sandbox's counts, `Stats.as_dict`, since before the first of the runs.
         told: each run that sent to it, with all rows in their last state.
         cuts: how often requests in flight were abandoned: kills, break-offs, freezes longer than the deadline.
         in_flight: how many there can be at once.
-        matched: how the platform finds profiles, the part of the oracle's keys before the colon.
+        matched: how the platform finds profiles, the part of the platform's keys before the colon.
     """
-    enrolled = _by_person(oracle["enrolments"], matched)
-    received = _by_person(oracle["received"], matched)
+    enrolled = _by_person(platform["enrolments"], matched)
+    received = _by_person(platform["received"], matched)
     statuses: Counter[str] = Counter()
     attempts: Counter[str] = Counter()
     said: dict[str, Counter[str]] = {}
@@ -110,12 +107,12 @@ def check(
         duplicated=len(duplicated),
         lost=len(lost),
         misreported=len(misread),
-        unknown_allowed=oracle["ambiguous"] + cuts * in_flight + oracle["idle_closes"],
+        unknown_allowed=platform["ambiguous"] + cuts * in_flight + platform["idle_closes"],
         complaints=(*duplicated, *lost, *misread),
     )
 
 
-def _misread(told: Told) -> Iterator[str]:
+def _misread(told: RunReport) -> Iterator[str]:
     """Compare the results with the input line by line, and with the summary."""
     if len(told.planned) != len(told.results):
         yield f"{len(told.planned)} rows went in, {len(told.results)} lines came out"
@@ -139,7 +136,7 @@ def _misread(told: Told) -> Iterator[str]:
 
 
 def _by_person(counts: Mapping[str, Mapping[str, int]], matched: str) -> Counter[str]:
-    """Add up an oracle's counts over scenarios, person by person."""
+    """Add up an platform's counts over scenarios, person by person."""
     total: Counter[str] = Counter()
     for by_key in counts.values():
         for key, times in by_key.items():

@@ -1,13 +1,10 @@
 """Deterministic simulation: whole runs in virtual time, with every choice drawn from one seed.
 
-In: a seed. Out: a `Story`: what the oracle counted, what the last report said, and each step on the way. Never: a
-socket, a thread, a real wait; an hour of virtual time takes milliseconds.
-
-What is real: the run from the file to the report, the worker pool, limiter, retry, breaker, client, classification and
-the SQLite ledger, without its threads. What is simulated: the network and the platform (`Platform`, on httpx's own
-seam), the time that the ledger takes (`SlowLedger`: each call takes a moment before and after it is done, so that death
-can come on either side), and death itself: the ledger lets the run go as if its process were gone, so that nothing more
-is written, and the platform takes no more from it.
+Real are the run from the file to the report, the worker pool, limiter, retry, breaker, client, classification and the
+SQLite ledger, without its threads. Simulated are the network and the platform (`Platform`, an httpx transport), the
+time that the ledger takes (`SlowLedger`: each call takes time before and after its work, so that a kill can come on
+either side), and the kill itself: the ledger releases the run as if its process had ended, so that nothing more is
+written, and the platform accepts no more requests from it.
 """
 
 from __future__ import annotations
@@ -35,10 +32,10 @@ from batch_enroll.ledger.interface import RunLedger, RunRecord
 from batch_enroll.ledger.sqlite import SqliteLedger, SqliteRunLedger
 from batch_enroll.run.api import enroll_async
 from tests.proof.inputs import leads, write_leads
-from tests.proof.invariants import Told, Verdict, check
+from tests.proof.invariants import RunReport, Verdict, check
 from tests.support.commands import read_results
 from tests.support.ledgers import InlineExecutors, kill
-from tests.support.platform import OK, SCENARIO
+from tests.support.scripted_platform import OK, SCENARIO
 from tests.support.threads import no_threads
 
 URL = "https://platform.example"
@@ -239,7 +236,7 @@ class _SlowRun:
 
 
 @dataclass(slots=True)
-class Story:
+class SimulatedRun:
     """What happened under one seed."""
 
     seed: int
@@ -254,7 +251,7 @@ class Story:
         return "\n".join([f"seed {self.seed}: {getattr(self, 'verdict', 'untold')}", *self.steps, *self.platform.log])
 
 
-def simulate(seed: int, folder: Path) -> Story:
+def simulate(seed: int, folder: Path) -> SimulatedRun:
     """Tell the story of a seed from its first process to the refusal of a finished run.
 
     Args:
@@ -263,7 +260,7 @@ def simulate(seed: int, folder: Path) -> Story:
     folder.mkdir()
     random.seed(seed)  # the jitter of a run draws from it
     trio._core._run._r.seed(seed)  # the order in which trio wakes those who are ready; there is no public way
-    story = Story(seed)
+    story = SimulatedRun(seed)
     with no_threads():
         anyio.run(
             _tell,
@@ -275,7 +272,7 @@ def simulate(seed: int, folder: Path) -> Story:
     return story
 
 
-async def _tell(story: Story, folder: Path) -> None:
+async def _tell(story: SimulatedRun, folder: Path) -> None:
     luck = random.Random(story.seed)
     rows = leads(luck.randint(1, 30), luck)
     source = write_leads(folder / "leads.csv", rows)
@@ -297,9 +294,11 @@ async def _tell(story: Story, folder: Path) -> None:
     story.verdict = check(platform.counts(), [told], cuts=story.cuts, in_flight=job.send.concurrency)
 
 
-def _told(folder: Path, rows: Sequence[tuple[str, str]]) -> Told:
+def _told(folder: Path, rows: Sequence[tuple[str, str]]) -> RunReport:
     (results,), (summary,) = folder.glob("*.results.csv"), folder.glob("*.summary.json")
-    return Told(planned=rows, results=read_results(results), summary=json.loads(summary.read_text(encoding="utf-8")))
+    return RunReport(
+        planned=rows, results=read_results(results), summary=json.loads(summary.read_text(encoding="utf-8"))
+    )
 
 
 def _job(luck: random.Random) -> Job:
@@ -321,7 +320,7 @@ def _job(luck: random.Random) -> Job:
     )
 
 
-async def _live(story: Story, luck: random.Random, job: Job, source: Path, ledger: SlowLedger) -> bool:
+async def _live(story: SimulatedRun, luck: random.Random, job: Job, source: Path, ledger: SlowLedger) -> bool:
     """One process from its start to its end, natural or not; says whether the run is finished."""
     control = Control()
     fate = "none"

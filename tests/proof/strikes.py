@@ -1,7 +1,4 @@
-"""What can be done to a running `batch-enroll`: kills, signals, freezes, at a count, a moment or a named point.
-
-In: when. Out: a `Strike` for `Trial.once`, or a stream of drawn ones. Never: a process that the trial has not started.
-"""
+"""Interruptions of a running `batch-enroll`: kills, signals and freezes, at a count, a time or a named point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults 12 and 13: signals, ends that close, and a folder that goes away; the same command carries on."""
+"""Faults 12 and 13: signals, closed outputs and a deleted folder; the same command resumes the run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LATENCY_S = 0.2
 TIMEOUT_S = 30.0  #: of one request, by default
 
 
-def test_sigterm_waits_for_the_answers_in_flight_and_the_same_command_carries_on(trial):
+def test_sigterm_waits_for_requests_in_flight_and_resumes(trial):
     the = trial(leads(60), latency_s=LATENCY_S)
     began = time.monotonic()
     ended = the.once(strike=signal_after_requests(12, signal.SIGTERM, apart_s=0))
@@ -33,7 +33,7 @@ def test_sigterm_waits_for_the_answers_in_flight_and_the_same_command_carries_on
     assert verdict.statuses == {"success": 60}, "no answer was given up"
 
 
-def test_after_sigterm_the_results_say_what_was_done_so_far(trial):
+def test_results_after_sigterm_are_partial(trial):
     the = trial(leads(60), latency_s=LATENCY_S)
     assert the.once(strike=signal_after_requests(12, signal.SIGTERM, apart_s=0)).code == 143
     verdict = the.verdict(is_finished=False)
@@ -42,7 +42,7 @@ def test_after_sigterm_the_results_say_what_was_done_so_far(trial):
     assert verdict.statuses["not_sent"] == 60 - the.arrived()
 
 
-def test_a_second_ctrl_c_waits_for_no_answer_and_loses_nothing(trial):
+def test_second_ctrl_c_ends_at_once_and_loses_nothing(trial):
     the = trial(leads(60), faults="silence_after_acting@5+", concurrency=4)
     began = time.monotonic()
     ended = the.once(strike=signal_after_requests(8, signal.SIGINT, signal.SIGINT))
@@ -55,7 +55,7 @@ def test_a_second_ctrl_c_waits_for_no_answer_and_loses_nothing(trial):
     assert verdict.unknown == 4
 
 
-def test_sigkill_while_it_waits_after_ctrl_c_loses_nothing(trial):
+def test_sigkill_after_ctrl_c_loses_nothing(trial):
     the = trial(leads(60), faults="silence_before_acting@5+", concurrency=4)
 
     def interrupt_and_kill(the, process):
@@ -69,7 +69,7 @@ def test_sigkill_while_it_waits_after_ctrl_c_loses_nothing(trial):
     assert verdict.holds, verdict
 
 
-def test_a_closed_terminal_is_like_sigterm(trial):
+def test_closed_terminal_is_like_sigterm(trial):
     the = trial(leads(60), latency_s=LATENCY_S)
     assert the.once(strike=signal_after_requests(12, signal.SIGHUP, apart_s=0)).code == 143
     the.sandbox.control(latency_s=0)
@@ -79,7 +79,7 @@ def test_a_closed_terminal_is_like_sigterm(trial):
     assert verdict.statuses == {"success": 60}
 
 
-def test_a_freeze_longer_than_the_time_out_makes_rows_unknown_and_sends_nobody_twice(trial):
+def test_freeze_beyond_the_timeout_makes_rows_unknown(trial):
     the = trial(leads(60), latency_s=0.05, flags=("--timeout", 0.5))
     the.until_finished(strikes=[freeze_after_requests(10, for_s=1.0)])
     verdict = the.verdict()
@@ -87,7 +87,7 @@ def test_a_freeze_longer_than_the_time_out_makes_rows_unknown_and_sends_nobody_t
 
 
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])
-def test_an_end_that_nobody_listens_to_any_more_loses_nothing(trial, closed):
+def test_closed_output_pipe_loses_nothing(trial, closed):
     the = trial(leads(60), latency_s=0.02, flags=("--json", "--verbose"))
     reading, writing = os.pipe()
     ends = {name: writing if closed == name else subprocess.DEVNULL for name in ("stdout", "stderr")}
@@ -102,7 +102,7 @@ def test_an_end_that_nobody_listens_to_any_more_loses_nothing(trial, closed):
     assert verdict.statuses == {"success": 60}
 
 
-def test_when_the_results_folder_goes_in_mid_run_nothing_is_lost_and_the_report_can_be_written_again(trial, tmp_path):
+def test_deleted_results_folder_loses_nothing(trial, tmp_path):
     the = trial(leads(60), latency_s=0.05)
     the.results = tmp_path / "results" / "out.csv"
     the.results.parent.mkdir()

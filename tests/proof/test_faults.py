@@ -1,4 +1,4 @@
-"""Faults 5 to 10: each way in which an answer can fail to come, alone; pauses; connections that are no more."""
+"""Faults 5 to 10: each kind of missing answer alone; throttling; closed connections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from batch_enroll.sandbox import (
 )
 from batch_enroll.sending.httpx_transport import SingleConnectionTransports
 from tests.proof.inputs import leads, write_leads
-from tests.proof.invariants import Told, check
+from tests.proof.invariants import RunReport, check
 from tests.support.commands import read_results
 from tests.support.sandbox import wait_until
 
@@ -32,7 +32,7 @@ AMBIGUOUS = [
 ]
 
 
-class Desk:
+class InProcessRuns:
     """Runs in this process, with the real client and the real ledger: quick enough for many small ones."""
 
     def __init__(self, folder, sandbox, *, stock=False):
@@ -60,7 +60,7 @@ class Desk:
 
     def verdict(self, sandbox=None):
         assert self.summary.results is not None
-        told = Told(
+        told = RunReport(
             planned=self.rows,
             results=read_results(self.summary.results),
             summary={"counts": self.summary.counts.as_dict()},
@@ -70,7 +70,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path, sandbox):
-    return lambda *, stock=False, **world: Desk(tmp_path, sandbox(**world), stock=stock)
+    return lambda *, stock=False, **world: InProcessRuns(tmp_path, sandbox(**world), stock=stock)
 
 
 both_transports = pytest.mark.parametrize("stock", [False, True], ids=["own", "httpx"])
@@ -78,7 +78,7 @@ both_transports = pytest.mark.parametrize("stock", [False, True], ids=["own", "h
 
 @both_transports
 @pytest.mark.parametrize("fault", AMBIGUOUS)
-async def test_an_answer_that_does_not_come_makes_the_row_unknown_after_one_request(desk, fault, stock):
+async def test_missing_answer_makes_the_row_unknown(desk, fault, stock):
     the = desk(stock=stock, faults=[FaultRule(fault=fault, contains="000002")])
     began = time.monotonic()
     summary = await the.run(leads(3))
@@ -90,7 +90,7 @@ async def test_an_answer_that_does_not_come_makes_the_row_unknown_after_one_requ
     assert took_s < TIMEOUT_S + 2.0
 
 
-async def test_a_late_act_after_the_deadline_is_unknown_and_happens_once(desk):
+async def test_late_act_after_the_timeout_is_unknown(desk):
     the = desk(faults=[FaultRule(fault="late_act", contains="000002", delay_s=2 * TIMEOUT_S)])
     summary = await the.run(leads(3))
     assert summary.counts == Counts(success=2, unknown=1)
@@ -100,7 +100,7 @@ async def test_a_late_act_after_the_deadline_is_unknown_and_happens_once(desk):
     assert set(the.sandbox.enrolments().values()) == {1}
 
 
-async def test_many_doubtful_answers_in_a_row_stop_the_run_before_the_next_hundred(desk):
+async def test_many_ambiguous_answers_stop_the_run(desk):
     the = desk(faults="drop_after_acting@21+")
     summary = await the.run(leads(300), in_flight=4)
     verdict = the.verdict()
@@ -110,7 +110,7 @@ async def test_many_doubtful_answers_in_a_row_stop_the_run_before_the_next_hundr
 
 
 @pytest.mark.parametrize("form", ["seconds", "date", "absent", "negative"])
-async def test_whoever_is_told_to_come_back_later_comes_back_and_is_enrolled_once(desk, form):
+async def test_throttled_rows_are_enrolled_once(desk, form):
     the = desk(faults=[FaultRule(fault="http_429", times=3)], retry_after=form)
     summary = await the.run(leads(8))
     verdict = the.verdict()
@@ -119,7 +119,7 @@ async def test_whoever_is_told_to_come_back_later_comes_back_and_is_enrolled_onc
     assert summary.requests == 8 + 3
 
 
-async def test_a_503_that_says_when_is_a_pause_and_one_that_does_not_is_a_doubt(desk):
+async def test_503_is_ambiguous_without_retry_after(desk):
     told = FaultRule(fault="http_503_retry_after", contains="000001", times=1)
     the = desk(faults=[told, FaultRule(fault="http_503_before_acting", contains="000002")])
     summary = await the.run(leads(4))
@@ -128,7 +128,7 @@ async def test_a_503_that_says_when_is_a_pause_and_one_that_does_not_is_a_doubt(
     assert (summary.counts, summary.requests) == (Counts(success=3, unknown=1), 5)
 
 
-async def test_a_wait_of_ten_hours_stops_the_run_and_the_same_call_carries_on(desk):
+async def test_wait_of_ten_hours_stops_the_run(desk):
     the = desk(faults=[FaultRule(fault="http_429", from_nth=11, times=20)], retry_after="huge")
     summary = await the.run(leads(40))
     assert summary.exit_code == 3
@@ -142,7 +142,7 @@ async def test_a_wait_of_ten_hours_stops_the_run_and_the_same_call_carries_on(de
     assert summary.counts == Counts(success=40)
 
 
-async def test_in_a_storm_of_429_nobody_is_lost_and_nobody_sent_twice(desk):
+async def test_many_429_lose_and_duplicate_nobody(desk):
     the = desk(rate_per_s=25)
     summary = await the.run(leads(75), in_flight=16)
     while summary.counts.not_sent:  # rows whose attempts were used up are left for the same call
@@ -155,7 +155,7 @@ async def test_in_a_storm_of_429_nobody_is_lost_and_nobody_sent_twice(desk):
 
 
 @both_transports
-async def test_idle_connections_that_the_server_closes_make_no_row_unknown(desk, stock):
+async def test_closed_idle_connections_make_no_row_unknown(desk, stock):
     the = desk(stock=stock, idle_timeout_s=0.05)
     summary = await the.run(leads(20), in_flight=1, rate=10)
     verdict = the.verdict()
@@ -165,7 +165,7 @@ async def test_idle_connections_that_the_server_closes_make_no_row_unknown(desk,
 
 
 @both_transports
-async def test_connections_that_end_unannounced_after_the_answer_make_no_row_unknown(desk, stock):
+async def test_close_after_the_answer_makes_no_row_unknown(desk, stock):
     the = desk(stock=stock, faults="close_after_answer")
     summary = await the.run(leads(60), in_flight=2)
     verdict = the.verdict()
@@ -174,11 +174,11 @@ async def test_connections_that_end_unannounced_after_the_answer_make_no_row_unk
         assert summary.counts.unknown == 0
 
 
-async def test_a_server_that_refuses_and_then_returns_gets_every_row_once(tmp_path):
+async def test_refused_connections_are_retried(tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    the = Desk(tmp_path, None)
+    the = InProcessRuns(tmp_path, None)
     ended = anyio.Event()
     verdicts = []
 
@@ -197,7 +197,7 @@ async def test_a_server_that_refuses_and_then_returns_gets_every_row_once(tmp_pa
     assert summary.requests > 10
 
 
-async def test_a_name_that_cannot_be_found_and_then_can_gets_every_row_once(desk, monkeypatch):
+async def test_dns_failures_are_retried(desk, monkeypatch):
     the = desk()
     real, failures = socket.getaddrinfo, iter(range(4))
 

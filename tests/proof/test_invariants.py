@@ -1,4 +1,4 @@
-"""The check itself: it passes what is right and finds each thing that can be wrong."""
+"""The check itself: it passes correct reports and finds each kind of error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.proof.invariants import Told, check
+from tests.proof.invariants import RunReport, check
 
 PEOPLE = [("anna@example.com", "Anna"), ("boris@example.com", "=1+1"), ("clara@example.com", ""), ("Total", "")]
 
@@ -24,7 +24,7 @@ def lines(*statuses, attempts=1):
     ]
 
 
-def oracle(enrolled=(), received=None, **changes):
+def platform(enrolled=(), received=None, **changes):
     def keys(names):
         counts: dict[str, int] = {}
         for name in names:
@@ -39,43 +39,43 @@ def oracle(enrolled=(), received=None, **changes):
 def judge(real, results, *, planned=PEOPLE, counts=None, cuts=0, in_flight=1):
     found = Counter(line["enroll_status"] for line in results)
     counts = counts or {**found, "rows": len(results)}
-    told = Told(planned=planned, results=results, summary={"counts": counts})
+    told = RunReport(planned=planned, results=results, summary={"counts": counts})
     return check(real, [told], cuts=cuts, in_flight=in_flight)
 
 
 GOOD = lines("success", "error", "unknown", "invalid")
-REAL = oracle(["anna"], received=["anna", "boris", "clara"], ambiguous=1)
+REAL = platform(["anna"], received=["anna", "boris", "clara"], ambiguous=1)
 
 
-def test_what_is_right_passes():
+def test_correct_report_passes():
     verdict = judge(REAL, GOOD)
     assert verdict.holds, verdict
     assert (verdict.rows, verdict.unknown, verdict.unknown_allowed) == (4, 1, 1)
 
 
-def test_an_unknown_row_may_have_been_enrolled():
-    assert judge(oracle(["anna", "clara"], received=["anna", "boris", "clara"], ambiguous=1), GOOD).holds
+def test_unknown_row_may_be_enrolled():
+    assert judge(platform(["anna", "clara"], received=["anna", "boris", "clara"], ambiguous=1), GOOD).holds
 
 
 @pytest.mark.parametrize(
     ("real", "results", "found"),
     [
-        (oracle(["anna", "anna"], received=["anna"]), lines("success", "error", "error", "invalid"), (1, 0, 0)),
-        (oracle(["anna", "Anna"], received=["anna"]), lines("success", "error", "error", "invalid"), (1, 0, 0)),
-        (oracle([]), lines("success", "error", "error", "invalid"), (0, 1, 0)),
-        (oracle(["anna", "boris"]), lines("success", "error", "error", "invalid"), (0, 0, 1)),
-        (oracle(["anna", "clara"]), lines("success", "error", "skipped", "invalid", attempts=1), (0, 0, 1)),
-        (oracle(["anna", "clara"]), lines("success", "error", "not_sent", "invalid"), (0, 0, 1)),
+        (platform(["anna", "anna"], received=["anna"]), lines("success", "error", "error", "invalid"), (1, 0, 0)),
+        (platform(["anna", "Anna"], received=["anna"]), lines("success", "error", "error", "invalid"), (1, 0, 0)),
+        (platform([]), lines("success", "error", "error", "invalid"), (0, 1, 0)),
+        (platform(["anna", "boris"]), lines("success", "error", "error", "invalid"), (0, 0, 1)),
+        (platform(["anna", "clara"]), lines("success", "error", "skipped", "invalid", attempts=1), (0, 0, 1)),
+        (platform(["anna", "clara"]), lines("success", "error", "not_sent", "invalid"), (0, 0, 1)),
         (
-            oracle(["anna"], received=["anna", "boris", "boris"]),
+            platform(["anna"], received=["anna", "boris", "boris"]),
             lines("success", "error", "error", "invalid"),
             (0, 0, 1),
         ),
-        (oracle(["anna", "zoe"]), lines("success", "error", "error", "invalid"), (0, 0, 1)),
+        (platform(["anna", "zoe"]), lines("success", "error", "error", "invalid"), (0, 0, 1)),
     ],
     ids=["twice", "twice-in-other-case", "lost", "error", "skipped", "not-sent", "sent-unannounced", "a-stranger"],
 )
-def test_a_row_whose_word_is_not_what_happened_is_found(real, results, found):
+def test_false_status_is_found(real, results, found):
     verdict = judge(real, results)
     assert (verdict.duplicated, verdict.lost, verdict.misreported) == found, verdict
     assert not verdict.holds
@@ -93,13 +93,13 @@ def test_a_row_whose_word_is_not_what_happened_is_found(real, results, found):
     ],
     ids=["line-missing", "other-order", "other-cell", "no-status", "sum", "other-totals"],
 )
-def test_a_report_that_is_not_the_input_or_does_not_add_up_is_found(results, counts):
+def test_inconsistent_report_is_found(results, counts):
     verdict = judge(REAL, results, counts=counts)
     assert verdict.misreported, verdict
 
 
-def test_more_unknown_rows_than_doubtful_moments_are_found():
+def test_too_many_unknown_rows_are_found():
     results = lines("unknown", "unknown", "unknown", "invalid")
-    real = oracle([], received=["anna", "boris", "clara"], ambiguous=1)
+    real = platform([], received=["anna", "boris", "clara"], ambiguous=1)
     assert not judge(real, results, cuts=1, in_flight=1).holds
     assert judge(real, results, cuts=1, in_flight=2).holds

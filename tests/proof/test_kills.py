@@ -19,7 +19,7 @@ OF_THE_END = ("before:results", "before:summary", "before:close", "after:close")
 IN_DOUBT = {"after:intend", "before:send", "during:send", "after:send", "before:settle"}
 
 
-def test_killed_at_each_point_of_the_plan_nothing_was_sent(trial):
+def test_kill_during_planning_sends_nothing(trial):
     the = trial(leads(60))
     for point in OF_THE_PLAN:
         assert the.once(strike=kill_at(point)).code == KILLED, point
@@ -30,7 +30,7 @@ def test_killed_at_each_point_of_the_plan_nothing_was_sent(trial):
     assert (verdict.statuses, the.kills) == ({"success": 60}, len(OF_THE_PLAN))
 
 
-def test_killed_at_each_point_of_a_row_only_that_row_is_in_doubt(trial):
+def test_kill_leaves_at_most_one_row_unknown(trial):
     the = trial(leads(80), concurrency=1)
     for nth, point in enumerate(ROW_POINTS, start=1):
         assert the.once(strike=kill_at(point, nth)).code == KILLED, point
@@ -40,7 +40,7 @@ def test_killed_at_each_point_of_a_row_only_that_row_is_in_doubt(trial):
     assert verdict.unknown == len(IN_DOUBT & set(ROW_POINTS))
 
 
-def test_killed_while_the_answer_is_on_its_way_the_row_is_in_doubt_and_really_was_enrolled(trial):
+def test_kill_before_the_answer_leaves_an_enrolled_unknown(trial):
     the = trial(leads(10), concurrency=1, latency_s=0.2)
     assert the.once(strike=kill_at("during:send")).code == KILLED
     the.sandbox.control(latency_s=0)
@@ -51,7 +51,7 @@ def test_killed_while_the_answer_is_on_its_way_the_row_is_in_doubt_and_really_wa
     assert sum(the.sandbox.enrolments().values()) == 10
 
 
-def test_killed_at_each_point_with_many_in_flight(trial):
+def test_kill_with_many_requests_in_flight(trial):
     the = trial(leads(500), concurrency=16)
     for nth, point in enumerate(ROW_POINTS, start=20):
         assert the.once(strike=kill_at(point, nth)).code == KILLED, point
@@ -60,7 +60,7 @@ def test_killed_at_each_point_with_many_in_flight(trial):
     assert verdict.holds, verdict
 
 
-def test_killed_around_a_release_the_row_is_sent_again_or_in_doubt_but_never_both(trial):
+def test_kill_around_a_release_sends_again_or_is_unknown(trial):
     the = trial(leads(20), concurrency=1, faults="http_429@3,http_429@9")
     assert the.once(strike=kill_at("before:release")).code == KILLED
     assert the.once(strike=kill_at("after:release")).code == KILLED
@@ -70,7 +70,7 @@ def test_killed_around_a_release_the_row_is_sent_again_or_in_doubt_but_never_bot
     assert verdict.statuses == {"success": 19, "unknown": 1}
 
 
-def test_killed_at_each_point_of_the_end_nothing_is_lost_and_nothing_sent_again(trial):
+def test_kill_during_the_end_of_a_run_loses_nothing(trial):
     the = trial(leads(30))
     for point in OF_THE_END:
         ended = the.once(strike=kill_at(point))
@@ -80,7 +80,7 @@ def test_killed_at_each_point_of_the_end_nothing_is_lost_and_nothing_sent_again(
     assert verdict.statuses == {"success": 30}
 
 
-def test_killed_at_random_among_faults_nobody_is_sent_twice_and_nobody_lost(trial):
+def test_random_kills_among_faults(trial):
     luck = random.Random(1)
     the = trial(
         leads(450, luck),

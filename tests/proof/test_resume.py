@@ -1,4 +1,4 @@
-"""Fault 19 and the lock: another file under the same name, two starts at once, a run whose process is gone."""
+"""Fault 19 and the lock: an edited file under the same name, concurrent starts, a run whose process was killed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tests.proof.harness import FINISHED, KILLED, LOCKED, REFUSED, started, watc
 from tests.proof.inputs import leads, write_leads
 from tests.proof.invariants import check
 from tests.proof.strikes import ROW_POINTS, kill_after_requests, kill_at
-from tests.support.platform import ScriptedPlatform
 from tests.support.sandbox import wait_until
+from tests.support.scripted_platform import ScriptedPlatform
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_an_edited_file_sends_only_those_whom_the_dead_run_had_not_sent(interrupted, change):
+def test_edited_file_sends_only_unsent_people(interrupted, change):
     the = interrupted.edited(change(interrupted.rows))
     the.until_finished()
     verdict = the.verdict()
@@ -52,7 +52,7 @@ def test_an_edited_file_sends_only_those_whom_the_dead_run_had_not_sent(interrup
     assert verdict.statuses["skipped"] >= 10
 
 
-def test_the_same_rows_in_another_encoding_are_the_same_people(interrupted):
+def test_other_encoding_has_the_same_people(interrupted):
     the = interrupted.edited(interrupted.rows, encoding="utf-16")
     the.until_finished()
     verdict = the.verdict()
@@ -60,7 +60,7 @@ def test_the_same_rows_in_another_encoding_are_the_same_people(interrupted):
     assert max(the.sandbox.received().values()) == 1
 
 
-def test_when_the_first_file_comes_back_after_an_edited_one_was_sent_nobody_is_sent_twice(interrupted):
+def test_restored_file_sends_nobody_twice(interrupted):
     original = list(interrupted.rows)
     the = interrupted.edited([*original, ("late@example.com", "Late")])
     the.until_finished()
@@ -70,7 +70,7 @@ def test_when_the_first_file_comes_back_after_an_edited_one_was_sent_nobody_is_s
     assert max(the.sandbox.received().values()) == 1, "the first run sent what the second had sent"
 
 
-def test_when_a_file_is_edited_and_started_while_its_run_is_sending_nobody_is_sent_twice(trial):
+def test_file_edited_during_its_run_sends_nobody_twice(trial):
     first = trial(leads(60), latency_s=1.0)
     with started(first.start()) as process:
         watch(process, until=lambda: first.arrived() >= 8)
@@ -83,7 +83,7 @@ def test_when_a_file_is_edited_and_started_while_its_run_is_sending_nobody_is_se
     assert sorted(first.sandbox.received().values()) == [1] * 61
 
 
-def test_two_versions_of_a_file_that_take_turns_and_are_killed_send_nobody_twice(trial):
+def test_alternating_killed_versions_send_nobody_twice(trial):
     luck = random.Random(1)
     first = trial(leads(80, luck), concurrency=4)
     second = replace(first, rows=[*reversed(first.rows), ("late@example.com", "Late")], results_name="second")
@@ -111,7 +111,7 @@ class SlippingClock(SystemClock):
         return super().now() - self.back
 
 
-async def test_when_the_clock_is_set_back_between_two_versions_of_a_file_nobody_is_sent_twice(tmp_path):
+async def test_clock_set_back_sends_nobody_twice(tmp_path):
     platform, clock, control = ScriptedPlatform(), SlippingClock(), Control()
     ledger = SqliteLedger(tmp_path / "ledger.sqlite", clock=clock, state_folder=tmp_path / "state")
     job = Job.model_validate(
@@ -137,7 +137,7 @@ async def test_when_the_clock_is_set_back_between_two_versions_of_a_file_nobody_
     assert sorted(platform.emails()) == sorted(email for email, _ in second)
 
 
-def test_a_wave_of_retries_that_is_killed_is_carried_on_and_leaves_alone_who_was_enrolled(trial):
+def test_killed_retry_batch_is_resumed(trial):
     people = leads(60)
     people[::3] = [(email.replace("user", "nobody"), name) for email, name in people[::3]]
     the = trial(people, concurrency=4)
@@ -151,7 +151,7 @@ def test_a_wave_of_retries_that_is_killed_is_carried_on_and_leaves_alone_who_was
     assert the.sandbox.totals()["requests"]["workflows/start"] >= 60 + 20
 
 
-def test_a_second_start_is_told_who_is_at_work_and_sends_nothing(trial):
+def test_second_start_is_refused_and_sends_nothing(trial):
     the = trial(leads(60), latency_s=1.0)
     with started(the.start()) as first:
         watch(first, until=lambda: the.arrived() >= 8)
@@ -165,7 +165,7 @@ def test_a_second_start_is_told_who_is_at_work_and_sends_nothing(trial):
     assert verdict.statuses == {"success": 60}
 
 
-def test_of_several_starts_at_the_same_moment_one_works_and_nobody_is_sent_twice(trial):
+def test_one_of_several_simultaneous_starts_runs(trial):
     the = trial(leads(60), latency_s=0.5)
     with started(the.start()) as first, started(the.start()) as second, started(the.start()) as third:
         all_three = (first, second, third)
@@ -179,7 +179,7 @@ def test_of_several_starts_at_the_same_moment_one_works_and_nobody_is_sent_twice
 
 
 @pytest.mark.parametrize("moment", ["before:create:1", "before:seal:1", "before:open:1"])
-def test_a_start_that_slept_while_another_one_worked_sends_nothing_twice(trial, moment):
+def test_start_frozen_during_another_run_sends_nobody_twice(trial, moment):
     the = trial(leads(30))
     if moment == "before:open:1":  # there is something to carry on
         assert the.once(strike=kill_at("after:settle", 5)).code == KILLED
@@ -196,7 +196,7 @@ def test_a_start_that_slept_while_another_one_worked_sends_nothing_twice(trial, 
     assert verdict.holds, verdict
 
 
-def test_a_run_whose_process_is_gone_is_carried_on_at_once(trial):
+def test_abandoned_run_is_resumed_at_once(trial):
     the = trial(leads(60), latency_s=0.05, concurrency=4)
     with started(the.start()) as process:
         watch(process, until=lambda: the.arrived() >= 10)

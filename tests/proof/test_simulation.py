@@ -1,4 +1,4 @@
-"""Fault 22: hundreds of whole runs in virtual time, each seed another mixture of faults, stops and deaths."""
+"""Fault 22: hundreds of runs in virtual time, each seed another mixture of faults, stops and kills."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENOUGH_TO_FAIL = 20
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
-def test_whatever_the_seed_nobody_is_sent_twice_and_nobody_lost(quick_path, first):
+def test_no_seed_loses_or_duplicates_anybody(quick_path, first):
     stories = [simulate(seed, quick_path / str(seed)) for seed in range(first, first + AT_ONCE)]
     for story in stories:
         assert story.verdict.holds, story
@@ -24,7 +24,7 @@ def test_whatever_the_seed_nobody_is_sent_twice_and_nobody_lost(quick_path, firs
     assert sum(story.verdict.unknown for story in stories) > AT_ONCE
 
 
-def test_a_seed_tells_the_same_story_every_time(quick_path):
+def test_simulation_is_deterministic(quick_path):
     for seed in range(5):
         first, second = (simulate(seed, quick_path / f"{seed}-{time}") for time in ("first", "second"))
         assert str(first) == str(second)
@@ -34,7 +34,7 @@ def duplicated(quick_path):
     return sum(simulate(seed, quick_path / str(seed)).verdict.duplicated for seed in range(ENOUGH_TO_FAIL))
 
 
-def test_sending_again_what_a_dead_run_had_in_flight_is_found(quick_path, monkeypatch):
+def test_requeue_of_intents_is_found(quick_path, monkeypatch):
     def requeue(connection, _):
         connection.execute(f"UPDATE row SET state = {RowState.PLANNED:d} WHERE state = {RowState.INTENT:d}")
         return [0]
@@ -43,7 +43,7 @@ def test_sending_again_what_a_dead_run_had_in_flight_is_found(quick_path, monkey
     assert duplicated(quick_path) > 0
 
 
-def test_sending_again_after_a_read_error_is_found(quick_path, monkeypatch):
+def test_resend_after_read_error_is_found(quick_path, monkeypatch):
     start = Client.start
 
     async def started(self, body, flight=None):

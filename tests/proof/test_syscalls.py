@@ -1,4 +1,4 @@
-"""Fault 4: in which order this machine was really asked to write and to send, row by row."""
+"""Fault 4: the order of the system calls that sync and send, row by row."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def mostly_nobody():
     return [row if place % 7 == 6 else (row[0].replace("user", "nobody"), row[1]) for place, row in enumerate(rows)]
 
 
-def test_each_row_is_on_disk_before_it_is_sent_and_again_before_anything_is_told(trial, mostly_nobody):
+def test_rows_are_synced_before_sending_and_reporting(trial, mostly_nobody):
     the = trial(mostly_nobody, concurrency=1, flags=("--log-file", "leads.log"))
     ended, words = traced(the)
     assert ended.code == 1, ended
@@ -88,7 +88,7 @@ def test_each_row_is_on_disk_before_it_is_sent_and_again_before_anything_is_told
     assert verdict.holds, verdict
 
 
-def test_an_intent_that_comes_late_is_seen_in_the_trace(trial, mostly_nobody):
+def test_late_intent_is_seen_in_the_trace(trial, mostly_nobody):
     the = trial(mostly_nobody, concurrency=1, flags=("--log-file", "leads.log"))
     _, words = traced(the, "--sabotage", "intend-afterwards")
     assert words.count("sent") == ROWS

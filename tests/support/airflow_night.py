@@ -1,7 +1,6 @@
-"""What a real Airflow makes of the DAG in examples/: run by Airflow's own Python, which knows nothing of this project.
+"""Import the example DAG in a real Airflow and run its task; started by Airflow's own Python.
 
-In: the folder of the DAG, a folder to work in. Out, on standard output: one JSON object about the DAG as Airflow
-understood it, and how its task ended after each exit code of the command.
+Prints one JSON object: the DAG as Airflow reads it, and the state of its task for each exit code of the command.
 """
 
 from __future__ import annotations

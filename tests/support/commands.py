@@ -1,4 +1,4 @@
-"""`batch-enroll` as a process, as a shell would start it."""
+"""`batch-enroll` as a child process, as a shell starts it."""
 
 from __future__ import annotations
 

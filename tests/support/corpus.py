@@ -1,7 +1,7 @@
-"""The cases of `tests/spreadsheets`: how to play one through the command line, and how to judge what came of it.
+"""Run the cases of `tests/spreadsheets` through the command line, and check their outcomes.
 
-A case names a file, what a person says about it, and the right outcome (its README tells the format). What was really
-sent is asked of the sandbox, what was said stands on standard error, where a row stands comes from the results file.
+A case names a file, the options of a person and the right outcome (its README describes the format). The requests are
+read from the sandbox, messages from standard error, row numbers from the results file.
 """
 
 from __future__ import annotations

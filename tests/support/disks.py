@@ -1,4 +1,4 @@
-"""A disk so small that it fills up, where the system lets us have one."""
+"""A small file system that fills up, where the system allows mounting one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 @contextmanager
 def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
-    """Mount one in a folder while the block runs; skips the test where that is not allowed."""
+    """Mount it in a folder while the block runs; skip the test where that is not allowed."""
     place = folder / "disk"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "tmpfs", str(place)]

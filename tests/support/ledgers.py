@@ -1,6 +1,6 @@
-"""SQLite ledgers for tests, with threads as in the product or without any.
+"""SQLite ledgers for tests, with threads as in the product or inline.
 
-An event loop in virtual time takes a wait for a thread for idleness and jumps ahead, so there the work is done inline.
+Virtual time advances while the event loop waits for a thread, so tests in virtual time need the inline form.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Ts = TypeVarTuple("Ts")
 
 
 class InlineExecutors(Executors):
-    """Do everything at once in the caller; no call gives the event loop a turn."""
+    """Run everything in the caller's thread; no call yields to the event loop."""
 
     async def run(self, function: Callable[[*Ts], R], *args: *Ts) -> R:
         return function(*args)
@@ -40,7 +40,7 @@ class InlineExecutors(Executors):
 
 
 class InlineWriter:
-    """One transaction for each call; a full disk is an error like any other."""
+    """Run each call in its own transaction, without special handling of a full disk."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
@@ -76,7 +76,7 @@ def sqlite_ledger(folder: Path, *, inline: bool = False, clock: Clock | None = N
 
 
 async def kill(run: SqliteRunLedger) -> None:
-    """Let go of a run as a killed process does: the lock is free and nobody wrote how it ended."""
+    """Release a run as a killed process does: the lock is free, and no end was recorded."""
     run._closed = True
     await run._desk.stop()
     run._files.let_go()
@@ -84,7 +84,7 @@ async def kill(run: SqliteRunLedger) -> None:
 
 @contextmanager
 def quick_folder() -> Iterator[Path]:
-    """A folder in memory where there is one: a kill does not reach it, and thousands of syncs cost nothing."""
+    """Create a temporary folder in memory where possible, because syncs are fast there."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="ledger-", dir=memory if memory.is_dir() else None) as folder:
         yield Path(folder)
@@ -92,6 +92,6 @@ def quick_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def quick_path() -> Iterator[Path]:
-    """A `quick_folder` of the test's own."""
+    """A `quick_folder` for one test."""
     with quick_folder() as folder:
         yield folder

@@ -1,4 +1,4 @@
-"""A listener on this machine for what the program tells others: keeps every request, answers as it is told to."""
+"""An HTTP server that records the notifications and heartbeats of the program."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One request."""
+class ReceivedRequest:
+    """A recorded request."""
 
     path: str
     body: str
@@ -28,19 +28,19 @@ class Told:
 
 
 class Receiver:
-    """Hears what is told on 127.0.0.1."""
+    """Records every request on 127.0.0.1."""
 
     def __init__(self) -> None:
-        self.told: list[Told] = []
-        self.answer = 200  #: the HTTP status it gives
-        self.silent = threading.Event()  #: set: it gives none
+        self.requests: list[ReceivedRequest] = []
+        self.answer = 200  #: HTTP status of the answers
+        self.silent = threading.Event()  #: when set, requests are not answered
         self._end = threading.Event()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-                receiver.told.append(Told(self.path, body))
+                receiver.requests.append(ReceivedRequest(self.path, body))
                 if receiver.silent.is_set():
                     receiver._end.wait(PATIENCE_S)
                 self.send_response(receiver.answer)
@@ -57,20 +57,20 @@ class Receiver:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
-        """Hear no more."""
+        """Stop the server."""
         self._end.set()
         self._server.shutdown()
         self._server.server_close()
 
     @property
     def paths(self) -> list[str]:
-        """The paths that were asked for, in order."""
-        return [told.path for told in self.told]
+        """The paths of the requests, in order."""
+        return [request.path for request in self.requests]
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """A listener for one test."""
+    """A receiver for one test."""
     one = Receiver()
     yield one
     one.close()

@@ -1,8 +1,4 @@
-"""The recipes of `examples/unattended`, taken from where they stand to a folder of a test.
-
-What lies at a fixed place there (the program, the job file, the ledger) lies below that folder then; a stand-in of the
-program ends with the exit code that a test wants.
-"""
+"""The recipes of `examples/unattended`, with their absolute paths moved below a folder of a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stand-in of S3 on this machine: moto's server, in a process of its own, which checks keys and signatures."""
+"""A mock S3 server (moto) in a child process, which checks keys and signatures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAY_NOT = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:G
 
 @dataclass(frozen=True, slots=True)
 class S3:
-    """Where it listens, and the one key that opens it."""
+    """The server's address and its access key."""
 
     url: str
     key: str

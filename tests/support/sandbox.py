@@ -1,4 +1,4 @@
-"""The sandbox for tests: a fixture, and a client so plain that it shows what really came over the socket."""
+"""The sandbox fixtures, and a raw client that returns the bytes of the socket."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""No token anywhere: after every test, what it printed and what it left on disk is searched for the tests' tokens.
+"""A pytest plugin that searches the output and the files of each test for the tests' tokens.
 
-A plugin. A file that holds nothing but the token is a token file, made by the test itself; a copy of one of our own
-examples shows the sandbox's. The few tests that show the token on purpose are marked `shows_token`.
+A file that holds only the token is a token file made by the test; copies of the examples show the sandbox's token.
+Tests that show the token on purpose are marked `shows_token`.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture(autouse=True)
-def _no_token_on_disk(request, _own_surroundings):
+def _no_token_on_disk(request, _isolated_environment):
     """Search every file below the test's folders, whichever way the command ended."""
-    folders = [_own_surroundings]
+    folders = [_isolated_environment]
     if "tmp_path" in request.fixturenames:
         folders.append(request.getfixturevalue("tmp_path"))
     yield

@@ -16,7 +16,7 @@ USER = "anna"
 
 @dataclass(frozen=True, slots=True)
 class SftpServer:
-    """Where it listens, and the line by which `known_hosts` knows it."""
+    """The server's port and its line for `known_hosts`."""
 
     port: int
     known_host: str

@@ -1,4 +1,4 @@
-"""A platform of a few lines on a socket, for what the sandbox does not do: a wrong clock, TLS, texts of one's own."""
+"""A minimal HTTP mock of the platform, for what the sandbox lacks: a wrong clock, TLS, custom texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.support.platform import OK, SCENARIO
+from tests.support.scripted_platform import OK, SCENARIO
 
 
 def accept(body: dict[str, Any]) -> dict[str, Any]:
@@ -28,13 +28,13 @@ def small_platform(
     reply: Callable[[dict[str, Any]], dict[str, Any]] = accept,
     before_listing: Callable[[], object] = lambda: None,
 ) -> Iterator[str]:
-    """Serve one scenario and give the address.
+    """Serve one scenario; yields the URL.
 
     Args:
-        ahead: of the real time, in the `Date` header.
-        tls: speak TLS.
-        reply: given the body of a start, says what is answered to it.
-        before_listing: called before scenarios are listed; may take its time.
+        ahead: offset of the `Date` header from the real time.
+        tls: the TLS context; None = plain HTTP.
+        reply: maps the body of a start request to the answer.
+        before_listing: called before scenarios are listed; may block.
     """
 
     class Answers(BaseHTTPRequestHandler):

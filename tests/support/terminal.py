@@ -1,4 +1,4 @@
-"""`batch-enroll` on a pseudo-terminal: a person sits there, reads and types."""
+"""`batch-enroll` on a pseudo-terminal, for tests that read the screen and type."""
 
 from __future__ import annotations
 

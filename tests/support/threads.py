@@ -1,4 +1,4 @@
-"""Blocking work at once in the event loop's own thread, where virtual time must not pass while a thread works."""
+"""Run blocking work in the event loop's thread, for tests in virtual time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 @contextmanager
 def no_threads() -> Iterator[None]:
-    """Have the package's blocking work done without a thread while the block runs."""
+    """Run the package's blocking work without threads while the block runs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("batch_enroll.background.start_thread", lambda work: work())
         yield

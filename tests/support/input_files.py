@@ -1,4 +1,4 @@
-"""Files dropped for an unwatched job, and who was enrolled from them."""
+"""Input files of unattended jobs, and who was enrolled from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def flags(server):
 
 
 def lay(path, *rows, age_s=OLD_S):
-    """Write an input that was changed so long ago."""
+    """Write an input with an age in seconds."""
     path.parent.mkdir(exist_ok=True)
     return aged(write_csv(path, *rows), age_s)
 
@@ -32,7 +32,7 @@ def group(name, count=3):
 
 
 def enrolled(server, scenario=3):
-    """Everybody who was enrolled in the scenario, each once."""
+    """Get the emails enrolled in the scenario, and check that each was enrolled once."""
     assert set(server.enrolments(scenario).values()) <= {1}
     return {key.removeprefix("email:") for key in server.enrolments(scenario)}
 

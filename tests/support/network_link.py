@@ -1,8 +1,4 @@
-"""A line between the program and the platform that can be cut: by a refusal, or so that all goes into a black hole.
-
-In: the platform's port. Out: a port of its own, from which bytes go to and fro while the line is whole. Never: a change
-of a byte.
-"""
+"""A TCP proxy between the program and the platform that can refuse connections or drop all packets."""
 
 from __future__ import annotations
 
@@ -17,18 +13,17 @@ from urllib.parse import urlsplit
 
 HOST = "127.0.0.1"
 START = b"POST /api/v1.1/workflows/start "
-_FULL = 8  #: connections that nobody takes: more than a queue of none holds
-_LOOK_S = 0.02
+_FULL = 8  #: connections that fill a backlog of 0
+_POLL_S = 0.02
 
 
-class Line:
-    """One line, whole at first.
+class NetworkLink:
+    """A proxy on a port of its own, working at first.
 
-    The client writes a request at once and waits for its answer, so a piece that comes from it holds one request: that
-    is how starts are counted.
+    The client sends a request in one piece and waits for its answer, so each piece from it is counted as one request.
 
     Args:
-        url: of the platform.
+        url: the platform's address.
     """
 
     def __init__(self, url: str) -> None:
@@ -36,15 +31,15 @@ class Line:
         self._listener: socket.socket | None = _listen((HOST, 0))
         self._address = self._listener.getsockname()
         self.url = f"http://{HOST}:{self._address[1]}"
-        self._other: dict[socket.socket, socket.socket] = {}  #: of each end of a connection
+        self._other: dict[socket.socket, socket.socket] = {}  #: the other end of each connection
         self._clients: set[socket.socket] = set()
         self._starts_left: int | None = None
         self._then: Callable[[], None] = self._refuse
-        self._lost: list[socket.socket] = []  #: open, and nobody reads what comes from there
+        self._lost: list[socket.socket] = []  #: open connections that are not read
         self._full: list[socket.socket] = []
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
-        self._wishes: list[Callable[[], None]] = []
+        self._commands: list[Callable[[], None]] = []
         self._over = False
         self.is_cut = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -59,38 +54,38 @@ class Line:
         self._selector.close()
 
     def refuse(self, *, after_starts: int) -> None:
-        """Let so many start requests through; at the next reset every connection, and refuse new ones."""
+        """Reset every connection, and refuse new ones, at the start request after this many."""
         self._do(lambda: self._cut_after(after_starts, self._refuse))
 
     def swallow(self, *, after_starts: int) -> None:
-        """Let so many start requests through; from the next on nothing comes through any more, nor a refusal."""
+        """Drop everything silently from the start request after this many."""
         self._do(lambda: self._cut_after(after_starts, self._swallow))
 
     def mend(self) -> None:
-        """Let everything through again."""
+        """Work again."""
         self._do(self._mend)
 
-    def _do(self, wish: Callable[[], None]) -> None:
-        """Let the line's own thread do it, and wait until it is done."""
+    def _do(self, command: Callable[[], None]) -> None:
+        """Run a command in the proxy's thread, and wait for it."""
         done = threading.Event()
-        self._wishes += [wish, done.set]
-        assert done.wait(60), "the line's thread is gone"
+        self._commands += [command, done.set]
+        assert done.wait(60), "the proxy's thread has ended"
 
     def _serve(self) -> None:
         while not self._over:
-            while self._wishes:
-                self._wishes.pop(0)()
+            while self._commands:
+                self._commands.pop(0)()
             if self._over:
                 return
-            for key, _ in self._selector.select(_LOOK_S):
+            for key, _ in self._selector.select(_POLL_S):
                 end = key.fileobj
                 assert isinstance(end, socket.socket)
                 if end is self._listener:
-                    self._take()
-                elif end in self._other:  # not closed while this round was going on
-                    self._pass_on(end)
+                    self._accept()
+                elif end in self._other:  # not closed in this round
+                    self._forward(end)
 
-    def _take(self) -> None:
+    def _accept(self) -> None:
         assert self._listener is not None
         client, _ = self._listener.accept()
         platform = socket.create_connection(self._platform, timeout=60)
@@ -100,7 +95,7 @@ class Line:
             self._selector.register(end, selectors.EVENT_READ)
         self._clients.add(client)
 
-    def _pass_on(self, end: socket.socket) -> None:
+    def _forward(self, end: socket.socket) -> None:
         try:
             piece = end.recv(65_536)
         except OSError:
@@ -112,7 +107,7 @@ class Line:
                 self._then()
                 self.is_cut.set()
         other = self._other.get(end)
-        if other is None:  # cut just now
+        if other is None:  # just closed
             return
         try:
             if piece:
@@ -133,12 +128,12 @@ class Line:
         self._listener.close()
         self._listener = None
         for end in list(self._other):
-            if end in self._clients:  # what it sent is lost with the connection, whether it has read it or not
+            if end in self._clients:  # send RST, so that unread data is lost
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
             self._drop(end)
 
     def _swallow(self) -> None:
-        """Nobody reads what comes, and nobody takes connections: the system lets the knocks of new ones fall."""
+        """Read nothing and fill the backlog, so that the system drops new connections."""
         assert self._listener is not None
         for end in self._other:
             self._selector.unregister(end)
@@ -147,17 +142,17 @@ class Line:
         self._selector.unregister(self._listener)
         self._listener.listen(0)
         for _ in range(_FULL):
-            knock = socket.socket()
-            knock.setblocking(False)
+            filler = socket.socket()
+            filler.setblocking(False)
             with contextlib.suppress(BlockingIOError):
-                knock.connect(self._address)
-            self._full.append(knock)
+                filler.connect(self._address)
+            self._full.append(filler)
 
     def _mend(self) -> None:
         self._starts_left = None
         while silent := self._full or self._lost:
             silent.pop().close()
-        for end in list(self._other):  # what was said meanwhile is lost
+        for end in list(self._other):  # data sent meanwhile is lost
             self._drop(end)
         if self._listener is not None:
             self._listener.close()

@@ -1,4 +1,4 @@
-"""A scripted platform on httpx's own seam: no socket, and every answer decided by the test."""
+"""A mock platform as an httpx transport, without a socket; the test decides each answer."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ class _Post:
 
 
 class ScriptedPlatform:
-    """Answers `workflows/start` by `reply(body)` and counts what it was asked.
+    """Answers `workflows/start` with `reply(body)` and records the requests.
 
     Args:
-        reply: given the body of a start request; the default accepts everyone.
+        reply: maps the body of a start request to an answer; the default accepts everybody.
     """
 
     def __init__(self, reply: Callable[[dict[str, Any]], Reply] | None = None) -> None:
         self.reply = reply or (lambda body: httpx.Response(200, json=OK))
         self.started: list[dict[str, Any]] = []
-        self.scenario = dict(SCENARIO)  #: as `workflows/list` shows it
-        self.asked = 0  #: how often it was
+        self.scenario = dict(SCENARIO)  #: its entry in `workflows/list`
+        self.asked = 0  #: number of `workflows/list` requests
         self.transport = httpx.MockTransport(self._answer)
 
     def emails(self) -> list[str]:
-        """Whom the platform was asked to start, in order."""
+        """Get the emails of the start requests, in order."""
         return [body["email"] for body in self.started]
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
@@ -50,7 +50,7 @@ class ScriptedPlatform:
         self.started.append(body)
         reply = self.reply(body)
         if isinstance(reply, Exception):
-            # A failure after the request left, as httpcore announces it.
+            # a failure after the request was sent, reported as httpcore does
             await request.extensions["trace"]("http11.send_request_headers.started", {"request": _Post})
             raise reply
         return reply
