@@ -1,8 +1,8 @@
-"""Write leads.csv and leads.xlsx: the same 300 invented people, and a few rows as real lists have them.
+"""Write leads.csv and leads.xlsx: 300 fake profiles with typical defects of real lists.
 
     python examples/make_leads.py
 
-Same script, same people. Needs batch-enroll to be installed.
+The output is always the same. Needs batch-enroll to be installed.
 """
 
 import csv
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 def rows() -> list[tuple[str, ...]]:
     people = fake_profiles(300)
-    people[41] = ("Total: 41", "", "", "", "", "", "", "9150")  # a total row that somebody left in
+    people[41] = ("Total: 41", "", "", "", "", "", "", "9150")  # a total row
     people[120] = ("", "", "", "", "Nobody", "Known", "Tver", "100")  # a person without any address
     people[200] = people[7]  # one person twice
     name, *rest = people[250]

@@ -29,18 +29,18 @@ def test_airflow_retries_only_resumable_runs(dag):
     assert dag.tasks[0]["max_active_runs"] == 1
     assert dag.tasks[0]["catchup"] is False
     for code in (0, 1):
-        dag.module.judge(code, "")
+        dag.module.handle_exit_code(code, "")
     for code, kind in ((2, dag.FailForGood), (3, dag.Fail), (4, dag.FailForGood), (5, dag.Skip), (-9, dag.Fail)):
         with pytest.raises(kind) as raised:
-            dag.module.judge(code, "said")
+            dag.module.handle_exit_code(code, "said")
         assert type(raised.value) is kind
 
 
 @POSIX
 @pytest.mark.parametrize("code", [0, 3, 4])
 def test_airflow_gets_the_exit_code_and_the_output(dag, tmp_path, code):
-    program = stand_in(tmp_path, code, says="echo the last words >&2")
-    assert dag.module.run((str(program),)) == (code, "the last words\n")
+    program = stand_in(tmp_path, code, says="echo the last output >&2")
+    assert dag.module.run((str(program),)) == (code, "the last output\n")
 
 
 @POSIX
@@ -66,8 +66,8 @@ def test_ended_airflow_task_stops_the_program_gracefully(dag, tmp_path):
 
 
 def test_airflow_notifies_after_the_last_retry(dag, caplog):
-    assert dag.tasks[1]["on_failure_callback"] is dag.module.tell
-    dag.module.tell({"exception": "Some rows are UNKNOWN"})
+    assert dag.tasks[1]["on_failure_callback"] is dag.module.notify
+    dag.module.notify({"exception": "Some rows are UNKNOWN"})
     assert "needs a person: Some rows are UNKNOWN" in caplog.text
 
 
@@ -105,10 +105,10 @@ EXPECTED = {
 NIGHTS = {  # exit codes of one try after the other: how the task ended, how often it was tried, what a person was told
     "0": ("success", 1, None),
     "1": ("success", 1, None),
-    "2": ("failed", 1, "Nothing was sent. the last words"),
+    "2": ("failed", 1, "Nothing was sent. the last output"),
     "3, then 0": ("success", 2, None),
-    "3 for ever": ("failed", 7, "Stopped before the end (3). the last words"),
-    "4": ("failed", 1, "Some rows are UNKNOWN: batch-enroll resolve RUN. Never clear this task. the last words"),
+    "3 for ever": ("failed", 7, "Stopped before the end (3). the last output"),
+    "4": ("failed", 1, "Some rows are UNKNOWN: batch-enroll resolve RUN. Never clear this task. the last output"),
     "5": ("skipped", 1, None),
     "143, then 0": ("success", 2, None),
 }
@@ -122,5 +122,7 @@ def test_real_airflow_runs_the_dag(tmp_path_factory):
         exits: (night["state"], night["tries"], "\n".join(night["told"]).strip() or None)
         for exits, night in said["nights"].items()
     }
-    tells = "The nightly enrolment needs a person: "
-    assert ended == {exits: (state, tries, told and f"{tells}{told}") for exits, (state, tries, told) in NIGHTS.items()}
+    prefix = "The nightly enrolment needs a person: "
+    assert ended == {
+        exits: (state, tries, told and f"{prefix}{told}") for exits, (state, tries, told) in NIGHTS.items()
+    }

@@ -100,7 +100,7 @@ def test_stopped_night_notifies_and_resumes(machine, platform, receiver, monkeyp
     platform.control(faults="token_revoked@2+")
     stopped = machine.start(words, **environment)
     assert stopped.returncode == 3, stopped.stderr
-    assert "The next start carries on" in stopped.stdout
+    assert "The next start resumes the run" in stopped.stdout
     assert dropped.exists()
     (told,) = receiver.requests
     assert "exit code 3" in told.body.lower()

@@ -58,21 +58,21 @@ def nights(dag: Any, task: Any, folder: Path) -> Iterator[tuple[str, dict[str, A
     names = task.python_callable.__globals__
     for number, (name, codes) in enumerate(NIGHTS.items()):
         command, tries = folder / f"command{number}", folder / f"tries{number}"
-        tells = Told()
+        log = FakeLog()
         cases = "".join(f"{at}) exit {code};;\n" for at, code in enumerate(codes, start=1))
         command.write_text(
-            f"#!/bin/sh\necho >> {tries}\necho the last words >&2\n"
+            f"#!/bin/sh\necho >> {tries}\necho the last output >&2\n"
             f"case $(wc -l < {tries}) in\n{cases}*) exit {codes[-1]};;\nesac\n"
         )
         command.chmod(0o755)
-        names["COMMAND"], names["log"] = (str(command),), tells
+        names["COMMAND"], names["log"] = (str(command),), log
         run = dag.test(logical_date=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=number))
         (ended,) = run.get_task_instances()
-        yield name, {"state": str(ended.state), "tries": len(tries.read_text()), "told": tells.texts}
+        yield name, {"state": str(ended.state), "tries": len(tries.read_text()), "told": log.texts}
 
 
-class Told:
-    """Takes the place of the DAG's log, in which `tell` speaks."""
+class FakeLog:
+    """Replaces the log of the DAG, which `notify` writes to."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []

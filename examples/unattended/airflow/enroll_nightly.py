@@ -1,6 +1,6 @@
-"""Airflow: enroll each new file of the drop folder, every night. For Airflow 2.9 or later; lies in the dags folder.
+"""Airflow: enroll each new file of the incoming folder, every night. For Airflow 2.9 or later; goes into the dags folder.
 
-One worker only may run it, the one that has the ledger on its own disk: give that worker the queue `enroll`.
+Only the worker that has the ledger on its local disk may run it: give that worker the queue `enroll`.
 """
 
 from __future__ import annotations
@@ -26,76 +26,76 @@ COMMAND = (
     *("run", "/srv/leads"),
     *("--job", "/etc/batch-enroll/nightly.toml", "--profile", "prod"),
 )
-TELLS_CHARS = 2_000
+OUTPUT_CHARS = 2_000
 
 log = logging.getLogger(__name__)
 
 
 def run(command: tuple[str, ...]) -> tuple[int, str]:
-    """Run the command to its end; give its exit code and the last that it said.
+    """Run the command to its end; return its exit code and the end of its output.
 
-    When Airflow ends the task (its time is up, somebody cleared it), the command is asked to stop by SIGTERM and waited
-    for: it takes no more rows, waits for the answers in flight and saves. `subprocess.run` would kill it, and each row
-    in flight would be unknown.
+    When Airflow ends the task (timeout, or somebody cleared it), the command gets SIGTERM and is waited for: it sends no
+    more rows, waits for the requests in flight and saves. `subprocess.run` would kill it, and each row in flight would
+    become unknown.
     """
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
-            _, said = process.communicate()
+            _, output = process.communicate()
         except BaseException:
             process.terminate()
             process.communicate()
             raise
-    sys.stderr.write(said)
-    return process.returncode, said[-TELLS_CHARS:]
+    sys.stderr.write(output)
+    return process.returncode, output[-OUTPUT_CHARS:]
 
 
-def tell(context: dict[str, Any]) -> None:
-    """Tell a person: put your mail or chat in the place of this line. Airflow calls it when no try is left."""
+def notify(context: dict[str, Any]) -> None:
+    """Notify a person: replace this line with your mail or chat. Airflow calls it after the last retry."""
     log.error("The nightly enrolment needs a person: %s", context.get("exception"))
 
 
-def judge(code: int, said: str) -> None:
+def handle_exit_code(code: int, output: str) -> None:
     """Turn the exit code into what Airflow does next.
 
     Raises:
         AirflowSkipException: 5, another process is working on it.
-        AirflowFailException: 2 and 4, which a second try does not make better; somebody is told.
-        AirflowException: 3 or a kill: tried again, and the same command carries on where it stopped.
+        AirflowFailException: 2 and 4, which a retry does not fix; a person is notified.
+        AirflowException: 3 or a kill: retried, and the same command resumes the run.
     """
     match code:
-        case 0 | 1:  # 1: finished; the rows that were refused wait in the .failed.csv in the folder
+        case 0 | 1:  # 1: finished; the refused rows are in the .failed.csv in the folder
             return
         case 5:
-            raise AirflowSkipException(f"Another process is at work. {said}")
+            raise AirflowSkipException(f"Another process is working on it. {output}")
         case 2:
-            raise AirflowFailException(f"Nothing was sent. {said}")
+            raise AirflowFailException(f"Nothing was sent. {output}")
         case 4:
             raise AirflowFailException(
-                f"Some rows are UNKNOWN: batch-enroll resolve RUN. Never clear this task. {said}"
+                f"Some rows are UNKNOWN: batch-enroll resolve RUN. Never clear this task. {output}"
             )
         case _:
-            raise AirflowException(f"Stopped before the end ({code}). {said}")
+            raise AirflowException(f"Stopped before the end ({code}). {output}")
 
 
 @dag(
     schedule="30 2 * * *",
     start_date=datetime(2026, 1, 1, tzinfo=ZoneInfo("Europe/Moscow")),
-    catchup=False,  # last week's nights are not made up for
+    catchup=False,  # missed nights are not repeated
     max_active_runs=1,  # never two at once
     tags=["batch-enroll"],
 )
 def enroll_nightly() -> None:
-    """Enroll what is new, and say by the task's state what a person has to do."""
+    """Enroll new files; the state of the task says whether a person is needed."""
 
     @task(
         queue="enroll",
         retries=6,
         retry_delay=timedelta(minutes=10),
-        execution_timeout=timedelta(hours=4),  # then it is asked to stop, and the next try carries on
-        on_failure_callback=tell,
+        execution_timeout=timedelta(hours=4),  # then it is stopped, and the next retry resumes
+        on_failure_callback=notify,
     )
     def enroll() -> None:
-        judge(*run(COMMAND))
+        handle_exit_code(*run(COMMAND))
 
     enroll()
 
