@@ -1,1 +1,1 @@
-"""Benchmarks: how fast and how flat a run is, as ratios measured in turn on this machine. `python -m benchmarks`."""
+"""Benchmarks of speed and memory, as ratios measured alternately on one machine: `python -m benchmarks`."""

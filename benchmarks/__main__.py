@@ -1,10 +1,10 @@
-"""The one command: measure and print a table, or draw a profile.
+"""Measure and print a table, or draw a profile.
 
 python -m benchmarks [--quick | --full] [NAME ...]
 python -m benchmarks profile [--out FILE] [--rows N]
 
-What it needs besides batch_enroll stands in docs/speed.md. Exit code 0: measured, whatever came out; a figure that
-misses its goal says so in the table, and so does one that could not be measured here.
+docs/speed.md lists what it needs besides batch_enroll. The exit code is 0 when everything was measured, whatever the
+result; the table marks a figure that misses its goal or could not be measured.
 """
 
 from __future__ import annotations

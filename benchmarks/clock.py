@@ -1,4 +1,4 @@
-"""The C server that waits exactly and knows when each request arrived: compiled, started, ended by its own pid."""
+"""Compile, start and end the C server that answers after an exact delay and records the time of each request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line of the table: what was measured, the goal, what came out."""
+"""One line of the table: what was measured, the goal, the result."""
 
 from __future__ import annotations
 

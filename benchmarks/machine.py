@@ -1,4 +1,4 @@
-"""The machine: which cores the two sides get, and what to say of it beside the figures."""
+"""The machine: the cores of server and client, and its description in the table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""newman, Postman's runner: found or fetched, and run over a CSV with our request and our look at `error`."""
+"""Find or download newman, the runner of Postman, and run it over a CSV with the same request and check."""
 
 from __future__ import annotations
 

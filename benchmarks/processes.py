@@ -1,4 +1,4 @@
-"""What is measured runs as a process of its own: wall time, CPU time and peak memory are the system's own figures."""
+"""Run a measured program as a process; wall time, CPU time and peak memory are the system's figures."""
 
 from __future__ import annotations
 

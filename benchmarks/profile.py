@@ -1,4 +1,4 @@
-"""Where the time of a run goes: py-spy looks at it a hundred times a second and draws a flame graph."""
+"""Draw a flame graph of a run with py-spy, a hundred samples a second."""
 
 from __future__ import annotations
 

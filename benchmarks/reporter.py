@@ -1,8 +1,8 @@
-"""The reporter alone: how long `ResultsWriter` takes for so many rows, without ledger and stage.
+"""Measure `ResultsWriter` alone, without ledger and stage.
 
     python -m benchmarks.reporter ROWS FOLDER
 
-Prints the seconds; making the rows is not counted.
+Prints the seconds without those for making the rows.
 """
 
 from __future__ import annotations

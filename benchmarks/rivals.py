@@ -1,8 +1,8 @@
-"""What a run is compared with: 64 workers in a loop that reads no file, remembers nothing and reports nothing.
+"""The loops that a run is compared with: 64 workers that read no file and record nothing.
 
     python -m benchmarks.rivals httpx|aiohttp URL ROWS
 
-Prints the wall and the CPU seconds that the loop took, without the program's start.
+Prints the wall and the CPU seconds of the loop, without the start of the program.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A server that costs much less than any client: nginx that says yes to everything, on 127.0.0.1.
-
-It is one process in a temporary folder, and is ended by its own pid.
-"""
+"""An nginx on 127.0.0.1 that accepts every request and costs much less CPU than any client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much is measured: the usual sizes, small ones for trying the benchmark, full ones for a quiet hour."""
+"""The numbers of rows and repetitions: normal, quick and full."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What a list of moments says: how many lay in one span, how fast they came, where they paused.
-
-In: moments of arrival, seconds, sorted. Out: numbers. Never: a clock.
-"""
+"""Statistics of arrival times, given as sorted seconds: counts in a span, mean rate, pauses."""
 
 from __future__ import annotations
 

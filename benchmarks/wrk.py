@@ -1,4 +1,4 @@
-"""wrk, a load generator in C: one thread that sends the same prepared request again and again."""
+"""wrk, a load generator in C: one thread that repeats a prepared request."""
 
 from __future__ import annotations
 

@@ -17,10 +17,10 @@ EXIT_CODES: dict[int, str] = {
     0: "every row is success or skipped",
     1: "finished, some rows are error or invalid",
     2: "usage, job file or input is wrong, or the preflight failed; nothing was sent",
-    3: "stopped before the end; the same command carries on",
+    3: "stopped before the end; the same command resumes the run",
     4: "finished, some rows are unknown (also when some are error)",
     5: "another process is working on this run",
-    130: "Ctrl-C: took no more rows, waited for answers in flight, saved; the same command carries on",
+    130: "Ctrl-C: took no more rows, waited for requests in flight, saved; the same command resumes the run",
     143: "SIGTERM: the same as 130",
 }
 

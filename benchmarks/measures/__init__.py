@@ -1,8 +1,8 @@
-"""What is measured. Each measure takes the sizes and gives its lines, one after the other, as soon as each is known.
+"""The measures by name; each takes the sizes and yields its lines of the table as soon as they are known.
 
-What is compared is measured in turn (A B A B ...), the ratio taken within each round, the median of all shown. A run is
-always the whole program as a process: start, reading, plan, ledger with fsync, sending, results, end. Rivals are their
-loop alone, without their start. So every ratio errs to our disadvantage.
+Compared programs are measured alternately (A B A B ...); the ratio is taken within each round, and the table shows the
+median. A run is the whole program as a process: start, reading, plan, ledger with fsync, sending, results, end. The
+other programs are their loop alone, without their start, so every ratio is at the disadvantage of this program.
 """
 
 from __future__ import annotations

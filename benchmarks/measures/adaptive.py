@@ -1,4 +1,4 @@
-"""A platform that never says how much it takes, and takes now more and now less."""
+"""A platform with a changing rate limit that it does not announce."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a row costs, and how much memory a run takes, from ten thousand rows to millions."""
+"""CPU per row and peak memory, from ten thousand rows to millions."""
 
 from __future__ import annotations
 

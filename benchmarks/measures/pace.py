@@ -1,4 +1,4 @@
-"""The pace as the platform's side sees it: evenly, and right after a pause."""
+"""The rate as the platform sees it: in steady state, and after a pause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured without a rival: the check, the writing of results, the start."""
+"""Measures without a comparison: check, writing of results, start."""
 
 from __future__ import annotations
 

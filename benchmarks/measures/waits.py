@@ -1,4 +1,4 @@
-"""A whole run against wrk, where the platform takes its time: what matters then is that nobody waits for us."""
+"""A whole run against wrk with a slow platform."""
 
 from __future__ import annotations
 

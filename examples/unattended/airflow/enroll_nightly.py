@@ -1,6 +1,7 @@
-"""Airflow: enroll each new file of the incoming folder, every night. For Airflow 2.9 or later; goes into the dags folder.
+"""Airflow: enroll each new file of the incoming folder, every night. Needs Airflow 2.9 or later.
 
-Only the worker that has the ledger on its local disk may run it: give that worker the queue `enroll`.
+Copy it to the dags folder. Only the worker that has the ledger on its local disk may run it: give that worker the
+queue `enroll`.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ log = logging.getLogger(__name__)
 def run(command: tuple[str, ...]) -> tuple[int, str]:
     """Run the command to its end; return its exit code and the end of its output.
 
-    When Airflow ends the task (timeout, or somebody cleared it), the command gets SIGTERM and is waited for: it sends no
-    more rows, waits for the requests in flight and saves. `subprocess.run` would kill it, and each row in flight would
-    become unknown.
+    When Airflow ends the task (timeout, or somebody cleared it), the command gets SIGTERM and is waited for: it takes
+    no more rows, waits for the requests in flight and saves. `subprocess.run` would kill it, and each row in flight
+    would become unknown.
     """
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
