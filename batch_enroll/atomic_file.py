@@ -16,7 +16,7 @@ from batch_enroll.messages import Message, message
 from batch_enroll.os_errors import translate_os_errors
 
 ANYONE = 0o666
-"""Permissions before the umask: what any program's new file in that folder would get, so colleagues can open it."""
+"""Permissions of a new file before the umask, as other programs create it, so colleagues can open it."""
 OWNER_ONLY = 0o600
 _MAKE_WRITABLE = message("file.make_writable")
 
@@ -38,7 +38,7 @@ class AtomicFile:
         _require_regular_file(path)
         self._path = path
         self._sync = sync
-        # A name of its own for each writer: `report` may run while the run itself writes the same files.
+        # Unique for each writer: `report` may write the same files at the same time as the run.
         self._partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
         self.binary: BinaryIO = os.fdopen(os.open(self._partial, flags, mode), "wb")
@@ -63,7 +63,7 @@ class AtomicFile:
         self.binary.close()
 
     def commit(self) -> None:
-        """Give the file its name, in place of an older one; saves it first if that was not done."""
+        """Rename the file to its name, in place of an older one; saves it first if that was not done."""
         if not self.binary.closed:
             self.save()
         self._partial.replace(self._path)
@@ -116,7 +116,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def file_mode_from(source: Path | None, *, earlier: Path | None = None) -> int:
-    """Permissions for files that repeat the input's rows: whoever may not read the input may not read them either.
+    """Return permissions for files that repeat the input's rows: no wider than those of the input.
 
     The owner may always read and write them: the failed rows are there to be corrected.
 

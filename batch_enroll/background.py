@@ -23,7 +23,7 @@ _thread = threading.local()  # `call`: the one that this thread works on
 
 async def run_in_thread(work: Callable[..., T], *args: Any) -> T:
     """Run blocking work in a thread and wait for its end, whatever happens meanwhile."""
-    call = _Call(partial(work, *args))
+    call = _ThreadCall(partial(work, *args))
     start_thread(call.run)
     with anyio.CancelScope(shield=True):
         await call.ended()
@@ -38,7 +38,7 @@ async def run_abandonable(work: Callable[..., T], *args: Any, undo: Callable[[],
     Args:
         undo: called in the thread when the work ends after it was abandoned.
     """
-    call = _Call(partial(work, *args), undo)
+    call = _ThreadCall(partial(work, *args), undo)
     start_thread(call.run)
     try:
         await call.ended()
@@ -50,7 +50,7 @@ async def run_abandonable(work: Callable[..., T], *args: Any, undo: Callable[[],
 
 @asynccontextmanager
 async def open_in_thread(open_: Callable[[ExitStack], T]) -> AsyncIterator[T]:
-    """Have what a blocking function opens while the block runs; a cancellation ends the opening at once.
+    """Open resources in a thread and close them after the block; a cancellation ends the opening at once.
 
     Args:
         open_: given a stack, on which it puts what is to be closed.
@@ -73,16 +73,16 @@ async def entered(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
 
 
 def raise_if_abandoned() -> None:
-    """End blocking work that nobody waits for any more; for loops that may take long."""
-    call: _Call[Any] | None = getattr(_thread, "call", None)
+    """End blocking work that was abandoned; for loops that may take long."""
+    call: _ThreadCall[Any] | None = getattr(_thread, "call", None)
     if call is not None and call.is_abandoned:
         raise RunStopped(message("report.abandoned"))
 
 
 @contextmanager
 def on_abandon(callback: Callable[[], object]) -> Iterator[None]:
-    """Have something called, in another thread, when the work of this thread is abandoned in the block."""
-    call: _Call[Any] | None = getattr(_thread, "call", None)
+    """Call back from another thread when the work of this thread is abandoned in the block."""
+    call: _ThreadCall[Any] | None = getattr(_thread, "call", None)
     if call is None:
         yield
         return
@@ -123,7 +123,7 @@ async def run_with_background(work: Callable[[], Awaitable[T]], background: Back
     return done[0]
 
 
-class _Call(Generic[T]):
+class _ThreadCall(Generic[T]):
     """Work that a thread does and a task waits for."""
 
     def __init__(self, work: Callable[[], T], undo: Callable[[], object] = lambda: None) -> None:
@@ -167,7 +167,7 @@ class _Call(Generic[T]):
             await self._event.wait()
 
     def result(self) -> T:
-        """Give what the work gave, or raise what it raised."""
+        """Return the result of the work, or raise its error."""
         error, self._error = (
             self._error,
             None,

@@ -10,7 +10,7 @@ import anyio
 
 
 class Clock(Protocol):
-    """What the run needs to know of time; tests bring their own."""
+    """Time as the run needs it; tests pass their own."""
 
     def now(self) -> datetime:
         """Wall clock, aware UTC. For records only: it may jump."""
@@ -21,12 +21,12 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait; 0 or less only lets others run."""
+        """Wait; 0 or less only yields to other tasks."""
         ...
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The clock of the operating system."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -39,5 +39,5 @@ class SystemClock:
 
 
 def iso_utc(moment: datetime) -> str:
-    """Write an aware time as people and programs read it: `2026-11-25T09:30:00.123Z`."""
+    """Format an aware time: `2026-11-25T09:30:00.123Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

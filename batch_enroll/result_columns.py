@@ -22,7 +22,7 @@ ADDED_COLUMNS = (
 """The columns that a results file has after the input's own."""
 
 # A tab or a line break in front starts the cell anew in some programs; blanks and invisible characters in front of the
-# sign are passed over by others. Apostrophes in front do not count: so "'=1" is guarded too and comes back as it was.
+# sign are ignored by others. Apostrophes in front do not count: so "'=1" is guarded too and comes back as it was.
 _RUNS = re.compile(r"'*(?:[\t\r\n]|[\s\0\u200b-\u200f\u2060\ufeff]*[=+\-@＝＋－＠])")
 _PLAIN = re.compile(r" *[+-](?:[0-9]+(?:[.,][0-9]+)?)? *\Z")  # a phone, a balance, a dash for "nothing": runs nothing
 

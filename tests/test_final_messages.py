@@ -88,7 +88,7 @@ def test_a_run_that_could_not_be_carried_on_is_told_as_it_stands(cli, sandbox, r
     assert (again.json["run"], again.json["status"], again.json["requests"]) == (first.json["run"], "refused", 0)
     assert (again.json["counts"], again.json["finding"]) == (first.json["counts"], "token")
     (message,) = [told.json for told in receiver.requests]
-    assert message["title"] == "batch-enroll batch-enroll: not carried on, 6 rows left"
+    assert message["title"] == "batch-enroll batch-enroll: not resumed, 6 rows left"
     assert carries_on in message["message"]
     retried = cli("retry", first.json["run"], "--not-sent", "--json", "--quiet", "--yes")
     assert (retried.code, retried.json["run"], retried.json["input"]) == (2, first.json["run"], "in.csv")
@@ -113,7 +113,7 @@ def test_of_several_inputs_the_one_that_could_not_be_carried_on_is_told_as_it_st
 @pytest.mark.parametrize(
     ("rows", "faults", "code", "said", "advice"),
     [
-        (people(9), "token_revoked@4", 3, "The platform refused the token", "it carries on with 6 rows."),
+        (people(9), "token_revoked@4", 3, "The platform refused the token", "it resumes with 6 rows."),
         (people(3), "drop_after_acting@2", 4, "finished: 1 row unknown.", "batch-enroll resolve"),
         ([*people(2), ("nobody", "")], "", 1, "finished: 1 row refused.", "in the failed file and run it:"),
         (

@@ -28,8 +28,8 @@ from batch_enroll.reporting.multi_summary import (
     RequestedRun,
     build_multi_summary,
     build_nothing_new_summary,
+    multi_summary_line,
     nothing_new_line,
-    several_line,
     worst_exit_code,
 )
 from batch_enroll.reporting.summary import RunSummary
@@ -102,7 +102,7 @@ async def run_each(
     watch.end_all(exit_code, left=[_name(source) for source in left])
     together = build_multi_summary(told, left=list(map(str, left)), exit_code=exit_code)
     if not job.output.quiet:
-        console.print_message(f"\n{several_line(together)}")
+        console.print_message(f"\n{multi_summary_line(together)}")
     if job.output.json_:
         console.print_json(together)
     return exit_code

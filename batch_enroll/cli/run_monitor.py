@@ -32,7 +32,7 @@ from batch_enroll.errors import (
     RunStopped,
 )
 from batch_enroll.events import Event
-from batch_enroll.monitoring.notification_text import text_of, title_of
+from batch_enroll.monitoring.notification_text import build_text, build_title
 from batch_enroll.monitoring.status_file import StatusFile
 from batch_enroll.os_errors import os_error_reason, translate_os_error
 from batch_enroll.reporting.multi_summary import RequestedRun, StartedRun, build_refused_summary
@@ -169,11 +169,11 @@ class RunMonitor:
         for _, what, write in self._files:
             self._write(what, write, standing)
         try:
-            text = text_of(standing, ending, host=self._host)
+            text = build_text(standing, ending, host=self._host)
             if self._heartbeat is not None:
                 self._heartbeat.end(ending, text=text)
             if self._notifier is not None:
-                self._notifier.notify(ending, title=title_of(standing, ending), text=text)
+                self._notifier.notify(ending, title=build_title(standing, ending), text=text)
         except KeyboardInterrupt:
             console.print_message("Interrupted while telling how it ended; the run itself is not touched by this.")
         except Exception as error:  # a mistake in telling is not one of the run, and must not end it with another code

@@ -23,7 +23,7 @@ from batch_enroll.events import Event, Listener
 from batch_enroll.models import Pick
 from batch_enroll.reporting.multi_summary import RequestedRun
 from batch_enroll.reporting.progress import progress_on
-from batch_enroll.reporting.summary import RunSummary, summary_of
+from batch_enroll.reporting.summary import RunSummary, summary_to_json
 from batch_enroll.run.canary import CanaryReview
 from batch_enroll.run.context import Confirm
 from batch_enroll.run.plan_limits import PlanLimitExceeded
@@ -134,17 +134,17 @@ async def run_and_report(
     _show_end(summary, job, of_several=put is not None)
     if summary.archive_problem:
         console.print_error(summary.archive_problem)
-    tell(summary_of(summary))
+    tell(summary_to_json(summary))
     return summary.exit_code
 
 
 def _show_end(summary: RunSummary, job: Job, *, of_several: bool) -> None:
     """Show people how it ended; with `quiet` only what went wrong, and what to do about it."""
-    from batch_enroll.reporting.summary_table import next_step, print_closing, trouble_of
+    from batch_enroll.reporting.summary_table import next_step, print_summary, trouble_text
 
     if not job.output.quiet:
         console.print_message("")
-        print_closing(summary, sys.stderr)
-    elif trouble := trouble_of(summary):
+        print_summary(summary, sys.stderr)
+    elif trouble := trouble_text(summary):
         about = f"{summary.input_name}: " if of_several else ""
         console.print_error(f"{about}{trouble}", hint=" ".join(filter(None, next_step(summary))))

@@ -10,7 +10,7 @@ from pathlib import Path
 from batch_enroll.clock import iso_utc
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.models import Counts
-from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict
+from batch_enroll.reporting.reasons import ReasonLine, reason_to_json
 from batch_enroll.reporting.runs_table import RunTotal
 from batch_enroll.run.result_files import reason_lines
 from batch_enroll.run.run_identity import is_dry_run
@@ -52,7 +52,7 @@ def run_as_dict(total: RunTotal) -> dict[str, object]:
         "stop_reason": total.stop_reason or None,
         "counts": total.counts.as_dict(),
         "results": total.results or None,
-        "reasons": [reason_as_dict(reason) for reason in total.reasons],
+        "reasons": [reason_to_json(reason) for reason in total.reasons],
     }
 
 

@@ -26,8 +26,8 @@ from batch_enroll.ledger.interface import Ledger, Reason, RunLedger
 from batch_enroll.ledger.staging import staged_rows
 from batch_enroll.models import Outcome, RowStatus
 from batch_enroll.os_errors import translate_os_errors
-from batch_enroll.reporting.health_findings import HealthFinding, findings_as_dict
-from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict
+from batch_enroll.reporting.health_findings import HealthFinding, findings_to_json
+from batch_enroll.reporting.reasons import ReasonLine, reason_to_json
 from batch_enroll.run.result_files import reason_lines
 from batch_enroll.versions import libraries, tool_version
 
@@ -131,9 +131,9 @@ async def collect(
                 "settings": redaction.settings(settings),
             }
         ),
-        "reasons.json": _json([reason_as_dict(one) for one in _merge_alike(reasons, outside)]),
+        "reasons.json": _json([reason_to_json(one) for one in _merge_alike(reasons, outside)]),
         "statistics.json": _json(statistics.as_dict()),
-        "doctor.json": redaction.path(_json(findings_as_dict(findings))),
+        "doctor.json": redaction.path(_json(findings_to_json(findings))),
     }
     if lines and searched:
         texts["log.txt"] = "".join(f"{redaction.log_line(line)}\n" for line in lines)

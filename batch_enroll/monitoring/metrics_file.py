@@ -38,17 +38,17 @@ class MetricsFile:
             raise JobError(message("monitoring.no_prometheus")) from error
         self._path = path
 
-    def write(self, standing: RunSnapshot) -> OSError | None:
+    def write(self, state: RunSnapshot) -> OSError | None:
         """Write it anew; of a run that another process works on, only the count of such starts is ours to add to."""
         from prometheus_client import CollectorRegistry, generate_latest
 
-        ending = standing.ending
-        if not standing.held and ending is None:
+        ending = state.ending
+        if not state.held and ending is None:
             return None
         earlier = _samples_in(self._path)
         locked = ending is not None and ending.exit_code == RUN_LOCKED
-        families = list(_carried(earlier, standing) if locked else _families(standing, earlier))
-        families.append(_runs_ended(earlier, standing))
+        families = list(_carried(earlier, state) if locked else _families(state, earlier))
+        families.append(_runs_ended(earlier, state))
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Collector(families))
         try:
@@ -59,7 +59,7 @@ class MetricsFile:
 
 
 class _Collector:
-    """What prometheus-client asks for the numbers."""
+    """A collector of prometheus-client over given metrics."""
 
     def __init__(self, families: list[Metric]) -> None:
         self._families = families
@@ -71,59 +71,59 @@ class _Collector:
 _Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def _families(standing: RunSnapshot, earlier: _Samples) -> Iterator[Metric]:
+def _families(state: RunSnapshot, earlier: _Samples) -> Iterator[Metric]:
     from prometheus_client.core import GaugeMetricFamily
 
     def gauge(name: str, text: str, *values: tuple[str, float], label: str = "") -> Metric:
         family = GaugeMetricFamily(_PREFIX + name, text, labels=[*_LABELS, *([label] if label else [])])
         for value_of, value in values:
-            family.add_metric([*_label_values(standing), *([value_of] if label else [])], value)
+            family.add_metric([*_label_values(state), *([value_of] if label else [])], value)
         return family
 
-    ending, counts = standing.ending, standing.counts
+    ending, counts = state.ending, state.counts
     by_status = [(status.value, float(getattr(counts, status.value))) for status in RowStatus]
-    unknown = [(code, float(count)) for code, count in standing.unknown_by_code.items()]
+    unknown = [(code, float(count)) for code, count in state.unknown_by_code.items()]
     told_unknown = sum(count for _, count in unknown)
     if counts.unknown > told_unknown:
         unknown.append((EARLIER, counts.unknown - told_unknown))
     yield gauge("rows", "Rows of the last run by status.", *by_status, label="status")
-    yield gauge("rows_to_send", "Rows that the last run was to send.", ("", standing.to_send))
+    yield gauge("rows_to_send", "Rows that the last run was to send.", ("", state.to_send))
     yield gauge("unknown_rows", "Unknown rows of the last run by cause.", *unknown, label="code")
-    yield gauge("requests", "Requests of the last run, retries included.", ("", standing.requests))
-    yield gauge("throttled_ratio", 'Share of its requests answered "too fast", 0 to 1.', ("", standing.throttled_ratio))
-    yield gauge("rate_per_second", "Requests a second lately; 0 when none is going.", ("", standing.rate_per_s or 0.0))
+    yield gauge("requests", "Requests of the last run, retries included.", ("", state.requests))
+    yield gauge("throttled_ratio", 'Share of its requests answered "too fast", 0 to 1.', ("", state.throttled_ratio))
+    yield gauge("rate_per_second", "Requests a second lately; 0 when none is going.", ("", state.rate_per_s or 0.0))
     yield gauge("running", "1 while a run is going.", ("", float(ending is None)))
-    yield gauge("start_time_seconds", "When the last run began, Unix time.", ("", standing.started_at.timestamp()))
-    yield gauge("update_time_seconds", "When this was written, Unix time.", ("", standing.updated_at.timestamp()))
-    keys = {name: _key(name, standing) for name in ("end_time_seconds", "exit_code", "last_success_time_seconds")}
+    yield gauge("start_time_seconds", "When the last run began, Unix time.", ("", state.started_at.timestamp()))
+    yield gauge("update_time_seconds", "When this was written, Unix time.", ("", state.updated_at.timestamp()))
+    keys = {name: _key(name, state) for name in ("end_time_seconds", "exit_code", "last_success_time_seconds")}
     ended_at, code = earlier.get(keys["end_time_seconds"], 0.0), earlier.get(keys["exit_code"], -1.0)
     success = earlier.get(keys["last_success_time_seconds"], 0.0)
     if ending is not None:
-        ended_at, code = standing.updated_at.timestamp(), float(ending.exit_code)
+        ended_at, code = state.updated_at.timestamp(), float(ending.exit_code)
         success = ended_at if ending.succeeded else success
     yield gauge("end_time_seconds", "When a run last ended, Unix time; 0 = never.", ("", ended_at))
     yield gauge("exit_code", "With which exit code it ended; -1 = none has ended yet.", ("", code))
     yield gauge("last_success_time_seconds", "When one last ended with exit code 0 or 1, Unix time.", ("", success))
 
 
-def _runs_ended(earlier: _Samples, standing: RunSnapshot) -> Metric:
+def _runs_ended(earlier: _Samples, state: RunSnapshot) -> Metric:
     from prometheus_client.core import CounterMetricFamily
 
     name = _PREFIX + "runs_total"
-    own = set(zip(_LABELS, _label_values(standing), strict=True))
+    own = set(zip(_LABELS, _label_values(state), strict=True))
     ended = {
         dict(labels)["exit_code"]: value for (title, labels), value in earlier.items() if title == name and own < labels
     }
-    if standing.ending is not None:
-        code = str(standing.ending.exit_code)
+    if state.ending is not None:
+        code = str(state.ending.exit_code)
         ended[code] = ended.get(code, 0.0) + 1
     family = CounterMetricFamily(name, "Commands that ended, by exit code.", labels=[*_LABELS, "exit_code"])
     for code, count in sorted(ended.items()):
-        family.add_metric([*_label_values(standing), code], count)
+        family.add_metric([*_label_values(state), code], count)
     return family
 
 
-def _carried(earlier: _Samples, standing: RunSnapshot) -> Iterator[Metric]:
+def _carried(earlier: _Samples, state: RunSnapshot) -> Iterator[Metric]:
     """Everything of the older file but the count of ended runs."""
     from prometheus_client.core import Metric
 
@@ -152,9 +152,9 @@ def _samples_in(path: Path) -> dict[tuple[str, frozenset[tuple[str, str]]], floa
         return {}
 
 
-def _key(name: str, standing: RunSnapshot) -> tuple[str, frozenset[tuple[str, str]]]:
-    return _PREFIX + name, frozenset(zip(_LABELS, _label_values(standing), strict=True))
+def _key(name: str, state: RunSnapshot) -> tuple[str, frozenset[tuple[str, str]]]:
+    return _PREFIX + name, frozenset(zip(_LABELS, _label_values(state), strict=True))
 
 
-def _label_values(standing: RunSnapshot) -> tuple[str, str]:
-    return standing.job, "" if standing.scenario is None else str(standing.scenario)
+def _label_values(state: RunSnapshot) -> tuple[str, str]:
+    return state.job, "" if state.scenario is None else str(state.scenario)

@@ -7,8 +7,8 @@ from batch_enroll.reporting.run_result import RunResult
 from batch_enroll.reporting.run_state import RunSnapshot, RunStage
 
 
-def title_of(standing: RunSnapshot, ending: RunResult) -> str:
-    """One line: which job, and what became of it."""
+def build_title(state: RunSnapshot, ending: RunResult) -> str:
+    """Return one line: the job and how it ended."""
     unknown = ending.counts.unknown if ending.counts else 0
     refused = ending.counts.error + ending.counts.invalid if ending.counts else 0
     if ending.exit_code == 5:
@@ -16,26 +16,26 @@ def title_of(standing: RunSnapshot, ending: RunResult) -> str:
     elif ending.finished:
         what = "finished" if ending.counts else "nothing to do"
     elif ending.parts:
-        what = "not every input went through"
-    elif standing.stage is RunStage.FAILED:
+        what = "not every input finished"
+    elif state.stage is RunStage.FAILED:
         what = "failed, nothing was sent"
-    elif standing.begun_before and not standing.began:
-        what = f"not carried on, {rows_text(standing.counts.not_sent)} left"
+    elif state.begun_before and not state.began:
+        what = f"not resumed, {rows_text(state.counts.not_sent)} left"
     else:
         what = "stopped before the end"
-    told = [f"{rows_text(unknown)} unknown"] if unknown else []
-    told += [f"{rows_text(refused)} refused"] if refused else []
-    return f"batch-enroll {standing.job}: {', '.join([what, *told])}"
+    parts = [f"{rows_text(unknown)} unknown"] if unknown else []
+    parts += [f"{rows_text(refused)} refused"] if refused else []
+    return f"batch-enroll {state.job}: {', '.join([what, *parts])}"
 
 
-def text_of(standing: RunSnapshot, ending: RunResult, *, host: str) -> str:
-    """A few lines: where, what, how many, why, and what to do next."""
-    about = [f"Scenario #{standing.scenario}"] if standing.scenario is not None else []
+def build_text(state: RunSnapshot, ending: RunResult, *, host: str) -> str:
+    """Return a few lines: run, counts, reason, exit code and next step."""
+    about = [f"Scenario #{state.scenario}"] if state.scenario is not None else []
     if ending.parts:
         about.append(f"{len(ending.parts)} inputs")
     else:
-        about += [f"run {standing.run_id}"] if standing.run_id else []
-        name = ending.about or standing.input_name
+        about += [f"run {state.run_id}"] if state.run_id else []
+        name = ending.about or state.input_name
         about += [f"input {name}"] if name else []
     lines = [f"{', '.join(about)}{' on ' if about else 'On '}{host}", *_counts(ending)]
     for part in ending.parts:

@@ -8,58 +8,58 @@ from dataclasses import dataclass
 
 from batch_enroll.reporting.formatting import rows_text
 
-TOLD_FACTOR = 2.0
-"""A number to send is called unusual when it is so many times the median, or so many times less."""
+UNUSUAL_FACTOR = 2.0
+"""A number of rows to send is unusual when it is this many times the median, or the median this many times it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunBaseline:
-    """What the ledger remembers of runs like the one that is planned."""
+    """Earlier runs of the same input or scenario, as the ledger remembers them."""
 
     any_run: bool = False  #: the ledger remembers a run at all
     scenario_used: bool = False  #: one of them used this scenario of this platform
     of_input: bool = False  #: the numbers are of runs over this very input; otherwise of any run of the scenario
     rows: tuple[int, ...] = ()  #: of the last runs, the newest first
     to_send: tuple[int, ...] = ()  #: how many rows each of them had to send, in the same order
-    changed_mapping: tuple[str, ...] = ()  #: what is mapped otherwise than in the last run, a few words each
-    mapped_in: str = ""  #: the run that this is held against, with its day
+    changed_mapping: tuple[str, ...] = ()  #: differences from the mapping of the last run
+    mapped_in: str = ""  #: the run that it is compared with, and its day
 
     @property
     def median_to_send(self) -> float | None:
-        """What the last runs had to send; None when there is no such run."""
+        """Rows to send of the last runs; None when there is no such run."""
         return statistics.median(self.to_send) if self.to_send else None
 
 
-def usual_sentences(usual: RunBaseline, *, rows: int, to_send: int, scenario: int) -> tuple[str, ...]:
-    """Say how a plan compares with what is usual; never empty."""
+def baseline_sentences(usual: RunBaseline, *, rows: int, to_send: int, scenario: int) -> tuple[str, ...]:
+    """Compare a plan with earlier runs; never empty."""
     if not usual.any_run:
         return ("This ledger remembers no earlier run, so there is nothing to compare with.",)
-    told: list[str] = []
+    sentences: list[str] = []
     if usual.rows:
         count = len(usual.rows)
         runs = f"the last {count} runs" if count > 1 else "the last run"
         whose = "this input" if usual.of_input else "this scenario"
-        told.append(f"This input has {rows_text(rows)}; {runs} of {whose} had {_range(usual.rows)}.")
-    told += unusual_sentences(usual, to_send=to_send, scenario=scenario)
-    return tuple(told) or ("This scenario was used before, but no earlier run says how many rows are usual.",)
+        sentences.append(f"This input has {rows_text(rows)}; {runs} of {whose} had {_range(usual.rows)}.")
+    sentences += unusual_sentences(usual, to_send=to_send, scenario=scenario)
+    return tuple(sentences) or ("This scenario was used before, but no earlier run says how many rows are usual.",)
 
 
 def unusual_sentences(usual: RunBaseline, *, to_send: int, scenario: int) -> tuple[str, ...]:
-    """Those of `usual_sentences` that a person should stop at; empty when all is as it mostly is."""
+    """Return those of `baseline_sentences` that are warnings; empty when nothing is unusual."""
     if not usual.any_run:
         return ()
-    told: list[str] = []
+    sentences: list[str] = []
     if not usual.scenario_used:
-        told.append(f"No run that this ledger remembers has used scenario #{scenario} of this platform before.")
+        sentences.append(f"No run that this ledger remembers has used scenario #{scenario} of this platform before.")
     if (factor := _factor(usual, to_send)) is not None:
-        told.append(factor)
+        sentences.append(factor)
     if usual.changed_mapping:
-        told.append(f"The mapping is not that of {usual.mapped_in}: {'; '.join(usual.changed_mapping)}.")
-    return tuple(told)
+        sentences.append(f"The mapping is not that of {usual.mapped_in}: {'; '.join(usual.changed_mapping)}.")
+    return tuple(sentences)
 
 
-def usual_as_dict(usual: RunBaseline) -> dict[str, object]:
-    """Give the fields of `RunBaseline` and the median as a JSON object."""
+def baseline_to_json(usual: RunBaseline) -> dict[str, object]:
+    """Return the fields of `RunBaseline` and the median as a JSON object."""
     return {
         "any_run": usual.any_run,
         "scenario_used": usual.scenario_used,
@@ -80,8 +80,8 @@ def _factor(usual: RunBaseline, to_send: int) -> str | None:
     median = usual.median_to_send
     if not median or not to_send:
         return None
-    if to_send >= TOLD_FACTOR * median:
+    if to_send >= UNUSUAL_FACTOR * median:
         return f"{rows_text(to_send)} will be sent, {to_send / median:.2g} times the usual {median:,.0f}."
-    if median >= TOLD_FACTOR * to_send:
+    if median >= UNUSUAL_FACTOR * to_send:
         return f"Only {rows_text(to_send)} will be sent; {median:,.0f} are usual."
     return None

@@ -10,34 +10,34 @@ from typing import IO
 
 
 class Level(StrEnum):
-    """How things stand."""
+    """Severity of a finding."""
 
     OK = "ok"
-    WARNING = "warning"  #: it works, and somebody should look
+    WARNING = "warning"  #: it works, but should be checked
     PROBLEM = "problem"  #: a run would fail, or could not keep its promise
-    SKIPPED = "skipped"  #: not looked at; the message says why
+    SKIPPED = "skipped"  #: not checked; the message says why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthFinding:
-    """One line."""
+    """The result of one check."""
 
-    name: str  #: what was looked at, a word or two
+    name: str  #: what was checked
     level: Level
     message: str
-    advice: str = ""  #: what can be done, "" when nothing need be
+    advice: str = ""  #: "" when nothing needs to be done
 
 
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red", Level.SKIPPED: "blue"}
 
 
-def exit_code_of(findings: Sequence[HealthFinding]) -> int:
-    """0 without a problem, else 2."""
+def exit_code_for_findings(findings: Sequence[HealthFinding]) -> int:
+    """Return 0 without a problem, else 2."""
     return 2 if any(finding.level is Level.PROBLEM for finding in findings) else 0
 
 
 def print_findings(findings: Sequence[HealthFinding], stream: IO[str]) -> None:
-    """Print them in order, and how many of them need somebody."""
+    """Print findings in order, and the number of problems and warnings."""
     from batch_enroll.reporting.rich_console import TextScreen
 
     screen = TextScreen(stream)
@@ -53,18 +53,18 @@ def print_findings(findings: Sequence[HealthFinding], stream: IO[str]) -> None:
         styles={level.value: style for level, style in _STYLES.items()},
     )
     many = Counter(finding.level for finding in findings)
-    told = [
+    counted = [
         f"{many[level]} {level.value}{'s' if many[level] > 1 else ''}"
         for level in (Level.PROBLEM, Level.WARNING)
         if many[level]
     ]
-    if not told:
-        told = ["No problem; not everything was looked at" if many[Level.SKIPPED] else "Everything is in order"]
-    screen.line(f"\n{', '.join(told)}.")
+    if not counted:
+        counted = ["No problem; not everything was checked" if many[Level.SKIPPED] else "Everything is in order"]
+    screen.line(f"\n{', '.join(counted)}.")
 
 
-def findings_as_dict(findings: Sequence[HealthFinding]) -> dict[str, object]:
-    """Give the JSON object: `findings` (`name`, `level`, `message`, `advice`), `problems`, `warnings`, `exit_code`."""
+def findings_to_json(findings: Sequence[HealthFinding]) -> dict[str, object]:
+    """Return JSON: `findings` (`name`, `level`, `message`, `advice`), `problems`, `warnings`, `exit_code`."""
     many = Counter(finding.level for finding in findings)
     return {
         "findings": [
@@ -78,5 +78,5 @@ def findings_as_dict(findings: Sequence[HealthFinding]) -> dict[str, object]:
         ],
         "problems": many[Level.PROBLEM],
         "warnings": many[Level.WARNING],
-        "exit_code": exit_code_of(findings),
+        "exit_code": exit_code_for_findings(findings),
     }

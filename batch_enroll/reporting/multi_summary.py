@@ -15,15 +15,15 @@ _WORST_FIRST = (130, 143, 3, 5, 2, 4, 1, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedRun:
-    """What a command was to do."""
+    """What a command was to do, for its JSON object."""
 
     input_name: str | None  #: a file, or the folder or pattern as it was given; None when only a run was named
-    url: str | None  #: None, like the scenario, when the job is so wrong that it names none
+    url: str | None  #: None, like the scenario, when the job is wrong and names none
     scenario: int | None
 
 
 def worst_exit_code(codes: Iterable[int]) -> int:
-    """Give the exit code of several runs: the one that asks for the most.
+    """Return the exit code of several runs: the most severe.
 
     First what a signal stopped, then rows that are left (3), a run that another process works on (5), an input that
     could not be sent at all (2), unknown rows (4), refused rows (1), and 0 only when all of them are 0.
@@ -32,7 +32,7 @@ def worst_exit_code(codes: Iterable[int]) -> int:
 
 
 def build_multi_summary(runs: Sequence[dict[str, object]], *, left: Sequence[str], exit_code: int) -> dict[str, object]:
-    """Give the JSON object of several runs.
+    """Return the JSON object of several runs.
 
     Keys: those of one run, with `run` null, the sums of `counts`, `duration_s` and `requests`, `files` empty; `runs`, a
     list of the objects of the runs in their order; `left`, the inputs whose turn did not come.
@@ -53,22 +53,22 @@ def build_multi_summary(runs: Sequence[dict[str, object]], *, left: Sequence[str
     }
 
 
-def several_line(together: dict[str, object]) -> str:
-    """Say in one line what came of several inputs, from the object of `several_of`."""
+def multi_summary_line(together: dict[str, object]) -> str:
+    """Summarize several inputs in one line, from the object of `build_multi_summary`."""
     runs, counts = together["runs"], together["counts"]
     assert isinstance(runs, list)
     assert isinstance(counts, dict)
-    told = ", ".join(f"{many:,} {name}" for name, many in counts.items() if many and name != "rows")
-    return f"{len(runs):,} inputs together: {told or 'nothing was sent'}; exit code {together['exit_code']}."
+    counted = ", ".join(f"{many:,} {name}" for name, many in counts.items() if many and name != "rows")
+    return f"{len(runs):,} inputs together: {counted or 'nothing was sent'}; exit code {together['exit_code']}."
 
 
 def build_nothing_new_summary(
     asked: RequestedRun, *, at: datetime, earlier: AlreadyFinished | None
 ) -> dict[str, object]:
-    """Give the JSON object of a command that found nothing to enroll.
+    """Return the JSON object of a command that found nothing to enroll.
 
     Keys: those of a run, with `status` `unchanged` and every count 0, for nothing happened now; `run` is the run that
-    enrolled the input before and `earlier` tells of it (`finished_at`, `counts`); both null when there was no file.
+    enrolled the input before and `earlier` describes it (`finished_at`, `counts`); both null when there was no file.
     """
     return {
         "run": earlier.run_id if earlier else None,
@@ -86,7 +86,7 @@ def build_nothing_new_summary(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedRun:
-    """A run that ended without a summary, as it stands."""
+    """A run that ended without a summary."""
 
     run_id: str
     counts: Counts
@@ -103,10 +103,10 @@ def build_refused_summary(
     finding: str = "",
     begun: StartedRun | None = None,
 ) -> dict[str, object]:
-    """Give the JSON object of a command, or of one input among several, that ended before it could sum up a run.
+    """Return the JSON object of a command, or of one input among several, that ended before it could sum up a run.
 
     Keys: those of a run, with `status` `refused`, or `stopped` when it had begun to send; `run` is null and every
-    count 0 unless rows of the run were sent, now or by an earlier start: then they say how it stands.
+    count 0 unless rows of the run were sent, now or by an earlier start: then they are those of the run.
     """
     nothing = _nothing_sent(asked, at=at, reason=reason, exit_code=exit_code)
     return {
@@ -120,12 +120,12 @@ def build_refused_summary(
 
 
 def nothing_new_line(input_name: str, *, earlier: AlreadyFinished | None, passed_over: str = "") -> str:
-    """Say that there was nothing to enroll, and why, in one line."""
+    """Explain in one line why there was nothing to enroll."""
     if earlier is None:
         return f"Nothing new: there is no file to enroll in {input_name}. {passed_over}".rstrip()
     when = f" on {earlier.finished_at.astimezone():%Y-%m-%d at %H:%M}" if earlier.finished_at else ""
-    told = ", ".join(f"{n:,} {name}" for name, n in earlier.counts.as_dict().items() if n and name != "rows")
-    return f"Nothing new: {input_name} was enrolled by run {earlier.run_id}{when} ({told})."
+    counted = ", ".join(f"{n:,} {name}" for name, n in earlier.counts.as_dict().items() if n and name != "rows")
+    return f"Nothing new: {input_name} was enrolled by run {earlier.run_id}{when} ({counted})."
 
 
 def _nothing_sent(asked: RequestedRun, *, at: datetime, reason: str | None, exit_code: int) -> dict[str, object]:

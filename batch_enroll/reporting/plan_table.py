@@ -11,12 +11,12 @@ from batch_enroll.messages import message
 from batch_enroll.models import Delivery, Duplicates, Notice
 from batch_enroll.reporting.baseline_report import (
     RunBaseline,
+    baseline_sentences,
+    baseline_to_json,
     unusual_sentences,
-    usual_as_dict,
-    usual_sentences,
 )
 from batch_enroll.reporting.formatting import duration_text, rate_text
-from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict, reason_text
+from batch_enroll.reporting.reasons import ReasonLine, reason_text, reason_to_json
 
 if TYPE_CHECKING:
     from batch_enroll.reporting.rich_console import TextScreen
@@ -30,24 +30,24 @@ _Reason = tuple[str, str, str, int, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanView:
-    """What will happen, before it does: rows = to_send + duplicates that are skipped + already_enrolled + held
+    """The plan of a run: rows = to_send + duplicates that are skipped + already_enrolled + held
     + invalid + settled.
     """
 
     run_id: str
-    carries_on: bool = False  #: the run was begun before and goes on
+    carries_on: bool = False  #: an unfinished run is resumed
     input_name: str
     input_form: str = ""  #: how the input was read: `CSV, UTF-8, semicolons`
     notices: tuple[Notice, ...] = ()
 
     rows: int
     to_send: int
-    duplicates: int = 0  #: rows whose identity stood in an earlier row of this input
+    duplicates: int = 0  #: rows whose identity is in an earlier row of this input
     on_duplicate: Duplicates = Duplicates.SKIP
     already_enrolled: int = 0  #: skipped: accepted in an earlier run
-    held: int = 0  #: skipped: an earlier run left them unknown and nobody resolved them
+    held: int = 0  #: skipped: unknown since an earlier run, not resolved
     invalid: int = 0
-    settled: int = 0  #: have their outcome already, when the run carries on
+    settled: int = 0  #: have their outcome already, in a resumed run
     problems: tuple[ReasonLine, ...] = ()  #: why rows are invalid, the most frequent first; a row may have several
 
     url: str
@@ -55,7 +55,7 @@ class PlanView:
     scenario_name: str = ""
     database: int | None = None  #: the one in which the platform looks for the profiles; None when it did not say
     reentry: str = ""  #: one sentence: what the platform does with a profile that was in the scenario before
-    reentry_mode: str = ""  #: the platform's own word for it
+    reentry_mode: str = ""  #: the platform's name of the mode
     matching: str  #: `email=E-mail`
     delivery: Delivery
     rate_per_s: float | None  #: None = unlimited
@@ -76,8 +76,8 @@ class PlanView:
         return self.to_send / self.rate_per_s if self.rate_per_s else None
 
 
-def plan_as_dict(plan: PlanView) -> dict[str, object]:
-    """Give the plan as a JSON object: the fields of `PlanView` and `needed_s`; requests have a masked token."""
+def plan_to_json(plan: PlanView) -> dict[str, object]:
+    """Return the plan as a JSON object: the fields of `PlanView` and `needed_s`; requests have a masked token."""
     return {
         "run": plan.run_id,
         "carries_on": plan.carries_on,
@@ -95,7 +95,7 @@ def plan_as_dict(plan: PlanView) -> dict[str, object]:
         "held": plan.held,
         "invalid": plan.invalid,
         "settled": plan.settled,
-        "problems": [reason_as_dict(problem) for problem in plan.problems],
+        "problems": [reason_to_json(problem) for problem in plan.problems],
         "url": plan.url,
         "scenario": {
             "id": plan.scenario,
@@ -111,28 +111,28 @@ def plan_as_dict(plan: PlanView) -> dict[str, object]:
         "needed_s": plan.needed_s,
         "hours": plan.hours or None,
         "first_requests": [_masked(body) for body in plan.first_requests],
-        "usual": usual_as_dict(plan.usual) if plan.usual else None,
+        "usual": baseline_to_json(plan.usual) if plan.usual else None,
         "compared": list(_compared(plan)),
     }
 
 
 def print_plan(plan: PlanView, stream: IO[str], *, width: int | None = None) -> None:
-    """Show the plan.
+    """Print the plan.
 
     Args:
-        width: break lines there even when the stream is no terminal.
+        width: wrap at this column although the stream is not a terminal.
     """
     from batch_enroll.reporting.rich_console import TextScreen
 
     screen = TextScreen(stream, width=width)
-    screen.line(f"Plan of run {plan.run_id}{', which carries on' if plan.carries_on else ''}\n", style="bold")
+    screen.line(f"Plan of run {plan.run_id}{', which is resumed' if plan.carries_on else ''}\n", style="bold")
     screen.columns(_settings(plan))
     screen.line()
     screen.columns(_numbers(plan), right={1})
     problems = [(p.code, p.message, p.advice, p.count, p.first_rows) for p in plan.problems]
     _print_reasons("Invalid rows", problems, screen)
     notices = [("", str(n.message), n.hint, n.count, n.rows) for n in plan.notices]
-    _print_reasons("Worth knowing", notices, screen)
+    _print_reasons("Notes", notices, screen)
     if compared := _compared(plan):
         screen.line("\nCompared with earlier runs", style="bold")
         screen.columns([("-", sentence) for sentence in compared], styles=dict.fromkeys(_unusual(plan), "yellow"))
@@ -146,7 +146,7 @@ def print_plan(plan: PlanView, stream: IO[str], *, width: int | None = None) -> 
 def _compared(plan: PlanView) -> tuple[str, ...]:
     if plan.usual is None:
         return ()
-    return usual_sentences(plan.usual, rows=plan.rows, to_send=plan.to_send, scenario=plan.scenario)
+    return baseline_sentences(plan.usual, rows=plan.rows, to_send=plan.to_send, scenario=plan.scenario)
 
 
 def _unusual(plan: PlanView) -> tuple[str, ...]:
@@ -161,7 +161,7 @@ def _settings(plan: PlanView) -> list[tuple[str, str]]:
         ("scenario", "\n".join(filter(None, [scenario, plan.reentry]))),
         ("matching", plan.matching),
         ("delivery", _delivery_text(plan.delivery)),
-        ("pace", _pace_text(plan)),
+        ("rate", _rate_text(plan)),
         *([("hours", plan.hours)] if plan.hours else []),
     ]
 
@@ -175,7 +175,7 @@ def _delivery_text(delivery: Delivery) -> str:
     assert_never(delivery)
 
 
-def _pace_text(plan: PlanView) -> str:
+def _rate_text(plan: PlanView) -> str:
     if plan.rate_per_s is None or plan.needed_s is None:
         return f"as fast as the platform answers, {plan.concurrency} at once"
     return f"{rate_text(plan.rate_per_s)} a second, {plan.concurrency} at once: {duration_text(plan.needed_s)}"
@@ -184,11 +184,11 @@ def _pace_text(plan: PlanView) -> str:
 def _numbers(plan: PlanView) -> list[tuple[str, str, str]]:
     match plan.on_duplicate:
         case Duplicates.SKIP:
-            duplicates = "skipped: the same profile stands in an earlier row"
+            duplicates = "skipped: the same profile is in an earlier row"
         case Duplicates.SEND:
-            duplicates = "among those sent: the same profile stands in an earlier row"
+            duplicates = "among those sent: the same profile is in an earlier row"
         case Duplicates.STOP:
-            duplicates = "the same profile stands in an earlier row; the run stops before it sends"
+            duplicates = "the same profile is in an earlier row; the run stops before it sends"
         case _:
             assert_never(plan.on_duplicate)
     lines = [
@@ -197,7 +197,7 @@ def _numbers(plan: PlanView) -> list[tuple[str, str, str]]:
         ("done before", plan.settled, "have their outcome already"),
         ("duplicates", plan.duplicates, duplicates),
         ("already enrolled", plan.already_enrolled, "skipped: an earlier run enrolled the profile"),
-        ("held", plan.held, "skipped: unknown since an earlier run, until somebody resolves it"),
+        ("held", plan.held, "skipped: unknown since an earlier run, until it is resolved"),
         ("invalid", plan.invalid, "cannot be sent as they are"),
     ]
     return [(name, f"{count:,}", note) for name, count, note in lines if count or name in {"rows", "will be sent"}]
@@ -220,4 +220,4 @@ def _print_reasons(title: str, reasons: list[_Reason], screen: TextScreen) -> No
 
 def _masked(body: str) -> dict[str, object]:
     request: dict[str, object] = json.loads(body)
-    return {"token": TOKEN_MASK} | request | {"token": TOKEN_MASK}  # in front, and masked whatever came
+    return {"token": TOKEN_MASK} | request | {"token": TOKEN_MASK}  # first, and masked whatever the body held

@@ -12,19 +12,19 @@ from batch_enroll.models import Counts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prunable:
-    """Something that can go."""
+    """A run or plan that can be removed."""
 
     run_id: str
     input_name: str
     ended_at: datetime  #: aware UTC; of a plan: when it was begun
     counts: Counts
     size: int  #: bytes that become free
-    plan_only: bool = False  #: it never became a run: a plan or a dry run that was killed; all of it goes
+    plan_only: bool = False  #: a plan or dry run that was killed; all of it is removed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetainedRun:
-    """A run that is old enough and stays all the same."""
+    """A run that is old enough and is kept all the same."""
 
     run_id: str
     input_name: str
@@ -36,8 +36,8 @@ class RetainedRun:
 class PrunePlan:
     """What pruning would do."""
 
-    before: datetime  #: aware UTC; runs that ended earlier are looked at
-    forget: bool  #: the memory of whom they enrolled goes too
+    before: datetime  #: aware UTC; runs that ended earlier are considered
+    forget: bool  #: whom they enrolled is forgotten too
     prunable: tuple[Prunable, ...]
     kept: tuple[RetainedRun, ...]
     younger: int  #: runs that ended later
@@ -60,7 +60,7 @@ WHAT_FORGETTING_MEANS = (
 
 
 def print_prune_plan(plan: PrunePlan, stream: IO[str]) -> None:
-    """Show what would go, what stays and why."""
+    """Print what would be removed, what is kept and why."""
     from batch_enroll.reporting.rich_console import TextScreen
 
     screen = TextScreen(stream)
@@ -90,8 +90,8 @@ def print_prune_plan(plan: PrunePlan, stream: IO[str]) -> None:
         screen.columns([(one.run_id, one.why, one.what_now) for one in plan.kept])
 
 
-def prune_as_dict(plan: PrunePlan, *, done: bool, busy: tuple[RetainedRun, ...] = ()) -> dict[str, object]:
-    """Give the JSON object: `before`, `forget`, `done`, `bytes`, `pruned`, `kept`, `younger`."""
+def prune_to_json(plan: PrunePlan, *, done: bool, busy: tuple[RetainedRun, ...] = ()) -> dict[str, object]:
+    """Return the JSON object: `before`, `forget`, `done`, `bytes`, `pruned`, `kept`, `younger`."""
     left = {one.run_id for one in busy}
     gone = [one for one in plan.prunable if one.run_id not in left]
     return {
@@ -119,5 +119,5 @@ def prune_as_dict(plan: PrunePlan, *, done: bool, busy: tuple[RetainedRun, ...] 
 
 
 def size_text(size: int) -> str:
-    """Write bytes for people."""
+    """`1.5 MiB`, `12 KiB`."""
     return f"{size / _MIB:,.1f} MiB" if size >= _MIB / 10 else f"{size / 1024:,.0f} KiB"

@@ -21,7 +21,7 @@ class ReasonLine:
     advice: str = ""  #: what can be done, "" when nothing
 
     def text(self, arrow: str) -> str:
-        """Tell it in one or two lines, see `reason_text`."""
+        """Return one or two lines, see `reason_text`."""
         return reason_text(
             code=self.code,
             message=self.message,
@@ -32,8 +32,8 @@ class ReasonLine:
         )
 
 
-def reason_as_dict(reason: ReasonLine) -> dict[str, object]:
-    """Give the JSON object: `status`, `code`, `message`, `advice`, `count`, `first_rows`."""
+def reason_to_json(reason: ReasonLine) -> dict[str, object]:
+    """Return the JSON object: `status`, `code`, `message`, `advice`, `count`, `first_rows`."""
     return {
         "status": reason.status.value,
         "code": reason.code,
@@ -47,11 +47,11 @@ def reason_as_dict(reason: ReasonLine) -> dict[str, object]:
 def reason_text(
     *, code: str = "", message: str, advice: str, count: int, first_rows: Sequence[int], arrow: str = "→"
 ) -> str:
-    """Tell a reason in one or two lines: `Profile not found (404): rows 12 and 40`, `→ Import the profile first.`"""
-    said = message.rstrip(".") or "No reason was given"
+    """Return a reason in one or two lines: `Profile not found (404): rows 12 and 40`, `→ Import the profile first.`"""
+    text = message.rstrip(".") or "No reason was given"
     if code:
-        said += f" ({code})"
+        text += f" ({code})"
     rows = first_rows_text(first_rows, count)
     if rows:
-        said += f": {rows}"
-    return f"{said}\n{arrow} {advice}" if advice else said
+        text += f": {rows}"
+    return f"{text}\n{arrow} {advice}" if advice else text

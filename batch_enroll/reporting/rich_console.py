@@ -25,14 +25,14 @@ STYLES: dict[str, str] = {
     RowStatus.NOT_SENT: "blue",
 }
 _BLANKS = "\n\u00a0\u202f"  # harmless, and common in well-set text
-_UNBROKEN = 100_000  # columns of a stream that is no terminal: whoever shows the log breaks its lines
+_UNBROKEN = 100_000  # columns of a stream that is not a terminal: its lines are not broken
 
 
 class TextScreen:
-    """A terminal, as wide as it is and coloured; or any other stream: plain, every sentence on one line.
+    """Prints to a terminal in its width and with colours, to other streams plainly with each sentence on one line.
 
     Args:
-        width: break lines there although the stream is no terminal.
+        width: wrap at this column although the stream is not a terminal.
     """
 
     def __init__(self, stream: IO[str], *, width: int | None = None) -> None:
@@ -44,17 +44,17 @@ class TextScreen:
         self.arrow = "→" if unicode else "->"
 
     def line(self, text: str = "", *, style: str = "") -> None:
-        """Write a sentence; on a terminal it is broken between words."""
+        """Print a sentence, wrapped between words on a terminal."""
         self._write(Text(plain(text), style=style))
 
     def unbroken(self, text: str) -> None:
-        """Write what will be copied (a path, a command): never broken, the terminal itself wraps it."""
+        """Print a path or a command, which is never wrapped here so that it can be copied."""
         self._console.print(Text(f"  {plain(text)}"), soft_wrap=True)
 
     def columns(
         self, lines: Sequence[Sequence[str]], *, right: Container[int] = (), styles: abc.Mapping[str, str] = STYLES
     ) -> None:
-        """Write cells under each other; the last column takes the room that is left and is broken between words.
+        """Print aligned columns; the last one takes the remaining width and is wrapped between words.
 
         Args:
             right: positions of the columns that hold numbers.
@@ -72,12 +72,12 @@ class TextScreen:
         if self._console.is_terminal:
             self._console.print(what)
             return
-        # rich pads the lines of a table to one width; nobody wants to find those blanks in a log.
+        # rich pads the lines of a table to one width; a log does without those blanks.
         with self._console.capture() as capture:
             self._console.print(what)
         self._stream.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
 def plain(text: str) -> str:
-    """Text from outside as it may reach a terminal: what nobody sees, or a terminal would obey, becomes `\\u200b`."""
+    """Escape invisible and control characters: `\\u200b`."""
     return "".join(char if char.isprintable() or char in _BLANKS else f"\\u{ord(char):04x}" for char in text)

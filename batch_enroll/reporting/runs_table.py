@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunTotal:
-    """One run and what became of its rows. Times are aware UTC."""
+    """One run and the outcomes of its rows. Times are aware UTC."""
 
     run_id: str
     state: str  #: `open` or `finished`
-    worker: str  #: who works on it now, "" when nobody does
+    worker: str  #: the process that works on it; "" when there is none
     input_name: str
     scenario: int
     url: str
@@ -35,22 +35,22 @@ class RunTotal:
     folder: Path | None = None  #: the run's own
 
     @property
-    def standing(self) -> str:
-        """How it stands, in a word: `running`, `unfinished` (the same command carries on) or `finished`."""
+    def progress(self) -> str:
+        """`running`, `unfinished` (the same command resumes it) or `finished`."""
         if self.worker:
             return "running"
         return "unfinished" if self.state == "open" else self.state
 
 
 def print_runs(runs: Sequence[RunTotal], stream: IO[str]) -> None:
-    """List runs, one on a line."""
+    """Print runs, one on a line."""
     screen = _screen(stream)
     head = ("run", "begun", "state", "scenario", "rows", "success", "other", "input")
     lines = [
         (
             run.run_id,
             f"{run.created_at.astimezone():%Y-%m-%d %H:%M}",
-            run.standing,
+            run.progress,
             f"#{run.scenario}",
             f"{run.counts.rows:,}",
             f"{run.counts.success:,}",
@@ -63,9 +63,9 @@ def print_runs(runs: Sequence[RunTotal], stream: IO[str]) -> None:
 
 
 def print_run(run: RunTotal, stream: IO[str]) -> None:
-    """Show one run with its reasons."""
+    """Print one run with its reasons."""
     screen = _screen(stream)
-    screen.line(f"Run {run.run_id} ({run.standing})\n", style="bold")
+    screen.line(f"Run {run.run_id} ({run.progress})\n", style="bold")
     screen.columns(
         [
             ("input", run.input_name),
@@ -87,7 +87,7 @@ def print_run(run: RunTotal, stream: IO[str]) -> None:
 
 def _others(run: RunTotal) -> str:
     named = run.counts.as_dict()
-    if run.worker:  # the ledger's word on a row whose answer is still on its way
+    if run.worker:  # a row in flight has this state in the ledger
         named = {"unknown or in flight" if name == "unknown" else name: count for name, count in named.items()}
     return ", ".join(f"{count:,} {name}" for name, count in named.items() if count and name not in ("success", "rows"))
 

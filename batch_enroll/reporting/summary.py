@@ -14,11 +14,11 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.messages import message
 from batch_enroll.models import Counts
 from batch_enroll.os_errors import translate_os_errors
-from batch_enroll.reporting.reasons import ReasonLine, reason_as_dict
+from batch_enroll.reporting.reasons import ReasonLine, reason_to_json
 
 EXIT_DONE = 0  #: every row is success or skipped
 EXIT_SOME_REFUSED = 1  #: finished, some rows are error or invalid
-EXIT_STOPPED = 3  #: stopped before the end; the same command carries on
+EXIT_STOPPED = 3  #: stopped before the end; the same command resumes the run
 EXIT_SOME_UNKNOWN = 4  #: finished, some rows are unknown
 
 
@@ -26,17 +26,17 @@ class RunEnd(StrEnum):
     """How a run ended."""
 
     FINISHED = "finished"  #: no row is left to send
-    STOPPED = "stopped"  #: rows are left; the same command carries on
+    STOPPED = "stopped"  #: rows are left; the same command resumes the run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """One run, after it. Times are aware UTC."""
+    """A run that has ended. Times are aware UTC."""
 
     run_id: str
     end: RunEnd
     stop_reason: str = ""  #: one sentence; "" when it finished
-    finding: str = ""  #: what the platform said after the run had stopped by itself, one of `errors.Finding`
+    finding: str = ""  #: diagnosis after the run had stopped by itself, one of `errors.Finding`
     exit_code: int
     counts: Counts
     planned_rows: int  #: rows in the plan, counted apart from `counts`: the two must agree
@@ -52,7 +52,7 @@ class RunSummary:
     failed: Path | None = None
     unknown: Path | None = None
     summary: Path | None = None
-    archived: Path | None = None  #: where the input lies now; None when it was not moved
+    archived: Path | None = None  #: where the input was moved; None when it was not
     archive_problem: str = ""  #: why it was not moved although it should have been, one sentence
 
     @property
@@ -74,9 +74,9 @@ class RunSummary:
 
 
 def exit_code_for(counts: Counts, *, stopped: bool) -> int:
-    """Give the exit code of a run that began to send (2, 5, 130 and 143 are decided elsewhere).
+    """Return the exit code of a run that began to send (2, 5, 130 and 143 are decided elsewhere).
 
-    A row that was not sent means "before the end" whoever stopped: the same command carries on.
+    A row that was not sent gives 3, whatever stopped the run: the same command resumes it.
     """
     if stopped or counts.not_sent:
         return EXIT_STOPPED
@@ -85,8 +85,8 @@ def exit_code_for(counts: Counts, *, stopped: bool) -> int:
     return EXIT_SOME_REFUSED if counts.error or counts.invalid else EXIT_DONE
 
 
-def summary_of(run: RunSummary) -> dict[str, object]:
-    """Give the JSON object of a run.
+def summary_to_json(run: RunSummary) -> dict[str, object]:
+    """Return the JSON object of a run.
 
     Keys: `run`, `status` (`finished` | `stopped`), `stop_reason` (text or null), `finding` (one of
     `errors.Finding`, null when the platform was not asked why), `counts` (the six statuses and `rows`), `duration_s`,
@@ -97,7 +97,7 @@ def summary_of(run: RunSummary) -> dict[str, object]:
     Raises:
         LedgerError: the totals do not add up.
     """
-    must_add_up(run.counts, planned_rows=run.planned_rows)
+    assert_totals_match(run.counts, planned_rows=run.planned_rows)
     return {
         "run": run.run_id,
         "status": run.end.value,
@@ -112,27 +112,27 @@ def summary_of(run: RunSummary) -> dict[str, object]:
         "url": run.url,
         "input": run.input_name,
         "started_at": iso_utc(run.started_at),
-        "reasons": [reason_as_dict(reason) for reason in run.reasons],
+        "reasons": [reason_to_json(reason) for reason in run.reasons],
     }
 
 
-def must_add_up(counts: Counts, *, planned_rows: int) -> None:
-    """Hold the first promise: every row of the plan has exactly one status.
+def assert_totals_match(counts: Counts, *, planned_rows: int) -> None:
+    """Check that every row of the plan has exactly one status.
 
     Raises:
-        LedgerError: it has not.
+        LedgerError: the totals differ.
     """
     if counts.rows != planned_rows:
         raise LedgerError(message("report.totals_differ", planned=planned_rows, counted=counts.rows))
 
 
 def write_summary(path: Path, run: RunSummary, *, mode: int = ANYONE) -> None:
-    """Keep the JSON object of `summary_of` as a file.
+    """Write the JSON object of `summary_to_json` as a file.
 
     Raises:
         LedgerError: the totals do not add up.
         RunStopped: the disk does not take it.
     """
-    text = json.dumps(summary_of(run), ensure_ascii=False, indent=2) + "\n"
+    text = json.dumps(summary_to_json(run), ensure_ascii=False, indent=2) + "\n"
     with translate_os_errors(path):
         write_atomic(path, text.encode(errors="backslashreplace"), mode=mode)  # half a surrogate pair: \ud83d in JSON

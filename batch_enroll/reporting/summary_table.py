@@ -6,20 +6,20 @@ from typing import IO
 
 from batch_enroll.reporting.formatting import duration_text, rate_text, rows_text
 from batch_enroll.reporting.rich_console import TextScreen
-from batch_enroll.reporting.summary import RunEnd, RunSummary, must_add_up
+from batch_enroll.reporting.summary import RunEnd, RunSummary, assert_totals_match
 
 _SHOWN_REASONS = 10
 
 
-def print_closing(run: RunSummary, stream: IO[str], *, width: int | None = None) -> None:
-    """Show how a run ended.
+def print_summary(run: RunSummary, stream: IO[str], *, width: int | None = None) -> None:
+    """Print how a run ended.
 
     Args:
-        width: break lines there even when the stream is no terminal.
+        width: wrap at this column although the stream is not a terminal.
     Raises:
         LedgerError: the totals do not add up.
     """
-    must_add_up(run.counts, planned_rows=run.planned_rows)
+    assert_totals_match(run.counts, planned_rows=run.planned_rows)
     screen = TextScreen(stream, width=width)
     screen.line(_headline(run), style="bold")
     if run.stop_reason:
@@ -38,17 +38,17 @@ def print_closing(run: RunSummary, stream: IO[str], *, width: int | None = None)
 
 
 def next_step(run: RunSummary) -> tuple[str, str]:
-    """Give the one sentence of what to do next, and the command or file it speaks of ("" when there is none)."""
+    """Return the next step as a sentence, and the command or file that it names ("" when there is none)."""
     counts = run.counts
     stay = "stays" if counts.unknown == 1 else "stay"
     held = f", and {rows_text(counts.unknown)} of unknown outcome {stay} held until resolved" if counts.unknown else ""
     if run.end is RunEnd.STOPPED or counts.not_sent:
-        return f"Next: give the same command again; it carries on with {rows_text(counts.not_sent)}{held}.", ""
+        return f"Next: give the same command again; it resumes with {rows_text(counts.not_sent)}{held}.", ""
     if counts.unknown:
         are = "is" if counts.unknown == 1 else "are"
         return (
             f"Next: {rows_text(counts.unknown)} {are} unknown and may have been enrolled; look them up "
-            "on the platform, then tell what you found:",
+            "on the platform, then record your decisions:",
             f"batch-enroll resolve {run.run_id}",
         )
     refused = counts.error + counts.invalid
@@ -59,15 +59,15 @@ def next_step(run: RunSummary) -> tuple[str, str]:
     return "Nothing is left to do: every row is enrolled or was skipped.", ""
 
 
-def trouble_of(run: RunSummary) -> str:
-    """Say in a sentence or two what went wrong with a run, "" when nothing did: for whoever sees nothing else of it."""
+def trouble_text(run: RunSummary) -> str:
+    """Return what went wrong with a run in a sentence or two, "" when nothing did; for quiet output."""
     if not run.exit_code:
         return ""
     if run.stop_reason:
         return run.stop_reason
     counts = run.counts
-    told = [(counts.not_sent, "not sent"), (counts.unknown, "unknown"), (counts.error + counts.invalid, "refused")]
-    wrong = [f"{rows_text(many)} {word}" for many, word in told if many]
+    named = [(counts.not_sent, "not sent"), (counts.unknown, "unknown"), (counts.error + counts.invalid, "refused")]
+    wrong = [f"{rows_text(many)} {name}" for many, name in named if many]
     return f"Run {run.run_id} {run.end}: {', '.join(wrong)}." if wrong else ""
 
 

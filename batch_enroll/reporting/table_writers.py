@@ -45,11 +45,11 @@ class TableWriter(Protocol):
         ...
 
     def commit(self) -> None:
-        """Give the saved file its name; when that fails, an older file is as it was."""
+        """Rename the saved file to its name; when that fails, an older file is unchanged."""
         ...
 
     def abandon(self) -> None:
-        """Leave nothing behind."""
+        """Remove the temporary file."""
         ...
 
 

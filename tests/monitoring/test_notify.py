@@ -331,7 +331,7 @@ def test_several_inputs_are_one_message_with_a_line_for_each(cli, sandbox, recei
     assert ended.code == 2, ended.err
     assert receiver.paths == ["/ping/start", "/ping/fail", f"/{SECRET}"]
     message = receiver.requests[-1].json
-    assert message["title"] == "batch-enroll nightly: not every input went through, 1 row refused"
+    assert message["title"] == "batch-enroll nightly: not every input finished, 1 row refused"
     lines = message["message"].splitlines()
     assert lines[0].startswith("Scenario #3, 3 inputs on ")
     assert lines[1].startswith("5 success, 1 error; 6 rows in")

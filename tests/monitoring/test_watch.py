@@ -26,7 +26,7 @@ def test_a_mistake_in_telling_is_one_line(monkeypatch, capsys, trouble):
     def fail(*_, **__):
         raise trouble
 
-    monkeypatch.setattr(run_monitor, "text_of", fail)
+    monkeypatch.setattr(run_monitor, "build_text", fail)
     watch = RunMonitor(settings())
     watch.begin()
     watch.end(0)

@@ -63,7 +63,7 @@ def is_still_out_of_reach(night: Night, sent: int) -> None:
     assert sent + left == 30
     said = f"An earlier start of this run sent {sent} rows; {left} are left, and the same command resumes the run."
     night.is_told(2, "The platform could not be asked about scenario 3", said, state="stopped", left=left)
-    assert night.message["title"] == f"batch-enroll nightly: not carried on, {left} rows left"
+    assert night.message["title"] == f"batch-enroll nightly: not resumed, {left} rows left"
     assert night.ended.json["requests"] == 0
 
 

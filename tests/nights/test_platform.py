@@ -37,7 +37,7 @@ def test_token_is_revoked_during_the_run(nights, sandbox):
             state="stopped",
             left=20,
         )
-        assert still.message["title"] == "batch-enroll nightly: not carried on, 20 rows left"
+        assert still.message["title"] == "batch-enroll nightly: not resumed, 20 rows left"
         assert still.ended.json["run"] == still.status["run"] == night.ended.json["run"]
         assert server.received() == received
 

@@ -11,7 +11,7 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.models import Counts, RowStatus
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.summary import RunEnd, RunSummary
-from batch_enroll.reporting.summary_table import next_step, print_closing
+from batch_enroll.reporting.summary_table import next_step, print_summary
 
 LONG = Path("/home/maria/Рассылки") / ("очень длинное имя " * 6 + "x.results.csv")
 RUN = RunSummary(
@@ -60,7 +60,7 @@ Files
   failed   /home/maria/x.failed.csv
 
 Next: 3 rows are unknown and may have been enrolled; look them up on the
-platform, then tell what you found:
+platform, then record your decisions:
   batch-enroll resolve 7f3a
 """
 
@@ -71,7 +71,7 @@ class Ascii(io.StringIO):
 
 def printed(run: RunSummary, *, width: int | None = None, stream: io.StringIO | None = None) -> str:
     stream = stream or io.StringIO()
-    print_closing(run, stream, width=width)
+    print_summary(run, stream, width=width)
     return stream.getvalue()
 
 
@@ -84,7 +84,7 @@ def test_no_sentence_and_no_path_is_broken_where_there_is_no_terminal(monkeypatc
     lines = printed(RUN).splitlines()
     assert f"  results  {LONG}" in lines
     assert any(line.endswith("then load the failed rows.") and "→ Import" in line for line in lines)
-    assert any(line.startswith("Next: ") and line.endswith("what you found:") for line in lines)
+    assert any(line.startswith("Next: ") and line.endswith("your decisions:") for line in lines)
 
 
 def test_it_has_no_colour_and_no_blanks_at_line_ends_where_there_is_no_terminal():
@@ -124,7 +124,7 @@ def test_totals_that_do_not_add_up_are_not_shown():
         (Counts(success=2), "Nothing is left to do", ""),
         (Counts(success=2, unknown=1, error=1), "1 row is unknown", "batch-enroll resolve 7f3a"),
         (Counts(error=1, invalid=2), "correct the 3 rows in the failed file", "/home/maria/x.failed.csv"),
-        (Counts(not_sent=5, unknown=2), "carries on with 5 rows, and 2 rows of unknown outcome stay held", ""),
+        (Counts(not_sent=5, unknown=2), "resumes with 5 rows, and 2 rows of unknown outcome stay held", ""),
     ],
 )
 def test_one_sentence_says_what_to_do_next(counts, sentence, command):

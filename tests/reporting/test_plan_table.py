@@ -14,7 +14,7 @@ from batch_enroll.models import (
     RowStatus,
 )
 from batch_enroll.reporting.baseline_report import RunBaseline
-from batch_enroll.reporting.plan_table import PlanView, plan_as_dict, print_plan
+from batch_enroll.reporting.plan_table import PlanView, plan_to_json, print_plan
 from batch_enroll.reporting.reasons import ReasonLine
 
 PLAN = PlanView(
@@ -60,14 +60,14 @@ Plan of run 7f3a
   matching  email=E-mail
   delivery  at most once: a row without a clear answer is held as unknown, never
             sent again by itself
-  pace      10 a second, 8 at once: 3 min 3 s
+  rate      10 a second, 8 at once: 3 min 3 s
 
   rows              1,842
   will be sent      1,829
-  duplicates            5  skipped: the same profile stands in an earlier row
+  duplicates            5  skipped: the same profile is in an earlier row
   already enrolled      3  skipped: an earlier run enrolled the profile
-  held                  1  skipped: unknown since an earlier run, until somebody
-                           resolves it
+  held                  1  skipped: unknown since an earlier run, until it is
+                           resolved
   invalid               4  cannot be sent as they are
 
 Invalid rows
@@ -75,7 +75,7 @@ Invalid rows
      40, 77 and 99
      → Correct the address.
 
-Worth knowing
+Notes
   -  Read as windows-1251
      → Give --encoding if names look wrong.
 
@@ -100,7 +100,7 @@ def test_it_reads_well_at_80_columns():
 
 
 def test_the_token_is_masked_whatever_came():
-    assert "s3cret" not in printed(PLAN) + json.dumps(plan_as_dict(PLAN))
+    assert "s3cret" not in printed(PLAN) + json.dumps(plan_to_json(PLAN))
 
 
 def test_numbers_that_do_not_add_up_are_an_error():
@@ -120,17 +120,17 @@ def test_sending_twice_is_said_in_words():
 def test_no_limit_is_said_in_words():
     plan = replace(PLAN, rate_per_s=None)
     assert "as fast as the platform answers, 8 at once" in printed(plan)
-    assert plan_as_dict(plan)["needed_s"] is None
+    assert plan_to_json(plan)["needed_s"] is None
 
 
 def test_a_run_that_carries_on_shows_what_is_done():
     plan = replace(PLAN, carries_on=True, to_send=29, settled=1_800)
-    assert "which carries on" in printed(plan)
+    assert "which is resumed" in printed(plan)
     assert "done before       1,800" in printed(plan)
 
 
 def test_the_json_object_holds_the_numbers():
-    plan = plan_as_dict(PLAN)
+    plan = plan_to_json(PLAN)
     assert (plan["rows"], plan["to_send"], plan["needed_s"]) == (1_842, 1_829, 182.9)
     assert plan["first_requests"] == [{"token": "***", "workflow_id": 3, "email": "a@b.ru"}]
     assert json.loads(json.dumps(plan)) == plan

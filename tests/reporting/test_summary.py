@@ -16,7 +16,7 @@ from batch_enroll.reporting.summary import (
     RunEnd,
     RunSummary,
     exit_code_for,
-    summary_of,
+    summary_to_json,
     write_summary,
 )
 
@@ -69,7 +69,7 @@ def test_exit_0_means_that_every_row_is_success_or_skipped(counts):
 
 
 def test_the_json_object_has_the_keys_that_programs_rely_on():
-    assert summary_of(RUN) == {
+    assert summary_to_json(RUN) == {
         "run": "7f3a",
         "status": "finished",
         "stop_reason": None,
@@ -115,6 +115,6 @@ def test_the_file_holds_the_same_object(tmp_path):
     path = tmp_path / "x.summary.json"
     run = replace(RUN, input_name="половина \ud83d")
     write_summary(path, run)
-    assert json.loads(path.read_text(encoding="utf-8")) == summary_of(run)
+    assert json.loads(path.read_text(encoding="utf-8")) == summary_to_json(run)
     assert "Привет" in path.read_text(encoding="utf-8")
     assert [path] == list(tmp_path.iterdir())

@@ -8,9 +8,9 @@ import pytest
 
 from batch_enroll.reporting.baseline_report import (
     RunBaseline,
+    baseline_sentences,
+    baseline_to_json,
     unusual_sentences,
-    usual_as_dict,
-    usual_sentences,
 )
 
 NIGHTS = RunBaseline(
@@ -84,7 +84,7 @@ NIGHTS = RunBaseline(
     ],
 )
 def test_the_comparison_in_words(usual, rows, to_send, said):
-    assert list(usual_sentences(usual, rows=rows, to_send=to_send, scenario=3)) == said
+    assert list(baseline_sentences(usual, rows=rows, to_send=to_send, scenario=3)) == said
 
 
 @pytest.mark.parametrize(
@@ -101,16 +101,16 @@ def test_the_comparison_in_words(usual, rows, to_send, said):
 def test_what_a_person_should_stop_at_is_told_apart(usual, to_send, count):
     unusual = unusual_sentences(usual, to_send=to_send, scenario=3)
     assert len(unusual) == count
-    assert set(unusual) <= set(usual_sentences(usual, rows=to_send, to_send=to_send, scenario=3))
+    assert set(unusual) <= set(baseline_sentences(usual, rows=to_send, to_send=to_send, scenario=3))
 
 
 @pytest.mark.parametrize(("to_send", "is_told"), [(3_560, True), (3_559, False), (890, True), (891, False)])
 def test_a_number_is_unusual_from_twice_and_from_half(to_send, is_told):
-    assert (len(usual_sentences(NIGHTS, rows=1_800, to_send=to_send, scenario=3)) == 2) is is_told
+    assert (len(baseline_sentences(NIGHTS, rows=1_800, to_send=to_send, scenario=3)) == 2) is is_told
 
 
 def test_the_json_object_holds_the_numbers_and_the_median():
-    told = usual_as_dict(NIGHTS)
+    told = baseline_to_json(NIGHTS)
     assert told == json.loads(json.dumps(told))
     assert told["median_to_send"] == 1_780
-    assert usual_as_dict(RunBaseline())["median_to_send"] is None
+    assert baseline_to_json(RunBaseline())["median_to_send"] is None

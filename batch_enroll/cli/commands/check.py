@@ -103,7 +103,7 @@ async def _check_one(
     """Check one input and show what was found; give the exit code and the JSON object."""
     from batch_enroll.advice import advice_for
     from batch_enroll.clock import SystemClock
-    from batch_enroll.reporting.plan_table import plan_as_dict, print_plan
+    from batch_enroll.reporting.plan_table import plan_to_json, print_plan
     from batch_enroll.reporting.problems_file import write_problems
     from batch_enroll.reporting.progress import progress_on
     from batch_enroll.reporting.run_state import RunStateTracker
@@ -132,4 +132,4 @@ async def _check_one(
     for refusal in checked.refused:
         console.print_error(f"`run` would refuse this: {refusal.message}", hint=refusal.hint)
     refused = [refusal.as_dict() for refusal in checked.refused]
-    return exit_code, {**plan_as_dict(checked.plan), "refused": refused, "exit_code": exit_code}
+    return exit_code, {**plan_to_json(checked.plan), "refused": refused, "exit_code": exit_code}

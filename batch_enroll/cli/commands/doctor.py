@@ -38,14 +38,14 @@ def execute(args: argparse.Namespace) -> int:
 async def _doctor(args: argparse.Namespace) -> int:
     from batch_enroll.clock import SystemClock
     from batch_enroll.maintenance.doctor import examine
-    from batch_enroll.reporting.health_findings import exit_code_of, findings_as_dict, print_findings
+    from batch_enroll.reporting.health_findings import exit_code_for_findings, findings_to_json, print_findings
 
     findings = await examine(_patient(args), clock=SystemClock())
     if args.json:
-        console.print_output(json.dumps(findings_as_dict(findings), ensure_ascii=False))
+        console.print_output(json.dumps(findings_to_json(findings), ensure_ascii=False))
     else:
         print_findings(findings, console.data_stream())
-    return exit_code_of(findings)
+    return exit_code_for_findings(findings)
 
 
 def _patient(args: argparse.Namespace) -> DoctorTarget:

@@ -46,7 +46,7 @@ async def _prune(args: argparse.Namespace) -> int:
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import JobError
     from batch_enroll.maintenance.prune import plan_prune, prune
-    from batch_enroll.reporting.prune_table import print_prune_plan, prune_as_dict, size_text
+    from batch_enroll.reporting.prune_table import print_prune_plan, prune_to_json, size_text
 
     ledger = ledger_from(args)
     before = SystemClock().now() - timedelta(seconds=_age_s(args.older_than))
@@ -56,7 +56,7 @@ async def _prune(args: argparse.Namespace) -> int:
         if plan.prunable:
             console.print_message("\nNothing was removed: this was a dry run.")
         if args.json:
-            console.print_output(json.dumps(prune_as_dict(plan, done=False), ensure_ascii=False))
+            console.print_output(json.dumps(prune_to_json(plan, done=False), ensure_ascii=False))
         return 0
     if not args.yes:
         if not console.is_terminal():
@@ -72,7 +72,7 @@ async def _prune(args: argparse.Namespace) -> int:
     )
     console.print_message(f"\nPruned {_runs(len(plan.prunable) - len(busy))}; freed {size_text(freed)}.")
     if args.json:
-        console.print_output(json.dumps(prune_as_dict(plan, done=True, busy=busy), ensure_ascii=False))
+        console.print_output(json.dumps(prune_to_json(plan, done=True, busy=busy), ensure_ascii=False))
     return 5 if busy else 0
 
 
