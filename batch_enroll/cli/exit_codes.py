@@ -20,7 +20,7 @@ EXIT_CODES: dict[int, str] = {
     3: "stopped before the end; the same command resumes the run",
     4: "finished, some rows are unknown (also when some are error)",
     5: "another process is working on this run",
-    130: "Ctrl-C: took no more rows, waited for requests in flight, saved; the same command resumes the run",
+    130: "Ctrl-C: waited for the requests in flight, saved; the same command resumes the run",
     143: "SIGTERM: the same as 130",
 }
 

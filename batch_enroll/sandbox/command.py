@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import os
 import signal
@@ -82,6 +81,8 @@ def execute(args: argparse.Namespace) -> int:
             _print_url(url)
             sys.stderr.write(build_introduction(url, settings, dataset))
 
+        import asyncio  # not needed for `--help`
+
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(serve(settings, started=introduce))
         return 0
@@ -92,6 +93,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _serve_until_stdin_closes(settings: SandboxSettings) -> None:
     """Serve for the process at the other end of standard input, and ignore a Ctrl-C meant for that one."""
+    import asyncio  # not needed for `--help`
 
     async def serve_until_closed() -> None:
         loop, serving = asyncio.get_running_loop(), asyncio.current_task()
