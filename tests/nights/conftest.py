@@ -49,14 +49,14 @@ heartbeat = "http://{address}/beat"
 """
 
 PERSONAL = ("@", "zinaida", DEFAULT_TOKEN)
-"""What stands nowhere but in the file, the ledger and the results, in lower case."""
+"""Personal data that may only be in the input and the results, in lower case."""
 
 STATES = {0: "finished", 1: "finished", 3: "stopped", 4: "finished"}
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """How one night ended, for whoever looks in the morning."""
+    """How one night ended, for whoever looks in the collect."""
 
     ended: Ended
     told: tuple[ReceivedRequest, ...]
@@ -76,13 +76,13 @@ class Night:
         """The results file that the JSON object names."""
         return Path(self.ended.json["files"]["results"])
 
-    def is_told(self, code: int, *words: str, state: str | None = None, left: int = 0) -> None:
-        """The end is told the same way everywhere.
+    def check_reports(self, code: int, *words: str, state: str | None = None, left: int = 0) -> None:
+        """Check that every output reports the same end.
 
         Args:
-            words: stand in the notification and, unless all is well, on standard error.
-            state: of the status file, where the exit code does not decide it.
-            left: rows that the same command carries on with.
+            words: texts in the notification and, unless the exit code is 0, on standard error.
+            state: of the status file, if the exit code does not determine it.
+            left: rows that are not sent yet.
         """
         said = self.ended.err
         assert self.ended.code == code, said
@@ -132,43 +132,43 @@ class Nights:
         return path
 
     def file(self, name: str, count: int = 30) -> Path:
-        """Write an input whose people stand in no other."""
+        """Write an input with people of its own."""
         rows = [(f"zinaida{number}@{name}.example.com", f"Zinaida {number}") for number in range(1, count + 1)]
         return write_csv(self.cli.folder / f"{name}.csv", *rows)
 
     def night(self, source: Path, job: Path, *words: str) -> Night:
-        """Give the command and wait for its end."""
+        """Run the command to its end."""
         heard, logged = len(self.receiver.requests), len(self.log)
-        return self.morning(self.cli("run", source, "--job", job, *words), self.receiver.requests[heard:], logged)
+        return self.collect(self.cli("run", source, "--job", job, *words), self.receiver.requests[heard:], logged)
 
-    def morning(self, ended: Ended, told: Sequence[ReceivedRequest], logged: int = 0) -> Night:
-        """Look at all that was told, and that nobody in it can be recognised.
+    def collect(self, ended: Ended, told: Sequence[ReceivedRequest], logged: int = 0) -> Night:
+        """Collect all reports, and check that they hold no personal data.
 
         Args:
-            told: what the receiver heard of this command.
-            logged: how long the log was before.
+            told: the requests of this command to the receiver.
+            logged: the length of the log before the command.
         """
-        night = Night(ended, tuple(told), json.loads(self.text_of("status.json")), self.log[logged:], self.metrics)
+        night = Night(ended, tuple(told), json.loads(self.read_file("status.json")), self.log[logged:], self.metrics)
         json.loads(ended.out)  # one object and nothing else
         for text in (*(each.body for each in told), ended.out, ended.err, self.log, self.metrics, *self._statuses()):
             for word in PERSONAL:
                 assert word not in text.lower()
         return night
 
-    def text_of(self, name: str) -> str:
-        """What stands in a file of the job; "" when it is not there."""
+    def read_file(self, name: str) -> str:
+        """Read a file of the job; "" when it does not exist."""
         path = self.cli.folder / name
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
     @property
     def log(self) -> str:
-        """All that was logged so far."""
-        return self.text_of("night.log")
+        """The whole log."""
+        return self.read_file("night.log")
 
     @property
     def metrics(self) -> str:
-        """The metrics as they stand."""
-        return self.text_of("night.prom")
+        """The current metrics."""
+        return self.read_file("night.prom")
 
     def _statuses(self) -> Iterator[str]:
         for path in (self.cli.folder / "status.json", *(self.cli.folder / self.ledger).parent.rglob("status.json")):
@@ -180,26 +180,26 @@ def nights(cli, receiver) -> Nights:
     return Nights(cli, receiver)
 
 
-def everybody_in(source: Path) -> set[str]:
-    """The people of an input, as the sandbox names them."""
+def people_in(source: Path) -> set[str]:
+    """Get the people of an input by their keys in the sandbox."""
     return {f"email:{row['email']}" for row in read_results(source)}
 
 
-def nobody_twice(server) -> set[str]:
-    """Everybody who was really enrolled."""
+def enrolled_once(server) -> set[str]:
+    """Get everybody who was enrolled, and check that each was enrolled once."""
     enrolments = server.enrolments()
     assert set(enrolments.values()) <= {1}
     return set(enrolments)
 
 
-def all_accounted_for(night: Night, source: Path, server) -> set[str]:
-    """Hold every row of the results against whom the platform has really enrolled; gives who is unknown.
+def check_results(night: Night, source: Path, server) -> set[str]:
+    """Compare every row of the results with the enrolments; returns the unknown people.
 
-    The platform may know people of other inputs as well.
+    The platform may have enrolled people of other inputs as well.
     """
     rows = read_results(night.results)
     assert [row["email"] for row in rows] == [row["email"] for row in read_results(source)]
-    enrolled = nobody_twice(server)
+    enrolled = enrolled_once(server)
     by_status: dict[str, set[str]] = {}
     for row in rows:
         by_status.setdefault(row["enroll_status"], set()).add(f"email:{row['email']}")
@@ -211,12 +211,12 @@ def all_accounted_for(night: Night, source: Path, server) -> set[str]:
     return unknown
 
 
-def carried_to_the_end(night: Night, source: Path, server) -> None:
-    """Everybody is enrolled exactly once, or named as unknown; nobody is left and nobody refused."""
-    unknown = all_accounted_for(night, source, server)
-    night.is_told(4 if unknown else 0)
+def check_all_enrolled(night: Night, source: Path, server) -> None:
+    """Check that everybody is enrolled exactly once or unknown, and nobody is left or refused."""
+    unknown = check_results(night, source, server)
+    night.check_reports(4 if unknown else 0)
     counts = night.ended.json["counts"]
-    assert (counts["success"], counts["unknown"]) == (len(everybody_in(source) - unknown), len(unknown))
+    assert (counts["success"], counts["unknown"]) == (len(people_in(source) - unknown), len(unknown))
     assert counts["rows"] == counts["success"] + counts["unknown"]
     if unknown:
         assert f"batch-enroll resolve {night.ended.json['run']}" in night.message["message"]

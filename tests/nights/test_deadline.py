@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from tests.nights.conftest import all_accounted_for, carried_to_the_end, nobody_twice
+from tests.nights.conftest import check_all_enrolled, check_results, enrolled_once
 from tests.support.commands import Ended
 from tests.support.network_link import NetworkLink
 from tests.support.sandbox import wait_until
@@ -37,7 +37,7 @@ def ended_at(nights, clock, moment, when, source, job, *words):
     finally:
         process.kill()
         process.wait()
-    return nights.morning(Ended(process.returncode, out, err), nights.receiver.requests)
+    return nights.collect(Ended(process.returncode, out, err), nights.receiver.requests)
 
 
 @pytest.mark.parametrize(
@@ -56,36 +56,36 @@ def test_run_stopped_by_its_end_time_is_resumed_next_night(nights, sandbox, cloc
     server = sandbox(latency_s=(LONG_S, LONG_S))
     source, job = nights.file("monday"), nights.job(server.url, stop=stop)
     night = ended_at(nights, clock, moment, lambda: len(server.enrolments()) > 1, source, job)
-    early = nobody_twice(server)
-    night.is_told(3, said, "Next: give the same command again", left=30 - len(early))
+    early = enrolled_once(server)
+    night.check_reports(3, said, "Next: give the same command again", left=30 - len(early))
     assert 1 < len(early) < 30
-    assert all_accounted_for(night, source, server) == set()
+    assert check_results(night, source, server) == set()
     assert night.ended.json["counts"]["success"] == len(early)
 
     server.control(latency_s=(0, 0))
     clock.set(BEGIN + timedelta(days=1))
-    carried_to_the_end(nights.night(source, job), source, server)
+    check_all_enrolled(nights.night(source, job), source, server)
 
 
 def test_deadline_in_the_past_is_tomorrow(nights, sandbox, clock):
     server = sandbox()
     clock.set(BEGIN.replace(hour=5, minute=31))
     source, job = nights.file("monday"), nights.job(server.url, stop='deadline = "05:30"')
-    carried_to_the_end(nights.night(source, job), source, server)
+    check_all_enrolled(nights.night(source, job), source, server)
 
 
 def test_nothing_starts_outside_the_allowed_hours(nights, sandbox, clock):
     server = sandbox(faults="token_revoked@11")
     source = nights.file("monday")
     job = nights.job(server.url, stop='allowed_hours = "22:00-05:30 Europe/Moscow"')
-    nights.night(source, job).is_told(3, "The platform refused the token", left=20)
+    nights.night(source, job).check_reports(3, "The platform refused the token", left=20)
     server.control(faults="", token_revoked=False)
     clock.set(BEGIN.replace(hour=5, minute=31))
     late = nights.night(source, job)
-    late.is_told(2, "It is 05:31 now, outside the allowed hours 22:00-05:30 Europe/Moscow", state="failed")
-    assert len(nobody_twice(server)) == 10
+    late.check_reports(2, "It is 05:31 now, outside the allowed hours 22:00-05:30 Europe/Moscow", state="failed")
+    assert len(enrolled_once(server)) == 10
     clock.set(BEGIN.replace(hour=22))
-    carried_to_the_end(nights.night(source, job), source, server)
+    check_all_enrolled(nights.night(source, job), source, server)
 
 
 def test_platform_is_down_until_the_deadline(nights, sandbox, clock):
@@ -95,8 +95,8 @@ def test_platform_is_down_until_the_deadline(nights, sandbox, clock):
         source, job = nights.file("monday"), nights.job(line.url, stop='deadline = "05:30"')
         moment = BEGIN.replace(hour=5, minute=30)
         night = ended_at(nights, clock, moment, lambda: "attempt failed" in nights.log, source, job)
-        night.is_told(3, "The deadline 05:30 has come.", left=night.ended.json["counts"]["not_sent"])
+        night.check_reports(3, "The deadline 05:30 has come.", left=night.ended.json["counts"]["not_sent"])
         assert server.received() == {}
         assert night.ended.json["counts"]["success"] == 0
         line.mend()
-        carried_to_the_end(nights.night(source, job), source, server)
+        check_all_enrolled(nights.night(source, job), source, server)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from batch_enroll.sandbox import SandboxHandle
-from tests.nights.conftest import Nights, all_accounted_for, carried_to_the_end, everybody_in, nobody_twice
+from tests.nights.conftest import Nights, check_all_enrolled, check_results, enrolled_once, people_in
 from tests.support.commands import Ended
 from tests.support.disks import small_disk
 from tests.support.receiver import ReceivedRequest
@@ -37,16 +37,18 @@ def test_disk_is_full_during_sending(nights, sandbox, disk):
     wait_until(lambda: len(server.enrolments()) > 20, timeout_s=120)
     fill(filler)
     out, err = process.communicate(timeout=120)
-    night = nights.morning(Ended(process.returncode, out, err), nights.receiver.requests)
+    night = nights.collect(Ended(process.returncode, out, err), nights.receiver.requests)
     counts = night.ended.json["counts"]
-    night.is_told(3, f"The disk that holds {disk}", "is full", "give the same command again", left=counts["not_sent"])
-    assert 20 < len(nobody_twice(server)) < MANY
+    night.check_reports(
+        3, f"The disk that holds {disk}", "is full", "give the same command again", left=counts["not_sent"]
+    )
+    assert 20 < len(enrolled_once(server)) < MANY
     assert counts["not_sent"] > 0
-    assert all_accounted_for(night, source, server) == set()  # for what was in flight there was room left
+    assert check_results(night, source, server) == set()  # for what was in flight there was room left
 
     filler.unlink()
     server.control(latency_s=(0, 0))
-    carried_to_the_end(nights.night(source, job), source, server)
+    check_all_enrolled(nights.night(source, job), source, server)
 
 
 def test_disk_is_full_while_results_are_written(nights, sandbox, disk):
@@ -59,21 +61,23 @@ def test_disk_is_full_while_results_are_written(nights, sandbox, disk):
     fill(filler)
     server.control(latency_s=(0, 0))
     out, err = process.communicate(timeout=120)
-    night = nights.morning(Ended(process.returncode, out, err), nights.receiver.requests)
-    night.is_told(3, f"{results} cannot be written: the disk is full.", "Nothing is lost", "the same command again")
+    night = nights.collect(Ended(process.returncode, out, err), nights.receiver.requests)
+    night.check_reports(
+        3, f"{results} cannot be written: the disk is full.", "Nothing is lost", "the same command again"
+    )
     assert "59 success, 1 unknown; 60 rows" in night.message["message"]
     assert (night.ended.json["status"], night.ended.json["run"]) == ("stopped", night.status["run"])
     assert night.ended.json["counts"] == night.status["counts"]
     assert not results.exists()
-    everybody = nobody_twice(server)
-    assert everybody == everybody_in(source)
+    everybody = enrolled_once(server)
+    assert everybody == people_in(source)
 
     filler.unlink()
     rest = nights.night(source, job, "--results", str(results))
     assert rest.results == results
-    carried_to_the_end(rest, source, server)
+    check_all_enrolled(rest, source, server)
     assert rest.ended.json["requests"] == 0
-    assert nobody_twice(server) == everybody
+    assert enrolled_once(server) == everybody
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no kill -9 here")
@@ -88,7 +92,7 @@ def test_machine_crashes_during_the_run(nights, sandbox):
 
     server.control(latency_s=(0, 0))
     rest = nights.night(source, job)
-    carried_to_the_end(rest, source, server)
+    check_all_enrolled(rest, source, server)
     assert rest.ended.json["counts"]["unknown"] <= 4  # what was in flight
 
 
@@ -119,7 +123,7 @@ def two_at_once(nights: Nights, server: SandboxHandle, source: Path, job: Path) 
         (second,) = [each for each in both if each is not first]
         out, err = second.communicate()
         writers.add(status_of(nights).get("pid"))
-        wait_until(lambda: bool(everybody_in(source) & set(server.enrolments())), timeout_s=120)
+        wait_until(lambda: bool(people_in(source) & set(server.enrolments())), timeout_s=120)
         wait_until(lambda: status_of(nights).get("pid") == first.pid, timeout_s=120)
         assert second.pid not in writers
         refused(nights, Ended(second.returncode, out, err), nights.receiver.requests[heard:], at_work=first.pid)
@@ -131,10 +135,10 @@ def two_at_once(nights: Nights, server: SandboxHandle, source: Path, job: Path) 
             each.wait()
     of_first = [each for each in nights.receiver.requests[heard:] if "Exit code 5" not in each.body]
     of_first.remove(ReceivedRequest("/beat/start", ""))  # the other one's
-    night = nights.morning(Ended(first.returncode, out, err), of_first)
+    night = nights.collect(Ended(first.returncode, out, err), of_first)
     assert night.status["pid"] == first.pid
-    night.is_told(0, "200 success")
-    carried_to_the_end(night, source, server)
+    night.check_reports(0, "200 success")
+    check_all_enrolled(night, source, server)
 
 
 def refused(nights: Nights, ended: Ended, told: Sequence[ReceivedRequest], *, at_work: int) -> None:
@@ -153,7 +157,7 @@ def refused(nights: Nights, ended: Ended, told: Sequence[ReceivedRequest], *, at
 
 
 def status_of(nights: Nights) -> dict[str, object]:
-    found = json.loads(nights.text_of("status.json") or "{}")
+    found = json.loads(nights.read_file("status.json") or "{}")
     assert isinstance(found, dict)
     return found
 

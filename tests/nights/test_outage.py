@@ -15,7 +15,7 @@ from batch_enroll.config.job import Job
 from batch_enroll.models import Counts
 from batch_enroll.reporting.summary import RunSummary
 from batch_enroll.run.api import enroll_async
-from tests.nights.conftest import Night, all_accounted_for, carried_to_the_end
+from tests.nights.conftest import Night, check_all_enrolled, check_results
 from tests.sending.conftest import VirtualClock
 from tests.support.commands import people, write_csv
 from tests.support.ledgers import sqlite_ledger
@@ -47,14 +47,16 @@ def line(sandbox) -> Iterator[NetworkLink]:
 def is_out_of_reach(night: Night, source, server) -> int:
     """Check that a run was cut in its middle, gave up, and lost nobody; gives how many rows it has sent."""
     counts = night.ended.json["counts"]
-    night.is_told(3, "The platform is out of reach: 3 rows in a row used up their attempts", left=counts["not_sent"])
+    night.check_reports(
+        3, "The platform is out of reach: 3 rows in a row used up their attempts", left=counts["not_sent"]
+    )
     assert night.ended.json["finding"] == "out_of_reach"
     assert "Wait until the platform is there, then give the same command again." in night.message["message"]
     assert counts["success"] > 0
     assert counts["not_sent"] > 0
     # what was in flight when the line was cut; on a machine that is slow enough, not all of it
     assert 1 <= counts["unknown"] <= CONCURRENCY
-    assert len(all_accounted_for(night, source, server)) == counts["unknown"]
+    assert len(check_results(night, source, server)) == counts["unknown"]
     return int(counts["success"] + counts["unknown"])
 
 
@@ -62,7 +64,7 @@ def is_still_out_of_reach(night: Night, sent: int) -> None:
     left = night.ended.json["counts"]["not_sent"]
     assert sent + left == 30
     said = f"An earlier start of this run sent {sent} rows; {left} are left, and the same command resumes the run."
-    night.is_told(2, "The platform could not be asked about scenario 3", said, state="stopped", left=left)
+    night.check_reports(2, "The platform could not be asked about scenario 3", said, state="stopped", left=left)
     assert night.message["title"] == f"batch-enroll nightly: not resumed, {left} rows left"
     assert night.ended.json["requests"] == 0
 
@@ -78,7 +80,7 @@ def test_platform_refuses_connections_for_an_hour(nights, sandbox, line, clock):
     received = server.received()
 
     unasked = nights.night(source, job, "--skip-preflight")
-    unasked.is_told(3, "The platform is out of reach", left=30 - sent)
+    unasked.check_reports(3, "The platform is out of reach", left=30 - sent)
     starts = 0
     while starts < 2 or clock.now() < begin + HOUR:  # as cron does it
         is_still_out_of_reach(nights.night(source, job), sent)
@@ -87,7 +89,7 @@ def test_platform_refuses_connections_for_an_hour(nights, sandbox, line, clock):
 
     line.mend()
     rest = nights.night(source, job)
-    carried_to_the_end(rest, source, server)
+    check_all_enrolled(rest, source, server)
     assert clock.now() >= begin + HOUR
 
 
@@ -103,7 +105,7 @@ def test_network_drops_everything(nights, sandbox, line, clock):
     line.mend()
     rest = nights.night(source, job)
     assert rest.ended.code == 4  # what was in flight is told apart from what never left
-    carried_to_the_end(rest, source, server)
+    check_all_enrolled(rest, source, server)
 
 
 @pytest.mark.parametrize("anyio_backend", [("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})])

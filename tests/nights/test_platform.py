@@ -4,35 +4,37 @@ from __future__ import annotations
 
 import pytest
 
-from tests.nights.conftest import all_accounted_for, carried_to_the_end, everybody_in, nobody_twice
+from tests.nights.conftest import check_all_enrolled, check_results, enrolled_once, people_in
 
 
 def test_finished_night_notifies_once(nights, sandbox):
     server = sandbox()
     source, job = nights.file("monday"), nights.job(server.url)
     night = nights.night(source, job)
-    night.is_told(0, "30 success")
-    carried_to_the_end(night, source, server)
+    night.check_reports(0, "30 success")
+    check_all_enrolled(night, source, server)
 
     again = nights.night(source, job)
-    again.is_told(0, "Nothing new: monday.csv was enrolled by run")
+    again.check_reports(0, "Nothing new: monday.csv was enrolled by run")
     assert again.ended.json["status"] == "unchanged"
-    assert nobody_twice(server) == everybody_in(source)
+    assert enrolled_once(server) == people_in(source)
 
 
 def test_token_is_revoked_during_the_run(nights, sandbox):
     server = sandbox(faults="token_revoked@11")
     source, job = nights.file("monday"), nights.job(server.url)
     night = nights.night(source, job)
-    night.is_told(3, "The platform refused the token", "Put the token right, then give the same command again", left=20)
+    night.check_reports(
+        3, "The platform refused the token", "Put the token right, then give the same command again", left=20
+    )
     assert night.message["title"] == "batch-enroll nightly: stopped before the end"
     assert "10 success" in night.message["message"]
-    assert all_accounted_for(night, source, server) == set()
+    assert check_results(night, source, server) == set()
     received = server.received()
 
     for _ in range(2):  # it asks first, so nothing leaves while the token is dead
         still = nights.night(source, job)
-        still.is_told(
+        still.check_reports(
             *(2, "The platform refused the token", "An earlier start of this run sent 10 rows; 20 are left"),
             state="stopped",
             left=20,
@@ -43,8 +45,8 @@ def test_token_is_revoked_during_the_run(nights, sandbox):
 
     server.control(faults="", token_revoked=False)
     rest = nights.night(source, job)
-    rest.is_told(0, "30 success")
-    carried_to_the_end(rest, source, server)
+    rest.check_reports(0, "30 success")
+    check_all_enrolled(rest, source, server)
 
 
 @pytest.mark.parametrize(
@@ -58,13 +60,13 @@ def test_token_or_scenario_fails_before_the_run(nights, sandbox, trouble, repair
     server = sandbox(**trouble)
     source, job = nights.file("monday"), nights.job(server.url)
     night = nights.night(source, job)
-    night.is_told(2, said, state="failed")
+    night.check_reports(2, said, state="failed")
     assert night.message["title"] == "batch-enroll nightly: failed, nothing was sent"
     assert night.ended.json["status"] == "refused"
     assert server.received() == {}
     server.control(**repair)
     rest = nights.night(source, job)
-    carried_to_the_end(rest, source, server)
+    check_all_enrolled(rest, source, server)
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
@@ -72,18 +74,18 @@ def test_scenario_is_switched_off_during_the_run(nights, sandbox, concurrency):
     server = sandbox(faults="scenario_off@11")
     source, job = nights.file("monday"), nights.job(server.url, concurrency=concurrency)
     night = nights.night(source, job)
-    early = nobody_twice(server)
+    early = enrolled_once(server)
     left = 30 - len(early)
-    night.is_told(3, "not active", "Activate it in the platform, then give the same command again", left=left)
+    night.check_reports(3, "not active", "Activate it in the platform, then give the same command again", left=left)
     assert 0 < len(early) < 30
-    assert all_accounted_for(night, source, server) == set()
+    assert check_results(night, source, server) == set()
     assert (night.ended.json["counts"]["error"], night.ended.json["finding"]) == (0, "scenario_off")
 
     still = nights.night(source, job)
-    still.is_told(2, "not active", f"sent {len(early)} rows; {left} are left", state="stopped", left=left)
-    assert nobody_twice(server) == early
+    still.check_reports(2, "not active", f"sent {len(early)} rows; {left} are left", state="stopped", left=left)
+    assert enrolled_once(server) == early
 
     server.control(faults="", scenarios={"3": True})
     rest = nights.night(source, job)
-    rest.is_told(0, "30 success")
-    carried_to_the_end(rest, source, server)
+    rest.check_reports(0, "30 success")
+    check_all_enrolled(rest, source, server)

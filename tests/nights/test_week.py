@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 
-from tests.nights.conftest import all_accounted_for, carried_to_the_end, everybody_in, nobody_twice
+from tests.nights.conftest import check_all_enrolled, check_results, enrolled_once, people_in
 
 
 def test_file_ten_times_too_large_is_not_sent(nights, sandbox):
     server = sandbox()
     job = nights.job(server.url)
     monday, tuesday = nights.file("monday"), nights.file("tuesday", 300)
-    nights.night(monday, job).is_told(0, "30 success")
+    nights.night(monday, job).check_reports(0, "30 success")
     for _ in range(2):  # it does not become usual by being tried
         night = nights.night(tuesday, job)
-        night.is_told(2, "300 rows would be sent; 30 are usual", "max_change", state="failed")
+        night.check_reports(2, "300 rows would be sent; 30 are usual", "max_change", state="failed")
         assert night.message["title"] == "batch-enroll nightly: failed, nothing was sent"
-        assert nobody_twice(server) == everybody_in(monday)
-    carried_to_the_end(nights.night(tuesday, job, "--max-change", "900%"), tuesday, server)  # somebody knows better
+        assert enrolled_once(server) == people_in(monday)
+    check_all_enrolled(nights.night(tuesday, job, "--max-change", "900%"), tuesday, server)  # somebody knows better
 
 
 WEEK = [
@@ -37,17 +37,17 @@ def test_week_of_nights_with_one_ledger(nights, sandbox):
         source, job = nights.file(name, 40), nights.job(server.url, concurrency=4)
         server.control(faults=trouble)
         night = nights.night(source, job)
-        night.is_told(code, left=night.ended.json["counts"]["not_sent"])
+        night.check_reports(code, left=night.ended.json["counts"]["not_sent"])
         assert bool(night.ended.json["counts"]["not_sent"]) == (code == 3)
-        all_accounted_for(night, source, server)
+        check_results(night, source, server)
         server.control(faults="", token_revoked=False, tariff_used_up=False, scenarios={"3": True})
         if code == 3:
             night = nights.night(source, job)
-        carried_to_the_end(night, source, server)
-        everybody |= everybody_in(source)
-        unknown |= all_accounted_for(night, source, server)
+        check_all_enrolled(night, source, server)
+        everybody |= people_in(source)
+        unknown |= check_results(night, source, server)
 
-    enrolled = nobody_twice(server)
+    enrolled = enrolled_once(server)
     assert enrolled <= everybody
     assert everybody - enrolled <= unknown
     assert "email:zinaida7@tuesday.example.com" in unknown | enrolled
