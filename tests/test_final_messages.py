@@ -1,4 +1,4 @@
-"""What a command says last, when it could not do its work: to programs with `--json`, to people with `--quiet`."""
+"""Last output of a command that failed, with `--json` and with `--quiet`."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_run_that_could_not_be_carried_on_is_told_as_it_stands(cli, sandbox, r
     assert lines_of(retried)[-1].endswith(carries_on)
 
 
-def test_of_several_inputs_the_one_that_could_not_be_carried_on_is_told_as_it_stands(cli, sandbox):
+def test_multi_input_reports_the_run_that_was_not_resumed(cli, sandbox):
     server = sandbox(faults="token_revoked@4")
     (cli.folder / "in").mkdir()
     write_csv(cli.folder / "in" / "a.csv", *people(5))
@@ -148,12 +148,10 @@ def test_quiet_says_that_it_was_stopped_by_hand(cli, sandbox):
     _, err = process.communicate(timeout=60)
     *_, trouble, hint = err.splitlines()  # before them, the answer to the signal
     assert trouble == "batch-enroll: Stopped by SIGTERM."
-    assert "it carries on with" in hint
+    assert "it resumes with" in hint
 
 
-def test_what_the_system_refuses_is_told_alike_to_people_programs_and_the_status_file(
-    sandbox, tmp_path, monkeypatch, capsys
-):
+def test_os_error_is_the_same_in_text_json_and_status(sandbox, tmp_path, monkeypatch, capsys):
     """A place that nobody has put into better words: no fault of the program, and no traceback."""
 
     async def refuse(*_, **__):

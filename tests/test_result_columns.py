@@ -1,4 +1,4 @@
-"""The guard against formulas: nothing that would run stays bare, and everything comes back as it was."""
+"""The formula guard is complete and reversible."""
 
 import pytest
 from hypothesis import example, given
@@ -26,7 +26,7 @@ def test_no_text_that_begins_like_a_formula_stays_bare(sign, rest):
 
 
 @given(st.text(alphabet=" \xa0\u3000\ufeff\u200b\0\x1f", min_size=1), st.sampled_from(SIGNS))
-def test_blanks_and_invisible_characters_in_front_do_not_hide_a_formula(blanks, sign):
+def test_leading_invisible_characters_do_not_hide_a_formula(blanks, sign):
     assert guard(f"{blanks}{sign}cmd|' /C calc'!A0").startswith("'")
 
 

@@ -1,4 +1,4 @@
-"""The status file and the metrics file through the command line: whole, fresh, and right also when a run fails."""
+"""The status file and the metrics file through the command line."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_the_status_of_a_finished_run(cli, run):
     assert "Total" not in text
 
 
-def test_the_status_is_fresh_and_whole_while_a_run_goes_and_says_how_it_was_stopped(cli, sandbox):
+def test_status_is_current_during_a_run_and_after_a_stop(cli, sandbox):
     server = sandbox(latency_s=(0.2, 0.2))
     source = write_csv(cli.folder / "in.csv", *people(200))
     process = cli.start("run", source, "--url", server.url, *FLAGS, "--status-file", "status.json", "--quiet")
@@ -107,7 +107,7 @@ def test_the_status_is_fresh_and_whole_while_a_run_goes_and_says_how_it_was_stop
     assert last["counts"]["not_sent"] > 0
 
 
-def test_the_status_lies_in_the_runs_own_folder_as_well_and_show_has_it(cli, sandbox):
+def test_status_in_run_folder_and_in_show(cli, sandbox):
     source = write_csv(cli.folder / "in.csv", *people(2))
     ended = cli("run", source, "--url", sandbox().url, *FLAGS, "--ledger", "book/ledger.sqlite", "--json")
     (path,) = (cli.folder / "book").rglob("status.json")
@@ -154,7 +154,7 @@ def test_the_metrics_of_a_run(cli, run):
     assert told["runs_total", "4"] == 1
 
 
-def test_the_last_success_and_the_counts_of_runs_outlive_runs_that_fail(cli, run):
+def test_metrics_keep_last_success_and_run_counts(cli, run):
     assert run().code == 0
     first = metrics(cli)
     assert first["last_success_time_seconds", ""] == first["end_time_seconds", ""]
@@ -218,7 +218,7 @@ def test_no_file_takes_the_place_of_a_device_or_a_pipe(cli, sandbox, flag):
     assert not server.totals()["enrolled_total"]
 
 
-def test_a_file_that_cannot_be_written_any_more_is_named_once_and_the_run_goes_on(cli, sandbox):
+def test_unwritable_file_is_reported_once(cli, sandbox):
     folder = cli.folder / "told"
     folder.mkdir()
     server = sandbox(latency_s=(0.1, 0.1))

@@ -1,4 +1,4 @@
-"""Notifications and heartbeats through the command line: who hears of which end, and what they hear."""
+"""Notifications and heartbeats through the command line."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_refused_rows_are_a_success_with_a_warning(job):
     assert beats[-1].path == f"/ping/{SECRET}"
 
 
-def test_unknown_rows_are_told_with_what_to_do_and_fail_the_heartbeat(job):
+def test_unknown_rows_notify_and_fail_the_heartbeat(job):
     ended, (message,), beats = job("--json", faults="drop_after_acting@1")
     assert ended.code == 4
     assert message["title"] == "batch-enroll nightly: finished, 1 row unknown"
@@ -218,7 +218,7 @@ def test_addresses_from_the_job_file_and_from_files(cli, sandbox, receiver):
 
 
 @pytest.mark.parametrize("how", ["refused", "silent", "gone"])
-def test_a_message_that_does_not_get_through_is_one_line_and_changes_nothing(cli, job, receiver, how):
+def test_undelivered_notification_is_one_line(cli, job, receiver, how):
     (cli.folder / "job.toml").write_text("[notify]\ntimeout = 1\n")
     if how == "refused":
         receiver.answer = 500
@@ -256,7 +256,7 @@ def test_exit_2_for_an_address_that_cannot_be_told(cli, sandbox, environment, sa
     assert not server.totals()["requests"].get("workflows/start")
 
 
-def test_the_doctor_finds_an_address_that_cannot_be_told_and_tells_nobody(cli, sandbox, receiver):
+def test_doctor_checks_addresses_without_sending(cli, sandbox, receiver):
     flags = ("doctor", "--url", sandbox().url, *FLAGS, "--json")
     ended = cli(*flags, BATCH_ENROLL_NOTIFY=f"nosuch://{SECRET}")
     assert ended.code == 2
@@ -286,7 +286,7 @@ def test_exit_2_and_what_to_install_when_an_extra_is_missing(cli, sandbox, libra
     assert not server.totals()["enrolled_total"]
 
 
-def test_a_retry_finds_the_files_of_the_run_and_no_address_stands_in_the_ledger(cli, job, sandbox, receiver):
+def test_retry_uses_monitoring_files_and_ledger_holds_no_address(cli, job, sandbox, receiver):
     ended, _, _ = job("--json", faults='[{"fault": "http_429", "identity": "x"}]', rows=[("nobody@example.com", "")])
     run_id = ended.json["run"]
     receiver.requests.clear()

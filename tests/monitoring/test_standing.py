@@ -1,4 +1,4 @@
-"""How a run stands, counted from its events in virtual time."""
+"""The state of a run, counted from its events in virtual time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BEGIN = datetime(2026, 11, 25, tzinfo=UTC)
 
 
 class HandClock:
-    """A clock that goes when it is told to."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.s = 0.0
@@ -44,7 +44,7 @@ class HandClock:
 
 
 class Run:
-    """A run of ten rows, told by hand."""
+    """Events of a run of ten rows."""
 
     def __init__(self, *, unknown: int = 0) -> None:
         self.clock = HandClock()
@@ -206,7 +206,7 @@ def test_the_last_stage_is_the_exit_codes(began, exit_code, stage):
         (False, Counts(success=1, not_sent=2), RunStage.FAILED),
     ],
 )
-def test_a_run_of_which_an_earlier_start_sent_rows_has_stopped_and_not_failed(resumed, counts, stage):
+def test_resumed_run_that_sent_nothing_is_stopped(resumed, counts, stage):
     run = Run()
     run.counts = counts
     run.plan(resumed=resumed)
@@ -232,7 +232,7 @@ def test_nothing_is_written_before_the_run_is_this_processs_own(tmp_path):
     assert path.exists()
 
 
-def test_a_status_that_cannot_be_written_is_an_answer_and_no_exception(tmp_path):
+def test_unwritable_status_file_returns_the_error(tmp_path):
     run = Run()
     run.start()
     assert isinstance(StatusFile(tmp_path / "gone" / "s.json", host="h").write(run.tracker.snapshot()), OSError)

@@ -1,4 +1,4 @@
-"""Telling in the command's own process: whatever goes wrong with it, the command ends as it would have ended."""
+"""Monitoring failures do not change how a command ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def settings(**notify):
 
 
 @pytest.mark.parametrize("trouble", [ValueError("secret"), KeyboardInterrupt()])
-def test_a_mistake_in_telling_is_one_line(monkeypatch, capsys, trouble):
+def test_monitoring_error_is_one_line(monkeypatch, capsys, trouble):
     def fail(*_, **__):
         raise trouble
 
@@ -72,7 +72,7 @@ def test_a_person_who_said_no_needs_no_message(receiver):
     assert receiver.paths == ["/beat/start", "/beat/fail"]
 
 
-def test_a_service_that_hangs_holds_nobody_up(monkeypatch):
+def test_hanging_service_does_not_delay_the_exit(monkeypatch):
     hangs = threading.Event()
     said: list[Message] = []
 
@@ -90,7 +90,7 @@ def test_a_service_that_hangs_holds_nobody_up(monkeypatch):
     assert [str(what) for what in said] == ["The notification over slow:// was not delivered: no answer within 0.05 s."]
 
 
-def test_an_address_is_never_said_whatever_holds_it(receiver, capsys, monkeypatch):
+def test_addresses_are_never_printed(receiver, capsys, monkeypatch):
     monkeypatch.setattr(console, "_secrets", set())
     RunMonitor(settings(urls=["json://127.0.0.1/hush-hush"], heartbeat="https://hc.example/hush-hush-too"))
     for text in ("json://127.0.0.1/hush-hush", "POST 127.0.0.1/hush-hush", "https://hc.example/hush-hush-too"):

@@ -1,4 +1,4 @@
-"""The closing table: reads well at 80 columns, unbroken in a log, plain wherever there is no terminal."""
+"""The summary table on a terminal and in a log."""
 
 import io
 from dataclasses import replace
@@ -79,7 +79,7 @@ def test_it_reads_well_at_80_columns():
     assert printed(RUN, width=80) == GOLDEN
 
 
-def test_no_sentence_and_no_path_is_broken_where_there_is_no_terminal(monkeypatch):
+def test_lines_are_not_wrapped_off_a_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     lines = printed(RUN).splitlines()
     assert f"  results  {LONG}" in lines
@@ -87,7 +87,7 @@ def test_no_sentence_and_no_path_is_broken_where_there_is_no_terminal(monkeypatc
     assert any(line.startswith("Next: ") and line.endswith("your decisions:") for line in lines)
 
 
-def test_it_has_no_colour_and_no_blanks_at_line_ends_where_there_is_no_terminal():
+def test_no_colour_or_trailing_blanks_off_a_terminal():
     text = printed(RUN)
     assert "\x1b" not in text
     assert all(line == line.rstrip() for line in text.splitlines())
@@ -97,7 +97,7 @@ def test_a_terminal_without_unicode_gets_plain_arrows():
     assert "-> Import" in printed(RUN, stream=Ascii())
 
 
-def test_text_from_the_platform_can_neither_steer_the_terminal_nor_be_read_as_markup():
+def test_platform_text_is_escaped():
     reason = ReasonLine(status=RowStatus.ERROR, code="1", message="[red]\x1b[2J\ud83d :smile:", count=1)
     assert r"[red]\u001b[2J\ud83d :smile: (1)" in printed(replace(RUN, reasons=(reason,)))
 
@@ -133,5 +133,5 @@ def test_one_sentence_says_what_to_do_next(counts, sentence, command):
     assert spoken_of == command
 
 
-def test_refused_rows_without_a_file_lead_to_the_command_that_writes_it():
+def test_next_step_without_a_failed_file():
     assert next_step(replace(RUN, counts=Counts(error=1), failed=None))[1] == "batch-enroll report 7f3a"

@@ -1,4 +1,4 @@
-"""Where a run's files go, and that they can go there."""
+"""Paths of result files."""
 
 import os
 from pathlib import Path
@@ -86,7 +86,7 @@ def test_a_device_or_a_folder_is_never_replaced(tmp_path):
         check_writable(paths_in(tmp_path, "x.csv"))
 
 
-def test_rows_that_a_sheet_cannot_hold_are_refused_before_anything_is_sent(tmp_path):
+def test_too_many_rows_for_a_sheet_are_refused_first(tmp_path):
     check_writable(paths_in(tmp_path, "x.xlsx"), rows=XLSX_ROWS - 1)
     check_writable(paths_in(tmp_path, "x.csv"), rows=XLSX_ROWS)
     with pytest.raises(JobError, match="an Excel sheet holds 1,048,576 lines"):

@@ -1,4 +1,4 @@
-"""The plan: what people see before anything leaves."""
+"""The plan table and its JSON."""
 
 import io
 import json
@@ -123,7 +123,7 @@ def test_no_limit_is_said_in_words():
     assert plan_to_json(plan)["needed_s"] is None
 
 
-def test_a_run_that_carries_on_shows_what_is_done():
+def test_resumed_run_shows_what_is_done():
     plan = replace(PLAN, carries_on=True, to_send=29, settled=1_800)
     assert "which is resumed" in printed(plan)
     assert "done before       1,800" in printed(plan)

@@ -1,4 +1,4 @@
-"""The problems of an input as a CSV file."""
+"""The problems file."""
 
 import csv
 

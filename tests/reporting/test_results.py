@@ -1,4 +1,4 @@
-"""The results files: complete or not there, in order, every cell as it was."""
+"""The results files: complete or absent, in order, every cell unchanged."""
 
 import csv
 import os
@@ -57,7 +57,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_each_row_becomes_one_line_in_plan_order_behind_its_own_cells(tmp_path):
+def test_one_line_per_row_in_plan_order(tmp_path):
     sent: dict[str, Any] = {"http_status": 200, "attempts": 1, "sent_at": SENT_AT}
     written = write(
         tmp_path,
@@ -76,7 +76,7 @@ def test_each_row_becomes_one_line_in_plan_order_behind_its_own_cells(tmp_path):
     assert written.counts == Counts(success=1, error=1, skipped=1)
 
 
-def test_the_file_begins_with_a_bom_and_its_lines_end_as_excel_writes_them(tmp_path):
+def test_csv_has_bom_and_crlf(tmp_path):
     raw = write(tmp_path, [pair(1)]).results.read_bytes()
     assert raw.startswith(b"\xef\xbb\xbfE-mail,Name,enroll_row")
     assert raw.count(b"\r\n") == raw.count(b"\n") == 2
@@ -130,7 +130,7 @@ def test_every_cell_comes_back_exactly(tmp_path, rows, delimiter):
 
 
 @pytest.mark.parametrize("name", ["x.results.csv", "x.results.xlsx"])
-def test_half_a_surrogate_pair_neither_stops_the_writing_nor_breaks_the_file(tmp_path, name):
+def test_lone_surrogate_is_escaped(tmp_path, name):
     written = write(tmp_path, [pair(1, cells=("a\ud83d", "Ann"))], name=name)
     assert cells_of(written.results)[1][0] == "a\\ud83d"
 
@@ -189,7 +189,7 @@ def test_more_lines_than_a_sheet_has_are_said_and_not_cut(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("name", ["x.results.csv", "x.results.xlsx"])
-def test_an_exception_in_the_middle_leaves_no_file_and_the_older_one_as_it_was(tmp_path, name):
+def test_exception_keeps_the_older_file(tmp_path, name):
     old = write(tmp_path, [pair(1, RowStatus.ERROR)], name=name)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     paths = result_paths("x.csv", run_id="r1", results=old.results)
@@ -206,7 +206,7 @@ def test_an_exception_in_the_middle_leaves_no_file_and_the_older_one_as_it_was(t
 
 @pytest.mark.parametrize("name", ["x.results.csv", "x.results.xlsx"])
 @pytest.mark.parametrize("room", [0, 100, 20_000])
-def test_a_disk_that_takes_no_more_is_one_sentence_and_the_older_files_stay(tmp_path, name, room):
+def test_full_disk_keeps_the_older_files(tmp_path, name, room):
     resource = pytest.importorskip("resource", reason="only Unix can limit the size of a file")
     write(tmp_path, [pair(1, RowStatus.ERROR)], name=name)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
@@ -252,7 +252,7 @@ def test_a_row_that_is_missing_or_comes_twice_is_a_bug_and_no_report(tmp_path, s
     assert names(tmp_path) == set()
 
 
-def test_a_run_that_is_still_going_may_be_reported_by_another_process_at_the_same_time(tmp_path):
+def test_two_writers_of_the_same_files(tmp_path):
     paths = result_paths("x.csv", run_id="r1", results=tmp_path / "x.csv")
     first = ResultsWriter(paths, COLUMNS, run_id="r1", advice=advice)
     second = ResultsWriter(paths, COLUMNS, run_id="r1", advice=advice)

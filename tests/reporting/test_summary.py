@@ -1,4 +1,4 @@
-"""A run in numbers: the totals add up, the exit code follows the table, the JSON object has its keys."""
+"""The summary of a run: totals, exit code, JSON keys."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is said of a plan beside the last runs of the same job."""
+"""Comparison of a plan with earlier runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers as people say them."""
+"""Counts, durations and rates as text."""
 
 import pytest
 
