@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from batch_enroll.config.allowed_hours import Hours, read_hours
+from batch_enroll.config.allowed_hours import Hours, parse_hours
 
 
 def utc(text):
@@ -24,30 +24,30 @@ def utc(text):
     ],
 )
 def test_hours_are_kept_in_one_form(text, kept):
-    assert read_hours(text) == kept
-    assert read_hours(kept) == kept
+    assert parse_hours(text) == kept
+    assert parse_hours(kept) == kept
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("daytime", "is no part of a day; write for example 09:00-20:00 Europe/Moscow"),
-        ("09:00", "is no part of a day"),
-        ("09:00-25:00", "is no part of a day"),
-        ("24:00-06:00", "is no part of a day"),
-        ("09:60-20:00", "is no part of a day"),
+        ("daytime", "is not a part of a day; write for example 09:00-20:00 Europe/Moscow"),
+        ("09:00", "is not a part of a day"),
+        ("09:00-25:00", "is not a part of a day"),
+        ("24:00-06:00", "is not a part of a day"),
+        ("09:60-20:00", "is not a part of a day"),
         ("09:00-09:00", "begins and ends at the same time"),
         ("00:00-24:00", "begins and ends at the same time"),
-        ("09:00-20:00 Moscow", "'Moscow' is no time zone; did you mean Europe/Moscow"),
+        ("09:00-20:00 Moscow", "'Moscow' is not a time zone; did you mean Europe/Moscow"),
         ("09:00-20:00 europe/moskow", "did you mean Europe/Moscow"),
-        ("09:00-20:00 ../../etc/passwd", "is no time zone; write for example"),
-        ("09:00-20:00 Europe", "is no time zone"),
-        (9, "is no part of a day"),
+        ("09:00-20:00 ../../etc/passwd", "is not a time zone; write for example"),
+        ("09:00-20:00 Europe", "is not a time zone"),
+        (9, "is not a part of a day"),
     ],
 )
 def test_what_is_no_part_of_a_day_is_refused_with_an_example(text, said):
     with pytest.raises(ValueError, match=said.replace("?", r"\?")):
-        read_hours(text)
+        parse_hours(text)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_exit_1_when_some_rows_are_refused_or_invalid(cli, sandbox):
     [
         (("run", "missing.csv"), "There is no file missing.csv"),
         (("run", "in.csv", "--scenario", "three"), "--scenario"),
-        (("run", "in.csv", "--rate", "fast"), "--rate: 'fast' is no rate"),
+        (("run", "in.csv", "--rate", "fast"), "--rate: 'fast' is not a rate"),
         (("run", "in.csv", "--rate", "0"), "--rate"),
         (("run", "in.csv", "--match", "email"), "--match"),
         (("run", "in.csv", "--match", "e-mail=email"), "--match"),

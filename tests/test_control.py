@@ -260,7 +260,7 @@ def test_exit_2_and_a_sentence_when_no_process_works_on_the_run(cli, sandbox, co
     ("words", "said"),
     [
         ((), "nothing to set"),
-        (("--rate", "fast"), "--rate: 'fast' is no rate"),
+        (("--rate", "fast"), "--rate: 'fast' is not a rate"),
         (("--rate", "0"), "--rate: a rate of 0 cannot be kept"),
         (("--rate", "200000"), "--rate: a rate of 200000 cannot be kept"),
         (("--concurrency", "0"), "--concurrency: "),

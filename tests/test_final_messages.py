@@ -30,7 +30,7 @@ def lines_of(ended) -> list[str]:
         (("--scenario", "11"), 2, "Scenario 11 (Spring sale (over)) is not active.", "scenario_off"),
         (("--max-rows", "2"), 2, "allows 2.", None),
         (("--match", "email=emial"), 2, "emial", None),
-        (("--rate", "fast"), 2, "'fast' is no rate", None),
+        (("--rate", "fast"), 2, "'fast' is not a rate", None),
         (("--job", "missing.toml"), 2, "missing.toml cannot be read", None),
         (("--notify-on", "never"), 2, "never", None),
         (("--token-file", "gone.txt"), 2, "gone.txt", None),

@@ -38,14 +38,14 @@ def test_a_word_that_nobody_knows_is_answered_with_the_nearest_that_is(cli, word
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--max-rows", "many"), "--max-rows: 'many' is no whole number.\n"),
-        (("--concurrency", "5000"), "--concurrency: '5000' is too much; the most is 1024.\n"),
-        (("--concurrency", "0"), "--concurrency: '0' is too little; the least is 1.\n"),
-        (("--timeout", "0"), "--timeout: '0' is too little; it must be more than 0.\n"),
-        (("--timeout", "soon"), "--timeout: 'soon' is no number.\n"),
+        (("--max-rows", "many"), "--max-rows: 'many' is not a whole number.\n"),
+        (("--concurrency", "5000"), "--concurrency: '5000' is too large; the maximum is 1024.\n"),
+        (("--concurrency", "0"), "--concurrency: '0' is too small; the minimum is 1.\n"),
+        (("--timeout", "0"), "--timeout: '0' is too small; it must be more than 0.\n"),
+        (("--timeout", "soon"), "--timeout: 'soon' is not a number.\n"),
         (("--pick", "oldest"), "--pick: 'oldest' is not known; write 'newest' or 'new'.\n"),
         (("--notify-on", "stop,never"), "--notify-on: 'never' is not known; write 'finish', 'stop' or 'unknown'.\n"),
-        (("--country", "ru", "--match", "phone=p"), "--country: 'ru' is not how it is written; two capital letters"),
+        (("--country", "ru", "--match", "phone=p"), "--country: 'ru' is not a country code; write two capital letters"),
         (("--again", "--if-changed"), "batch-enroll: --again sends what was enrolled before once more, --if-changed"),
         (("--results", "r.csv", "--pick", "new"), "batch-enroll: --results names one file, but --pick new may find"),
     ],
@@ -112,20 +112,20 @@ def test_every_mistake_of_a_job_file_stands_on_a_line_with_its_place_and_no_secr
     ended = cli("run", "in.csv", "--job", "job.toml")
     assert ended.code == 2
     for said in (
-        "job.toml: url: '5' is no address of a platform",
-        "job.toml: nonsens is no known key. Known: name, url,",
-        "job.toml: input: 3 is no table; its keys stand below [input].",
+        "job.toml: url: '5' is not the address of a platform",
+        "job.toml: nonsens is not a known key. Known: name, url,",
+        "job.toml: input: 3 is not a table; its keys stand below [input].",
         "job.toml: [match] mode: 'mail' is not known; write 'email', 'phone',",
-        "job.toml: [match] columm is no known key. Did you mean 'column'?",
+        "job.toml: [match] columm is not a known key. Did you mean 'column'?",
         "The matching column is missing",
         "The scenario's number is missing",
-        "job.toml: [content] last: 5 is no text; text stands in quotes.",
-        "job.toml: [send] concurrency: 1.5 is no whole number.",
+        "job.toml: [content] last: 5 is not text; text stands in quotes.",
+        "job.toml: [send] concurrency: 1.5 is not a whole number.",
         "job.toml: [output] yes: 'perhaps' is neither true nor false.",
-        "job.toml: [notify] heartbeat: this is no http:// or https:// address.",
-        'job.toml: [notify] on: 3 is no list; write for example ["one", "two"].',
+        "job.toml: [notify] heartbeat: this is not an http:// or https:// address.",
+        'job.toml: [notify] on: 3 is not a list; write for example ["one", "two"].',
         "job.toml: [codes] 405: 'perhaps' is not known; write 'row', 'fatal',",
-        "job.toml: [codes] abc: 'abc' is no whole number.",
+        "job.toml: [codes] abc: 'abc' is not a whole number.",
     ):
         assert said in ended.err
     assert "pa-ss-word" not in ended.err
@@ -136,7 +136,7 @@ def test_a_secret_of_the_wrong_kind_is_not_said(cli):
     write_csv(cli.folder / "in.csv", *people(1))
     (cli.folder / "job.toml").write_text("[notify]\nurls = {a = 'pa-ss-word'}\n", encoding="utf-8")
     ended = cli("run", "in.csv", "--job", "job.toml")
-    assert "job.toml: [notify] urls: what stands there is no list" in ended.err
+    assert "job.toml: [notify] urls: the value is not a list" in ended.err
     assert "pa-ss-word" not in ended.err
 
 

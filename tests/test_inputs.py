@@ -258,7 +258,7 @@ def test_check_looks_at_every_file_that_would_be_picked(cli, sandbox):
     ("words", "said"),
     [
         (("--pick", "latest"), "--pick"),
-        (("--settle", "soon"), "--settle: 'soon' is no duration"),
+        (("--settle", "soon"), "--settle: 'soon' is not a duration"),
         (("--pick", "new", "--again"), "--pick new"),
         (("--if-changed", "--again"), "--if-changed"),
         (("--pick", "new", "--results", "out.csv"), "--results"),

@@ -79,21 +79,21 @@ def test_a_run_and_its_retry_use_the_profile(cli, job, sandbox):
         (
             "[profile.prod.send]\nratee = 5\n",
             (),
-            "nightly.toml: [profile.prod.send] ratee is no known key. Did you mean 'rate'?",
+            "nightly.toml: [profile.prod.send] ratee is not a known key. Did you mean 'rate'?",
         ),
         (
             "[profile.other]\nscenaro = 5\n",
             ("--profile", "prod"),
-            "[profile.other] scenaro is no known key. Did you mean 'scenario'?",
+            "[profile.other] scenaro is not a known key. Did you mean 'scenario'?",
         ),
         (
             "[profile.prod.send]\nrate = 'fast'\n",
             ("--profile", "prod"),
-            "nightly.toml: [profile.prod.send] rate: 'fast' is no rate",
+            "nightly.toml: [profile.prod.send] rate: 'fast' is not a rate",
         ),
-        ("[profile]\nother = 5\n", (), "other is no table"),
+        ("[profile]\nother = 5\n", (), "other is not a table"),
         ("[profil.x]\nscenario = 5\n", (), "Did you mean 'profile'?"),
-        ("[profile.prod.profile.x]\nscenario = 5\n", (), "[profile.prod] profile is no known key"),
+        ("[profile.prod.profile.x]\nscenario = 5\n", (), "[profile.prod] profile is not a known key"),
     ],
 )
 def test_exit_2_for_a_profile_or_a_key_that_is_not_known(cli, job, more, words, said):

@@ -217,7 +217,7 @@ def test_an_age_that_is_none_is_refused_in_one_sentence(cli, age):
     refused = cli("prune", f"--older-than={age}")
 
     assert refused.code == 2
-    assert f"--older-than: '{age}' is no duration" in refused.err
+    assert f"--older-than: '{age}' is not a duration" in refused.err
 
 
 def test_a_repetition_is_numbered_on_from_the_runs_that_are_still_known():

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from batch_enroll.config.job import Job, StopSection
-from batch_enroll.config.value_parsers import read_change, read_limit
+from batch_enroll.config.value_parsers import parse_change, parse_limit
 from batch_enroll.errors import JobError
 from batch_enroll.models import Delivery
 from batch_enroll.reporting.baseline_report import RunBaseline
@@ -146,15 +146,15 @@ def test_without_hours_the_plan_says_nothing_of_them():
 @pytest.mark.parametrize("text", ["many", "-1", "0.5", "101%", "20 percent", True])
 def test_a_limit_is_whole_rows_or_a_share(text):
     with pytest.raises(ValueError, match="neither a number of rows nor a share"):
-        read_limit(text)
+        parse_limit(text)
 
 
 @pytest.mark.parametrize("text", ["3x", "50", "0%", "-5%", True])
 def test_a_change_is_a_share(text):
-    with pytest.raises(ValueError, match="is no change; write a share"):
-        read_change(text)
+    with pytest.raises(ValueError, match="is not a change; write a share"):
+        parse_change(text)
 
 
 @pytest.mark.parametrize(("text", "kept"), [("50%", "50%"), (" 200 % ", "200%"), ("12.5%", "12.5%"), (None, None)])
 def test_a_change_is_kept_in_one_form(text, kept):
-    assert read_change(text) == kept
+    assert parse_change(text) == kept

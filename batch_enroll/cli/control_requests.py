@@ -53,10 +53,10 @@ def send_command(args: argparse.Namespace, wish: str, *, pace: Mapping[str, Any]
 
 async def _asked(args: argparse.Namespace, wish: ControlCommand, pace: Mapping[str, Any] | None) -> ControlReply:
     from batch_enroll.clock import SystemClock
-    from batch_enroll.config.load import build_pace
+    from batch_enroll.config.load import build_rate_settings
     from batch_enroll.control.control_client import send_control_command
 
-    build_pace(pace or {})  # a pace that no run may have is said whatever run is meant
+    build_rate_settings(pace or {})  # a pace that no run may have is said whatever run is meant
     ledger = ledger_from(args)
     return await send_control_command(ledger, await find_active_run(args, ledger), wish, clock=SystemClock(), pace=pace)
 

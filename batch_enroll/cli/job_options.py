@@ -1,7 +1,4 @@
-"""What every command that works on a job does first: argv and environment become a `Job`, an input and a token.
-
-In: parsed arguments. Out: values for `run`. Never: a request, a screen.
-"""
+"""Turn arguments and environment into the job, the input, the token and the ledger of a command."""
 
 from __future__ import annotations
 
@@ -27,6 +24,7 @@ from batch_enroll.errors import InputError, JobError
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.loading.file_selection import is_multi_input
 from batch_enroll.loading.remote import Remote, is_remote, remote_input
+from batch_enroll.messages import message
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.run.input_selection import SelectedInputs, select_inputs
 
@@ -35,7 +33,7 @@ STDIN = "-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFile:
-    """What a job file says, its profile laid over it."""
+    """The settings of a job file with its profile."""
 
     name: str  #: as the person named it; "" when there is none
     settings: Mapping[str, Any]
@@ -66,7 +64,7 @@ def job_file_of(args: argparse.Namespace) -> JobFile:
     named, profile, place = _named(args)
     if not named:
         if profile:
-            raise JobError(f"{place}: profiles stand in a job file, and none was named.", hint="Name it with --job.")
+            raise JobError(message("job.profile_without_file", place=place))
         return JobFile(name="", settings={}, places={})
     settings, places = choose_profile(read_job_file(Path(named)), profile, file_name=named, place=place)
     notify = settings.get("notify")
@@ -82,7 +80,7 @@ def job_file_path(args: argparse.Namespace) -> Path | None:
 
 
 def job_name(args: argparse.Namespace) -> str:
-    """Name the job for the lock that keeps it from running beside itself: the file and the profile chosen from it.
+    """Name the job for the lock that lets it run only once at a time: its file and its profile.
 
     "" when there is no job file.
     """
@@ -91,7 +89,7 @@ def job_name(args: argparse.Namespace) -> str:
 
 
 def _named(args: argparse.Namespace) -> tuple[str, str | None, str]:
-    """Give the job file, the profile, and the place where a person wrote the profile."""
+    """Return the job file, the profile, and where the profile was named."""
     named = args.job or os.environ.get(JOB_VARIABLE) or ""
     if args.profile:
         return named, args.profile, "--profile"
@@ -109,10 +107,12 @@ def source_of(name: str) -> Path | BinaryIO:
         return cast(BinaryIO, getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
     path = Path(name)
     if path.is_dir():
-        raise InputError(f"{name} is a folder.", hint="Name the spreadsheet in it.")
+        raise InputError(message("job.input_is_a_folder", name=name))
     if not path.exists():
         near = _nearest_file(path)
-        raise InputError(f"There is no file {name}.", hint=f"Did you mean {near}?" if near else "")
+        raise InputError(
+            message("job.no_such_file", name=name), hint=message("job.did_you_mean", near=near) if near else ""
+        )
     return path
 
 
@@ -146,7 +146,7 @@ async def sources_of(args: argparse.Namespace, job: Job, *, ledger: Ledger, cloc
 
 
 def token_of(job: Job) -> str:
-    """Find the token, and keep it out of everything that is said from now on.
+    """Find the token, and mask it in all output from now on.
 
     Raises:
         JobError: there is none.
@@ -162,16 +162,16 @@ def token_of(job: Job) -> str:
 
 @functools.cache
 def warn_if_open(path: Path) -> None:
-    """Name a file with a secret in it that others may read: once."""
+    """Warn, once, of a file with a secret that other users may read."""
     if open_to_others(path):
-        console.print_message(f"Other users of this machine can read {path}, which holds a secret: chmod 600 {path}")
+        console.print_message(str(message("job.secret_readable", path=str(path))))
 
 
 def ledger_of(job: Job) -> Ledger:
     """Open the ledger that the job names, or the one in the user's data folder.
 
     Raises:
-        LedgerError: the place cannot keep a promise.
+        LedgerError: the place is not suitable for a ledger.
     """
     from batch_enroll.ledger.location import open_ledger
 
@@ -179,7 +179,7 @@ def ledger_of(job: Job) -> Ledger:
 
 
 def _is_not_there_yet(path: Path) -> bool:
-    """A folder that is missing is a mistake of whoever named it; a file in it may come later."""
+    """Return whether the file may still come: its folder exists, it does not."""
     return path.parent.is_dir() and not path.exists()
 
 

@@ -1,4 +1,4 @@
-"""What the commands about one run or all of them have in common: which ledger, which run, JSON or a table."""
+"""The flags that commands about earlier runs share: RUN, `--ledger`, `--json`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 from batch_enroll.cli import console
 from batch_enroll.config.settings import get_setting
 from batch_enroll.ledger.interface import Ledger
+from batch_enroll.messages import Message, message
 
 _LEDGER = get_setting("output.ledger")
 
@@ -21,23 +22,25 @@ def add_ledger_flags(parser: argparse.ArgumentParser, *, run: bool = True) -> No
 
 
 def add_run_argument(parser: argparse.ArgumentParser, *, goes: bool = False) -> None:
-    """Add RUN; for commands about a run that goes it may be left out."""
+    """Add RUN; for commands about a running run it may be left out."""
     named = "the run: its id as `batch-enroll runs` lists it, a beginning of it, or last (the newest)"
     if goes:
         named += "; on a terminal it may be left out while only one run goes"
     parser.add_argument("run", metavar="RUN", nargs="?" if goes else None, help=named)
 
 
-async def run_of(args: argparse.Namespace, ledger: Ledger, *, goes: bool = False, why_not_last: str = "") -> str:
-    """Give the id of the run that RUN means; arguments and errors: `which_run`."""
+async def run_of(
+    args: argparse.Namespace, ledger: Ledger, *, goes: bool = False, why_not_last: Message | str = ""
+) -> str:
+    """Give the id of the run that RUN means; arguments and errors as `resolve_run_id`."""
     from batch_enroll.maintenance.run_lookup import resolve_run_id
 
     return await resolve_run_id(ledger, args.run, goes=goes, why_not_last=why_not_last)
 
 
-def unless_seen() -> str:
-    """Say why a command that changes something must name its run; "" where a person sees which one it is."""
-    return "" if console.is_terminal() else "Off a terminal the run must be named: its id or a beginning of it."
+def unless_seen() -> Message | str:
+    """Say why a command that changes something must name its run; "" on a terminal, where a person sees which it is."""
+    return "" if console.is_terminal() else message("job.run_must_be_named")
 
 
 def add_json_flag(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ from batch_enroll.cli import console
 from batch_enroll.cli.job_options import job_file_of, warn_if_open
 from batch_enroll.cli.options import given_settings
 from batch_enroll.config.job import Job, NotifySection
-from batch_enroll.config.load import lay_over, notify_section_in
+from batch_enroll.config.load import merge_settings, notify_section_in
 from batch_enroll.config.secrets import read_secret_file
 from batch_enroll.errors import JobError
 from batch_enroll.messages import Message
@@ -69,7 +69,7 @@ class PartialJob:
         with contextlib.suppress(JobError):
             file = job_file_of(args).settings
         try:
-            settings, _ = lay_over(file, given_settings(args, os.environ))
+            settings, _ = merge_settings(file, given_settings(args, os.environ))
         except JobError:
             settings = dict(file)
         url, scenario = settings.get("url"), settings.get("scenario")

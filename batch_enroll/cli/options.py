@@ -32,6 +32,8 @@ class CliWording(Wording):
 
     def setting(self, path: str) -> str:
         """Give the flag of `send.rate`; without one, the variable or the key of the job file."""
+        if path in ("job", "profile"):  # of the command line only
+            return f"--{path}"
         keys = path.split(".")
         nearest = [".".join(keys[:n]) for n in range(len(keys), 0, -1)]  # `match.column` belongs to --match
         declared = [setting for key in nearest for setting in SETTINGS if setting.key == key]

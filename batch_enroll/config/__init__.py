@@ -1,1 +1,1 @@
-"""Everything that is set for a run: job file, profiles, environment and secrets become one frozen `Job`."""
+"""Job file, profiles, environment, flags and secrets become one frozen `Job`."""

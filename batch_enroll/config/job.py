@@ -1,7 +1,4 @@
-"""What a job is: every setting of a run, checked, in one frozen `Job`.
-
-In: values from `job_file`. Out: a `Job`, or pydantic's word on what is wrong. Never: the token (see `secrets.py`).
-"""
+"""The `Job`: every setting of a run, checked and frozen; the token is not part of it (see `secrets.py`)."""
 
 from __future__ import annotations
 
@@ -22,22 +19,23 @@ from pydantic import (
     model_validator,
 )
 
-from batch_enroll.config.allowed_hours import Hours, read_hours
+from batch_enroll.config.allowed_hours import Hours, parse_hours
 from batch_enroll.config.settings import REMOVED, CodeClass, LogFormat, RunEnd, get_setting
 from batch_enroll.config.value_parsers import (
     TIME_OF_DAY,
     is_loopback,
+    parse_change,
+    parse_deadline,
+    parse_delimiter,
     parse_duration,
-    read_change,
-    read_deadline,
-    read_delimiter,
-    read_limit,
-    read_pairs,
-    read_rate,
-    read_url,
-    read_web_address,
-    read_words,
+    parse_limit,
+    parse_pairs,
+    parse_rate,
+    parse_url,
+    parse_web_address,
+    parse_words,
 )
+from batch_enroll.messages import message
 from batch_enroll.models import (
     Delivery,
     Duplicates,
@@ -50,7 +48,7 @@ from batch_enroll.models import (
 
 Duration = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str), Field(gt=0)]
 DurationOrNone = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str), Field(ge=0)]
-RowLimit = Annotated[str | None, BeforeValidator(read_limit, json_schema_input_type=int | str | None)]
+RowLimit = Annotated[str | None, BeforeValidator(parse_limit, json_schema_input_type=int | str | None)]
 
 
 def declared(key: str, **rules: Any) -> Any:
@@ -64,12 +62,12 @@ class Section(BaseModel):
 
 
 class InputSection(Section):
-    """How to read the input; all optional: found out by itself, or asked for when two readings are possible."""
+    """How to read the input; without a value it is detected, or asked for when two readings are possible."""
 
     sheet: str | None = declared("input.sheet")
     header_row: PositiveInt | None = declared("input.header_row")
     encoding: str | None = declared("input.encoding")
-    delimiter: Annotated[str | None, BeforeValidator(read_delimiter, json_schema_input_type=str | None)] = declared(
+    delimiter: Annotated[str | None, BeforeValidator(parse_delimiter, json_schema_input_type=str | None)] = declared(
         "input.delimiter"
     )
     password_file: Path | None = declared("input.password_file")
@@ -81,7 +79,7 @@ class InputSection(Section):
     archive: Path | None = declared("input.archive")
 
     def options(self, *, password: str | None) -> InputOptions:
-        """The same in the loader's noun."""
+        """Convert to the loader's options."""
         return InputOptions(
             sheet=self.sheet,
             header_row=self.header_row,
@@ -94,7 +92,7 @@ class InputSection(Section):
 
 
 class MatchSection(Section):
-    """Which column holds what the platform finds the profile by."""
+    """How the platform finds the profile, and which column holds the value."""
 
     mode: MatchingMode = declared("match.mode")
     column: str = declared("match.column", min_length=1)
@@ -106,18 +104,18 @@ class MatchSection(Section):
     @model_validator(mode="after")
     def _field_only_for_custom(self) -> MatchSection:
         if self.mode is MatchingMode.CUSTOM and not self.field_name:
-            raise ValueError("matching by a custom field needs the field's name: --match custom:FIELD=COLUMN")
+            raise ValueError(message("job.field_name_missing"))
         if self.mode is not MatchingMode.CUSTOM and self.field_name:
-            raise ValueError(f"field_name goes with mode custom only, not with {self.mode.value}")
+            raise ValueError(message("job.field_name_not_custom", mode=self.mode.value))
         if self.country and self.mode is not MatchingMode.PHONE:
-            raise ValueError(f"country goes with mode phone only, not with {self.mode.value}")
+            raise ValueError(message("job.country_not_phone", mode=self.mode.value))
         return self
 
 
 class SendSection(Section):
-    """How fast and how carefully."""
+    """How requests are sent."""
 
-    rate: Annotated[float | None, BeforeValidator(read_rate, json_schema_input_type=float | Literal["none"])] = (
+    rate: Annotated[float | None, BeforeValidator(parse_rate, json_schema_input_type=float | Literal["none"])] = (
         declared("send.rate")
     )
     concurrency: int = declared("send.concurrency", ge=1, le=1024)
@@ -131,26 +129,26 @@ class SendSection(Section):
 
 
 class StopSection(Section):
-    """When not to begin, and when to stop before the end."""
+    """When a run does not begin, and when it stops before its end."""
 
     max_errors: RowLimit = declared("stop.max_errors")
     max_unknown: RowLimit = declared("stop.max_unknown")
     max_rows: PositiveInt | None = declared("stop.max_rows")
-    max_change: Annotated[str | None, BeforeValidator(read_change, json_schema_input_type=str | None)] = declared(
+    max_change: Annotated[str | None, BeforeValidator(parse_change, json_schema_input_type=str | None)] = declared(
         "stop.max_change"
     )
     max_invalid: RowLimit = declared("stop.max_invalid")
-    allowed_hours: Annotated[str | None, BeforeValidator(read_hours, json_schema_input_type=str | None)] = declared(
+    allowed_hours: Annotated[str | None, BeforeValidator(parse_hours, json_schema_input_type=str | None)] = declared(
         "stop.allowed_hours"
     )
     confirm_above: int = declared("stop.confirm_above", ge=0)
-    deadline: Annotated[str | None, BeforeValidator(read_deadline, json_schema_input_type=str | None)] = declared(
+    deadline: Annotated[str | None, BeforeValidator(parse_deadline, json_schema_input_type=str | None)] = declared(
         "stop.deadline"
     )
 
 
 class OutputSection(Section):
-    """Where the results and the records go."""
+    """Where results, ledger and logs are written, and what is printed."""
 
     results: Path | None = declared("output.results")
     ledger: str | None = declared("output.ledger")
@@ -166,16 +164,16 @@ class OutputSection(Section):
 
 
 class NotifySection(Section):
-    """Who hears how a run ended. The addresses hold secrets: they are masked, and the ledger does not keep them."""
+    """Who is notified of the end of a run. The addresses are secrets: masked, and not kept in the ledger."""
 
     urls: Annotated[
-        tuple[SecretStr, ...], BeforeValidator(read_words, json_schema_input_type=str | list[SecretStr])
+        tuple[SecretStr, ...], BeforeValidator(parse_words, json_schema_input_type=str | list[SecretStr])
     ] = declared("notify.urls")
     urls_file: Path | None = declared("notify.urls_file")
-    on: Annotated[tuple[RunEnd, ...], BeforeValidator(read_words, json_schema_input_type=str | list[RunEnd])] = (
+    on: Annotated[tuple[RunEnd, ...], BeforeValidator(parse_words, json_schema_input_type=str | list[RunEnd])] = (
         declared("notify.on")
     )
-    heartbeat: Annotated[SecretStr | None, BeforeValidator(read_web_address, json_schema_input_type=str | None)] = (
+    heartbeat: Annotated[SecretStr | None, BeforeValidator(parse_web_address, json_schema_input_type=str | None)] = (
         declared("notify.heartbeat")
     )
     heartbeat_file: Path | None = declared("notify.heartbeat_file")
@@ -186,21 +184,21 @@ class Job(Section):
     """Everything that a run needs to know, except the input and the token."""
 
     name: str = declared("name")
-    url: Annotated[str, BeforeValidator(read_url, json_schema_input_type=str)] = declared("url")
+    url: Annotated[str, BeforeValidator(parse_url, json_schema_input_type=str)] = declared("url")
     scenario: PositiveInt = declared("scenario")
     token_file: Path | None = declared("token_file")
     insecure_http: bool = declared("insecure_http")
     input: InputSection = InputSection()
     match: MatchSection
     content: Annotated[
-        tuple[tuple[str, str], ...], BeforeValidator(read_pairs, json_schema_input_type=dict[str, str])
+        tuple[tuple[str, str], ...], BeforeValidator(parse_pairs, json_schema_input_type=dict[str, str])
     ] = declared("content")
     send: SendSection = SendSection()
     stop: StopSection = StopSection()
     output: OutputSection = OutputSection()
     notify: NotifySection = NotifySection()
     codes: Annotated[
-        tuple[tuple[int, CodeClass], ...], BeforeValidator(read_pairs, json_schema_input_type=dict[str, CodeClass])
+        tuple[tuple[int, CodeClass], ...], BeforeValidator(parse_pairs, json_schema_input_type=dict[str, CodeClass])
     ] = declared("codes")
 
     @field_serializer("content", "codes")
@@ -208,27 +206,20 @@ class Job(Section):
         return {str(name): value for name, value in pairs}
 
     @model_validator(mode="after")
-    def _what_is_new_is_not_sent_again(self) -> Job:
-        if self.send.again and (self.input.if_changed or self.input.pick is Pick.NEW):
-            other = "--if-changed" if self.input.if_changed else "--pick new"
-            raise ValueError(
-                f"--again sends what was enrolled before once more, {other} leaves it out; give one of them"
-            )
+    def _options_do_not_contradict(self) -> Job:
+        if self.send.again and self.input.if_changed:
+            raise ValueError(message("job.again_with_if_changed"))
+        if self.send.again and self.input.pick is Pick.NEW:
+            raise ValueError(message("job.again_with_pick_new"))
         if self.output.results and self.input.pick is Pick.NEW:
-            raise ValueError(
-                "--results names one file, but --pick new may find several inputs; leave --results out, "
-                "then the results go beside each input"
-            )
+            raise ValueError(message("job.results_with_pick_new"))
         return self
 
     @model_validator(mode="after")
-    def _http_only_at_home(self) -> Job:
+    def _http_only_for_loopback(self) -> Job:
         parts = urlsplit(self.url)
         if parts.scheme == "http" and not self.insecure_http and not is_loopback(parts.hostname or ""):
-            raise ValueError(
-                f"{self.url} would send the token and the profiles unencrypted; write https://, "
-                "or add --insecure-http if that is really meant"
-            )
+            raise ValueError(message("job.http_refused", url=self.url))
         return self
 
     def settings_json(self) -> str:
@@ -247,7 +238,7 @@ class Job(Section):
 
     @property
     def matching(self) -> Matching:
-        """The matching in the project's own noun."""
+        """The matching as all stages use it."""
         return Matching(
             mode=self.match.mode,
             column=self.match.column,
@@ -261,7 +252,7 @@ class Job(Section):
         return Hours.parse(self.stop.allowed_hours) if self.stop.allowed_hours else None
 
     def deadline_at(self, now: datetime) -> datetime | None:
-        """The moment at which no more rows are taken; a time of day is this machine's own."""
+        """The moment at which no more rows are taken; a time of day is local time of this machine."""
         text = self.stop.deadline
         if text is None:
             return None

@@ -1,9 +1,6 @@
-"""Flags, environment and job file become one frozen `Job`.
+"""Build the `Job` from flags, environment and job file.
 
-In: what was given, by source. Out: a `Job` in which every value is checked, or one `JobError` that lists every mistake
-with its place. Never: the token (see `secrets.py`), a file other than the job file, a guess.
-
-Precedence: flag > `BATCH_ENROLL_*` variable > profile (see `job_profiles.py`) > job file > default.
+Precedence: flag, then `BATCH_ENROLL_*` variable, then profile (see `profiles.py`), then job file, then default.
 """
 
 from __future__ import annotations
@@ -25,8 +22,9 @@ from batch_enroll.config.job import (
     SendSection,
 )
 from batch_enroll.config.settings import SETTINGS, KeyPath
-from batch_enroll.config.validation_messages import mistakes_in
+from batch_enroll.config.validation_messages import explain_errors
 from batch_enroll.errors import JobError
+from batch_enroll.messages import message
 from batch_enroll.os_errors import translate_os_errors
 
 _S = TypeVar("_S", bound=Section)
@@ -44,7 +42,7 @@ class SettingValue:
 
 
 def read_job_file(path: Path) -> dict[str, Any]:
-    """Read the TOML of a job file, profiles and all; paths in it are taken from the job file's own folder.
+    """Read the TOML of a job file with its profiles; relative paths in it start at the job file's folder.
 
     Raises:
         JobError: it cannot be read or is not TOML; the message names the line.
@@ -53,18 +51,15 @@ def read_job_file(path: Path) -> dict[str, Any]:
         written = file.read(_MAX_BYTES + 1)
     try:
         if len(written) > _MAX_BYTES:
-            raise JobError(f"{path} is far too long for a job file.", hint="Is it the spreadsheet? That one is INPUT.")
+            raise JobError(message("job.file_too_long", path=str(path)))
         content = tomllib.loads(written.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise JobError(f"The job file {path} is not UTF-8 text.", hint="Save it as UTF-8.") from error
+        raise JobError(message("job.file_not_utf8", path=str(path))) from error
     except tomllib.TOMLDecodeError as error:
-        raise JobError(
-            f"The job file {path} is not valid TOML: {error}.",
-            hint='Text needs quotes, for example column = "E-mail".',
-        ) from error
+        raise JobError(message("job.file_not_toml", path=str(path), reason=str(error))) from error
     profiles = content.get("profile")
     for settings in (content, *(profiles.values() if isinstance(profiles, dict) else ())):
-        _take_paths_from(path.parent, settings)
+        _resolve_paths(path.parent, settings)
     return content
 
 
@@ -75,7 +70,7 @@ def build_job(
     given: tuple[SettingValue, ...],
     file_places: Mapping[KeyPath, str] = MappingProxyType({}),
 ) -> Job:
-    """Lay what was given over the job file and check the whole.
+    """Merge the given values into the job file and check the result.
 
     Args:
         file: content of the job file with its profile laid over it, empty when there is none.
@@ -85,12 +80,14 @@ def build_job(
     Raises:
         JobError: lists every mistake, each with its place and the nearest right name.
     """
-    merged, places = lay_over(file, given)
+    merged, places = merge_settings(file, given)
     return _validated(Job, merged, file_name, {**file_places, **places})
 
 
-def lay_over(file: Mapping[str, Any], given: tuple[SettingValue, ...]) -> tuple[dict[str, Any], dict[KeyPath, str]]:
-    """Lay what was given over the job file, unchecked; gives the whole, and the place of each value given."""
+def merge_settings(
+    file: Mapping[str, Any], given: tuple[SettingValue, ...]
+) -> tuple[dict[str, Any], dict[KeyPath, str]]:
+    """Merge the given values into the job file, unchecked; return the result and the place of each given value."""
     merged = deep_copy(file)
     places: dict[KeyPath, str] = {}
     for item in given:
@@ -105,7 +102,7 @@ def lay_over(file: Mapping[str, Any], given: tuple[SettingValue, ...]) -> tuple[
 
 
 def notify_section_in(settings: Mapping[str, Any]) -> NotifySection | None:
-    """Who is to be told, out of a job that is wrong elsewhere; None when this is wrong as well."""
+    """Read the notification settings of a job that is wrong elsewhere; None when these are wrong as well."""
     try:
         return NotifySection.model_validate(settings.get("notify", {}))
     except ValidationError:
@@ -113,7 +110,7 @@ def notify_section_in(settings: Mapping[str, Any]) -> NotifySection | None:
 
 
 def build_input_section(values: Mapping[str, Any]) -> InputSection:
-    """Check what a command without a job says about its input; each key is the flag's name.
+    """Check how a command without a job reads its input; each key is the name of a setting of `[input]`.
 
     Raises:
         JobError: as `build_job`.
@@ -122,8 +119,8 @@ def build_input_section(values: Mapping[str, Any]) -> InputSection:
     return _validated(InputSection, values, "", places)
 
 
-def build_pace(values: Mapping[str, Any]) -> SendSection:
-    """Check a pace for a run that goes: `rate`, `concurrency` or both, as a job takes them.
+def build_rate_settings(values: Mapping[str, Any]) -> SendSection:
+    """Check a new rate of a running run: `rate`, `concurrency` or both, as a job takes them.
 
     Raises:
         JobError: as `build_job`.
@@ -136,7 +133,7 @@ def _validated(model: type[_S], values: Mapping[str, Any], file_name: str, place
         return model.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        raise JobError("\n".join(mistakes_in(found, values, file_name=file_name, places=places))) from None
+        raise JobError(explain_errors(found, values, file_name=file_name, places=places)) from None
 
 
 def deep_copy(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,7 +141,7 @@ def deep_copy(value: Mapping[str, Any]) -> dict[str, Any]:
     return {key: deep_copy(inner) if isinstance(inner, dict) else inner for key, inner in value.items()}
 
 
-def _take_paths_from(folder: Path, settings: object) -> None:
+def _resolve_paths(folder: Path, settings: object) -> None:
     for *section, key in (setting.path for setting in SETTINGS if setting.is_file):
         holder = settings
         for name in section:

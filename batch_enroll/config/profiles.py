@@ -1,8 +1,4 @@
-"""Profiles of settings: one job file for several surroundings, `[profile.prod]` beside `[profile.test]`.
-
-In: the content of a job file and the profile's name. Out: the settings with the profile laid over them, and where each
-of its values stands; the JSON Schema of the whole file. Never: the value of a setting (`job_file` checks that).
-"""
+"""Profiles: one job file for several environments, `[profile.prod]` beside `[profile.test]`."""
 
 from __future__ import annotations
 
@@ -13,8 +9,9 @@ from typing import Any
 from batch_enroll.config.job import Job
 from batch_enroll.config.load import deep_copy
 from batch_enroll.config.settings import KeyPath
-from batch_enroll.config.validation_messages import known_keys, unknown_key
+from batch_enroll.config.validation_messages import join_messages, known_keys, unknown_key
 from batch_enroll.errors import JobError
+from batch_enroll.messages import Message, message
 
 PROFILE_KEY = "profile"
 
@@ -22,10 +19,10 @@ PROFILE_KEY = "profile"
 def choose_profile(
     content: Mapping[str, Any], name: str | None, *, file_name: str, place: str = "--profile"
 ) -> tuple[dict[str, Any], dict[KeyPath, str]]:
-    """Lay one profile of a job file over the rest of it.
+    """Merge one profile of a job file into the rest of it.
 
-    Tables are merged key by key; a `[match]` that names its mode takes the place of the whole `[match]`. Every profile
-    is looked through for unknown keys, not only the chosen one: a slip shows today and not on the night it is used.
+    Tables are merged key by key; a `[match]` that names its mode replaces the whole `[match]`. Every profile is checked
+    for unknown keys, not only the chosen one, so that a typing error shows before the night on which it is used.
 
     Args:
         content: the job file, as `read_job_file` gives it.
@@ -35,22 +32,22 @@ def choose_profile(
     Returns:
         The settings without their profiles, and the place of each value that the profile gave.
     Raises:
-        JobError: there is no such profile, it is no table, or a key in one of them is not known.
+        JobError: there is no such profile, it is not a table, or a key in one of them is not known.
     """
     settings = deep_copy(content)
     profiles = settings.pop(PROFILE_KEY, {})
     if not isinstance(profiles, dict):
-        raise JobError(
-            f"{file_name}: {PROFILE_KEY} is no table.", hint="Write for example [profile.prod] above the keys."
-        )
+        raise JobError(message("job.profile_no_table", file=file_name))
     mistakes = [mistake for title, profile in profiles.items() for mistake in _mistakes(title, profile, file_name)]
     if mistakes:
-        raise JobError("\n".join(mistakes))
+        raise JobError(join_messages(mistakes))
     if name is None:
         return settings, {}
     if name not in profiles:
-        raise JobError(f"{place}: {file_name} has no profile '{name}'.", hint=_nearest(name, list(profiles)))
-    _lay_over(settings, profiles[name])
+        raise JobError(
+            message("job.no_such_profile", place=place, file=file_name, name=name), hint=_nearest(name, list(profiles))
+        )
+    _merge(settings, profiles[name])
     places = {
         path: f"{file_name}: [{'.'.join((PROFILE_KEY, name, *path[:-1]))}] {path[-1]}"
         for path in _leaves(profiles[name])
@@ -59,7 +56,7 @@ def choose_profile(
 
 
 def job_schema() -> dict[str, Any]:
-    """Give the JSON Schema of a job file: the job's own, and the same keys once more, none required, in a profile."""
+    """Build the JSON Schema of a job file: the keys of a job, and the same keys, none required, in a profile."""
     schema = Job.model_json_schema(by_alias=True)
     definitions = schema.setdefault("$defs", {})
     properties = {}
@@ -72,7 +69,7 @@ def job_schema() -> dict[str, Any]:
         properties[key] = {name: part for name, part in value.items() if name != "default"}
     definitions["Profile"] = {
         "title": "Profile",
-        "description": "Settings for one surrounding, laid over the others when --profile names it.",
+        "description": "Settings for one environment; they replace the others when --profile names it.",
         "type": "object",
         "additionalProperties": False,
         "properties": properties,
@@ -85,9 +82,9 @@ def job_schema() -> dict[str, Any]:
     return schema
 
 
-def _mistakes(title: str, profile: Any, file_name: str) -> Iterator[str]:
+def _mistakes(title: str, profile: Any, file_name: str) -> Iterator[Message]:
     if not isinstance(profile, dict):
-        yield f"{file_name}: [{PROFILE_KEY}] {title} is no table; write its keys below [{PROFILE_KEY}.{title}]."
+        yield message("job.profile_no_keys", file=file_name, name=title)
         return
     for path in _leaves(profile):
         for depth, key in enumerate(path):
@@ -98,12 +95,12 @@ def _mistakes(title: str, profile: Any, file_name: str) -> Iterator[str]:
                 break
 
 
-def _lay_over(settings: dict[str, Any], profile: Mapping[str, Any]) -> None:
+def _merge(settings: dict[str, Any], profile: Mapping[str, Any]) -> None:
     for key, value in profile.items():
         below = settings.get(key)
         whole = key == "match" and isinstance(value, dict) and "mode" in value
         if isinstance(value, dict) and isinstance(below, dict) and not whole:
-            _lay_over(below, value)
+            _merge(below, value)
         else:
             settings[key] = deep_copy(value) if isinstance(value, dict) else value
 
@@ -116,8 +113,8 @@ def _leaves(table: Mapping[str, Any], above: KeyPath = ()) -> Iterator[KeyPath]:
             yield (*above, key)
 
 
-def _nearest(name: str, names: list[str]) -> str:
+def _nearest(name: str, names: list[str]) -> Message:
     if not names:
-        return "Add one to the job file: [profile.prod], and below it the keys that differ."
+        return message("job.add_a_profile")
     near = next(iter(difflib.get_close_matches(name, names, n=1)), "")
-    return f"Did you mean '{near}'?" if near else f"There are: {', '.join(names)}."
+    return message("job.did_you_mean", near=near) if near else message("job.profiles_are", names=tuple(names))

@@ -1,8 +1,4 @@
-"""The token and the workbook's password: read once, shown never.
-
-In: the environment, a file, the system keyring. Out: the secret as text; whether others may read its file. Never: a log
-line, a message that holds it.
-"""
+"""Read the token and other secrets from environment, file or keyring; no message and no log line holds one."""
 
 from __future__ import annotations
 
@@ -12,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from batch_enroll.errors import JobError
+from batch_enroll.messages import Message, message
 from batch_enroll.os_errors import translate_os_errors
 
 TOKEN_VARIABLE = "BATCH_ENROLL_TOKEN"
@@ -30,27 +27,23 @@ def read_token(*, environment: Mapping[str, str], token_file: Path | None, url: 
     return token
 
 
-def find_token(*, environment: Mapping[str, str], token_file: Path | None, url: str) -> tuple[str, str]:
-    """Do as `read_token`, and say in words where the token was found.
+def find_token(*, environment: Mapping[str, str], token_file: Path | None, url: str) -> tuple[str, Message]:
+    """Find the token as `read_token` does, and name where it was found.
 
     Raises:
         JobError: as `read_token`.
     """
-    origin = f"the variable {TOKEN_VARIABLE}"
+    origin = message("job.token_in_variable", name=TOKEN_VARIABLE)
     token = environment.get(TOKEN_VARIABLE, "").strip()
     if not token and token_file is not None:
-        token, origin = read_secret_file(token_file, what="token file"), f"the file {token_file}"
+        token = read_secret_file(token_file, what="token file")
+        origin = message("job.token_in_file", path=str(token_file))
     if not token:
-        token, origin = _from_keyring(url), "the system's keyring"
+        token, origin = _from_keyring(url), message("job.token_in_keyring")
     if not token:
-        raise JobError(
-            "No API token was given.",
-            hint=f"Put it into the variable {TOKEN_VARIABLE}, or into a file and give --token-file FILE, or into the "
-            "system's keyring (pip install 'batch-enroll[keyring]'). "
-            "A token is made in the platform under Settings > Tokens.",
-        )
+        raise JobError(message("job.no_token", variable=TOKEN_VARIABLE))
     if any(character.isspace() or not character.isprintable() for character in token):
-        raise JobError("The API token holds blanks or line breaks inside.", hint="Copy it again, one line, no quotes.")
+        raise JobError(message("job.token_malformed"))
     return token, origin
 
 
@@ -62,22 +55,22 @@ def read_secret_file(path: Path, *, what: str) -> str:
     """
     with translate_os_errors(f"The {what} {path} cannot be read", to=JobError), path.open("rb") as file:
         content = file.read(_MAX_BYTES + 1)
-    if len(content) > _MAX_BYTES:  # a table, or a device without end
-        raise JobError(f"The {what} {path} is far too long to be one.", hint="Look whether it is the right file.")
+    if len(content) > _MAX_BYTES:  # a spreadsheet, or an endless device
+        raise JobError(message("job.secret_file_too_long", what=what, path=str(path)))
     try:
         secret = content.decode("utf-8-sig").strip("\r\n \t")
     except UnicodeDecodeError as error:
-        raise JobError(f"The {what} {path} is not UTF-8 text.") from error
+        raise JobError(message("job.secret_file_not_utf8", what=what, path=str(path))) from error
     if not secret:
-        raise JobError(f"The {what} {path} is empty.")
+        raise JobError(message("job.secret_file_empty", what=what, path=str(path)))
     return secret
 
 
 def open_to_others(path: Path) -> bool:
-    """Tell whether other users of this machine may read or change a file that holds a secret.
+    """Return whether other users of this machine may read or change a file that holds a secret.
 
-    A read-only mount is left alone: Docker and Kubernetes put secrets there with a mode of their own that nobody inside
-    can change. So is Windows, where the mode says nothing.
+    False on a read-only mount, where Docker and Kubernetes set a mode that nobody inside can change, and on Windows,
+    where the mode has no meaning.
     """
     if os.name == "nt":
         return False
@@ -85,7 +78,7 @@ def open_to_others(path: Path) -> bool:
         loose = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
         return bool(loose) and not os.statvfs(path).f_flag & os.ST_RDONLY
     except OSError:
-        return False  # whoever reads the file says what is wrong with it
+        return False  # reading the file reports what is wrong with it
 
 
 def _from_keyring(url: str) -> str:
@@ -95,5 +88,5 @@ def _from_keyring(url: str) -> str:
         return ""
     try:
         return (keyring.get_password(KEYRING_SERVICE, url) or "").strip()
-    except Exception:  # key stores raise what they like when they are locked or not there; `read_token` says what to do
+    except Exception:  # a locked or missing key store raises any class; `read_token` says what to do
         return ""

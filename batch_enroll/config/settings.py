@@ -48,7 +48,7 @@ class Setting:
     default_text: str  #: the default as people read it; "" = there is none to name
     group: str
     is_file: bool  #: a path: relative to the job file when it stands there, else to the working directory
-    removed: str  #: of a setting that an earlier release had: what to say; "" for all others
+    removed: str  #: id of the message that refuses a setting of an earlier release; "" for all others
 
     @property
     def key(self) -> str:
@@ -324,9 +324,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     ),
 )
 
-REMOVED: Final[tuple[Setting, ...]] = (
-    _setting("send.processes", "N", "", SENDING, removed="was removed, because one process is faster; delete it"),
-)
+REMOVED: Final[tuple[Setting, ...]] = (_setting("send.processes", "N", "", SENDING, removed="job.processes_removed"),)
 """Settings of earlier releases: refused with what to do; in the kept settings of an older run they are ignored."""
 
 JOB_VARIABLE: Final = "BATCH_ENROLL_JOB"

@@ -1,12 +1,9 @@
-"""What is wrong with a job, in a person's words: the place, what stands there, and how it is written.
-
-In: what pydantic found in the values of a job. Out: one sentence for each mistake. Never: the value of a setting that
-holds a secret, a word of pydantic's that has one of ours.
-"""
+"""Turn pydantic's errors in a job into messages: the place, the value, and how it is written."""
 
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,52 +11,62 @@ from pydantic import BaseModel
 
 from batch_enroll.config.job import Job
 from batch_enroll.config.settings import REMOVED, KeyPath
+from batch_enroll.messages import Message, message
 
-_NEEDED = {
-    ("url",): 'The address of the platform is missing: give --url or url = "https://…" in the job file.',
-    ("scenario",): "The scenario's number is missing: give --scenario (the number after # beside its name).",
-    ("match",): "What profiles are matched by is missing: give --match, for example --match email=E-mail.",
-    ("match", "mode"): "The matching mode is missing: give --match, for example --match email=E-mail.",
-    ("match", "column"): "The matching column is missing: give --match, for example --match email=E-mail.",
+_MISSING = {
+    ("url",): "job.url_missing",
+    ("scenario",): "job.scenario_missing",
+    ("match",): "job.match_missing",
+    ("match", "mode"): "job.match_mode_missing",
+    ("match", "column"): "job.match_column_missing",
 }
 _SECRETS = {("notify", "urls"), ("notify", "heartbeat")}  # an address may hold a password
 _FREE_KEYS = {"content", "codes"}  # tables whose keys are the person's own
 
-_WORDS = {
-    "int_parsing": "{value} is no whole number",
-    "int_type": "{value} is no whole number",
-    "int_from_float": "{value} is no whole number",
-    "float_parsing": "{value} is no number",
-    "float_type": "{value} is no number",
-    "bool_parsing": "{value} is neither true nor false",
-    "bool_type": "{value} is neither true nor false",
-    "string_type": "{value} is no text; text stands in quotes",
-    "path_type": "{value} is no text; text stands in quotes",
-    "string_too_short": "nothing stands there",
-    "tuple_type": '{value} is no list; write for example ["one", "two"]',
-    "model_type": "{value} is no table; its keys stand below [{key}]",
-    "enum": "{value} is not known; write {expected}",
-    "literal_error": "{value} is not known; write {expected}",
-    "greater_than": "{value} is too little; it must be more than {gt:g}",
-    "greater_than_equal": "{value} is too little; the least is {ge:g}",
-    "less_than_equal": "{value} is too much; the most is {le:g}",
-    "string_pattern_mismatch": "{value} is not how it is written; two capital letters, for example RU",
+_BY_TYPE = {
+    "int_parsing": "job.not_an_integer",
+    "int_type": "job.not_an_integer",
+    "int_from_float": "job.not_an_integer",
+    "float_parsing": "job.not_a_number",
+    "float_type": "job.not_a_number",
+    "bool_parsing": "job.not_a_boolean",
+    "bool_type": "job.not_a_boolean",
+    "string_type": "job.not_a_text",
+    "path_type": "job.not_a_text",
+    "string_too_short": "job.empty_text",
+    "tuple_type": "job.not_a_list",
+    "model_type": "job.not_a_table",
+    "enum": "job.not_a_choice",
+    "literal_error": "job.not_a_choice",
+    "greater_than": "job.too_small",
+    "greater_than_equal": "job.below_minimum",
+    "less_than_equal": "job.above_maximum",
+    "string_pattern_mismatch": "job.not_a_country",
 }
-"""By pydantic's name of a mistake; what is missing here is said in pydantic's words."""
+"""Messages by pydantic's type of an error; other types are shown in pydantic's words."""
 
 
-def mistakes_in(
+def explain_errors(
     found: Iterable[Mapping[str, Any]], values: Mapping[str, Any], *, file_name: str, places: Mapping[KeyPath, str]
-) -> list[str]:
-    """Give one sentence for each mistake, none twice.
+) -> Message:
+    """Give one line for each error, none twice.
 
     Args:
-        found: pydantic's `errors()`.
+        found: pydantic's `errors()`, at least one.
         values: what was checked.
         file_name: the job file as the person named it.
         places: where values were given that do not stand in a section of the job file.
     """
-    return list(dict.fromkeys(_sentence(detail, values, file_name, places) for detail in found))
+    return join_messages(_explain(detail, values, file_name, places) for detail in found)
+
+
+def join_messages(messages: Iterable[Message]) -> Message:
+    """Join messages, at least one, to one of several lines; repeated lines are left out."""
+    lines: list[Message] = []
+    for one in messages:
+        if one not in lines:
+            lines.append(one)
+    return functools.reduce(lambda first, second: message("job.lines", first=first, second=second), lines)
 
 
 def known_keys(path: KeyPath) -> list[str]:
@@ -73,43 +80,50 @@ def known_keys(path: KeyPath) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def unknown_key(place: str, path: KeyPath, known: list[str]) -> str:
+def unknown_key(place: str, path: KeyPath, known: list[str]) -> Message:
     """Say that a key was removed, or is not known, with the nearest one that is, or all."""
     if removed := next((setting.removed for setting in REMOVED if setting.path == path), ""):
-        return f"{place} {removed}."
-    near = next(iter(difflib.get_close_matches(path[-1], known, n=1)), "")
-    return f"{place} is no known key. " + (f"Did you mean '{near}'?" if near else f"Known: {', '.join(known)}.")
+        return Message(removed, {"place": place})
+    if near := difflib.get_close_matches(path[-1], known, n=1):
+        return message("job.unknown_key_near", place=place, near=near[0])
+    return message("job.unknown_key", place=place, known=tuple(known))
 
 
-def _sentence(
+def _explain(
     detail: Mapping[str, Any], values: Mapping[str, Any], file_name: str, places: Mapping[KeyPath, str]
-) -> str:
+) -> Message:
     path = _path_of(detail["loc"], values)
-    if detail["type"] == "missing" and path in _NEEDED:
-        return _NEEDED[path]
-    place = next((places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places), None)
-    if place is None and path:
+    if detail["type"] == "missing" and path in _MISSING:
+        return Message(_MISSING[path])
+    place = next((places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places), "")
+    if not place and path:
         *section, key = path
         place = f"{file_name}: {'[' + '.'.join(section) + '] ' if section else ''}{key}".removeprefix(": ")
     if detail["type"] == "extra_forbidden":
-        return unknown_key(str(place), path, known_keys(path[:-1]) + (["profile"] if len(path) == 1 else []))
-    text = _text(detail, path)
-    return f"{place}: {text}." if place else f"{text[:1].upper()}{text[1:]}."
+        return unknown_key(place, path, known_keys(path[:-1]) + (["profile"] if len(path) == 1 else []))
+    problem = _problem(detail, path)
+    return message("job.problem_at", place=place, problem=problem) if place else message("job.problem", problem=problem)
 
 
 def _path_of(loc: tuple[str | int, ...], values: Mapping[str, Any]) -> KeyPath:
-    """Where it stands in the job file: of a list its key alone, of a table of pairs the pair's own key."""
+    """Give the place in the job file: of a list the list's key, of a table of pairs the pair's own key."""
     names = [str(part) for part in loc if isinstance(part, str)]
     if len(loc) > 1 and loc[0] in _FREE_KEYS and isinstance(loc[1], int) and isinstance(values.get(str(loc[0])), dict):
         names.append(str(list(values[str(loc[0])])[loc[1]]))
     return tuple(names)
 
 
-def _text(detail: Mapping[str, Any], path: KeyPath) -> str:
-    message = str(detail["msg"])
-    if detail["type"] == "value_error":
-        return message.removeprefix("Value error, ")
-    words = _WORDS.get(detail["type"], message[:1].lower() + message[1:])
+def _problem(detail: Mapping[str, Any], path: KeyPath) -> Message:
+    context = detail.get("ctx", {})
+    if detail["type"] == "value_error":  # raised by a validator of ours, with a message
+        said = context["error"].args[0]
+        return said if isinstance(said, Message) else message("verbatim", text=str(said))
+    if detail["type"] not in _BY_TYPE:
+        text = str(detail["msg"])
+        return message("verbatim", text=text[:1].lower() + text[1:])
     given = detail["input"]
-    value = "what stands there" if path in _SECRETS else f"'{given}'" if isinstance(given, str) else str(given)
-    return words.format(**{"value": value, "key": ".".join(path), **detail.get("ctx", {})})
+    value: Message | str = f"'{given}'" if isinstance(given, str) else str(given)
+    if path in _SECRETS:
+        value = message("job.hidden_value")
+    shown = {name: context[name] for name in ("gt", "ge", "le", "expected") if name in context}
+    return Message(_BY_TYPE[detail["type"]], {"value": value, "key": ".".join(path), **shown})

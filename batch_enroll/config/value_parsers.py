@@ -1,8 +1,4 @@
-"""How the values of a job are written: rates, shares, durations, addresses.
-
-In: what a person wrote, text or a TOML value. Out: the value, or a `ValueError` that shows how to write it. Never: a
-guess.
-"""
+"""Parse the values of a job: rates, shares, durations, addresses; each error shows how the value is written."""
 
 from __future__ import annotations
 
@@ -10,6 +6,8 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
+
+from batch_enroll.messages import message
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)\Z")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -28,45 +26,42 @@ def parse_duration(text: object) -> float:
         return float(text)
     match = _DURATION.match(str(text).strip().lower())
     if match is None:
-        raise ValueError(f"'{text}' is no duration; write for example 90s, 30m, 12h or 7d")
+        raise ValueError(message("job.not_a_duration", value=str(text)))
     return float(match[1]) * _UNIT_S[match[2]]
 
 
-def read_rate(value: object) -> float | None:
+def parse_rate(value: object) -> float | None:
     if value is None or (isinstance(value, str) and value.strip().lower() == "none"):
         return None
     try:
         rate = float(str(value))
     except ValueError:
-        raise ValueError(f"'{value}' is no rate; write requests per second, for example 10 or 0.5, or none") from None
+        raise ValueError(message("job.not_a_rate", value=str(value))) from None
     if isinstance(value, bool) or not 0.001 <= rate <= 100_000:
-        raise ValueError(f"a rate of {value} cannot be kept; write 0.001 to 100000 requests per second, or none")
+        raise ValueError(message("job.rate_out_of_range", value=str(value)))
     return rate
 
 
-def read_limit(value: object) -> str | None:
+def parse_limit(value: object) -> str | None:
     if value is None:
         return None
     text = str(value).strip()
     found = None if isinstance(value, bool) else _LIMIT.match(text)
     if found is None or float(found[2] or 0) > 100:
-        raise ValueError(f"'{value}' is neither a number of rows nor a share; write for example 50 or 20%")
+        raise ValueError(message("job.not_a_limit", value=str(value)))
     return text
 
 
-def read_change(value: object) -> str | None:
+def parse_change(value: object) -> str | None:
     if value is None:
         return None
     text = str(value).replace(" ", "")
     if not _CHANGE.match(text) or not float(text[:-1]):
-        raise ValueError(
-            f"'{value}' is no change; write a share such as 50% (half to one and a half times as many) "
-            "or 200% (up to three times as many)"
-        )
+        raise ValueError(message("job.not_a_change", value=str(value)))
     return text
 
 
-def read_deadline(value: object) -> str | None:
+def parse_deadline(value: object) -> str | None:
     if value is None:
         return None
     text = str(value).strip()
@@ -74,49 +69,47 @@ def read_deadline(value: object) -> str | None:
         try:
             parse_duration(text)
         except ValueError:
-            raise ValueError(
-                f"'{value}' is no deadline; write a time such as 05:30, or a duration such as 2h"
-            ) from None
+            raise ValueError(message("job.not_a_deadline", value=str(value))) from None
     return text
 
 
-def read_pairs(value: object) -> object:
+def parse_pairs(value: object) -> object:
     return tuple(value.items()) if isinstance(value, Mapping) else value
 
 
-def read_delimiter(value: object) -> object:
+def parse_delimiter(value: object) -> object:
     named = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
     text = named.get(str(value).strip().lower(), value) if isinstance(value, str) else value
     if isinstance(text, str) and len(text) != 1:
-        raise ValueError(f"a delimiter is one character (or tab, comma, semicolon, pipe), not '{value}'")
+        raise ValueError(message("job.not_a_delimiter", value=str(value)))
     return text
 
 
-def read_url(value: object) -> str:
+def parse_url(value: object) -> str:
     text = str(value).strip().rstrip("/")
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"'{value}' is no address of a platform; write for example https://ru.altkraft.com")
+        raise ValueError(message("job.not_a_platform_url", value=str(value)))
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("the address must hold no user, password, ? or #; the token has its own place")
+        raise ValueError(message("job.url_with_extras"))
     try:
         _ = parts.port
     except ValueError:
-        raise ValueError(f"'{value}' has no usable port number") from None
+        raise ValueError(message("job.url_bad_port", value=str(value))) from None
     return text
 
 
-def read_words(value: object) -> object:
-    """Read words between blanks or commas; a list stays one."""
+def parse_words(value: object) -> object:
+    """Split text at blanks and commas; a list stays as it is."""
     return tuple(word for word in re.split(r"[\s,]+", value) if word) if isinstance(value, str) else value
 
 
-def read_web_address(value: object) -> object:
-    """Look at an address that is a secret; no message repeats it."""
+def parse_web_address(value: object) -> object:
+    """Check an address that is a secret; no message repeats it."""
     if isinstance(value, str):
         parts = urlsplit(value.strip())
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("this is no http:// or https:// address")
+            raise ValueError(message("job.not_a_web_address"))
         return value.strip()
     return value
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from batch_enroll.clock import Clock
-from batch_enroll.config.load import build_pace
+from batch_enroll.config.load import build_rate_settings
 from batch_enroll.control.mailbox import ControlCommand, ControlReply, ControlRequestFile
 from batch_enroll.errors import RunLocked, RunNotActive
 from batch_enroll.ledger.interface import Ledger, RunState
@@ -39,7 +39,7 @@ async def send_control_command(
         RunNotActive: no process works on it.
         RunLocked: one does, and did not reply in time; nothing was changed.
     """
-    build_pace(pace or {})
+    build_rate_settings(pace or {})
     state = await _state(ledger, run_id)
     if state is None:
         raise no_such_run(run_id)

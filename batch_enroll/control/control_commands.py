@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from batch_enroll.config.load import build_pace
+from batch_enroll.config.load import build_rate_settings
 from batch_enroll.control.mailbox import ControlCommand, ControlReply, ControlRequest
 from batch_enroll.control.run_control import Control, ControlStatus
 from batch_enroll.errors import JobError
@@ -48,7 +48,7 @@ def _apply(request: ControlRequest, control: Control) -> tuple[bool, Message | N
     match request.command:
         case ControlCommand.SET:
             try:
-                pace = build_pace(request.pace)
+                pace = build_rate_settings(request.pace)
             except JobError as error:
                 return False, error.content
             if "rate" in request.pace:

@@ -108,7 +108,7 @@ def _token(patient: DoctorTarget) -> tuple[str, list[HealthFinding]]:
             return "", [_skipped("token", f"None was named; set {TOKEN_VARIABLE} or give --token-file FILE.")]
         return "", [_problem("token", error.message, error.hint)]
     findings = [_ok("token", f"found in {origin}")]
-    if file is not None and origin.endswith(str(file)) and open_to_others(file):
+    if file is not None and origin.id == "job.token_in_file" and open_to_others(file):
         findings = [
             _warning("token", f"found in {origin}, which other users of this machine can read", f"chmod 600 {file}")
         ]

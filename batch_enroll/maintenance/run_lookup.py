@@ -12,6 +12,7 @@ from typing import Final
 
 from batch_enroll.errors import JobError, NoSuchRun, RunNotActive
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
+from batch_enroll.messages import Message
 from batch_enroll.run.run_identity import is_dry_run
 
 LAST: Final = "last"
@@ -19,7 +20,9 @@ LEAST_LETTERS: Final = 3  #: of a beginning: with fewer a slip of the finger wou
 _SHOWN = 5
 
 
-async def resolve_run_id(ledger: Ledger, said: str | None, *, goes: bool = False, why_not_last: str = "") -> str:
+async def resolve_run_id(
+    ledger: Ledger, said: str | None, *, goes: bool = False, why_not_last: Message | str = ""
+) -> str:
     """Find the run that is meant.
 
     Args:

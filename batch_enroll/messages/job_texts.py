@@ -15,4 +15,119 @@ JOB_TEXTS: Final[dict[str, Text]] = {
     "job.content_without_column": Text(
         "{place}: '{text}' is not NAME=COLUMN.", "For example {setting:content} first_name='First name'."
     ),
+    # Several lines, one for each error in a job. `place` is a flag, a variable, or "job.toml: [send] rate".
+    "job.lines": Text("{first}\n{second}"),
+    "job.problem_at": Text("{place}: {problem}."),
+    "job.problem": Text("{problem}."),
+    "job.unknown_key": Text("{place} is not a known key. Known: {known}."),
+    "job.unknown_key_near": Text("{place} is not a known key. Did you mean '{near}'?"),
+    "job.processes_removed": Text("{place} was removed, because one process is faster; delete it."),
+    "job.url_missing": Text(
+        'The address of the platform is missing: give {setting:url} or url = "https://…" in the job file.'
+    ),
+    "job.scenario_missing": Text(
+        "The scenario's number is missing: give {setting:scenario} (the number after # beside its name)."
+    ),
+    "job.match_missing": Text(
+        "What profiles are matched by is missing: give {setting:match}, for example {setting:match} email=E-mail."
+    ),
+    "job.match_mode_missing": Text(
+        "The matching mode is missing: give {setting:match}, for example {setting:match} email=E-mail."
+    ),
+    "job.match_column_missing": Text(
+        "The matching column is missing: give {setting:match}, for example {setting:match} email=E-mail."
+    ),
+    # What is wrong with a value: the end of "PLACE: …".
+    "job.hidden_value": Text("the value"),
+    "job.not_an_integer": Text("{value} is not a whole number"),
+    "job.not_a_number": Text("{value} is not a number"),
+    "job.not_a_boolean": Text("{value} is neither true nor false"),
+    "job.not_a_text": Text("{value} is not text; text stands in quotes"),
+    "job.empty_text": Text("the value is empty"),
+    "job.not_a_list": Text('{value} is not a list; write for example ["one", "two"]'),
+    "job.not_a_table": Text("{value} is not a table; its keys stand below [{key}]"),
+    "job.not_a_choice": Text("{value} is not known; write {expected}"),
+    "job.too_small": Text("{value} is too small; it must be more than {gt:g}"),
+    "job.below_minimum": Text("{value} is too small; the minimum is {ge:g}"),
+    "job.above_maximum": Text("{value} is too large; the maximum is {le:g}"),
+    "job.not_a_country": Text("{value} is not a country code; write two capital letters, for example RU"),
+    "job.not_a_duration": Text("'{value}' is not a duration; write for example 90s, 30m, 12h or 7d"),
+    "job.not_a_rate": Text("'{value}' is not a rate; write requests per second, for example 10 or 0.5, or none"),
+    "job.rate_out_of_range": Text(
+        "a rate of {value} cannot be kept; write 0.001 to 100000 requests per second, or none"
+    ),
+    "job.not_a_limit": Text("'{value}' is neither a number of rows nor a share; write for example 50 or 20%"),
+    "job.not_a_change": Text(
+        "'{value}' is not a change; write a share such as 50% (half to one and a half times as many) "
+        "or 200% (up to three times as many)"
+    ),
+    "job.not_a_deadline": Text("'{value}' is not a deadline; write a time such as 05:30, or a duration such as 2h"),
+    "job.not_a_delimiter": Text("a delimiter is one character (or tab, comma, semicolon, pipe), not '{value}'"),
+    "job.not_a_platform_url": Text(
+        "'{value}' is not the address of a platform; write for example https://ru.altkraft.com"
+    ),
+    "job.url_with_extras": Text("the address must hold no user, password, ? or #; the token is given elsewhere"),
+    "job.url_bad_port": Text("'{value}' has no usable port number"),
+    "job.not_a_web_address": Text("this is not an http:// or https:// address"),
+    "job.not_hours": Text("'{value}' is not a part of a day; write for example 09:00-20:00 Europe/Moscow"),
+    "job.empty_hours": Text("'{value}' begins and ends at the same time; leave it out to allow the whole day"),
+    "job.not_a_time_zone": Text("'{value}' is not a time zone; write for example Europe/Moscow or UTC"),
+    "job.time_zone_near": Text("'{value}' is not a time zone; did you mean {near}?"),
+    "job.field_name_missing": Text(
+        "matching by a custom field needs the field's name: {setting:match} custom:FIELD=COLUMN"
+    ),
+    "job.field_name_not_custom": Text("field_name goes with mode custom only, not with {mode}"),
+    "job.country_not_phone": Text("country goes with mode phone only, not with {mode}"),
+    "job.again_with_if_changed": Text(
+        "{setting:send.again} sends what was enrolled before once more, {setting:input.if_changed} leaves it out; "
+        "give one of them"
+    ),
+    "job.again_with_pick_new": Text(
+        "{setting:send.again} sends what was enrolled before once more, {setting:input.pick} new leaves it out; "
+        "give one of them"
+    ),
+    "job.results_with_pick_new": Text(
+        "{setting:output.results} names one file, but {setting:input.pick} new may find several inputs; "
+        "leave {setting:output.results} out, then the results go beside each input"
+    ),
+    "job.http_refused": Text(
+        "{url} would send the token and the profiles unencrypted; write https://, "
+        "or add {setting:insecure_http} if that is really meant"
+    ),
+    # The job file and its profiles.
+    "job.file_too_long": Text("{path} is far too long for a job file.", "Is it the spreadsheet? That one is INPUT."),
+    "job.file_not_utf8": Text("The job file {path} is not UTF-8 text.", "Save it as UTF-8."),
+    "job.file_not_toml": Text(
+        "The job file {path} is not valid TOML: {reason}.", 'Text needs quotes, for example column = "E-mail".'
+    ),
+    "job.profile_no_table": Text("{file}: profile is not a table.", "Write for example [profile.prod] above the keys."),
+    "job.profile_no_keys": Text("{file}: [profile] {name} is not a table; write its keys below [profile.{name}]."),
+    "job.no_such_profile": Text("{place}: {file} has no profile '{name}'."),
+    "job.profiles_are": Text("There are: {names}."),
+    "job.did_you_mean": Text("Did you mean '{near}'?"),
+    "job.add_a_profile": Text("Add one to the job file: [profile.prod], and below it the keys that differ."),
+    "job.profile_without_file": Text(
+        "{place}: profiles stand in a job file, and none was named.", "Name it with {setting:job}."
+    ),
+    # Secrets.
+    "job.token_in_variable": Text("the variable {name}"),
+    "job.token_in_file": Text("the file {path}"),
+    "job.token_in_keyring": Text("the system's keyring"),
+    "job.no_token": Text(
+        "No API token was given.",
+        "Put it into the variable {variable}, or into a file and give {setting:token_file} FILE, or into the "
+        "system's keyring (pip install 'batch-enroll[keyring]'). "
+        "A token is made in the platform under Settings > Tokens.",
+    ),
+    "job.token_malformed": Text("The API token holds blanks or line breaks.", "Copy it again, one line, no quotes."),
+    "job.secret_file_too_long": Text(
+        "The {what} {path} is far too long to be one.", "Check that it is the right file."
+    ),
+    "job.secret_file_not_utf8": Text("The {what} {path} is not UTF-8 text."),
+    "job.secret_file_empty": Text("The {what} {path} is empty."),
+    "job.secret_readable": Text("Other users of this machine can read {path}, which holds a secret: chmod 600 {path}"),
+    # INPUT and RUN on the command line.
+    "job.input_is_a_folder": Text("{name} is a folder.", "Name the spreadsheet in it."),
+    "job.no_such_file": Text("There is no file {name}."),
+    "job.run_must_be_named": Text("Off a terminal the run must be named: its id or a beginning of it."),
 }

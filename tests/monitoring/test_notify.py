@@ -87,9 +87,9 @@ def test_a_run_that_stopped_is_told_with_its_reason(job):
         (("--scenario", "4"), "There is no scenario 4"),
         (("--max-rows", "2"), "allows 2"),
         (("--match", "email=emial"), "emial"),
-        (("--rate", "fast"), "'fast' is no rate"),
+        (("--rate", "fast"), "'fast' is not a rate"),
         (("--job", "missing.toml"), "missing.toml cannot be read"),
-        (("--deadline", "25:00"), "is no deadline"),
+        (("--deadline", "25:00"), "is not a deadline"),
     ],
 )
 def test_what_fails_before_anything_is_sent_is_told_as_well(job, words, said):
@@ -124,7 +124,7 @@ def test_a_job_file_with_a_mistake_still_tells_whom_it_names(cli, receiver):
     ended = cli("run", "in.csv", "--job", "night.toml")
     assert ended.code == 2
     assert receiver.requests[0].json["title"] == "batch-enroll night: failed, nothing was sent"
-    assert "scenaro is no known key" in receiver.requests[0].json["message"]
+    assert "scenaro is not a known key" in receiver.requests[0].json["message"]
 
 
 def test_the_second_of_two_starts_is_told_and_the_first_goes_on(cli, job, sandbox, receiver):
@@ -240,7 +240,7 @@ def test_undelivered_notification_is_one_line(cli, job, receiver, how):
     [
         ({"BATCH_ENROLL_NOTIFY": f"nosuch://{SECRET}"}, "[notify] address 1 (nosuch://…) is not one that apprise"),
         ({"BATCH_ENROLL_NOTIFY": SECRET}, "[notify] address 1 (…://…)"),
-        ({"BATCH_ENROLL_HEARTBEAT": SECRET}, "BATCH_ENROLL_HEARTBEAT: this is no http:// or https:// address"),
+        ({"BATCH_ENROLL_HEARTBEAT": SECRET}, "BATCH_ENROLL_HEARTBEAT: this is not an http:// or https:// address"),
         ({"BATCH_ENROLL_NOTIFY_ON": "end"}, "BATCH_ENROLL_NOTIFY_ON"),
         ({"BATCH_ENROLL_NOTIFY_FILE": "gone.txt"}, "gone.txt cannot be read"),
     ],
