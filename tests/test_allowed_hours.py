@@ -45,7 +45,7 @@ def test_hours_are_kept_in_one_form(text, kept):
         (9, "is not a part of a day"),
     ],
 )
-def test_what_is_no_part_of_a_day_is_refused_with_an_example(text, said):
+def test_invalid_hours_are_refused_with_an_example(text, said):
     with pytest.raises(ValueError, match=said.replace("?", r"\?")):
         parse_hours(text)
 
@@ -69,7 +69,7 @@ def test_what_is_no_part_of_a_day_is_refused_with_an_example(text, said):
         ("09:00-20:00 America/New_York", "2026-12-01T13:00:00", False),  # five hours behind
     ],
 )
-def test_hours_hold_their_beginning_and_not_their_end(hours, now, is_open):
+def test_hours_include_their_begin_and_not_their_end(hours, now, is_open):
     assert Hours.parse(hours).is_open(utc(now)) is is_open
 
 
@@ -92,7 +92,7 @@ def test_hours_close_at_the_next_end(hours, now, closes):
     assert Hours.parse(hours).closes_at(utc(now)) == utc(closes)
 
 
-def test_without_a_zone_the_hours_are_this_machine_s_own(monkeypatch):
+def test_hours_without_a_zone_are_local_time(monkeypatch):
     import time
 
     monkeypatch.setenv("TZ", "Asia/Tokyo")

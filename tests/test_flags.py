@@ -29,7 +29,7 @@ FLAGS = ("--scenario", "3", "--match", "email=email")
         (("run", "in.csv", "--max-inv", "3"), "There is no flag --max-inv. Did you mean --max-invalid?"),
     ],
 )
-def test_a_word_that_nobody_knows_is_answered_with_the_nearest_that_is(cli, words, said):
+def test_unknown_word_names_the_nearest_known_one(cli, words, said):
     ended = cli(*words)
     assert (ended.code, ended.out) == (2, "")
     assert said in ended.err
@@ -50,7 +50,7 @@ def test_a_word_that_nobody_knows_is_answered_with_the_nearest_that_is(cli, word
         (("--results", "r.csv", "--pick", "new"), "batch-enroll: --results names one file, but --pick new may find"),
     ],
 )
-def test_a_value_that_does_not_fit_is_shown_with_how_it_is_written(cli, sandbox, words, said):
+def test_wrong_value_is_shown_with_how_to_write_it(cli, sandbox, words, said):
     server = sandbox()
     write_csv(cli.folder / "in.csv", *people(3))
     ended = cli("run", "in.csv", "--url", server.url, *FLAGS, *words)
@@ -106,7 +106,7 @@ abc = "row"
 """
 
 
-def test_every_mistake_of_a_job_file_stands_on_a_line_with_its_place_and_no_secret(cli):
+def test_each_error_of_a_job_file_is_a_line_without_secrets(cli):
     write_csv(cli.folder / "in.csv", *people(1))
     (cli.folder / "job.toml").write_text(WRONG, encoding="utf-8")
     ended = cli("run", "in.csv", "--job", "job.toml")
@@ -132,7 +132,7 @@ def test_every_mistake_of_a_job_file_stands_on_a_line_with_its_place_and_no_secr
     assert "pydantic" not in ended.err.lower()
 
 
-def test_a_secret_of_the_wrong_kind_is_not_said(cli):
+def test_secret_of_the_wrong_type_is_not_shown(cli):
     write_csv(cli.folder / "in.csv", *people(1))
     (cli.folder / "job.toml").write_text("[notify]\nurls = {a = 'pa-ss-word'}\n", encoding="utf-8")
     ended = cli("run", "in.csv", "--job", "job.toml")
@@ -140,7 +140,7 @@ def test_a_secret_of_the_wrong_kind_is_not_said(cli):
     assert "pa-ss-word" not in ended.err
 
 
-def test_a_name_that_the_system_does_not_take_is_one_sentence(cli):
+def test_too_long_file_name_is_one_sentence(cli):
     write_csv(cli.folder / "in.csv", *people(1))
     ended = cli("init", "in.csv", "--output", "long" * 100)
     assert (ended.code, ended.out) == (2, "")
@@ -162,7 +162,7 @@ ENDLESS = "/dev/zero"
     ],
     ids=lambda words: words[0],
 )
-def test_a_file_without_end_is_given_up_after_a_glance(cli, words, said):
+def test_endless_file_is_refused(cli, words, said):
     write_csv(cli.folder / "in.csv", *people(1))
     token = "" if words[0] == "--token-file" else "sandbox-token"
     ended = cli("run", "in.csv", "--url", "http://127.0.0.1:1", *FLAGS, *words, BATCH_ENROLL_TOKEN=token)
@@ -180,7 +180,7 @@ def test_a_device_is_no_input(cli):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with a name")
 @pytest.mark.parametrize("command", [("check", "--problems"), ("check", "--save"), ("run", "--results")], ids=" ".join)
 @pytest.mark.parametrize(("kind", "said"), [("pipe", "is a device or a pipe, not a file"), ("folder", "is a folder")])
-def test_no_output_takes_the_place_of_something_else_than_a_file(cli, sandbox, command, kind, said):
+def test_output_replaces_only_files(cli, sandbox, command, kind, said):
     os.mkfifo(cli.folder / "pipe")
     (cli.folder / "folder").mkdir()
     write_csv(cli.folder / "in.csv", *people(1), ("nobody", ""))
@@ -198,7 +198,7 @@ def test_no_output_takes_the_place_of_something_else_than_a_file(cli, sandbox, c
         assert (cli.folder / "pipe").is_fifo()
 
 
-def test_a_place_for_problems_that_cannot_be_written_is_found_before_the_file_is_read(cli, sandbox):
+def test_unwritable_problems_file_is_found_before_reading(cli, sandbox):
     source = write_csv(cli.folder / "in.csv", *people(1))
     ended = cli("check", source, "--url", sandbox().url, *FLAGS, "--problems", "nowhere/problems.csv")
     assert ended.code == 2
@@ -206,7 +206,7 @@ def test_a_place_for_problems_that_cannot_be_written_is_found_before_the_file_is
     assert "Plan of run" not in ended.err
 
 
-def test_the_help_names_every_command_and_every_group_of_flags_in_order(capsys):
+def test_help_lists_commands_and_groups_in_order(capsys):
     text = build_parser().format_help()
     assert [line.split()[0] for line in text.splitlines() if line[2:].startswith(tuple(COMMANDS))] == list(COMMANDS)
     groups = [setting.group for setting in flagged_settings()]

@@ -46,7 +46,7 @@ def checked(cli, *words, **environment):
     return ended.json["scenario"]["id"], ended.json["rows"]
 
 
-def test_flags_go_before_variables_before_the_profile_before_the_job_file(cli, job):
+def test_precedence_flag_variable_profile_job_file(cli, job):
     assert checked(cli) == (5, 4)
     assert checked(cli, "--profile", "prod") == (3, 3)
     assert checked(cli, BATCH_ENROLL_PROFILE="prod") == (3, 3)
@@ -150,7 +150,7 @@ def test_the_schema_names_every_definition_it_refers_to():
     assert {name.rpartition("/")[2] for name in references(schema)} <= set(schema["$defs"])
 
 
-def test_a_profile_adds_to_a_table_and_leaves_the_job_file_as_it_was():
+def test_profile_is_merged_into_a_copy():
     content = {"content": {"a": "A"}, "profile": {"x": {"content": {"b": "B"}}}}
     settings, places = choose_profile(content, "x", file_name="job.toml")
     assert settings == {"content": {"a": "A", "b": "B"}}

@@ -53,7 +53,7 @@ def keyring_of(cli):
 
 
 @pytest.mark.shows_token  # the key store's own source holds it
-def test_the_token_comes_from_the_keyring_entry_of_the_platforms_address(cli, sandbox, keyring_of):
+def test_token_comes_from_the_keyring_entry_of_the_url(cli, sandbox, keyring_of):
     server = sandbox()
     source = write_csv(cli.folder / "in.csv", *people(2))
     ended = cli("run", source, "--url", server.url, *COMMON, **keyring_of())
@@ -65,7 +65,7 @@ def test_the_token_comes_from_the_keyring_entry_of_the_platforms_address(cli, sa
 
 @pytest.mark.shows_token
 @pytest.mark.parametrize("mode", ["locked", "broken"])
-def test_a_key_store_that_fails_is_no_token_and_no_traceback(cli, sandbox, keyring_of, mode):
+def test_failing_keyring_gives_no_token_and_no_traceback(cli, sandbox, keyring_of, mode):
     source = write_csv(cli.folder / "in.csv", *people(2))
     ended = cli("run", source, "--url", sandbox().url, *COMMON, **keyring_of(mode))
     assert ended.code == 2
@@ -76,7 +76,7 @@ def test_a_key_store_that_fails_is_no_token_and_no_traceback(cli, sandbox, keyri
 
 
 @pytest.mark.shows_token
-def test_a_variable_goes_before_a_file_and_a_file_before_the_keyring(cli, sandbox, keyring_of):
+def test_precedence_variable_file_keyring(cli, sandbox, keyring_of):
     source = write_csv(cli.folder / "in.csv", *people(1))
     (cli.folder / "token").write_text("wrong-token-0000")
     flags = ("run", source, "--url", sandbox().url, *COMMON, "--token-file", "token")
@@ -88,7 +88,7 @@ def test_a_variable_goes_before_a_file_and_a_file_before_the_keyring(cli, sandbo
 
 @pytest.mark.skipif(os.name == "nt", reason="modes mean nothing there")
 @pytest.mark.parametrize(("mode", "told"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o644, 1), (0o620, 1)])
-def test_a_token_file_that_others_can_read_is_named_once_and_the_run_goes_on(cli, sandbox, mode, told):
+def test_readable_token_file_is_warned_of_once(cli, sandbox, mode, told):
     source = write_csv(cli.folder / "in.csv", *people(1))
     (cli.folder / "token").write_text("sandbox-token\n")
     (cli.folder / "token").chmod(mode)
@@ -102,7 +102,7 @@ def test_a_token_file_that_others_can_read_is_named_once_and_the_run_goes_on(cli
     assert by_variable.err == ""
 
 
-def test_a_read_only_mount_is_left_alone(tmp_path, monkeypatch):
+def test_read_only_mount_is_not_warned_of(tmp_path, monkeypatch):
     path = tmp_path / "token"
     path.write_text("x")
     path.chmod(0o444)
@@ -112,11 +112,11 @@ def test_a_read_only_mount_is_left_alone(tmp_path, monkeypatch):
     assert not open_to_others(path)
 
 
-def test_a_file_that_is_not_there_is_somebody_elses_to_complain_about(tmp_path):
+def test_missing_file_is_not_open_to_others(tmp_path):
     assert not open_to_others(tmp_path / "token")
 
 
-def test_what_is_kept_secret_is_never_said(capsys, monkeypatch):
+def test_secrets_are_masked_in_all_output(capsys, monkeypatch):
     monkeypatch.setattr(console, "_secrets", set())
     console.keep_secret("hush-hush")
     console.keep_secret("a")  # too short to be one; it would tear holes into words
