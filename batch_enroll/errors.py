@@ -189,41 +189,28 @@ class InvalidRow(RowError):
 
 
 class AttemptError(BatchEnrollError):
-    """One attempt ends; what it means for the row depends on the subclass.
+    """One attempt ended without a whole answer; what it means for the row depends on the subclass.
 
     Attributes:
         code: a stable slug such as `connection_refused`.
-        message: one sentence.
+        content: what happened, as a message with an id and values.
         http_status: of the answer, None when there was none.
     """
 
-    def __init__(self, code: str, message: str, *, http_status: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, code: str, content: Message | None = None, *, http_status: int | None = None) -> None:
         self.code = code
-        self.message = message
+        self.content = content or Message(f"reason.{code}")
         self.http_status = http_status
+        super().__init__(self.content)
+
+    @property
+    def message(self) -> str:
+        """What happened, one sentence in the current wording."""
+        return str(self.content)
 
 
 class Retryable(AttemptError):
-    """The platform surely did not accept the row.
-
-    Attributes:
-        retry_after_s: what the platform asked for, seconds; None if nothing.
-        throttled: the platform said "too fast", so every worker should slow down.
-    """
-
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        *,
-        http_status: int | None = None,
-        retry_after_s: float | None = None,
-        throttled: bool = False,
-    ) -> None:
-        super().__init__(code, message, http_status=http_status)
-        self.retry_after_s = retry_after_s
-        self.throttled = throttled
+    """The request surely did not leave: it is safe to send it again."""
 
 
 class Ambiguous(AttemptError):

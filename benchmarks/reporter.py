@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batch_enroll.advice import advice_for
+from batch_enroll.messages import advice_for
 from batch_enroll.models import Outcome, Row, RowStatus
 from batch_enroll.reporting.result_paths import result_paths
 from batch_enroll.reporting.results_writer import Pair, ResultsWriter

@@ -10,7 +10,6 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "batch_enroll"
 STAGES = {"loading", "mapping", "ledger", "sending", "reporting"}
 SHARED = {
-    "advice",
     "atomic_file",
     "background",
     "clock",

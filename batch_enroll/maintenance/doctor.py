@@ -27,7 +27,7 @@ from batch_enroll.sending import (
     Client,
     CodeTable,
     ErrorClass,
-    look_up_scenario,
+    check_scenario,
 )
 from batch_enroll.sending.recording_transport import RecordingTransport, ServerObservation
 from batch_enroll.versions import libraries, tool_version
@@ -140,13 +140,13 @@ async def _platform(patient: DoctorTarget, token: str, clock: Clock) -> list[Hea
     codes = CodeTable({code: ErrorClass(kind) for code, kind in job.codes})
     async with client:
         try:
-            info = await look_up_scenario(client, job.scenario, codes=codes, clock=clock)
+            info = await check_scenario(client, job.scenario, codes=codes, clock=clock)
         except PreflightError as error:
             scenario = _problem("scenario", error.message, error.hint)
         else:
             name = f" ({info.name})" if info.name else ""
             scenario = _ok("scenario", f"the token is accepted; {info.scenario}{name} is active. {info.repeated_start}")
-    heard = ear.heard
+    heard = ear.last
     if heard is None:  # then the scenario's finding is about the way there
         return [
             _problem("platform", scenario.message, scenario.advice),

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from batch_enroll.messages.catalogue import CATALOGUE, NOUNS
@@ -91,6 +92,32 @@ def hint_of(what: Message, wording: Wording | None = None) -> str:
     """Give the sentence that says what the reader can do about a message; "" when there is none."""
     entry = CATALOGUE.get(what.id)
     return _format(what, entry.hint, wording) if entry is not None and entry.hint else ""
+
+
+def title_for(code: str) -> str:
+    """Say what a row's code means, without any row's value; the code itself when it is not listed.
+
+    Args:
+        code: the platform's (`401`) or one of ours (`connection_refused`).
+    """
+    key = f"reason.{code}"
+    return CATALOGUE[key].text if key in CATALOGUE else code
+
+
+def advice_message(code: str) -> Message | None:
+    """Give what can be done about a row's code; None when there is nothing to say."""
+    return Message(f"advice.{code}") if f"advice.{code}" in CATALOGUE else None
+
+
+def advice_for(code: str) -> str:
+    """Say in one sentence what can be done about a row's code; "" when there is nothing to say."""
+    return _advice_for(code, _current.get() or _default)
+
+
+@lru_cache(maxsize=1024)  # called for each row of the results
+def _advice_for(code: str, wording: Wording) -> str:
+    advice = advice_message(code)
+    return render(advice, wording) if advice else ""
 
 
 def _format(what: Message, template: str, wording: Wording | None) -> str:

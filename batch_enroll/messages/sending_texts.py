@@ -6,6 +6,9 @@ from typing import Final
 
 from batch_enroll.messages.text import Text
 
+_CHECK_URL = "Nothing was sent. Check {setting:url}: scheme, host and port, without /api."
+_SKIP = "If the token may start scenarios but not list them, use {setting:send.skip_preflight}."
+
 SENDING_TEXTS: Final[dict[str, Text]] = {
     # Why the circuit breaker stopped the run.
     "sending.last_outcome": Text("The last was {code}: {text}."),
@@ -26,4 +29,64 @@ SENDING_TEXTS: Final[dict[str, Text]] = {
     "sending.new_error": Text("A new error came {count:d} times running: code {code}, which no row had before. {last}"),
     "sending.errors_running": Text("{count:d} rows were refused without a success between. {last}"),
     "sending.too_many_errors": Text("{count:d} of {sent:d} rows were refused, more than {allowed}. {last}"),
+    # What an answer means for the run.
+    "sending.refused_by_code": Text("{title} (code {code}: {text})."),
+    "sending.refused_by_status": Text("{title} ({text})."),
+    "sending.refuses_every_row": Text("The platform's answer says that the next row would fare the same"),
+    "sending.no_more_rows": Text("The platform takes no more rows (code {code}: {text})."),
+    "sending.asked_to_wait": Text(
+        "The platform asks to wait {wait} before the next request.",
+        "Give the same command again after that time; it resumes where it stopped.",
+    ),
+    # Outcomes of rows.
+    "sending.last_attempt": Text("{text} (attempt {attempts:d}, the last)"),
+    "sending.internal_error": Text("A fault of the program ({fault}) ended the attempt"),
+    "sending.answer_too_large": Text("The answer is larger than {limit:d} KiB, which no answer of the platform is"),
+    "sending.unusable_address": Text("The address {url} or its proxy cannot be used: {problem}."),
+    # What the platform says about the scenario.
+    "sending.scenario_unreachable": Text(
+        "The platform could not be asked about scenario {scenario:d}: {text} ({code}).",
+        "Nothing was sent. Check the address and the network, then give the same command again.",
+    ),
+    "sending.listing_refused": Text("{reason}", "Nothing was sent. Check the token. " + _SKIP),
+    "sending.not_the_platform": Text("The answer is not the platform's: {text}.", _CHECK_URL),
+    "sending.listing_failed": Text(
+        "The platform would not list the scenario (code {code}: {text}).", "Nothing was sent. " + _SKIP
+    ),
+    "sending.listing_failed_http": Text("The platform would not list the scenario (code {code}: {text}).", _CHECK_URL),
+    "sending.listing_unreadable": Text(
+        "The platform's list of scenarios could not be understood: it has no `data`.",
+        "Nothing was sent. If this goes on, use {setting:send.skip_preflight}.",
+    ),
+    "sending.no_such_scenario": Text(
+        "There is no scenario {scenario:d}, or this token may not see it.",
+        "Nothing was sent. Check the number after # beside the scenario's name. " + _SKIP,
+    ),
+    "sending.scenario_inactive": Text(
+        "Scenario {scenario:d} is not active.",
+        "Nothing was sent. Activate it in the platform, then give the same command again.",
+    ),
+    "sending.named_scenario_inactive": Text(
+        "Scenario {scenario:d} ({name}) is not active.",
+        "Nothing was sent. Activate it in the platform, then give the same command again.",
+    ),
+    # The platform was asked why a run stopped by itself.
+    "sending.diagnosis": Text("The platform was asked again: {said}"),
+    "sending.diagnosis_with_advice": Text("The platform was asked again: {said} {advice}"),
+    "sending.no_answer_in_time": Text("it did not answer within {seconds} s."),
+    "sending.scenario_is_fine": Text("it takes the token, and scenario #{scenario:d}{name} is active"),
+    "sending.rows_at_fault": Text("{fine}, so the rows are the matter."),
+    "sending.rows_at_fault_mostly": Text(
+        "{fine}, so the rows are the matter. Most often: {text} ({code}), {count:row}."
+    ),
+    "sending.fine_but_unclear": Text(
+        "{fine}; only the starts get no clear answer. Look a few of the unknown rows up before you go on."
+    ),
+    "sending.fine_again": Text("{fine}; it is in reach again. Give the same command again."),
+    "sending.fine_but_refused": Text("{fine}; it is only the start that it refuses."),
+    "sending.correct_token": Text("Put the token right, then give the same command again."),
+    "sending.check_scenario_number": Text("Check the scenario's number, and whether the token's group may see it."),
+    "sending.activate_scenario": Text("Activate it in the platform, then give the same command again."),
+    "sending.wait_for_platform": Text("Wait until the platform is there, then give the same command again."),
+    "sending.check_address": Text("Check the address."),
 }

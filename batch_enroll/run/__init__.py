@@ -22,7 +22,7 @@ from batch_enroll.run.input_source import LocalInput, path_text, readable
 from batch_enroll.run.life_cycle import reported, undo_on_error
 from batch_enroll.run.plan import PreparedRun, complete_plan, prepare_run, requeue, resume_run
 from batch_enroll.run.plan_limits import PlanLimitExceeded, broken_limits, check_allowed_hours
-from batch_enroll.run.preflight import ask_in_the_middle, diagnose, preflight
+from batch_enroll.run.preflight import ask_while_sending, diagnose, preflight
 from batch_enroll.run.result_files import local_input_path, result_paths_for
 from batch_enroll.run.send import send_rows
 from batch_enroll.sending import ScenarioInfo
@@ -89,8 +89,8 @@ async def _execute(prepared: PreparedRun, context: RunContext) -> RunSummary:
             check_allowed_hours(job, clock.now())  # again: a person may take hours to answer
             await requeue(prepared, context)  # last: from here on nothing refuses the run
         async with reported(run, context, paths=paths, scenario=scenario) as report:
-            ask = None if job.send.skip_preflight else partial(ask_in_the_middle, job, client, clock)
-            await send_rows(run, context, client.start, sent=report.sent, ask=ask)
+            ask = None if job.send.skip_preflight else partial(ask_while_sending, job, client, clock)
+            await send_rows(run, context, client, sent=report.sent, ask=ask)
             report.sending_ended()
             if not control.is_broken_off:
                 with control.stoppable():

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import anyio
 
-from batch_enroll.advice import advice_for
 from batch_enroll.background import raise_if_abandoned, run_abandonable, run_in_thread
 from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
@@ -26,7 +25,7 @@ from batch_enroll.ledger.interface import (
 from batch_enroll.ledger.staging import StageWriter, check_staged_rows, staged_rows
 from batch_enroll.loading import Table
 from batch_enroll.mapping.row_mapper import Mapper
-from batch_enroll.messages import message
+from batch_enroll.messages import advice_for, message
 from batch_enroll.models import Counts, Duplicates, Notice, RowStatus
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.reasons import ReasonLine

@@ -1,9 +1,4 @@
-"""What the platform says of the job: before anything leaves, in the middle, and when a run stopped by itself.
-
-In: a job and a client; for the diagnosis, how sending ended. Out: the scenario, or a `PreflightError`; one sentence
-that says whether token, scenario, address or rows are the matter. Never: anything but reading; a long wait; the loss of
-the first reason (the diagnosis comes after it).
-"""
+"""Ask the platform about the job: before anything is sent, during the sending, and when a run stopped by itself."""
 
 from __future__ import annotations
 
@@ -22,8 +17,8 @@ from batch_enroll.errors import (
     ServiceRefused,
 )
 from batch_enroll.ledger.interface import RunLedger
+from batch_enroll.messages import Message, message
 from batch_enroll.models import RowStatus, StopCause
-from batch_enroll.reporting.formatting import rows_text
 from batch_enroll.run.result_files import reason_lines
 from batch_enroll.run.send import SendResult
 from batch_enroll.sending import (
@@ -31,33 +26,38 @@ from batch_enroll.sending import (
     CodeTable,
     ErrorClass,
     HttpAnswer,
+    MethodCaller,
     ScenarioInfo,
-    look_up_scenario,
+    check_scenario,
 )
-from batch_enroll.sending.scenario_check import Caller
 
-SECOND_LOOK_S: Final = 5.0
-PERMIT_TO_ASK_S: Final = 30.0  #: as long as the pace has no room for the question, or a hand holds the run
-
-_AGAIN = "then give the same command again"
-_WHAT_TO_DO = {
-    Finding.TOKEN: f"Put the token right, {_AGAIN}.",
-    Finding.SCENARIO_GONE: "Check the scenario's number, and whether the token's group may see it.",
-    Finding.SCENARIO_OFF: f"Activate it in the platform, {_AGAIN}.",
-    Finding.OUT_OF_REACH: f"Wait until the platform is there, {_AGAIN}.",
-    Finding.NOT_THE_PLATFORM: "Check the address.",
-}
+ANSWER_S: Final = 5.0  #: for the platform's answer
+PERMIT_S: Final = 30.0  #: for a permit of the rate limiter: the rate may be low, or the run paused
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What the second look found."""
+    """Why a run stopped by itself, as far as the platform says it."""
 
     finding: Finding
-    message: str  #: whole sentences
+    content: Message
+
+    @property
+    def message(self) -> str:
+        """Whole sentences, in the current wording."""
+        return str(self.content)
 
 
-async def preflight(job: Job, client: Caller, clock: Clock) -> ScenarioInfo | None:
+_ADVICE = {
+    Finding.TOKEN: "sending.correct_token",
+    Finding.SCENARIO_GONE: "sending.check_scenario_number",
+    Finding.SCENARIO_OFF: "sending.activate_scenario",
+    Finding.OUT_OF_REACH: "sending.wait_for_platform",
+    Finding.NOT_THE_PLATFORM: "sending.check_address",
+}
+
+
+async def preflight(job: Job, client: MethodCaller, clock: Clock) -> ScenarioInfo | None:
     """Ask about the scenario, unless the job says not to.
 
     Raises:
@@ -66,10 +66,10 @@ async def preflight(job: Job, client: Caller, clock: Clock) -> ScenarioInfo | No
     if job.send.skip_preflight:
         return None
     codes = CodeTable({code: ErrorClass(kind) for code, kind in job.codes})
-    return await look_up_scenario(client, job.scenario, codes=codes, clock=clock)
+    return await check_scenario(client, job.scenario, codes=codes, clock=clock)
 
 
-async def ask_in_the_middle(
+async def ask_while_sending(
     job: Job, client: Client, clock: Clock, permit: Callable[[], Awaitable[None]]
 ) -> PreflightError | None:
     """Ask about the scenario while rows are being sent.
@@ -78,11 +78,11 @@ async def ask_in_the_middle(
         permit: waits until one more request may leave.
     Returns:
         Why no row can be enrolled any more; None when the scenario can be started, and when no answer came within
-        `PERMIT_TO_ASK_S` and `SECOND_LOOK_S`: the rows' own outcomes tell what to do about a platform out of reach.
+        `PERMIT_S` and `ANSWER_S`: the rows' own outcomes show that a platform is out of reach.
     """
     try:
-        with anyio.fail_after(PERMIT_TO_ASK_S + SECOND_LOOK_S):
-            await preflight(job, _Paced(client, permit), clock)
+        with anyio.fail_after(PERMIT_S + ANSWER_S):
+            await preflight(job, _LimitedCaller(client, permit), clock)
     except TimeoutError:
         return None
     except PreflightError as error:
@@ -90,61 +90,66 @@ async def ask_in_the_middle(
     return None
 
 
-class _Paced:
-    """A client each of whose requests has a permit."""
+class _LimitedCaller:
+    """A client that waits for a permit before each request."""
 
-    def __init__(self, client: Caller, permit: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, client: MethodCaller, permit: Callable[[], Awaitable[None]]) -> None:
         self._client = client
         self._permit = permit
 
-    async def call(self, method: str, parameters: Mapping[str, object]) -> HttpAnswer:
+    async def call_method(self, method: str, parameters: Mapping[str, object]) -> HttpAnswer:
         await self._permit()
-        with anyio.fail_after(SECOND_LOOK_S):
-            return await self._client.call(method, parameters)
+        with anyio.fail_after(ANSWER_S):
+            return await self._client.call_method(method, parameters)
 
 
 async def diagnose(run: RunLedger, job: Job, client: Client, sent: SendResult, *, clock: Clock) -> Diagnosis | None:
-    """Find out why a run stopped by itself: because of the token, the scenario, the platform or the rows.
+    """Find out whether token, scenario, platform or rows are why a run stopped by itself.
 
     Returns:
-        What was found, at most `SECOND_LOOK_S` seconds later; None when the run ended otherwise, or nobody may ask.
+        What was found, at most `ANSWER_S` seconds later; None when the run ended otherwise, or the platform may not be
+        asked.
     """
     if sent.found is not None:
-        return _diagnosis(sent.found.finding, sent.found.message)
+        return _diagnosis(sent.found.finding, sent.found.content)
     refused = isinstance(sent.trouble, ServiceRefused) and bool(sent.trouble.code)
     if job.send.skip_preflight or not (sent.trip or refused):
         return None
     try:
-        with anyio.fail_after(SECOND_LOOK_S):
+        with anyio.fail_after(ANSWER_S):
             scenario = await preflight(job, client, clock)
     except TimeoutError:
-        said = f"it did not answer within {SECOND_LOOK_S:g} s."
-        return _diagnosis(Finding.OUT_OF_REACH, said)
+        return _diagnosis(Finding.OUT_OF_REACH, message("sending.no_answer_in_time", seconds=f"{ANSWER_S:g}"))
     except PreflightError as error:
-        return _diagnosis(error.finding, error.message)
+        return _diagnosis(error.finding, error.content)
     assert scenario is not None
     name = f" {scenario.name}" if scenario.name else ""
-    fine = f"it takes the token, and scenario #{scenario.scenario}{name} is active"
+    fine = message("sending.scenario_is_fine", scenario=scenario.scenario, name=name)
     match sent.trip.cause if sent.trip else None:
         case StopCause.ERRORS | StopCause.NEW_ERROR | StopCause.TOKEN:
-            return _diagnosis(Finding.ROWS, f"{fine}, so the rows are the matter.{await _most_often(run)}")
+            return _diagnosis(Finding.ROWS, await _rows_at_fault(run, fine))
         case StopCause.UNKNOWN:
-            more = "only the starts get no clear answer. Look a few of the unknown rows up before you go on."
-            return _diagnosis(Finding.FINE, f"{fine}; {more}")
+            return _diagnosis(Finding.FINE, message("sending.fine_but_unclear", fine=fine))
         case StopCause.OUT_OF_REACH:
-            return _diagnosis(Finding.FINE, f"{fine}; it is in reach again. Give the same command again.")
+            return _diagnosis(Finding.FINE, message("sending.fine_again", fine=fine))
         case _:
-            return _diagnosis(Finding.FINE, f"{fine}; it is only the start that it refuses.")
+            return _diagnosis(Finding.FINE, message("sending.fine_but_refused", fine=fine))
 
 
-def _diagnosis(finding: Finding, said: str) -> Diagnosis:
-    return Diagnosis(finding, f"The platform was asked again: {said} {_WHAT_TO_DO.get(finding, '')}".rstrip())
+def _diagnosis(finding: Finding, said: Message) -> Diagnosis:
+    advice = _ADVICE.get(finding)
+    if advice is None:
+        return Diagnosis(finding, message("sending.diagnosis", said=said))
+    return Diagnosis(finding, message("sending.diagnosis_with_advice", said=said, advice=message(advice)))
 
 
-async def _most_often(run: RunLedger) -> str:
+async def _rows_at_fault(run: RunLedger, fine: Message) -> Message:
     try:
         reasons = await reason_lines(run)
-    except RunStopped:  # the ledger's own trouble is told elsewhere
-        return ""
+    except RunStopped:  # the ledger's own trouble is reported elsewhere
+        reasons = ()
     top = next((reason for reason in reasons if reason.status is RowStatus.ERROR), None)
-    return f" Most often: {top.message.rstrip('.')} ({top.code}), {rows_text(top.count)}." if top else ""
+    if top is None:
+        return message("sending.rows_at_fault", fine=fine)
+    text, count = str(top.message).rstrip("."), top.count
+    return message("sending.rows_at_fault_mostly", fine=fine, text=text, code=top.code, count=count)

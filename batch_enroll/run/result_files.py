@@ -8,13 +8,12 @@ from pathlib import Path
 
 import anyio
 
-from batch_enroll.advice import advice_for, why_invalid
 from batch_enroll.atomic_file import file_mode_from
 from batch_enroll.background import run_abandonable, run_in_thread
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import Reason, RunLedger
 from batch_enroll.ledger.staging import staged_columns, staged_rows
-from batch_enroll.messages import message
+from batch_enroll.messages import advice_for, message, title_for
 from batch_enroll.models import Outcome, Row, RowStatus
 from batch_enroll.reporting.reasons import ReasonLine
 from batch_enroll.reporting.result_paths import (
@@ -156,7 +155,7 @@ async def reason_lines(run: RunLedger, *, active: bool = False) -> tuple[ReasonL
 def _reason_text(reason: Reason, no_turn: str) -> str:
     match reason.status:
         case RowStatus.INVALID:
-            return why_invalid(reason.code)
+            return title_for(reason.code)
         case RowStatus.NOT_SENT if not reason.code:
             return no_turn
     return restore(reason.message, "…")

@@ -1,12 +1,9 @@
-"""Is it the row, or is it the scenario? The platform's codes do not tell, so the platform is asked.
+"""Decide whether a refusal concerns one row or the whole scenario, by asking the platform about the scenario.
 
-In: refusals in the order in which they come. Out: why the run must stop, or that the refusal is the row's own. Never: a
-question for each refused row; anything but reading; a request beyond the pace (the caller's `ask` sees to that).
-
-Nobody outside knows which code a scenario gives that was switched off in the middle of a run: it may be one that no
-row had before, and it may be the same as "no such profile". So the platform is asked about the scenario at the first
-refusal with a code that nobody listed, and when refusals follow one another without a success between. A row whose
-refusal turns out to be the scenario's stays planned.
+Nobody outside knows which code the platform gives for a scenario that was switched off during a run: it may be new to
+the run, or the same as "no such profile". So the platform is asked at the first refusal with a code that nobody listed,
+and when refusals follow one another without a success between, but not for each refused row. A row whose refusal
+turns out to be the scenario's stays planned.
 """
 
 from __future__ import annotations
@@ -17,6 +14,7 @@ from typing import Final
 import anyio
 
 from batch_enroll.errors import PreflightError
+from batch_enroll.messages import Message, message
 from batch_enroll.sending import Verdict
 
 ASK_AFTER_RUNNING: Final = 3
@@ -24,7 +22,7 @@ ASK_AFTER_RUNNING: Final = 3
 
 
 class ScenarioRecheck:
-    """Remembers the refusals of one run, and asks when they look like more than the rows' own."""
+    """Counts the refusals of one run, and asks the platform when they may concern more than their rows."""
 
     def __init__(
         self,
@@ -33,13 +31,13 @@ class ScenarioRecheck:
         accepted: Callable[[], int],
         rows_own: Set[str] = frozenset(),
     ) -> None:
-        """Begin with nothing seen.
+        """Create a recheck that has seen no refusals.
 
         Args:
-            ask: asks the platform, in bounded time; gives what is wrong with the job, None when nothing is or when no
+            ask: asks the platform, in bounded time; returns what is wrong with the job, None when nothing is or when no
                 answer came.
             accepted: how many rows were accepted so far.
-            rows_own: codes that are known to speak of one row.
+            rows_own: codes that are known to be about one row.
         """
         self.found: PreflightError | None = None  #: what is wrong, once it is known
         self._ask = ask
@@ -50,12 +48,12 @@ class ScenarioRecheck:
         self._running = 0
         self._ask_at = ASK_AFTER_RUNNING
 
-    async def reason_to_stop(self, verdict: Verdict) -> str:
-        """Hear of a refusal; say why the next row would fare the same, "" when it is this row's own.
+    async def reason_to_stop(self, refusal: Verdict) -> Message | None:
+        """Count a refusal; return why the next row would be refused too, None when the refusal is the row's own.
 
         Refusals that come while the platform is being asked wait for the same answer.
         """
-        is_due = self._is_due(verdict.code)
+        is_due = self._is_due(refusal.code)
         if self.found is None and self._asking is not None:
             await self._asking.wait()
         elif self.found is None and is_due:
@@ -66,8 +64,8 @@ class ScenarioRecheck:
                 self._asking.set()
                 self._asking = None
         if self.found is None:
-            return ""
-        return f"The platform takes no more rows (code {verdict.code}: {verdict.message})."
+            return None
+        return message("sending.no_more_rows", code=refusal.code, text=refusal.message)
 
     def _is_due(self, code: str) -> bool:
         accepted = self._accepted()

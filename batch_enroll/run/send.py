@@ -5,18 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Never
 
 from batch_enroll.background import run_with_background
-from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
 from batch_enroll.control.control_server import POLL_S
-from batch_enroll.control.run_control import Control, ControlStatus
-from batch_enroll.errors import PreflightError, Retryable, RunStopped
+from batch_enroll.control.run_control import ControlStatus
+from batch_enroll.errors import PreflightError, RunStopped, ServiceRefused
 from batch_enroll.events import (
     AttemptFailed,
-    Listener,
     Paused,
     RateChanged,
     RateSet,
@@ -27,7 +24,8 @@ from batch_enroll.events import (
 )
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.staging import StagedRow, damaged_rows, staged_rows
-from batch_enroll.models import Outcome, RowStatus, StopReason
+from batch_enroll.messages import Message
+from batch_enroll.models import RowStatus, StopCause, StopReason
 from batch_enroll.run.canary import build_canary, pass_canary
 from batch_enroll.run.context import RunContext
 from batch_enroll.run.plan_limits import end_of_sending
@@ -38,20 +36,18 @@ from batch_enroll.sending import (
     CodeTable,
     ConcurrencyLimit,
     ErrorClass,
-    HttpAnswer,
     Limiter,
     RateSchedule,
+    RowObserver,
     RowSender,
     RowToSend,
+    StartClient,
     StopRequested,
     Threshold,
-    TransmissionState,
-    Wait,
-    classify,
+    Verdict,
     run_pool,
 )
 
-Send = Callable[[str, TransmissionState], Awaitable[HttpAnswer]]
 Ask = Callable[[Callable[[], Awaitable[None]]], Awaitable[PreflightError | None]]
 """Asks the platform what is wrong with the job, in bounded time; given the wait for a permit of the rate limiter."""
 
@@ -70,25 +66,25 @@ class SendResult:
 
 
 async def send_rows(
-    run: RunLedger, context: RunContext, send: Send, *, sent: SendResult, ask: Ask | None = None
+    run: RunLedger, context: RunContext, client: StartClient, *, sent: SendResult, ask: Ask | None = None
 ) -> None:
     """Send every planned row of a run, or as many as the limits of the job allow.
 
     Args:
         run: planned and opened for writing.
         context: its `emit` receives a row's event when the outcome is on disk; its `control` keeps the stop reason.
-        send: sends one request to the platform, as `Client.start` does.
+        client: sends the requests.
         sent: is filled with what is found and counted, also when an exception ends the sending.
         ask: called when a refusal may concern more than its row; None = every refusal concerns its row alone.
     Does not raise for what ends a run early: that is in `sent.trouble` and `context.control.reason`.
     """
-    job, clock, emit, control = context.job, context.clock, context.emit, context.control
-    sender = _Sender(run, job, send, sent=sent, ask=ask, clock=clock, emit=emit, control=control, jitter=random.random)
+    control = context.control
+    sender = _Sender(run, context, client, sent=sent, ask=ask)
     counts = await run.counts()
-    emit(RunStarted(at=clock.now(), run_id=run.record.run_id, to_send=counts.not_sent, counts=counts))
+    context.emit(RunStarted(at=context.clock.now(), run_id=run.record.run_id, to_send=counts.not_sent, counts=counts))
 
     async def sending() -> None:
-        canary = build_canary(job.send.canary, counts, folder=run.folder, asks=context.look is not None)
+        canary = build_canary(context.job.send.canary, counts, folder=run.folder, asks=context.look is not None)
         if canary is not None:
             await sender.send(limit=canary.left)
             if not control.reason:
@@ -104,59 +100,48 @@ async def send_rows(
         await control.over(sender, lambda: run_with_background(sending, sender.watch_deadline))
     except RunStopped as error:
         sent.trouble = error
-        control.stop(error.content)
+        control.stop(_stop_reason(error))
     finally:
-        sent.found = sender.second_look.found
+        sent.found = sender.recheck.found
 
 
-class _Sender:
-    """Holds together what all workers share."""
+class _Sender(RowObserver):
+    """What all workers of a run share; follows their rows and is controlled from outside."""
 
     def __init__(
-        self,
-        run: RunLedger,
-        job: Job,
-        send: Send,
-        *,
-        sent: SendResult,
-        ask: Ask | None,
-        clock: Clock,
-        emit: Listener,
-        control: Control,
-        jitter: Callable[[], float],
+        self, run: RunLedger, context: RunContext, client: StartClient, *, sent: SendResult, ask: Ask | None
     ) -> None:
+        job, clock, control = context.job, context.clock, context.control
         self._sent = sent
         self._run = run
         self._job = job
         self._clock = clock
-        self._emit = emit
+        self._emit = context.emit
         self._control = control
-        self._codes = CodeTable({code: ErrorClass(kind) for code, kind in job.codes})
-        rows_own = self._codes.rows_own()
-        self._breaker = Breaker(_breaker_limits(job), suspects=self._codes.suspects(), rows_own=rows_own)
+        codes = CodeTable({code: ErrorClass(kind) for code, kind in job.codes})
+        rows_own = codes.rows_own()
+        self._breaker = Breaker(_breaker_limits(job), suspects=codes.suspects(), rows_own=rows_own)
         self._ask = ask
-        self.second_look = ScenarioRecheck(self._ask_again, accepted=lambda: self._breaker.accepted, rows_own=rows_own)
+        self.recheck = ScenarioRecheck(self._ask_platform, accepted=lambda: self._breaker.accepted, rows_own=rows_own)
         self._end = end_of_sending(job, clock.now())
-        self._team = ConcurrencyLimit(job.send.concurrency, stop=control.signal)
+        self._concurrency = ConcurrencyLimit(job.send.concurrency, stop=control.signal)
         self._limiter = Limiter(
-            RateSchedule(job.send.rate), clock, jitter=jitter, on_change=self._tell_pace, is_held=self._team.is_held
+            RateSchedule(job.send.rate),
+            clock,
+            jitter=random.random,
+            on_change=self._emit_rate,
+            is_blocked=self._concurrency.is_blocked,
         )
-        self._cycle = RowSender(
-            permit=self._permit,
-            depart=self._depart,
-            intend=self._intend,
-            send=send,
-            classify=lambda answer: classify(answer, self._codes, now=clock.now()),
-            release=run.release,
-            settle=run.record_outcome,
+        self._row_sender = RowSender(
+            run,
+            self._limiter,
+            client,
+            codes=codes,
             clock=clock,
             stop=control.signal,
             delivery=job.send.delivery,
-            jitter=jitter,
-            throttled=lambda retry_after_s, rtt_s: self._limiter.throttled(retry_after_s, rtt_s=rtt_s),
-            accepted=self._limiter.accepted,
-            reason_to_stop=self.second_look.reason_to_stop,
-            on_retry=self._tell_retry,
+            jitter=random.random,
+            observer=self,
         )
 
     async def send(self, *, limit: int | None) -> None:
@@ -164,114 +149,102 @@ class _Sender:
         await run_pool(
             rows_to_send(self._run, limit=limit),
             self._work,
-            workers=self._team,
+            workers=self._concurrency,
             stop=self._control.signal,
             drain_s=self._job.send.timeout + DRAIN_MARGIN_S,
-            on_failure=self._tell_failure,
+            on_failure=self._stop_on_failure,
         )
 
     async def watch_deadline(self) -> Never:
-        """Look for the deadline by time: it may come in the middle of a pause."""
+        """Check the deadline by time: it may come during a pause."""
         while True:
-            self._heed_end()
+            self._check_deadline()
             await self._clock.sleep(POLL_S)
 
-    # What a `Control` steers
+    # What a `Control` controls
 
     def standing(self) -> ControlStatus:
         return ControlStatus(
-            is_paused=self._team.is_paused,
+            is_paused=self._concurrency.is_paused,
             rate_per_s=self._limiter.limit_per_s,
-            concurrency=self._team.size,
-            in_flight=self._team.in_flight,
+            concurrency=self._concurrency.size,
+            in_flight=self._concurrency.in_flight,
         )
 
     def pause(self) -> None:
-        if not self._team.is_paused:
-            self._team.pause()
-            self._emit(Paused(at=self._clock.now(), in_flight=self._team.in_flight))
+        if not self._concurrency.is_paused:
+            self._concurrency.pause()
+            self._emit(Paused(at=self._clock.now(), in_flight=self._concurrency.in_flight))
 
     def resume(self) -> None:
-        if self._team.is_paused:
-            self._team.resume()
+        if self._concurrency.is_paused:
+            self._concurrency.resume()
             self._emit(Resumed(at=self._clock.now()))
 
     def set_pace(self, *, rate_per_s: float | None, concurrency: int) -> None:
         if rate_per_s != self._limiter.limit_per_s:
             self._limiter.set_rate(rate_per_s)
-        if concurrency != self._team.size:
-            self._team.resize(concurrency)
+        if concurrency != self._concurrency.size:
+            self._concurrency.resize(concurrency)
         self._emit(RateSet(at=self._clock.now(), rate_per_s=rate_per_s, concurrency=concurrency))
 
     def stopping(self, reason: str) -> None:
         self._emit(Stopping(at=self._clock.now(), reason=reason))
 
-    async def _work(self, row: RowToSend) -> None:
-        self._conclude(row, await self._cycle.enroll(row))
+    # What a row reports
 
-    def _conclude(self, row: RowToSend, outcome: Outcome) -> None:
-        if outcome.status is RowStatus.NOT_SENT and outcome.code == "stopped":
-            return
-        self._emit(RowFinished(at=self._clock.now(), row_number=row.number, outcome=outcome, key=row.key))
-        trip = self._breaker.record(outcome)
-        if trip is not None and not self._control.reason:
-            self._sent.trip = trip
-            self._control.stop(str(trip))
-
-    def _permit(self) -> Wait | None:
-        if not self._limiter.take_now():
-            return self._next_permit
-        self._heed_stop()
-        return None
-
-    async def _ask_again(self) -> PreflightError | None:
-        return None if self._ask is None else await self._ask(self._permit_to_ask)
-
-    async def _permit_to_ask(self) -> None:
-        await self._limiter.acquire()
-        await self._limiter.depart()
-
-    async def _next_permit(self) -> None:
-        await self._limiter.acquire()
-        self._heed_stop()
-
-    def _heed_stop(self) -> None:
-        self._heed_end()
-        if self._control.reason:
+    def on_permit(self) -> None:
+        self._check_deadline()
+        if self._control.stop_reason is not None:
             raise StopRequested
 
-    def _heed_end(self) -> None:
-        if self._end is not None and self._clock.now() >= self._end.at:
-            self._control.stop(self._end.reason)
-
-    def _depart(self) -> Wait | None:
-        return None if self._limiter.depart_now() else self._limiter.depart
-
-    async def _intend(self, seq: int, *, at: datetime) -> int:
-        attempt = await self._run.record_intent(seq, at=at)
+    def on_intent(self) -> None:
         self._sent.requests += 1
-        return attempt
 
-    def _tell_failure(self, error: Exception) -> None:
-        if isinstance(error, RunStopped):
-            self._control.stop(error.message)
+    async def reason_to_stop(self, refusal: Verdict) -> Message | None:
+        return await self.recheck.reason_to_stop(refusal)
 
-    def _tell_pace(self, rate_per_s: float | None, pause_s: float) -> None:
-        self._emit(RateChanged(at=self._clock.now(), rate_per_s=rate_per_s, pause_s=pause_s))
-
-    def _tell_retry(self, row: RowToSend, failure: Retryable, attempt: int, wait_s: float) -> None:
+    def on_retry(self, row: RowToSend, verdict: Verdict, attempt: int, wait_s: float) -> None:
         self._emit(
             AttemptFailed(
                 at=self._clock.now(),
                 row_number=row.number,
                 key=row.key,
                 attempt=attempt,
-                code=failure.code,
-                message=failure.message,
+                code=verdict.code,
+                message=verdict.message,
                 wait_s=wait_s,
-                throttled=failure.throttled,
+                throttled=verdict.throttled,
             )
         )
+
+    async def _work(self, row: RowToSend) -> None:
+        outcome = await self._row_sender.enroll(row)
+        if outcome.status is RowStatus.NOT_SENT and outcome.code == "stopped":
+            return
+        self._emit(RowFinished(at=self._clock.now(), row_number=row.number, outcome=outcome, key=row.key))
+        trip = self._breaker.record(outcome)
+        if trip is not None and self._control.stop_reason is None:
+            self._sent.trip = trip
+            self._control.stop(trip)
+
+    async def _ask_platform(self) -> PreflightError | None:
+        return None if self._ask is None else await self._ask(self._wait_for_permit)
+
+    async def _wait_for_permit(self) -> None:
+        await self._limiter.acquire()
+        await self._limiter.depart()
+
+    def _check_deadline(self) -> None:
+        if self._end is not None and self._clock.now() >= self._end.at:
+            self._control.stop(self._end.reason)
+
+    def _stop_on_failure(self, error: Exception) -> None:
+        if isinstance(error, RunStopped):
+            self._control.stop(_stop_reason(error))
+
+    def _emit_rate(self, rate_per_s: float | None, pause_s: float) -> None:
+        self._emit(RateChanged(at=self._clock.now(), rate_per_s=rate_per_s, pause_s=pause_s))
 
 
 async def rows_to_send(run: RunLedger, *, limit: int | None) -> AsyncIterator[list[RowToSend]]:
@@ -298,6 +271,10 @@ async def rows_to_send(run: RunLedger, *, limit: int | None) -> AsyncIterator[li
         after_seq = pending[-1].seq
         left = None if left is None else left - len(block)
         yield block
+
+
+def _stop_reason(error: RunStopped) -> StopReason:
+    return StopReason(error.content, StopCause.REFUSED if isinstance(error, ServiceRefused) else StopCause.FAILED)
 
 
 def _breaker_limits(job: Job) -> BreakerLimits:

@@ -1,10 +1,8 @@
-"""What an answer says about a row: a pure function, total over every status and body.
+"""Classify an answer of the platform: a pure function, total over every HTTP status and body.
 
-In: status, three headers and the body of one answer. Out: a verdict. Never: an exception, a look at the text's wording,
-a success out of anything but HTTP 2xx with a JSON object whose `error` is the integer 0.
-
-Status and body are both read. Where they differ the stricter word holds: fatal, then uncertain, then retry, then the
-row. Fatal and uncertain together mean both: the run stops and the row is unknown.
+Success is only HTTP 2xx with a JSON object whose `error` is the integer 0. HTTP status and body are both read; where
+they differ the stricter one holds: fatal, then ambiguous, then retry, then refused. Fatal and ambiguous together mean
+both: the run stops and the row is unknown.
 """
 
 from __future__ import annotations
@@ -18,6 +16,8 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, assert_never
 
+from batch_enroll.errors import AttemptError, Retryable
+from batch_enroll.messages import Message, message
 from batch_enroll.sending.error_codes import CodeTable, ErrorClass
 
 MAX_MESSAGE_CHARS: Final = 2_000
@@ -27,7 +27,7 @@ _MAX_LOCATION_CHARS: Final = 200
 _MAX_TITLE_CHARS: Final = 80
 _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?\Z")
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,400})", re.IGNORECASE)
-_CONFLICT: Final = object()  #: `error` stands twice in the object, with two values
+_CONFLICT: Final = object()  #: the object has `error` twice, with two values
 
 
 class HttpAnswer(NamedTuple):
@@ -45,24 +45,24 @@ class VerdictKind(StrEnum):
     REFUSED = "refused"  #: surely not accepted, and it will not be
     RETRY = "retry"  #: surely not accepted, but it may be later
     AMBIGUOUS = "ambiguous"  #: perhaps accepted
-    FATAL = "fatal"  #: surely not accepted, and the next row would fare the same
+    FATAL = "fatal"  #: surely not accepted, and the next row would be refused too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The meaning of one answer."""
+    """What one attempt means for the row and for the run."""
 
     kind: VerdictKind
     code: str  #: the platform's code, or a slug such as `http_502`
     message: str  #: one line; the platform's own text where there is one, which may hold personal data
-    http_status: int
+    http_status: int | None  #: None when no answer came
     retry_after_s: float | None = None  #: what the platform asked for, seconds
-    throttled: bool = False  #: it is asked too much of, so every worker should slow down
-    stop_reason: str = ""  #: why the run must stop, "" when it need not
+    throttled: bool = False  #: the platform got too many requests, so every worker should slow down
+    stop_reason: Message | None = None  #: why the run must stop; its value `text` is the platform's text
 
 
 @dataclass(frozen=True, slots=True)
-class _Reply:
+class _Envelope:
     """The platform's envelope."""
 
     code: int
@@ -78,12 +78,12 @@ _SEVERITY: Final = {
 
 
 def classify(answer: HttpAnswer, codes: CodeTable, *, now: datetime) -> Verdict:
-    """Say what an answer means.
+    """Classify one answer.
 
     Args:
         now: aware UTC, to turn a Retry-After date into seconds.
     """
-    reply = _read(answer.body)
+    reply = _parse_envelope(answer.body)
     if 200 <= answer.http_status < 300:
         verdict = _by_envelope(answer, reply, codes) if reply else _unreadable(answer)
     else:
@@ -92,6 +92,12 @@ def classify(answer: HttpAnswer, codes: CodeTable, *, now: datetime) -> Verdict:
     if verdict.kind is VerdictKind.RETRY:
         return replace(verdict, retry_after_s=parse_retry_after(answer.headers.get("retry-after"), now=now))
     return verdict
+
+
+def verdict_for_failure(error: AttemptError) -> Verdict:
+    """Say what an attempt without a whole answer means."""
+    kind = VerdictKind.RETRY if isinstance(error, Retryable) else VerdictKind.AMBIGUOUS
+    return Verdict(kind=kind, code=error.code, message=error.message, http_status=error.http_status)
 
 
 def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
@@ -112,7 +118,7 @@ def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
     return min(max(0.0, (date - now).total_seconds()), MAX_RETRY_AFTER_S)
 
 
-def _read(body: bytes) -> _Reply | None:
+def _parse_envelope(body: bytes) -> _Envelope | None:
     """Find the envelope: a JSON object whose `error` is an integer. None is anything else."""
     try:
         encoding = "utf-8" if body[:2] == b'{"' else json.detect_encoding(body)
@@ -125,20 +131,22 @@ def _read(body: bytes) -> _Reply | None:
     text = text if isinstance(text, str) else _compact(text)
     if (profile := fields.get("profile_id")) not in (None, ""):
         text = f"{text} (profile_id {profile if isinstance(profile, str) else _compact(profile)})"
-    return _Reply(code, _one_line(text) if text else "")
+    return _Envelope(code, _single_line(text) if text else "")
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _build_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) < len(pairs) and len({repr(value) for name, value in pairs if name == "error"}) > 1:
         fields["error"] = _CONFLICT  # two parsers would read two answers, so it is none
     return fields
 
 
-_decode: Final = json.JSONDecoder(object_pairs_hook=_object).decode  # json.loads would make a decoder for each answer
+_decode: Final = json.JSONDecoder(
+    object_pairs_hook=_build_object
+).decode  # json.loads would make a decoder for each answer
 
 
-def _by_envelope(answer: HttpAnswer, reply: _Reply, codes: CodeTable) -> Verdict:
+def _by_envelope(answer: HttpAnswer, reply: _Envelope, codes: CodeTable) -> Verdict:
     if reply.code == 0 and 200 <= answer.http_status < 300:
         return Verdict(kind=VerdictKind.ENROLLED, code="0", message=reply.text, http_status=answer.http_status)
     verdict = Verdict(
@@ -148,25 +156,26 @@ def _by_envelope(answer: HttpAnswer, reply: _Reply, codes: CodeTable) -> Verdict
         http_status=answer.http_status,
     )
     if reply.code == 0:
-        message = f'HTTP {answer.http_status} came with "error": 0. {reply.text}'.rstrip()
-        return replace(verdict, kind=VerdictKind.AMBIGUOUS, code=_slug(answer), message=message)
+        text = f'HTTP {answer.http_status} came with "error": 0. {reply.text}'.rstrip()
+        return replace(verdict, kind=VerdictKind.AMBIGUOUS, code=_slug(answer), message=text)
     kind = codes.class_of(reply.code)
     match kind:
         case ErrorClass.ROW | ErrorClass.SUSPECT:
             return verdict
         case ErrorClass.FATAL:
-            reason = f"{_fatal_words(reply.code)} (code {reply.code}: {verdict.message})."
+            title = _fatal_title(reply.code)
+            reason = message("sending.refused_by_code", title=title, code=verdict.code, text=verdict.message)
             return replace(verdict, kind=VerdictKind.FATAL, stop_reason=reason)
         case ErrorClass.RETRY:
             return replace(verdict, kind=VerdictKind.RETRY, throttled=True)
         case ErrorClass.UNKNOWN:
-            if reply.code == 503 and _is_told_to_wait(answer):  # both say the same: come back later
+            if reply.code == 503 and _asks_to_wait(answer):  # both say the same: come back later
                 return replace(verdict, kind=VerdictKind.RETRY, throttled=True)
             return replace(verdict, kind=VerdictKind.AMBIGUOUS)
     assert_never(kind)
 
 
-def _by_status(answer: HttpAnswer, reply: _Reply | None) -> Verdict:
+def _by_status(answer: HttpAnswer, reply: _Envelope | None) -> Verdict:
     """Read the status alone; `reply` serves the wording."""
     status = answer.http_status
     text = f": {reply.text}" if reply else f" came without the platform's JSON: {_describe(answer)}"
@@ -174,12 +183,14 @@ def _by_status(answer: HttpAnswer, reply: _Reply | None) -> Verdict:
         kind=VerdictKind.AMBIGUOUS, code=_slug(answer), message=f"HTTP {status}{text}", http_status=status
     )
     if 300 <= status < 400:
-        place = _one_line(answer.headers.get("location", ""))[:_MAX_LOCATION_CHARS] or "a place that it does not name"
+        place = (
+            _single_line(answer.headers.get("location", ""))[:_MAX_LOCATION_CHARS] or "a place that it does not name"
+        )
         return replace(verdict, message=f"HTTP {status} redirects to {place}; redirects are never followed")
     if status in (401, 402, 403):
-        reason = f"{_fatal_words(status)} ({verdict.message})."
+        reason = message("sending.refused_by_status", title=_fatal_title(status), text=verdict.message)
         return replace(verdict, kind=VerdictKind.FATAL, stop_reason=reason)
-    if status == 429 or _is_told_to_wait(answer):
+    if status == 429 or _asks_to_wait(answer):
         return replace(verdict, kind=VerdictKind.RETRY, throttled=True)
     if status in (421, 425):
         return replace(verdict, kind=VerdictKind.RETRY)
@@ -198,7 +209,7 @@ def _unreadable(answer: HttpAnswer) -> Verdict:
 
 
 def _stricter(by_status: Verdict, by_envelope: Verdict) -> Verdict:
-    """Take the stricter of two words on one answer; the envelope's when they are equally strict."""
+    """Choose the stricter of two verdicts on one answer; the envelope's when they are equally strict."""
     strict, other = by_envelope, by_status
     if _SEVERITY[by_status.kind] > _SEVERITY[by_envelope.kind]:
         strict, other = by_status, by_envelope
@@ -208,28 +219,20 @@ def _stricter(by_status: Verdict, by_envelope: Verdict) -> Verdict:
     return replace(strict, throttled=throttled)
 
 
-def _is_told_to_wait(answer: HttpAnswer) -> bool:
+def _asks_to_wait(answer: HttpAnswer) -> bool:
     return answer.http_status == 503 and "retry-after" in answer.headers
 
 
 def _slug(answer: HttpAnswer) -> str:
     if 300 <= answer.http_status < 400:
         return "redirect"
-    if answer.http_status == 429 or _is_told_to_wait(answer):
+    if answer.http_status == 429 or _asks_to_wait(answer):
         return "throttled"
     return f"http_{answer.http_status}"
 
 
-def _fatal_words(code: int) -> str:
-    match code:
-        case 401:
-            return "The platform refused the token"
-        case 402:
-            return "The limit of the account's tariff is reached"
-        case 403:
-            return "The token has no right to start this scenario"
-        case _:
-            return "The platform's answer says that the next row would fare the same"
+def _fatal_title(code: int) -> Message:
+    return message("sending.refuses_every_row") if code not in (401, 402, 403) else Message(f"reason.{code}")
 
 
 def _describe(answer: HttpAnswer) -> str:
@@ -239,7 +242,7 @@ def _describe(answer: HttpAnswer) -> str:
         return "an empty answer"
     if b"<html" in body[:1000].lower() or b"<!doctype" in body[:1000].lower():
         title = _TITLE.search(body)
-        words = _one_line(title[1].decode(errors="replace"))[:_MAX_TITLE_CHARS] if title else ""
+        words = _single_line(title[1].decode(errors="replace"))[:_MAX_TITLE_CHARS] if title else ""
         return f"an HTML page ({words})" if words else "an HTML page"
     if body[:1] in b"{[":
         return "other JSON, or a part of it"
@@ -253,7 +256,7 @@ def _compact(value: object) -> str:
         return "?"
 
 
-def _one_line(text: str) -> str:
+def _single_line(text: str) -> str:
     """Make text fit for a cell, a log and a terminal: printable, one line, bounded, cut between words if it can be."""
     if len(text) > MAX_MESSAGE_CHARS:
         head = text[:MAX_MESSAGE_CHARS]

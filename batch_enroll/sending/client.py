@@ -1,11 +1,11 @@
-"""The client of the platform's API: a body becomes an `HttpAnswer`, or the word that it was surely not sent or perhaps was.
+"""The client of the platform's API: it sends one request and gives an `HttpAnswer`, or raises an `AttemptError`.
 
-`call` goes through an `httpx.AsyncClient`. `start` goes past it, through our own connections or straight to an httpx
-transport (`transport=`, proxies, trio): the AsyncClient costs 60 % on top of a row's CPU.
+`call_method` goes through an `httpx.AsyncClient`. `start_workflow` goes past it, through `Http11Connections` or
+straight to an httpx transport (`transport=`, proxies, trio): the AsyncClient costs 60 % on top of a row's CPU.
 
-Nothing is retried, no redirect is followed, no cookie is kept. Our own connections tell whether a byte left; an httpx
-transport tells by its trace extension when it begins to write. An exception's class does not decide it: a read error is
-harmless before that moment and leaves the row in doubt after it.
+Nothing is retried, no redirect is followed, no cookie is kept. Whether a byte may have left is known from the
+connection, or from the trace extension of an httpx transport, and not from an exception's class: a read error is
+harmless before the first write and leaves the row in doubt after it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ import anyio
 import httpx
 import sniffio
 
-from batch_enroll.errors import Ambiguous, JobError
+from batch_enroll.errors import Ambiguous, AttemptError, JobError
+from batch_enroll.messages import message
 from batch_enroll.sending.classify import HttpAnswer
-from batch_enroll.sending.http11_connections import DirectTransport
+from batch_enroll.sending.http11_connections import Http11Connections
 from batch_enroll.sending.httpx_transport import SingleConnectionTransports, proxy_for, trust
 from batch_enroll.sending.request_body import MASK, with_token
 from batch_enroll.sending.response_parser import MAX_BODY_BYTES, ResponseParser
 from batch_enroll.sending.stop_signal import TransmissionState
-from batch_enroll.sending.transport_errors import BEFORE_SENDING, FOREIGN, translated
+from batch_enroll.sending.transport_errors import BEFORE_SENDING, FOREIGN, translate_transport_error
 
 Transport = httpx.AsyncBaseTransport
 """What carries requests: httpx's own seam, by which a test takes the network's place."""
@@ -85,15 +86,15 @@ class Client:
             self._headers["Host"] = address.netloc.decode("ascii")
             self._start_url = self._url_of(START)
             self._start_head = self._head_of(self._start_url)
-            self._direct: DirectTransport | None = None
+            self._direct: Http11Connections | None = None
             if transport is None:
                 context = trust(address)
                 proxy = proxy_for(url)
                 transport = SingleConnectionTransports(ssl_context=context, proxy=proxy)
                 if proxy is None and _is_asyncio():
-                    self._direct = DirectTransport(address, ssl_context=context)
+                    self._direct = Http11Connections(address, ssl_context=context)
         except (httpx.InvalidURL, ValueError, ImportError) as error:  # a SOCKS proxy needs a package of its own
-            raise JobError(f"The address {url} or its proxy cannot be used: {error}.") from error
+            raise JobError(message("sending.unusable_address", url=url, problem=str(error))) from error
         self._transport = transport
         self._http = httpx.AsyncClient(
             transport=transport,
@@ -117,25 +118,25 @@ class Client:
                     stack.push_async_callback(self._direct.aclose)
                 await self._http.__aexit__(kind, error, traceback)
 
-    async def start(self, body: str, flight: TransmissionState | None = None) -> HttpAnswer:
+    async def start_workflow(self, body: str, transmission: TransmissionState | None = None) -> HttpAnswer:
         """Ask the platform to start one profile.
 
         Args:
             body: made by a `wire.BodyWriter`.
-            flight: kept true, so that the caller knows after a cancellation whether a byte had left.
+            transmission: kept true, so that the caller knows after a cancellation whether a byte had left.
         Raises:
             Retryable: not a byte of the request left this machine.
             Ambiguous: a byte may have left and no whole answer came.
         """
         content = with_token(body, self._token)
-        flight = flight or TransmissionState()
+        transmission = transmission or TransmissionState()
         if self._direct is not None:
-            return await self._start_directly(self._direct, content, flight)
+            return await self._start_directly(self._direct, content, transmission)
         send = self._transport.handle_async_request
-        return await self._through_httpx(send, self._start_url, content, flight, MAX_BODY_BYTES)
+        return await self._through_httpx(send, self._start_url, content, transmission, MAX_BODY_BYTES)
 
-    async def call(self, method: str, parameters: Mapping[str, object]) -> HttpAnswer:
-        """Call another method of the API, such as `workflows/list`. Raises as `start` does."""
+    async def call_method(self, method: str, parameters: Mapping[str, object]) -> HttpAnswer:
+        """Call another method of the API, such as `workflows/list`. Raises as `start_workflow` does."""
         content = with_token(json.dumps(dict(parameters), ensure_ascii=False), self._token)
         url = self._url_of(method)
         return await self._through_httpx(self._send_by_client, url, content, TransmissionState(), MAX_CALL_ANSWER_BYTES)
@@ -154,15 +155,15 @@ class Client:
         return b"\r\n".join([*lines, b"Content-Length: "])
 
     async def _start_directly(
-        self, transport: DirectTransport, content: bytes, flight: TransmissionState
+        self, transport: Http11Connections, content: bytes, transmission: TransmissionState
     ) -> HttpAnswer:
         """Send by our own connections, without httpx's request and response, which cost as much as the sending."""
-        message = b"%b%d\r\n\r\n%b" % (self._start_head, len(content), content)
+        request = b"%b%d\r\n\r\n%b" % (self._start_head, len(content), content)
         answer = ResponseParser()
-        flight.surely_unsent = True
+        transmission.surely_unsent = True
         try:
             await transport.exchange(
-                message, answer, connect_s=self._connect_s, whole_s=self._timeout_s, writes=flight.write
+                request, answer, connect_s=self._connect_s, whole_s=self._timeout_s, writes=transmission.write
             )
             body: bytes | None = None
             headers = self._kept(answer.headers)
@@ -171,15 +172,15 @@ class Client:
                 if "content-encoding" in headers:
                     body = _decoded(body, answer, MAX_BODY_BYTES)
         except FOREIGN as error:
-            raise translated(error, surely_unsent=flight.surely_unsent, status=answer.status or None) from error
-        return self._answer(_Reply(answer.status, headers, body), MAX_BODY_BYTES)
+            raise self._translated(error, transmission, answer.status) from error
+        return self._answer(_PartialAnswer(answer.status, headers, body), MAX_BODY_BYTES)
 
     async def _through_httpx(
-        self, send: _Send, url: httpx.URL, content: bytes, flight: TransmissionState, max_bytes: int
+        self, send: _Send, url: httpx.URL, content: bytes, transmission: TransmissionState, max_bytes: int
     ) -> HttpAnswer:
         """Send by an httpx transport. They know of steps and not of one deadline, so it goes around them."""
-        watch = _WriteTracker(flight)
-        reply = _Reply()
+        watch = _WriteTracker(transmission)
+        reply = _PartialAnswer()
         request = httpx.Request(
             "POST",
             url,
@@ -190,22 +191,26 @@ class Client:
         try:
             with anyio.fail_after(self._timeout_s):
                 response = await send(request)
-                flight.surely_unsent = False
+                transmission.surely_unsent = False
                 headers = response.extensions.get(_ALL_HEADERS, response.headers)
                 reply.status, reply.headers = response.status_code, self._kept(headers.raw)
                 await _take_body(response, max_bytes, reply)
         except BaseException as error:
             await watch.clear_up()
             if watch.is_silent and isinstance(error, BEFORE_SENDING):
-                flight.surely_unsent = True
+                transmission.surely_unsent = True
             if isinstance(error, FOREIGN):
-                raise translated(error, surely_unsent=flight.surely_unsent, status=reply.status or None) from error
+                raise self._translated(error, transmission, reply.status) from error
             raise
         return self._answer(reply, max_bytes)
 
-    def _answer(self, reply: _Reply, max_bytes: int) -> HttpAnswer:
+    @staticmethod
+    def _translated(error: Exception, transmission: TransmissionState, status: int) -> AttemptError:
+        return translate_transport_error(error, surely_unsent=transmission.surely_unsent, http_status=status or None)
+
+    def _answer(self, reply: _PartialAnswer, max_bytes: int) -> HttpAnswer:
         if reply.body is None:
-            text = f"The answer is larger than {max_bytes // 1024} KiB, which no answer of the platform is"
+            text = message("sending.answer_too_large", limit=max_bytes // 1024)
             raise Ambiguous("answer_too_large", text, http_status=reply.status)
         return HttpAnswer(reply.status, reply.headers, self._masked(reply.body))
 
@@ -224,7 +229,7 @@ class Client:
 
 
 @dataclass(slots=True)
-class _Reply:
+class _PartialAnswer:
     """What has come of an answer so far."""
 
     status: int = 0  #: 0 until its head is there
@@ -233,12 +238,12 @@ class _Reply:
 
 
 class _WriteTracker:
-    """Follows one request by httpcore's trace events, and tells its flight."""
+    """Follows one request by httpcore's trace events, and tells its transmission."""
 
-    def __init__(self, flight: TransmissionState) -> None:
-        flight.surely_unsent = False
+    def __init__(self, transmission: TransmissionState) -> None:
+        transmission.surely_unsent = False
         self.is_silent = True  #: nothing was traced yet, so that only an exception's class is left to go by
-        self._flight = flight
+        self._transmission = transmission
         self._begun = False
         self._opened: Any = None
 
@@ -249,7 +254,7 @@ class _WriteTracker:
             self._begun = True
         elif event == "connection.connect_tcp.complete":
             self._opened = info["return_value"]
-        self._flight.surely_unsent = not self._begun
+        self._transmission.surely_unsent = not self._begun
 
     async def clear_up(self) -> None:
         """Close the socket of a call that failed: httpcore leaves it open when a TLS handshake is cancelled."""
@@ -292,7 +297,7 @@ def _decoded(body: bytes, answer: ResponseParser, max_bytes: int) -> bytes | Non
     return bytes(decoded)
 
 
-async def _take_body(response: httpx.Response, max_bytes: int, reply: _Reply) -> None:
+async def _take_body(response: httpx.Response, max_bytes: int, reply: _PartialAnswer) -> None:
     """Read the body to its end, decoded; it stays None when it is larger than allowed."""
     assert isinstance(response.stream, httpx.AsyncByteStream)
     # Where nothing is to be decoded, httpx's layers would cost a tenth of the row's time for nothing.

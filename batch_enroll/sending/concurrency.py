@@ -1,8 +1,4 @@
-"""How many rows may be worked on at once, changed from outside while the pool works.
-
-In: the wish for more or fewer workers, or for a pause. Out: who may take the next row, and whether a permit may go.
-Never: a row (the pool has those), a wait (the limiter asks again), a worker sent away in the middle of a row.
-"""
+"""How many rows are worked on at once; the number may change while the pool works."""
 
 from __future__ import annotations
 
@@ -13,10 +9,10 @@ from batch_enroll.sending.stop_signal import StopSignal
 
 
 class ConcurrencyLimit:
-    """The workers of one run, in whichever pool they are."""
+    """The workers of one run."""
 
     def __init__(self, size: int, *, stop: StopSignal | None = None) -> None:
-        """Name how many there should be.
+        """Set how many there should be.
 
         Args:
             stop: the signal through which rows wait for a permit or for their next attempt; without it a row that
@@ -26,46 +22,45 @@ class ConcurrencyLimit:
         """
         self.busy = 0  #: rows that workers have now
         self.present = 0  #: workers there are
-        self.hire: Callable[[], None] | None = None  #: the pool's way to get more workers; None when no pool works
+        self.start_workers: Callable[[], None] | None = None  #: set by the pool while it works
         self._stop = stop
         self._paused = False
         self.size = self._checked(size)
 
     @property
     def is_paused(self) -> bool:
-        """Whether no row may leave."""
+        """Whether the run is paused."""
         return self._paused
 
     @property
-    def is_crowded(self) -> bool:
-        """Whether a worker that has no row should go."""
+    def over_limit(self) -> bool:
+        """Whether a worker that has no row should end."""
         return self.present > self.size
 
     @property
     def in_flight(self) -> int:
-        """How many rows are past their permit and have no word yet."""
+        """How many rows have their permit and no outcome yet."""
         return self.busy - (self._stop.waiting if self._stop else 0)
 
-    def is_held(self) -> bool:
-        """Say whether no permit may go now: in a pause, and while those that are too many still have rows.
+    def is_blocked(self) -> bool:
+        """Whether no permit may be given out now: in a pause, and while surplus workers still have rows.
 
-        When a team is made smaller, many more rows than it may have in flight stand in the queue for permits; they
-        must not all leave because they are there already.
+        After the limit was lowered, more rows than it allows wait for permits; they must not all leave.
         """
         return self._paused or (self.present > self.size and self.in_flight >= self.size)
 
     def resize(self, size: int) -> None:
-        """Change how many workers there should be; those that are too many go when their row has its word.
+        """Change how many workers there should be; surplus workers end when their row has its outcome.
 
         Raises:
             ValueError: not a number above 0.
         """
         self.size = self._checked(size)
-        if self.hire is not None:
-            self.hire()
+        if self.start_workers is not None:
+            self.start_workers()
 
     def pause(self) -> None:
-        """Let no row leave until `resume`; those in flight go on."""
+        """Let no row leave until `resume`; requests in flight are finished."""
         self._paused = True
 
     def resume(self) -> None:
@@ -73,15 +68,15 @@ class ConcurrencyLimit:
         self._paused = False
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Leave nobody behind when a pool ends, in whatever way."""
+    def session(self) -> Iterator[None]:
+        """Reset the counters when a pool ends, in whatever way."""
         try:
             yield
         finally:
-            self.hire, self.present, self.busy = None, 0, 0
+            self.start_workers, self.present, self.busy = None, 0, 0
 
     @staticmethod
     def _checked(size: int) -> int:
         if size < 1:
-            raise ValueError(f"a team has at least one worker, not {size}")
+            raise ValueError(f"there must be at least one worker, not {size}")
         return size

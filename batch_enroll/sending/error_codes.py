@@ -1,6 +1,4 @@
-"""What the platform's error codes mean for a row and for the run: a table, so that a job file can extend it.
-
-In: a code from the answer's `error`. Out: its class. Never: a success (0 is none of these), a look at the text.
+"""The table of the platform's error codes and what they mean for row and run; a job file can extend it.
 
 Source: reference of the platform, error codes; only 400 to 403 are documented, 440 was seen by others.
 """
@@ -17,7 +15,7 @@ class ErrorClass(StrEnum):
     """What happens after an error code, in the words of the job file's `[codes]`."""
 
     ROW = "row"  #: this row was refused; the run goes on
-    FATAL = "fatal"  #: the next row would fare the same; the run stops and the row stays planned
+    FATAL = "fatal"  #: the next row would be refused too; the run stops and the row stays planned
     RETRY = "retry"  #: surely not accepted; sent again after a wait
     UNKNOWN = "unknown"  #: perhaps accepted
     SUSPECT = "suspect"  #: refused; the run stops when it is the first answer or comes twice running
@@ -62,7 +60,7 @@ class CodeTable:
         return self._listed_as(ErrorClass.SUSPECT)
 
     def rows_own(self) -> frozenset[str]:
-        """List the codes that surely speak of one row, as outcomes carry them, for the breaker."""
+        """List the codes that surely are about one row, as outcomes carry them, for the breaker."""
         return self._listed_as(ErrorClass.ROW)
 
     def _listed_as(self, kind: ErrorClass) -> frozenset[str]:

@@ -1,8 +1,8 @@
-"""HTTP/1.1 connections of our own to one address, which know of each request whether a byte left.
+"""HTTP/1.1 connections to one address, which know of each request whether a byte may have left.
 
-A connection carries one request at a time, and lives as long as everything on it is expected: a byte that nobody asked
-for, an answer that breaks off, a caller who waits no longer, and it is closed. The first write is the line. A
-connection found unfit before it is replaced; after it nothing is tried again.
+A connection carries one request at a time. It is closed as soon as something unexpected happens on it: bytes that
+nobody asked for, an answer that ends early, a caller who is cancelled. A connection that is unusable before the first
+write is replaced; after the first write nothing is tried again.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if sys.version_info >= (3, 12):
     _RACE["all_errors"] = True
 
 
-class DirectTransport:
-    """Lends the connection that was used last, and opens one when none is idle: as many as requests run at once."""
+class Http11Connections:
+    """A pool that gives out the connection used last, and opens one when none is idle: one for each running request."""
 
     def __init__(self, url: httpx.URL, *, ssl_context: ssl.SSLContext) -> None:
         ssl_context.set_alpn_protocols(["http/1.1"])
@@ -55,14 +55,14 @@ class DirectTransport:
             httpx.RemoteProtocolError, httpx.ReadError, httpx.ReadTimeout, httpx.WriteError: after.
         """
         deadline = asyncio.get_running_loop().time() + whole_s
-        connection = self._take() or await self._open(min(connect_s, whole_s))
+        connection = self._acquire() or await self._open(min(connect_s, whole_s))
         try:
             writes()
-            await connection.ask(message, answer, deadline=deadline)
+            await connection.request(message, answer, deadline=deadline)
         except BaseException:
             connection.close()
             raise
-        self._give_back(connection)
+        self._release(connection)
 
     async def aclose(self) -> None:
         """Close what is idle; a connection that is in use is closed when it comes back."""
@@ -71,23 +71,23 @@ class DirectTransport:
             self._idle.pop().close()
         await asyncio.sleep(0)  # sockets are closed in the loop's next round
 
-    def _take(self) -> Http11Connection | None:
-        """Take an idle connection that is fit for a request."""
+    def _acquire(self) -> Http11Connection | None:
+        """Take an idle connection that can carry a request."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_fit():
+            if connection.is_reusable():
                 return connection
             connection.close()
         return None
 
-    def _give_back(self, connection: Http11Connection) -> None:
-        """Keep a connection for the next request if it is fit for one, and drop those that nobody has used for long."""
+    def _release(self, connection: Http11Connection) -> None:
+        """Keep a connection for the next request if it can carry one, and close those that were idle for too long."""
         idle = self._idle
-        if connection.rest() and not self._is_closed:
+        if connection.finish() and not self._is_closed:
             idle.append(connection)
         else:
             connection.close()
-        while idle and idle[0].is_cold():
+        while idle and idle[0].is_expired():
             idle.popleft().close()
 
     async def _open(self, limit_s: float) -> Http11Connection:
@@ -117,7 +117,7 @@ def _is_address(host: str) -> bool:
 
 
 class Http11Connection(asyncio.Protocol):
-    """One connection: silent, or with one answer on its way."""
+    """One connection: idle, or with one answer on its way."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -131,19 +131,19 @@ class Http11Connection(asyncio.Protocol):
         self.is_open = False
         self._idle_since_s = 0.0
 
-    async def ask(self, message: bytes, answer: ResponseParser, *, deadline: float) -> None:
+    async def request(self, message: bytes, answer: ResponseParser, *, deadline: float) -> None:
         """Write one request, and wait until its answer is whole or too large.
 
         Args:
             deadline: the event loop's time at which the answer must be whole.
         """
-        if not self.is_open:  # asyncio would drop the bytes, and nobody would ever wake us
+        if not self.is_open:  # asyncio would drop the bytes, and the request would wait for ever
             raise httpx.WriteError("The connection was lost.")
         self._answer = answer
         self._deadline_s = deadline
         if self._timer is None or self._timer.when() > deadline:
             self._stop_timer()
-            self._timer = self._loop.call_at(deadline, self._look_at_time)
+            self._timer = self._loop.call_at(deadline, self._check_deadline)
         self._transport.write(message)
         while not answer.is_done:
             if self._failure is not None:
@@ -151,24 +151,24 @@ class Http11Connection(asyncio.Protocol):
             self._waiter = self._loop.create_future()
             await self._waiter
 
-    def rest(self) -> bool:
-        """Forget the answer; says whether another request may follow."""
+    def finish(self) -> bool:
+        """Forget the answer; returns whether another request may follow."""
         answer, self._answer = self._answer, None
         self._deadline_s = None
         self._idle_since_s = time.monotonic()
         is_clean = answer is not None and answer.is_whole and not answer.is_last
         return is_clean and self.is_open and not self._transport.get_write_buffer_size()
 
-    def is_cold(self) -> bool:
-        """Say whether it has been idle for too long."""
+    def is_expired(self) -> bool:
+        """Whether it has been idle for too long."""
         return time.monotonic() - self._idle_since_s > KEEPALIVE_EXPIRY_S
 
-    def is_fit(self) -> bool:
-        """Say whether it is open, warm and silent, down to what the event loop has not read yet."""
-        return self.is_open and not self.is_cold() and not (self._poll and self._poll.poll(0))
+    def is_reusable(self) -> bool:
+        """Whether it is open, not expired and silent, down to what the event loop has not read yet."""
+        return self.is_open and not self.is_expired() and not (self._poll and self._poll.poll(0))
 
     def close(self) -> None:
-        """Close at once: politeness (a TLS farewell) could take as long as the other side likes."""
+        """Close at once, without the TLS closing handshake, which could take as long as the server likes."""
         self._stop_timer()
         if self.is_open:
             self.is_open = False
@@ -183,13 +183,13 @@ class Http11Connection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _look_at_time(self) -> None:
-        """Time is up for the request that set the timer; a later one may be on its way, or none."""
+    def _check_deadline(self) -> None:
+        """The deadline of the request that set the timer has passed; a later one may be running, or none."""
         self._timer = None
         if self._deadline_s is None:
             return
         if self._deadline_s > self._loop.time():
-            self._timer = self._loop.call_at(self._deadline_s, self._look_at_time)
+            self._timer = self._loop.call_at(self._deadline_s, self._check_deadline)
         else:
             self._fail(httpx.ReadTimeout("No whole answer in time."))
 

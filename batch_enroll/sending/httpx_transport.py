@@ -1,4 +1,4 @@
-"""Stock httpx transports of one connection each, lent out one request at a time; as many as requests run at once.
+"""httpx transports of one connection each, leased for one request at a time; as many as requests run at once.
 
 One transport with a pool of N connections would do, if its pool did not look at every idle connection several times a
 request: 131 requests a second at 64 connections, 13 at 256 (httpcore 1.0.9, https://github.com/encode/httpcore/pull/1035).
@@ -24,7 +24,7 @@ _ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_ex
 
 
 class SingleConnectionTransports(httpx.AsyncBaseTransport):
-    """Lends the connection that was used last, so that few stay warm and the rest goes cold."""
+    """Leases the connection that was used last, so that few stay open and the rest expires."""
 
     def __init__(self, *, ssl_context: ssl.SSLContext, proxy: str | None = None) -> None:
         """Raises ValueError or ImportError when the proxy is of a kind that cannot be used."""
@@ -39,13 +39,13 @@ class SingleConnectionTransports(httpx.AsyncBaseTransport):
         try:
             response = await lane.handle_async_request(request)
         except BaseException:
-            await _close(lane)  # whatever state it is in, nobody meets it again
+            await _close(lane)  # its state is unknown, so it is not used again
             raise
         assert isinstance(response.stream, httpx.AsyncByteStream)
         response.stream = _LeasedStream(response.stream, lane, self)
         return response
 
-    async def give_back(self, lane: httpx.AsyncHTTPTransport, *, fit: bool) -> None:
+    async def release(self, lane: httpx.AsyncHTTPTransport, *, fit: bool) -> None:
         """Take a transport back; one that is not fit to be lent again is closed."""
         if fit and not self._closed:
             self._idle.append(lane)
@@ -86,7 +86,7 @@ class _LeasedStream(httpx.AsyncByteStream):
             try:
                 await self._stream.aclose()
             finally:
-                await self._owner.give_back(self._lane, fit=self._read_to_end and _is_clean(self._lane))
+                await self._owner.release(self._lane, fit=self._read_to_end and _is_clean(self._lane))
 
 
 def _is_clean(lane: httpx.AsyncHTTPTransport) -> bool:

@@ -1,10 +1,7 @@
-"""When the next request may leave: never more in any second than allowed, evenly, and slower when told so.
+"""The rate limiter: never more requests in any second than allowed, evenly, and fewer when the platform asks for it.
 
-In: permits taken, answers that say "too fast", a hand that holds everything, a monotonic clock. Out: when the next
-permit may go; the wait for it. Never: a refusal (nobody polls), a burst after a pause, a timer of its own.
-
-`RateSchedule` is arithmetic alone: GCRA (the generic cell rate algorithm) with a small tolerance that makes up for timers which
-oversleep, and behind it a log of the last second that holds the limit whatever the timers do. `Limiter` waits by it.
+`RateSchedule` is arithmetic alone: GCRA (the generic cell rate algorithm) with a small tolerance that makes up for
+timers which oversleep, and a log of the last second that holds the limit whatever the timers do. `Limiter` waits by it.
 
 After a refusal the rate follows the curve of CUBIC (RFC 9438, section 4.2): quickly back to just under what was
 refused, flat there, then ever steeper to the limit. A straight line meets a hidden limit at full slope each time.
@@ -38,8 +35,8 @@ CLIMB_S: Final = 40.0  #: from a cut back to the limit
 FLOOR: Final = 0.02  #: of the limit
 MAX_PAUSE_S: Final = 60.0  #: of our own pauses, 1, 2, 4 ... s, when the platform does not say how long
 
-_LONGEST_SLEEP_S: Final = 1.0  #: then look again: a pause may be over, a limit raised
-_HELD_SLEEP_S: Final = 0.05  #: from one look to the next while a hand holds the permits; only the first in line looks
+_LONGEST_SLEEP_S: Final = 1.0  #: then check again: a pause may be over, a limit raised
+_BLOCKED_SLEEP_S: Final = 0.05  #: between two checks while permits are blocked; only the first in the queue checks
 
 
 class RateSchedule:
@@ -86,7 +83,7 @@ class RateSchedule:
         self._log = deque(self._log, maxlen=kept)
         self._left = deque(self._left, maxlen=kept)
 
-    def due(self, now: float) -> float:
+    def next_permit_at(self, now: float) -> float:
         """Say when the next permit may go: `now` or later."""
         if self._rate is None:
             return max(now, self._paused_until)
@@ -95,25 +92,25 @@ class RateSchedule:
             at = max(at, self._log[0] + WINDOW_S)
         return at
 
-    def take(self, now: float) -> None:
-        """Let a permit go now. Callers ask `due` first."""
+    def consume(self, now: float) -> None:
+        """Let a permit go now. Callers ask `next_permit_at` first."""
         if self._rate is None:
             return
         self._last = now if self._last == -math.inf else max(self._last + WINDOW_S / self._rate, now - CATCH_UP_S)
         self._log.append(now)
 
-    def leaves_at(self, now: float) -> float:
+    def next_departure_at(self, now: float) -> float:
         """Say when a request that has its permit may leave: `now`, or when the last second has room for it."""
         if self._rate is None or len(self._left) < (self._left.maxlen or 0):
             return now
         return max(now, self._left[0] + WINDOW_S)
 
-    def left(self, now: float) -> None:
-        """Note that a request leaves now. Callers ask `leaves_at` first."""
+    def record_departure(self, now: float) -> None:
+        """Note that a request leaves now. Callers ask `next_departure_at` first."""
         if self._rate is not None:
             self._left.append(now)
 
-    def throttled(self, now: float, retry_after_s: float | None, *, jitter: float, rtt_s: float = 0.0) -> bool:
+    def on_throttled(self, now: float, retry_after_s: float | None, *, jitter: float, rtt_s: float = 0.0) -> bool:
         """The platform said "too fast": pause, and go slower afterwards.
 
         Args:
@@ -137,7 +134,7 @@ class RateSchedule:
         self._climb_from = max(now, self._paused_until)
         return cuts
 
-    def accepted(self, now: float) -> bool:
+    def on_success(self, now: float) -> bool:
         """The platform kept up: climb, by the time that passed since the cut and its pause.
 
         Returns:
@@ -148,12 +145,12 @@ class RateSchedule:
         self._strikes = 0
         if self._rate is None or self._limit is None or self._rate >= self._limit:
             return False
-        climbed = _climbed_to(now - self._climb_from, cut=self._cut_rate, refused=self._refused_rate, limit=self._limit)
+        climbed = _rate_after(now - self._climb_from, cut=self._cut_rate, refused=self._refused_rate, limit=self._limit)
         self._rate = min(self._limit, max(self._rate, climbed))
         return self._rate >= self._limit
 
 
-def _climbed_to(after_s: float, *, cut: float, refused: float, limit: float) -> float:
+def _rate_after(after_s: float, *, cut: float, refused: float, limit: float) -> float:
     """Say what rate is right some seconds after a cut; all rates per second."""
     level = max(cut, refused * LEVEL)
     if after_s < LEVEL_S:
@@ -162,76 +159,76 @@ def _climbed_to(after_s: float, *, cut: float, refused: float, limit: float) -> 
 
 
 class Limiter:
-    """Hands out permits by a pace, in the order of asking."""
+    """Gives out permits by a schedule, in the order of asking."""
 
     def __init__(
         self,
-        pace: RateSchedule,
+        schedule: RateSchedule,
         clock: Clock,
         *,
         jitter: Callable[[], float] = lambda: 0.0,
         on_change: Callable[[float | None, float], None] | None = None,
-        is_held: Callable[[], bool] = lambda: False,
+        is_blocked: Callable[[], bool] = lambda: False,
     ) -> None:
         """Share one among all workers.
 
         Args:
-            is_held: asked before each permit; while it says yes, none goes.
+            is_blocked: asked before each permit; while it is true none is given out.
             on_change: called with the rate per second and the pause in seconds when the platform slowed us down, and
                 when the full rate is reached again.
         """
-        self._pace = pace
+        self._schedule = schedule
         self._clock = clock
         self._jitter = jitter
         self._on_change = on_change
-        self._is_held = is_held
-        self._turn = anyio.Lock(fast_acquire=True)
-        self._door = anyio.Lock(fast_acquire=True)
+        self._is_blocked = is_blocked
+        self._queue = anyio.Lock(fast_acquire=True)
+        self._departure = anyio.Lock(fast_acquire=True)
 
     @property
     def rate_per_s(self) -> float | None:
         """Permits per second now; None is unlimited."""
-        return self._pace.rate_per_s
+        return self._schedule.rate_per_s
 
     @property
     def limit_per_s(self) -> float | None:
         """Permits per second at most; None is unlimited."""
-        return self._pace.limit_per_s
+        return self._schedule.limit_per_s
 
-    def take_now(self) -> bool:
+    def try_acquire(self) -> bool:
         """Take a permit if one is free right now and nobody waits for it; else `acquire` waits for the next."""
-        if self._turn.locked() or self._is_held():
+        if self._queue.locked() or self._is_blocked():
             return False
         now = self._clock.monotonic()
-        if self._pace.due(now) > now:
+        if self._schedule.next_permit_at(now) > now:
             return False
-        self._pace.take(now)
+        self._schedule.consume(now)
         return True
 
     async def acquire(self) -> None:
-        """Wait for a permit. Only the first in the queue looks at the clock, so that a pause bites at once."""
-        async with self._turn:
+        """Wait for a permit. Only the first in the queue reads the clock, so that a pause holds at once."""
+        async with self._queue:
             while True:
-                if self._is_held():
-                    await self._clock.sleep(_HELD_SLEEP_S)
+                if self._is_blocked():
+                    await self._clock.sleep(_BLOCKED_SLEEP_S)
                     continue
                 now = self._clock.monotonic()
-                wait_s = self._pace.due(now) - now
+                wait_s = self._schedule.next_permit_at(now) - now
                 if wait_s <= 0:
                     break
                 await self._clock.sleep(min(wait_s, _LONGEST_SLEEP_S))
-            self._pace.take(now)
+            self._schedule.consume(now)
 
-    def depart_now(self) -> bool:
+    def try_depart(self) -> bool:
         """Let a request leave if there is room for it right now and none waits before it; else `depart` waits."""
-        if self._pace.limit_per_s is None:
+        if self._schedule.limit_per_s is None:
             return True
-        if self._door.locked():
+        if self._departure.locked():
             return False
         now = self._clock.monotonic()
-        if self._pace.leaves_at(now) > now:
+        if self._schedule.next_departure_at(now) > now:
             return False
-        self._pace.left(now)
+        self._schedule.record_departure(now)
         return True
 
     async def depart(self) -> None:
@@ -240,32 +237,32 @@ class Limiter:
         Between the permit and this moment lies a write to disk, which takes 1 ms for one row and 30 for the next: the
         late ones and the early ones would meet in one second.
         """
-        if self._pace.limit_per_s is None:
+        if self._schedule.limit_per_s is None:
             return
-        async with self._door:
+        async with self._departure:
             while True:
                 now = self._clock.monotonic()
-                wait_s = self._pace.leaves_at(now) - now
+                wait_s = self._schedule.next_departure_at(now) - now
                 if wait_s <= 0:
                     break
                 await self._clock.sleep(min(wait_s, _LONGEST_SLEEP_S))
-            self._pace.left(now)
+            self._schedule.record_departure(now)
 
-    def throttled(self, retry_after_s: float | None = None, *, rtt_s: float = 0.0) -> None:
-        """Tell that the platform asked for less."""
+    def on_throttled(self, retry_after_s: float | None = None, *, rtt_s: float = 0.0) -> None:
+        """The platform got too many requests."""
         now = self._clock.monotonic()
-        if self._pace.throttled(now, retry_after_s, jitter=self._jitter(), rtt_s=rtt_s):
-            self._tell(max(0.0, self._pace.paused_until - now))
+        if self._schedule.on_throttled(now, retry_after_s, jitter=self._jitter(), rtt_s=rtt_s):
+            self._report(max(0.0, self._schedule.paused_until - now))
 
-    def accepted(self) -> None:
-        """Tell that the platform kept up."""
-        if self._pace.accepted(self._clock.monotonic()):
-            self._tell(0.0)
+    def on_success(self) -> None:
+        """The platform took a request."""
+        if self._schedule.on_success(self._clock.monotonic()):
+            self._report(0.0)
 
     def set_rate(self, rate_per_s: float | None) -> None:
         """Change the limit from the next permit on."""
-        self._pace.set_rate(rate_per_s)
+        self._schedule.set_rate(rate_per_s)
 
-    def _tell(self, pause_s: float) -> None:
+    def _report(self, pause_s: float) -> None:
         if self._on_change is not None:
-            self._on_change(self._pace.rate_per_s, pause_s)
+            self._on_change(self._schedule.rate_per_s, pause_s)

@@ -15,7 +15,7 @@ from batch_enroll.sending.httpx_transport import SingleConnectionTransports, pro
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerObservation:
-    """One answer, seen from beside."""
+    """What was observed of one answer."""
 
     sent_at: datetime  #: our clock, aware UTC, when the request was handed over
     took_s: float  #: until the answer's head was there
@@ -25,7 +25,7 @@ class ServerObservation:
 
     @property
     def skew_s(self) -> float | None:
-        """How far our clock is ahead of theirs, seconds; the header's cut-off fraction and the way count as doubt.
+        """How far our clock is ahead of theirs, seconds; their fraction and the round trip are uncertain.
 
         0 when the two may be the same.
         """
@@ -37,11 +37,11 @@ class ServerObservation:
 
 
 class RecordingTransport(httpx.AsyncBaseTransport):
-    """The stock transports, and the last thing heard."""
+    """httpx transports that keep an observation of the last answer."""
 
     def __init__(self, url: str) -> None:
         self._transport = SingleConnectionTransports(ssl_context=trust(httpx.URL(url)), proxy=proxy_for(url))
-        self.heard: ServerObservation | None = None
+        self.last: ServerObservation | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         sent_at, began_s = datetime.now(UTC), time.monotonic()
@@ -49,12 +49,12 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         took_s = time.monotonic() - began_s
         stream = response.extensions.get("network_stream")
         peer = stream.get_extra_info("ssl_object") if stream is not None else None
-        self.heard = ServerObservation(
+        self.last = ServerObservation(
             sent_at=sent_at,
             took_s=took_s,
-            date=_date(response.headers.get("date")),
+            date=_parse_date(response.headers.get("date")),
             tls=(peer.version() or "") if peer is not None else "",
-            certificate_ends=_end_of(peer.getpeercert()) if peer is not None else None,
+            certificate_ends=_expiry_of(peer.getpeercert()) if peer is not None else None,
         )
         return response
 
@@ -62,7 +62,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         await self._transport.aclose()
 
 
-def _date(text: str | None) -> datetime | None:
+def _parse_date(text: str | None) -> datetime | None:
     try:
         date = parsedate_to_datetime(text or "")
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -70,7 +70,7 @@ def _date(text: str | None) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _end_of(certificate: object) -> datetime | None:
+def _expiry_of(certificate: object) -> datetime | None:
     if not isinstance(certificate, dict) or "notAfter" not in certificate:
         return None
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)

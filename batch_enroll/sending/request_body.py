@@ -1,4 +1,4 @@
-"""Write the JSON of `workflows/start`, and take out of texts what may not be shown or kept.
+"""Write the JSON of `workflows/start`, and redact texts that quote it.
 
 Source: reference of the platform, `workflows/start`, table of parameters.
 """
@@ -85,12 +85,12 @@ def identity_of(body: str) -> str:
 
 
 def redact(message: str, identity: str) -> str:
-    """Take personal data and secrets out of a text that will be kept; at most 300 characters stay.
+    """Remove personal data and secrets from a text that will be kept; at most 300 characters stay.
 
     The identity becomes `{identity}`, so that equal reasons are counted together and a report can put it back.
     Other e-mail addresses, phone numbers and what looks like a token become `***`.
     """
-    if identity and identity.removeprefix("+").casefold() in message.casefold():  # a pattern for each row is dear
+    if identity and identity.removeprefix("+").casefold() in message.casefold():  # a pattern for each row is expensive
         message = _pattern_of(identity).sub(IDENTITY, message)
     if "@" in message:
         message = _LOOKS_LIKE_EMAIL.sub(MASK, message)

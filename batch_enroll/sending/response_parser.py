@@ -1,4 +1,4 @@
-"""Parse one HTTP/1.1 answer as its bytes come in, and tell whether its connection may carry another request.
+"""Parse one HTTP/1.1 answer as its bytes come in, and know whether its connection may carry another request.
 
 httptools reads the HTTP. Refused is what it would forgive: a blank line before an answer, a version other than 1.x, a
 head above 64 KiB or with control characters, a switch of protocols that nobody asked for.
@@ -32,7 +32,7 @@ class ResponseParser:
         self.pieces: list[bytes] = []  #: of the body
         self.is_whole = False
         self.is_last = True  #: the connection must not carry another request
-        self.error = ""  #: why this is no answer; nothing is read behind it
+        self.error = ""  #: why this is not an answer; nothing is read after it
         self._head = b""
         self._bytes_behind_head = 0
         self._body_bytes = 0
@@ -46,7 +46,7 @@ class ResponseParser:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing more is wanted of it."""
+        """Whether nothing more need be read."""
         return self.is_whole or self.is_too_large
 
     def feed(self, data: bytes) -> None:

@@ -1,27 +1,26 @@
-"""The home of tenacity: when a row is tried again, and after how long.
-
-In: an attempt that raises `Retryable` when it surely changed nothing. Out: its result, after as many attempts as the
-policy allows. Never: a retry of anything else; a look at what the attempt does.
-"""
+"""When a row is tried again, and after how long; the retries are made by tenacity."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from itertools import count
+from typing import TypeVar, cast
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
-from batch_enroll.errors import Retryable, ServiceRefused
+from batch_enroll.errors import ServiceRefused
+from batch_enroll.messages import message
+from batch_enroll.sending.classify import Verdict
 
 T = TypeVar("T")
-OnWait = Callable[[Retryable, int, float], None]
-"""Called with the failure, the attempt's number from 1, and the seconds until the next."""
+OnWait = Callable[[Verdict, int, float], None]
+"""Called with the verdict, the attempt's number from 1, and the seconds until the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How patient a row is."""
+    """How often and how long a row is tried."""
 
     max_attempts: int = 8
     first_wait_s: float = 1.0
@@ -54,76 +53,69 @@ def next_wait(attempt: int, *, retry_after_s: float | None, policy: RetryPolicy,
 
 
 async def with_retries(
-    cycle: Callable[[int], Awaitable[T]],
+    attempt: Callable[[int], Awaitable[T | Verdict]],
     *,
     policy: RetryPolicy,
     sleep: Callable[[float], Awaitable[None]],
     jitter: Callable[[], float],
     on_wait: OnWait | None = None,
-) -> T:
-    """Run the attempts of one row, numbered from 1, until one does not raise `Retryable`.
+) -> T | Verdict:
+    """Make the attempts of one row, numbered from 1, until one gives something else than a verdict.
 
+    Args:
+        attempt: gives a verdict when the row surely was not accepted, or may be sent again all the same.
+    Returns:
+        What the last attempt gave; a verdict when the policy allows no more.
     Raises:
-        Retryable: the last attempt's, when the policy allows no more.
         ServiceRefused: the platform asks for a longer wait than the policy allows.
     """
-    try:
-        return await cycle(1)
-    except Retryable as error:
-        first = error
-    # tenacity costs 20 to 30 microseconds a call, so only rows that need it pay; it meets their first failure again.
+    first = await attempt(1)
+    if not isinstance(first, Verdict):
+        return first
+    # tenacity costs 20 to 30 microseconds a call, so only rows that need it pay; it is given their first verdict again.
+    numbers = count(1)
+
+    async def repeat() -> T | Verdict:
+        number = next(numbers)
+        return first if number == 1 else await attempt(number)
 
     def wait(state: RetryCallState) -> float:
-        asked = _failure(state).retry_after_s
+        asked = _verdict(state).retry_after_s
         return next_wait(state.attempt_number, retry_after_s=asked, policy=policy, jitter=jitter()) or 0.0
 
     def stop(state: RetryCallState) -> bool:
-        failure = _failure(state)
-        if _asks_too_much(failure.retry_after_s, policy):
-            raise _refusal(failure) from failure
+        asked = _verdict(state).retry_after_s
+        if asked is not None and _asks_too_much(asked, policy):
+            raise ServiceRefused(message("sending.asked_to_wait", wait=_duration_text(asked)))
         return next_wait(state.attempt_number, retry_after_s=None, policy=policy, jitter=0.0) is None
 
     def before_sleep(state: RetryCallState) -> None:
         if on_wait is not None:
-            on_wait(_failure(state), state.attempt_number, float(state.upcoming_sleep))
+            on_wait(_verdict(state), state.attempt_number, float(state.upcoming_sleep))
 
     retrying = AsyncRetrying(
         sleep=sleep,
         wait=wait,
         stop=stop,
-        retry=retry_if_exception_type(Retryable),
+        retry=retry_if_result(lambda result: isinstance(result, Verdict)),
         before_sleep=before_sleep,
-        reraise=True,
+        retry_error_callback=_verdict,
     )
-    async for attempt in retrying:
-        with attempt:
-            number = attempt.retry_state.attempt_number
-            if number == 1:
-                raise first
-            return await cycle(number)
-    raise AssertionError("tenacity ends by a result or an exception")
+    return await retrying(repeat)
 
 
-def _failure(state: RetryCallState) -> Retryable:
-    failure = state.outcome.exception() if state.outcome else None
-    assert isinstance(failure, Retryable)
-    return failure
+def _verdict(state: RetryCallState) -> Verdict:
+    assert state.outcome is not None
+    return cast(Verdict, state.outcome.result())
 
 
 def _asks_too_much(retry_after_s: float | None, policy: RetryPolicy) -> bool:
     return retry_after_s is not None and retry_after_s > policy.give_up_after_s
 
 
-def _refusal(failure: Retryable) -> ServiceRefused:
-    return ServiceRefused(
-        f"The platform asks to wait {_spoken(failure.retry_after_s or 0.0)} before the next request.",
-        hint="Give the same command again after that time; it carries on where it stopped.",
-    )
-
-
-def _spoken(seconds: float) -> str:
+def _duration_text(seconds: float) -> str:
     for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size:
-            count = round(seconds / size)
-            return f"{count} {name}{'' if count == 1 else 's'}"
+            number = round(seconds / size)
+            return f"{number} {name}{'' if number == 1 else 's'}"
     return f"{round(seconds)} seconds"

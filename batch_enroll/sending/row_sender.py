@@ -1,18 +1,14 @@
-"""One row from its permit to its last word, with everything on disk at the moment when it must be.
+"""Send one row: permit, intent in the ledger, request, verdict, outcome in the ledger.
 
-In: a row's body and the functions of the other stages. Out: one `Outcome`, or the reason why the run must stop; either
-way the ledger knows the row's state. Never: a second request for a row that may have been accepted, unless delivery is
-at-least-once; a message with personal data.
-
-Each attempt: permit -> intent on disk -> send -> classify -> outcome on disk -> told to anyone. The permit comes first,
-so that a row that waits for its turn is not yet in doubt; what is handed to the ledger is carried out also when the row
-is cancelled meanwhile, so that a row that was sent is never taken for one that was not.
+The permit comes before the intent, so that a row that waits for its turn is not in doubt. The ledger completes every
+write that it was given, also when the row is cancelled meanwhile, so that a row that was sent is never taken for one
+that was not.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple, NoReturn, Protocol, assert_never
@@ -20,16 +16,12 @@ from typing import NamedTuple, NoReturn, Protocol, assert_never
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from batch_enroll.advice import advice_for
 from batch_enroll.clock import Clock
-from batch_enroll.errors import (
-    Ambiguous,
-    Retryable,
-    RunStopped,
-    ServiceRefused,
-)
+from batch_enroll.errors import AttemptError, RunStopped, ServiceRefused
+from batch_enroll.messages import Message, advice_message, message
 from batch_enroll.models import Delivery, Outcome, RowStatus
-from batch_enroll.sending.classify import HttpAnswer, Verdict, VerdictKind
+from batch_enroll.sending.classify import HttpAnswer, Verdict, VerdictKind, classify, verdict_for_failure
+from batch_enroll.sending.error_codes import CodeTable
 from batch_enroll.sending.request_body import identity_of, redact
 from batch_enroll.sending.retry import RetryPolicy, with_retries
 from batch_enroll.sending.stop_signal import StopRequested, StopSignal, TransmissionState
@@ -48,287 +40,279 @@ class RowToSend(NamedTuple):
         return f"RowToSend(seq={self.seq}, number={self.number})"
 
 
-Wait = Callable[[], Awaitable[None]]
-Permit = Callable[[], Wait | None]
-"""Takes what is free right now and gives None, or gives the wait for it: most rows wait for nothing and pay nothing."""
+class RowLedger(Protocol):
+    """The ledger as a row needs it. Each write is on disk when it returns, and completes even when it is cancelled."""
+
+    async def record_intent(self, seq: int, *, at: datetime) -> int:
+        """Record that a request is about to leave; returns the attempt's number."""
+
+    async def release(self, seq: int, *, code: str, message: str) -> None:
+        """Record that surely nothing was accepted: the row is planned again."""
+
+    async def record_outcome(self, outcome: Outcome) -> None: ...
 
 
-class Intend(Protocol):
-    """Puts on disk that a request is about to leave, even when it is cancelled; gives the attempt's number."""
+class RowLimiter(Protocol):
+    """The rate limiter as a row needs it: `try_*` takes what is free now, else the other one waits for it."""
 
-    async def __call__(self, seq: int, *, at: datetime) -> int: ...
-
-
-class Release(Protocol):
-    """Puts on disk that surely nothing was accepted, even when it is cancelled."""
-
-    async def __call__(self, seq: int, *, code: str, message: str) -> None: ...
-
-
-OnRetry = Callable[[RowToSend, Retryable, int, float], None]
-"""Called with the row, its failure, the attempt's number and the seconds until the next."""
+    def try_acquire(self) -> bool: ...
+    async def acquire(self) -> None: ...
+    def try_depart(self) -> bool: ...
+    async def depart(self) -> None: ...
+    def on_throttled(self, retry_after_s: float | None = None, *, rtt_s: float = 0.0) -> None: ...
+    def on_success(self) -> None: ...
 
 
-def _free() -> None:
-    """Nothing to wait for."""
+class StartClient(Protocol):
+    """The client as a row needs it."""
+
+    async def start_workflow(self, body: str, transmission: TransmissionState) -> HttpAnswer:
+        """Raises AttemptError when no whole answer came."""
 
 
-async def _rows_own(verdict: Verdict) -> str:
-    """Take every refusal for the row's own."""
-    return ""
+class RowObserver:
+    """Follows the rows of a run; this one does nothing."""
+
+    def on_permit(self) -> None:
+        """A row has its permit. Raises StopRequested when no more rows may leave."""
+
+    def on_intent(self) -> None:
+        """The intent of a row is in the ledger, and its request leaves next."""
+
+    def on_retry(self, row: RowToSend, verdict: Verdict, attempt: int, wait_s: float) -> None:
+        """A row was not accepted in this attempt, and is tried again after `wait_s` seconds."""
+
+    async def reason_to_stop(self, refusal: Verdict) -> Message | None:
+        """Say, in bounded time, why the next row would be refused too; None when the refusal is the row's own."""
+        return None
 
 
 @dataclass(slots=True)
 class _RowProgress:
-    """What is known of one row between its first permit and its last word."""
+    """What is known of one row between its first permit and its outcome."""
 
     row: RowToSend
     attempts: int = 0
     sent_at: datetime | None = None
-    doubt: Outcome | None = None
-    """At-least-once only: what to say when no later attempt brings a clear word. While it is set the intent stays on
-    disk, so that a crash between two attempts finds the row in doubt and not planned."""
+    doubt: Verdict | None = None
+    """At-least-once only: the outcome if no later attempt gets a clear answer. While it is set the intent stays in the
+    ledger, so that a crash between two attempts leaves the row in doubt and not planned."""
 
-    def outcome(self, status: RowStatus, code: str, message: str, http_status: int | None) -> Outcome:
-        return Outcome(self.row.seq, status, code, message, http_status, self.attempts, self.sent_at)
+    def outcome(self, status: RowStatus, code: str, text: str, http_status: int | None = None) -> Outcome:
+        return Outcome(self.row.seq, status, code, text, http_status, self.attempts, self.sent_at)
 
 
 class RowSender:
-    """Enrolls one row after another, as many at once as it is called; knows nothing of a row but while it is called."""
+    """Sends rows, as many at once as `enroll` is called; keeps nothing about a row after the call."""
 
     def __init__(
         self,
+        ledger: RowLedger,
+        limiter: RowLimiter,
+        client: StartClient,
         *,
-        permit: Permit,
-        intend: Intend,
-        send: Callable[[str, TransmissionState], Awaitable[HttpAnswer]],
-        classify: Callable[[HttpAnswer], Verdict],
-        release: Release,
-        settle: Callable[[Outcome], Awaitable[None]],
         clock: Clock,
         stop: StopSignal,
-        depart: Permit = _free,
+        codes: CodeTable | None = None,
         policy: RetryPolicy | None = None,
         delivery: Delivery = Delivery.AT_MOST_ONCE,
         jitter: Callable[[], float] = random.random,
-        throttled: Callable[[float | None, float], None] = lambda retry_after_s, rtt_s: None,
-        accepted: Callable[[], None] = lambda: None,
-        reason_to_stop: Callable[[Verdict], Awaitable[str]] = _rows_own,
-        on_retry: OnRetry = lambda row, failure, attempt, wait_s: None,
+        observer: RowObserver | None = None,
     ) -> None:
-        """Join the functions of the other stages.
+        """Create the sender of one run.
 
         Args:
             stop: ends the waits for a permit and for the next attempt, and nothing else.
-            depart: the last look at the pace, when the intent is on disk and the request may leave.
-            throttled: told at once that the platform said "too fast", with its Retry-After and the answer's time,
-                seconds.
-            accepted: told at once that the platform kept up.
-            reason_to_stop: asked about each refusal before it is put on disk, in bounded time: why the next row would
-                fare the same, "" when the refusal is the row's own.
+            jitter: drawn for each wait, 0 <= jitter < 1.
         """
-        self._permit = permit
-        self._intend = intend
-        self._send = send
-        self._classify = classify
-        self._release = release
-        self._settle = settle
+        self._ledger = ledger
+        self._limiter = limiter
+        self._client = client
         self._clock = clock
         self._stop = stop
-        self._depart = depart
+        self._codes = codes or CodeTable()
         self._policy = policy or RetryPolicy()
         self._delivery = delivery
         self._jitter = jitter
-        self._throttled = throttled
-        self._accepted = accepted
-        self._reason_to_stop = reason_to_stop
-        self._on_retry = on_retry
+        self._observer = observer or RowObserver()
 
     async def enroll(self, row: RowToSend) -> Outcome:
         """Enroll one row, in as many attempts as are safe and allowed.
 
         Returns:
-            The outcome, already on disk. NOT_SENT (`attempts_used_up`, `stopped`) is no state there: the row stays
-            planned.
+            The outcome, already in the ledger. NOT_SENT (`attempts_used_up`, `stopped`) is no state there: the row
+            stays planned.
         Raises:
-            ServiceRefused: the next row would fare the same; this row is planned again, or unknown.
-            LedgerError: the disk does not take a word on the row; it is shown as unknown.
+            ServiceRefused: the next row would be refused too; this row is planned again, or unknown.
+            LedgerError: the ledger cannot be written; the row is shown as unknown.
             Exception: a fault of the program; the row is planned again if surely nothing was sent, else unknown.
         """
-        standing = _RowProgress(row)
+        progress = _RowProgress(row)
         try:
-            return await with_retries(
-                lambda number: self._attempt(standing),
+            result = await with_retries(
+                lambda number: self._attempt(progress),
                 policy=self._policy,
                 sleep=self._sleep,
                 jitter=self._jitter,
-                on_wait=lambda failure, attempt, wait_s: self._on_retry(row, failure, attempt, wait_s),
+                on_wait=lambda verdict, attempt, wait_s: self._observer.on_retry(row, verdict, attempt, wait_s),
             )
-        except Retryable as failure:
-            message = f"{failure.message} (attempt {standing.attempts}, the last)"
-            return await self._give_up(standing, "attempts_used_up", message, failure.http_status)
         except StopRequested:
-            return await self._give_up(standing, "stopped", "The run was stopped before this row was accepted")
+            return await self._finish_unsent(progress, "stopped", message("reason.stopped"))
         except BaseException:
-            await self._settle_doubt(standing)
+            await self._record_doubt(progress)
             raise
+        if isinstance(result, Outcome):
+            return result
+        text = message("sending.last_attempt", text=result.message, attempts=progress.attempts)
+        return await self._finish_unsent(progress, "attempts_used_up", text, result.http_status)
 
     async def _sleep(self, seconds: float) -> None:
         await self._stop.unless_set(lambda: self._clock.sleep(seconds))
 
-    async def _attempt(self, standing: _RowProgress) -> Outcome:
-        """Make one attempt. Raises Retryable when another may follow."""
+    async def _attempt(self, progress: _RowProgress) -> Outcome | Verdict:
+        """Make one attempt. Returns a verdict when another may follow."""
         if self._stop.is_set():
             raise StopRequested
-        wait = self._permit()
-        if wait is not None:
-            await self._stop.unless_set(wait)
-        standing.sent_at = self._clock.now()
-        if standing.doubt is None:
-            await self._put_intent(standing, standing.sent_at)
+        if not self._limiter.try_acquire():
+            await self._stop.unless_set(self._limiter.acquire)
+        self._observer.on_permit()
+        progress.sent_at = self._clock.now()
+        if progress.doubt is None:
+            await self._record_intent(progress, progress.sent_at)
         else:
-            standing.attempts += 1
-        flight = TransmissionState(surely_unsent=True)
+            progress.attempts += 1
+        transmission = TransmissionState(surely_unsent=True)
         began = self._clock.monotonic()
         try:
-            wait = self._depart()
-            if wait is not None:
-                await wait()
+            if not self._limiter.try_depart():
+                await self._limiter.depart()
             await checkpoint_if_cancelled()
-            flight.surely_unsent = False  # from here on in doubt, unless the sender says otherwise
-            answer = await self._send(standing.row.body, flight)
-            verdict = _without_person(self._classify(answer), standing.row)
-        except Retryable as failure:
-            return await self._not_accepted(standing, failure)
-        except Ambiguous as failure:
-            return await self._in_doubt(standing, failure.code, failure.message, failure.http_status)
+            transmission.surely_unsent = False  # from here on in doubt, unless the client says otherwise
+            verdict = await self._send(progress.row, transmission)
         except BaseException as error:
-            await self._break_off(standing, flight, error)
+            await self._record_interrupted(progress, transmission, error)
             raise
-        return await self._conclude(standing, verdict, rtt_s=self._clock.monotonic() - began)
+        return await self._apply_verdict(progress, verdict, rtt_s=self._clock.monotonic() - began)
 
-    async def _put_intent(self, standing: _RowProgress, at: datetime) -> None:
+    async def _send(self, row: RowToSend, transmission: TransmissionState) -> Verdict:
         try:
-            standing.attempts = await self._intend(standing.row.seq, at=at)
-        except anyio.get_cancelled_exc_class():  # it is on disk all the same
-            standing.attempts += 1
-            await self._put_back(standing, *_INTERRUPTED)
-            raise
+            answer = await self._client.start_workflow(row.body, transmission)
+        except AttemptError as error:
+            return verdict_for_failure(error)
+        return _without_person(classify(answer, self._codes, now=self._clock.now()), row)
 
-    async def _conclude(self, standing: _RowProgress, verdict: Verdict, *, rtt_s: float) -> Outcome:
-        kind, code, message, status = verdict.kind, verdict.code, verdict.message, verdict.http_status
+    async def _record_intent(self, progress: _RowProgress, at: datetime) -> None:
+        try:
+            progress.attempts = await self._ledger.record_intent(progress.row.seq, at=at)
+        except anyio.get_cancelled_exc_class():  # the intent was written nevertheless
+            progress.attempts += 1
+            await self._release(progress, "interrupted", str(message("reason.interrupted")))
+            raise
+        self._observer.on_intent()
+
+    async def _apply_verdict(self, progress: _RowProgress, verdict: Verdict, *, rtt_s: float) -> Outcome | Verdict:
+        kind = verdict.kind
         if verdict.throttled:
-            self._throttled(verdict.retry_after_s, rtt_s)
+            self._limiter.on_throttled(verdict.retry_after_s, rtt_s=rtt_s)
         match kind:
             case VerdictKind.ENROLLED:
-                outcome = await self._word(standing, RowStatus.SUCCESS, code, message, status)
-                self._accepted()
+                outcome = await self._record(progress, RowStatus.SUCCESS, verdict)
+                self._limiter.on_success()
                 return outcome
             case VerdictKind.REFUSED:
-                if reason := await self._see_reason_to_stop(standing, verdict):
-                    return await self._refuse_all(standing, code, message, reason)
-                outcome = await self._refused(standing, verdict)
-                self._accepted()
+                if reason := await self._reason_to_stop(progress, verdict):
+                    return await self._abort_run(progress, verdict, reason)
+                outcome = await self._record_refusal(progress, verdict)
+                self._limiter.on_success()
                 return outcome
             case VerdictKind.RETRY:
-                return await self._not_accepted(
-                    standing,
-                    Retryable(
-                        code,
-                        message,
-                        http_status=status,
-                        retry_after_s=verdict.retry_after_s,
-                        throttled=verdict.throttled,
-                    ),
-                )
-            case VerdictKind.AMBIGUOUS if not verdict.stop_reason:
-                return await self._in_doubt(standing, code, message, status)
+                if progress.doubt is None:
+                    await self._release(progress, verdict.code, verdict.message)
+                return verdict
+            case VerdictKind.AMBIGUOUS if verdict.stop_reason:
+                await self._record(progress, RowStatus.UNKNOWN, verdict)
+                raise _refused(verdict, verdict.stop_reason)
+            case VerdictKind.AMBIGUOUS if self._delivery is Delivery.AT_MOST_ONCE:
+                return await self._record(progress, RowStatus.UNKNOWN, verdict)
             case VerdictKind.AMBIGUOUS:
-                await self._word(standing, RowStatus.UNKNOWN, code, message, status)
-                raise ServiceRefused(verdict.stop_reason, hint=advice_for(code), code=code)
+                progress.doubt = verdict
+                return replace(verdict, throttled=False)  # it says nothing about the next attempt of this row
             case VerdictKind.FATAL:
-                return await self._refuse_all(standing, code, message, verdict.stop_reason)
+                return await self._abort_run(progress, verdict, verdict.stop_reason or _no_more_rows(verdict))
         assert_never(kind)
 
-    async def _see_reason_to_stop(self, standing: _RowProgress, verdict: Verdict) -> str:
+    async def _reason_to_stop(self, progress: _RowProgress, verdict: Verdict) -> Message | None:
         try:
-            return await self._reason_to_stop(verdict)
-        except BaseException:  # what the answer said is known, whatever ends the question
-            await self._refused(standing, verdict)
+            return await self._observer.reason_to_stop(verdict)
+        except BaseException:  # what the answer said is known, whatever ended the question
+            await self._record_refusal(progress, verdict)
             raise
 
-    async def _refused(self, standing: _RowProgress, verdict: Verdict) -> Outcome:
-        # After a doubtful attempt a refusal proves nothing: the first may have been accepted and be its reason.
-        word = RowStatus.UNKNOWN if standing.doubt else RowStatus.ERROR
-        return await self._word(standing, word, verdict.code, verdict.message, verdict.http_status)
+    async def _record_refusal(self, progress: _RowProgress, verdict: Verdict) -> Outcome:
+        # After an ambiguous attempt a refusal proves nothing: the first may have been accepted and be its reason.
+        return await self._record(progress, RowStatus.UNKNOWN if progress.doubt else RowStatus.ERROR, verdict)
 
-    async def _refuse_all(self, standing: _RowProgress, code: str, message: str, reason: str) -> NoReturn:
-        """End the run, since the next row would fare the same; this one stays planned, or in doubt."""
-        if await self._settle_doubt(standing) is None:
-            await self._put_back(standing, code, message)
-        raise ServiceRefused(reason, hint=advice_for(code), code=code)
+    async def _abort_run(self, progress: _RowProgress, verdict: Verdict, reason: Message) -> NoReturn:
+        """End the run, since the next row would be refused too; this one stays planned, or in doubt."""
+        if await self._record_doubt(progress) is None:
+            await self._release(progress, verdict.code, verdict.message)
+        raise _refused(verdict, reason)
 
-    async def _give_up(
-        self, standing: _RowProgress, code: str, message: str, http_status: int | None = None
+    async def _finish_unsent(
+        self, progress: _RowProgress, code: str, text: Message, http_status: int | None = None
     ) -> Outcome:
         """End a row that surely was not accepted, or is in doubt since an earlier attempt."""
-        doubt = await self._settle_doubt(standing)
-        return doubt or standing.outcome(RowStatus.NOT_SENT, code, message, http_status)
+        doubt = await self._record_doubt(progress)
+        return doubt or progress.outcome(RowStatus.NOT_SENT, code, str(text), http_status)
 
-    async def _settle_doubt(self, standing: _RowProgress) -> Outcome | None:
-        """Put the doubt of earlier attempts on disk, if there is one."""
-        doubt = standing.doubt
-        if doubt is None:
-            return None
-        return await self._word(standing, RowStatus.UNKNOWN, doubt.code, doubt.message, doubt.http_status)
+    async def _record_doubt(self, progress: _RowProgress) -> Outcome | None:
+        """Record the doubt of earlier attempts as the outcome, if there is one."""
+        return await self._record(progress, RowStatus.UNKNOWN, progress.doubt) if progress.doubt else None
 
-    async def _not_accepted(self, standing: _RowProgress, failure: Retryable) -> NoReturn:
-        if standing.doubt is None:
-            await self._put_back(standing, failure.code, failure.message)
-        raise failure
-
-    async def _in_doubt(self, standing: _RowProgress, code: str, message: str, http_status: int | None) -> Outcome:
-        if self._delivery is Delivery.AT_MOST_ONCE:
-            return await self._word(standing, RowStatus.UNKNOWN, code, message, http_status)
-        standing.doubt = standing.outcome(RowStatus.UNKNOWN, code, message, http_status)
-        raise Retryable(code, message, http_status=http_status)
-
-    async def _break_off(self, standing: _RowProgress, flight: TransmissionState, error: BaseException) -> None:
-        """Save what is known of a row whose attempt was cancelled, or ran into a fault of the program."""
+    async def _record_interrupted(
+        self, progress: _RowProgress, transmission: TransmissionState, error: BaseException
+    ) -> None:
+        """Record what is known of a row whose attempt was cancelled, or met a fault of the program."""
+        code, text = "interrupted", message("reason.interrupted")
         if isinstance(error, RunStopped):
-            code, message = "stopped", "The run was stopped before this row was accepted"
+            code, text = "stopped", message("reason.stopped")
         elif isinstance(error, Exception):
-            code, message = "internal_error", f"A fault of the program ({type(error).__name__}) ended the attempt"
+            code, text = "internal_error", message("sending.internal_error", fault=type(error).__name__)
+        if progress.doubt is None and transmission.surely_unsent:
+            await self._release(progress, code, str(text))
         else:
-            code, message = _INTERRUPTED
-        if standing.doubt is None and flight.surely_unsent:
-            await self._put_back(standing, code, message)
-        else:
-            await self._word(standing, RowStatus.UNKNOWN, code, message, None)
+            await self._record_outcome(progress, progress.outcome(RowStatus.UNKNOWN, code, str(text)))
 
-    async def _put_back(self, standing: _RowProgress, code: str, message: str) -> None:
-        await self._release(standing.row.seq, code=code, message=message)
+    async def _release(self, progress: _RowProgress, code: str, text: str) -> None:
+        await self._ledger.release(progress.row.seq, code=code, message=text)
 
-    async def _word(
-        self, standing: _RowProgress, status: RowStatus, code: str, message: str, http_status: int | None
-    ) -> Outcome:
-        """Put the last word on disk, then give it."""
-        outcome = standing.outcome(status, code, message, http_status)
-        standing.doubt = None
-        await self._settle(outcome)
+    async def _record(self, progress: _RowProgress, status: RowStatus, verdict: Verdict) -> Outcome:
+        outcome = progress.outcome(status, verdict.code, verdict.message, verdict.http_status)
+        return await self._record_outcome(progress, outcome)
+
+    async def _record_outcome(self, progress: _RowProgress, outcome: Outcome) -> Outcome:
+        progress.doubt = None
+        await self._ledger.record_outcome(outcome)
         return outcome
 
 
-_INTERRUPTED = ("interrupted", "The run was interrupted before the answer came")
+def _no_more_rows(verdict: Verdict) -> Message:
+    return message("sending.no_more_rows", code=verdict.code, text=verdict.message)
+
+
+def _refused(verdict: Verdict, reason: Message) -> ServiceRefused:
+    return ServiceRefused(reason, hint=advice_message(verdict.code) or "", code=verdict.code)
 
 
 def _without_person(verdict: Verdict, row: RowToSend) -> Verdict:
-    """Take out of the platform's words what may not be kept."""
-    if not verdict.message and not verdict.stop_reason:
+    """Remove from the platform's text what may not be kept."""
+    if not verdict.message:
         return verdict
     identity = identity_of(row.body)
-    message = redact(verdict.message, identity)
-    reason = redact(verdict.stop_reason, identity) if verdict.stop_reason else ""
-    if message == verdict.message and reason == verdict.stop_reason:
+    text = redact(verdict.message, identity)
+    reason = verdict.stop_reason
+    if reason is not None:
+        reason = message(reason.id, **{**reason.values, "text": redact(reason.values["text"], identity)})
+    if text == verdict.message and reason == verdict.stop_reason:
         return verdict
-    return replace(verdict, message=message, stop_reason=reason)
+    return replace(verdict, message=text, stop_reason=reason)

@@ -1,8 +1,4 @@
-"""Where a request is on its way, and a way to stop those that are not on it yet.
-
-In: the sender's word that nothing has left; the wish to stop. Out: what a cancelled call may have done; waits that end
-at once. Never: a decision about a row.
-"""
+"""The stop signal of a run, and how far the transmission of one request has come."""
 
 from __future__ import annotations
 
@@ -17,9 +13,9 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class TransmissionState:
-    """One request on its way. The sender keeps it true, so that a call which was cancelled can be judged."""
+    """How far one request has come. The client keeps it true, so that a cancelled call can be judged."""
 
-    surely_unsent: bool = False  #: not a byte of it has left; a sender that says nothing leaves it in doubt
+    surely_unsent: bool = False  #: not a byte of it has left; it may have left when nobody says so
 
     def write(self) -> None:
         """Note that the first byte leaves now."""
@@ -38,7 +34,7 @@ class StopSignal:
         self._waits: set[anyio.CancelScope] = set()
 
     def set(self) -> None:
-        """Ask the run to stop: take no more rows, end the waits, let answers come."""
+        """Ask the run to stop: no more rows are taken, waits end, answers are awaited."""
         self._event.set()
         for scope in self._waits:
             scope.cancel()
@@ -55,10 +51,10 @@ class StopSignal:
         await self._event.wait()
 
     async def unless_set(self, wait: Callable[[], Awaitable[T]]) -> T:
-        """Wait for something that may be given up at any moment.
+        """Wait for something that may be cancelled at any moment.
 
         Raises:
-            Stopped: the signal was set before or meanwhile.
+            StopRequested: the signal was set before or meanwhile.
         """
         if self._event.is_set():
             raise StopRequested

@@ -1,8 +1,7 @@
-"""What the exceptions of the libraries below mean for a request: it surely did not leave, or it may have.
+"""Translate the exceptions of httpx, anyio and the operating system into `Retryable` or `Ambiguous`.
 
-In: an exception, and whether a byte may have left. Out: `Retryable` or `Ambiguous`, with a code and a sentence of our
-own: a foreign text may repeat what was sent. Never: a judgement by the exception's class on whether a byte left, unless
-nothing else is known.
+Whether a byte may have left decides, not the exception's class. The foreign text is not shown: it may repeat what was
+sent.
 """
 
 from __future__ import annotations
@@ -38,35 +37,17 @@ BEFORE_SENDING: Final = (
 """What a transport can only raise before it sends; needed for one that traces nothing."""
 
 
-def translated(error: Exception, *, surely_unsent: bool, status: int | None) -> Retryable | Ambiguous:
-    """Turn a foreign exception into ours.
+def translate_transport_error(
+    error: Exception, *, surely_unsent: bool, http_status: int | None
+) -> Retryable | Ambiguous:
+    """Translate a foreign exception.
 
     Args:
-        status: of the answer, when its head had come.
+        http_status: of the answer, when its head had come.
     """
     if surely_unsent:
-        code = _why_not_sent(error)
-        return Retryable(code, _NOT_SENT[code])
-    code = _why_in_doubt(error, status)
-    return Ambiguous(code, _IN_DOUBT[code], http_status=status)
-
-
-_NOT_SENT: Final = {
-    "connection_refused": "The platform's computer refused the connection",
-    "connection_failed": "No connection to the platform could be made",
-    "dns_failure": "The platform's address could not be found",
-    "tls_failure": "No trusted connection (TLS) to the platform could be made",
-    "connect_timeout": "The platform did not take the connection in time",
-    "no_free_connection": "No connection was free in time",
-    "proxy_refused": "The proxy refused to connect to the platform",
-}
-
-_IN_DOUBT: Final = {
-    "read_timeout": "The request was sent, but no whole answer came in time",
-    "connection_dropped": "The request was sent, but the connection broke before an answer came",
-    "answer_truncated": "The request was sent, but the connection broke in the middle of the answer",
-    "answer_unreadable": "The request was sent, but what came back is not HTTP",
-}
+        return Retryable(_why_not_sent(error))
+    return Ambiguous(_why_in_doubt(error, http_status), http_status=http_status)
 
 
 def _why_not_sent(error: Exception) -> str:
@@ -90,12 +71,12 @@ def _why_not_sent(error: Exception) -> str:
     return "connection_failed"
 
 
-def _why_in_doubt(error: Exception, status: int | None) -> str:
+def _why_in_doubt(error: Exception, http_status: int | None) -> str:
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
         return "read_timeout"
     if isinstance(error, httpx.DecodingError):
         return "answer_unreadable"
-    if status is not None:
+    if http_status is not None:
         return "answer_truncated"
     if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
         return "answer_unreadable"

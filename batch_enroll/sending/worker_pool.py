@@ -1,10 +1,7 @@
 """The worker pool: a number of workers, which may change meanwhile, over any number of rows.
 
-In: blocks of rows and an async function for one row. Out: nothing; the function keeps what it finds. Never: a task for
-each row (10,000 waiting tasks cost 250 MB and their own time), more rows in memory than two blocks and one for each
-worker, a failure of one row that cancels its neighbours.
-
-Blocks, not rows, go from the feeder to the workers: handing a row over costs two rounds of the event loop.
+There is no task for each row: 10,000 waiting tasks cost 250 MB and their own time. Blocks, not rows, go from the
+producer to the workers: handing over one row costs two rounds of the event loop.
 """
 
 from __future__ import annotations
@@ -43,21 +40,20 @@ async def run_pool(
     """Call `work` for every row, `workers` at once, in the order in which the blocks give them.
 
     Args:
-        workers: how many; a `ConcurrencyLimit` may be resized while this goes on. A worker that is one too many goes when its row
-            has ended, so that no row is given up, and at most so many rows run whenever one begins.
+        workers: how many; a `ConcurrencyLimit` may be resized meanwhile. A surplus worker ends when its row has ended.
         stop: when set, no more rows are taken, those in flight have `drain_s` seconds to end, then they are cancelled.
             The pool sets it itself when `work` or `blocks` raises.
-        on_failure: told at once what they raised; the rows in flight may take long to end.
+        on_failure: called at once with what they raised; the rows in flight may take long to end.
     Raises:
         Exception: what `work` or `blocks` raised, as itself, after the other rows have ended. Of several, a fault of
             the program comes before a `RunStopped`, the first before a later one.
     """
-    team = workers if isinstance(workers, ConcurrencyLimit) else ConcurrencyLimit(workers)
+    limit = workers if isinstance(workers, ConcurrencyLimit) else ConcurrencyLimit(workers)
     give, take = anyio.create_memory_object_stream[Sequence[T]]()
     rows: deque[T] = deque()  #: what is left of the last block
-    refilling = anyio.Lock()
+    fetching = anyio.Lock()
     failures: list[Exception] = []
-    feeding = anyio.CancelScope()
+    producing = anyio.CancelScope()
     working = anyio.CancelScope()
 
     def fail(error: Exception) -> None:
@@ -65,9 +61,9 @@ async def run_pool(
         stop.set()
         on_failure(error)
 
-    async def feed() -> None:
+    async def producer() -> None:
         try:
-            with feeding, give:
+            with producing, give:
                 async for block in blocks:
                     await give.send(block)
         except Exception as error:
@@ -75,9 +71,9 @@ async def run_pool(
         finally:
             await _close(blocks)
 
-    async def refill() -> bool:
+    async def next_block() -> bool:
         """Fetch the next block, unless another worker has; False when there is none."""
-        async with refilling:
+        async with fetching:
             while not rows:
                 try:
                     rows.extend(await take.receive())
@@ -85,42 +81,42 @@ async def run_pool(
                     return False
         return True
 
-    async def labour() -> None:
+    async def worker() -> None:
         try:
-            while (rows or await refill()) and not (stop.is_set() or team.is_crowded):
-                team.busy += 1
+            while (rows or await next_block()) and not (stop.is_set() or limit.over_limit):
+                limit.busy += 1
                 try:
                     await work(rows.popleft())
                 finally:
-                    team.busy -= 1
+                    limit.busy -= 1
         except Exception as error:
             fail(error)
         finally:
-            team.present -= 1
+            limit.present -= 1
 
-    async def watch() -> None:
+    async def stop_in_time() -> None:
         await stop.wait()
-        feeding.cancel()
+        producing.cancel()
         working.deadline = anyio.current_time() + drain_s
 
-    with give, take, team.at_work():
+    with give, take, limit.session():
         async with anyio.create_task_group() as watchers:
-            watchers.start_soon(watch)
+            watchers.start_soon(stop_in_time)
             with working:
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(feed)
+                    tasks.start_soon(producer)
 
-                    def hire() -> None:
-                        while team.present < team.size and not stop.is_set():
-                            team.present += 1
-                            tasks.start_soon(labour)
+                    def start_workers() -> None:
+                        while limit.present < limit.size and not stop.is_set():
+                            limit.present += 1
+                            tasks.start_soon(worker)
 
-                    def hire_more() -> None:
-                        if team.present:  # else all is done, and the task group may be closed
-                            hire()
+                    def resume_workers() -> None:
+                        if limit.present:  # else all is done, and the task group may be closed
+                            start_workers()
 
-                    hire()
-                    team.hire = hire_more
+                    start_workers()
+                    limit.start_workers = resume_workers
             watchers.cancel_scope.cancel()
     if failures:
         raise next((error for error in failures if not isinstance(error, RunStopped)), failures[0])

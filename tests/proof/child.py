@@ -29,7 +29,7 @@ POINTS: dict[str, str] = {
     "stage": "batch_enroll.ledger.staging:StageWriter.finish",
     "seal": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.finish_planning",
     "intend": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.record_intent",
-    "send": "batch_enroll.sending.client:Client.start",
+    "send": "batch_enroll.sending.client:Client.start_workflow",
     "settle": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.record_outcome",
     "release": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.release",
     "results": "batch_enroll.run.life_cycle:write_files",
@@ -95,7 +95,7 @@ def resend_ambiguous() -> None:
             try:
                 return await start(*args, **named)
             except Ambiguous as doubt:
-                raise Retryable(doubt.code, doubt.message, http_status=doubt.http_status) from doubt
+                raise Retryable(doubt.code, doubt.content, http_status=doubt.http_status) from doubt
 
         return started
 

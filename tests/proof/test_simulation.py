@@ -44,13 +44,13 @@ def test_requeue_of_intents_is_found(quick_path, monkeypatch):
 
 
 def test_resend_after_read_error_is_found(quick_path, monkeypatch):
-    start = Client.start
+    start = Client.start_workflow
 
     async def started(self, body, flight=None):
         try:
             return await start(self, body, flight)
         except Ambiguous as doubt:
-            raise Retryable(doubt.code, doubt.message) from doubt
+            raise Retryable(doubt.code, doubt.content) from doubt
 
-    monkeypatch.setattr(Client, "start", started)
+    monkeypatch.setattr(Client, "start_workflow", started)
     assert duplicated(quick_path) > 0

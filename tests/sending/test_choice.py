@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batch_enroll.sending.client import Client
-from batch_enroll.sending.http11_connections import DirectTransport
+from batch_enroll.sending.http11_connections import Http11Connections
 from batch_enroll.sending.httpx_transport import SingleConnectionTransports
 
 URL = "https://ru.altkraft.com"
@@ -18,12 +18,12 @@ def chosen(url: str = URL, **more) -> type:
 
 @pytest.mark.parametrize("url", [URL, "http://127.0.0.1:8080", "https://[::1]"])
 def test_ours_is_the_default(url):
-    assert chosen(url) is DirectTransport
+    assert chosen(url) is Http11Connections
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_ours_is_the_default_in_a_running_program(anyio_backend):
-    assert chosen() is DirectTransport
+    assert chosen() is Http11Connections
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
@@ -34,6 +34,6 @@ async def test_under_trio_it_is_httpxs(anyio_backend):
 def test_a_proxy_takes_httpxs(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://p:3128")
     assert chosen() is SingleConnectionTransports
-    assert chosen("http://127.0.0.1") is DirectTransport  # no proxy sees what does not leave the machine
+    assert chosen("http://127.0.0.1") is Http11Connections  # no proxy sees what does not leave the machine
     monkeypatch.setenv("NO_PROXY", "altkraft.com")
-    assert chosen() is DirectTransport
+    assert chosen() is Http11Connections

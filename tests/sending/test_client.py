@@ -60,7 +60,7 @@ def client_over(transport: httpx.AsyncBaseTransport, url: str = "http://127.0.0.
 
 async def test_a_request_is_the_documented_one_and_an_answer_comes_back(client):
     async with serving(ok) as server, client(server.url + "/") as it:
-        got = await it.start(BODY)
+        got = await it.start_workflow(BODY)
     assert (got.http_status, got.body, dict(got.headers)) == (200, OK_BODY, {})
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
@@ -79,7 +79,7 @@ async def test_a_request_is_the_documented_one_and_an_answer_comes_back(client):
 
 async def test_another_method_is_called_with_its_parameters(client):
     async with serving(ok) as server, client(server.url + "/altcraft") as it:
-        await it.call("workflows/list", {"from_id": 12, "limit": 1})
+        await it.call_method("workflows/list", {"from_id": 12, "limit": 1})
     assert server.requests[0].startswith(b"POST /altcraft/api/v1.1/workflows/list HTTP/1.1")
     assert server.requests[0].endswith(f'{{"token":"{TOKEN}","from_id": 12, "limit": 1}}'.encode())
 
@@ -87,14 +87,14 @@ async def test_another_method_is_called_with_its_parameters(client):
 async def test_rows_one_after_another_share_a_connection(client):
     async with serving(ok) as server, client(server.url) as it:
         for _ in range(5):
-            await it.start(BODY)
+            await it.start_workflow(BODY)
     assert (len(server.requests), server.connections) == (5, 1)
 
 
 async def test_rows_at_once_have_a_connection_each(client):
     async with serving(ok) as server, client(server.url) as it, anyio.create_task_group() as tasks:
         for _ in range(20):
-            tasks.start_soon(it.start, BODY)
+            tasks.start_soon(it.start_workflow, BODY)
     assert len(server.requests) == 20
     assert server.connections <= 20
 
@@ -107,7 +107,7 @@ async def test_redirects_are_answers_and_never_followed(client, status):
             writer.write(answer(b"", status, f"Location: {server.url}/elsewhere?token={TOKEN}\r\n"))
 
     async with serving(redirect) as server, client(server.url) as it:
-        got = await it.start(BODY)
+        got = await it.start_workflow(BODY)
     assert len(server.requests) == 1
     assert got.headers["location"] == f"{server.url}/elsewhere?token=***"
 
@@ -119,8 +119,8 @@ async def test_cookies_are_not_kept(client):
             writer.write(answer(headers="Set-Cookie: session=1\r\n"))
 
     async with serving(baker) as server, client(server.url) as it:
-        await it.start(BODY)
-        await it.start(BODY)
+        await it.start_workflow(BODY)
+        await it.start_workflow(BODY)
     assert b"cookie" not in server.requests[1].lower()
 
 
@@ -129,7 +129,7 @@ async def test_a_token_that_is_repeated_does_not_come_back(client):
         writer.write(answer(await server.read(reader)))
 
     async with serving(parrot) as server, client(server.url) as it:
-        got = await it.start(BODY)
+        got = await it.start_workflow(BODY)
     assert TOKEN.encode() not in got.body
     assert b'"token":"***"' in got.body
 
@@ -140,7 +140,7 @@ async def test_retry_after_comes_along(client):
         writer.write(answer(b"", "429 Too Many Requests", "RETRY-AFTER: 7\r\nX-Other: 1\r\n"))
 
     async with serving(busy) as server, client(server.url) as it:
-        assert dict((await it.start(BODY)).headers) == {"retry-after": "7"}
+        assert dict((await it.start_workflow(BODY)).headers) == {"retry-after": "7"}
 
 
 async def test_an_interim_answer_is_not_the_answer(client):
@@ -149,7 +149,7 @@ async def test_an_interim_answer_is_not_the_answer(client):
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + answer())
 
     async with serving(interim) as server, client(server.url) as it:
-        assert (await it.start(BODY)).http_status == 200
+        assert (await it.start_workflow(BODY)).http_status == 200
     assert len(server.requests) == 1
 
 
@@ -160,7 +160,7 @@ async def test_an_answer_before_the_request_was_read_counts(client):
         await asyncio.sleep(5)
 
     async with serving(early) as server, client(server.url) as it:
-        assert (await it.start(BODY)).http_status == 413
+        assert (await it.start_workflow(BODY)).http_status == 413
 
 
 async def test_compressed_answers_are_read_although_none_were_asked_for(client):
@@ -169,7 +169,7 @@ async def test_compressed_answers_are_read_although_none_were_asked_for(client):
         writer.write(answer(gzip.compress(OK_BODY), headers="Content-Encoding: gzip\r\n"))
 
     async with serving(squeeze) as server, client(server.url) as it:
-        assert (await it.start(BODY)).body == OK_BODY
+        assert (await it.start_workflow(BODY)).body == OK_BODY
 
 
 # Surely nothing left
@@ -178,7 +178,7 @@ async def test_compressed_answers_are_read_although_none_were_asked_for(client):
 async def failure_of(it: Client) -> AttemptError:
     flight = TransmissionState()
     with pytest.raises(AttemptError) as caught:
-        await it.start(BODY, flight)
+        await it.start_workflow(BODY, flight)
     assert flight.surely_unsent == isinstance(caught.value, Retryable)
     text = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     assert TOKEN not in text
@@ -246,8 +246,8 @@ async def test_a_server_that_nobody_vouches_for_is_retryable(client, certificate
 
 async def test_a_server_that_ssl_cert_file_vouches_for_is_trusted(client, certificate, trusted):
     async with serving(ok, certificate.server) as server, client(server.url) as it:
-        assert (await it.start(BODY)).http_status == 200
-        assert (await it.start(BODY)).http_status == 200
+        assert (await it.start_workflow(BODY)).http_status == 200
+        assert (await it.start_workflow(BODY)).http_status == 200
     assert server.connections == 1
 
 
@@ -369,7 +369,7 @@ async def test_a_request_that_was_begun_is_ambiguous_and_sent_once(client, fault
 
     async with serving(first_well) as server, client(server.url, timeout_s=0.5) as it:
         if warm:
-            await it.start(BODY)
+            await it.start_workflow(BODY)
         failure = await failure_of(it)
         await asyncio.sleep(0.02)  # a second request would be read now
     assert (type(failure), failure.code, failure.http_status) == (Ambiguous, code, http_status)
@@ -398,7 +398,7 @@ async def test_an_answer_that_ends_with_a_tls_connection_is_read(client, certifi
             writer.transport.abort()
 
     async with serving(talk, certificate.server) as server, client(server.url) as it:
-        assert (await it.start(BODY)).body == OK_BODY
+        assert (await it.start_workflow(BODY)).body == OK_BODY
 
 
 async def test_the_deadline_is_for_the_whole_call(client):
@@ -416,7 +416,7 @@ async def test_a_connection_that_failed_is_not_used_again(client):
 
     async with serving(talk) as server, client(server.url) as it:
         await failure_of(it)
-        assert (await it.start(BODY)).http_status == 200
+        assert (await it.start_workflow(BODY)).http_status == 200
     assert (len(server.requests), server.connections) == (2, 2)
 
 
@@ -427,7 +427,7 @@ async def test_a_connection_that_the_server_closed_while_idle_is_replaced(client
 
     async with serving(one_answer) as server, client(server.url) as it:
         for _ in range(3):
-            assert (await it.start(BODY)).http_status == 200
+            assert (await it.start_workflow(BODY)).http_status == 200
             await asyncio.sleep(0.02)
     assert (len(server.requests), server.connections) == (3, 3)
 
@@ -440,7 +440,7 @@ async def test_an_answer_that_nobody_asked_for_is_never_the_next_rows(client):
 
     async with serving(twice) as server, client(server.url) as it:
         for _ in range(3):
-            assert (await it.start(BODY)).body == OK_BODY
+            assert (await it.start_workflow(BODY)).body == OK_BODY
     assert len(server.requests) == 3
 
 
@@ -457,7 +457,7 @@ async def test_a_cancelled_call_tells_whether_a_byte_had_left(client, talk, sure
         async with client(url) as it:
             flight = TransmissionState()
             with anyio.move_on_after(0.2) as scope:
-                await it.start(BODY, flight)
+                await it.start_workflow(BODY, flight)
             assert scope.cancelled_caught
             assert flight.surely_unsent is surely_unsent
 
@@ -543,7 +543,7 @@ OTHERS = [TimeoutError(), OSError(5, "x"), ConnectionResetError(), anyio.BrokenR
 async def test_no_exception_slips_through(client, error, begun):
     async with client_over(raising(error, begun=begun)) as it:
         with pytest.raises(AttemptError) as caught:
-            await it.start(BODY)
+            await it.start_workflow(BODY)
     assert type(caught.value) is (Ambiguous if begun else Retryable)
     assert TOKEN not in str(caught.value) + repr(caught.value)
     assert "john" not in str(caught.value) + repr(caught.value)
@@ -563,7 +563,7 @@ async def test_a_transport_that_traces_nothing_is_believed_only_about_connecting
 async def test_a_fault_of_the_program_is_not_taken_for_one_of_the_network(client):
     async with client_over(raising(KeyError("x"), begun=True)) as it:
         with pytest.raises(KeyError):
-            await it.start(BODY)
+            await it.start_workflow(BODY)
 
 
 # Setting up
@@ -590,7 +590,7 @@ def test_trusted_certificates_that_cannot_be_read_are_named(monkeypatch, tmp_pat
 async def test_no_log_line_holds_token_or_person(client, caplog):
     caplog.set_level(logging.DEBUG)
     async with serving(ok) as server, client(server.url) as it:
-        await it.start(BODY)
+        await it.start_workflow(BODY)
     logging.getLogger("here").debug("lines are caught")
     assert "lines are caught" in caplog.text
     assert TOKEN not in caplog.text
@@ -616,15 +616,15 @@ def test_a_proxy_of_a_kind_that_cannot_be_used_is_refused(monkeypatch, proxy):
 
 async def call_failure_of(it: Client) -> AttemptError:
     with pytest.raises(AttemptError) as caught:
-        await it.call("workflows/list", {"from_id": 12})
+        await it.call_method("workflows/list", {"from_id": 12})
     assert TOKEN not in "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     return caught.value
 
 
 async def test_a_call_is_the_same_request_as_a_start(client):
     async with serving(ok) as server, client(server.url) as it:
-        await it.start(BODY)
-        await it.call("workflows/list", {"from_id": 12})
+        await it.start_workflow(BODY)
+        await it.call_method("workflows/list", {"from_id": 12})
     start, call = (request.partition(b"\r\n\r\n") for request in server.requests)
     assert call[2] == f'{{"token":"{TOKEN}","from_id": 12}}'.encode()
     other = start[0].replace(b"workflows/start", b"workflows/list")
@@ -639,7 +639,7 @@ async def test_calls_share_a_connection_and_keep_no_cookies(client):
 
     async with serving(baker) as server, client(server.url) as it:
         for _ in range(3):
-            await it.call("workflows/list", {})
+            await it.call_method("workflows/list", {})
     assert (len(server.requests), server.connections) == (3, 1)
     assert b"cookie" not in b"".join(server.requests).lower()
 
@@ -653,7 +653,7 @@ async def test_a_redirect_is_an_answer_even_when_its_location_is_no_address(clie
             writer.write(answer(b"", "307 Temporary Redirect", f"Location: {location}?token={TOKEN}\r\n"))
 
     async with serving(redirect) as server, client(server.url) as it:
-        got = await (it.start(BODY) if method == "start" else it.call("workflows/list", {}))
+        got = await (it.start_workflow(BODY) if method == "start" else it.call_method("workflows/list", {}))
     assert (got.http_status, got.headers["location"]) == (307, f"{location}?token=***")
     assert len(server.requests) == 1
 
@@ -664,7 +664,7 @@ async def test_a_call_comes_back_decoded_and_without_the_token(client):
         writer.write(answer(body, headers="Content-Encoding: gzip\r\n"))
 
     async with serving(parrot) as server, client(server.url) as it:
-        assert (await it.call("workflows/list", {})).body == b'{"token":"***"}'
+        assert (await it.call_method("workflows/list", {})).body == b'{"token":"***"}'
 
 
 @pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"large body"}))
@@ -686,7 +686,7 @@ async def test_the_answer_to_a_call_may_be_larger_than_that_to_a_start(client, m
 
     async with serving(talk) as server, client(server.url) as it:
         if is_read:
-            assert len((await it.call("workflows/list", {})).body) == mib * 1024 * 1024
+            assert len((await it.call_method("workflows/list", {})).body) == mib * 1024 * 1024
         else:
             assert (await call_failure_of(it)).code == "answer_too_large"
 
@@ -701,7 +701,7 @@ async def test_a_call_that_finds_nobody_is_retryable(client, certificate, monkey
         assert (type(failure), failure.code) == (Retryable, "tls_failure")
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
         async with client(server.url) as it:
-            assert (await it.call("workflows/list", {})).http_status == 200
+            assert (await it.call_method("workflows/list", {})).http_status == 200
 
 
 async def test_a_call_takes_the_proxy_of_the_environment(client, monkeypatch):
@@ -710,16 +710,16 @@ async def test_a_call_takes_the_proxy_of_the_environment(client, monkeypatch):
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         async with client("http://altcraft.invalid") as it:
-            await it.call("workflows/list", {})
+            await it.call_method("workflows/list", {})
     assert proxy.requests[0].startswith(b"POST http://altcraft.invalid/api/v1.1/workflows/list HTTP/1.1")
 
 
 async def test_an_httpx_async_client_carries_calls_and_not_starts(client, caplog):
     caplog.set_level(logging.INFO, logger="httpx")
     async with serving(ok) as server, client(server.url) as it:
-        await it.start(BODY)
+        await it.start_workflow(BODY)
         assert not caplog.records
-        await it.call("workflows/list", {"email": "john@example.com"})
+        await it.call_method("workflows/list", {"email": "john@example.com"})
     assert len(caplog.records) == 1  # it logs each request; its address holds neither token nor person
     assert TOKEN not in caplog.text
     assert "john" not in caplog.text

@@ -1,7 +1,7 @@
-"""A platform that never says how much it takes: most of it is used, and hardly any request is refused.
+"""A platform that does not tell its limit: most of it is used, and few requests are refused.
 
-Played in virtual time: `RateSchedule` decides, the sandbox's gate refuses, refused rows come back as the retry rule says. A
-climb in a straight line has to fail the same rule, for it was what we had.
+In virtual time `RateSchedule` decides, the sandbox's sliding window refuses, and refused rows come back as the retry
+policy says. A linear climb has to fail the same rule.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class StraightLine(RateSchedule):
         super().__init__(rate_per_s)
         self._last_rise = 0.0
 
-    def accepted(self, now: float) -> bool:
+    def on_success(self, now: float) -> bool:
         if now < self._climb_from:
             return False
         assert self._limit is not None
@@ -59,7 +59,7 @@ def play(pace: RateSchedule, *, latency_s: float) -> Played:
     taken = refused = 0
     gate, phase, now = RateGate(HIDDEN_PER_S[0]), 0, 0.0
     while True:
-        may_leave = pace.due(now) if ready else math.inf
+        may_leave = pace.next_permit_at(now) if ready else math.inf
         now = max(now, min(may_leave, *(heap[0][0] for heap in (arriving, coming_back) if heap), math.inf))
         if now >= PHASE_S * len(HIDDEN_PER_S):
             offered = sum(HIDDEN_PER_S) * PHASE_S
@@ -74,17 +74,17 @@ def play(pace: RateSchedule, *, latency_s: float) -> Played:
             full_for_s = gate.try_pass(now)
             if full_for_s is None:
                 taken += 1
-                pace.accepted(now)
+                pace.on_success(now)
                 ready.append(1)
                 continue
             refused += 1
             asked = max(1.0, math.ceil(full_for_s))
-            pace.throttled(now, asked, jitter=luck.random(), rtt_s=latency_s)
+            pace.on_throttled(now, asked, jitter=luck.random(), rtt_s=latency_s)
             wait_s = next_wait(attempt, retry_after_s=asked, policy=RetryPolicy(), jitter=luck.random())
             assert wait_s is not None, "a row used up its attempts"
             heapq.heappush(coming_back, (now + wait_s, next(serial), attempt + 1))
-        elif pace.due(now) <= now:
-            pace.take(now)
+        elif pace.next_permit_at(now) <= now:
+            pace.consume(now)
             heapq.heappush(arriving, (now + latency_s + luck.random() * 0.002, next(serial), ready.popleft()))
 
 

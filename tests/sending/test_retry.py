@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_enroll.errors import Ambiguous, Retryable, ServiceRefused
+from batch_enroll.errors import Ambiguous, ServiceRefused
+from batch_enroll.sending.classify import Verdict, VerdictKind
 from batch_enroll.sending.retry import RetryPolicy, next_wait, with_retries
 
 POLICY = RetryPolicy()
@@ -43,22 +44,25 @@ def test_attempts_count_from_one():
         next_wait(0, retry_after_s=None, policy=POLICY, jitter=0.0)
 
 
-def failing(*failures: Exception):
+def failing(*failures: Verdict | Exception):
     """An attempt that fails so often and then gives its number."""
     left = list(failures)
     seen: list[int] = []
 
-    async def cycle(number: int) -> int:
+    async def cycle(number: int) -> int | Verdict:
         seen.append(number)
-        if left:
-            raise left.pop(0)
-        return number
+        result = left.pop(0) if left else number
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     return cycle, seen
 
 
-def refused(retry_after_s: float | None = None) -> Retryable:
-    return Retryable("connection_refused", "refused", retry_after_s=retry_after_s)
+def refused(retry_after_s: float | None = None) -> Verdict:
+    return Verdict(
+        kind=VerdictKind.RETRY, code="throttled", message="too fast", http_status=429, retry_after_s=retry_after_s
+    )
 
 
 async def test_a_row_that_goes_well_is_tried_once_without_a_wait(clock):
@@ -80,21 +84,20 @@ async def test_attempts_are_numbered_and_waits_are_told_before_they_are_slept(cl
     assert result == 4
     assert seen == [1, 2, 3, 4]
     assert clock.sleeps == [1, 2, 5]
-    assert told == [("connection_refused", 1, 1, 0), ("connection_refused", 2, 2, 1), ("connection_refused", 3, 5, 2)]
+    assert told == [("throttled", 1, 1, 0), ("throttled", 2, 2, 1), ("throttled", 3, 5, 2)]
 
 
-async def test_used_up_attempts_raise_the_last_failure(clock):
-    failures = [refused() for _ in range(8)]
-    cycle, seen = failing(*failures)
-    with pytest.raises(Retryable) as caught:
-        await with_retries(cycle, policy=POLICY, sleep=clock.sleep, jitter=lambda: 0.0)
-    assert caught.value is failures[-1]
+async def test_used_up_attempts_give_the_last_verdict(clock):
+    verdicts = [refused() for _ in range(8)]
+    cycle, seen = failing(*verdicts)
+    last = await with_retries(cycle, policy=POLICY, sleep=clock.sleep, jitter=lambda: 0.0)
+    assert last is verdicts[-1]
     assert seen == list(range(1, 9))
 
 
-@pytest.mark.parametrize("error", [Ambiguous("read_timeout", "t"), ServiceRefused("s"), ValueError("v")])
+@pytest.mark.parametrize("error", [Ambiguous("read_timeout"), ServiceRefused("s"), ValueError("v")])
 @pytest.mark.parametrize("before", [0, 2])
-async def test_nothing_but_retryable_is_tried_again(clock, error, before):
+async def test_an_exception_is_not_tried_again(clock, error, before):
     cycle, seen = failing(*[refused() for _ in range(before)], error)
     with pytest.raises(type(error)) as caught:
         await with_retries(cycle, policy=POLICY, sleep=clock.sleep, jitter=lambda: 0.0)
@@ -122,11 +125,12 @@ async def test_a_cancelled_wait_is_not_swallowed(clock):
 async def test_a_cancelled_attempt_is_not_tried_again(clock):
     calls = []
 
-    async def cycle(number: int) -> None:
+    async def cycle(number: int) -> Verdict | None:
         calls.append(number)
         if number == 1:
-            raise refused()
+            return refused()
         await anyio.sleep(100)
+        return None
 
     with anyio.move_on_after(10) as scope:
         await with_retries(cycle, policy=POLICY, sleep=clock.sleep, jitter=lambda: 0.0)

@@ -87,7 +87,7 @@ async def two_verdicts(stream: Stream, *, stock: bool, patience_s: float) -> tup
 
 async def verdict_of(client: Client) -> Verdict:
     try:
-        return await client.start(BODY)
+        return await client.start_workflow(BODY)
     except (Ambiguous, Retryable) as failure:
         return failure
 

@@ -101,8 +101,8 @@ async def _check_one(
     job: Job, source: Source, args: argparse.Namespace, *, token: str | None, ledger: Ledger
 ) -> tuple[int, dict[str, object]]:
     """Check one input and show what was found; give the exit code and the JSON object."""
-    from batch_enroll.advice import advice_for
     from batch_enroll.clock import SystemClock
+    from batch_enroll.messages import advice_for
     from batch_enroll.reporting.plan_table import plan_to_json, print_plan
     from batch_enroll.reporting.problems_file import write_problems
     from batch_enroll.reporting.progress import progress_on

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from batch_enroll.sending import http11_connections
-from batch_enroll.sending.http11_connections import DirectTransport
+from batch_enroll.sending.http11_connections import Http11Connections
 from batch_enroll.sending.httpx_transport import trust
 from batch_enroll.sending.response_parser import MAX_BODY_BYTES, ResponseParser
 from tests.sending.answers import ANSWERS, BUSY, CHUNKED, LENGTH, OK
@@ -30,7 +30,7 @@ def anyio_backend():
 
 @asynccontextmanager
 async def transport(url: str):
-    it = DirectTransport(httpx.URL(url), ssl_context=trust(httpx.URL(url)))
+    it = Http11Connections(httpx.URL(url), ssl_context=trust(httpx.URL(url)))
     try:
         yield it
     finally:
@@ -38,7 +38,7 @@ async def transport(url: str):
 
 
 async def ask(
-    it: DirectTransport, content: bytes = b"{}", *, whole_s: float = 2.0, writes=lambda: None
+    it: Http11Connections, content: bytes = b"{}", *, whole_s: float = 2.0, writes=lambda: None
 ) -> ResponseParser:
     answer = ResponseParser()
     message = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(content), content)
@@ -46,7 +46,7 @@ async def ask(
     return answer
 
 
-async def body_of(it: DirectTransport, content: bytes = b"{}", *, whole_s: float = 2.0) -> bytes:
+async def body_of(it: Http11Connections, content: bytes = b"{}", *, whole_s: float = 2.0) -> bytes:
     return b"".join((await ask(it, content, whole_s=whole_s)).pieces)
 
 
@@ -87,7 +87,7 @@ async def test_no_byte_leaves_when_the_word_that_it_will_cannot_be_given():
 @pytest.mark.parametrize("warm", [False, True])
 async def test_the_word_is_given_before_the_first_write_and_once(warm, monkeypatch):
     heard: list[str] = []
-    real = http11_connections.Http11Connection.ask
+    real = http11_connections.Http11Connection.request
 
     async def listened(self, *message, **more):
         heard.append("write")
@@ -96,13 +96,13 @@ async def test_the_word_is_given_before_the_first_write_and_once(warm, monkeypat
     async with serving(ok) as server, transport(server.url) as it:
         if warm:
             await body_of(it)
-        monkeypatch.setattr(http11_connections.Http11Connection, "ask", listened)
+        monkeypatch.setattr(http11_connections.Http11Connection, "request", listened)
         await ask(it, writes=lambda: heard.append("word"))
     assert heard == ["word", "write"]
 
 
 async def test_a_connection_lost_between_the_word_and_the_write_is_an_error_and_no_second_try(monkeypatch):
-    real = http11_connections.Http11Connection.ask
+    real = http11_connections.Http11Connection.request
 
     async def lost(self, *message, **more):
         self.close()
@@ -110,7 +110,7 @@ async def test_a_connection_lost_between_the_word_and_the_write_is_an_error_and_
 
     async with serving(ok) as server, transport(server.url) as it:
         await body_of(it)
-        monkeypatch.setattr(http11_connections.Http11Connection, "ask", lost)
+        monkeypatch.setattr(http11_connections.Http11Connection, "request", lost)
         with pytest.raises(httpx.WriteError):
             await ask(it)
         await asyncio.sleep(0.02)
@@ -301,7 +301,7 @@ async def test_requests_at_once_get_their_own_answers():
 
     pairs = []
 
-    async def worker(it: DirectTransport, name: int) -> None:
+    async def worker(it: Http11Connections, name: int) -> None:
         for turn in range(20):
             mine = b"%d-%d" % (name, turn)
             pairs.append((mine, await body_of(it, mine)))

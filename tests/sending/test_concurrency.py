@@ -65,7 +65,7 @@ def test_whatever_is_wished_no_row_is_lost_or_doubled_and_no_more_run_than_wishe
             if stop_at is not None:
                 tasks.start_soon(at, stop_at, stop.set)
             await run_pool(blocks(count, 7, gap_s=gap_s), work, workers=team, stop=stop)
-            assert (team.present, team.busy, team.hire) == (0, 0, None)
+            assert (team.present, team.busy, team.start_workers) == (0, 0, None)
             tasks.cancel_scope.cancel()
 
     in_virtual_time(scenario)
@@ -144,7 +144,7 @@ class Sending:
     def __init__(self, clock, *, rate, size, answer_s):
         self.stop = StopSignal()
         self.team = ConcurrencyLimit(size, stop=self.stop)
-        self.limiter = Limiter(RateSchedule(rate), clock, is_held=self.team.is_held)
+        self.limiter = Limiter(RateSchedule(rate), clock, is_blocked=self.team.is_blocked)
         self.left: list[float] = []
         self.flying = self.most = 0
         self._answer_s = answer_s

@@ -9,7 +9,7 @@ import pytest
 
 from batch_enroll.errors import Ambiguous, PreflightError, Retryable
 from batch_enroll.sending.classify import HttpAnswer
-from batch_enroll.sending.scenario_check import look_up_scenario
+from batch_enroll.sending.scenario_check import check_scenario
 
 START = {"name": "DEFAULT_START_NODE_TITLE", "type": "start", "node_id": 0}
 SCENARIO = {"id": 12, "name": "Welcome", "list_id": 1, "is_active": True, "mode": "skip", "nodes": [START]}
@@ -32,7 +32,7 @@ class Platform:
         self.calls: list[tuple[str, Mapping[str, object]]] = []
         self._answers = list(answers)
 
-    async def call(self, method: str, parameters: Mapping[str, object]) -> HttpAnswer:
+    async def call_method(self, method: str, parameters: Mapping[str, object]) -> HttpAnswer:
         self.calls.append((method, parameters))
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, Exception):
@@ -42,7 +42,7 @@ class Platform:
 
 async def test_a_scenario_is_asked_for_by_its_number(clock):
     platform = Platform(listed(SCENARIO))
-    found = await look_up_scenario(platform, 12, clock=clock)
+    found = await check_scenario(platform, 12, clock=clock)
     assert platform.calls == [("workflows/list", {"from_id": 12, "limit": 1})]
     assert (found.scenario, found.name, found.database, found.mode) == (12, "Welcome", 1, "skip")
     assert found.has_default_start is True
@@ -59,7 +59,7 @@ async def test_a_scenario_is_asked_for_by_its_number(clock):
     ],
 )
 async def test_the_mode_says_what_a_repeated_start_does(clock, mode, words):
-    found = await look_up_scenario(Platform(listed({**SCENARIO, "mode": mode})), 12, clock=clock)
+    found = await check_scenario(Platform(listed({**SCENARIO, "mode": mode})), 12, clock=clock)
     assert words in found.repeated_start
 
 
@@ -76,12 +76,12 @@ async def test_the_mode_says_what_a_repeated_start_does(clock, mode, words):
 )
 async def test_the_default_start_node_is_looked_for(clock, nodes, has):
     assert (
-        await look_up_scenario(Platform(listed({**SCENARIO, "nodes": nodes})), 12, clock=clock)
+        await check_scenario(Platform(listed({**SCENARIO, "nodes": nodes})), 12, clock=clock)
     ).has_default_start is has
 
 
 async def test_keys_that_are_missing_are_no_fault(clock):
-    found = await look_up_scenario(Platform(listed({"id": 12})), 12, clock=clock)
+    found = await check_scenario(Platform(listed({"id": 12})), 12, clock=clock)
     assert (found.name, found.database, found.mode, found.has_default_start) == ("", None, "", None)
 
 
@@ -89,18 +89,18 @@ async def test_keys_that_are_missing_are_no_fault(clock):
     ("answer", "message", "hint"),
     [
         (said({"error": 401, "error_text": "API token required"}), "refused the token", "Check the token"),
-        (said({"error": 403, "error_text": "No access"}), "no right", "--skip-preflight"),
+        (said({"error": 403, "error_text": "No access"}), "no right", "send.skip_preflight"),
         (said(b"", 401), "refused the token", "Check the token"),
-        (said({"error": 440}), "would not list", "--skip-preflight"),
-        (said({"error": 400, "error_text": "Bad"}), "would not list", "--skip-preflight"),
-        (listed(), "no scenario 12", "--skip-preflight"),
-        (listed({**SCENARIO, "id": 13}), "no scenario 12", "--skip-preflight"),
-        (listed("odd", None), "no scenario 12", "--skip-preflight"),
+        (said({"error": 440}), "would not list", "send.skip_preflight"),
+        (said({"error": 400, "error_text": "Bad"}), "would not list", "send.skip_preflight"),
+        (listed(), "no scenario 12", "send.skip_preflight"),
+        (listed({**SCENARIO, "id": 13}), "no scenario 12", "send.skip_preflight"),
+        (listed("odd", None), "no scenario 12", "send.skip_preflight"),
         (listed({**SCENARIO, "is_active": False}), r"12 \(Welcome\) is not active", "Activate it"),
-        (said(b"<html><title>Shop</title></html>"), "not the platform's", "Check --url"),
-        (said(b"", 301, location="https://other"), "not the platform's", "Check --url"),
-        (said({"error": 0, "data": {}}), "could not be understood", "--skip-preflight"),
-        (said(b"<html></html>", 404), "would not list", "Check --url"),
+        (said(b"<html><title>Shop</title></html>"), "not the platform's", "Check `url`"),
+        (said(b"", 301, location="https://other"), "not the platform's", "Check `url`"),
+        (said({"error": 0, "data": {}}), "could not be understood", "send.skip_preflight"),
+        (said(b"<html></html>", 404), "would not list", "Check `url`"),
         (said({"error": 429}, retry_after="36000"), "asks to wait 10 hours", "after that time"),
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else None,
@@ -108,7 +108,7 @@ async def test_keys_that_are_missing_are_no_fault(clock):
 async def test_what_is_wrong_is_said_in_plain_words_and_not_asked_again(clock, answer, message, hint):
     platform = Platform(answer)
     with pytest.raises(PreflightError, match=message) as caught:
-        await look_up_scenario(platform, 12, clock=clock)
+        await check_scenario(platform, 12, clock=clock)
     assert hint in caught.value.hint
     assert len(platform.calls) == 1
 
@@ -116,8 +116,8 @@ async def test_what_is_wrong_is_said_in_plain_words_and_not_asked_again(clock, a
 @pytest.mark.parametrize(
     "failure",
     [
-        Retryable("connection_refused", "The platform's computer refused the connection"),
-        Ambiguous("read_timeout", "No whole answer came in time"),
+        Retryable("connection_refused"),
+        Ambiguous("read_timeout"),
         said(b"", 502),
         said(b"", 503),
         said({"error": 500}),
@@ -126,9 +126,9 @@ async def test_what_is_wrong_is_said_in_plain_words_and_not_asked_again(clock, a
     ids=["refused", "timeout", "502", "503", "code 500", "code 429"],
 )
 async def test_a_passing_trouble_is_asked_again_and_a_lasting_one_is_told(clock, failure):
-    assert (await look_up_scenario(Platform(failure, failure, listed(SCENARIO)), 12, clock=clock)).name == "Welcome"
+    assert (await check_scenario(Platform(failure, failure, listed(SCENARIO)), 12, clock=clock)).name == "Welcome"
     platform = Platform(failure)
     with pytest.raises(PreflightError, match="could not be asked"):
-        await look_up_scenario(platform, 12, clock=clock)
+        await check_scenario(platform, 12, clock=clock)
     assert len(platform.calls) == 3
     assert sum(clock.sleeps) < 10

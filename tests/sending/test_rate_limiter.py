@@ -33,15 +33,15 @@ class FixedWindow:
         self._window = -1
         self._used = 0
 
-    def due(self, now: float) -> float:
+    def next_permit_at(self, now: float) -> float:
         return now if math.floor(now) != self._window or self._used < self._limit else float(math.floor(now) + 1)
 
-    def take(self, now: float) -> None:
+    def consume(self, now: float) -> None:
         if math.floor(now) != self._window:
             self._window, self._used = math.floor(now), 0
         self._used += 1
 
-    def throttled(self, now: float, retry_after_s: float | None, *, jitter: float) -> None:
+    def on_throttled(self, now: float, retry_after_s: float | None, *, jitter: float) -> None:
         pass
 
 
@@ -67,12 +67,12 @@ def simulate(pace: RateSchedule | FixedWindow, events: list[tuple[str, float]]) 
         if kind == "idle":
             now += seconds
         elif kind == "throttle":
-            pace.throttled(now, seconds if seconds > 0.1 else None, jitter=0.5)
+            pace.on_throttled(now, seconds if seconds > 0.1 else None, jitter=0.5)
         else:
             for _ in range(kind.count("row")):
-                while (due := pace.due(now)) > now:
+                while (due := pace.next_permit_at(now)) > now:
                     now = due + seconds  # overslept
-                pace.take(now)
+                pace.consume(now)
                 times.append(now)
     return times
 
@@ -113,7 +113,7 @@ def test_timers_that_oversleep_hardly_lower_the_mean(rate, timer_s, error):
 
 async def permit(limiter: Limiter) -> None:
     """Take a permit as rows do: at once if one is free, else by waiting."""
-    if not limiter.take_now():
+    if not limiter.try_acquire():
         await limiter.acquire()
 
 
@@ -161,7 +161,7 @@ class Oversleeping(VirtualClock):
         await super().sleep(seconds + 0.05)
 
 
-@pytest.mark.parametrize(("now", "wait"), [("take_now", "acquire"), ("depart_now", "depart")])
+@pytest.mark.parametrize(("now", "wait"), [("try_acquire", "acquire"), ("try_depart", "depart")])
 async def test_who_comes_in_the_right_moment_does_not_go_before_those_who_wait(now, wait):
     limiter = Limiter(RateSchedule(1), Oversleeping())
     order = []
@@ -183,10 +183,10 @@ async def test_who_comes_in_the_right_moment_does_not_go_before_those_who_wait(n
 
 async def test_nothing_is_free_while_a_hand_holds_the_permits(clock):
     held = True
-    limiter = Limiter(RateSchedule(None), clock, is_held=lambda: held)
-    assert not limiter.take_now()
+    limiter = Limiter(RateSchedule(None), clock, is_blocked=lambda: held)
+    assert not limiter.try_acquire()
     held = False
-    assert limiter.take_now()
+    assert limiter.try_acquire()
 
 
 async def test_a_pause_bites_at_once_and_ends_without_a_burst(clock):
@@ -195,7 +195,7 @@ async def test_a_pause_bites_at_once_and_ends_without_a_burst(clock):
 
     async def throttle() -> None:
         await anyio.sleep(2.05)
-        limiter.throttled(5.0)
+        limiter.on_throttled(5.0)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(throttle)
@@ -212,7 +212,7 @@ async def test_unlimited_still_obeys_a_pause(clock):
     for _ in range(1000):
         await permit(limiter)
     began = anyio.current_time()
-    limiter.throttled(3.0)
+    limiter.on_throttled(3.0)
     await permit(limiter)
     assert anyio.current_time() - began == pytest.approx(3.0)
     assert limiter.rate_per_s is None
@@ -246,40 +246,40 @@ async def test_a_cancelled_wait_gives_its_turn_on(clock):
 async def test_changes_of_pace_are_told(clock):
     told = []
     limiter = Limiter(RateSchedule(10), clock, on_change=lambda rate, pause_s: told.append((rate, pause_s)))
-    limiter.throttled(2.0)
-    limiter.throttled(2.0)
+    limiter.on_throttled(2.0)
+    limiter.on_throttled(2.0)
     assert told == [(7.0, 2.0)]
     await anyio.sleep(120)
-    limiter.accepted()
+    limiter.on_success()
     assert told[1:] == [(10.0, 0.0)]
 
 
 def test_one_burst_of_answers_cuts_once():
     pace = RateSchedule(100)
     for _ in range(50):
-        pace.throttled(0.0, 1.0, jitter=0.0)
+        pace.on_throttled(0.0, 1.0, jitter=0.0)
     assert pace.rate_per_s == 70
-    pace.throttled(0.9, 1.0, jitter=0.0)
+    pace.on_throttled(0.9, 1.0, jitter=0.0)
     assert pace.rate_per_s == 70
-    pace.throttled(1.0, 1.0, jitter=0.0)
+    pace.on_throttled(1.0, 1.0, jitter=0.0)
     assert pace.rate_per_s == 49
 
 
 def test_a_slow_platform_is_given_two_round_trips_to_feel_a_cut():
     pace = RateSchedule(100)
-    pace.throttled(0.0, 1.0, jitter=0.0, rtt_s=5.0)
-    pace.throttled(9.9, 1.0, jitter=0.0, rtt_s=5.0)
+    pace.on_throttled(0.0, 1.0, jitter=0.0, rtt_s=5.0)
+    pace.on_throttled(9.9, 1.0, jitter=0.0, rtt_s=5.0)
     assert pace.rate_per_s == 70
 
 
 def test_the_rate_has_a_floor_and_climbs_back_within_a_minute():
     pace = RateSchedule(100)
     for second in range(100):
-        pace.throttled(float(second), 0.0, jitter=0.0)
+        pace.on_throttled(float(second), 0.0, jitter=0.0)
     assert pace.rate_per_s == 2
     rates: list[float] = []
     for second in range(100, 160):
-        pace.accepted(float(second))
+        pace.on_success(float(second))
         rates.append(pace.rate_per_s)
     assert rates == sorted(rates)
     assert rates[-1] == 100
@@ -289,10 +289,10 @@ def test_a_climb_is_quick_below_what_was_refused_and_slow_at_it():
     """What was refused is the best guess of what the platform hides: near it, long and flat; past it, ever steeper."""
     pace = RateSchedule(1000)
     for second in range(5):
-        pace.throttled(float(second), 0.0, jitter=0.0)  # the last time at 240/s, which became 168
+        pace.on_throttled(float(second), 0.0, jitter=0.0)  # the last time at 240/s, which became 168
     rates: list[float] = []
     for after_s in (0.1, 2, 6, 9, 12, 24, 39):
-        pace.accepted(4.0 + after_s)
+        pace.on_success(4.0 + after_s)
         rates.append(pace.rate_per_s or 0.0)
     to_it, _, at_it, past_it, far_past_it, _ = (
         (b - a) / span_s for (a, b), span_s in zip(pairwise(rates), (1.9, 4, 3, 3, 12, 15), strict=True)
@@ -305,29 +305,29 @@ def test_a_climb_is_quick_below_what_was_refused_and_slow_at_it():
 @pytest.mark.parametrize("limit_per_s", [1.0, 10.0, 500.0])
 def test_one_stray_refusal_costs_little(limit_per_s):
     pace = RateSchedule(limit_per_s)
-    pace.throttled(0.0, 1.0, jitter=0.0)
-    pace.accepted(1.0 + LEVEL_S)
+    pace.on_throttled(0.0, 1.0, jitter=0.0)
+    pace.on_success(1.0 + LEVEL_S)
     assert pace.rate_per_s == pytest.approx(0.95 * limit_per_s)
-    pace.accepted(1.0 + CLIMB_S)
+    pace.on_success(1.0 + CLIMB_S)
     assert pace.rate_per_s == limit_per_s
 
 
 def test_pauses_that_the_platform_does_not_time_double_up_to_a_minute():
     pace, now, pauses = RateSchedule(100), 0.0, []
     for _ in range(9):
-        pace.throttled(now, None, jitter=0.0)
+        pace.on_throttled(now, None, jitter=0.0)
         pauses.append(pace.paused_until - now)
         now = pace.paused_until + 1
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    pace.accepted(now)
-    pace.throttled(now, None, jitter=0.0)
+    pace.on_success(now)
+    pace.on_throttled(now, None, jitter=0.0)
     assert pace.paused_until - now == 1
 
 
 def test_a_late_acceptance_does_not_end_a_pause_or_climb():
     pace = RateSchedule(100)
-    pace.throttled(0.0, 10.0, jitter=0.0)
-    pace.accepted(5.0)
+    pace.on_throttled(0.0, 10.0, jitter=0.0)
+    pace.on_success(5.0)
     assert (pace.rate_per_s, pace.paused_until) == (70, 10.0)
 
 
@@ -341,7 +341,7 @@ def test_a_lowered_limit_counts_what_just_went():
     pace = RateSchedule(100)
     times = simulate(pace, [("row " * 50, 0.0)])
     pace.set_rate(10)
-    assert pace.due(times[-1]) >= times[-10] + WINDOW_S
+    assert pace.next_permit_at(times[-1]) >= times[-10] + WINDOW_S
 
 
 @given(
@@ -355,8 +355,8 @@ def test_whatever_lies_between_permit_and_departure_no_second_holds_more_than_th
     gone: list[float] = []
     for moment in ready:
         now = max(moment, gone[-1] if gone else 0.0)
-        gone.append(pace.leaves_at(now))
-        pace.left(gone[-1])
+        gone.append(pace.next_departure_at(now))
+        pace.record_departure(gone[-1])
     for start in gone:
         assert sum(start <= other < start + 1.0 for other in gone) <= math.ceil(rate)
 
@@ -369,8 +369,8 @@ def test_no_second_of_the_platform_holds_more_than_the_limit_when_the_way_there_
     """Full at every moment: as many as may leave do, and each takes a little longer or shorter to arrive."""
     pace, now, arrived = RateSchedule(rate), 0.0, []
     for number in range(int(rate * 2.5)):
-        now = pace.leaves_at(now)
-        pace.left(now)
+        now = pace.next_departure_at(now)
+        pace.record_departure(now)
         arrived.append(now + ways[number % len(ways)])
     assert most_in(sorted(arrived), 1.0) <= rate
 
