@@ -11,7 +11,9 @@
         RunLocked           another process is working on this run
         NobodyAtWork        no process is working on this run, so it cannot be paused or stopped
         LedgerError         the ledger cannot be written, or belongs to something else
+          RowTaken            the row is not planned any more
           NoSuchRun           it knows no run of this name
+        Fenced              this worker was given up for dead
         ServiceRefused      token refused, scenario inactive, breaker: the next row would fare the same
         SystemRefused       the operating system refused a file or a folder (see `os_errors.py`)
       RowError            this row ends with an outcome, the run goes on
@@ -147,6 +149,14 @@ class RunNotActive(RunStopped):
 
 class LedgerError(RunStopped):
     """What must be on disk cannot be put there, or what is there does not fit."""
+
+
+class RowTaken(LedgerError):
+    """The row is not planned any more: it must not be sent, it has no outcome here, and that is no fault."""
+
+
+class Fenced(RunStopped):
+    """This worker was given up for dead: it takes no more rows and sends nothing."""
 
 
 class NoSuchRun(LedgerError):

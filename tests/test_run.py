@@ -264,7 +264,7 @@ async def test_one_bad_canary_row_of_any_kind_stops_the_run(world, tmp_path, bad
 
 
 async def test_a_canary_row_that_was_not_accepted_is_a_bad_one(tmp_path):
-    canary = build_canary(3, Counts(not_sent=9), folder=tmp_path, asks=False)
+    canary = build_canary(3, Counts(not_sent=9), asks=False)
     assert canary
     assert "2 not accepted" in str(await canary.review(Counts(success=1, not_sent=8), None))
     assert await canary.review(Counts(success=3, not_sent=6), None) is None
@@ -272,7 +272,7 @@ async def test_a_canary_row_that_was_not_accepted_is_a_bad_one(tmp_path):
 
 @pytest.mark.parametrize("counts", [Counts(not_sent=3), Counts(success=2, not_sent=1), Counts(error=9, not_sent=3)])
 def test_there_is_no_look_when_no_row_would_be_left_after_it(tmp_path, counts):
-    assert build_canary(3, counts, folder=tmp_path, asks=False) is None
+    assert build_canary(3, counts, asks=False) is None
 
 
 async def test_the_canary_asks_and_goes_on(world, tmp_path):

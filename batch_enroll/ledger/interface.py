@@ -20,21 +20,19 @@ update whose row count must be 1:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
-from batch_enroll.models import (
-    Counts,
-    Duplicates,
-    Notice,
-    Outcome,
-    RowStatus,
-)
+from batch_enroll.errors import LedgerError
+from batch_enroll.models import Counts, Duplicates, Notice, Outcome, Row, RowStatus
+
+if TYPE_CHECKING:
+    from batch_enroll.ledger.worker_ledger import WorkerLedger, WorkerOrders
 
 NO_PATH = "-"
 """The input path of a run whose input is no file."""
@@ -180,6 +178,66 @@ class Resolution:
     why: str
 
 
+class StagedRow(NamedTuple):
+    """A row of the plan with what it will send."""
+
+    seq: int  #: place in the plan, from 1
+    row: Row  #: with every problem found, by the loader and by the mapping
+    body: str  #: the request's JSON object without the token; "" when the row is invalid
+
+
+class StageWriter(Protocol):
+    """Writes the staged rows of one plan; they are all there or none. The caller holds the run's lock. It blocks."""
+
+    def write(self, rows: Sequence[tuple[Row, str]]) -> None:
+        """Add a block of (row, body) in plan order."""
+        ...
+
+    def finish(self) -> None:
+        """Make the rows durable."""
+        ...
+
+    def abandon(self) -> None:
+        """Remove an unfinished stage."""
+        ...
+
+
+class Stage(Protocol):
+    """The staged rows of one run: personal data, for its owner alone. Every method blocks.
+
+    Raises:
+        LedgerError: the rows are gone (pruned) or damaged, or cannot be read or written.
+    """
+
+    def writer(self, columns: Sequence[str]) -> StageWriter:
+        """Stage the rows of a new plan; `columns` is the input's own header."""
+        ...
+
+    def columns(self) -> tuple[str, ...]:
+        """Give the input's own header, column by column."""
+        ...
+
+    def check(self) -> None:
+        """Check, without reading them, that all rows of the plan are there."""
+        ...
+
+    def rows(self, lo: int, hi: int) -> list[StagedRow]:
+        """Read the rows from place `lo` to place `hi` of the plan, fewer where the plan ends."""
+        ...
+
+    def blocks(self) -> Iterator[list[StagedRow]]:
+        """Read all rows in plan order, in blocks of at most 1,000."""
+        ...
+
+    def delete(self) -> bool:
+        """Remove the rows; False: they were gone already."""
+        ...
+
+    def damaged(self, seq: int) -> LedgerError:
+        """Build the error that the rows are not as they were written from place `seq` on; 0 is the header."""
+        ...
+
+
 class RunLedger(Protocol):
     """One run's rows. Every call may wait for the disk; none may be lost when it has returned.
 
@@ -194,6 +252,35 @@ class RunLedger(Protocol):
     @property
     def folder(self) -> Path:
         """Where the run keeps what it needs besides the ledger: the staged rows. Readable by its owner alone."""
+        ...
+
+    @property
+    def stage(self) -> Stage:
+        """The run's rows with what they send, kept between plan and send."""
+        ...
+
+    async def join(self) -> WorkerLedger:
+        """Begin to send rows of this run, which is OPEN, as one of its workers.
+
+        Raises:
+            RunLocked: this kind of ledger takes one worker at a time, and the run has one.
+        """
+        ...
+
+    async def steer(self, orders: WorkerOrders) -> None:
+        """Set what every worker of the run hears at its next beat."""
+        ...
+
+    async def mark(self, name: str) -> None:
+        """Note that something was done for the run, such as `canary.passed`.
+
+        Raises:
+            LedgerError: the disk does not take it.
+        """
+        ...
+
+    async def is_marked(self, name: str) -> bool:
+        """Whether `mark` was called for the run, by this process or an earlier one."""
         ...
 
     async def plan(self, rows: Sequence[PlannedRow]) -> None:

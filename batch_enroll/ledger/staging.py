@@ -14,15 +14,18 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, BinaryIO
 
 from batch_enroll.atomic_file import OWNER_ONLY, AtomicFile
 from batch_enroll.errors import LedgerError
+from batch_enroll.ledger.interface import StagedRow
 from batch_enroll.messages import Message, verbatim
 from batch_enroll.models import Problem, Row
 from batch_enroll.os_errors import os_error_reason, translate_os_errors
@@ -34,18 +37,10 @@ _MEANT = {"\\": "\\", "n": "\n", "f": _BETWEEN}
 _ESCAPED = re.compile(r"\\(.)")
 _BLOCK_ROWS = 1_000
 _OWN_COLUMNS = ["number", "problems", "body"]
-_PART_BYTES = 1 << 20
+_STEP_BYTES = 1 << 16  #: from one known place in the file to the next
 
 
-class StagedRow(NamedTuple):
-    """A row of the plan with what it will send."""
-
-    seq: int  #: place in the plan, from 1
-    row: Row  #: with every problem found, by the loader and by the mapping
-    body: str  #: the request's JSON object without the token; "" when the row is invalid
-
-
-class StageWriter:
+class FileStageWriter:
     """Writes the staged rows of one run; the file is whole or not there. The caller holds the run's lock.
 
     Raises:
@@ -92,104 +87,125 @@ class StageWriter:
         self._atomic.abandon()
 
 
-def stage_files(folder: Path) -> list[Path]:
-    """Name every file that holds staged rows of a run, also those that a dead process left unfinished."""
-    return [folder / STAGE_NAME, *_partial_files(folder)]
-
-
-def staged_columns(folder: Path) -> tuple[str, ...]:
-    """Give the input's own header, column by column.
+class FileStage:
+    """The staged rows of one run in its folder. Every method blocks.
 
     Raises:
-        LedgerError: the file is gone (pruned) or damaged.
+        LedgerError: the file is gone (pruned) or damaged, or cannot be read or written.
     """
-    with _reading(folder) as file:
-        return _columns(file.readline())
 
+    def __init__(self, folder: Path, rows: Callable[[], int]) -> None:
+        """Read and write nothing yet.
 
-def check_staged_rows(folder: Path, *, rows: int) -> None:
-    """Count the lines without reading the rows: 0.2 s of CPU for a million.
+        Args:
+            folder: the run's own.
+            rows: gives how many rows the whole plan holds, as the ledger knows it.
+        """
+        self._folder = folder
+        self._path = folder / STAGE_NAME
+        self._rows = rows
+        self._lines_before: list[int] = []  #: how many lines end before each `_STEP_BYTES` of the file
 
-    Raises:
-        LedgerError: there are fewer or more than `rows`, or the last one is cut off.
-    """
-    staged_columns(folder)
-    lines, is_whole = 0, False
-    with _reading(folder) as file:
-        while part := os.read(file.fileno(), _PART_BYTES):
-            lines += part.count(b"\n")
-            is_whole = part.endswith(b"\n")
-    if lines != rows + 1 or not is_whole:
-        raise damaged_rows(folder, min(lines, rows + 1))
+    def writer(self, columns: Sequence[str]) -> FileStageWriter:
+        """Stage the rows of a new plan; `columns` is the input's own header."""
+        return FileStageWriter(self._folder, columns)
 
+    def columns(self) -> tuple[str, ...]:
+        """Give the input's own header, column by column."""
+        with self._reading() as file:
+            return _columns(file.readline())
 
-def staged_rows(folder: Path, *, rows: int, after_seq: int = 0) -> Iterator[list[StagedRow]]:
-    """Read the rows back in plan order, in blocks of at most 1,000, from the one after `after_seq` on.
+    def check(self) -> None:
+        """Count the lines and check that they are text, without reading the rows: 0.2 s of CPU for a million."""
+        self.columns()
+        lines_before, lines, is_whole = [], 0, False
+        decoder = getincrementaldecoder("utf-8")("surrogatepass")
+        with self._reading() as file:
+            while part := file.read(_STEP_BYTES):
+                lines_before.append(lines)
+                lines += part.count(b"\n")
+                try:
+                    decoder.decode(part)
+                except ValueError as error:
+                    raise self.damaged(lines_before[-1]) from error
+                is_whole = part.endswith(b"\n")
+        if lines != self._rows() + 1 or not is_whole:
+            raise self.damaged(min(lines, self._rows() + 1))
+        self._lines_before = lines_before
 
-    Args:
-        folder: the run's own.
-        rows: how many the whole plan holds, as the ledger knows it.
-        after_seq: the place of the last row that is passed over.
-    Raises:
-        LedgerError: the file is gone (pruned) or damaged, or holds another number of rows.
-    """
-    seq = 0
-    with _reading(folder) as file:
-        _columns(file.readline())
-        block: list[StagedRow] = []
+    def rows(self, lo: int, hi: int) -> list[StagedRow]:
+        """Read the rows from place `lo` to place `hi` of the plan, from anywhere in the file."""
+        if not self._lines_before:
+            self.check()
+        seq, hi = lo, min(hi, self._rows())
+        step = bisect_left(self._lines_before, lo) - 1
+        staged = []
+        with self._reading() as file:
+            file.seek(step * _STEP_BYTES)
+            skipped = lo - self._lines_before[step]
+            try:
+                for line in islice(file, skipped, skipped + hi - lo + 1):
+                    staged.append(StagedRow(seq, *_staged(_fields(line))))
+                    seq += 1
+            except (ValueError, KeyError, TypeError) as error:
+                raise self.damaged(seq) from error
+        if seq <= hi:
+            raise self.damaged(seq)
+        return staged
+
+    def blocks(self) -> Iterator[list[StagedRow]]:
+        """Read all rows in plan order, in blocks of at most 1,000."""
+        self.check()
+        for lo in range(1, self._rows() + 1, _BLOCK_ROWS):
+            yield self.rows(lo, lo + _BLOCK_ROWS - 1)
+
+    def delete(self) -> bool:
+        """Remove the personal data of a run; what happened to its rows stays in the ledger. False: it was gone."""
+        with _translated(self._path):
+            for path in _partial_files(self._folder):
+                path.unlink(missing_ok=True)
+            try:
+                self._path.unlink()
+            except FileNotFoundError:
+                return False
+        return True
+
+    def size(self) -> int:
+        """How many bytes `delete` would free, what a dead process left unfinished included."""
+        files = [self._path, *_partial_files(self._folder)]
+        return sum(path.stat().st_size for path in files if path.exists())
+
+    def damaged(self, seq: int) -> LedgerError:
+        """Build the error that the file is not as it was written from a row of the plan on; 0 is the header."""
+        return LedgerError(
+            f"The kept rows of run {self._folder.name} are damaged from line {seq + 1} of {self._path} on, "
+            "so they can be neither sent nor reported.",
+            hint="Put a good copy of that file back, then give the same command again; "
+            f"`batch-enroll show {self._folder.name}` tells how far the run came.",
+        )
+
+    @contextmanager
+    def _reading(self) -> Iterator[BinaryIO]:
+        """Open the file; errors of the system or the decoder while it is read become a LedgerError."""
+        run_id = self._folder.name
         try:
-            for line in file:
-                seq += 1
-                if seq <= after_seq:
-                    continue
-                row, body = _staged(_fields(line))
-                block.append(StagedRow(seq, row, body))
-                if len(block) == _BLOCK_ROWS:
-                    yield block
-                    block = []
-        except (ValueError, KeyError, TypeError) as error:
-            raise damaged_rows(folder, seq) from error
-        if seq != rows:
-            raise damaged_rows(folder, min(seq, rows) + 1)
-        if block:
-            yield block
+            with self._path.open("rb") as file:
+                yield file
+        except FileNotFoundError as error:
+            raise LedgerError(
+                f"The rows of run {run_id} are no longer kept ({self._path} is gone).",
+                hint=f"Its totals are still shown by `batch-enroll show {run_id}`; its files cannot be written again.",
+            ) from error
+        except OSError as error:
+            raise LedgerError(
+                f"The kept rows of run {run_id} cannot be read at {self._path}: {os_error_reason(error)}.",
+                hint="Correct that, then give the same command again.",
+            ) from error
+        except ValueError as error:  # the header is no header, or no text
+            raise self.damaged(0) from error
 
 
-def forget_rows(folder: Path) -> bool:
-    """Remove the personal data of a run; what happened to its rows stays in the ledger. False: it was gone already."""
-    with _translated(folder / STAGE_NAME):
-        for path in _partial_files(folder):
-            path.unlink(missing_ok=True)
-        try:
-            (folder / STAGE_NAME).unlink()
-        except FileNotFoundError:
-            return False
-    return True
-
-
-@contextmanager
-def _reading(folder: Path) -> Iterator[IO[str]]:
-    """Open the file; what the system or the decoder says of it while it is read becomes a LedgerError."""
-    path = folder / STAGE_NAME
-    try:
-        with path.open(encoding="utf-8", errors="surrogatepass", newline="\n") as file:
-            yield file
-    except FileNotFoundError as error:
-        show = f"batch-enroll show {folder.name}"
-        raise LedgerError(
-            f"The rows of run {folder.name} are no longer kept ({path} is gone).",
-            hint=f"Its totals are still shown by `{show}`; its files cannot be written again.",
-        ) from error
-    except OSError as error:
-        raise LedgerError(
-            f"The kept rows of run {folder.name} cannot be read at {path}: {os_error_reason(error)}.",
-            hint="Correct that, then give the same command again.",
-        ) from error
-    except ValueError as error:  # the header is no header, or no text
-        raise damaged_rows(folder, 0) from error
-
-
-def _columns(header: str) -> tuple[str, ...]:
+def _columns(header: bytes) -> tuple[str, ...]:
     own, columns = (fields := _fields(header))[: len(_OWN_COLUMNS)], fields[len(_OWN_COLUMNS) :]
     if own != _OWN_COLUMNS:
         raise ValueError("this is no header")
@@ -215,7 +231,8 @@ def _line(fields: Sequence[str]) -> str:
     return line + "\n"
 
 
-def _fields(line: str) -> list[str]:
+def _fields(binary: bytes) -> list[str]:
+    line = binary.decode("utf-8", "surrogatepass")
     if not line.endswith("\n"):
         raise ValueError("the line is cut off")
     fields = line[:-1].split(_BETWEEN)
@@ -247,14 +264,4 @@ def _translated(path: Path) -> AbstractContextManager[None]:
         f"The rows of this run cannot be kept at {path}",
         to=LedgerError,
         hint="Make room or choose another place with --ledger, then give the same command again.",
-    )
-
-
-def damaged_rows(folder: Path, seq: int) -> LedgerError:
-    """Say from which row of the plan on the file is not as it was written; 0 is the header."""
-    return LedgerError(
-        f"The kept rows of run {folder.name} are damaged from line {seq + 1} of {folder / STAGE_NAME} on, "
-        "so they can be neither sent nor reported.",
-        hint="Put a good copy of that file back, then give the same command again; "
-        f"`batch-enroll show {folder.name}` tells how far the run came.",
     )

@@ -7,7 +7,7 @@ ledger itself gives to rows. Never: I/O.
 from __future__ import annotations
 
 from batch_enroll.clock import iso_utc
-from batch_enroll.errors import LedgerError, NoSuchRun, RunLocked
+from batch_enroll.errors import LedgerError, NoSuchRun, RowTaken, RunLocked
 from batch_enroll.ledger.interface import Duplicate, Resolution, RowState
 from batch_enroll.models import RowStatus
 
@@ -53,7 +53,8 @@ def why_skipped(duplicate: Duplicate) -> tuple[str, str]:
 
 def illegal(seq: int, *, wanted: RowState) -> LedgerError:
     """Say that a row does not stand where the move begins: it was moved by someone else, or is not there."""
-    return LedgerError(
+    kind = RowTaken if wanted is RowState.PLANNED else LedgerError
+    return kind(
         f"Place {seq} of the plan is not in state {wanted.name}, so the ledger refuses to move it.",
         hint="Nothing was sent for it. This should not happen: please report it with the run's number.",
     )
@@ -62,6 +63,11 @@ def illegal(seq: int, *, wanted: RowState) -> LedgerError:
 def not_open(run_id: str) -> LedgerError:
     """Say that a run cannot be written: it was closed, opened for reading, or is not in the right state."""
     return LedgerError(f"Run {run_id} is not open for this step.")
+
+
+def has_worker(run_id: str) -> RunLocked:
+    """Build the error that a run in SQLite takes one worker at a time."""
+    return RunLocked(f"Run {run_id} has a worker already.", hint="A ledger in a file takes one worker at a time.")
 
 
 def wrong_size(*, expected: int, found: int) -> LedgerError:

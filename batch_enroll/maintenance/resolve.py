@@ -14,7 +14,6 @@ from enum import StrEnum
 
 from batch_enroll.errors import JobError
 from batch_enroll.ledger.interface import Ledger, Resolution
-from batch_enroll.ledger.staging import staged_rows
 from batch_enroll.models import Counts, Outcome, RowStatus
 from batch_enroll.run.result_files import rows_with_outcomes
 from batch_enroll.sending.request_body import identity_of
@@ -59,7 +58,7 @@ async def unknown_rows(ledger: Ledger, run_id: str) -> list[UnknownRow]:
         async for pairs in rows_with_outcomes(run):
             found += [(row.number, outcome) for row, outcome in pairs if outcome.status is RowStatus.UNKNOWN]
         wanted = {outcome.seq for _, outcome in found}
-        for block in staged_rows(run.folder, rows=run.record.rows) if wanted else ():
+        for block in run.stage.blocks() if wanted else ():
             bodies.update({staged.seq: staged.body for staged in block if staged.seq in wanted})
         return [
             UnknownRow(number=number, identity=identity_of(bodies[outcome.seq]), outcome=outcome)

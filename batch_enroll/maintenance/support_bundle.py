@@ -23,7 +23,6 @@ from batch_enroll.atomic_file import OWNER_ONLY, write_atomic
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import Ledger, Reason, RunLedger
-from batch_enroll.ledger.staging import staged_rows
 from batch_enroll.models import Outcome, RowStatus
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.health_findings import HealthFinding, findings_to_json
@@ -340,7 +339,7 @@ async def _statistics(run: RunLedger) -> _Statistics:
 def _learn(redaction: Redaction, run: RunLedger) -> bool:
     """Pass every cell of the run to the redaction; False when the rows are no longer kept."""
     try:
-        for block in staged_rows(run.folder, rows=run.record.rows):
+        for block in run.stage.blocks():
             for staged in block:
                 redaction.learn(staged.row.cells)
     except LedgerError:

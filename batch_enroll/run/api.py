@@ -17,7 +17,6 @@ from batch_enroll.config.job import Job
 from batch_enroll.control.run_control import Control
 from batch_enroll.events import Listener
 from batch_enroll.ledger.interface import Ledger
-from batch_enroll.ledger.staging import staged_rows
 from batch_enroll.models import Row, RowStatus
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.summary import RunSummary
@@ -191,5 +190,5 @@ def _invalid_rows(prepared: PreparedRun) -> list[Row]:
     if not prepared.counts.invalid:
         return []
     run = prepared.ledger
-    rows = (staged.row for block in staged_rows(run.folder, rows=run.record.rows) for staged in block)
+    rows = (staged.row for block in run.stage.blocks() for staged in block)
     return list(islice((row for row in rows if row.problems), MAX_KEPT_PROBLEM_ROWS))

@@ -1,15 +1,13 @@
 """The canary: the first rows of a run are sent alone, then a person or a rule decides whether the rest may follow.
 
-It counts the rows that were sent in the whole run, by whichever process, and that it was passed is kept in the run's
-folder: a resumed run asks again only when its canary was not passed.
+It counts the rows that were sent in the whole run, by whichever process, and that it was passed is a mark of the
+run: a resumed run asks again only when its canary was not passed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from batch_enroll.messages import Message, message
@@ -18,7 +16,8 @@ from batch_enroll.models import Counts
 CanaryReview = Callable[[Counts], Awaitable[bool]]
 """Shown the counts after the canary rows, says whether to send the rest."""
 
-_PASSED: Final = "canary.passed"
+CANARY_PASSED: Final = "canary.passed"
+"""The mark of a run whose canary was passed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,18 +53,17 @@ class Canary:
         return message("run.canary_more", rows=self.rows)
 
 
-def build_canary(wanted: int | None, counts: Counts, *, folder: Path, asks: bool) -> Canary | None:
+def build_canary(wanted: int | None, counts: Counts, *, asks: bool) -> Canary | None:
     """Choose the rows that are sent before the review.
 
     Args:
         wanted: how many rows; None or 0 = no canary.
         counts: of the whole run, before this process sends anything.
-        folder: of the run.
         asks: a person is asked.
     Returns:
         None when there is no review, or no row would be left after it.
     """
-    if not wanted or (folder / _PASSED).exists():
+    if not wanted:
         return None
     sent = _sent(counts)
     is_reviewable = sent >= wanted and (asks or not (counts.error or counts.unknown))
@@ -74,12 +72,6 @@ def build_canary(wanted: int | None, counts: Counts, *, folder: Path, asks: bool
     else:  # it failed before, and nobody is asked
         canary = Canary(rows=wanted, left=wanted, before=counts)
     return canary if canary.left < counts.not_sent else None
-
-
-def pass_canary(folder: Path) -> None:
-    """Record in the run's folder that the rest may follow."""
-    with suppress(OSError):  # then it is reviewed once more
-        (folder / _PASSED).touch(mode=0o600)
 
 
 def _sent(counts: Counts) -> int:

@@ -13,7 +13,6 @@ from batch_enroll.background import run_abandonable, run_in_thread
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import RunDiagnosed, RunFinished, WritingResults
 from batch_enroll.ledger.interface import RunLedger, RunState
-from batch_enroll.ledger.staging import forget_rows
 from batch_enroll.messages import Message, message
 from batch_enroll.reporting.formatting import begun_before_text
 from batch_enroll.reporting.result_paths import ResultPaths
@@ -96,7 +95,7 @@ class RunReport:
         finally:
             await self._close(reason, is_written=is_written)
         if self._context.job.output.keep == 0 and self.summary.end is RunEnd.FINISHED:
-            await run_in_thread(forget_rows, run.folder)
+            await run_in_thread(run.stage.delete)
         now = self._context.clock.now()
         self._context.emit(RunFinished(at=now, run_id=run.record.run_id, counts=self.summary.counts))
 

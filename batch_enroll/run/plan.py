@@ -22,7 +22,6 @@ from batch_enroll.ledger.interface import (
     RunRecord,
     RunState,
 )
-from batch_enroll.ledger.staging import StageWriter, check_staged_rows, staged_rows
 from batch_enroll.loading import Table
 from batch_enroll.mapping.row_mapper import Mapper
 from batch_enroll.messages import advice_for, message
@@ -137,7 +136,7 @@ async def _stage_rows(context: RunContext, run: RunLedger, table: Table, planner
     """Map the table and write it to the stage, in a worker thread, and to the ledger; mark the duplicates."""
     counters = planner.counters
     blocks = table.blocks()
-    stage = await run_in_thread(StageWriter, run.folder, table.columns)
+    stage = await run_in_thread(run.stage.writer, table.columns)
 
     def next_rows() -> list[PlannedRow]:
         """Read, map and stage the next rows; an empty list is the end."""
@@ -274,7 +273,7 @@ async def resume_run(context: RunContext, run_id: str, *, again: RowStatus | Non
     run = await context.ledger.open(run_id, read_only=False)
     try:
         interrupted = await run.recover()
-        await run_in_thread(lambda: check_staged_rows(run.folder, rows=run.record.rows))
+        await run_in_thread(run.stage.check)
         if again is None:
             if run.record.state is RunState.FINISHED:  # by another process, since `find`
                 raise await already_finished(context.ledger, run.record)
@@ -338,7 +337,7 @@ async def _first_bodies(run: RunLedger, *, again: RowStatus | None = None) -> tu
         first = sorted([*first, *await _first_with_status(run, again)])[:_SAMPLES]
     if not first:
         return ()
-    block = await run_in_thread(lambda: next(staged_rows(run.folder, rows=run.record.rows, after_seq=first[0] - 1), []))
+    block = await run_in_thread(run.stage.rows, first[0], min(first[-1], first[0] + 999))
     bodies = {staged.seq: staged.body for staged in block}
     return tuple(bodies[seq] for seq in first if seq in bodies)
 

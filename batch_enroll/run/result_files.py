@@ -12,7 +12,6 @@ from batch_enroll.atomic_file import file_mode_from
 from batch_enroll.background import run_abandonable, run_in_thread
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import Reason, RunLedger
-from batch_enroll.ledger.staging import staged_columns, staged_rows
 from batch_enroll.messages import advice_for, message, title_for
 from batch_enroll.models import Outcome, Row, RowStatus
 from batch_enroll.reporting.reasons import ReasonLine
@@ -65,7 +64,7 @@ async def write_files(
     """
     rows = 0
     on_progress(rows)
-    columns = await run_in_thread(staged_columns, run.folder)
+    columns = await run_in_thread(run.stage.columns)
     mode = await run_abandonable(lambda: file_mode_from(local_input_path(run), earlier=paths.results))
     writer = ResultsWriter(paths, columns, run_id=run.record.run_id, advice=advice_for, mode=mode)
     try:
@@ -120,7 +119,7 @@ async def rows_with_outcomes(run: RunLedger) -> AsyncIterator[list[tuple[Row, Ou
         LedgerError: the stage and the ledger do not hold the same rows.
     """
     seen = 0
-    blocks = staged_rows(run.folder, rows=run.record.rows)
+    blocks = run.stage.blocks()
     while block := await run_abandonable(lambda: list(chain.from_iterable(islice(blocks, _BLOCKS_AT_ONCE)))):
         outcomes = await run.outcomes(after_seq=seen, limit=len(block))
         if [staged.seq for staged in block] != [outcome.seq for outcome in outcomes]:

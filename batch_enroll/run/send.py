@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Never
+
+import anyio
 
 from batch_enroll.background import run_with_background
 from batch_enroll.config.job import Job
 from batch_enroll.control.control_server import POLL_S
 from batch_enroll.control.run_control import ControlStatus
-from batch_enroll.errors import PreflightError, RunStopped, ServiceRefused
+from batch_enroll.errors import LedgerError, PreflightError, RunStopped, ServiceRefused
 from batch_enroll.events import (
     AttemptFailed,
     Paused,
@@ -22,13 +25,14 @@ from batch_enroll.events import (
     RunStarted,
     Stopping,
 )
-from batch_enroll.ledger.interface import RunLedger
-from batch_enroll.ledger.staging import StagedRow, damaged_rows, staged_rows
+from batch_enroll.ledger.interface import RunLedger, Stage
+from batch_enroll.ledger.worker_ledger import WorkerLedger
 from batch_enroll.messages import Message
 from batch_enroll.models import RowStatus, StopCause, StopReason
-from batch_enroll.run.canary import build_canary, pass_canary
+from batch_enroll.run.canary import CANARY_PASSED, build_canary
 from batch_enroll.run.context import RunContext
 from batch_enroll.run.plan_limits import end_of_sending
+from batch_enroll.run.row_blocks import RowBlocks
 from batch_enroll.run.scenario_recheck import ScenarioRecheck
 from batch_enroll.sending import (
     Breaker,
@@ -52,7 +56,6 @@ Ask = Callable[[Callable[[], Awaitable[None]]], Awaitable[PreflightError | None]
 """Asks the platform what is wrong with the job, in bounded time; given the wait for a permit of the rate limiter."""
 
 DRAIN_MARGIN_S = 5.0
-_BLOCK_ROWS = 500
 
 
 @dataclass(slots=True)
@@ -79,12 +82,14 @@ async def send_rows(
     Does not raise for what ends a run early: that is in `sent.trouble` and `context.control.reason`.
     """
     control = context.control
-    sender = _Sender(run, context, client, sent=sent, ask=ask)
+    worker = await run.join()
+    sender = _Sender(worker, run.stage, context, client, sent=sent, ask=ask)
     counts = await run.counts()
     context.emit(RunStarted(at=context.clock.now(), run_id=run.record.run_id, to_send=counts.not_sent, counts=counts))
 
     async def sending() -> None:
-        canary = build_canary(context.job.send.canary, counts, folder=run.folder, asks=context.look is not None)
+        is_passed = await run.is_marked(CANARY_PASSED)
+        canary = None if is_passed else build_canary(context.job.send.canary, counts, asks=context.look is not None)
         if canary is not None:
             await sender.send(limit=canary.left)
             if not control.reason:
@@ -92,7 +97,8 @@ async def send_rows(
                     if reason := await canary.review(await run.counts(), context.look):
                         control.stop(reason)
             if not control.reason:
-                pass_canary(run.folder)
+                with suppress(LedgerError):  # then it is reviewed once more
+                    await run.mark(CANARY_PASSED)
         if not control.reason:
             await sender.send(limit=None)
 
@@ -103,17 +109,26 @@ async def send_rows(
         control.stop(_stop_reason(error))
     finally:
         sent.found = sender.recheck.found
+        with anyio.CancelScope(shield=True):
+            await worker.end()
 
 
 class _Sender(RowObserver):
     """What all workers of a run share; follows their rows and is controlled from outside."""
 
     def __init__(
-        self, run: RunLedger, context: RunContext, client: StartClient, *, sent: SendResult, ask: Ask | None
+        self,
+        worker: WorkerLedger,
+        stage: Stage,
+        context: RunContext,
+        client: StartClient,
+        *,
+        sent: SendResult,
+        ask: Ask | None,
     ) -> None:
         job, clock, control = context.job, context.clock, context.control
         self._sent = sent
-        self._run = run
+        self._blocks = RowBlocks(worker, stage)
         self._job = job
         self._clock = clock
         self._emit = context.emit
@@ -133,7 +148,7 @@ class _Sender(RowObserver):
             is_blocked=self._concurrency.is_blocked,
         )
         self._row_sender = RowSender(
-            run,
+            worker,
             self._limiter,
             client,
             codes=codes,
@@ -147,13 +162,14 @@ class _Sender(RowObserver):
     async def send(self, *, limit: int | None) -> None:
         """Send up to `limit` planned rows."""
         await run_pool(
-            rows_to_send(self._run, limit=limit),
+            self._blocks.rows(limit=limit),
             self._work,
             workers=self._concurrency,
             stop=self._control.signal,
             drain_s=self._job.send.timeout + DRAIN_MARGIN_S,
             on_failure=self._stop_on_failure,
         )
+        await self._blocks.give_back()
 
     async def watch_deadline(self) -> Never:
         """Check the deadline by time: it may come during a pause."""
@@ -227,6 +243,7 @@ class _Sender(RowObserver):
         if trip is not None and self._control.stop_reason is None:
             self._sent.trip = trip
             self._control.stop(trip)
+        await self._blocks.end_row(row, given_up=outcome.status is RowStatus.NOT_SENT)
 
     async def _ask_platform(self) -> PreflightError | None:
         return None if self._ask is None else await self._ask(self._wait_for_permit)
@@ -245,32 +262,6 @@ class _Sender(RowObserver):
 
     def _emit_rate(self, rate_per_s: float | None, pause_s: float) -> None:
         self._emit(RateChanged(at=self._clock.now(), rate_per_s=rate_per_s, pause_s=pause_s))
-
-
-async def rows_to_send(run: RunLedger, *, limit: int | None) -> AsyncIterator[list[RowToSend]]:
-    """Join the rows that are still planned in the ledger with their staged requests, in plan order, in blocks.
-
-    Raises:
-        LedgerError: the kept rows are gone or damaged, or are not the rows of the plan.
-    """
-    after_seq, left = 0, limit
-    stage: Iterator[StagedRow] | None = None
-    while left is None or left > 0:
-        pending = await run.pending(after_seq=after_seq, limit=_BLOCK_ROWS if left is None else min(_BLOCK_ROWS, left))
-        if not pending:
-            return
-        if stage is None:
-            blocks = staged_rows(run.folder, rows=run.record.rows, after_seq=pending[0].seq - 1)
-            stage = (row for block in blocks for row in block)
-        block = []
-        for planned in pending:
-            staged = next((row for row in stage if row.seq == planned.seq), None)
-            if staged is None or staged.row.number != planned.number:
-                raise damaged_rows(run.folder, planned.seq)
-            block.append(RowToSend(planned.seq, planned.number, staged.body, planned.key))
-        after_seq = pending[-1].seq
-        left = None if left is None else left - len(block)
-        yield block
 
 
 def _stop_reason(error: RunStopped) -> StopReason:

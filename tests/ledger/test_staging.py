@@ -7,14 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_enroll.errors import LedgerError
+from batch_enroll.ledger.interface import StagedRow
 from batch_enroll.ledger.staging import (
     STAGE_NAME,
-    StagedRow,
-    StageWriter,
-    forget_rows,
-    stage_files,
-    staged_columns,
-    staged_rows,
+    FileStage,
 )
 from batch_enroll.messages import message, verbatim
 from batch_enroll.models import Problem, Row
@@ -22,8 +18,12 @@ from batch_enroll.models import Problem, Row
 CELLS = st.text(st.characters() | st.sampled_from('\\\n\r\x1f\x1e",\t\0\u2028'), max_size=8)
 
 
+def stage_in(folder, rows=0):
+    return FileStage(folder, lambda: rows)
+
+
 def stage(folder, columns, rows):
-    writer = StageWriter(folder, columns)
+    writer = stage_in(folder).writer(columns)
     writer.write(rows)
     writer.finish()
 
@@ -33,9 +33,9 @@ def test_every_cell_and_body_comes_back_to_the_character(tmp_path_factory, cells
     folder = tmp_path_factory.mktemp("stage")
     rows = [(Row(number=number, cells=row), row[0]) for number, row in enumerate(cells, start=2)]
     stage(folder, columns, rows)
-    assert staged_columns(folder) == columns
+    assert stage_in(folder).columns() == columns
     expected = [StagedRow(seq=seq, row=row, body=body) for seq, (row, body) in enumerate(rows, start=1)]
-    assert [row for block in staged_rows(folder, rows=len(rows)) for row in block] == expected
+    assert [row for block in stage_in(folder, len(rows)).blocks() for row in block] == expected
 
 
 def test_problems_come_back(tmp_path):
@@ -45,7 +45,7 @@ def test_problems_come_back(tmp_path):
     )
     row = Row(number=7, cells=("a", "b"), problems=problems)
     stage(tmp_path, ("x", "y"), [(row, "")])
-    assert next(staged_rows(tmp_path, rows=1))[0].row == row
+    assert stage_in(tmp_path, 1).rows(1, 1)[0].row == row
 
 
 def test_problems_of_an_older_release_are_read_as_text(tmp_path):
@@ -53,14 +53,14 @@ def test_problems_of_an_older_release_are_read_as_text(tmp_path):
         tmp_path, ("x",), [(Row(number=7, cells=("a",), problems=(Problem(code="cut_off", message="It ends."),)), "")]
     )
     assert b'"message": "It ends."' in (tmp_path / STAGE_NAME).read_bytes()
-    problem = next(staged_rows(tmp_path, rows=1))[0].row.problems[0]
+    problem = stage_in(tmp_path, 1).rows(1, 1)[0].row.problems[0]
     assert problem == Problem(code="cut_off", message=verbatim("It ends."))
 
 
 def test_rows_are_read_in_blocks_from_any_place(tmp_path):
     stage(tmp_path, ("x",), [(Row(number=n, cells=(str(n),)), "{}") for n in range(2, 2502)])
-    assert [len(block) for block in staged_rows(tmp_path, rows=2500)] == [1000, 1000, 500]
-    assert next(staged_rows(tmp_path, rows=2500, after_seq=2400))[0].seq == 2401
+    assert [len(block) for block in stage_in(tmp_path, 2500).blocks()] == [1000, 1000, 500]
+    assert [row.seq for row in stage_in(tmp_path, 2500).rows(2401, 2403)] == [2401, 2402, 2403]
 
 
 DAMAGES = {
@@ -76,16 +76,16 @@ def test_a_damaged_file_is_one_sentence(tmp_path, damage):
     path = tmp_path / STAGE_NAME
     path.write_bytes(damage(path.read_bytes().decode()).encode())
     with pytest.raises(LedgerError, match="damaged"):
-        list(staged_rows(tmp_path, rows=1))
+        list(stage_in(tmp_path, 1).blocks())
 
 
 def test_rows_that_were_forgotten_are_said_to_be_gone(tmp_path):
     stage(tmp_path, ("x",), [])
     assert (tmp_path / STAGE_NAME).stat().st_mode & 0o077 == 0
-    assert forget_rows(tmp_path)
-    assert not forget_rows(tmp_path)
+    assert stage_in(tmp_path).delete()
+    assert not stage_in(tmp_path).delete()
     with pytest.raises(LedgerError, match="no longer kept"):
-        staged_columns(tmp_path)
+        stage_in(tmp_path).columns()
 
 
 @pytest.mark.parametrize("name", ["rows.staged.part", "rows.staged.0a1b2c3d.part"])
@@ -93,16 +93,16 @@ def test_rows_that_a_dead_process_left_unfinished_go(tmp_path, name):
     """The first name is that of older releases."""
     left = tmp_path / name
     left.write_text("personal")
-    assert left in stage_files(tmp_path)
+    assert stage_in(tmp_path).size() == len("personal")
     stage(tmp_path, ("x",), [])
     assert [path.name for path in tmp_path.iterdir()] == [STAGE_NAME]
     left.write_text("personal")
-    assert forget_rows(tmp_path)
+    assert stage_in(tmp_path).delete()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_abandoned_rows_leave_nothing(tmp_path):
-    writer = StageWriter(tmp_path, ("x",))
+    writer = stage_in(tmp_path).writer(("x",))
     writer.write([(Row(number=2, cells=("a",)), "{}")])
     (partial,) = tmp_path.iterdir()
     assert partial.stat().st_mode & 0o077 == 0

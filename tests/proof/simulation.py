@@ -28,7 +28,7 @@ import trio.testing
 from batch_enroll.config.job import Job
 from batch_enroll.control.run_control import Control
 from batch_enroll.errors import AlreadyFinished, RunStopped
-from batch_enroll.ledger.interface import RunLedger, RunRecord
+from batch_enroll.ledger.interface import RunRecord
 from batch_enroll.ledger.sqlite import SqliteLedger, SqliteRunLedger
 from batch_enroll.run.api import enroll_async
 from tests.proof.inputs import leads, write_leads
@@ -217,7 +217,7 @@ class SlowLedger(SqliteLedger):
 
 
 class _SlowRun:
-    def __init__(self, run: RunLedger, pause: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, run: Any, pause: Callable[[], Awaitable[None]]) -> None:
         self._run = run
         self._pause = pause
 
@@ -230,7 +230,7 @@ class _SlowRun:
             await self._pause()
             result = await function(*args, **named)
             await self._pause()
-            return result
+            return _SlowRun(result, self._pause) if name == "join" else result
 
         return slowly
 

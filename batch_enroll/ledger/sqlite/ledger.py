@@ -30,7 +30,6 @@ from batch_enroll.ledger.sqlite.process_lock import OwnedLock
 from batch_enroll.ledger.sqlite.run_directory import RunFiles
 from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.ledger.sqlite.run_ledger import SqliteRunLedger
-from batch_enroll.ledger.staging import forget_rows
 from batch_enroll.ledger.transitions import exists_already, no_such_run, still_needed
 from batch_enroll.models import Notice
 
@@ -83,7 +82,7 @@ class SqliteLedger:
 
     async def delete_staged_rows(self, *, before: datetime) -> int:
         old = finished_before(await self.runs(), before)
-        return await self._executors.run(lambda: sum(forget_rows(self._files(run.run_id).folder) for run in old))
+        return await self._executors.run(lambda: sum(self._files(run.run_id).stage.delete() for run in old))
 
     async def reclaimable_bytes(self, run_id: str) -> int:
         await self._executors.run(self._record, run_id)

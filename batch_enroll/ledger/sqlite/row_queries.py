@@ -124,6 +124,17 @@ def pending(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Pendi
 
 
 @one_by_one
+def planned(connection: sqlite3.Connection, block: tuple[int, int]) -> list[Pending]:
+    """Rows to send from block[0] to block[1], in seq order."""
+    found = connection.execute(
+        f"SELECT seq, number, attempts, key FROM row WHERE seq BETWEEN ? AND ? AND state = {RowState.PLANNED:d} "
+        "ORDER BY seq",
+        block,
+    )
+    return [Pending(seq=seq, number=number, attempts=attempts, key=key) for seq, number, attempts, key in found]
+
+
+@one_by_one
 def outcomes(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Outcome]:
     """The word on each row with seq > page[0], at most page[1]."""
     found = connection.execute(

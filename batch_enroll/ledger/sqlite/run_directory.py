@@ -30,7 +30,7 @@ from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
 from batch_enroll.ledger.sqlite.row_queries import anything_sent, counts, recover
 from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.ledger.sqlite.schema import commits_of, count_commit, totals_agree
-from batch_enroll.ledger.staging import forget_rows, stage_files
+from batch_enroll.ledger.staging import FileStage
 from batch_enroll.ledger.transitions import is_pruned
 
 FILE_NAME = "run.sqlite"
@@ -48,6 +48,8 @@ class RunFiles:
         self.ballast = DiskReserve(folder)
         self.lock = OwnedLock(folder, "run", what=f"Run {run_id}")
         self.commit_s = 0.0  #: how long a commit took when the run was taken, seconds
+        self.rows = 0  #: of the finished plan, for the stage
+        self.stage = FileStage(folder, lambda: self.rows)
         self._new = False
         self._run_id = run_id
         self._state_folder = state_folder
@@ -133,6 +135,15 @@ class RunFiles:
         (uuid,) = connection.execute("SELECT uuid FROM run").fetchone()
         return HighWaterMark(self._state_folder, uuid)
 
+    def mark_path(self, name: str) -> Path:
+        """Where a mark of the run lies; releases before 1.0 wrote the same file."""
+        return self.folder / name
+
+    def set_mark(self, name: str) -> None:
+        """Set a mark of the run."""
+        with in_words(self.folder):
+            self.mark_path(name).touch(mode=0o600)
+
     def put_away(self, record: RunRecord) -> None:
         """Tell the index how the run stands, and let go. What cannot be told now is found at the next opening."""
         self.ballast.drop()  # the index may need the room
@@ -168,7 +179,7 @@ class RunFiles:
     def room(self) -> int:
         """How many bytes `shrink` would free."""
         with in_words(self.folder):
-            staged = sum(map(_size, stage_files(self.folder)))
+            staged = self.stage.size()
             if not self.path.exists():
                 return staged
             with closing(self.read()) as connection:
@@ -177,7 +188,7 @@ class RunFiles:
     def shrink(self) -> None:
         """Remove what was kept of each row; the caller holds the lock. The personal data goes first."""
         self.merge_leftovers()
-        forget_rows(self.folder)
+        self.stage.delete()
         if not self.path.exists():
             return
         with in_words(self.path), closing(open_for_sending(self.path)) as connection:
@@ -190,7 +201,7 @@ class RunFiles:
 
         In this order a crash in the middle leaves neither personal data nor a record whose folder is gone.
         """
-        forget_rows(self.folder)
+        self.stage.delete()
         mark = None
         if self.path.exists():
             with suppress(LedgerError), in_words(self.path), closing(open_for_reading(self.path)) as connection:
@@ -230,7 +241,8 @@ class RunFiles:
         if more or run_id != self._run_id or rows is None:
             raise self._damaged(f"it holds run {run_id}")
         self.mark(connection).check(lambda: commits_of(connection), self.path)
-        return int(rows)
+        self.rows = int(rows)
+        return self.rows
 
     def _damaged(self, why: str) -> LedgerError:
         return LedgerError(

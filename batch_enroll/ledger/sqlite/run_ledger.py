@@ -27,19 +27,23 @@ from batch_enroll.ledger.interface import (
     RunState,
 )
 from batch_enroll.ledger.sqlite import plan_queries, pruning, row_queries
-from batch_enroll.ledger.sqlite.group_commit import Executors, LedgerExecutor, SerialExecutor
+from batch_enroll.ledger.sqlite.group_commit import Executors, LedgerExecutor, P, R, SerialExecutor, Work
 from batch_enroll.ledger.sqlite.run_directory import RunFiles
 from batch_enroll.ledger.sqlite.schema import micros, one_by_one
+from batch_enroll.ledger.sqlite.worker_ledger import SqliteWorkerLedger
+from batch_enroll.ledger.staging import FileStage
 from batch_enroll.ledger.transitions import (
     SETTLED,
     VERDICTS,
     has_sent,
+    has_worker,
     not_open,
     out_of_order,
     still_planned,
     whole_text,
     wrong_size,
 )
+from batch_enroll.ledger.worker_ledger import WorkerOrders
 from batch_enroll.models import (
     Counts,
     Duplicates,
@@ -62,6 +66,8 @@ class SqliteRunLedger:
         self._planned = 0
         self._marked = False
         self._closed = False
+        self._worker: SqliteWorkerLedger | None = None
+        self.orders = WorkerOrders()
 
     @classmethod
     async def plan_anew(cls, record: RunRecord, files: RunFiles, executors: Executors) -> Self:
@@ -86,6 +92,10 @@ class SqliteRunLedger:
     @property
     def record(self) -> RunRecord:
         return self._record
+
+    @property
+    def stage(self) -> FileStage:
+        return self._files.stage
 
     @property
     def folder(self) -> Path:
@@ -142,6 +152,30 @@ class SqliteRunLedger:
 
     async def pending(self, *, after_seq: int, limit: int) -> list[Pending]:
         return await self._readable().ask(row_queries.pending, (after_seq, limit))
+
+    async def join(self) -> SqliteWorkerLedger:
+        self._writable(RunState.OPEN)
+        if self._worker is not None:
+            raise has_worker(self._record.run_id)
+        self._worker = SqliteWorkerLedger(self, self._lose_worker)
+        return self._worker
+
+    def _lose_worker(self) -> None:
+        self._worker = None
+
+    async def steer(self, orders: WorkerOrders) -> None:
+        self._writable(RunState.OPEN)
+        self.orders = orders
+
+    async def is_marked(self, name: str) -> bool:
+        return await self._executors.run(self._files.mark_path(name).exists)
+
+    async def mark(self, name: str) -> None:
+        await self._executors.run(self._files.set_mark, name)
+
+    async def ask(self, work: Work[P, R], payload: P) -> R:
+        """Run a query of this package on the run's connection."""
+        return await self._readable().ask(work, payload)
 
     async def record_intent(self, seq: int, *, at: datetime) -> int:
         self._writable(RunState.OPEN)
