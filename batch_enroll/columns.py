@@ -1,8 +1,4 @@
-"""Finding a column by the name a person gives it.
-
-In: the header as it stands in the file, and a name. Out: the column's position, or a sentence that helps to name it
-right. Never: I/O, a guess between two columns.
-"""
+"""Find a column of the header by its name."""
 
 from __future__ import annotations
 
@@ -11,13 +7,14 @@ import unicodedata
 from collections.abc import Sequence
 
 from batch_enroll.errors import InputError
+from batch_enroll.messages import Message, message
 
 _INVISIBLE_CATEGORIES = ("Cc", "Cf")  # control and format characters: BOM, zero-width space, soft hyphen
 _BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"  # Unicode calls them letters or symbols, people see nothing
 
 
 def find_column(columns: Sequence[str], name: str) -> int:
-    """Find the one column that `name` means.
+    """Find the one column that has the name `name`.
 
     An exact match wins. Otherwise letter case, composed or decomposed letters, invisible characters, and the number
     and kind of blanks make no difference.
@@ -32,21 +29,24 @@ def find_column(columns: Sequence[str], name: str) -> int:
     if len(found) == 1 and name_key(name):
         return found[0]
     if found and name_key(name):
-        places = ", ".join(f"{index + 1} ({column_letter(index)})" for index in found)
+        places = tuple(message("column.place", number=index + 1, letter=column_letter(index)) for index in found)
+        raise InputError(message("input.column_ambiguous", count=len(found), name=visible(name), places=places))
+    shown = list_columns(columns)
+    by_key = {name_key(column): visible(column) for column in columns if name_key(column)}
+    if nearest := difflib.get_close_matches(name_key(name), by_key, n=1, cutoff=0.6):
         raise InputError(
-            f"{len(found)} columns have the same name '{visible(name)}': columns {places}.",
-            hint="Which one is meant cannot be known: rename or remove all but one in the file.",
+            message("input.column_misspelled", name=visible(name), nearest=by_key[nearest[0]], columns=shown)
         )
-    raise InputError(f"There is no column '{visible(name)}' in the file.", hint=_suggest(columns, name))
+    raise InputError(message("input.column_missing", name=visible(name), columns=shown))
 
 
 def name_key(name: str) -> str:
-    """Reduce a column's name to what people see of it, letter case aside."""
+    """Reduce a column's name to its visible characters in lower case."""
     return visible(name).casefold()
 
 
 def visible(text: str) -> str:
-    """Leave out what nobody sees: invisible characters, blanks around, all but one of the blanks between."""
+    """Remove invisible characters, blanks at both ends, and repeated blanks."""
     composed = unicodedata.normalize("NFC", text)
     if not composed.isascii():
         composed = "".join(" " if character in _BLANK_LETTERS else character for character in composed)
@@ -69,22 +69,18 @@ def column_letter(index: int) -> str:
     return letters
 
 
-def column_title(columns: Sequence[str], index: int) -> str:
+def column_title(columns: Sequence[str], index: int) -> Message:
     """Name a column in a sentence: by its header, or by its letter when it has none."""
-    name = visible(columns[index]) if index < len(columns) else ""
-    return f"column '{name}'" if name else f"column {column_letter(index)} (without a name)"
+    if index < len(columns) and (name := visible(columns[index])):
+        return message("column.title", name=name)
+    return message("column.title_unnamed", letter=column_letter(index))
 
 
-def list_columns(columns: Sequence[str]) -> str:
-    """List a header for people, the columns without a name by their letter."""
-    return ", ".join(
-        f"'{name}'" if (name := visible(column)) else f"{column_letter(index)} (without a name)"
+def list_columns(columns: Sequence[str]) -> tuple[Message, ...]:
+    """List a header, the columns without a name by their letter."""
+    return tuple(
+        message("column.quoted", name=name)
+        if (name := visible(column))
+        else message("column.unnamed", letter=column_letter(index))
         for index, column in enumerate(columns)
     )
-
-
-def _suggest(columns: Sequence[str], name: str) -> str:
-    by_key = {name_key(column): visible(column) for column in columns if name_key(column)}
-    nearest = difflib.get_close_matches(name_key(name), by_key, n=1, cutoff=0.6)
-    question = f"Did you mean '{by_key[nearest[0]]}'? " if nearest else ""
-    return f"{question}The columns are: {list_columns(columns)}."

@@ -207,7 +207,7 @@ def test_no_part_of_an_address_that_is_a_password_is_said_or_kept(cli, sandbox, 
     ("misbehave", "said"),
     [
         ({"cut": True}, "came cut short"),
-        ({"changes": True}, "changed while it was being fetched"),
+        ({"changes": True}, "changed during the download"),
         ({"status": 503}, "the server answered 503"),
         ({"status": 403}, "access was refused"),
     ],

@@ -114,5 +114,5 @@ def test_an_object_overwritten_between_two_blocks_is_refused(s3, tmp_path, monke
         asked.append(1)
         return ""
 
-    with pytest.raises(InputError, match="changed while it was being fetched"):
+    with pytest.raises(InputError, match="changed during the download"):
         download(Remote("s3://crm-export/out/large.csv", bool), tmp_path, salt=b"", stop_reason=overwrite)

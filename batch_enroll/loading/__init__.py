@@ -1,8 +1,4 @@
-"""Stage 1, the LOADER: a file becomes rows of text, exactly as stored.
-
-In: a file or a stream, of whatever kind its bytes say, and what a person says about it. Out: a `Table` whose rows
-come in blocks. Never: a value that was guessed, trimmed or changed; a row or a column that was dropped in silence.
-"""
+"""Read an input file as rows of text; every value is exactly what the file stores."""
 
 from __future__ import annotations
 
@@ -29,13 +25,13 @@ def open_table(
 
     Args:
         source: a file, or a stream that need not be seekable.
-        options: what a person says about it; what they do not say is found out, or asked for by an error.
+        options: settings of the job; what is not set is detected, or an error asks for it.
         wanted: names of the columns that the job uses; they help to find the header, and each must be there.
-        spool: a folder that its owner alone can read, for copies; they are removed in the end.
+        spool: a folder that only its owner can read, for copies, which are removed at the end.
     Raises:
-        InputError: the input cannot be read as one table, or two readings of it are possible.
+        InputError: the input cannot be read as one table, or it can be read in two ways.
     """
     with TemporaryDirectory(dir=spool, prefix="input-") as folder, ExitStack() as closing:
-        taken = copy_input(source, Path(folder))
-        reader = open_reader(taken, options, wanted=wanted, closing=closing)
-        yield Table(reader, options=options, wanted=wanted, sha256=taken.sha256)
+        copied = copy_input(source, Path(folder))
+        reader = open_reader(copied, options, wanted=wanted, closing=closing)
+        yield Table(reader, options=options, wanted=wanted, sha256=copied.sha256)

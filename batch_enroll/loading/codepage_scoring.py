@@ -1,10 +1,7 @@
-"""Which code page an 8-bit text is in.
+"""Score how plausibly each European or Russian code page decodes a text that is not UTF-8.
 
-In: bytes that are not UTF-8. Out: how each code page of Europe and Russia would read them, the most sensible first.
-Never: a choice; whoever calls compares the first two.
-
-A reading makes sense when its letters are those of one language (or few), when no symbol and no letter of another
-script stands inside a word, when capitals come before small letters, and when the common letters are the common ones.
+A decoded text is plausible when its letters belong to few languages, no symbol or letter of another script stands
+inside a word, capitals come before small letters, and frequent letters of the language are frequent in it.
 """
 
 from __future__ import annotations
@@ -100,28 +97,28 @@ _RANK_WEIGHT = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodepageCandidate:
-    """What the bytes are in one code page."""
+    """The text as one code page decodes it."""
 
     codec: str
     words: tuple[str, ...]  #: those with a character beyond ASCII
-    badness: float  #: 0 = makes perfect sense; about 1 = none
+    badness: float  #: 0 = plausible; about 1 = not at all
 
     @property
     def evidence(self) -> int:
-        """How many different characters beyond ASCII it was judged by, word by word."""
+        """Number of characters beyond ASCII that the score rests on."""
         return sum(character > "\x7f" for word in self.words for character in word)
 
     @property
     def title(self) -> str:
-        """The code page as people call it."""
+        """The usual name of the code page."""
         return CODE_PAGES[self.codec]
 
 
 def score_codepages(sample: bytes) -> list[CodepageCandidate]:
-    """Read the bytes in every code page that can; of several that come to the same, the first is named.
+    """Decode the bytes in every code page that can; of several with the same result only the first is listed.
 
     Returns:
-        The most sensible first.
+        The most plausible first.
     """
     tokens = Counter(_TOKEN.findall(sample)).most_common(_MAX_TOKENS)
     found: dict[tuple[str, ...], CodepageCandidate] = {}
@@ -133,7 +130,7 @@ def score_codepages(sample: bytes) -> list[CodepageCandidate]:
         if words not in found:
             counts = Counter(dict(zip(words, (count for _, count in tokens), strict=True)))
             found[words] = CodepageCandidate(codec=codec, words=words, badness=_badness(counts))
-    return sorted(found.values(), key=lambda reading: reading.badness)
+    return sorted(found.values(), key=lambda candidate: candidate.badness)
 
 
 def _badness(words: Counter[str]) -> float:
@@ -150,7 +147,7 @@ def _badness(words: Counter[str]) -> float:
 
 
 def _oddities(word: str) -> Iterator[float]:
-    """Say for each character beyond ASCII how much it is out of place: 0 to 1."""
+    """Score for each character beyond ASCII how much it is out of place: 0 to 1, 2 or 5 in the worst cases."""
     run = 0
     for before, character, after in zip("\0" + word, word, word[1:] + "\0", strict=False):
         run = run + 1 if character > "\x7f" and character.isalpha() else 0
@@ -179,7 +176,7 @@ def _oddity(word: str, before: str, letter: str, after: str, run: int) -> float:
 
 
 def _strangeness(letters: Counter[str]) -> float:
-    """Judge the letters alone: by how many languages they need, and by how common they should be."""
+    """Score the letters: by how many languages they need, and by how frequent they should be."""
     latin = frozenset(letter for letter in letters if _script(letter) == "LATIN")
     other = Counter({letter: count for letter, count in letters.items() if letter not in latin})
     languages = _languages_needed(latin) + bool(other)

@@ -1,8 +1,4 @@
-"""How a text table separates its cells.
-
-In: the beginning of the text, and the names that the job uses. Out: the delimiter, and how many lines to pass over.
-Never: a choice between two delimiters that fit equally well.
-"""
+"""Detect the delimiter of a text table; two that fit equally well are an error."""
 
 from __future__ import annotations
 
@@ -20,6 +16,7 @@ from batch_enroll.loading.header_detection import (
     likely_header,
     names_found,
 )
+from batch_enroll.messages import Message, message
 
 SAMPLE_CHARACTERS = 1 << 16
 
@@ -41,15 +38,15 @@ class Dialect:
 
     @property
     def title(self) -> str:
-        """How it is told to people."""
+        """One phrase for people."""
         if self.delimiter == _NEVER:
             return "a single column"
         return f"separated by {_title(self.delimiter)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Reading:
-    """What the sample looks like under one delimiter."""
+class _DelimiterCandidate:
+    """How well one delimiter fits the sample."""
 
     delimiter: str
     width: int  #: columns of the likely header
@@ -58,73 +55,68 @@ class _Reading:
 
 
 def find_dialect(sample: str, *, delimiter: str | None, wanted: Sequence[str]) -> Dialect:
-    """Find out how the cells are separated.
+    """Detect how the cells are separated.
 
     Args:
         sample: the beginning of the text, whole lines.
-        delimiter: what a person says it is, if anything.
+        delimiter: the one that the job names, if any.
     Raises:
         InputError: several delimiters fit, or the one that was named cannot be one.
     """
     separator = _SEP_LINE.match(sample)
     if delimiter is not None:
-        return Dialect(delimiter=_named(delimiter), skipped_lines=1 if separator else 0)
+        return Dialect(delimiter=_parse_delimiter(delimiter), skipped_lines=1 if separator else 0)
     if separator:
         return Dialect(delimiter=separator[1], skipped_lines=1)
-    likely = _likely(sample, wanted, quoting=csv.QUOTE_MINIMAL)
+    likely = _list_candidates(sample, wanted, quoting=csv.QUOTE_MINIMAL)
     if not likely:
         return Dialect(delimiter=_NEVER)
     if likely[0].even < _HARDLY_A_TABLE:  # a quote that is never closed may hide the table
-        likely = _likely(sample, wanted, quoting=csv.QUOTE_NONE) or likely
+        likely = _list_candidates(sample, wanted, quoting=csv.QUOTE_NONE) or likely
     best = likely[0]
     rivals = [rival for rival in likely if best.even - rival.even < _CLEARLY_BETTER]
     if len(rivals) > 1:
         raise InputError(
-            f"The columns may be separated by {' or by '.join(_title(rival.delimiter) for rival in rivals)}.",
-            hint="Say which with --delimiter.",
+            message(
+                "input.ambiguous_delimiter", delimiters=_alternatives([_title(rival.delimiter) for rival in rivals])
+            )
         )
     if best.even < _HARDLY_A_TABLE and not best.wanted:
-        raise InputError(
-            "The file does not look like a table: its lines do not have the same number of cells.",
-            hint="If it is one, say how its cells are separated with --delimiter.",
-        )
-    if best.even < _HARDLY_A_TABLE and (other := _of_the_rows(sample, best.delimiter)):
-        raise InputError(
-            f"The header is separated by {_title(best.delimiter)}, but the rows below it by {_title(other)}.",
-            hint="Correct the header, or save the file again.",
-        )
+        raise InputError(message("input.uneven_rows"))
+    if best.even < _HARDLY_A_TABLE and (other := _delimiter_of_rows(sample, best.delimiter)):
+        raise InputError(message("input.header_delimiter", header=_title(best.delimiter), rows=_title(other)))
     return Dialect(delimiter=best.delimiter)
 
 
-def _of_the_rows(sample: str, not_this: str) -> str | None:
+def _delimiter_of_rows(sample: str, not_this: str) -> str | None:
     """Find a delimiter by which all rows have the same number of cells, whatever the header says."""
     for delimiter in _TITLES:
-        reading = _read(sample, delimiter, (), csv.QUOTE_MINIMAL)
-        if delimiter != not_this and reading.width > 1 and reading.even + _TITLES_ABOVE >= 1:
+        candidate = _read(sample, delimiter, (), csv.QUOTE_MINIMAL)
+        if delimiter != not_this and candidate.width > 1 and candidate.even + _TITLES_ABOVE >= 1:
             return delimiter
     return None
 
 
-def _likely(sample: str, wanted: Sequence[str], *, quoting: Literal[0, 3]) -> list[_Reading]:
-    """Read the sample with each delimiter that occurs; keep the readings that find most, the most even first."""
-    readings = [_read(sample, delimiter, wanted, quoting) for delimiter in _TITLES if delimiter in sample]
-    most_wanted = max((reading.wanted for reading in readings), default=0)
-    likely = [reading for reading in readings if reading.width > 1 and reading.wanted == most_wanted]
-    return sorted(likely, key=lambda reading: reading.even, reverse=True)
+def _list_candidates(sample: str, wanted: Sequence[str], *, quoting: Literal[0, 3]) -> list[_DelimiterCandidate]:
+    """Split the sample by each delimiter that occurs; keep those that find most names, the most even first."""
+    candidates = [_read(sample, delimiter, wanted, quoting) for delimiter in _TITLES if delimiter in sample]
+    most_wanted = max((candidate.wanted for candidate in candidates), default=0)
+    likely = [candidate for candidate in candidates if candidate.width > 1 and candidate.wanted == most_wanted]
+    return sorted(likely, key=lambda candidate: candidate.even, reverse=True)
 
 
-def _read(sample: str, delimiter: str, wanted: Sequence[str], quoting: Literal[0, 3]) -> _Reading:
+def _read(sample: str, delimiter: str, wanted: Sequence[str], quoting: Literal[0, 3]) -> _DelimiterCandidate:
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, quoting=quoting)
     lines = [HeaderCandidate(number, cells) for number, cells in enumerate(reader, start=1)]
     lines = [line for line in lines if line.filled]
     if not lines:
-        return _Reading(delimiter=delimiter, width=0, wanted=0, even=0)
+        return _DelimiterCandidate(delimiter=delimiter, width=0, wanted=0, even=0)
     header = likely_header(lines[:HEAD_ROWS], wanted)
     width = len(header.cells)
     below = [line for line in lines if line.number > header.number] or [header]
     as_wide = sum(len(line.cells) == width or _trimmed(line.cells) == _trimmed(header.cells) for line in below)
     even = as_wide / len(below) - (_TITLES_ABOVE if header is not lines[0] else 0)
-    return _Reading(delimiter=delimiter, width=width, wanted=names_found(header, wanted), even=even)
+    return _DelimiterCandidate(delimiter=delimiter, width=width, wanted=names_found(header, wanted), even=even)
 
 
 def _trimmed(cells: Sequence[str]) -> int:
@@ -132,14 +124,18 @@ def _trimmed(cells: Sequence[str]) -> int:
     return max((index for index, cell in enumerate(cells, start=1) if cell.strip()), default=0)
 
 
-def _named(delimiter: str) -> str:
+def _parse_delimiter(delimiter: str) -> str:
     character = _NAMED.get(delimiter.lower(), delimiter)
     if len(character) != 1 or character in '"\r\n':
-        raise InputError(
-            f"'{delimiter}' cannot separate columns.", hint="A delimiter is one character, or the word tab."
-        )
+        raise InputError(message("input.bad_delimiter", delimiter=delimiter))
     return character
 
 
 def _title(delimiter: str) -> str:
     return _TITLES.get(delimiter, repr(delimiter))
+
+
+def _alternatives(titles: Sequence[str]) -> Message | str:
+    if len(titles) == 1:
+        return titles[0]
+    return message("input.or", first=titles[0], second=_alternatives(titles[1:]))

@@ -1,10 +1,7 @@
-"""CSV and its cousins: a text whose lines are rows and whose cells are separated by one character.
+"""Read delimited text files (CSV, TSV), each row with the physical line on which it begins.
 
-In: a text file, its encoding and its delimiter. Out: rows of text, each with the physical line on which it begins.
-Never: a cell that moved to another column, a row that vanished inside a quoted cell without a word.
-
-The loop over the rows runs at the speed of the csv module: whatever is unusual about a row (more than one line, another
-number of cells, a blank first cell, damaged bytes) takes a second, slower look.
+The loop over ordinary rows does almost nothing beside the csv module; an unusual row (more than one line, another
+number of cells, a blank first cell, damaged bytes) is checked by slower code.
 """
 
 from __future__ import annotations
@@ -20,11 +17,12 @@ from batch_enroll.columns import column_title, visible
 from batch_enroll.errors import InputError
 from batch_enroll.loading.csv_dialect import Dialect
 from batch_enroll.loading.encoding_detection import Encoding, readable, undecodable
-from batch_enroll.loading.header_detection import HEAD_ROWS, HeaderCandidate
+from batch_enroll.loading.header_detection import HEAD_ROWS, HeaderCandidate, Place
 from batch_enroll.loading.input_table import BLOCK_ROWS
 from batch_enroll.loading.physical_lines import PhysicalLines, UnterminatedQuote
 from batch_enroll.loading.reader_warnings import ReaderWarnings
 from batch_enroll.loading.stray_quotes import QuoteShape, looks_swallowed, usual_shapes
+from batch_enroll.messages import Message, message
 from batch_enroll.models import Problem, Row
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ _SHOWN_CHARACTERS = 40
 class DelimitedReader:
     """Rows of one text file."""
 
-    place = "Line"
+    place: Place = "line"
     sheet: str | None = None
 
     def __init__(self, path: Path, *, encoding: Encoding, dialect: Dialect) -> None:
@@ -47,7 +45,7 @@ class DelimitedReader:
         self.form = f"CSV, {encoding.title}, {dialect.title}"
 
     def lines(self) -> Iterator[HeaderCandidate]:
-        """The rows as they stand, read without a word about what is wrong with them."""
+        """Iterate over the rows as stored, without checking them."""
         with self._open() as stream:
             reader = csv.reader(stream, delimiter=self._dialect.delimiter)
             begin = 1
@@ -56,17 +54,17 @@ class DelimitedReader:
                     yield HeaderCandidate(begin, cells)
                 begin = reader.line_num + 1
 
-    def blocks(self, header: HeaderCandidate, remarks: ReaderWarnings) -> Iterator[list[Row]]:
-        """The rows below the header."""
+    def blocks(self, header: HeaderCandidate, warnings: ReaderWarnings) -> Iterator[list[Row]]:
+        """Iterate over the rows below the header."""
         below = (line.cells for line in self.lines() if line.number > header.number)
         usual = usual_shapes(islice(below, HEAD_ROWS), len(header.cells))
         with self._open() as stream:
-            yield from _Rows(
+            yield from _RowIterator(
                 PhysicalLines(stream, is_damaged=self._encoding.errors != "strict"),
                 self._dialect.delimiter,
                 header,
                 usual,
-                remarks,
+                warnings,
             ).blocks()
 
     @contextmanager
@@ -76,8 +74,8 @@ class DelimitedReader:
             yield cast(TextIO, stream)
 
 
-class _Rows:
-    """One pass over the lines of a text table."""
+class _RowIterator:
+    """Iterates once over the lines of a text table."""
 
     def __init__(
         self,
@@ -85,19 +83,19 @@ class _Rows:
         delimiter: str,
         header: HeaderCandidate,
         usual: Mapping[int, QuoteShape],
-        remarks: ReaderWarnings,
+        warnings: ReaderWarnings,
     ) -> None:
         self._lines = lines
         self._delimiter = delimiter
         self._header = header
         self._width = len(header.cells)
         self._usual = usual
-        self._remarks = remarks
+        self._warnings = warnings
 
     def blocks(self) -> Iterator[list[Row]]:
         lines, width, first = self._lines, self._width, list(self._header.cells)
         reader = csv.reader(lines.iter_lines(), delimiter=self._delimiter, strict=True)
-        begin = self._pass_over_header(reader)
+        begin = self._skip_header(reader)
         rows: list[Row] = []
         done = False
         while not done:
@@ -112,7 +110,7 @@ class _Rows:
                         and not lines.damaged
                     ):
                         rows.append(Row(begin, tuple(cells)))
-                    elif row := self._look_again(begin, end, cells):
+                    elif row := self._check_unusual_row(begin, end, cells):
                         rows.append(row)
                     begin = end + 1
                     if len(rows) == BLOCK_ROWS:
@@ -125,35 +123,36 @@ class _Rows:
                 rows.append(self._broken_row(begin, end))
                 begin = end + 1
             except UnterminatedQuote as error:
-                raise self._never_closed(begin) from error
+                raise _unclosed_quote(begin) from error
             if rows:
                 yield rows
                 rows = []
 
-    def _pass_over_header(self, reader: Reader) -> int:
+    def _skip_header(self, reader: Reader) -> int:
         """Read up to the end of the header; returns the line after it."""
         while (begin := reader.line_num + 1) <= self._header.number:
             try:
                 next(reader)
             except csv.Error as error:
                 if begin == self._header.number:
-                    raise InputError(
-                        f'Line {begin}, the header, has a quote (") where none may stand.',
-                        hint="Correct the quotes there and save the file.",
-                    ) from error
+                    raise InputError(message("input.header_quote", line=begin)) from error
             except UnterminatedQuote as error:
-                raise self._never_closed(begin) from error
+                raise _unclosed_quote(begin) from error
         return begin
 
-    def _look_again(self, begin: int, end: int, cells: list[str]) -> Row | None:
-        """Make a row of cells about which something is unusual; None when it is blank."""
+    def _check_unusual_row(self, begin: int, end: int, cells: list[str]) -> Row | None:
+        """Build a row whose cells are unusual in some way; None when it is blank."""
         if not any(map(visible, cells)) and not any("\0" in cell for cell in cells):
             return None
         if undecodable("".join(cells)):
             return self._undecodable(begin, end, cells)
-        problems = [*self._swallowing(begin, end), *self._wrong_width(begin, end, cells), *self._damage(begin, cells)]
+        problems = [
+            *self._check_quotes(begin, end),
+            *self._check_width(begin, end, cells),
+            *self._check_bytes(begin, cells),
+        ]
         if [*map(visible, cells)] == [*map(visible, self._header.cells)]:
-            problems.append(Problem(code="repeated_header", message=f"Line {begin} repeats the header."))
+            problems.append(Problem(code="repeated_header", message=message("row.repeated_header", line=begin)))
         self._lines.forget(end)
         return Row(number=begin, cells=self._fit(cells), problems=tuple(problems))
 
@@ -161,88 +160,82 @@ class _Rows:
         missing = self._width - len(cells)
         return (*cells, *[""] * missing) if missing >= 0 else tuple(cells[: self._width])
 
-    def _swallowing(self, begin: int, end: int) -> Iterator[Problem]:
+    def _check_quotes(self, begin: int, end: int) -> Iterator[Problem]:
         if begin == end:
             return
         lines = self._lines.between(begin, end)
         if looks_swallowed(lines, delimiter=self._delimiter, width=self._width, usual=self._usual):
-            yield self._stray_quote(begin, end, "a quoted cell runs over {lines} and seems to swallow whole rows")
+            yield self._stray_quote(begin, message("row.swallowed_rows", line=begin, lines=_lines(begin, end)))
 
-    def _wrong_width(self, begin: int, end: int, cells: Sequence[str]) -> Iterator[Problem]:
+    def _check_width(self, begin: int, end: int, cells: Sequence[str]) -> Iterator[Problem]:
         if any(map(visible, cells[self._width :])):
             yield Problem(
                 code="too_many_cells",
-                message=f"Line {begin} has {len(cells)} cells, more than the header, which has {self._width}: "
-                f"the extra ones are {', '.join(map(repr, cells[self._width :]))[:_SHOWN_CHARACTERS]}.",
+                message=message(
+                    "row.too_many_cells",
+                    line=begin,
+                    cells=len(cells),
+                    width=self._width,
+                    extra=", ".join(map(repr, cells[self._width :]))[:_SHOWN_CHARACTERS],
+                ),
             )
         elif len(cells) < self._width:
             if not self._lines.between(end, end)[0].endswith(("\r", "\n")):
-                yield self._cut_off(begin, f"it has {len(cells)} of {self._width} cells and no line end")
+                yield self._cut_off(begin, message("row.cut_off", line=begin, cells=len(cells), width=self._width))
             else:
-                self._remarks.add(
-                    "short_rows",
-                    "Some rows have fewer cells than the header; the missing ones count as empty.",
-                    row=begin,
-                )
+                self._warnings.add("short_rows", message("input.short_rows"), row=begin)
 
-    def _damage(self, begin: int, cells: Sequence[str]) -> Iterator[Problem]:
+    def _check_bytes(self, begin: int, cells: Sequence[str]) -> Iterator[Problem]:
         for column, cell in enumerate(cells[: self._width]):
             if "\0" in cell:
                 title = column_title(self._header.cells, column)
-                yield Problem(
-                    code="nul_byte",
-                    message=f"Line {begin} has a NUL (zero) byte in {title}: the cell is damaged.",
-                    column=column,
-                )
+                said = message("cell.nul_byte", line=begin, column=title)
+                yield Problem(code="nul_byte", message=said, column=column)
 
     def _undecodable(self, begin: int, end: int, cells: Sequence[str]) -> Row:
         cells = self._fit(cells)
         column = next((column for column, cell in enumerate(cells) if undecodable(cell)), None)
-        where = "" if column is None else f" in {column_title(self._header.cells, column)}"
+        title = None if column is None else column_title(self._header.cells, column)
         if self._lines.between(end, end)[0].endswith(("\r", "\n")):
-            message = f"Line {begin} has bytes that are no text in the file's encoding{where}."
-            problem = Problem(code="undecodable", message=message, column=column)
+            said = (
+                message("row.undecodable", line=begin)
+                if title is None
+                else message("cell.undecodable", line=begin, column=title)
+            )
+            problem = Problem(code="undecodable", message=said, column=column)
+        elif title is None:
+            problem = self._cut_off(begin, message("row.cut_off_in_character", line=begin))
         else:
-            problem = self._cut_off(begin, f"it ends inside a character{where}")
+            problem = self._cut_off(begin, message("cell.cut_off", line=begin, column=title))
         return Row(number=begin, cells=tuple(map(readable, cells)), problems=(problem,))
 
     def _broken_row(self, begin: int, end: int) -> Row:
-        """Make a row of lines that the csv module cannot tell apart."""
+        """Build a row of lines that the csv module cannot split into cells."""
         lines = self._lines.between(begin, end)
         cells = [readable(cell) for cell in next(csv.reader(lines, delimiter=self._delimiter))]
         if not self._lines.exhausted:
-            problem = self._stray_quote(begin, end, "text follows a closing quote, so cells cannot be told apart")
+            said = message("row.text_after_quote", line=begin, lines=_lines(begin, end))
+            problem = self._stray_quote(begin, said)
         elif begin != end:
-            raise self._never_closed(begin)
+            raise _unclosed_quote(begin)
         elif not lines[-1].endswith(("\r", "\n")):
-            problem = self._cut_off(begin, "a quoted cell is not closed and there is no line end")
+            problem = self._cut_off(begin, message("row.cut_off_in_quotes", line=begin))
         else:
-            problem = self._stray_quote(begin, end, "a quoted cell is not closed")
+            problem = self._stray_quote(begin, message("row.quote_not_closed", line=begin, lines=_lines(begin, end)))
         return Row(number=begin, cells=self._fit(cells), problems=(problem,))
 
-    def _stray_quote(self, begin: int, end: int, what: str) -> Problem:
-        lines = f"lines {begin}-{end}" if end > begin else f"line {begin}"
-        sentence = what.format(lines=lines)
-        self._remarks.add(
-            "stray_quote",
-            "Quotes in the file are not in pairs: some lines cannot be read as rows, rows may be lost inside a cell.",
-            advice="Correct the quotes in these lines and load the file again.",
-            row=begin,
-        )
-        return Problem(code="stray_quote", message=f'Line {begin}: {sentence}; check the quotes (") in {lines}.')
+    def _stray_quote(self, begin: int, said: Message) -> Problem:
+        self._warnings.add("stray_quote", message("input.stray_quote"), row=begin)
+        return Problem(code="stray_quote", message=said)
 
-    def _cut_off(self, begin: int, why: str) -> Problem:
-        self._remarks.add(
-            "cut_off",
-            f"The file seems to be cut off: the last line ({begin}) is incomplete.",
-            advice="Export or copy the file again; rows may be missing after it.",
-            row=begin,
-        )
-        return Problem(code="cut_off", message=f"Line {begin} is incomplete: {why}; the file may be cut off.")
+    def _cut_off(self, begin: int, said: Message) -> Problem:
+        self._warnings.add("cut_off", message("input.cut_off", line=begin), row=begin)
+        return Problem(code="cut_off", message=said)
 
-    def _never_closed(self, begin: int) -> InputError:
-        return InputError(
-            f'Line {begin}: a quote (") opens in the row that begins there and is never closed, so all rows after it '
-            f"are inside one cell.",
-            hint="Correct the quotes there, or load the file again if it may be cut off.",
-        )
+
+def _lines(first: int, last: int) -> Message:
+    return message("row.lines", first=first, last=last) if last > first else message("row.line", line=first)
+
+
+def _unclosed_quote(line: int) -> InputError:
+    return InputError(message("input.quote_not_closed", line=line))

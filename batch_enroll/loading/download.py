@@ -13,16 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlunsplit
 
-from batch_enroll.errors import (
-    InputError,
-    JobError,
-    NoSuchInput,
-    RunStopped,
-)
+from batch_enroll.errors import InputError, JobError, NoSuchInput, RunStopped
 from batch_enroll.loading.file_selection import FileMatches, filter_files
 from batch_enroll.loading.input_copy import private_file
 from batch_enroll.loading.remote import S3, WEB, Remote
-from batch_enroll.loading.remote_errors import WAIT, translated_errors
+from batch_enroll.loading.remote_errors import translate_download_errors
+from batch_enroll.messages import message
 from batch_enroll.models import DownloadedInput
 
 _CHUNK_BYTES = 1 << 20
@@ -43,12 +39,12 @@ def download(remote: Remote, folder: Path, *, salt: bytes, stop_reason: Callable
     Raises:
         JobError: a package for this protocol is not installed; a server on the way is not encrypted.
         NoSuchInput: there is no such file.
-        InputError: it cannot be fetched, came cut short, or changed meanwhile.
+        InputError: it cannot be downloaded, came cut short, or changed meanwhile.
         RunStopped: `stop_reason` returned one.
     """
     copy = folder / remote.file_name
     size = 0
-    with translated_errors(remote):
+    with translate_download_errors(remote):
         files, path = _open_filesystem(remote)
         before = _version(files, path, remote)
         # `get_file` is no help: over SFTP it has no callback, so that a signal would wait for the whole file.
@@ -57,27 +53,25 @@ def download(remote: Remote, folder: Path, *, salt: bytes, stop_reason: Callable
                 file.write(chunk)
                 size += len(chunk)
                 if reason := stop_reason():
-                    raise RunStopped(f"{reason} Nothing was sent.")
+                    raise RunStopped(message("input.download_stopped", reason=reason))
         files.invalidate_cache()
         after = _version(files, path, remote)
     if before != after:
-        raise InputError(f"{remote.shown} changed while it was being fetched.", hint=WAIT)
+        raise InputError(message("input.changed_in_download", address=remote.shown))
     if before["size"] not in (None, size):
-        raise InputError(
-            f"{remote.shown} came cut short: {size:,} of {before['size']:,} bytes.", hint="Give the same command again."
-        )
+        raise InputError(message("input.download_incomplete", address=remote.shown, size=size, count=before["size"]))
     return DownloadedInput(path=copy, name=remote.shown, place=remote.place(salt))
 
 
 def list_files(remote: Remote, *, now: datetime, settle_s: float) -> FileMatches[Remote]:
-    """List the files of a folder, or those that match a pattern, by the rules of `picking`; blocks.
+    """List the files of a folder, or those that match a pattern, by the rules of `filter_files`; blocks.
 
     Args:
         now: aware.
         settle_s: a file that changed less than so many seconds ago may still be growing.
     Raises:
         JobError: as `download`.
-        InputError: the folder does not exist or cannot be listed, or the server does not tell when files changed.
+        InputError: the folder does not exist or cannot be listed, or the server does not report when files changed.
     """
     folder, _, pattern = remote.parts.path.rpartition("/")
 
@@ -85,12 +79,12 @@ def list_files(remote: Remote, *, now: datetime, settle_s: float) -> FileMatches
         return replace(remote, url=urlunsplit(remote.parts._replace(path=f"{folder}/{name}")))
 
     try:
-        with translated_errors(inside("")):
+        with translate_download_errors(inside("")):
             files, path = _open_filesystem(inside(""))
             entries = files.ls(path, detail=True)
     except NoSuchInput:
         if remote.scheme not in S3:  # S3 has no folders: an empty one does not exist
-            raise InputError(f"There is no folder {inside('')}.", hint="Check the address.") from None
+            raise InputError(message("input.no_remote_folder", address=inside("").shown)) from None
         entries = []
     named = [(str(entry["name"]).rpartition("/")[2], entry) for entry in entries if entry.get("type") == "file"]
     seen = [
@@ -107,19 +101,18 @@ def _open_filesystem(remote: Remote) -> tuple[Any, str]:
         import fsspec
 
         if remote.scheme not in fsspec.available_protocols():
-            raise JobError(
-                f"{remote.shown}: {remote.scheme}:// is no protocol that is known here.",
-                hint="Known are for example s3://, sftp:// and https://.",
-            )
+            raise JobError(message("input.unknown_protocol", address=remote.shown, protocol=remote.scheme))
         if remote.scheme in _SFTP:
             return _open_sftp(remote)
         settings = _http_settings(remote) if remote.scheme in WEB else {}
         files, path = fsspec.url_to_fs(remote.url, skip_instance_cache=True, **settings)
     except ImportError as error:
         in_extra = error.name == "fsspec" or remote.scheme in (*S3, *WEB, *_SFTP)
-        what = "the extra 'remote'" if in_extra else "another package"
-        hint = "Install it: pip install 'batch-enroll[remote]'" if in_extra else f"{error}."
-        raise JobError(f"{remote.shown}: reading from {remote.scheme}:// needs {what}.", hint=hint) from None
+        if in_extra:
+            raise JobError(message("input.needs_extra", address=remote.shown, protocol=remote.scheme)) from None
+        raise JobError(
+            message("input.needs_package", address=remote.shown, protocol=remote.scheme, error=str(error))
+        ) from None
     if remote.scheme in S3:  # AWS's own settings name the server: variables, or a profile in ~/.aws/config
         remote.require_encryption(str(files.connect().meta.endpoint_url))
     return files, path
@@ -158,25 +151,20 @@ def _open_sftp(remote: Remote) -> tuple[Any, str]:
 
 
 def _version(files: Any, path: str, remote: Remote) -> dict[str, Any]:
-    """What tells one version of a file from another, as far as the server knows: size, ETag, times."""
+    """Get what distinguishes one version of a file from another, as far as the server reports it: size, ETag, times."""
     info = files.info(path)
     if info.get("type") == "directory":
-        raise InputError(
-            f"{remote.shown} is a folder.", hint="Name the file inside it, or end the address with / and say --pick."
-        )
+        raise InputError(message("input.is_remote_folder", address=remote.shown))
     keys = ("ETag",) if remote.scheme in WEB else _VERSION_KEYS  # a page made on demand has a new date each time
     return {"size": info.get("size"), **{key: info[key] for key in keys if info.get(key) is not None}}
 
 
 def _changed_ns(entry: dict[str, Any], remote: Remote) -> int:
-    """When a file changed, nanoseconds of Unix time."""
+    """Get the time of a file's last change, nanoseconds of Unix time."""
     for key in _TIME_KEYS:
         match entry.get(key):
             case datetime() as moment:
                 return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e9)
             case int() | float() as seconds:
                 return int(seconds * 1e9)
-    raise InputError(
-        f"{remote.shown}: the server does not tell when its files changed, so none can be picked.",
-        hint="Name one file.",
-    )
+    raise InputError(message("input.no_change_times", address=remote.shown))

@@ -1,8 +1,4 @@
-"""Which encoding a text is in.
-
-In: the bytes of a text file, and what a person says it is. Out: how to decode it. Never: a guess that does not make
-sense, or one of two that make as much sense; those are asked for.
-"""
+"""Detect the encoding of a text file; several that are equally plausible are an error."""
 
 from __future__ import annotations
 
@@ -16,6 +12,7 @@ from pathlib import Path
 from batch_enroll.columns import visible
 from batch_enroll.errors import InputError
 from batch_enroll.loading.codepage_scoring import CODE_PAGES, CodepageCandidate, score_codepages
+from batch_enroll.messages import Message, message
 
 _CHUNK_BYTES = 1 << 20
 _SAMPLE_BYTES = 1 << 16
@@ -38,7 +35,7 @@ _EUROPEAN_SHARE = 0.9
 _WIDE_NULS = 0.04  # share of zero bytes: even a Cyrillic UTF-16 has them in blanks, digits and line ends
 
 _SHOWN_CHARACTERS = 20
-_SENSE = 0.2  # badness up to which a reading makes sense
+_PLAUSIBLE = 0.2  # largest badness of a plausible code page
 _CLEARLY_BETTER = 0.07
 _DOUBT_PER_CHARACTER = 0.2
 
@@ -57,29 +54,29 @@ class Encoding:
 
     @property
     def title(self) -> str:
-        """As people call it."""
+        """The usual name."""
         return _TITLES.get(codecs.lookup(self.codec).name.replace("-", "_"), "") or _TITLES.get(
             self.codec, self.codec.upper()
         )
 
 
 def detect_encoding(path: Path, *, encoding: str | None) -> Encoding:
-    """Find out the encoding, or check the one that a person named.
+    """Detect the encoding, or check the one that the job names.
 
     Raises:
-        InputError: no encoding makes sense of the bytes, several do, or not the one that was named.
+        InputError: no encoding fits the bytes, several do, or the named one does not.
     """
     with path.open("rb") as file:
         start = file.read(_SAMPLE_BYTES)
     by_mark = next((codec for bom, codec in _BOMS.items() if start.startswith(bom)), None)
     if encoding is not None:
-        return _named(path, encoding, by_mark)
+        return _check_named(path, encoding, by_mark)
     if by_mark:
-        return _utf(path, by_mark)
-    if wide := _without_mark(start):
-        return _utf(path, wide)
-    utf_8 = _utf_8(path)
-    return utf_8 or _code_page(path)
+        return _check_utf(path, by_mark)
+    if wide := _detect_wide(start):
+        return _check_utf(path, wide)
+    utf_8 = _detect_utf_8(path)
+    return utf_8 or _detect_code_page(path)
 
 
 def undecodable(text: str) -> bool:
@@ -92,46 +89,36 @@ def readable(text: str) -> str:
     return _UNDECODABLE.sub("\ufffd", text)
 
 
-def _named(path: Path, name: str, by_mark: str | None) -> Encoding:
+def _check_named(path: Path, name: str, by_mark: str | None) -> Encoding:
     try:
         io.TextIOWrapper(io.BytesIO(), encoding=name)  # refuses what is no encoding of text, such as base64
         codec = codecs.lookup(name).name
     except (LookupError, ValueError) as error:
-        raise InputError(
-            f"There is no encoding '{name}'.", hint="Usual ones are utf-8, utf-16, windows-1251, windows-1252, cp866."
-        ) from error
-    utf_8 = None if codec.startswith("utf") or by_mark else _utf_8(path)
+        raise InputError(message("input.no_such_encoding", encoding=name)) from error
+    utf_8 = None if codec.startswith("utf") or by_mark else _detect_utf_8(path)
     is_other = (by_mark or utf_8) and not codec.startswith("utf")
     if is_other and not _decodes(path, "ascii"):
         title = Encoding(codec=by_mark or "utf-8").title
-        raise InputError(
-            f"The encoding was given as {name}, but the file is in {title}.",
-            hint="Leave out --encoding, or correct it.",
-        )
+        raise InputError(message("input.other_encoding", encoding=name, found=title))
     if by_mark and codec.startswith(by_mark.removesuffix("-sig")):
         codec = by_mark  # so that the mark is no part of the first column's name
     if not _decodes(path, codec):
-        raise InputError(
-            f"The file is not in {name}: {_first_damage(path, codec)}.", hint="Correct --encoding, or leave it out."
-        )
+        raise InputError(_wrong_encoding(path, name, codec))
     return Encoding(codec=codec)
 
 
-def _utf(path: Path, codec: str) -> Encoding:
-    """Trust a byte order mark, unless the bytes behind it make no sense."""
+def _check_utf(path: Path, codec: str) -> Encoding:
+    """Trust a byte order mark, unless the bytes after it cannot be decoded."""
     if _decodes(path, codec):
         return Encoding(codec=codec)
     if codec == "utf-8-sig":
         return Encoding(codec=codec, errors="surrogateescape")
     if _decodes(path, codec, is_whole=False):
         return Encoding(codec=codec, errors="replace")
-    raise InputError(
-        f"The file begins like a text in {codec.upper()} but cannot be read as one.",
-        hint="Save it again as CSV UTF-8; it may be damaged.",
-    )
+    raise InputError(message("input.damaged_text", encoding=codec.upper()))
 
 
-def _utf_8(path: Path) -> Encoding | None:
+def _detect_utf_8(path: Path) -> Encoding | None:
     if _decodes(path, "utf-8"):
         return Encoding(codec="utf-8")
     damaged = good = 0
@@ -143,8 +130,8 @@ def _utf_8(path: Path) -> Encoding | None:
     return Encoding(codec="utf-8", errors="surrogateescape") if is_cut or good >= damaged else None
 
 
-def _without_mark(start: bytes) -> str | None:
-    """Recognise UTF-16 and UTF-32 without a byte order mark by their zero bytes."""
+def _detect_wide(start: bytes) -> str | None:
+    """Detect UTF-16 and UTF-32 without a byte order mark by their zero bytes."""
     if start.count(0) < _WIDE_NULS * len(start):
         return None
     for codec in _WIDE:
@@ -158,30 +145,30 @@ def _without_mark(start: bytes) -> str | None:
     return None
 
 
-def _code_page(path: Path) -> Encoding:
-    found = [reading for reading in score_codepages(_sample(path)) if _decodes(path, reading.codec)]
-    likely = [reading for reading in found if reading.badness <= _SENSE]
+def _detect_code_page(path: Path) -> Encoding:
+    found = [candidate for candidate in score_codepages(_sample(path)) if _decodes(path, candidate.codec)]
+    likely = [candidate for candidate in found if candidate.badness <= _PLAUSIBLE]
     if likely:
         best = likely[0]
         margin = _CLEARLY_BETTER + _DOUBT_PER_CHARACTER / best.evidence
-        rivals = [reading for reading in found if reading.badness < best.badness + margin]
+        rivals = [candidate for candidate in found if candidate.badness < best.badness + margin]
         if len(rivals) == 1:
             return Encoding(codec=best.codec)
         found = rivals
-    raise InputError("The file is not UTF-8, and its encoding cannot be told for sure.", hint=_choices(found[:4]))
-
-
-def _choices(found: list[CodepageCandidate]) -> str:
-    """Show words by which a person can tell the readings apart."""
     if not found:
-        return "Save the file as CSV UTF-8."
-    words = list(zip(*(reading.words for reading in found), strict=True))
-    telling = [place for place, variants in enumerate(words) if len(set(variants)) > 1] or [0]
-    ways = []
-    for reading in found:
-        shown = ", ".join(f"'{visible(reading.words[place])[:_SHOWN_CHARACTERS]}'" for place in telling[:3])
-        ways.append(f"{reading.title} reads {shown}")
-    return f"Say which with --encoding: {'; '.join(ways)}. Or save the file as CSV UTF-8."
+        raise InputError(message("input.unknown_encoding"))
+    raise InputError(message("input.ambiguous_encoding", candidates=_examples(found[:4])))
+
+
+def _examples(found: list[CodepageCandidate]) -> tuple[Message, ...]:
+    """Show for each code page words that differ between them."""
+    words = list(zip(*(candidate.words for candidate in found), strict=True))
+    distinct = [place for place, variants in enumerate(words) if len(set(variants)) > 1] or [0]
+    examples = []
+    for candidate in found:
+        shown = " ".join(f"'{visible(candidate.words[place])[:_SHOWN_CHARACTERS]}'" for place in distinct[:3])
+        examples.append(message("input.encoding_reads", encoding=candidate.title, examples=shown))
+    return tuple(examples)
 
 
 def _sample(path: Path) -> bytes:
@@ -211,11 +198,11 @@ def _decoded(path: Path, codec: str, errors: str, *, is_whole: bool = True) -> I
         yield decoder.decode(b"", final=is_whole)
 
 
-def _first_damage(path: Path, codec: str) -> str:
-    if codec.startswith(("utf-16", "utf-32")):
-        return "its bytes do not fit"
-    with path.open(encoding=codec, errors="surrogateescape") as lines:
-        for number, line in enumerate(lines, start=1):
-            if match := _ESCAPED.search(line):
-                return f"line {number} has the byte {ord(match[0]) & 0xFF:02X}, which it does not know"
-    return "its bytes do not fit"
+def _wrong_encoding(path: Path, name: str, codec: str) -> Message:
+    if not codec.startswith(("utf-16", "utf-32")):
+        with path.open(encoding=codec, errors="surrogateescape") as lines:
+            for number, line in enumerate(lines, start=1):
+                if match := _ESCAPED.search(line):
+                    byte = f"{ord(match[0]) & 0xFF:02X}"
+                    return message("input.wrong_encoding_at", encoding=name, line=number, byte=byte)
+    return message("input.wrong_encoding", encoding=name)

@@ -1,8 +1,4 @@
-"""Which files of a folder or a pattern may be an input, and which are left alone and why.
-
-In: a folder or a pattern such as `/data/leads-*.csv`, or what somebody else listed, and the moment. Out: the files, the
-oldest first, and those that were passed over, by reason. Never: a look into a file; the choice among several.
-"""
+"""Select the files of a folder or a pattern that may be an input, and give the reason for the others."""
 
 from __future__ import annotations
 
@@ -18,30 +14,31 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from batch_enroll.errors import InputError
+from batch_enroll.messages import Message, message
 from batch_enroll.os_errors import translate_os_errors
 
 _TEMPORARY = re.compile(
     r"[.~]|.*(?:~|\.(?:tmp|temp|part|partial|filepart|crdownload|download|upload|swp|lock|bak))\Z", re.I | re.S
 )
-_OURS = re.compile(r".*\.(?:results\.(?:csv|xlsx)|(?:failed|unknown|problems)\.csv|summary\.json)\Z", re.I | re.S)
+_OWN_NAME = re.compile(r".*\.(?:results\.(?:csv|xlsx)|(?:failed|unknown|problems)\.csv|summary\.json)\Z", re.I | re.S)
 _TABLE = re.compile(
     r".*\.(?:csv|tsv|tab|txt|dat|xlsx|xlsm|xlsb|xls|ods)(?:\.(?:gz|bz2|xz|zip))?\Z|.*\.(?:gz|bz2|xz|zip)\Z", re.I | re.S
 )
+_OWN = message("input.skipped_own")
 Place = TypeVar("Place")
 
-OURS = "written by this program"
 _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedFiles:
-    """Files that are left alone for one reason."""
+    """Files that are skipped for one reason."""
 
-    why: str  #: after the number of files: `changed less than 10 seconds ago`
+    why: Message | str  #: after the number of files: `changed less than 10 seconds ago`
     names: tuple[str, ...]
 
     def __str__(self) -> str:
-        if self.why == OURS:
+        if self.why == _OWN:
             return f"{len(self.names):,} {self.why}"
         more = ", ..." if len(self.names) > _SHOWN else ""
         return f"{len(self.names):,} {self.why} ({', '.join(self.names[:_SHOWN])}{more})"
@@ -64,23 +61,23 @@ def is_multi_input(name: str) -> bool:
 
 
 def find_files(name: str, *, now: datetime, settle_s: float, leave: Collection[Path] = ()) -> FileMatches[Path]:
-    """Look through a folder (not the folders inside it), or for the files that a pattern fits.
+    """Find the files of a folder (not of the folders inside it), or those that match a pattern.
 
-    In a folder only files are taken whose name is that of a table; a pattern says itself which names are meant. Files
-    that are temporary by their name, that this program wrote, or that changed a moment ago are never taken.
+    In a folder only files with the name of a table match; a pattern defines the names itself. Files with a temporary
+    name, files written by this program and files that changed a moment ago are always skipped.
 
     Args:
         name: of the folder, or the pattern.
         now: aware.
         settle_s: a file that changed less than so many seconds ago may still be growing.
-        leave: resolved paths that are no input; also all that lies in one of them.
+        leave: resolved paths of files and folders that are no input.
     Raises:
-        InputError: the folder cannot be read, or there is none that the pattern could fit.
+        InputError: the folder cannot be read, or the folder of the pattern does not exist.
     """
     is_folder = Path(name).is_dir()
     seen: list[tuple[str, int, Path]] = []
-    for path in sorted(_inside(Path(name)) if is_folder else _fitting(name)):
-        with suppress(OSError):  # it was moved away this moment
+    for path in sorted(_list_folder(Path(name)) if is_folder else _match_pattern(name)):
+        with suppress(OSError):  # it was just moved away
             if path.is_file() and not any(_real(path).is_relative_to(place) for place in leave):
                 seen.append((path.name, path.stat().st_mtime_ns, path))
     return filter_files(seen, is_folder=is_folder, now=now, settle_s=settle_s)
@@ -89,57 +86,59 @@ def find_files(name: str, *, now: datetime, settle_s: float, leave: Collection[P
 def filter_files(
     seen: Iterable[tuple[str, int, Place]], *, is_folder: bool, now: datetime, settle_s: float
 ) -> FileMatches[Place]:
-    """Tell the files that may be an input from those that are left alone.
+    """Sort files into possible inputs and skipped ones.
 
     Args:
         seen: of each file its name, its last change in nanoseconds of Unix time, and where it is.
         is_folder: all that lies there was listed, so that the name must be that of a table.
     """
-    passed: dict[str, list[str]] = {}
+    skipped: dict[str, list[str]] = {}
+    reasons: dict[str, Message] = {}
     files: list[tuple[int, str, Place]] = []
     for name, changed_ns, place in seen:
         age_s = now.timestamp() - changed_ns / 1e9
-        if why := _why_not(name, is_folder=is_folder, age_s=age_s, settle_s=settle_s):
-            passed.setdefault(why, []).append(name)
+        if why := _reason_to_skip(name, is_folder=is_folder, age_s=age_s, settle_s=settle_s):
+            reasons[why.id] = why
+            skipped.setdefault(why.id, []).append(name)
         else:
             files.append((changed_ns, name, place))
     return FileMatches(
         files=tuple(place for *_, place in sorted(files, key=itemgetter(0, 1))),
-        passed_over=tuple(SkippedFiles(why=why, names=tuple(names)) for why, names in passed.items()),
+        passed_over=tuple(SkippedFiles(why=reasons[why], names=tuple(names)) for why, names in skipped.items()),
     )
 
 
-def _why_not(name: str, *, is_folder: bool, age_s: float, settle_s: float) -> str:
-    if _OURS.match(name):
-        return OURS
+def _reason_to_skip(name: str, *, is_folder: bool, age_s: float, settle_s: float) -> Message | None:
+    if _OWN_NAME.match(name):
+        return _OWN
     if _TEMPORARY.match(name):
-        return "temporary or hidden"
+        return message("input.skipped_temporary")
     if is_folder and not _TABLE.match(name):
-        return "no table by the name"
+        return message("input.skipped_name")
     if abs(age_s) < settle_s:  # a clock of another machine may be a little ahead
-        return f"changed less than {settle_s:g} seconds ago"
-    return ""
+        return message("input.skipped_quiet_period", seconds=f"{settle_s:g}")
+    return None
 
 
 def _real(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _inside(folder: Path) -> Iterable[Path]:
-    with translate_os_errors(f"The folder {folder} cannot be read", to=InputError):
+def _list_folder(folder: Path) -> Iterable[Path]:
+    with translate_os_errors(message("input.folder_unreadable", folder=str(folder)), to=InputError):
         return list(folder.iterdir())
 
 
-def _fitting(pattern: str) -> Iterable[Path]:
+def _match_pattern(pattern: str) -> Iterable[Path]:
     pattern = str(Path(pattern).expanduser())
-    fixed = Path(*_before_magic(pattern))
+    fixed = Path(*_fixed_parts(pattern))
     if not fixed.is_dir():
-        raise InputError(f"There is no folder {fixed}, in which {Path(pattern).name} is looked for.")
+        raise InputError(message("input.no_folder", folder=str(fixed), pattern=Path(pattern).name))
     return [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 - a pattern may be absolute
 
 
-def _before_magic(pattern: str) -> Iterable[str]:
-    """The folders in front of the first part with a wildcard."""
+def _fixed_parts(pattern: str) -> Iterable[str]:
+    """List the folders before the first part with a wildcard."""
     for part in Path(pattern).parts[:-1] or (os.curdir,):
         if glob.has_magic(part):
             return

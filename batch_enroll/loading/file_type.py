@@ -1,8 +1,4 @@
-"""What a file is, told by its bytes and not by its name.
-
-In: the beginning of a file (for a zip its list of names, for an old Office file its folders). Out: the kind. Never: a
-guess by the name, but for the lock files of Office, which hold nothing to tell them by.
-"""
+"""Detect the type of a file by its content; only the lock files of Office are recognised by their name."""
 
 from __future__ import annotations
 
@@ -14,10 +10,11 @@ from struct import unpack_from
 from zipfile import BadZipFile, ZipFile
 
 from batch_enroll.errors import InputError
+from batch_enroll.messages import Message, message
 
 
 class FileType(StrEnum):
-    """The kinds that can be read, as people call them."""
+    """The file types that can be read, by their usual name."""
 
     TEXT = "CSV"
     XLSX = "Excel workbook (.xlsx)"
@@ -31,7 +28,7 @@ class FileType(StrEnum):
     ZIP = "zip archive"
 
 
-START_BYTES = 1 << 13  #: enough of a file to tell what it is
+START_BYTES = 1 << 13  #: enough of a file to detect its type
 _ZIP = b"PK"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _FEW_CONTROLS = 8  # a small table may have a few damaged cells
@@ -41,120 +38,108 @@ _MIN_WIDE_SHARE = 0.04
 
 _PACKED = {b"\x1f\x8b": FileType.GZIP, b"BZh": FileType.BZIP2, b"\xfd7zXZ\x00": FileType.XZ}
 
-_AS_TABLE = "Open it in the program it comes from and save the table as .xlsx or CSV (UTF-8)."
-_OTHERS = (  # offset, bytes, what it is, what to do
-    (0, b"%PDF", "a PDF document", _AS_TABLE),
-    (0, b"\x89PNG", "a picture (PNG)", "Choose the table itself, not a picture of it."),
-    (0, b"\xff\xd8\xff", "a picture (JPEG)", "Choose the table itself, not a picture of it."),
-    (0, b"GIF8", "a picture (GIF)", "Choose the table itself, not a picture of it."),
-    (8, b"WEBP", "a picture (WebP)", "Choose the table itself, not a picture of it."),
-    (0, b"II*\x00", "a picture (TIFF)", "Choose the table itself, not a picture of it."),
-    (0, b"MM\x00*", "a picture (TIFF)", "Choose the table itself, not a picture of it."),
-    (4, b"ftyp", "a film or a picture", "Choose the table itself, not a picture of it."),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "Unpack it and load the table inside."),
-    (0, b"Rar!", "a RAR archive", "Unpack it and load the table inside."),
-    (257, b"ustar", "a tar archive", "Unpack it and load the table inside."),
-    (0, b"\x28\xb5\x2f\xfd", "compressed with Zstandard", "Unpack it and load the table inside."),
-    (0, b"SQLite format 3", "a database (SQLite)", "Export the table from it as CSV (UTF-8)."),
-    (0, b"PAR1", "a Parquet file", "Export the table from it as CSV (UTF-8)."),
-    (0, b"ARROW1", "an Arrow file", "Export the table from it as CSV (UTF-8)."),
-    (0, b"{\\rtf", "a text document (RTF)", _AS_TABLE),
-    (0, b"bplist", "a property list of a Mac", _AS_TABLE),
-    (0, b"\x00\x05\x16\x07", "a companion file of a Mac, not the table itself", "Load the file without ._ in front."),
-    (0, b"MZ\x90\x00", "a program", "Choose the table."),
-    (0, b"\x7fELF", "a program", "Choose the table."),
-    (0, b"\x09\x08\x06\x00", "a workbook of a very old Excel", "Open it and save it as .xlsx."),
-    (0, b"\x09\x04\x06\x00", "a workbook of a very old Excel", "Open it and save it as .xlsx."),
-    (0, b"\x09\x02\x06\x00", "a workbook of a very old Excel", "Open it and save it as .xlsx."),
-    (0, b"\x09\x00\x04\x00", "a workbook of a very old Excel", "Open it and save it as .xlsx."),
-    (0, b"\x00\x00\x1a\x00", "a Lotus 1-2-3 sheet", _AS_TABLE),
+_OTHERS = (  # offset, bytes, what it is
+    (0, b"%PDF", "pdf"),
+    (0, b"\x89PNG", "png"),
+    (0, b"\xff\xd8\xff", "jpeg"),
+    (0, b"GIF8", "gif"),
+    (8, b"WEBP", "webp"),
+    (0, b"II*\x00", "tiff"),
+    (0, b"MM\x00*", "tiff"),
+    (4, b"ftyp", "film"),
+    (0, b"7z\xbc\xaf\x27\x1c", "7zip"),
+    (0, b"Rar!", "rar"),
+    (257, b"ustar", "tar"),
+    (0, b"\x28\xb5\x2f\xfd", "zstandard"),
+    (0, b"SQLite format 3", "sqlite"),
+    (0, b"PAR1", "parquet"),
+    (0, b"ARROW1", "arrow"),
+    (0, b"{\\rtf", "rtf"),
+    (0, b"bplist", "plist"),
+    (0, b"\x00\x05\x16\x07", "mac_companion"),
+    (0, b"MZ\x90\x00", "program"),
+    (0, b"\x7fELF", "program"),
+    (0, b"\x09\x08\x06\x00", "old_excel"),
+    (0, b"\x09\x04\x06\x00", "old_excel"),
+    (0, b"\x09\x02\x06\x00", "old_excel"),
+    (0, b"\x09\x00\x04\x00", "old_excel"),
+    (0, b"\x00\x00\x1a\x00", "lotus"),
 )  # fmt: skip
 _TEXTS = (  # how a text begins, blanks aside; what it is
     (re.compile(r"<(!doctype\s+html|html|head|body|meta|table|style|title)\b|<!--.{0,2000}<html", re.I | re.S),
-     "an HTML page"),
+     "html"),
     (re.compile(r"<\?xml\b.{0,4000}urn:schemas-microsoft-com:office:spreadsheet", re.I | re.S),
-     "an Excel 2003 XML spreadsheet"),
-    (re.compile(r"<\?xml\b.{0,4000}<html", re.I | re.S), "an HTML page"),
-    (re.compile(r"<\?xml\b", re.I), "an XML file"),
-    (re.compile(r"(mime-version|received|return-path|message-id|x-[a-z-]+):\s", re.I), "an e-mail or a saved web page"),
-    (re.compile(r"\{\s*(\"[^\"\n]*\"\s*:|\})|\[\s*[\[{\]]"), "a JSON file"),
-    (re.compile(r"begin:v(card|calendar)", re.I), "a file of contacts or dates (vCard, iCalendar)"),
+     "excel_xml"),
+    (re.compile(r"<\?xml\b.{0,4000}<html", re.I | re.S), "html"),
+    (re.compile(r"<\?xml\b", re.I), "xml"),
+    (re.compile(r"(mime-version|received|return-path|message-id|x-[a-z-]+):\s", re.I), "email"),
+    (re.compile(r"\{\s*(\"[^\"\n]*\"\s*:|\})|\[\s*[\[{\]]"), "json"),
+    (re.compile(r"begin:v(card|calendar)", re.I), "contacts"),
 )  # fmt: skip
-_TEXT_ADVICE = {
-    "a JSON file": "Export the table as CSV (UTF-8) or .xlsx instead.",
-    "an e-mail or a saved web page": _AS_TABLE,
-    "a file of contacts or dates (vCard, iCalendar)": "Export the contacts as CSV (UTF-8) instead.",
-}
-_OPEN_IN_EXCEL = "Open it in a spreadsheet program (Excel, LibreOffice) and save it as .xlsx or CSV (UTF-8)."
-
 _PACKAGES = (  # a name inside the zip, what it is
     ("xl/workbook.bin", FileType.XLSB),
     ("xl/worksheets/", FileType.XLSX),
     ("xl/workbook.xml", FileType.XLSX),
 )
 _OTHER_PACKAGES = (
-    ("word/", "a text document (Word)"),
-    ("ppt/", "a presentation (PowerPoint)"),
-    ("visio/", "a drawing (Visio)"),
-    ("index/document.iwa", "a document of Apple Numbers or Pages"),
-    ("index.zip", "a document of Apple Numbers or Pages"),
-    ("meta-inf/manifest.mf", "a Java program"),
-    ("androidmanifest.xml", "an Android program"),
+    ("word/", "word"),
+    ("ppt/", "powerpoint"),
+    ("visio/", "visio"),
+    ("index/document.iwa", "iwork"),
+    ("index.zip", "iwork"),
+    ("meta-inf/manifest.mf", "java"),
+    ("androidmanifest.xml", "android"),
 )
 _ODS_TYPE = b"application/vnd.oasis.opendocument.spreadsheet"
 _XLS_BEGIN = b"\x09\x08\x10\x00\x00\x06\x05\x00"  # BOF of the workbook's globals, BIFF8
 _XLS_PASSWORD, _XLS_SHEET = 0x2F, 0x85  # records FILEPASS and BOUNDSHEET
 _OTHER_OLE = (
-    ("WordDocument", "a text document (Word)"),
-    ("PowerPoint Document", "a presentation (PowerPoint)"),
-    ("__properties_version1.0", "an e-mail saved by Outlook"),
+    ("WordDocument", "word"),
+    ("PowerPoint Document", "powerpoint"),
+    ("__properties_version1.0", "outlook"),
 )
 
 
 def detect_file_type(path: Path, name: str) -> FileType:
-    """Say what a file is.
+    """Detect the type of a file.
 
     Args:
         path: where its bytes are.
-        name: what people call it.
+        name: its name for people.
     Raises:
-        InputError: it is empty, or something in which there is no table that can be read; says what it is.
+        InputError: it is empty, or a file without a table that can be read; names its type.
     """
     if name.startswith(("~$", ".~lock.")):
-        raise InputError(
-            f"'{name}' is a lock file: it says that a document is open, and holds no rows.",
-            hint="Load the document itself, the file without ~$ in front.",
-        )
+        raise InputError(message("input.is_lock_file", name=name))
     with path.open("rb") as file:
         start = file.read(START_BYTES)
     if not start.strip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe"):
-        size = "0 bytes" if not start else "only blanks"
-        raise InputError(f"'{name}' is empty ({size}).", hint="Check that the right file was chosen and saved.")
+        raise InputError(message("input.blank", name=name) if start else message("input.empty", name=name))
     for signature, kind in _PACKED.items():
         if start.startswith(signature):
             return kind
     if start.startswith(_ZIP):
-        return _zip(path, name)
+        return _zip_type(path, name)
     if start.startswith(_OLE):
-        return _ole(path, name)
+        return _ole_type(path, name)
     refuse_others(name, start)
     return FileType.TEXT
 
 
 def refuse_others(name: str, start: bytes) -> None:
-    """Look at the beginning of a file that is neither packed nor a workbook.
+    """Refuse what is neither packed, nor a workbook, nor a delimited text.
 
     Raises:
-        InputError: it is no text either, or a text that is no table; says what it is.
+        InputError: it is no text, or a text that is no table; names its type.
     """
-    for offset, signature, what, advice in _OTHERS:
+    for offset, signature, what in _OTHERS:
         if start.startswith(signature, offset):
-            raise _no_table(name, what, advice)
+            raise _no_table(name, what)
     _refuse_other_texts(name, start)
 
 
 def may_hold_table(start: bytes) -> bool:
-    """Tell from its beginning whether a file may be a table, packed or not."""
+    """Tell by its first bytes whether a file may hold a table, packed or not."""
     if start.startswith((*_PACKED, _ZIP, _OLE)):
         return True
     try:
@@ -170,14 +155,14 @@ def _refuse_other_texts(name: str, start: bytes) -> None:
     opening = text.decode("latin-1").lstrip("\xef\xbb\xbf\xff\xfe \t\r\n")
     for pattern, what in _TEXTS:
         if pattern.match(opening):
-            raise _no_table(name, what, _TEXT_ADVICE.get(what, _OPEN_IN_EXCEL))
+            raise _no_table(name, what)
     body = start.rstrip(b"\0")
     controls = sum(body.count(byte) for byte in range(1, 32) if byte not in b"\t\n\r\x0b\x0c\x1a\x1b\x1f")
     is_binary = (controls > _MAX_CONTROL_SHARE * len(body) + _FEW_CONTROLS and not _is_utf_8(body)) or body.count(
         0
     ) > _MAX_NUL_SHARE * len(body) + _FEW_CONTROLS
     if is_binary and not is_wide:
-        raise _no_table(name, "neither a table nor a text that is known here", _AS_TABLE)
+        raise _no_table(name, "binary")
 
 
 def _is_utf_8(start: bytes) -> bool:
@@ -195,7 +180,7 @@ def _looks_wide(start: bytes) -> bool:
     return in_every_second or start.count(b"\0\0\0") * 8 > len(start)
 
 
-def _zip(path: Path, name: str) -> FileType:
+def _zip_type(path: Path, name: str) -> FileType:
     try:
         with ZipFile(path) as archive:
             names = [entry.replace("\\", "/").lstrip("/").lower() for entry in archive.namelist()]
@@ -209,13 +194,13 @@ def _zip(path: Path, name: str) -> FileType:
             return kind
     for part, what in _OTHER_PACKAGES:
         if any(entry.startswith(part) for entry in names):
-            raise _no_table(name, what, _AS_TABLE)
+            raise _no_table(name, what)
     if "mimetype" in names and "content.xml" in names:
-        raise _no_table(name, "an OpenDocument file, but no spreadsheet", _AS_TABLE)
+        raise _no_table(name, "other_opendocument")
     return FileType.ZIP
 
 
-def _ole(path: Path, name: str) -> FileType:
+def _ole_type(path: Path, name: str) -> FileType:
     content = path.read_bytes()
 
     def has(folder: str) -> bool:
@@ -225,12 +210,12 @@ def _ole(path: Path, name: str) -> FileType:
         return FileType.LOCKED
     if has("Workbook") or has("Book"):
         return FileType.XLS
-    what = next((what for folder, what in _OTHER_OLE if has(folder)), "an old Office file, but no workbook")
-    raise _no_table(name, what, _AS_TABLE)
+    what = next((what for folder, what in _OTHER_OLE if has(folder)), "other_office")
+    raise _no_table(name, what)
 
 
 def _asks_for_password(content: bytes) -> bool:
-    """Walk through the first records of an .xls, up to its first sheet."""
+    """Look for a password record among the first records of an .xls, up to its first sheet."""
     place = content.find(_XLS_BEGIN)
     while 0 <= place <= len(content) - 4:
         record, size = unpack_from("<HH", content, place)
@@ -240,12 +225,9 @@ def _asks_for_password(content: bytes) -> bool:
     return False
 
 
-def _no_table(name: str, what: str, advice: str) -> InputError:
-    return InputError(f"'{name}' is {what}.", hint=advice)
+def _no_table(name: str, what: str) -> InputError:
+    return InputError(Message(f"input.is_{what}", {"name": name}))
 
 
 def _damaged(name: str) -> InputError:
-    return InputError(
-        f"'{name}' begins like a workbook or a zip archive but cannot be opened: it is damaged or incomplete.",
-        hint="Copy or download it again, or save it again in the program it comes from.",
-    )
+    return InputError(message("input.damaged_package", name=name))

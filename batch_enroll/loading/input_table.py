@@ -1,7 +1,4 @@
-"""A table ready to be read: its header is known, its rows come in blocks.
-
-In: a reader of some kind of file, and the options. Out: rows as wide as the header. Never: a trimmed or changed cell.
-"""
+"""A table with a known header whose rows are read in blocks."""
 
 from __future__ import annotations
 
@@ -11,8 +8,9 @@ from typing import Protocol
 
 from batch_enroll.columns import find_column
 from batch_enroll.errors import InputError
-from batch_enroll.loading.header_detection import HEAD_ROWS, HeaderCandidate, find_header
+from batch_enroll.loading.header_detection import HEAD_ROWS, HeaderCandidate, Place, find_header, location
 from batch_enroll.loading.reader_warnings import ReaderWarnings
+from batch_enroll.messages import message
 from batch_enroll.models import InputOptions, Notice, Row
 from batch_enroll.result_columns import ADDED_COLUMNS, unguard
 
@@ -21,18 +19,18 @@ _OWN_MARKS = {"enroll_row", "enroll_status"}  # no customer's file has both
 
 
 class Reader(Protocol):
-    """What is different between CSV and the kinds of workbook."""
+    """The part that differs between text files and the types of workbook."""
 
     form: str  #: one phrase for people
     sheet: str | None
-    place: str  #: what a row is called: "Row", or "Line" in a text file
+    place: Place  #: what row numbers count
 
     def lines(self) -> Iterator[HeaderCandidate]:
-        """The rows as they stand, from the top."""
+        """Iterate over the rows as stored, from the top."""
         ...
 
-    def blocks(self, header: HeaderCandidate, remarks: ReaderWarnings) -> Iterator[list[Row]]:
-        """The rows below the header, as wide as it, without blank rows, at most `BLOCK_ROWS` at a time."""
+    def blocks(self, header: HeaderCandidate, warnings: ReaderWarnings) -> Iterator[list[Row]]:
+        """Iterate over the rows below the header, as wide as it, without blank ones, at most `BLOCK_ROWS` a block."""
         ...
 
 
@@ -40,8 +38,8 @@ class Table:
     """One table of the input.
 
     Attributes:
-        columns: the header as it stands in the file, our own added columns left out; names may be double or "".
-        header_row: its row, as the person counts.
+        columns: the header as stored, without the columns that results files add; names may be repeated or "".
+        header_row: its row number; the first row is 1.
         sheet: None when the file has no sheets.
         form: one phrase for people, "CSV, UTF-8, separated by ';'".
         sha256: hex, of the input's bytes.
@@ -50,15 +48,15 @@ class Table:
     def __init__(self, reader: Reader, *, options: InputOptions, wanted: Sequence[str], sha256: str) -> None:
         self._reader = reader
         self._options = options
-        self._found = self._remarks = ReaderWarnings()
+        self._found = self._warnings = ReaderWarnings()
         self._header = find_header(
             _head(reader.lines(), through=options.header_row or 0),
             wanted=wanted,
             header_row=options.header_row,
-            remarks=self._remarks,
+            warnings=self._warnings,
             place=reader.place,
         )
-        self._own = _OwnResults.of(self._header.cells)
+        self._own = _OwnResults.detect(self._header.cells)
         self.columns = self._own.cells(self._header.cells) if self._own else tuple(self._header.cells)
         for name in wanted:
             find_column(self.columns, name)
@@ -69,8 +67,8 @@ class Table:
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What people should hear; complete once `blocks` is exhausted."""
-        return self._remarks.notices()
+        """Notices about the file; complete once `blocks` is exhausted."""
+        return self._warnings.notices()
 
     def blocks(self) -> Iterator[list[Row]]:
         """Read the data rows in order, at most 1,000 at a time, without blank rows.
@@ -78,10 +76,10 @@ class Table:
         Raises:
             InputError: the file is damaged further down, or has no rows.
         """
-        self._remarks = self._found.copy()
+        self._warnings = self._found.copy()
         first, left = self._options.start_row or 0, self._options.limit
         found = 0
-        for block in self._reader.blocks(self._header, self._remarks):
+        for block in self._reader.blocks(self._header, self._warnings):
             rows = block if block[0].number >= first else [row for row in block if row.number >= first]
             rows = rows[: None if left is None else left - found]
             found += len(rows)
@@ -90,32 +88,31 @@ class Table:
             if found == left:
                 return
         if not found:
-            beyond = f" from row {first} on" if first else ""
-            raise InputError(
-                f"The file has a header ({self._reader.place.lower()} {self.header_row}) but no rows{beyond}.",
-                hint="Check that the right file was chosen and that it was saved with its rows.",
-            )
+            place = location(self._reader.place, self.header_row)
+            if first:
+                raise InputError(message("input.only_earlier_rows", place=place, first=first))
+            raise InputError(message("input.only_header", place=place))
 
 
 @dataclass(frozen=True, slots=True)
 class _OwnResults:
-    """One of our own results files, read as the input that it was made from."""
+    """The mapping of a results file to the columns of the input it was made from."""
 
     kept: tuple[int, ...]  #: positions of the input's own columns
 
     @classmethod
-    def of(cls, header: Sequence[str]) -> _OwnResults | None:
-        """Recognise our own file by its header."""
+    def detect(cls, header: Sequence[str]) -> _OwnResults | None:
+        """Recognise a results file by its header; None for any other file."""
         if not _OWN_MARKS.issubset(header):
             return None
         return cls(tuple(column for column, name in enumerate(header) if name not in ADDED_COLUMNS))
 
     def cells(self, cells: Sequence[str]) -> tuple[str, ...]:
-        """Leave out what was added, take off what was put in front."""
+        """Remove the added columns and the apostrophes that guard formulas."""
         return tuple(unguard(cells[column]) for column in self.kept)
 
     def row(self, row: Row) -> Row:
-        """Do so in a row, and let its problems point to the same cells."""
+        """Convert a row; its problems keep pointing to the same cells."""
         problems = tuple(
             problem if problem.column is None else replace(problem, column=self.kept.index(problem.column))
             for problem in row.problems
@@ -125,7 +122,7 @@ class _OwnResults:
 
 
 def _head(lines: Iterator[HeaderCandidate], *, through: int) -> list[HeaderCandidate]:
-    """Take the first rows that hold anything, and all up to the row that a person named."""
+    """List the first rows that are not blank, at least up to row `through`."""
     head: list[HeaderCandidate] = []
     for line in lines:
         if len(head) >= HEAD_ROWS and line.number > through:

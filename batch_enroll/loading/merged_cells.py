@@ -1,7 +1,4 @@
-"""Merged cells of a sheet: which cells have no value of their own.
-
-In: the ranges that are shown as one cell. Out: row by row, the columns that a merge covers. Never: a look at values.
-"""
+"""Find the cells of a sheet that are covered by a merged cell and have no value of their own."""
 
 from __future__ import annotations
 
@@ -38,14 +35,14 @@ class Merge(NamedTuple):
 
 
 class Merges:
-    """The merges of one sheet, asked for row after row."""
+    """The merged cells of one sheet, queried row by row."""
 
     def __init__(self, merges: Iterable[Merge]) -> None:
         self._waiting = sorted(merges, reverse=True)
         self._active: list[Merge] = []
 
     def covered(self, row: int) -> dict[int, Merge]:
-        """Give the columns whose cell in this row shows nothing of its own; rows must be asked for in order."""
+        """Return the covered columns of a row; rows must be queried in order."""
         while self._waiting and self._waiting[-1].first_row <= row:
             self._active.append(self._waiting.pop())
         if not self._active:

@@ -1,8 +1,4 @@
-"""What a person reads in a cell of a workbook.
-
-In: a stored number with its display format, or a value as pandas gives it. Out: text. Never: a digit that the file does
-not hold, an exponent where the digits are there.
-"""
+"""Convert stored values of workbook cells to text; no digit is added that the file does not hold."""
 
 from __future__ import annotations
 

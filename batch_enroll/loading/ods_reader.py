@@ -1,9 +1,6 @@
-"""Sheets of .ods (LibreOffice and others), read as a stream.
+"""Read sheets of .ods workbooks (LibreOffice and others) as a stream.
 
-In: the zip file. Out: each cell's text as a person reads it, or what is wrong with it. Never: the whole sheet in
-memory, or a million repeated blank rows one by one.
-
-The file holds for each number both its value and what the sheet shows, so a display that differs is seen at once.
+For each number the file holds both its value and the displayed text, so a different display is detected directly.
 Source: OASIS OpenDocument 1.3 part 3, section 9 (tables).
 """
 
@@ -20,7 +17,7 @@ from batch_enroll.loading.merged_cells import Merge, Merges
 from batch_enroll.loading.number_formats import duration_text, number_text
 from batch_enroll.loading.sheet_selection import Sheet, choose_sheet
 from batch_enroll.loading.workbook import CellProblem, SheetRow
-from batch_enroll.loading.xml_stream import local_name, walk
+from batch_enroll.loading.xml_stream import iter_xml, local_name
 
 _PART = "content.xml"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
@@ -37,7 +34,7 @@ _TIME = re.compile(r"(-?)P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S
 
 @dataclass(slots=True)
 class _Table:
-    """What the first walk through the document tells about one of its sheets."""
+    """What the first pass through the document finds out about a sheet."""
 
     sheet: Sheet
     place: int  #: among the sheets, from 0
@@ -50,7 +47,7 @@ class _Table:
 class OdsSheet:
     """One sheet of an opened document."""
 
-    unseen = ""
+    is_fully_checked = True
 
     def __init__(self, archive: ZipFile, *, sheet: str | None) -> None:
         self._archive = archive
@@ -59,7 +56,7 @@ class OdsSheet:
         self.name = self._table.sheet.name
 
     def rows(self) -> Iterator[SheetRow]:
-        """From the top, blank rows left out."""
+        """Iterate over the rows from the top, without blank ones."""
         place, number = -1, 1
         for event, element in self._walk():
             if event == "start" and element.tag == f"{_TABLE}table":
@@ -68,14 +65,14 @@ class OdsSheet:
                 repeats = _count(element, f"{_TABLE}number-rows-repeated", _MAX_ROWS)
                 if place == self._table.place:
                     row = _read_row(element, number)
-                    for repeat in range(repeats if row.cells or row.flaws else 0):
-                        yield SheetRow(number + repeat, row.cells, row.flaws, row.otherwise_shown, row.is_hidden)
+                    for repeat in range(repeats if row.cells or row.problems else 0):
+                        yield SheetRow(number + repeat, row.cells, row.problems, row.otherwise_shown, row.is_hidden)
                 number += repeats
             if place > self._table.place:
                 return
 
     def merges(self) -> Merges:
-        """Which cells are merged."""
+        """Get the merged cells."""
         return Merges(self._table.merges)
 
     def hidden_columns(self) -> set[int]:
@@ -103,14 +100,14 @@ class OdsSheet:
                 tables[-1].columns += count
             elif event == "end" and tag == f"{_TABLE}table-row" and tables:
                 row = _read_row(element, number, merges=tables[-1].merges)
-                tables[-1].is_empty = tables[-1].is_empty and not (row.cells or row.flaws)
+                tables[-1].is_empty = tables[-1].is_empty and not (row.cells or row.problems)
                 number += _count(element, f"{_TABLE}number-rows-repeated", _MAX_ROWS)
         return tables
 
     def _walk(self) -> Iterator[tuple[str, Element]]:
-        """Walk through the document and forget every row when it was looked at."""
+        """Iterate over the elements of the document; a row is freed after it was yielded."""
         parents: list[Element] = []
-        for event, element in walk(self._archive, _PART, events=("start", "end")):
+        for event, element in iter_xml(self._archive, _PART, events=("start", "end")):
             yield event, element
             if event == "start":
                 parents.append(element)
@@ -143,16 +140,16 @@ def _read_row(element: Element, number: int, *, merges: list[Merge] | None = Non
 
 
 def _cell_text(cell: Element, column: int, row: SheetRow) -> str:
-    """Give a cell's text; what is wrong with it goes to the row."""
+    """Return a cell's text; its problems are added to the row."""
     shown = "\n".join(_inline(child) for child in cell if child.tag == f"{_TEXT}p")
     kind = cell.get(f"{_OFFICE}value-type")
     has_formula = cell.get(f"{_TABLE}formula") is not None
     is_error = any(key.endswith("}value-type") and value == "error" for key, value in cell.items())
     if is_error or (has_formula and _ERROR.fullmatch(shown)):
-        row.flaws.append(CellProblem.error(column, shown or "#VALUE!"))
+        row.problems.append(CellProblem(column, "excel_error", shown or "#VALUE!"))
         return ""
     if has_formula and kind is None:
-        row.flaws.append(CellProblem.no_result(column))
+        row.problems.append(CellProblem(column, "formula_without_value"))
         return ""
     match kind:
         case "float" | "percentage" | "currency":
@@ -175,14 +172,14 @@ def _number(value: str, shown: str, column: int, row: SheetRow) -> str:
     except ValueError as error:
         raise ParseError(f"no number: {value}") from error
     if is_lossy:
-        row.flaws.append(CellProblem.digits_lost(column, text))
+        row.problems.append(CellProblem(column, "digits_lost", text))
     elif shown.replace(",", ".") not in ("", text):
         row.otherwise_shown.append((column, ""))
     return text
 
 
 def _inline(element: Element) -> str:
-    """Write out a paragraph, with its blanks, tabs and line breaks; a comment is no part of it."""
+    """Return the text of a paragraph with its blanks, tabs and line breaks, without comments."""
     match local_name(element):
         case "s":
             return " " * _count(element, f"{_TEXT}c", _MAX_COLUMNS)

@@ -1,10 +1,4 @@
-"""The physical lines of a text, in blocks, with a memory for the row in hand.
-
-In: a text stream that keeps its line ends. Out: the same lines. Never: more memory than one row's lines and a block.
-
-The csv module reads from `iter_lines` at its own speed; when a row turns out to be unusual, `between` gives its lines
-as they stand.
-"""
+"""Feed physical lines to the csv module and keep those of the current row, so that an unusual row can be reread."""
 
 from __future__ import annotations
 
@@ -38,15 +32,15 @@ class PhysicalLines:
         self.exhausted = False
 
     def iter_lines(self) -> Iterator[str]:
-        """Read on, line by line, without a Python step between."""
+        """Iterate over the lines; no Python code runs between two lines of a block."""
         return chain.from_iterable(self._read())
 
     def between(self, begin: int, end: int) -> list[str]:
-        """The lines from `begin` to `end`, which were read and not yet forgotten."""
+        """Return the lines from `begin` to `end`, which were read and not yet forgotten."""
         return list(islice(chain.from_iterable(self._blocks), begin - self._first, end - self._first + 1))
 
     def forget(self, before: int) -> None:
-        """Nobody will ask for the lines before this one."""
+        """Free the blocks of lines before this one."""
         while self._blocks and self._first + len(self._blocks[0]) <= before:
             self._first += len(self._blocks.popleft())
 

@@ -1,8 +1,4 @@
-"""From bytes to a reader: what the input is decides who reads it.
-
-In: the input's private copy, and what a person says about it. Out: the reader for its kind, layers of archive and
-password taken off. Never: a reading that the bytes do not support.
-"""
+"""Choose and open the reader for an input after unpacking and decrypting it."""
 
 from __future__ import annotations
 
@@ -20,9 +16,10 @@ from batch_enroll.loading.encoding_detection import detect_encoding
 from batch_enroll.loading.file_type import FileType, detect_file_type
 from batch_enroll.loading.input_copy import InputCopy
 from batch_enroll.loading.ods_reader import OdsSheet
-from batch_enroll.loading.workbook import OpenSheet, SheetReader, damage_reported
+from batch_enroll.loading.workbook import OpenSheet, SheetReader, translate_damage
 from batch_enroll.loading.xls_xlsb_reader import XlsXlsbSheet
 from batch_enroll.loading.xlsx_reader import XlsxSheet
+from batch_enroll.messages import message
 from batch_enroll.models import InputOptions
 
 _MAX_LAYERS = 3  # a .csv.gz in a .zip has two
@@ -31,13 +28,12 @@ _MAX_LAYERS = 3  # a .csv.gz in a .zip has two
 def open_reader(
     source: InputCopy, options: InputOptions, *, wanted: Sequence[str], closing: ExitStack
 ) -> DelimitedReader | SheetReader:
-    """Recognise the input and open it.
+    """Detect the type of the input and open it.
 
     Args:
-        closing: takes what has to be closed when the reader is no longer needed.
-
+        closing: closes the opened files when the reader is no longer needed.
     Raises:
-        InputError: it is nothing that can be read, or several readings of it are possible.
+        InputError: it cannot be read, or it can be read in several ways.
     """
     path, name = source.path, source.name
     for layer in range(_MAX_LAYERS + 1):
@@ -49,14 +45,14 @@ def open_reader(
             case FileType.LOCKED:
                 decrypt(path, options.password, name=name, to=inside)
             case FileType.TEXT:
-                return _text(path, options, wanted=wanted)
+                return _open_text(path, options, wanted=wanted)
             case _:
-                return _workbook(path, kind, options, name=name, closing=closing)
+                return _open_workbook(path, kind, options, name=name, closing=closing)
         path = inside
-    raise InputError(f"'{source.name}' is packed in more than {_MAX_LAYERS} layers.", hint="Unpack it first.")
+    raise InputError(message("input.too_many_layers", name=source.name, count=_MAX_LAYERS))
 
 
-def _text(path: Path, options: InputOptions, *, wanted: Sequence[str]) -> DelimitedReader:
+def _open_text(path: Path, options: InputOptions, *, wanted: Sequence[str]) -> DelimitedReader:
     encoding = detect_encoding(path, encoding=options.encoding)
     with path.open(encoding=encoding.codec, errors=encoding.errors, newline="") as stream:
         sample = stream.read(SAMPLE_CHARACTERS)
@@ -66,8 +62,8 @@ def _text(path: Path, options: InputOptions, *, wanted: Sequence[str]) -> Delimi
     return DelimitedReader(path, encoding=encoding, dialect=dialect)
 
 
-def _workbook(path: Path, kind: FileType, options: InputOptions, *, name: str, closing: ExitStack) -> SheetReader:
-    with damage_reported(name):
+def _open_workbook(path: Path, kind: FileType, options: InputOptions, *, name: str, closing: ExitStack) -> SheetReader:
+    with translate_damage(name):
         match kind:
             case FileType.XLSX:
                 sheet: OpenSheet = XlsxSheet(closing.enter_context(ZipFile(path)), sheet=options.sheet)

@@ -1,48 +1,45 @@
-"""What people should hear about the input, gathered while it is read.
-
-In: remarks as they come up, row by row. Out: each said once, with how many rows it concerns and the first of them.
-Never: a row's fate; that is a Problem.
-"""
+"""Collect the notices about an input while it is read, each once with the number of its rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from batch_enroll.messages import Message
 from batch_enroll.models import Notice
 
 _FIRST_ROWS = 5
 
 
 @dataclass(slots=True)
-class _Remark:
-    advice: str
+class _CollectedNotice:
+    message: Message
     count: int = 0
     rows: list[int] = field(default_factory=list)
 
 
 class ReaderWarnings:
-    """Notices in the order in which they first came up."""
+    """Notices in the order in which they were first added."""
 
     def __init__(self) -> None:
-        self._remarks: dict[tuple[str, str], _Remark] = {}
+        self._warnings: dict[tuple[str, str], _CollectedNotice] = {}
 
-    def add(self, code: str, message: str, *, advice: str = "", row: int | None = None) -> None:
-        """Say something about the file, or count one more row for what was said."""
-        remark = self._remarks.setdefault((code, message), _Remark(advice))
+    def add(self, code: str, message: Message, *, row: int | None = None) -> None:
+        """Add a notice about the file, or count one more row for a notice that is there."""
+        notice = self._warnings.setdefault((code, repr(message.values)), _CollectedNotice(message))
         if row is not None:
-            remark.count += 1
-            if len(remark.rows) < _FIRST_ROWS:
-                remark.rows.append(row)
+            notice.count += 1
+            if len(notice.rows) < _FIRST_ROWS:
+                notice.rows.append(row)
 
     def copy(self) -> ReaderWarnings:
-        """The same remarks, to go on from."""
+        """Copy the notices, to add others to the copy."""
         twin = ReaderWarnings()
-        twin._remarks = {key: replace(remark, rows=[*remark.rows]) for key, remark in self._remarks.items()}
+        twin._warnings = {key: replace(notice, rows=[*notice.rows]) for key, notice in self._warnings.items()}
         return twin
 
     def notices(self) -> tuple[Notice, ...]:
-        """Everything said so far."""
+        """All notices so far."""
         return tuple(
-            Notice(code=code, message=message, advice=remark.advice, rows=tuple(remark.rows), count=remark.count)
-            for (code, message), remark in self._remarks.items()
+            Notice(code=code, message=notice.message, rows=tuple(notice.rows), count=notice.count)
+            for (code, _), notice in self._warnings.items()
         )

@@ -1,4 +1,4 @@
-"""The address of a remote input (`s3://`, `sftp://`, `https://` ...): what it names, and the part that may be shown."""
+"""Parse the address of a remote input (`s3://`, `sftp://`, `https://` ...) and give the part that may be shown."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from batch_enroll.errors import JobError
+from batch_enroll.messages import message
 
 S3 = ("s3", "s3a")
 WEB = ("http", "https")
@@ -16,7 +17,6 @@ _REMOTE = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)
 _PATTERN = re.compile(r"[*?\[]")
 _UNENCRYPTED = ("http", "ftp", "webdav")
 _WITHOUT_HOST = ("file", "local", "memory")
-_EXAMPLE = "Write for example s3://bucket/leads.csv."
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Remote:
     """The address of a remote input; only `shown` may be printed, logged or stored."""
 
     url: str
-    #: tells of a host whether it may be used without encryption
+    #: whether a host may be used without encryption
     plain_allowed: Callable[[str], bool] = field(default=lambda host: False, repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -82,11 +82,10 @@ class Remote:
         """Check a server on the way to the input: its own, S3's endpoint, each step of a redirect."""
         parts = urlsplit(server)
         if parts.scheme in _UNENCRYPTED and not self.plain_allowed(parts.hostname or ""):
-            via = "" if server == self.url else f": it comes from {parts.scheme}://{parts.hostname}"
-            raise JobError(
-                f"{self.shown} would bring the profiles here unencrypted{via}.",
-                hint="Use https:// (for S3 in AWS_ENDPOINT_URL) or sftp://, or add --insecure-http if really meant.",
-            )
+            if server == self.url:
+                raise JobError(message("input.unencrypted", address=self.shown))
+            via = f"{parts.scheme}://{parts.hostname}"
+            raise JobError(message("input.unencrypted_via", address=self.shown, server=via))
 
 
 def is_remote(name: str) -> bool:
@@ -98,30 +97,22 @@ def remote_input(url: str, *, plain_allowed: Callable[[str], bool]) -> Remote:
     """Parse and check an address, without a connection.
 
     Args:
-        plain_allowed: tells of a host whether it may be used without encryption.
+        plain_allowed: whether a host may be used without encryption.
     Raises:
         JobError: it cannot be used as it stands.
     """
     remote = Remote(url, plain_allowed)
     if "::" in url:
-        raise JobError(
-            "The input's address is a chain of addresses (it holds ::).", hint="Name the file itself by one address."
-        )
+        raise JobError(message("input.chained_address"))
     try:
         host, _ = urlsplit(url).hostname or "", urlsplit(url).port
     except ValueError:
-        raise JobError("The input's address cannot be read.", hint=_EXAMPLE) from None
+        raise JobError(message("input.bad_address")) from None
     if not host and remote.scheme not in _WITHOUT_HOST:
-        raise JobError(f"{remote.shown} names no server.", hint=_EXAMPLE)
+        raise JobError(message("input.no_server", address=remote.shown))
     remote.require_encryption(url)
     if remote.scheme in S3 and "@" in remote.parts.netloc:
-        raise JobError(
-            f"{remote.shown}: an address of S3 holds no user and no password.",
-            hint="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.",
-        )
+        raise JobError(message("input.user_in_s3_address", address=remote.shown))
     if remote.scheme not in WEB and _PATTERN.search(remote.parts.path.rpartition("/")[0]):
-        raise JobError(
-            f"{remote.shown}: elsewhere a pattern may stand for the file's name only, not for a folder.",
-            hint="Write for example s3://bucket/folder/leads-*.csv.",
-        )
+        raise JobError(message("input.pattern_in_folder", address=remote.shown))
     return remote

@@ -1,8 +1,4 @@
-"""Which sheet of a workbook is read.
-
-In: the sheets with what is known of them. Out: one. Never: a hidden sheet by itself, or the first of several without
-asking.
-"""
+"""Choose the sheet of a workbook; a hidden sheet, or one of several, is read only when the job names it."""
 
 from __future__ import annotations
 
@@ -12,51 +8,50 @@ from dataclasses import dataclass
 
 from batch_enroll.columns import name_key
 from batch_enroll.errors import InputError
+from batch_enroll.messages import Message, message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """One worksheet; sheets that hold only a chart are none."""
+    """One worksheet; sheets that hold only a chart are not listed."""
 
     name: str
     is_visible: bool
-    part: str = ""  #: where it is stored, if the kind of workbook has such places
+    part: str = ""  #: its part of the package, if the type of workbook has parts
 
 
 def choose_sheet(sheets: Sequence[Sheet], *, name: str | None, is_empty: Callable[[Sheet], bool]) -> Sheet:
-    """Choose the sheet that a person named, or the only visible one that holds anything.
+    """Choose the sheet that the job names, or the only visible one that is not empty.
 
     Raises:
         InputError: there is none, or several.
     """
     if name is not None:
-        return _named(sheets, name)
+        return _find_sheet(sheets, name)
     visible = [sheet for sheet in sheets if sheet.is_visible]
     filled = visible if len(visible) == 1 else [sheet for sheet in visible if not is_empty(sheet)]
     if len(filled) == 1:
         return filled[0]
     if filled:
-        raise InputError(
-            f"The workbook has {len(filled)} sheets: {_names(filled)}.", hint="Name the one to read with --sheet."
-        )
+        raise InputError(message("input.several_sheets", count=len(filled), sheets=_names(filled)))
     hidden = [sheet for sheet in sheets if not sheet.is_visible]
     if hidden:
-        raise InputError(
-            f"Every sheet that can be seen is empty; the workbook has hidden sheets: {_names(hidden)}.",
-            hint="If one of them is meant, name it with --sheet.",
-        )
-    raise InputError("The workbook is empty: no sheet holds anything.", hint="Check that the right file was chosen.")
+        raise InputError(message("input.only_hidden_sheets", sheets=_names(hidden)))
+    raise InputError(message("input.empty_workbook"))
 
 
-def _named(sheets: Sequence[Sheet], name: str) -> Sheet:
+def _find_sheet(sheets: Sequence[Sheet], name: str) -> Sheet:
     same = [sheet for sheet in sheets if sheet.name == name]
     same = same or [sheet for sheet in sheets if name_key(sheet.name) == name_key(name)]
     if len(same) == 1:
         return same[0]
-    nearest = difflib.get_close_matches(name, [sheet.name for sheet in sheets], n=1)
-    question = f"Did you mean '{nearest[0]}'? " if nearest else ""
-    raise InputError(f"There is no sheet '{name}'.", hint=f"{question}The sheets are: {_names(sheets)}.")
+    if nearest := difflib.get_close_matches(name, [sheet.name for sheet in sheets], n=1):
+        raise InputError(message("input.sheet_misspelled", name=name, nearest=nearest[0], sheets=_names(sheets)))
+    raise InputError(message("input.sheet_missing", name=name, sheets=_names(sheets)))
 
 
-def _names(sheets: Sequence[Sheet]) -> str:
-    return ", ".join(f"'{sheet.name}'{'' if sheet.is_visible else ' (hidden)'}" for sheet in sheets)
+def _names(sheets: Sequence[Sheet]) -> tuple[Message, ...]:
+    return tuple(
+        message("input.sheet", name=sheet.name) if sheet.is_visible else message("input.hidden_sheet", name=sheet.name)
+        for sheet in sheets
+    )

@@ -1,8 +1,7 @@
-"""Telling a long quoted cell from rows that a stray quote swallowed.
+"""Detect rows that a stray quote has merged into one quoted cell.
 
-In: the physical lines of one row, and rows known to be good. Out: whether a line inside looks like a row of its own.
-Never: I/O. By the letter of RFC 4180 both are valid, so this is a judgement: a line counts as a row when, split without
-regard to quotes, it has as many cells as the header and its addresses, numbers and codes stand in the columns of those.
+Both a long cell and merged rows are valid by RFC 4180, so this is a heuristic: a line counts as a row when, split
+without regard to quotes, it has as many cells as the header, with addresses, numbers and codes in their usual columns.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _USUAL_SHARE = 0.8
 
 
 class QuoteShape(Enum):
-    """What a cell looks like."""
+    """The form of a cell's content."""
 
     BLANK = 0
     EMAIL = 1
@@ -30,8 +29,8 @@ class QuoteShape(Enum):
     TEXT = 4
 
 
-def shape(cell: str) -> QuoteShape:
-    """Say what a cell looks like, quotes and blanks around it aside."""
+def classify_cell(cell: str) -> QuoteShape:
+    """Classify a cell, without the quotes and blanks around it."""
     value = visible(cell).strip('" ')
     if not value:
         return QuoteShape.BLANK
@@ -46,7 +45,7 @@ def usual_shapes(rows: Iterable[Sequence[str]], width: int) -> dict[int, QuoteSh
     rows = [row for row in rows if not any("\n" in cell or "\r" in cell for cell in row)]
     usual: dict[int, QuoteShape] = {}
     for column in range(width):
-        counts = Counter(shape(row[column]) for row in rows if column < len(row))
+        counts = Counter(classify_cell(row[column]) for row in rows if column < len(row))
         del counts[QuoteShape.BLANK]
         if counts:
             kind, count = counts.most_common(1)[0]
@@ -56,9 +55,9 @@ def usual_shapes(rows: Iterable[Sequence[str]], width: int) -> dict[int, QuoteSh
 
 
 def looks_swallowed(lines: Sequence[str], *, delimiter: str, width: int, usual: Mapping[int, QuoteShape]) -> bool:
-    """Judge the physical lines of one row, the first included."""
+    """Tell whether the physical lines of one row (the first included) hold further rows."""
     if width == 1:
-        return any(shape(line) is usual.get(0) for line in lines[1:])
+        return any(classify_cell(line) is usual.get(0) for line in lines[1:])
     parts = [line.rstrip("\r\n").split(delimiter) for line in lines]
     if not usual:  # nothing to compare with: as many cells in each line as in the header
         return all(len(cells) == width for cells in parts)
@@ -66,7 +65,7 @@ def looks_swallowed(lines: Sequence[str], *, delimiter: str, width: int, usual: 
 
 
 def _fits(cells: Sequence[str], usual: Mapping[int, QuoteShape]) -> bool:
-    shapes = {column: shape(cells[column]) for column in usual}
+    shapes = {column: classify_cell(cells[column]) for column in usual}
     return any(kind is not QuoteShape.BLANK for kind in shapes.values()) and all(
         kind in (usual[column], QuoteShape.BLANK) for column, kind in shapes.items()
     )

@@ -1,14 +1,12 @@
-"""A folder for copies of an input, which hold personal data: there while it is used, gone afterwards.
+"""Create a private folder for copies of an input (personal data) and remove it afterwards.
 
-In: nothing. Out: a folder that its owner alone can read; or the folders that dead processes left behind. Never: a
-folder touched in which a process is at work, that of another person, or what a link points at.
+A process that is killed cannot clean up. So each folder holds a lock file, which the system unlocks when a process
+dies, and the next process removes the folders whose lock is free. Folders in use, those of other users and links are
+never touched.
 
-A process that is killed cannot clean up, and neither can a machine without power. So each folder holds a lock, which
-the system takes away from a dead process, and whoever makes the next folder removes those whose lock is free.
-
-    <temporary folder>/batch-enroll-XXXXXXXX/    readable by its owner alone
-        in-use.lock                              held while the folder is used
-        files/                                   what the block below is given
+    <temporary folder>/batch-enroll-XXXXXXXX/    readable only by its owner
+        in-use.lock                              locked while the folder is used
+        files/                                   the folder that `private_temp_dir` yields
 """
 
 from __future__ import annotations
@@ -27,27 +25,30 @@ from pathlib import Path
 import filelock
 
 from batch_enroll.errors import InputError
+from batch_enroll.messages import message
 from batch_enroll.os_errors import translate_os_error
 
 _PREFIX = "batch-enroll-"
-_NAME = re.compile(r"batch-enroll-[a-z0-9_]{8}")  # as `tempfile` makes names: a folder of the user's own is no spool
+_NAME = re.compile(
+    r"batch-enroll-[a-z0-9_]{8}"
+)  # the names that `tempfile` makes; folders of the user are named otherwise
 _LOCK = "in-use.lock"
 _FILES = "files"
 _TRIES = 5
-_PATIENCE_S = 5.0  # who looks whether a folder is free has its lock for a moment
-_BEING_MADE_S = 3600.0  # a folder that is still empty may be another process' that has not locked it yet
-_HINT = "Make room there, or name another folder in the variable TMPDIR (on Windows TEMP)."
+_PATIENCE_S = 5.0  # another process holds the lock for a moment while it checks whether the folder is free
+_BEING_MADE_S = 3600.0  # another process may have created an empty folder without having locked it yet
+_HINT = message("input.no_room")
 
 
 @contextmanager
 def private_temp_dir() -> Iterator[Path]:
-    """Have an empty folder while the block runs; what dead processes left behind is removed first.
+    """Yield an empty folder that exists while the block runs; folders that dead processes left are removed first.
 
     Raises:
-        InputError: there is no place for temporary files, or it takes none.
+        InputError: no temporary file can be created.
     """
-    _sweep()
-    folder, lock = _make()
+    _remove_orphans()
+    folder, lock = _create()
     try:
         yield folder / _FILES
     finally:
@@ -55,46 +56,47 @@ def private_temp_dir() -> Iterator[Path]:
 
 
 def orphaned_copies() -> list[Path]:
-    """Find the folders of this person that dead processes left: the next `spool_folder` removes them."""
+    """Find the folders of this user that dead processes left; the next `private_temp_dir` removes them."""
     found = []
     for folder in _own_folders():
-        if lock := _taken(folder):
+        if lock := _try_lock(folder):
             lock.release()
             found.append(folder)
     return sorted(found)
 
 
-def _make() -> tuple[Path, filelock.BaseFileLock]:
+def _create() -> tuple[Path, filelock.BaseFileLock]:
     try:
         for _ in range(_TRIES):
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-            lock = _lock_of(folder)
+            lock = _lock_for(folder)
             try:
                 lock.acquire(timeout=_PATIENCE_S)
-            except filelock.Timeout:  # somebody swept it between the making of the lock and the locking
+            except filelock.Timeout:  # another process removed it between its creation and the locking
                 continue
             if (folder / _LOCK).exists():
                 (folder / _FILES).mkdir(mode=0o700)
                 return folder, lock
             lock.release()
     except OSError as error:
-        where = f" in {Path(error.filename).parent}" if error.filename else ""
-        what = f"No copy of the input can be made{where}"
+        what = message("input.no_copy")
+        if error.filename:
+            what = message("input.no_copy_in", folder=str(Path(error.filename).parent))
         raise translate_os_error(error, what, to=InputError, hint=_HINT) from error
-    raise InputError("No copy of the input can be made: another process removes it at once.", hint=_HINT)
+    raise InputError(message("input.copy_removed"))
 
 
-def _sweep() -> None:
+def _remove_orphans() -> None:
     for folder in _own_folders():
-        if lock := _taken(folder):
+        if lock := _try_lock(folder):
             _remove(folder, lock)
-        with contextlib.suppress(OSError):  # a process died before it had locked it: there is nothing in it
+        with contextlib.suppress(OSError):  # a process died before it locked the empty folder
             if time.time() - folder.stat().st_mtime > _BEING_MADE_S:
                 folder.rmdir()
 
 
 def _remove(folder: Path, lock: filelock.BaseFileLock) -> None:
-    """Remove a folder whose lock is held. The lock goes last: while it is there, the next sweep tries again."""
+    """Remove a folder whose lock is held. The lock is removed last: while it is there, the next process tries again."""
     shutil.rmtree(folder / _FILES, ignore_errors=True)
     gone = not (folder / _FILES).exists()
     lock.release()  # before its file is removed: Windows removes no open file
@@ -104,9 +106,9 @@ def _remove(folder: Path, lock: filelock.BaseFileLock) -> None:
             folder.rmdir()
 
 
-def _taken(folder: Path) -> filelock.BaseFileLock | None:
-    """Take a folder's lock; None when somebody has it, or there is none."""
-    lock = _lock_of(folder)
+def _try_lock(folder: Path) -> filelock.BaseFileLock | None:
+    """Lock a folder; None when another process holds its lock, or there is no lock file."""
+    lock = _lock_for(folder)
     try:
         if (folder / _LOCK).is_file():
             lock.acquire(blocking=False)
@@ -116,13 +118,13 @@ def _taken(folder: Path) -> filelock.BaseFileLock | None:
     return None
 
 
-def _lock_of(folder: Path) -> filelock.BaseFileLock:
-    # Not bound to the thread that took it: a folder may be left in another one.
+def _lock_for(folder: Path) -> filelock.BaseFileLock:
+    # Not bound to a thread: another thread may release it.
     return filelock.FileLock(folder / _LOCK, thread_local=False)
 
 
 def _own_folders() -> list[Path]:
-    """The folders that look like a spool and belong to this person; no links, and nothing of other people."""
+    """List the temporary folders of this user; no links, and nothing of other users."""
     try:
         with os.scandir(tempfile.gettempdir()) as entries:
             return [Path(entry.path) for entry in entries if _NAME.fullmatch(entry.name) and _is_own_folder(entry)]

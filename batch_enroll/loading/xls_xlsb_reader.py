@@ -1,6 +1,6 @@
-"""Read sheets of .xls and .xlsb workbooks in a process of its own (see xls_xlsb_worker).
+"""Read sheets of .xls and .xlsb workbooks in a separate process (see xls_xlsb_worker).
 
-Of an .xlsb, errors, display formats and hidden rows cannot be seen; `unseen` says so.
+Errors, display formats and hidden rows of an .xlsb cannot be seen: `is_fully_checked` is False.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from batch_enroll.loading.number_formats import (
 )
 from batch_enroll.loading.sheet_selection import Sheet, choose_sheet
 from batch_enroll.loading.workbook import CellProblem, SheetRow
+from batch_enroll.messages import message
 
 _WORKER = Path(__file__).with_name("xls_xlsb_worker.py")
 _TIMEOUT_S = 900.0
@@ -35,11 +36,11 @@ class XlsXlsbSheet:
     """One sheet of a workbook.
 
     Args:
-        folder: a private folder for what the other process reads.
+        folder: a private folder for the files that the worker process writes.
     """
 
     def __init__(self, path: Path, kind: FileType, *, sheet: str | None, name: str, folder: Path) -> None:
-        _read(path, folder, engine="xlrd" if kind is FileType.XLS else "calamine", name=name)
+        _run_worker(path, folder, engine="xlrd" if kind is FileType.XLS else "calamine", name=name)
         book = json.loads((folder / "sheets.json").read_text(encoding="utf-8"))
         found = {one["name"]: one for one in book["sheets"]}
         sheets = [Sheet(name=one["name"], is_visible=one["is_visible"]) for one in found.values()]
@@ -49,10 +50,10 @@ class XlsXlsbSheet:
         self._from_1904 = book["from_1904"]
         codes = [BUILT_IN_FORMATS.get(key, UNKNOWN_FORMAT) if code is None else code for key, code in book["formats"]]
         self._formats = [(format_of(code), code) for code in codes]
-        self.unseen = "" if kind is FileType.XLS else "errors, hidden rows and columns, numbers shown in another form"
+        self.is_fully_checked = kind is FileType.XLS
 
     def rows(self) -> Iterator[SheetRow]:
-        """From the top, blank rows left out."""
+        """Iterate over the rows from the top, without blank ones."""
         hidden = set(self._sheet["hidden_rows"])
         with self._rows.open(encoding="utf-8") as rows:
             for place, line in enumerate(rows):
@@ -63,7 +64,7 @@ class XlsXlsbSheet:
                     yield row
 
     def merges(self) -> Merges:
-        """Which cells are merged."""
+        """Get the merged cells."""
         return Merges(Merge(top + 1, left, bottom + 1, right) for (top, left), (bottom, right) in self._sheet["merges"])
 
     def hidden_columns(self) -> set[int]:
@@ -73,7 +74,7 @@ class XlsXlsbSheet:
     def _text(self, value: object, column: int, row: SheetRow) -> str:
         match value:
             case {"error": shown}:
-                row.flaws.append(CellProblem.error(column, shown))
+                row.problems.append(CellProblem(column, "excel_error", shown))
                 return ""
             case {"seconds": seconds}:
                 return value_text(timedelta(seconds=seconds))[0]
@@ -86,10 +87,10 @@ class XlsXlsbSheet:
                 return row.number_text(column, repr(value), Format.PLAIN, "")
 
 
-def _read(path: Path, folder: Path, *, engine: str, name: str) -> None:
+def _run_worker(path: Path, folder: Path, *, engine: str, name: str) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("BATCH_ENROLL_")}
     try:
-        # -P: the modules beside the script must not stand in for others of the same name
+        # -P: the modules beside the script must not shadow others of the same name
         command = [sys.executable, "-P", str(_WORKER), engine, str(path), str(folder)]
         with (
             subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as reader,
@@ -98,10 +99,7 @@ def _read(path: Path, folder: Path, *, engine: str, name: str) -> None:
             try:
                 status = reader.wait(_TIMEOUT_S)
             finally:
-                reader.kill()  # nothing, when it has ended
+                reader.kill()  # does nothing when it has ended
         subprocess.CompletedProcess(command, status).check_returncode()
     except (subprocess.SubprocessError, OSError) as error:
-        raise InputError(
-            f"'{name}' begins like an old Excel workbook but cannot be read: it is damaged or of an unknown kind.",
-            hint="Open it in a spreadsheet program and save it as .xlsx or CSV (UTF-8).",
-        ) from error
+        raise InputError(message("input.old_workbook_damaged", name=name)) from error

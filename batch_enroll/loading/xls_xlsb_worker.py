@@ -1,14 +1,14 @@
-"""Read an .xls with xlrd, or an .xlsb with pandas and calamine, in a process of its own.
+"""Read an .xls with xlrd, or an .xlsb with pandas and calamine, in a separate process.
 
-It runs as a script and imports nothing of this package. In the folder it writes `sheets.json` and, for each sheet,
+It runs as a script and imports nothing of this package. To the folder it writes `sheets.json` and, for each sheet,
 `<place>.jsonl` with one row a line: a text, a boolean, a number, [number, cell style], {"seconds": ...} or
 {"error": "#N/A"} for each cell.
 
-pandas is not asked for an .xls: it shows errors as blanks and durations as days of 1900, and pandas 3 calls its way to
+pandas does not read the .xls: it shows errors as blanks and durations as days of 1900, and pandas 3 calls its way to
 xlrd deprecated.
 
-Why a process: a damaged workbook makes calamine, which is native code, take all memory or abort (a count of four
-billion texts), and sends xlrd round an endless chain of sectors; no `except` can catch that.
+Why a separate process: a damaged workbook makes calamine, which is native code, take all memory or abort (a count of
+four billion texts), and makes xlrd follow an endless chain of sectors; no `except` can catch that.
 """
 
 from __future__ import annotations

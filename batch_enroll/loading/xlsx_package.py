@@ -1,6 +1,4 @@
-"""The parts of an .xlsx package around its sheets.
-
-In: the zip file. Out: the sheets, the texts they share, the display formats, the kind of dates. Never: a cell.
+"""Read the parts of an .xlsx package beside the cells: sheets, shared texts, display formats, date system.
 
 Source: ECMA-376 part 1 (SpreadsheetML) and part 2 (packages).
 """
@@ -15,14 +13,10 @@ from xml.etree.ElementTree import Element, ParseError
 from zipfile import ZipFile
 
 from batch_enroll.errors import InputError
-from batch_enroll.loading.number_formats import (
-    BUILT_IN_FORMATS,
-    UNKNOWN_FORMAT,
-    Format,
-    format_of,
-)
+from batch_enroll.loading.number_formats import BUILT_IN_FORMATS, UNKNOWN_FORMAT, Format, format_of
 from batch_enroll.loading.sheet_selection import Sheet
-from batch_enroll.loading.xml_stream import local_name, walk
+from batch_enroll.loading.xml_stream import iter_xml, local_name
+from batch_enroll.messages import message
 
 _MAX_TEXTS_BYTES = 1 << 30  # shared texts stay in memory
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
@@ -38,14 +32,14 @@ class Package:
         self._book = next((target for kind, target in root.values() if kind == "officeDocument"), "xl/workbook.xml")
         self._parts = self._relations(self._book)
         self.counts_from_1904 = False
-        self.recalculates = False  #: whoever wrote it left the formulas' results to be computed
+        self.recalculates = False  #: the formulas' results are to be computed when it is opened
         self.sheets = self._read_book()
 
     def formats(self) -> list[tuple[Format, str]]:
-        """Give what each cell style (by its position) makes of a number, and the format's code."""
+        """List the number format of each cell style, by position: its kind and its code."""
         custom: dict[int, str] = {}
         formats: list[tuple[Format, str]] = []
-        for part in self._parts_of("styles"):
+        for part in self._find_parts("styles"):
             in_cells = False
             for event, element in self.elements(part, events=("start", "end")):
                 tag = local_name(element)
@@ -60,11 +54,11 @@ class Package:
         return formats
 
     def texts(self) -> list[str]:
-        """Give the texts that cells refer to by position."""
+        """List the shared texts, to which cells refer by position."""
         texts: list[str] = []
-        for part in self._parts_of("sharedStrings"):
+        for part in self._find_parts("sharedStrings"):
             if self._archive.getinfo(self._stored(part)).file_size > _MAX_TEXTS_BYTES:
-                raise InputError("The workbook is too large.", hint="Save the sheet as CSV (UTF-8) and load that.")
+                raise InputError(message("input.workbook_too_large"))
             root: Element | None = None
             for event, element in self.elements(part, events=("start", "end")):
                 if root is None:
@@ -75,8 +69,8 @@ class Package:
         return texts
 
     def elements(self, part: str, *, events: Sequence[Literal["start", "end"]]) -> Iterator[tuple[str, Element]]:
-        """Walk through the XML of a part."""
-        yield from walk(self._archive, self._stored(part), events=events)
+        """Iterate over the XML elements of a part."""
+        yield from iter_xml(self._archive, self._stored(part), events=events)
 
     def open(self, part: str) -> IO[bytes]:
         """Open a part as bytes."""
@@ -87,7 +81,7 @@ class Package:
             raise ParseError(f"no part {part}")
         return self._names[part.lower()]
 
-    def _parts_of(self, kind: str) -> list[str]:
+    def _find_parts(self, kind: str) -> list[str]:
         return [target for found, target in self._parts.values() if found == kind][:1]
 
     def _read_book(self) -> list[Sheet]:
@@ -107,7 +101,7 @@ class Package:
         return sheets
 
     def _relations(self, part: str) -> dict[str, tuple[str, str]]:
-        """Read what a part refers to: id -> (last word of the kind, part)."""
+        """Read the relationships of a part: id -> (last component of the type, target part)."""
         folder, name = posixpath.split(part)
         listing = posixpath.join(folder, "_rels", f"{name}.rels")
         if listing.lower() not in self._names:
@@ -125,7 +119,7 @@ class Package:
 
 
 def rich_text(element: Element) -> str:
-    """Join the runs of a text; the reading aids for Japanese (`rPh`) are no part of it."""
+    """Join the runs of a text; the phonetic guides for Japanese (`rPh`) are left out."""
     texts = []
     for child in element:
         match local_name(child):

@@ -1,10 +1,7 @@
-"""Sheets of .xlsx and .xlsm, read as a stream.
+"""Read sheets of .xlsx and .xlsm workbooks as a stream.
 
-In: the zip file. Out: each cell's text as a person reads it, or what is wrong with it. Never: the whole sheet in
-memory.
-
-pandas, by way of calamine, hides what people must hear of (errors, formulas without a result, display formats, hidden
-rows), and openpyxl takes ten times as long; so the sheet's XML is read here. Tests compare all three cell by cell.
+pandas with calamine hides errors, formulas without a result, display formats and hidden rows, and openpyxl takes ten
+times as long; so the sheet's XML is read here. Tests compare all three cell by cell.
 Source: ECMA-376 part 1, section 18.3.1.
 """
 
@@ -33,7 +30,7 @@ _TRUE = ("1", "true")
 class XlsxSheet:
     """One sheet of an opened package."""
 
-    unseen = ""
+    is_fully_checked = True
 
     def __init__(self, archive: ZipFile, *, sheet: str | None) -> None:
         self._package = Package(archive)
@@ -44,21 +41,21 @@ class XlsxSheet:
         self.name = self._sheet.name
 
     def rows(self) -> Iterator[SheetRow]:
-        """From the top, blank rows left out."""
-        return self._rows_of(self._sheet)
+        """Iterate over the rows from the top, without blank ones."""
+        return self._read_rows(self._sheet)
 
-    def _rows_of(self, sheet: Sheet) -> Iterator[SheetRow]:
+    def _read_rows(self, sheet: Sheet) -> Iterator[SheetRow]:
         number = 0
         for element in self._row_elements(sheet):
             number = int(element.get("r") or number + 1)
             if len(element):
                 row = SheetRow(number, is_hidden=element.get("hidden") in _TRUE)
                 self._read_cells(element, row)
-                if row.cells or row.flaws:
+                if row.cells or row.problems:
                     yield row
 
     def merges(self) -> Merges:
-        """Which cells are merged: it stands behind the rows, so the bytes are looked through once before."""
+        """Get the merged cells; they stand behind the rows, so the bytes are scanned once before the rows are read."""
         found, tail = [], b""
         with self._package.open(self._sheet.part) as file:
             while chunk := file.read(_SCAN_BYTES):
@@ -83,10 +80,10 @@ class XlsxSheet:
         return hidden
 
     def _is_empty(self, sheet: Sheet) -> bool:
-        return next(self._rows_of(sheet), None) is None
+        return next(self._read_rows(sheet), None) is None
 
     def _row_elements(self, sheet: Sheet) -> Iterator[Element]:
-        """Give the rows one by one, and forget each when the next is asked for: a million blank ones take no room."""
+        """Yield the rows one by one and free each before the next: a million blank ones take no memory."""
         tag, rows = "", None
         for event, element in self._package.elements(sheet.part, events=("start", "end")):
             if element.tag == tag:
@@ -120,7 +117,7 @@ class XlsxSheet:
         return self._columns[letters]
 
     def _text(self, cell: Element, value: str | None, column: int, row: SheetRow) -> str:
-        """Give the text of a cell that is no shared text; what is wrong with it goes to the row."""
+        """Return the text of a cell that is no shared text; its problems are added to the row."""
         kind = cell.get("t", "n")
         if kind == "inlineStr":
             inline = cell.find(self._inline)
@@ -128,13 +125,13 @@ class XlsxSheet:
         if kind == "str" and value is not None:
             return unescape(value)
         if (not value or (value == "0" and self._package.recalculates)) and cell.find(self._formula) is not None:
-            row.flaws.append(CellProblem.no_result(column))
+            row.problems.append(CellProblem(column, "formula_without_value"))
             return ""
         if not value:
             return ""
         match kind:
             case "e":
-                row.flaws.append(CellProblem.error(column, value))
+                row.problems.append(CellProblem(column, "excel_error", value))
                 return ""
             case "b":
                 return "TRUE" if value in _TRUE else "FALSE"

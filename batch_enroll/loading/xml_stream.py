@@ -1,8 +1,4 @@
-"""The XML inside workbooks, walked through as a stream.
-
-In: a part of a zip file. Out: its elements. Never: an entity or a document type, which a workbook has no use for and an
-attack has (billion laughs, files read from elsewhere).
-"""
+"""Parse the XML inside workbooks as a stream; document types are refused, since attacks use their entities."""
 
 from __future__ import annotations
 
@@ -15,8 +11,10 @@ from zipfile import ZipFile
 _PROLOG_BYTES = 1 << 16
 
 
-def walk(archive: ZipFile, part: str, *, events: Sequence[Literal["start", "end"]]) -> Iterator[tuple[str, Element]]:
-    """Walk through a part as `iterparse` does.
+def iter_xml(
+    archive: ZipFile, part: str, *, events: Sequence[Literal["start", "end"]]
+) -> Iterator[tuple[str, Element]]:
+    """Iterate over the elements of a part as `iterparse` does.
 
     Raises:
         ParseError: it is no XML, or has a document type.

@@ -7,6 +7,45 @@ from typing import Final
 from batch_enroll.messages.text import Text
 
 ROW_TEXTS: Final[dict[str, Text]] = {
+    # Found while reading the input
+    "row.line": Text("line {line:d}"),
+    "row.lines": Text("lines {first:d}-{last:d}"),
+    "row.repeated_header": Text("Line {line:d} repeats the header."),
+    "row.too_many_cells": Text(
+        "Line {line:d} has {cells:d} cells, more than the header, which has {width:d}: the extra ones are {extra}."
+    ),
+    "row.cut_off": Text(
+        "Line {line:d} is incomplete: it has {cells:d} of {width:d} cells and no line end; the file may be cut off."
+    ),
+    "row.cut_off_in_quotes": Text(
+        "Line {line:d} is incomplete: a quoted cell is not closed and there is no line end; the file may be cut off."
+    ),
+    "row.cut_off_in_character": Text(
+        "Line {line:d} is incomplete: it ends inside a character; the file may be cut off."
+    ),
+    "cell.cut_off": Text(
+        "Line {line:d} is incomplete: it ends inside a character in {column}; the file may be cut off."
+    ),
+    "row.undecodable": Text("Line {line:d} has bytes that are no text in the file's encoding."),
+    "cell.undecodable": Text("Line {line:d} has bytes that are no text in the file's encoding in {column}."),
+    "cell.nul_byte": Text("Line {line:d} has a NUL (zero) byte in {column}: the cell is damaged."),
+    "row.swallowed_rows": Text(
+        'Line {line:d}: a quoted cell runs over {lines} and seems to swallow whole rows; check the quotes (") in '
+        "{lines}."
+    ),
+    "row.text_after_quote": Text(
+        'Line {line:d}: text follows a closing quote, so cells cannot be told apart; check the quotes (") in {lines}.'
+    ),
+    "row.quote_not_closed": Text('Line {line:d}: a quoted cell is not closed; check the quotes (") in {lines}.'),
+    "cell.excel_error": Text("{cell} ({column}) holds the Excel error {detail}."),
+    "cell.formula_without_value": Text(
+        "{cell} ({column}) is a formula whose result is not stored in the file (open it in Excel and save it)."
+    ),
+    "cell.digits_lost": Text(
+        "{cell} ({column}) holds a number of more than 15 digits ({detail}): its last digits are lost."
+    ),
+    "cell.date_out_of_range": Text("{cell} ({column}) is formatted as a date but holds {detail}."),
+    "cell.merged_cell": Text("{cell} ({column}) has no value of its own: it is part of the merged cell {merge}."),
     # One cell cannot be sent. `value` is the cell as people see it, in quotes.
     "row.in_column": Text("{column}: {problem}"),
     "row.identity_missing": Text("no {column} in this row"),

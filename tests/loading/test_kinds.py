@@ -179,7 +179,7 @@ LOCKED = CORPUS / "xlsx-password.xlsx"
 def test_a_locked_workbook_asks_for_its_password(load):
     with pytest.raises(InputError, match="protected with a password") as caught:
         load(LOCKED)
-    assert "--password-file" in caught.value.hint
+    assert "input.password_file" in caught.value.hint
 
 
 def test_a_locked_workbook_opens_with_its_password(load):

@@ -131,7 +131,7 @@ def test_ods_merges_hidden_rows_and_hidden_columns_are_told(load):
     assert loaded.codes == [[], ["merged_cell"]]
     assert "part of the merged cell A2:A3" in loaded.said
     assert loaded.notices["hidden_rows"].rows == (3,)
-    assert "column 'name'" in loaded.notices["hidden_columns"].message
+    assert "column 'name'" in str(loaded.notices["hidden_columns"].message)
 
 
 def test_a_hidden_ods_sheet_is_not_read_by_itself(load):
@@ -199,7 +199,7 @@ def test_hidden_rows_and_columns_of_an_xls_are_told(load):
 
     loaded = load(xls([["id", "name"], ["1", "Anna"], ["2", "Boris"]], fill=fill))
     assert loaded.notices["hidden_rows"].rows == (3,)
-    assert "column 'name'" in loaded.notices["hidden_columns"].message
+    assert "column 'name'" in str(loaded.notices["hidden_columns"].message)
 
 
 def test_an_xls_display_that_differs_is_told(load):
@@ -211,7 +211,7 @@ def test_an_xls_display_that_differs_is_told(load):
 
     loaded = load(xls([["id", "n"]], fill=fill))
     assert loaded.cells == [("123", "124"), ("0.1", "")]
-    told = [(notice.message.split("'")[1], notice.rows) for notice in loaded.table.notices]
+    told = [(str(notice.message).split("'")[1], notice.rows) for notice in loaded.table.notices]
     assert told == [("id", (2, 3)), ("n", (2,))]
 
 

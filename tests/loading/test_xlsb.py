@@ -56,4 +56,4 @@ def test_an_xlsb_is_read_and_what_cannot_be_seen_is_told(load):
     assert loaded.cells == [("000123", "1001"), ("x", "0.5")]
     assert loaded.numbers == [2, 3]
     assert loaded.table.form == "Excel workbook (.xlsb), sheet 'Leads'"
-    assert "errors, hidden rows" in loaded.notices["unseen"].message
+    assert "errors, hidden rows" in str(loaded.notices["unseen"].message)
