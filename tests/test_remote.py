@@ -243,7 +243,7 @@ def test_a_server_that_is_not_there_is_one_sentence(cli, sandbox, tidy):
     [
         ("http://platform.example/leads.csv", "unencrypted"),
         ("ftp://anna:pass-w0rd@platform.example/leads.csv", "unencrypted"),
-        ("nowhere://host/leads.csv", "no protocol that is known"),
+        ("nowhere://host/leads.csv", "not a known protocol"),
         ("zip://leads.csv::s3://bucket/leads.zip", "chain"),
         ("s3://bucket/out-*/leads.csv", "pattern"),
         ("gs://bucket/leads.csv", "install gcsfs"),

@@ -161,5 +161,5 @@ def test_a_place_that_does_not_tell_times_cannot_be_picked_from(memory, monkeypa
         return [{**entry, "created": None} for entry in real(self, path, detail=True)]
 
     monkeypatch.setattr(type(memory), "ls", without)
-    with pytest.raises(InputError, match="does not tell when its files changed"):
+    with pytest.raises(InputError, match="does not report when its files changed"):
         listed("memory://in/")
