@@ -91,9 +91,9 @@ def test_what_is_not_clear_is_asked_in_one_sentence_and_nothing_is_sent(cli, san
     lay(out / "b.csv", *group("b"))
     told = [nothing.out, nothing.err]
     for address, more, said in (
-        ("out/", (), "holds 2 files that could be meant: a.csv, b.csv"),
+        ("out/", (), "has 2 files that could be meant: a.csv, b.csv"),
         ("nowhere/", ("--pick", "newest", "--if-changed"), "There is no folder sftp://127.0.0.1"),
-        ("out", ("--pick", "newest"), "end the address with / and say --pick"),
+        ("out", ("--pick", "newest"), "end the address with / and set --pick"),
         ("out/", ("--pick", "newest", "--archive", "done"), "--archive moves a file of this machine"),
     ):
         ended = cli("run", far(address), *flags(server), *more)
