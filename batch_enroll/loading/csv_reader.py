@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 _SHOWN_CHARACTERS = 40
+_SHORT_ROWS = message("input.short_rows")  # made once: it may concern every row
 
 
 class DelimitedReader:
@@ -183,7 +184,7 @@ class _RowIterator:
             if not self._lines.between(end, end)[0].endswith(("\r", "\n")):
                 yield self._cut_off(begin, message("row.cut_off", line=begin, cells=len(cells), width=self._width))
             else:
-                self._warnings.add("short_rows", message("input.short_rows"), row=begin)
+                self._warnings.add("short_rows", _SHORT_ROWS, row=begin)
 
     def _check_bytes(self, begin: int, cells: Sequence[str]) -> Iterator[Problem]:
         for column, cell in enumerate(cells[: self._width]):
