@@ -95,7 +95,7 @@ def test_no_token_is_a_problem_when_there_is_a_job(doctor, sandbox):
     assert code == 2
     assert found["token"][0] == "problem"
     assert "--token-file" in found["token"][2]
-    assert found["platform"] == ("skipped", "Not looked at: there is no token.", "")
+    assert found["platform"] == ("skipped", "Not checked: there is no token.", "")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions are another thing there")

@@ -104,7 +104,7 @@ def test_unfinished_runs_and_unknown_rows_are_kept_and_named(cli, sandbox):
         assert shown.code == 0
         assert shown.json["pruned"] == []
         why = {one["run"]: one["why"] for one in shown.json["kept"]}
-        assert why[unknown.json["run"]] == "what became of 1 of 3 rows is unknown"
+        assert why[unknown.json["run"]] == "the outcome of 1 of 3 rows is unknown"
         assert "unfinished" in why[open_run.json["run"]]
         assert "batch-enroll resolve" in shown.err
     resolved = cli("resolve", unknown.json["run"], "--rows", "all", "--verdict", "enrolled")

@@ -208,7 +208,7 @@ async def test_with_several_runs_that_go_none_is_picked(cli, kept):
         for words in (("stop",), ("stop", "last"), ("pause",), ("set", "--rate", "5"), ("set", "last", "--rate", "5")):
             code, seen = await typed(cli, *words)
             assert code == 2
-            assert "2 runs go at this moment:" in seen
+            assert "2 runs are active now:" in seen
             assert "a906cc51" in seen
             assert "b7000000" in seen
             assert "c0ffee00" not in seen
@@ -218,7 +218,7 @@ async def test_with_several_runs_that_go_none_is_picked(cli, kept):
 async def test_on_a_terminal_with_no_run_that_goes_that_is_said(cli, kept):
     async with kept(left=["a906cc51"]):
         code, seen = await typed(cli, "stop")
-        assert (code, "No run goes at this moment." in seen) == (2, True)
+        assert (code, "No run is active now." in seen) == (2, True)
         code, seen = await typed(cli, "stop", "last")
         assert (code, "No process works on run a906cc51." in seen) == (2, True)
 

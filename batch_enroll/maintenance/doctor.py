@@ -1,14 +1,10 @@
-"""Doctor: is everything there that a run needs? Each question becomes one finding.
-
-In: a job, or the word that there is none; where the token may be; a ledger's place. Out: findings in the order in which
-a run would meet them. Never: a change on the platform or in the ledger, the token in a finding.
-"""
+"""Check everything that a run needs, in the order in which a run would need it; nothing is changed."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from anyio.to_thread import run_sync
@@ -16,11 +12,12 @@ from anyio.to_thread import run_sync
 from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
 from batch_enroll.config.secrets import TOKEN_VARIABLE, find_token, open_to_others
-from batch_enroll.errors import JobError, LedgerError, PreflightError
+from batch_enroll.errors import JobError, LedgerError, PreflightError, RunStopped
 from batch_enroll.ledger.interface import Ledger, RunState
 from batch_enroll.ledger.ledger_health import LedgerHealth
 from batch_enroll.ledger.location import examine_ledger, open_ledger
 from batch_enroll.loading.temp_copies import orphaned_copies
+from batch_enroll.messages import Message, hint_of, message, verbatim
 from batch_enroll.reporting.health_findings import HealthFinding, Level
 from batch_enroll.run.run_identity import is_dry_run
 from batch_enroll.sending import (
@@ -32,7 +29,7 @@ from batch_enroll.sending import (
 from batch_enroll.sending.recording_transport import RecordingTransport, ServerObservation
 from batch_enroll.versions import libraries, tool_version
 
-SKEW_S = 5.0  #: above it times in results would mislead, and a Retry-After that is a date would be misread
+SKEW_S = 5.0  #: more would falsify times in results, and a Retry-After that is a date
 CERTIFICATE_DAYS = 14
 _TIGHT_BYTES = 500 * 1024 * 1024
 _LEAST_BYTES = 20 * 1024 * 1024
@@ -42,30 +39,23 @@ _MAX_RUNS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorTarget:
-    """What is examined."""
+    """What is checked."""
 
-    job: Job | None  #: None: there is none, and the platform is not asked
-    job_trouble: str = ""  #: why the job that was named cannot be used
+    job: Job | None  #: None: the platform is not asked
+    job_trouble: str = ""  #: why the named job cannot be used
     environment: Mapping[str, str]
     token_file: Path | None = None  #: where the token may be when there is no job
     ledger: str | None = None  #: as `--ledger` takes it
     ask_platform: bool = True
 
 
-async def examine(patient: DoctorTarget, *, clock: Clock) -> list[HealthFinding]:
-    """Look at everything.
-
-    Args:
-        patient: what is looked at.
-        clock: for records and waits.
-    Returns:
-        One finding for each question, those of the machine first.
-    """
-    findings = [*_versions(), _job(patient)]
-    token, found = _token(patient)
+async def examine(target: DoctorTarget, *, clock: Clock) -> list[HealthFinding]:
+    """Check everything; returns at least one finding for each check, those of the machine first."""
+    findings = [*_versions(), _job(target)]
+    token, found = _token(target)
     findings += found
-    findings += await _platform(patient, token, clock)
-    findings += await _ledger(patient)
+    findings += await _platform(target, token, clock)
+    findings += await _ledger(target)
     return [*findings, _copies()]
 
 
@@ -73,157 +63,153 @@ def _versions() -> Iterator[HealthFinding]:
     known = libraries()
     yield _ok(
         "versions",
-        f"batch-enroll {tool_version()}, Python {platform.python_version()}, {platform.system()} {platform.release()} "
-        f"({platform.machine()})",
+        message(
+            "maintenance.versions",
+            version=tool_version(),
+            python=platform.python_version(),
+            system=f"{platform.system()} {platform.release()} ({platform.machine()})",
+        ),
     )
     missing = [one.name for one in known if not one.extra and not one.version]
     if missing:
-        advice = "Install the package again: pip install --force-reinstall batch-enroll"
-        yield _problem("libraries", f"Not installed: {', '.join(missing)}.", advice)
+        yield _problem("libraries", message("maintenance.libraries_missing", names=missing))
     elif known:
-        yield _ok("libraries", ", ".join(f"{one.name} {one.version}" for one in known if not one.extra))
+        names = ", ".join(f"{one.name} {one.version}" for one in known if not one.extra)
+        yield _ok("libraries", verbatim(names))
     extras = dict.fromkeys(one.extra for one in known if one.extra)
     lacking = {one.extra for one in known if one.extra and not one.version}
     if extras:
-        told = [f"{extra}: {'not installed' if extra in lacking else 'installed'}" for extra in extras]
-        wanted = f"; pip install 'batch-enroll[{','.join(sorted(lacking))}]' adds what is missing" if lacking else ""
-        yield _ok("extras", ", ".join(told) + wanted)
+        states = [f"{extra}: {'not installed' if extra in lacking else 'installed'}" for extra in extras]
+        id_ = "maintenance.extras_missing" if lacking else "maintenance.extras"
+        yield _ok("extras", message(id_, extras=states, missing=",".join(sorted(lacking))))
 
 
-def _job(patient: DoctorTarget) -> HealthFinding:
-    if patient.job_trouble:
-        return _problem("job", patient.job_trouble, "Correct that; until then the platform is not asked.")
-    if patient.job is None:
-        return _skipped("job", "No job was named; --job FILE has the platform looked at too.")
-    return _ok("job", f"scenario {patient.job.scenario} at {patient.job.url}, matched by {patient.job.matching}")
+def _job(target: DoctorTarget) -> HealthFinding:
+    if target.job_trouble:
+        return _problem("job", message("maintenance.job_unusable", problem=target.job_trouble))
+    if target.job is None:
+        return _skipped("job", message("maintenance.no_job"))
+    job = target.job
+    return _ok("job", message("maintenance.job", scenario=job.scenario, url=job.url, matching=str(job.matching)))
 
 
-def _token(patient: DoctorTarget) -> tuple[str, list[HealthFinding]]:
-    job = patient.job
-    file = job.token_file if job else patient.token_file
+def _token(target: DoctorTarget) -> tuple[str, list[HealthFinding]]:
+    job = target.job
+    file = job.token_file if job else target.token_file
     try:
-        token, origin = find_token(environment=patient.environment, token_file=file, url=job.url if job else "")
+        token, origin = find_token(environment=target.environment, token_file=file, url=job.url if job else "")
     except JobError as error:
         if job is None and file is None:
-            return "", [_skipped("token", f"None was named; set {TOKEN_VARIABLE} or give --token-file FILE.")]
-        return "", [_problem("token", error.message, error.hint)]
-    findings = [_ok("token", f"found in {origin}")]
+            return "", [_skipped("token", message("maintenance.no_token", variable=TOKEN_VARIABLE))]
+        return "", [_error("token", error)]
+    findings = [_ok("token", message("maintenance.token", origin=origin))]
     if file is not None and origin.id == "job.token_in_file" and open_to_others(file):
-        findings = [
-            _warning("token", f"found in {origin}, which other users of this machine can read", f"chmod 600 {file}")
-        ]
+        findings = [_warning("token", message("maintenance.token_readable", origin=origin, file=str(file)))]
     return token, findings
 
 
-async def _platform(patient: DoctorTarget, token: str, clock: Clock) -> list[HealthFinding]:
-    job = patient.job
+async def _platform(target: DoctorTarget, token: str, clock: Clock) -> list[HealthFinding]:
+    job = target.job
     why = ""
     if job is None:
-        why = "no job was named" if not patient.job_trouble else "the job cannot be used"
-    elif not patient.ask_platform:
-        why = "it was not to be asked"
+        why = "maintenance.why_no_job" if not target.job_trouble else "maintenance.why_job_unusable"
+    elif not target.ask_platform:
+        why = "maintenance.why_not_asked"
     elif not token:
-        why = "there is no token"
+        why = "maintenance.why_no_token"
     if job is None or why:
-        return [_skipped(name, f"Not looked at: {why}.") for name in ("platform", "scenario", "clock")]
+        content = message("maintenance.not_checked", why=message(why))
+        return [_skipped(name, content) for name in ("platform", "scenario", "clock")]
     try:
-        ear = RecordingTransport(job.url)
+        recorder = RecordingTransport(job.url)
         client = Client(
             url=job.url,
             token=token,
             timeout_s=job.send.timeout,
-            transport=ear,
+            transport=recorder,
             user_agent=f"batch-enroll/{tool_version()}",
         )
     except JobError as error:
-        return [_problem("platform", error.message, error.hint)]
+        return [_error("platform", error)]
     codes = CodeTable({code: ErrorClass(kind) for code, kind in job.codes})
     async with client:
         try:
             info = await check_scenario(client, job.scenario, codes=codes, clock=clock)
         except PreflightError as error:
-            scenario = _problem("scenario", error.message, error.hint)
+            scenario = _error("scenario", error)
         else:
-            name = f" ({info.name})" if info.name else ""
-            scenario = _ok("scenario", f"the token is accepted; {info.scenario}{name} is active. {info.repeated_start}")
-    heard = ear.last
-    if heard is None:  # then the scenario's finding is about the way there
+            name = f"{info.scenario} ({info.name})" if info.name else str(info.scenario)
+            scenario = _ok("scenario", message("maintenance.scenario", name=name, repeated=info.repeated_start))
+    seen = recorder.last
+    if seen is None:  # then the scenario's finding is about the connection
         return [
-            _problem("platform", scenario.message, scenario.advice),
-            _skipped("scenario", "Not looked at: the platform did not answer."),
-            _skipped("clock", "Not compared: the platform did not answer."),
+            replace(scenario, name="platform"),
+            _skipped("scenario", message("maintenance.not_checked", why=message("maintenance.why_no_answer"))),
+            _skipped("clock", message("maintenance.not_compared", why=message("maintenance.why_no_answer"))),
         ]
-    return [_reached(job, heard, clock), scenario, _clock(heard)]
+    return [_reached(job, seen, clock), scenario, _clock(seen)]
 
 
-def _reached(job: Job, heard: ServerObservation, clock: Clock) -> HealthFinding:
-    told = f"{job.url} answers in {heard.took_s:.2f} s"
-    if not heard.tls:
+def _reached(job: Job, seen: ServerObservation, clock: Clock) -> HealthFinding:
+    seconds = f"{seen.took_s:.2f}"
+    if not seen.tls:
         if job.insecure_http:
-            return _warning("platform", f"{told}, without encryption", "Use an https:// address.")
-        return _ok("platform", f"{told}, without encryption (this machine itself)")
-    told = f"{told} by {heard.tls}"
-    if heard.certificate_ends is None:
-        return _ok("platform", told)
-    days = (heard.certificate_ends - clock.now()).days
-    told = f"{told}; its certificate is good until {heard.certificate_ends:%Y-%m-%d}"
+            return _warning("platform", message("maintenance.platform_no_tls", url=job.url, seconds=seconds))
+        return _ok("platform", message("maintenance.platform_local", url=job.url, seconds=seconds))
+    if seen.certificate_ends is None:
+        return _ok("platform", message("maintenance.platform", url=job.url, seconds=seconds, tls=seen.tls))
+    days = (seen.certificate_ends - clock.now()).days
+    values = {"url": job.url, "seconds": seconds, "tls": seen.tls, "ends": f"{seen.certificate_ends:%Y-%m-%d}"}
     if days < CERTIFICATE_DAYS:
-        return _warning("platform", f"{told}, for {days} more days", "Tell whoever runs the platform's address.")
-    return _ok("platform", told)
+        return _warning("platform", message("maintenance.certificate_ends_soon", days=days, **values))
+    return _ok("platform", message("maintenance.platform_certificate", **values))
 
 
-def _clock(heard: ServerObservation) -> HealthFinding:
-    if heard.skew_s is None:
-        return _skipped("clock", "Not compared: the platform's answer has no date.")
-    if abs(heard.skew_s) <= SKEW_S:
-        return _ok("clock", "this machine and the platform agree on the time")
-    side = "ahead of" if heard.skew_s > 0 else "behind"
-    return _warning(
-        "clock",
-        f"this machine is {abs(heard.skew_s):,.0f} s {side} the platform",
-        "Set the clock (timedatectl set-ntp true): times in results would be wrong, and so would waits that the "
-        "platform asks for by date.",
-    )
+def _clock(seen: ServerObservation) -> HealthFinding:
+    if seen.skew_s is None:
+        return _skipped("clock", message("maintenance.not_compared", why=message("maintenance.why_no_date")))
+    if abs(seen.skew_s) <= SKEW_S:
+        return _ok("clock", message("maintenance.clock"))
+    id_ = "maintenance.clock_ahead" if seen.skew_s > 0 else "maintenance.clock_behind"
+    return _warning("clock", message(id_, seconds=f"{abs(seen.skew_s):,.0f}"))
 
 
-async def _ledger(patient: DoctorTarget) -> list[HealthFinding]:
-    where = patient.ledger or (patient.job.output.ledger if patient.job else None)
+async def _ledger(target: DoctorTarget) -> list[HealthFinding]:
+    where = target.ledger or (target.job.output.ledger if target.job else None)
     try:
         health = await run_sync(examine_ledger, where)
         findings = [_disk(health), _speed(health)]
         if health.faults:
-            return [*findings, *(_problem("ledger", fault) for fault in health.faults)]
+            return [*findings, *(_problem("ledger", verbatim(str(fault))) for fault in health.faults)]
         if health.index_bytes is None:
-            told = f"{health.path} will be made by the first run (SQLite {health.sqlite_version})"
-            return [*findings, _ok("ledger", told)]
+            content = message("maintenance.ledger_new", path=str(health.path), sqlite=health.sqlite_version)
+            return [*findings, _ok("ledger", content)]
         return [*findings, *await _runs(open_ledger(where), health)]
     except (LedgerError, JobError) as error:
-        return [_problem("ledger", error.message, error.hint)]
+        return [_error("ledger", error)]
 
 
 def _disk(health: LedgerHealth) -> HealthFinding:
-    kind = f" ({health.file_system})" if health.file_system else ""
-    free = f"{health.free_bytes / 1024**3:,.1f} GiB free"
     if health.volatile is not None:
-        return _warning("disk", str(health.volatile.message), health.volatile.hint)
+        return _finding("disk", Level.WARNING, str(health.volatile.message), health.volatile.hint)
+    kind = f" ({health.file_system})" if health.file_system else ""
+    values = {"free": f"{health.free_bytes / 1024**3:,.1f}", "place": f"{health.path}{kind}"}
     if health.free_bytes < _LEAST_BYTES:
-        return _problem("disk", f"only {free} at {health.path}{kind}", "Make room, or choose another place: --ledger")
+        return _problem("disk", message("maintenance.disk_full", **values))
     if health.free_bytes < _TIGHT_BYTES:
-        advice = "A million rows take about 400 MB there."
-        return _warning("disk", f"only {free} at {health.path}{kind}", advice)
-    return _ok("disk", f"{free} at {health.path}{kind}")
+        return _warning("disk", message("maintenance.disk_tight", **values))
+    return _ok("disk", message("maintenance.disk", **values))
 
 
 def _speed(health: LedgerHealth) -> HealthFinding:
-    told = f"a step is on disk after {health.commit_s * 1000:.1f} ms"
+    ms = f"{health.commit_s * 1000:.1f}"
     if health.commit_s > _SLOW_COMMIT_S:
-        advice = "Slow for a disk: a run will not be fast here. A local SSD takes 1 to 10 ms."
-        return _warning("fsync", told, advice)
-    return _ok("fsync", told)
+        return _warning("fsync", message("maintenance.commit_slow", ms=ms))
+    return _ok("fsync", message("maintenance.commit", ms=ms))
 
 
 async def _runs(ledger: Ledger, health: LedgerHealth) -> list[HealthFinding]:
-    """Say that the ledger is whole, and which runs wait for somebody."""
+    """Check that every run can be read, and list those that are unfinished or have unknown rows."""
     records = [
         record for record in await ledger.runs() if record.state is not RunState.PLANNING and not is_dry_run(record)
     ]
@@ -237,46 +223,54 @@ async def _runs(ledger: Ledger, health: LedgerHealth) -> list[HealthFinding]:
             finally:
                 await run.close_unchanged()
         except LedgerError as error:
-            broken.append(_problem("ledger", error.message, error.hint))
+            broken.append(_error("ledger", error))
             continue
-        about = f"run {record.run_id} ({record.input_name}, {record.created_at.astimezone():%Y-%m-%d})"
+        values = {
+            "run_id": record.run_id,
+            "about": f"{record.input_name}, {record.created_at.astimezone():%Y-%m-%d}",
+            "rows": counts.rows,
+        }
         if record.state is RunState.OPEN and counts.not_sent:
-            told = f"{about} is unfinished: {counts.not_sent:,} of {counts.rows:,} rows were not sent"
-            advice = "Unless it is being sent right now, give its run command again."
-            waiting.append(_warning("leftovers", told, advice))
+            content = message("maintenance.run_unfinished", not_sent=counts.not_sent, **values)
+            waiting.append(_warning("leftovers", content))
         elif counts.unknown:
-            told = f"{about}: what became of {counts.unknown:,} of {counts.rows:,} rows is unknown"
-            advice = f"Look them up and say it: batch-enroll resolve {record.run_id}"
-            waiting.append(_warning("leftovers", told, advice))
-    many = "1 run" if len(records) == 1 else f"{len(records):,} runs"
-    whole = f"{health.path} is whole: {many} (SQLite {health.sqlite_version})"
+            content = message("maintenance.run_unknown", unknown=counts.unknown, **values)
+            waiting.append(_warning("leftovers", content))
+    whole = message("maintenance.ledger", path=str(health.path), runs=len(records), sqlite=health.sqlite_version)
     findings = broken or [_ok("ledger", whole)]
     if len(waiting) > _MAX_RUNS:
-        more = _warning("leftovers", f"{len(waiting) - _MAX_RUNS:,} more such runs", "batch-enroll runs lists them.")
+        more = _warning("leftovers", message("maintenance.more_runs", count=len(waiting) - _MAX_RUNS))
         waiting = [*waiting[:_MAX_RUNS], more]
-    return [*findings, *(waiting or [_ok("leftovers", "no unfinished run, no unknown row")])]
+    return [*findings, *(waiting or [_ok("leftovers", message("maintenance.no_leftovers"))])]
 
 
 def _copies() -> HealthFinding:
     folders = orphaned_copies()
     if not folders:
-        return _ok("copies", "no copy of an input was left behind by a process that was killed")
-    many = "1 copy of an input" if len(folders) == 1 else f"{len(folders):,} copies of inputs"
-    told = f"{many}, with personal data, left in {folders[0].parent} by a process that was killed"
-    return _warning("copies", told, "The next `check` or `run` removes it.")
+        return _ok("copies", message("maintenance.no_copies"))
+    id_ = "maintenance.copy" if len(folders) == 1 else "maintenance.copies"
+    return _warning("copies", message(id_, count=len(folders), folder=str(folders[0].parent)))
 
 
-def _ok(name: str, message: str) -> HealthFinding:
-    return HealthFinding(name=name, level=Level.OK, message=message)
+def _ok(name: str, content: Message) -> HealthFinding:
+    return _finding(name, Level.OK, str(content))
 
 
-def _warning(name: str, message: str, advice: str) -> HealthFinding:
-    return HealthFinding(name=name, level=Level.WARNING, message=message, advice=advice)
+def _warning(name: str, content: Message) -> HealthFinding:
+    return _finding(name, Level.WARNING, str(content), hint_of(content))
 
 
-def _problem(name: str, message: str, advice: str = "") -> HealthFinding:
-    return HealthFinding(name=name, level=Level.PROBLEM, message=message, advice=advice)
+def _problem(name: str, content: Message) -> HealthFinding:
+    return _finding(name, Level.PROBLEM, str(content), hint_of(content))
 
 
-def _skipped(name: str, message: str) -> HealthFinding:
-    return HealthFinding(name=name, level=Level.SKIPPED, message=message)
+def _skipped(name: str, content: Message) -> HealthFinding:
+    return _finding(name, Level.SKIPPED, str(content))
+
+
+def _error(name: str, error: RunStopped) -> HealthFinding:
+    return _finding(name, Level.PROBLEM, error.message, error.hint)
+
+
+def _finding(name: str, level: Level, text: str, advice: str = "") -> HealthFinding:
+    return HealthFinding(name=name, level=level, message=text, advice=advice)

@@ -1,8 +1,6 @@
-"""Prune: what is kept of runs that finished long ago goes; what keeps a profile from being enrolled twice stays.
+"""Prune what is kept of runs that finished long ago; what keeps a profile from being enrolled twice stays.
 
-In: a ledger and a moment. Out: a list of what can go and what must stay, with the reason; then the removal. Never: an
-unfinished run, a run with unknown rows, a results file (those are the person's own); the memory of whom a run enrolled,
-unless the person says `forget`.
+Unfinished runs, runs with unknown rows and results files are never removed.
 """
 
 from __future__ import annotations
@@ -12,18 +10,19 @@ from datetime import datetime
 
 from batch_enroll.errors import RunLocked
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
+from batch_enroll.messages import hint_of, message
 from batch_enroll.models import Counts
 from batch_enroll.reporting.prune_table import Prunable, PrunePlan, RetainedRun
 from batch_enroll.run.run_identity import is_dry_run
 
 
 async def plan_prune(ledger: Ledger, *, before: datetime, forget: bool) -> PrunePlan:
-    """Look what can go; nothing is changed.
+    """List what can be removed; nothing is changed.
 
     Args:
         ledger: where runs are kept.
         before: runs that ended earlier are old enough.
-        forget: whole runs shall go, with the memory of whom they enrolled.
+        forget: remove whole runs, with the record of whom they enrolled.
     """
     prunable: list[Prunable] = []
     kept: list[RetainedRun] = []
@@ -53,10 +52,10 @@ async def plan_prune(ledger: Ledger, *, before: datetime, forget: bool) -> Prune
 
 
 async def prune(ledger: Ledger, plan: PrunePlan) -> Sequence[RetainedRun]:
-    """Carry a plan out; each run is looked at once more under its lock.
+    """Execute a plan; each run is checked once more under its lock.
 
     Returns:
-        The runs that somebody took up since the plan was made; they were left alone.
+        The runs on which another process works; they were left as they are.
     Raises:
         LedgerError: a file could not be removed, or a run is no longer as the plan saw it.
     """
@@ -76,14 +75,12 @@ async def prune(ledger: Ledger, plan: PrunePlan) -> Sequence[RetainedRun]:
 
 def _why_kept(record: RunRecord, counts: Counts) -> RetainedRun | None:
     if record.state is not RunState.FINISHED:
-        why = f"it is unfinished: {counts.not_sent:,} of {counts.rows:,} rows were not sent"
-        what_now = "Give its run command again to finish it."
+        why = message("maintenance.kept_unfinished", not_sent=counts.not_sent, rows=counts.rows)
     elif counts.unknown:
-        why = f"what became of {counts.unknown:,} of {counts.rows:,} rows is unknown"
-        what_now = f"Look them up and say it: batch-enroll resolve {record.run_id}"
+        why = message("maintenance.kept_unknown", unknown=counts.unknown, rows=counts.rows, run_id=record.run_id)
     else:
         return None
-    return RetainedRun(run_id=record.run_id, input_name=record.input_name, why=why, what_now=what_now)
+    return RetainedRun(run_id=record.run_id, input_name=record.input_name, why=str(why), what_now=hint_of(why))
 
 
 async def _counts(ledger: Ledger, record: RunRecord) -> Counts:

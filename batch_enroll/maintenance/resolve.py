@@ -1,9 +1,4 @@
-"""Resolve: the rows of a run whose outcome nobody knows, and a person's word on them.
-
-In: a run with unknown rows; verdicts by row number. Out: the rows with what is known of them; the verdicts in the
-ledger, each with who, when and why. Never: a guess; a request (a row to be sent again is planned, and the run's own
-command sends it).
-"""
+"""Resolve unknown rows: a person's decision for each of them goes into the ledger."""
 
 from __future__ import annotations
 
@@ -14,22 +9,23 @@ from enum import StrEnum
 
 from batch_enroll.errors import JobError
 from batch_enroll.ledger.interface import Ledger, Resolution
+from batch_enroll.messages import message
 from batch_enroll.models import Counts, Outcome, RowStatus
 from batch_enroll.run.result_files import rows_with_outcomes
 from batch_enroll.sending.request_body import identity_of
 
 
 class ResolveVerdict(StrEnum):
-    """What a person may say of an unknown row."""
+    """A person's decision on an unknown row."""
 
-    ENROLLED = "enrolled"  #: it arrived: success
-    NOT_ENROLLED = "not_enrolled"  #: it did not, and shall not be sent: error
-    RESEND = "resend"  #: it did not, and shall be sent again: planned
+    ENROLLED = "enrolled"  #: it was accepted: success
+    NOT_ENROLLED = "not_enrolled"  #: it was not, and is not sent again: error
+    RESEND = "resend"  #: it was not, and is sent again by the run's next command: planned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownRow:
-    """One row whose outcome nobody knows."""
+    """One row whose outcome is unknown."""
 
     number: int
     identity: str  #: the value that was sent for matching
@@ -38,10 +34,10 @@ class UnknownRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowVerdict:
-    """A person's word on one row."""
+    """A person's decision on one row."""
 
     number: int
-    word: ResolveVerdict
+    verdict: ResolveVerdict
     why: str
 
 
@@ -68,36 +64,36 @@ async def unknown_rows(ledger: Ledger, run_id: str) -> list[UnknownRow]:
         await run.close_unchanged()
 
 
-async def resolve_rows(ledger: Ledger, run_id: str, said: Sequence[RowVerdict], *, by: str, at: datetime) -> Counts:
-    """Put a person's word on unknown rows into the ledger: all of them, or none when one does not fit.
+async def resolve_rows(ledger: Ledger, run_id: str, verdicts: Sequence[RowVerdict], *, by: str, at: datetime) -> Counts:
+    """Record decisions on unknown rows: all of them, or none when one is not valid.
 
     Args:
         ledger: where the run is kept.
         run_id: as `runs` lists it.
-        said: one word for each row.
-        by: who says so.
+        verdicts: one for each row.
+        by: who decided.
         at: when, aware UTC.
     Returns:
         The run's counts afterwards.
     Raises:
-        JobError: a row is not unknown, is not in the run, or has two words; nothing was changed.
+        JobError: a row is not unknown, is not in the run, or has two decisions; nothing was changed.
         RunLocked, LedgerError: as `Ledger.open`.
     """
     seq_of = {row.number: row.outcome.seq for row in await unknown_rows(ledger, run_id)}
     seen: set[int] = set()
-    for word in said:
-        if word.number in seen:
-            raise JobError(f"Row {word.number} has two verdicts.", hint="Leave one of them.")
-        seen.add(word.number)
-        if word.number not in seq_of:
-            raise JobError(
-                f"Row {word.number} of run {run_id} is not unknown, so there is nothing to resolve.",
-                hint=f"`batch-enroll resolve {run_id}` lists the rows that are.",
-            )
+    for verdict in verdicts:
+        if verdict.number in seen:
+            raise JobError(message("maintenance.two_decisions", row=verdict.number))
+        seen.add(verdict.number)
+        if verdict.number not in seq_of:
+            raise JobError(message("maintenance.not_unknown", row=verdict.number, run_id=run_id))
     run = await ledger.open(run_id, read_only=False)
     try:
         await run.resolve(
-            [Resolution(seq=seq_of[word.number], verdict=word.word.value, by=by, at=at, why=word.why) for word in said]
+            [
+                Resolution(seq=seq_of[one.number], verdict=one.verdict.value, by=by, at=at, why=one.why)
+                for one in verdicts
+            ]
         )
         return await run.counts()
     finally:

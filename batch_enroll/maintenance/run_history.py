@@ -1,7 +1,4 @@
-"""History: what earlier runs were about and what became of their rows.
-
-In: a ledger. Out: one `RunTotal` for each run. Never: a change, a row.
-"""
+"""List earlier runs with the counts of their rows."""
 
 from __future__ import annotations
 
@@ -17,13 +14,13 @@ from batch_enroll.run.run_identity import is_dry_run
 
 
 async def run_totals(ledger: Ledger) -> list[RunTotal]:
-    """Every run that was planned, the newest first; a check is none."""
+    """List every run that was planned, the newest first; dry runs are left out."""
     records = [record for record in await ledger.runs() if record.state is not RunState.PLANNING]
     return [await _total(ledger, record) for record in records if not is_dry_run(record)]
 
 
 async def run_total(ledger: Ledger, run_id: str) -> RunTotal:
-    """One run, with its reasons.
+    """Give one run, with its reasons.
 
     Raises:
         LedgerError: there is no such run.
@@ -32,7 +29,7 @@ async def run_total(ledger: Ledger, run_id: str) -> RunTotal:
     try:
         worker = await ledger.lock_owner(run_id)
         reasons = await reason_lines(run, active=bool(worker))
-        return _told(run.record, await run.counts(), worker=worker, reasons=reasons, folder=run.folder)
+        return _build_total(run.record, await run.counts(), worker=worker, reasons=reasons, folder=run.folder)
     finally:
         await run.close_unchanged()
 
@@ -59,12 +56,12 @@ def run_as_dict(total: RunTotal) -> dict[str, object]:
 async def _total(ledger: Ledger, record: RunRecord) -> RunTotal:
     run = await ledger.open(record.run_id, read_only=True)
     try:
-        return _told(record, await run.counts(), worker=await ledger.lock_owner(record.run_id))
+        return _build_total(record, await run.counts(), worker=await ledger.lock_owner(record.run_id))
     finally:
         await run.close_unchanged()
 
 
-def _told(
+def _build_total(
     record: RunRecord,
     counts: Counts,
     *,

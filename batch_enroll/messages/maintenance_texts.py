@@ -6,4 +6,107 @@ from typing import Final
 
 from batch_enroll.messages.text import Text
 
-MAINTENANCE_TEXTS: Final[dict[str, Text]] = {}
+_LIST = "{command:runs} lists them."
+_RESOLVE = "Look them up in the platform and record what you found: {command:resolve {run_id}}."
+
+MAINTENANCE_TEXTS: Final[dict[str, Text]] = {
+    # Which run a command means.
+    "maintenance.no_active_run": Text("No run is active now.", "{command:runs} lists earlier runs."),
+    "maintenance.several_active": Text("{runs:run} are active now:\n{lines}", "Name one by its id."),
+    "maintenance.no_run_yet": Text("There is no run yet.", "{command:run INPUT} begins one."),
+    "maintenance.run_too_short": Text(
+        "'{given}' is too short to name a run.", f"Give at least {{least}} characters of its id; {_LIST}"
+    ),
+    "maintenance.run_ambiguous": Text("'{given}' could be {runs:run}:\n{lines}", "Give more of its id."),
+    "maintenance.no_such_run": Text("There is no run {given}.", _LIST),
+    "maintenance.no_such_run_but": Text("There is no run {given}.", f"Did you mean {{near}}? {_LIST}"),
+    "maintenance.newest_run": Text("The newest is {run}."),
+    "maintenance.runs_lists_them": Text(_LIST),
+    # Resolving and pruning.
+    "maintenance.two_decisions": Text("Row {row:d} has two verdicts.", "Leave one of them."),
+    "maintenance.not_unknown": Text(
+        "Row {row:d} of run {run_id} is not unknown, so there is nothing to resolve.",
+        "{command:resolve {run_id}} lists the rows that are.",
+    ),
+    "maintenance.kept_unfinished": Text(
+        "it is unfinished: {not_sent} of {rows:row} were not sent", "Give its run command again to finish it."
+    ),
+    "maintenance.kept_unknown": Text("the outcome of {unknown} of {rows:row} is unknown", _RESOLVE),
+    # Doctor: this machine and the job.
+    "maintenance.versions": Text("batch-enroll {version}, Python {python}, {system}"),
+    "maintenance.libraries_missing": Text(
+        "Not installed: {names}.", "Install the package again: pip install --force-reinstall batch-enroll"
+    ),
+    "maintenance.extras": Text("{extras}"),
+    "maintenance.extras_missing": Text("{extras}; pip install 'batch-enroll[{missing}]' adds what is missing"),
+    "maintenance.job": Text("scenario {scenario:d} at {url}, matched by {matching}"),
+    "maintenance.job_unusable": Text("{problem}", "Correct that; until then the platform is not asked."),
+    "maintenance.no_job": Text("No job was named; {command:doctor --job FILE} checks the platform too."),
+    "maintenance.token": Text("found in {origin}"),
+    "maintenance.token_readable": Text(
+        "found in {origin}, which other users of this machine can read", "chmod 600 {file}"
+    ),
+    "maintenance.no_token": Text("None was named; set {variable} or {setting:token_file}."),
+    # Doctor: the platform.
+    "maintenance.not_checked": Text("Not checked: {why}."),
+    "maintenance.not_compared": Text("Not compared: {why}."),
+    "maintenance.why_no_job": Text("no job was named"),
+    "maintenance.why_job_unusable": Text("the job cannot be used"),
+    "maintenance.why_not_asked": Text("the platform was not to be asked"),
+    "maintenance.why_no_token": Text("there is no token"),
+    "maintenance.why_no_answer": Text("the platform did not answer"),
+    "maintenance.why_no_date": Text("the platform's answer has no date"),
+    "maintenance.scenario": Text("the token is accepted; {name} is active. {repeated}"),
+    "maintenance.platform": Text("{url} answers in {seconds} s by {tls}"),
+    "maintenance.platform_local": Text("{url} answers in {seconds} s, without encryption (this machine itself)"),
+    "maintenance.platform_no_tls": Text("{url} answers in {seconds} s, without encryption", "Use an https:// address."),
+    "maintenance.platform_certificate": Text(
+        "{url} answers in {seconds} s by {tls}; its certificate is valid until {ends}"
+    ),
+    "maintenance.certificate_ends_soon": Text(
+        "{url} answers in {seconds} s by {tls}; its certificate is valid until {ends}, for {days} more days",
+        "Tell whoever runs the platform's address.",
+    ),
+    "maintenance.clock": Text("this machine and the platform agree on the time"),
+    "maintenance.clock_ahead": Text(
+        "this machine is {seconds} s ahead of the platform",
+        "Set the clock (timedatectl set-ntp true): times in results would be wrong, and so would waits that the "
+        "platform asks for by date.",
+    ),
+    "maintenance.clock_behind": Text(
+        "this machine is {seconds} s behind the platform",
+        "Set the clock (timedatectl set-ntp true): times in results would be wrong, and so would waits that the "
+        "platform asks for by date.",
+    ),
+    # Doctor: the ledger.
+    "maintenance.disk": Text("{free} GiB free at {place}"),
+    "maintenance.disk_full": Text(
+        "only {free} GiB free at {place}", "Make room, or choose another place: {setting:output.ledger}."
+    ),
+    "maintenance.disk_tight": Text("only {free} GiB free at {place}", "A million rows take about 400 MB there."),
+    "maintenance.commit": Text("a step is on disk after {ms} ms"),
+    "maintenance.commit_slow": Text(
+        "a step is on disk after {ms} ms",
+        "Slow for a disk: a run will not be fast here. A local SSD takes 1 to 10 ms.",
+    ),
+    "maintenance.ledger_new": Text("{path} will be made by the first run (SQLite {sqlite})"),
+    "maintenance.ledger": Text("{path} is intact: {runs:run} (SQLite {sqlite})"),
+    "maintenance.run_unfinished": Text(
+        "run {run_id} ({about}) is unfinished: {not_sent} of {rows:row} were not sent",
+        "Unless it is being sent right now, give its run command again.",
+    ),
+    "maintenance.run_unknown": Text(
+        "run {run_id} ({about}): the outcome of {unknown} of {rows:row} is unknown", _RESOLVE
+    ),
+    "maintenance.more_runs": Text("{count} more such runs", _LIST),
+    "maintenance.no_leftovers": Text("no unfinished run, no unknown row"),
+    "maintenance.no_copies": Text("no copy of an input was left behind by a process that was killed"),
+    "maintenance.copy": Text(
+        "1 copy of an input, with personal data, left in {folder} by a process that was killed",
+        "The next {command:check} or {command:run} removes it.",
+    ),
+    "maintenance.copies": Text(
+        "{count} copies of inputs, with personal data, left in {folder} by a process that was killed",
+        "The next {command:check} or {command:run} removes them.",
+    ),
+}

@@ -77,13 +77,13 @@ async def _resolve(args: argparse.Namespace) -> int:
             pass
     else:
         numbers = [row.number for row in unknown] if args.rows == "all" else _numbers(args.rows)
-        said = [RowVerdict(number=number, word=ResolveVerdict(args.verdict), why=args.why) for number in numbers]
+        said = [RowVerdict(number=number, verdict=ResolveVerdict(args.verdict), why=args.why) for number in numbers]
     if not said:
         raise JobError("There is no verdict to take.", hint=f"Fill in the column verdict: {', '.join(_WORDS)}.")
     counts = await resolve_rows(ledger, run_id, said, by=args.by or getpass.getuser(), at=SystemClock().now())
     told = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
     console.print_message(f"Took {len(said):,} verdicts. Run {run_id} now: {told}.")
-    if any(word.word is ResolveVerdict.RESEND for word in said):
+    if any(one.verdict is ResolveVerdict.RESEND for one in said):
         console.print_message(f"To send rows again: the same run command, or batch-enroll retry {run_id} --not-sent")
     return 0
 
@@ -139,7 +139,7 @@ def _said(number: int, word: str, why: str, *, place: str) -> RowVerdict:
     from batch_enroll.maintenance.resolve import ResolveVerdict, RowVerdict
 
     try:
-        return RowVerdict(number=number, word=ResolveVerdict(word), why=why)
+        return RowVerdict(number=number, verdict=ResolveVerdict(word), why=why)
     except ValueError:
         raise JobError(f"{place}: '{word}' is no verdict.", hint=f"Write one of: {', '.join(_WORDS)}.") from None
 
