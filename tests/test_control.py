@@ -183,7 +183,7 @@ def test_stop_ends_the_run_with_exit_3_and_the_same_command_carries_on(going, sa
         assert server.totals()["enrolled_total"] == ended["counts"]["success"] > 0
         assert f"Run {run.run} takes no more rows; " in told.err
         left = ended["counts"]["not_sent"]
-        assert f"has stopped with {left} rows not sent; the same command resumes." in told.err
+        assert f"has stopped with {left} rows not sent; the same command" in told.err
         assert "Stopped by `stop`" in err
         assert cli("stop", run.run).code == 2
         run.carry_on()
