@@ -236,7 +236,7 @@ def test_on_a_terminal_run_may_be_left_out_while_one_goes(cli, sandbox):
         for words, said in (
             (("set", "--rate", "20"), f"Run {run} now sends 20 a second"),
             (("pause", "last"), f"Run {run} is paused"),
-            (("resume", run[:4].upper()), f"Run {run} goes on"),
+            (("resume", run[:4].upper()), f"Run {run} resumes"),
             (("stop",), f"Run {run} takes no more rows"),
         ):
             with Terminal(*words, *LEDGER, folder=cli.folder) as terminal:
