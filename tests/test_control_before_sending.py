@@ -75,7 +75,7 @@ def test_stop_ends_the_planning_and_nothing_of_the_run_stays(cli, planning):
     _, told = planning.ask("stop", run[:4].upper())
     assert told.splitlines() == [
         f"Run {run} ends before it sends.",
-        f"Run {run} has ended: its plan was given up, nothing was sent. The same command begins it anew.",
+        f"Run {run} has ended: its plan was discarded, nothing was sent. The same command starts it again.",
     ]
     planning.go_on()  # it may have been halted between its last word and its end
     _, err = planning.process.communicate(timeout=PATIENCE_S)

@@ -166,7 +166,7 @@ def test_ctrl_c_twice_gives_up_the_answers_of_a_run_that_was_stopping_already(cl
         raise
     going.send_signal(signal.SIGINT)
     said = ""
-    while "Once more to stop at once" not in said:
+    while "Repeat it to stop at once" not in said:
         said += going.stderr.readline()
     going.send_signal(signal.SIGINT)
     _, err = going.communicate(timeout=60)

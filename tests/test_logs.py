@@ -100,7 +100,7 @@ def test_a_log_whose_disk_is_full_is_told_once_and_changes_nothing(cli, sandbox)
     flags = ("--url", server.url, "--scenario", "3", "--match", "email=email", "--rate", "none", "--json")
     ended = cli("run", source, *flags, "--log-file", "/dev/full")
     assert (ended.code, ended.json["counts"]["success"], ended.json["counts"]["error"]) == (1, 3, 1)
-    told = "The log file /dev/full cannot be written: the disk is full. The run goes on without."
+    told = "The log file /dev/full cannot be written: the disk is full. The run continues without it."
     assert ended.err.count(told) == 1
     assert "Traceback" not in ended.err
     assert "Logging error" not in ended.err

@@ -118,8 +118,8 @@ def test_missing_file_is_not_open_to_others(tmp_path):
 
 def test_secrets_are_masked_in_all_output(capsys, monkeypatch):
     monkeypatch.setattr(console, "_secrets", set())
-    console.keep_secret("hush-hush")
-    console.keep_secret("a")  # too short to be one; it would tear holes into words
+    console.register_secret("hush-hush")
+    console.register_secret("a")  # too short to be one; it would tear holes into words
     console.print_message("the token hush-hush was refused")
     console.print_output('{"token": "hush-hush"}')
     out, err = capsys.readouterr()
@@ -138,5 +138,5 @@ def test_a_fault_of_our_own_shows_no_token(cli, sandbox):
     path = os.pathsep.join((ROOT, str(cli.folder)))
     ended = cli("run", source, "--url", sandbox().url, *COMMON, PYTHONPATH=path)
     assert ended.code == 3
-    assert "a fault of batch-enroll itself" in ended.err
+    assert "a bug in batch-enroll" in ended.err
     assert "ValueError: bad: ***" in ended.err

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from batch_enroll.cli import signal_handlers
-from batch_enroll.cli.signal_handlers import EXIT_OF, exit_code_for_interrupt, signals_end
+from batch_enroll.cli.signal_handlers import EXIT_CODES_BY_SIGNAL, exit_code_for_interrupt, interrupt_on_signals
 
-SIGNALS = list(EXIT_OF)
+SIGNALS = list(EXIT_CODES_BY_SIGNAL)
 
 
 def _interrupted_at(number: signal.Signals, at_step: int) -> tuple[int | None, bool]:
@@ -33,11 +33,11 @@ def _interrupted_at(number: signal.Signals, at_step: int) -> tuple[int | None, b
                 signal.raise_signal(number)
         return trace
 
-    with signals_end():
+    with interrupt_on_signals():
         outer = sys.gettrace()
         try:
             sys.settrace(trace)
-            with signals_end():
+            with interrupt_on_signals():
                 pass
         except KeyboardInterrupt:
             return exit_code_for_interrupt(), True
@@ -55,7 +55,7 @@ def test_a_signal_is_told_as_itself_at_whatever_step_it_comes(number):
         for each, handler in before.items():  # an interrupt in the middle of setting them may leave some
             signal.signal(each, handler)
     assert len(told) > 100, "the way through the code was not seen"
-    assert set(told) == {EXIT_OF[number]}
+    assert set(told) == {EXIT_CODES_BY_SIGNAL[number]}
 
 
 _INTERRUPTED = """

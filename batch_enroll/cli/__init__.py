@@ -1,4 +1,4 @@
-"""The command line: a thin face of the same run."""
+"""The command line of batch_enroll."""
 
 from __future__ import annotations
 

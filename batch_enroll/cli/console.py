@@ -1,6 +1,6 @@
-"""Talk to the person: everything that is not data goes to standard error.
+"""Print messages and errors to standard error and data to standard output.
 
-Never: standard output, a secret that was given to `keep_secret`, a wrapped sentence when nobody sits at a terminal.
+Registered secrets are masked in both.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from collections.abc import Sequence
 from typing import TextIO
 from urllib.parse import unquote
 
-_SHORTEST_SECRET = 6  # characters; a shorter one would tear holes into words
+_SHORTEST_SECRET = 6  # characters; a shorter one would mask parts of ordinary words
 _secrets: set[str] = set()
 _IN_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://(?:([^/?#\s]*)@)?[^?#\s]*(?:\?([^#\s]*))?", re.I)
 
 
-def keep_secret(secret: str) -> None:
-    """Never say this text from now on: the last guard, behind the rule that nobody puts a secret into a message."""
+def register_secret(secret: str) -> None:
+    """Mask this text in all output from now on: a last guard, messages should not hold secrets at all."""
     if len(secret) >= _SHORTEST_SECRET:
         _secrets.add(secret)
 
 
-def keep_secrets_of(words: Sequence[str]) -> None:
-    """Keep the passwords and the queries, which may be signatures, of all addresses among a command's words."""
+def register_secrets_in(words: Sequence[str]) -> None:
+    """Register the passwords and queries (which may be signatures) of all addresses in the arguments."""
     for word in words:
         for userinfo, query in _IN_ADDRESS.findall(word):
             password = userinfo.partition(":")[2]
             for secret in (password, unquote(password), query):
-                keep_secret(secret)
+                register_secret(secret)
 
 
-def masked(text: str) -> str:
+def mask_secrets(text: str) -> str:
     """Give the text with every secret replaced."""
     for secret in _secrets:
         text = text.replace(secret, "***")
@@ -41,13 +41,13 @@ def masked(text: str) -> str:
 
 
 def print_message(text: str) -> None:
-    """One line for people; a terminal that went away must not end a run."""
+    """Print a line to standard error; a closed terminal must not end a run."""
     with contextlib.suppress(OSError, ValueError):
-        print(_showable(masked(text)), file=sys.stderr, flush=True)  # noqa: T201 - this is the one place that talks
+        print(_showable(mask_secrets(text)), file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
 
 
 def print_error(text: str, *, hint: str = "") -> None:
-    """Say what went wrong and what to do about it."""
+    """Print an error and its hint to standard error."""
     prefix = "batch-enroll: "
     print_message(prefix + text.replace("\n", "\n" + " " * len(prefix)))
     if hint:
@@ -55,33 +55,33 @@ def print_error(text: str, *, hint: str = "") -> None:
 
 
 def print_output(text: str) -> None:
-    """Data for programs, on standard output; when nobody reads it any more, say so and go on."""
+    """Print data to standard output; a closed pipe is reported and does not end the run."""
     try:
-        print(masked(text), flush=True)  # noqa: T201
+        print(mask_secrets(text), flush=True)  # noqa: T201
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that the interpreter's own flush stays quiet
         print_message("batch-enroll: standard output was closed before everything was written.")
 
 
-def print_json(told: dict[str, object]) -> None:
-    """The JSON object of a command."""
+def print_json(value: dict[str, object]) -> None:
+    """Print the JSON object of a command."""
     import json
 
-    print_output(json.dumps(told, ensure_ascii=False))
+    print_output(json.dumps(value, ensure_ascii=False))
 
 
 def data_stream() -> TextIO:
-    """Where data for people and programs goes."""
+    """Give standard output, for data."""
     return sys.stdout
 
 
 def is_terminal() -> bool:
-    """Tell whether a person can be asked: both ends are a terminal."""
+    """Check that standard input and standard error are a terminal."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def prompt(question: str) -> str:
-    """Ask the person and give the answer, stripped; "" when the input ends."""
+    """Ask a question and give the answer, stripped; "" at the end of input."""
     print(question, end=" ", file=sys.stderr, flush=True)  # noqa: T201
     line = _read_line(sys.stdin)
     if not line:
@@ -90,7 +90,7 @@ def prompt(question: str) -> str:
 
 
 def _read_line(stream: TextIO) -> str:
-    """Read a line past the stream's buffer: a thread that waits in that holds a lock which the process's end needs."""
+    """Read a line past the stream's buffer: waiting in it would hold a lock that shutdown needs."""
     line = b""
     while not line.endswith(b"\n") and (byte := os.read(stream.fileno(), 1)):
         line += byte
@@ -98,6 +98,6 @@ def _read_line(stream: TextIO) -> str:
 
 
 def _showable(text: str) -> str:
-    """Replace what the terminal's encoding cannot show, so that talking never fails."""
+    """Replace what the terminal's encoding cannot show, so that printing never fails."""
     encoding = sys.stderr.encoding or "utf-8"
     return text.encode(encoding, "replace").decode(encoding)

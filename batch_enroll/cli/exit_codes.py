@@ -1,4 +1,4 @@
-"""Exit codes: what each means, and which one an error is."""
+"""The exit codes, their meanings, and the exit code of each error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXIT_CODES: dict[int, str] = {
 
 
 def exit_codes_text() -> str:
-    """The table for a help page."""
+    """Give the table of exit codes for a help page."""
     return "exit codes:\n" + "\n".join(f"  {code:<4} {meaning}" for code, meaning in EXIT_CODES.items())
 
 

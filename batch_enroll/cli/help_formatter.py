@@ -1,8 +1,4 @@
-"""How a page of `--help` is laid out.
-
-In: texts as a command writes them: paragraphs, and indented lines that are examples or tables. Out: a page as wide as
-the terminal, and no wider than is read with ease. Never: an example or a table that is run together.
-"""
+"""Lay out the pages of `--help`; examples and tables keep their lines."""
 
 from __future__ import annotations
 
@@ -13,11 +9,11 @@ import textwrap
 from itertools import groupby
 
 _WIDEST = 100  #: columns
-_FLAG_COLUMNS = 30  #: room for the longest flag beside its meaning
+_FLAG_COLUMNS = 30  #: width of the flags' column
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Paragraphs are filled, indented lines stay lines; one that is too long goes on below its own text."""
+    """Paragraphs are filled, indented lines stay lines; one that is too long continues below its own text."""
 
     def __init__(self, prog: str) -> None:
         width = min(shutil.get_terminal_size().columns, _WIDEST) - 2
@@ -43,7 +39,7 @@ def _kind(line: str) -> str:
 
 
 def _wrapped(line: str, width: int) -> list[str]:
-    """Break a line that is too long; what follows stands below the last of its columns."""
+    """Break a line that is too long; the rest is indented to its last column."""
     if len(line) <= width:
         return [line]
     columns = [column.end() for column in re.finditer(r"(?:^|\S) {2,}", line)]

@@ -152,7 +152,7 @@ def token_of(job: Job) -> str:
         JobError: there is none.
     """
     token = read_token(environment=os.environ, token_file=job.token_file, url=job.url)
-    console.keep_secret(token)
+    console.register_secret(token)
     from_variable = os.environ.get(TOKEN_VARIABLE, "").strip()
     for path in (None if from_variable else job.token_file, job.input.password_file):
         if path is not None:

@@ -1,9 +1,7 @@
-"""The log: what happened, line by line, for whoever looks later. python-json-logger's home.
+"""Write a run's events to the log file and, with `verbose`, to standard error.
 
-In: the run's events, and what the package itself logs. Out: lines of text or JSON in the file that the job names, and
-on standard error when it is to say more. Every line names the run once there is one; the names of the fields are a
-promise (`docs/unattended.md`). Never: a token, an address, a phone or any other personal data: rows are named by their
-number, the input by a hash.
+Lines hold no token and no personal data: rows are named by number, the input by a hash. The field names are documented
+in `docs/unattended.md` and must stay.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
-from batch_enroll.cli.console import masked, print_error
+from batch_enroll.cli.console import mask_secrets, print_error
 from batch_enroll.clock import iso_utc
 from batch_enroll.config.job import Job
 from batch_enroll.errors import JobError
@@ -45,7 +43,7 @@ _HASH_CHARS = 12
 
 @contextmanager
 def log_to(job: Job, token: str) -> Iterator[Listener]:
-    """Give a listener that logs what the job wants logged, and close the file in the end.
+    """Give a listener that logs events as the job says; the file is closed at the end.
 
     Raises:
         JobError: the log file cannot be written.
@@ -78,8 +76,8 @@ def log_to(job: Job, token: str) -> Iterator[Listener]:
 
 
 def log_end(exit_code: int, reason: str = "") -> None:
-    """Log how it ended; the last line of a run, also of one that failed before it sent anything."""
-    if not _log.handlers:  # nobody wants a log; the standard library would then print the line's first words
+    """Log the end; the last line of a run, also of one that failed before it sent anything."""
+    if not _log.handlers:  # without a handler the standard library would print the line to standard error
         return
     level = logging.INFO if exit_code in SUCCESS_CODES else logging.ERROR
     why = {"reason": redact_personal_data(reason)} if reason else {}
@@ -91,26 +89,26 @@ def _ignore(event: Event) -> None:
 
 
 class _LogFile(logging.FileHandler):
-    """A log whose disk may be full: that is said once, and the run goes on without its lines."""
+    """A log whose disk may be full: that is reported once, and the run continues without it."""
 
     _is_broken = False
 
     def handleError(self, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
-        if not isinstance(error, OSError):  # a fault of ours: the standard library shows where
+        if not isinstance(error, OSError):  # a bug: the standard library prints the traceback
             super().handleError(record)
         elif not self._is_broken:
             self._is_broken = True
             why = os_error_reason(error)
-            print_error(f"The log file {self.baseFilename} cannot be written: {why}. The run goes on without.")
+            print_error(f"The log file {self.baseFilename} cannot be written: {why}. The run continues without it.")
 
     def close(self) -> None:
-        with suppress(OSError):  # what its buffer still holds has no room either
+        with suppress(OSError):  # the buffer cannot be written either
             super().close()
 
 
 class RunIdFilter(logging.Filter):
-    """Gives every line its time and the run's id, whoever in the package wrote it."""
+    """Adds the time and the run's id to every log record of the package."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,7 +121,7 @@ class RunIdFilter(logging.Filter):
 
 
 class _Listener:
-    """Puts events into words and fields."""
+    """Logs events with their fields."""
 
     def __init__(self, stamp: RunIdFilter) -> None:
         self._stamp = stamp
@@ -132,15 +130,15 @@ class _Listener:
         match event:
             case PlanningStarted(run_id=run_id):
                 self._stamp.run_id = run_id
-                _tell("plan begun")
+                _log_event("plan begun")
             case RunPlanned(run_id=run_id, counts=counts, resumed=resumed, input_sha256=sha256):
                 self._stamp.run_id = run_id
-                _tell("run planned", rows=counts.rows, resumed=resumed, input=sha256[:_HASH_CHARS])
+                _log_event("run planned", rows=counts.rows, resumed=resumed, input=sha256[:_HASH_CHARS])
             case RunStarted(run_id=run_id, to_send=to_send, counts=counts):
                 self._stamp.run_id = run_id
-                _tell("run started", to_send=to_send, rows=counts.rows)
+                _log_event("run started", to_send=to_send, rows=counts.rows)
             case AttemptFailed(row_number=row, attempt=attempt, code=code, throttled=throttled, wait_s=wait_s, key=key):
-                _tell(
+                _log_event(
                     "attempt failed",
                     row=row,
                     key=_short(key),
@@ -150,7 +148,7 @@ class _Listener:
                     wait_s=round(wait_s, 3),
                 )
             case RowFinished(row_number=row, outcome=outcome, key=key) if outcome.status is not RowStatus.SUCCESS:
-                _tell(
+                _log_event(
                     "row finished",
                     row=row,
                     key=_short(key),
@@ -160,19 +158,19 @@ class _Listener:
                     attempts=outcome.attempts,
                 )
             case RateChanged(rate_per_s=rate_per_s, pause_s=pause_s):
-                _tell("pace changed", rate_per_s=rate_per_s and round(rate_per_s, 3), pause_s=round(pause_s, 3))
+                _log_event("pace changed", rate_per_s=rate_per_s and round(rate_per_s, 3), pause_s=round(pause_s, 3))
             case RateSet(rate_per_s=rate_per_s, concurrency=concurrency):
-                _tell("pace set", rate_per_s="none" if rate_per_s is None else rate_per_s, concurrency=concurrency)
+                _log_event("pace set", rate_per_s="none" if rate_per_s is None else rate_per_s, concurrency=concurrency)
             case Paused(in_flight=in_flight):
-                _tell("paused", in_flight=in_flight)
+                _log_event("paused", in_flight=in_flight)
             case Resumed():
-                _tell("resumed")
+                _log_event("resumed")
             case Stopping(reason=reason):
-                _tell("stopping", reason=reason)
+                _log_event("stopping", reason=reason)
             case RunDiagnosed(finding=finding, message=message):
-                _tell("diagnosed", finding=finding, reason=message)
+                _log_event("diagnosed", finding=finding, reason=message)
             case RunFinished(counts=counts):
-                _tell("run finished", **counts.as_dict())
+                _log_event("run finished", **counts.as_dict())
 
 
 def _short(key: bytes) -> str | None:
@@ -180,12 +178,12 @@ def _short(key: bytes) -> str | None:
     return key.hex()[:_HASH_CHARS] or None
 
 
-def _tell(what: str, **fields: object) -> None:
+def _log_event(what: str, **fields: object) -> None:
     _log.info(what, extra={name: value for name, value in fields.items() if value is not None})
 
 
 class RedactingFormatter(logging.Formatter):
-    """The last guard: a line that would hold the token does not, not even as JSON writes it."""
+    """Masks the token in every line, also in its JSON-escaped forms."""
 
     def __init__(self, lines: logging.Formatter, token: str) -> None:
         super().__init__()
@@ -196,7 +194,7 @@ class RedactingFormatter(logging.Formatter):
         line = self._lines.format(record)
         for form in self._forms:
             line = line.replace(form, "***")
-        return masked(line)
+        return mask_secrets(line)
 
 
 class _TextLines(logging.Formatter):

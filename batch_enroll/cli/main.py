@@ -1,6 +1,6 @@
-"""argv in, exit code out: finds the command, runs it, and turns whatever ended it into one sentence and a number.
+"""Parse the command line, execute the command, and turn errors into a message and an exit code.
 
-Never: work of a run; an import of something heavy before a command needs it.
+A command's module is imported only when that command is used, so that `--help` stays fast.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from batch_enroll.cli import console
 from batch_enroll.cli.exit_codes import exit_code_for_error, exit_codes_text
 from batch_enroll.cli.help_formatter import HelpFormatter
 from batch_enroll.cli.options import CliWording, add_help
-from batch_enroll.cli.signal_handlers import exit_code_for_interrupt, signals_end
+from batch_enroll.cli.signal_handlers import exit_code_for_interrupt, interrupt_on_signals
 from batch_enroll.errors import FileSystemError, RunStopped
 from batch_enroll.messages import set_default_wording
 from batch_enroll.os_errors import translate_os_error
@@ -30,30 +30,30 @@ from batch_enroll.versions import tool_version
 COMMAND_GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "try it": {
         "demo": ("demo", "see it work: sandbox, example spreadsheet and results"),
-        "sandbox": ("sandbox", "serve a local stand-in of the platform to try things on"),
+        "sandbox": ("sandbox", "serve a local mock server of the platform"),
     },
     "enroll": {
         "init": ("init", "propose a job file from a spreadsheet"),
         "check": ("check", "the dry run: show what would be sent; sends nothing"),
-        "run": ("run", "enroll every row of a spreadsheet; the same command carries on"),
+        "run": ("run", "enroll every row of a spreadsheet; the same command resumes it"),
     },
-    "while a run goes, from another terminal": {
-        "set": ("set", "change how fast it sends"),
-        "pause": ("pause", "send nothing more until it is resumed"),
-        "resume": ("resume", "let it go on, without making up for the pause"),
-        "stop": ("stop", "end it after the answers in flight; it can be carried on"),
+    "while a run is active, from another terminal": {
+        "set": ("set", "change its rate or concurrency"),
+        "pause": ("pause", "send nothing until it is resumed"),
+        "resume": ("resume", "resume a paused run at its rate"),
+        "stop": ("stop", "end it after the requests in flight; it can be resumed later"),
     },
     "afterwards": {
         "runs": ("runs", "list the runs with their totals"),
         "show": ("show", "show one run: totals, reasons and files"),
-        "report": ("report", "write a run's files again, at any time, also while it goes"),
-        "retry": ("retry", "send the refused or the unsent rows in a new wave"),
-        "resolve": ("resolve", "list the unknown rows, and take back what you found out"),
+        "report": ("report", "write a run's files again, at any time, also while it is active"),
+        "retry": ("retry", "send the refused or the unsent rows in a retry batch"),
+        "resolve": ("resolve", "list the unknown rows, and record your decisions on them"),
     },
-    "keep it well": {
-        "doctor": ("doctor", "look whether everything is there that a run needs"),
-        "support": ("support", "put together what a helper needs, without personal data"),
-        "prune": ("prune", "remove what is kept of runs that finished long ago"),
+    "maintenance": {
+        "doctor": ("doctor", "check that everything a run needs is available"),
+        "support": ("support", "write a support bundle without personal data"),
+        "prune": ("prune", "remove the stored rows of runs that finished long ago"),
     },
 }
 COMMANDS = {name: line for group in COMMAND_GROUPS.values() for name, line in group.items()}
@@ -70,31 +70,31 @@ class _Parser(argparse.ArgumentParser):
         self.refuse(message if message.endswith((".", "?")) else f"{message}.")
 
     def refuse(self, sentence: str) -> NoReturn:
-        """Say it, name the page that helps, and end."""
+        """Print the sentence and the help page to read, and exit with 2."""
         console.print_error(f"{sentence[:1].upper()}{sentence[1:]}", hint=f"See `{self.prog} --help`.")
         raise SystemExit(2)
 
-    def refuse_words(self, left: Sequence[str]) -> NoReturn:
-        """Say which words are no flags of this command, and what they may have been meant for."""
+    def refuse_unknown_arguments(self, left: Sequence[str]) -> NoReturn:
+        """Refuse arguments that this command does not have, with the nearest flag that it has."""
         flags = [word.partition("=")[0] for word in left if word.startswith("-")]
         if not flags:
-            self.refuse(f"there is nothing to do with {' '.join(map(repr, left))}.")
+            self.refuse(f"unexpected argument {' '.join(map(repr, left))}.")
         known = re.findall(r"--[a-z-]+", self.format_help())
         self.refuse(f"there is no flag {flags[0]}{_nearest(flags[0], known) or '.'}")
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
-    """Make the parser of every command.
+    """Build the parser of every command.
 
     Args:
-        only: the one command whose flags are wanted, so that the others need not be loaded; None = all.
+        only: the one command whose flags are needed; the others are not imported; None = all.
     """
     parser = _Parser(
         prog="batch-enroll",
         usage="batch-enroll COMMAND ...",
         description="Start every profile of a spreadsheet in an Altcraft scenario: one request for each row,\n"
-        "never twice, never lost, and a results file that says what became of each.\n\n" + _commands(),
-        epilog=f"`batch-enroll COMMAND --help` tells more of each.\n\n{exit_codes_text()}",
+        "never twice, never lost, and a results file that says what became of each.\n\n" + _command_list(),
+        epilog=f"`batch-enroll COMMAND --help` describes a command and its flags.\n\n{exit_codes_text()}",
         formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"batch-enroll {tool_version()}")
@@ -106,25 +106,25 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
             name,
             description=f"{line[:1].upper()}{line[1:]}.",
             formatter_class=HelpFormatter,
-            add_help=False,  # each command has it where it reads best
+            add_help=False,  # added below, after the command's own flags
             allow_abbrev=False,  # `--max` of a script must not change its meaning on the day when a flag is added
         )
         if only not in (None, name):
             continue
         module = importlib.import_module(f"batch_enroll.cli.commands.{module_name}")
         module.add_arguments(command)
-        command.formatter_class = HelpFormatter  # the sandbox has another one for its own program
-        with contextlib.suppress(argparse.ArgumentError):  # a command with all the job's flags has it at their end
+        command.formatter_class = HelpFormatter  # the sandbox sets another one for its own program
+        with contextlib.suppress(argparse.ArgumentError):  # a command with the job's flags has added it already
             add_help(command)
-        command.set_defaults(execute=module.execute, refuse_words=command.refuse_words)
+        command.set_defaults(execute=module.execute, refuse_unknown_arguments=command.refuse_unknown_arguments)
     return parser
 
 
-def _command_of(argv: Sequence[str]) -> str:
+def _find_command(argv: Sequence[str]) -> str:
     return next((word for word in argv if not word.startswith("-")), "")
 
 
-def _commands() -> str:
+def _command_list() -> str:
     return "\n\n".join(
         f"{title}:\n" + "\n".join(f"  {name:<9} {line}" for name, (_, line) in group.items())
         for title, group in COMMAND_GROUPS.items()
@@ -140,19 +140,19 @@ def main(argv: Sequence[str]) -> int:
     """Run one command.
 
     Args:
-        argv: the words after the program's name.
+        argv: the arguments after the program's name.
     Returns:
         The exit code, one of `EXIT_CODES`.
     """
     set_default_wording(CliWording())
-    console.keep_secrets_of(argv)
+    console.register_secrets_in(argv)
     try:
-        args, left = build_parser(_command_of(argv)).parse_known_args(argv)
+        args, left = build_parser(_find_command(argv)).parse_known_args(argv)
         if left:
-            args.refuse_words(left)
-    except SystemExit as stop:  # argparse has said what is wrong, or has shown the help
+            args.refuse_unknown_arguments(left)
+    except SystemExit as stop:  # argparse has printed the error or the help
         return stop.code if isinstance(stop.code, int) else 2
-    with signals_end():
+    with interrupt_on_signals():
         return _execute(args)
 
 
@@ -172,7 +172,7 @@ def _execute(args: argparse.Namespace) -> int:
         refused = translate_os_error(error, to=FileSystemError)
         console.print_error(refused.message, hint=refused.hint)
         return 3 if args.command in _SENDING else 2
-    except Exception:  # a bug of ours: say so, with what is needed to find it, and never with a code that means success
-        console.print_error("This is a fault of batch-enroll itself, not of your file. Please report what follows.")
+    except Exception:  # a bug: print the traceback, and never exit with a code that means success
+        console.print_error("This is a bug in batch-enroll, not an error in your file. Please report the text below.")
         console.print_message(traceback.format_exc())
         return 3

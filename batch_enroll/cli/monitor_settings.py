@@ -1,8 +1,4 @@
-"""Who is told of a run: what a job says of it, read even when the rest of the job is wrong.
-
-In: a job, or the arguments of one that is wrong. Out: `MonitorSettings`, and from these the notifier and the heartbeat.
-Never: a message sent, an address in a sentence.
-"""
+"""Read the monitoring settings of a job, also of a job that is otherwise invalid."""
 
 from __future__ import annotations
 
@@ -32,7 +28,7 @@ _NO_NAME = "batch-enroll"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorSettings:
-    """What of a job says who is told; the rest of the job may be wrong."""
+    """The monitoring settings of a job."""
 
     name: str
     scenario: int | None
@@ -41,8 +37,8 @@ class MonitorSettings:
     notify: NotifySection
 
     @classmethod
-    def of(cls, job: Job) -> MonitorSettings:
-        """Take them from a job that is right."""
+    def from_job(cls, job: Job) -> MonitorSettings:
+        """Take them from a valid job."""
         return cls(
             name=job.name or _NO_NAME,
             scenario=job.scenario,
@@ -54,17 +50,17 @@ class MonitorSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartialJob:
-    """What can be understood of a job that is wrong."""
+    """What can be read of an invalid job."""
 
     name: str
     url: str | None
     scenario: int | None
-    json_: bool  #: it asks for a JSON object
+    json_: bool  #: a JSON object is wanted
     _settings: Mapping[str, Any]
 
     @classmethod
-    def of(cls, args: argparse.Namespace) -> PartialJob:
-        """Read as much of it as can be read."""
+    def from_args(cls, args: argparse.Namespace) -> PartialJob:
+        """Read what is valid in the job file and the flags."""
         file: Mapping[str, Any] = {}
         with contextlib.suppress(JobError):
             file = job_file_of(args).settings
@@ -81,8 +77,8 @@ class PartialJob:
             _settings=settings,
         )
 
-    def watch_settings(self) -> MonitorSettings | None:
-        """Say whom to tell that it is wrong; None when that cannot be known either."""
+    def monitor_settings(self) -> MonitorSettings | None:
+        """Give the monitoring settings; None when these are invalid too."""
         notify = notify_section_in(self._settings)
         if notify is None:
             return None
@@ -106,7 +102,7 @@ def _path_in(settings: Mapping[str, Any], key: str) -> Path | None:
 
 
 def build_notifier(section: NotifySection) -> Notifier | None:
-    """Make ready what sends messages to people; None when nobody is named.
+    """Build the notifier; None when no address is given.
 
     Raises:
         JobError: apprise is missing or does not understand an address, or the file of addresses cannot be used.
@@ -116,14 +112,14 @@ def build_notifier(section: NotifySection) -> Notifier | None:
         addresses += _lines_of(section.urls_file, what="file of addresses to notify")
     if not addresses:
         return None
-    _keep_secret(addresses)
+    _register_secrets(addresses)
     from batch_enroll.monitoring.notifications import Notifier
 
     return Notifier(addresses, on=section.on, timeout_s=section.timeout, warn=_warn)
 
 
 def build_heartbeat(section: NotifySection) -> Heartbeat | None:
-    """Make ready what tells a watchman elsewhere; None when there is none.
+    """Build the heartbeat; None when no address is given.
 
     Raises:
         JobError: the file with its address cannot be used.
@@ -135,7 +131,7 @@ def build_heartbeat(section: NotifySection) -> Heartbeat | None:
             raise JobError(f"{section.heartbeat_file} holds no http:// or https:// address.")
     if not address:
         return None
-    _keep_secret([address])
+    _register_secrets([address])
     from batch_enroll.monitoring.heartbeat import Heartbeat
     from batch_enroll.versions import tool_version
 
@@ -152,9 +148,9 @@ def _lines_of(path: Path, *, what: str) -> list[str]:
     return addresses
 
 
-def _keep_secret(addresses: Sequence[str]) -> None:
+def _register_secrets(addresses: Sequence[str]) -> None:
     for address in addresses:
-        console.keep_secret(address.partition("://")[2] or address)  # however the scheme is written
+        console.register_secret(address.partition("://")[2] or address)  # without the scheme, whose case may differ
 
 
 def _warn(what: Message) -> None:

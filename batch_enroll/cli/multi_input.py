@@ -1,7 +1,6 @@
-"""One command, its inputs one after the other: each is a run of its own, and the command tells of all of them.
+"""Run several inputs one after the other and report them together.
 
-In: a job, the inputs, a way to enroll one of them. Out: the exit code and, with `--json`, one object. Never: a decision
-about rows; an input begun after a run that stopped before its end.
+No input is started after a run that stopped before its end.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from batch_enroll.background import run_in_thread
 from batch_enroll.cli import console
 from batch_enroll.cli.exit_codes import exit_code_for_error
 from batch_enroll.cli.run_monitor import RunMonitor
-from batch_enroll.cli.run_session import RunCallbacks, is_nothing_to_do, run_and_report
+from batch_enroll.cli.run_session import EmitJson, RunCallbacks, RunSession, is_nothing_to_do, output_json
 from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
 from batch_enroll.errors import (
@@ -37,70 +36,47 @@ from batch_enroll.run.input_archive import archive_input, check_archive
 from batch_enroll.run.input_source import Source
 
 Enroll = Callable[[Source, RunCallbacks], Awaitable[RunSummary]]
-Put = Callable[[dict[str, object]], None]
 
-_GO_ON_AFTER = (0, 1, 2, 4)  # a run that stopped early would stop the next one too
+_CONTINUE_AFTER = (0, 1, 2, 4)  # a run that stopped early would stop the next one too
 
 
-async def run_each(
-    job: Job,
-    token: str,
-    sources: Sequence[Source],
-    *,
-    watch: RunMonitor,
-    enroll: Enroll,
-    asks: bool,
-    approved: bool,
-    clock: Clock,
-) -> int:
+async def run_each(session: RunSession, sources: Sequence[Source], enroll: Enroll, *, clock: Clock) -> int:
     """Enroll every input in turn.
 
-    With one input all is as if it had been named. With several, one that cannot be sent does not keep the others back,
-    but a run that stopped does.
+    A single input is run as if it had been named. With several, an input that cannot be sent does not stop the others;
+    a run that stopped before its end does.
 
     Returns:
-        The worst exit code, by the order of `several.worst_exit_code`.
+        The worst exit code, by the order of `multi_summary.worst_exit_code`.
     Raises:
         RunStopped: what ended the only input before its first request.
     """
-
-    async def run(source: Source, put: Put | None) -> int:
-        return await run_and_report(
-            job,
-            token,
-            input_name=_name(source),
-            watch=watch,
-            asks=asks,
-            approved=approved,
-            begin=lambda hands: enroll(source, hands),
-            put=put,
-        )
-
+    job, monitor = session.job, session.monitor
     if len(sources) == 1:
-        return await _run(job, sources[0], run, watch=watch, clock=clock, put=None)
-    told: list[dict[str, object]] = []
+        return await _run(session, sources[0], enroll, clock=clock, emit_json=None)
+    results: list[dict[str, object]] = []
     codes: list[int] = []
     for source in sources:
         if not job.output.quiet:
             console.print_message(f"{'' if not codes else chr(10)}Input {len(codes) + 1} of {len(sources)}: {source}")
-        goes_on = True
+        continues = True
         try:
-            code = await _run(job, source, run, watch=watch, clock=clock, put=told.append)
+            code = await _run(session, source, enroll, clock=clock, emit_json=results.append)
         except RunStopped as error:
             console.print_error(f"{source}: {error.message}", hint=error.hint)
-            watch.fail(error, about=_name(source))
+            monitor.fail(error, about=_name(source))
             code = exit_code_for_error(error)
-            told.append(watch.refusal(error, asked=_asked(job, source)))
-            goes_on = isinstance(error, InputError | JobError)  # not what holds for every input
+            results.append(monitor.refusal(error, asked=_requested(job, source)))
+            continues = isinstance(error, InputError | JobError)  # other errors concern every input
         codes.append(code)
-        if not goes_on or code not in _GO_ON_AFTER:
+        if not continues or code not in _CONTINUE_AFTER:
             break
     left = sources[len(codes) :]
     if left:
-        console.print_message(f"Left for the next time: {', '.join(map(str, left))}.")
+        console.print_message(f"Not started: {', '.join(map(str, left))}.")
     exit_code = worst_exit_code(codes)
-    watch.end_all(exit_code, left=[_name(source) for source in left])
-    together = build_multi_summary(told, left=list(map(str, left)), exit_code=exit_code)
+    monitor.end_all(exit_code, left=[_name(source) for source in left])
+    together = build_multi_summary(results, left=list(map(str, left)), exit_code=exit_code)
     if not job.output.quiet:
         console.print_message(f"\n{multi_summary_line(together)}")
     if job.output.json_:
@@ -109,7 +85,7 @@ async def run_each(
 
 
 def require_single_input(sources: Sequence[Source], flag: str) -> None:
-    """Hold a flag that is about one input to one input.
+    """Require a single input for a flag that names one file.
 
     Raises:
         JobError: there are several.
@@ -122,7 +98,7 @@ def require_single_input(sources: Sequence[Source], flag: str) -> None:
 
 
 def archive_done(job: Job, inputs: Sequence[tuple[Path, str]]) -> None:
-    """Move inputs to the archive that an earlier run enrolled and could not move, or had no archive to move them to.
+    """Move inputs that an earlier run enrolled, but did not archive, to the job's archive.
 
     Args:
         inputs: each with the sha256 of what was enrolled.
@@ -146,57 +122,43 @@ def report_nothing_new(
     input_name: str,
     *,
     clock: Clock,
-    watch: RunMonitor | None = None,
+    monitor: RunMonitor | None = None,
     passed_over: str = "",
-    put: Put | None = None,
+    emit_json: EmitJson | None = None,
 ) -> int:
-    """Say that there is no file to enroll, which is no mistake."""
+    """Report that there is no new file to enroll, which is not an error; give exit code 0."""
     line = nothing_new_line(input_name, earlier=None, passed_over=passed_over)
     if not job.output.quiet:
         console.print_message(line)
-    if watch is not None:
-        watch.end(0, about=input_name, reason=line)
-    return _tell(build_nothing_new_summary(_asked(job, input_name), at=clock.now(), earlier=None), job, put)
-
-
-async def _run(
-    job: Job,
-    source: Source,
-    run: Callable[[Source, Put | None], Awaitable[int]],
-    *,
-    watch: RunMonitor,
-    clock: Clock,
-    put: Put | None,
-) -> int:
-    """Enroll one input, or find that there is nothing new in it."""
-    try:
-        return await run(source, put)
-    except NoSuchInput as missing:
-        if not is_nothing_to_do(missing, job):
-            raise
-        return report_nothing_new(job, _name(source), clock=clock, watch=watch, put=put)
-    except AlreadyFinished as earlier:
-        if not is_nothing_to_do(earlier, job):
-            raise
-        line = nothing_new_line(_name(source), earlier=earlier)
-        if not job.output.quiet:
-            console.print_message(line)
-        watch.end(0, about=_name(source), reason=line)
-        if isinstance(source, Path):
-            await run_in_thread(archive_done, job, [(source, earlier.input_sha256)])
-        return _tell(build_nothing_new_summary(_asked(job, source), at=clock.now(), earlier=earlier), job, put)
-
-
-def _tell(told: dict[str, object], job: Job, put: Put | None) -> int:
-    """Hand over the JSON object of an input in which nothing was new, and give its exit code."""
-    if put is not None:
-        put(told)
-    elif job.output.json_:
-        console.print_json(told)
+    if monitor is not None:
+        monitor.end(0, about=input_name, reason=line)
+    output_json(job, build_nothing_new_summary(_requested(job, input_name), at=clock.now(), earlier=None), emit_json)
     return 0
 
 
-def _asked(job: Job, source: Source | str) -> RequestedRun:
+async def _run(session: RunSession, source: Source, enroll: Enroll, *, clock: Clock, emit_json: EmitJson | None) -> int:
+    """Enroll one input, or report that nothing in it is new."""
+    job, name = session.job, _name(source)
+    try:
+        return await session.run(name, lambda callbacks: enroll(source, callbacks), emit_json=emit_json)
+    except NoSuchInput as missing:
+        if not is_nothing_to_do(missing, job):
+            raise
+        return report_nothing_new(job, name, clock=clock, monitor=session.monitor, emit_json=emit_json)
+    except AlreadyFinished as earlier:
+        if not is_nothing_to_do(earlier, job):
+            raise
+        line = nothing_new_line(name, earlier=earlier)
+        if not job.output.quiet:
+            console.print_message(line)
+        session.monitor.end(0, about=name, reason=line)
+        if isinstance(source, Path):
+            await run_in_thread(archive_done, job, [(source, earlier.input_sha256)])
+        output_json(job, build_nothing_new_summary(_requested(job, source), at=clock.now(), earlier=earlier), emit_json)
+        return 0
+
+
+def _requested(job: Job, source: Source | str) -> RequestedRun:
     return RequestedRun(input_name=_name(source), url=job.url, scenario=job.scenario)
 
 

@@ -1,7 +1,4 @@
-"""What a run asks the person: is this plan right, and shall it go on after the canary?
-
-In: a plan, counts. Out: yes or no. Off a terminal nothing is asked and the plan is only shown.
-"""
+"""Ask the user to confirm the plan, and to continue after the canary rows."""
 
 from __future__ import annotations
 
@@ -20,14 +17,14 @@ _SEPARATORS = dict.fromkeys(map(ord, " ,.'_’\u00a0\u202f"))
 
 
 class Questions:
-    """Shows plans and takes answers.
+    """Shows the plan and asks for confirmation.
 
     Args:
-        asks: a person sits there and wants to be asked.
-        approved: the plan was approved before: there is nothing to ask about it.
-        quiet: do not even show the plan, unless there is something to ask.
+        asks: ask on the terminal.
+        approved: the plan was approved before: it is shown and not asked about.
+        quiet: do not even show the plan, unless something is asked.
         before: called before anything is printed, so that a progress bar makes room.
-        confirm_above: above so many profiles their number must be typed, a "yes" comes too easily.
+        confirm_above: above so many profiles their number must be typed, "yes" is not enough.
     """
 
     def __init__(
@@ -46,7 +43,7 @@ class Questions:
         self._confirm_above = confirm_above
 
     def show(self, plan: PlanView) -> None:
-        """Show the plan, unless nobody wants to see it."""
+        """Show the plan, unless `quiet`."""
         self._before()
         if self._asks or not self._quiet:
             print_plan(plan, sys.stderr)
@@ -65,20 +62,22 @@ class Questions:
         return await _answered(_yes, f"Start {plan.to_send:,} profiles {where}? [y/N]")
 
     async def look(self, counts: Counts) -> bool:
-        """Ask whether to go on after the canary rows."""
+        """Ask whether to send the rest after the canary rows."""
         self._before()
-        told = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
-        question = f"The canary rows are through: {told}. Look at the platform. Go on with the rest? [y/N]"
+        counted = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
+        question = (
+            f"The canary rows are finished: {counted}. Check them on the platform. Send the remaining rows? [y/N]"
+        )
         return await _answered(_yes, question)
 
 
 def is_number(answer: str, number: int) -> bool:
-    """Tell whether a person typed a number, with or without what sets thousands apart."""
+    """Tell whether a person typed a number, with or without thousands separators."""
     return answer.translate(_SEPARATORS) == str(number)
 
 
 def _typed(number: int, question: str) -> bool:
-    """Wait for the number; a slip of the finger may be corrected, an empty line or a "no" ends it."""
+    """Wait for the number; a mistyped number may be corrected, an empty line or "no" declines."""
     for _ in range(TRIES):
         answer = console.prompt(question)
         if is_number(answer, number):
@@ -94,7 +93,7 @@ def _yes(question: str) -> bool:
 
 
 async def _answered(ask: Callable[..., bool], *about: object) -> bool:
-    """Wait for the person in a thread, so that a signal or `stop` ends the waiting."""
+    """Wait for the answer in a thread, so that a signal or `stop` ends the waiting."""
     try:
         return await run_abandonable(ask, *about)
     except anyio.get_cancelled_exc_class():

@@ -1,7 +1,6 @@
-"""Whoever does not watch is told: a command's events and its end go to files, to people and to a watchman.
+"""Report a command's progress and end to the status file, metrics, notifications and heartbeat.
 
-In: arguments, the run's events, and how the command ended, whichever way that was. Out: what `telling` makes of it.
-Never: a change of the exit code; what cannot be told is one line on standard error.
+A report that fails is one line on standard error; it never changes the exit code.
 """
 
 from __future__ import annotations
@@ -45,10 +44,10 @@ METRICS_EVERY_S = 5.0
 
 
 class RunMonitor:
-    """Hears a run's events and the command's end, and tells of both.
+    """Reports a run's events and the command's end.
 
     Raises:
-        JobError: what the job asks for cannot be done: an extra is missing, an address or a file is wrong.
+        JobError: what the job asks for cannot be done: an extra is missing, an address or a file is partial.
     """
 
     def __init__(self, settings: MonitorSettings) -> None:
@@ -67,7 +66,7 @@ class RunMonitor:
             require_writable(path)
         self._notifier = build_notifier(settings.notify)
         self._heartbeat = build_heartbeat(settings.notify)
-        self._silenced: set[str] = set()
+        self._reported: set[str] = set()
         self._writing = threading.Lock()
         self._over = threading.Event()
         self._ticker = threading.Thread(target=self._tick, daemon=True, name="status")
@@ -76,7 +75,7 @@ class RunMonitor:
         self.state(event)
 
     def begin(self) -> None:
-        """Say that it begins, and keep the files fresh from now on."""
+        """Send the first heartbeat and start updating the files."""
         if self._heartbeat is not None:
             self._heartbeat.begin()
         self._ticker.start()
@@ -90,14 +89,14 @@ class RunMonitor:
         reason: str = "",
         declined: bool = False,
     ) -> None:
-        """Take in how a run ended, or why there was none; the run's own status file says so at once."""
+        """Record how a run ended, or why there was none, and write the status file."""
         advice = ""
         if summary is not None:
             from batch_enroll.reporting.summary_table import next_step
 
             reason, about = summary.stop_reason, summary.input_name
             advice = " ".join(filter(None, next_step(summary)))
-        self._take(
+        self._add_result(
             RunResult(
                 exit_code=exit_code,
                 meaning=EXIT_CODES.get(exit_code, ""),
@@ -112,19 +111,19 @@ class RunMonitor:
         )
 
     def fail(self, error: BaseException, *, about: str = "") -> None:
-        """Take in what ended a run instead; a hint about an input may show its cells and is left out.
+        """Record the error that ended a run; an input's hint may hold cell contents and is left out.
 
-        A run that had begun to send may end so as well: when its files cannot be written.
+        A run that has sent rows can end so too, when its files cannot be written.
         """
         now = self.state.snapshot()
-        began = now.began and now.ending is None  # else it stands there as the input before this one left it
-        exit_code, reason, advice = 3, f"A fault of batch-enroll itself ({type(error).__name__}).", ""
+        began = now.began and now.ending is None  # else it is the state of the previous input
+        exit_code, reason, advice = 3, f"A bug in batch-enroll ({type(error).__name__}).", ""
         if isinstance(error, RunStopped):
             exit_code, reason = exit_code_for_error(error), error.message
             advice = "" if isinstance(error, InputError) else error.hint
         elif isinstance(error, KeyboardInterrupt):
             exit_code, reason = exit_code_for_interrupt(), "Interrupted."
-        self._take(
+        self._add_result(
             RunResult(
                 exit_code=exit_code,
                 meaning=EXIT_CODES.get(exit_code, ""),
@@ -137,7 +136,7 @@ class RunMonitor:
         )
 
     def end_all(self, exit_code: int, *, left: Sequence[str]) -> None:
-        """Take in how a command over several inputs ended; `left` are those that it did not come to."""
+        """Record how a command with several inputs ended; `left` are those not started."""
         meaning = EXIT_CODES.get(exit_code, "")
         self._all = combine_results(self._endings, exit_code=exit_code, meaning=meaning, left=left)
 
@@ -150,14 +149,14 @@ class RunMonitor:
         begun = StartedRun(run_id=now.run_id, counts=now.counts, requests=now.requests, sent_now=now.began)
         return _refusal(error, asked=asked, exit_code=code, begun=begun)
 
-    def _take(self, ending: RunResult) -> None:
+    def _add_result(self, ending: RunResult) -> None:
         self._endings.append(ending)
         self.state.end(ending)
         _, what, write = self._files[0]
         self._write(what, write, self.state.snapshot())
 
-    def tell(self) -> None:
-        """Tell how it ended; takes as long as the slowest of those who are told, within the job's limits."""
+    def report_end(self) -> None:
+        """Write the final files and send heartbeat and notifications; takes up to the job's timeout."""
         self._over.set()
         self._ticker.join()
         ending = self._all or (self._endings[-1] if self._endings else None)
@@ -165,36 +164,36 @@ class RunMonitor:
             return
         if self._all is not None:
             self.state.end(self._all)
-        standing = self.state.snapshot()
+        snapshot = self.state.snapshot()
         for _, what, write in self._files:
-            self._write(what, write, standing)
+            self._write(what, write, snapshot)
         try:
-            text = build_text(standing, ending, host=self._host)
+            text = build_text(snapshot, ending, host=self._host)
             if self._heartbeat is not None:
                 self._heartbeat.end(ending, text=text)
             if self._notifier is not None:
-                self._notifier.notify(ending, title=build_title(standing, ending), text=text)
+                self._notifier.notify(ending, title=build_title(snapshot, ending), text=text)
         except KeyboardInterrupt:
-            console.print_message("Interrupted while telling how it ended; the run itself is not touched by this.")
-        except Exception as error:  # a mistake in telling is not one of the run, and must not end it with another code
-            console.print_message(f"Not everybody could be told how it ended ({type(error).__name__}).")
+            console.print_message("Interrupted while sending notifications; the run itself is not affected.")
+        except Exception as error:  # a failed notification must not change the exit code
+            console.print_message(f"Not all notifications could be sent ({type(error).__name__}).")
 
     def _tick(self) -> None:
         ticks = 0
         while not self._over.wait(STATUS_EVERY_S):
-            standing = self.state.snapshot()
+            snapshot = self.state.snapshot()
             for every_s, what, write in self._files:
                 if ticks % round(every_s / STATUS_EVERY_S) == 0:
-                    self._write(what, write, standing)
+                    self._write(what, write, snapshot)
             ticks += 1
 
-    def _write(self, what: str, write: Callable[[RunSnapshot], OSError | None], standing: RunSnapshot) -> None:
+    def _write(self, what: str, write: Callable[[RunSnapshot], OSError | None], snapshot: RunSnapshot) -> None:
         with self._writing:
-            error = write(standing)
-        if error is not None and what not in self._silenced:
-            self._silenced.add(what)
+            error = write(snapshot)
+        if error is not None and what not in self._reported:
+            self._reported.add(what)
             console.print_message(
-                f"The {what} cannot be written: {os_error_reason(error)}. The run goes on without it."
+                f"The {what} cannot be written: {os_error_reason(error)}. The run continues without it."
             )
 
 
@@ -216,48 +215,48 @@ def monitored_job(
     """
     try:
         job = build(args)
-        watch = RunMonitor(MonitorSettings.of(job))
+        monitor = RunMonitor(MonitorSettings.from_job(job))
     except RunStopped as error:
-        _tell_without_a_job(args, error, input_name=input_name)
+        _report_invalid_job(args, error, input_name=input_name)
         raise
-    watch.begin()
+    monitor.begin()
     try:
-        yield job, watch
+        yield job, monitor
     except BaseException as error:
         told = translate_os_error(error, to=FileSystemError) if isinstance(error, OSError) else error
-        watch.fail(told)
+        monitor.fail(told)
         if isinstance(told, RunStopped) and job.output.json_:
             asked = RequestedRun(input_name=input_name, url=job.url, scenario=job.scenario)
-            console.print_json(watch.refusal(told, asked=asked))
+            console.print_json(monitor.refusal(told, asked=asked))
         raise
     finally:
-        watch.tell()
+        monitor.report_end()
 
 
 def check_notifications(job: Job) -> None:
-    """Make sure that whoever a run of this job would tell can be told; tells nobody.
+    """Check the job's monitoring settings without sending anything.
 
     Raises:
         JobError: as `RunMonitor` does.
     """
-    RunMonitor(MonitorSettings.of(job))
+    RunMonitor(MonitorSettings.from_job(job))
 
 
-def _tell_without_a_job(args: argparse.Namespace, error: RunStopped, *, input_name: str | None) -> None:
-    """The job is wrong, but perhaps not in what it says of whom to tell: a broken night must not be a silent one."""
-    wrong = PartialJob.of(args)
-    if wrong.json_:
-        asked = RequestedRun(input_name=input_name, url=wrong.url, scenario=wrong.scenario)
+def _report_invalid_job(args: argparse.Namespace, error: RunStopped, *, input_name: str | None) -> None:
+    """Report an invalid job as far as its monitoring settings are valid: an unattended failure must be noticed."""
+    partial = PartialJob.from_args(args)
+    if partial.json_:
+        asked = RequestedRun(input_name=input_name, url=partial.url, scenario=partial.scenario)
         console.print_json(_refusal(error, asked=asked, exit_code=exit_code_for_error(error)))
-    settings = wrong.watch_settings()
+    settings = partial.monitor_settings()
     try:
-        watch = None if settings is None else RunMonitor(settings)
+        monitor = None if settings is None else RunMonitor(settings)
     except RunStopped:
         return
-    if watch is not None:
-        watch.begin()
-        watch.fail(error)
-        watch.tell()
+    if monitor is not None:
+        monitor.begin()
+        monitor.fail(error)
+        monitor.report_end()
 
 
 def _refusal(

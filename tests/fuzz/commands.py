@@ -162,7 +162,7 @@ def hunt(*, seconds: float, most: int, seed: int) -> int:
                 sys.stdin = stdin
             said = err.getvalue()
             codes[f"{line[0]} {code}"] += 1
-            if "fault of batch-enroll" in said or code not in EXIT_CODES or "Traceback" in said:
+            if "a bug in batch-enroll" in said or code not in EXIT_CODES or "Traceback" in said:
                 _show(f"\n{seed}:{nth} exit code {code}\n{line}\n{Path('job.toml').read_text()}\n{said}")
                 return 1
             if code == 2 and not said.strip() and not out.getvalue().strip():

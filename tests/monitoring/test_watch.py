@@ -30,16 +30,16 @@ def test_monitoring_error_is_one_line(monkeypatch, capsys, trouble):
     watch = RunMonitor(settings())
     watch.begin()
     watch.end(0)
-    watch.tell()
+    watch.report_end()
     (line,) = capsys.readouterr().err.splitlines()
-    assert "how it ended" in line
+    assert "notifications" in line
     assert "secret" not in line
 
 
 def test_an_end_that_nobody_named_is_not_told(receiver):
     watch = RunMonitor(settings(urls=[f"json://{receiver.address}"]))
     watch.begin()
-    watch.tell()
+    watch.report_end()
     assert receiver.requests == []
 
 
@@ -47,9 +47,9 @@ def test_a_fault_of_our_own_is_told_without_its_text(receiver):
     watch = RunMonitor(settings(urls=[f"json://{receiver.address}"]))
     watch.begin()
     watch.fail(ValueError("anna@example.com"))
-    watch.tell()
+    watch.report_end()
     message = receiver.requests[0].json["message"]
-    assert "A fault of batch-enroll itself (ValueError)." in message
+    assert "A bug in batch-enroll (ValueError)." in message
     assert "Exit code 3" in message
     assert "anna" not in message
 
@@ -59,7 +59,7 @@ def test_what_kept_it_from_beginning_is_told(receiver, error):
     watch = RunMonitor(settings(urls=[f"json://{receiver.address}"], on="stop"))
     watch.begin()
     watch.fail(error)
-    watch.tell()
+    watch.report_end()
     (told,) = receiver.requests
     assert error.message in told.json["message"]
 
@@ -68,7 +68,7 @@ def test_a_person_who_said_no_needs_no_message(receiver):
     watch = RunMonitor(settings(urls=[f"json://{receiver.address}"], heartbeat=f"http://{receiver.address}/beat"))
     watch.begin()
     watch.end(2, reason="Nothing was sent.", declined=True)
-    watch.tell()
+    watch.report_end()
     assert receiver.paths == ["/beat/start", "/beat/fail"]
 
 

@@ -1,1 +1,1 @@
-"""The commands of the command line, a module each."""
+"""One module for each command."""

@@ -1,4 +1,4 @@
-"""`batch-enroll check`: the dry run. Everything that `run` does before the first request, and nothing after it."""
+"""`batch-enroll check`: the dry run, which does everything that `run` does before the first request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`batch-enroll demo`: sandbox, example spreadsheet and results in one command, with no set-up."""
+"""`batch-enroll demo`: a whole run of an example spreadsheet against the sandbox."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Show a whole run; 0 when it went as it should, whatever became of the rows that are wrong on purpose."""
+    """Do a whole run; 0 when nobody was enrolled twice, whatever became of the rows that are wrong on purpose."""
     from batch_enroll.cli.main import main
     from batch_enroll.sandbox import SandboxSettings, sandbox_process
 
@@ -31,7 +31,7 @@ def execute(args: argparse.Namespace) -> int:
     leads = args.folder / "leads.csv"
     _write_leads(leads, max(args.rows, 10))
     console.print_message(
-        f"The demo invents {args.rows} people in {leads}, starts a stand-in of the platform on this machine\n"
+        f"The demo invents {args.rows} people in {leads}, starts a mock server of the platform on this machine\n"
         "and enrolls them in its scenario #3. No message is sent to anybody.\n"
     )
     with sandbox_process(SandboxSettings()) as sandbox:
@@ -45,7 +45,7 @@ def execute(args: argparse.Namespace) -> int:
         enrolled = sandbox.enrolments(scenario=3)
         twice = sum(times > 1 for times in enrolled.values())
     console.print_message(
-        f"\nThe platform's stand-in counted {len(enrolled):,} profiles enrolled, {twice} of them twice. "
+        f"\nThe mock server counted {len(enrolled):,} profiles enrolled, {twice} of them twice. "
         f"Open {args.folder / 'leads.results.csv'} to see every row's result."
     )
     return 0 if code in (0, 1) and not twice else code

@@ -1,4 +1,4 @@
-"""`batch-enroll doctor`: is everything there that a run needs?"""
+"""`batch-enroll doctor`: check that everything a run needs is available."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _ABOUT_A_JOB = ("url", "scenario", "match")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add every flag of a job; none of them is needed."""
+    """Add every flag of a job; none of them is required."""
     add_job_flags(parser)
     parser.usage = "batch-enroll doctor [--job FILE] [flags]"
     parser.epilog = (
         "Sends nothing and changes nothing. With a job (--job FILE) the platform is asked about the token and the\n"
-        "scenario; without one only this machine is looked at.\n\nexit codes: 0 no problem, 2 there is one"
+        "scenario; without one only this machine is checked.\n\nexit codes: 0 no problem, 2 a problem was found"
     )
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Look, and say it line by line."""
+    """Run the checks and print what they found."""
     import anyio
 
     return anyio.run(_doctor, args)
@@ -40,7 +40,7 @@ async def _doctor(args: argparse.Namespace) -> int:
     from batch_enroll.maintenance.doctor import examine
     from batch_enroll.reporting.health_findings import exit_code_for_findings, findings_to_json, print_findings
 
-    findings = await examine(_patient(args), clock=SystemClock())
+    findings = await examine(_build_target(args), clock=SystemClock())
     if args.json:
         console.print_output(json.dumps(findings_to_json(findings), ensure_ascii=False))
     else:
@@ -48,7 +48,7 @@ async def _doctor(args: argparse.Namespace) -> int:
     return exit_code_for_findings(findings)
 
 
-def _patient(args: argparse.Namespace) -> DoctorTarget:
+def _build_target(args: argparse.Namespace) -> DoctorTarget:
     from batch_enroll.cli.job_options import build_job_from_args
     from batch_enroll.cli.options import given_settings
     from batch_enroll.cli.run_monitor import check_notifications

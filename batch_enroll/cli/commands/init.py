@@ -45,17 +45,17 @@ def execute(args: argparse.Namespace) -> int:
         console.print_output(json.dumps(job_schema(), indent=2, ensure_ascii=False))
         return 0
     if args.input is None:
-        raise JobError("init needs a spreadsheet to look at.", hint="For example: batch-enroll init leads.csv")
+        raise JobError("init needs a spreadsheet.", hint="For example: batch-enroll init leads.csv")
     remote = remote_input(args.input, plain_allowed=is_loopback) if is_remote(args.input) else None
     shown = remote.shown if remote else str(args.input)
     target: Path = args.output or Path(Path(remote.file_name if remote else args.input).stem + ".toml")
     if target.exists():
-        raise JobError(f"{target} is there already.", hint="Give another name with --output, or remove it.")
+        raise JobError(f"{target} exists already.", hint="Give another name with --output, or remove the file.")
     from batch_enroll.mapping.column_suggestions import suggest
     from batch_enroll.mapping.job_template import job_file_text
     from batch_enroll.os_errors import translate_os_errors
 
-    columns, rows, sheet = anyio.run(_look, args)
+    columns, rows, sheet = anyio.run(_read_sample, args)
     proposal = suggest(columns, rows)
     if proposal is None:
         raise InputError(
@@ -82,7 +82,7 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _look(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[str, ...]], str | None]:
+async def _read_sample(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[str, ...]], str | None]:
     """Read the first rows: the columns, the rows, the sheet."""
     from batch_enroll.background import open_in_thread
     from batch_enroll.config.load import build_input_section
@@ -94,7 +94,7 @@ async def _look(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[s
 
     def read(stack: ExitStack) -> tuple[tuple[str, ...], list[tuple[str, ...]], str | None]:
         spool = stack.enter_context(private_temp_dir())
-        source = _here(args.input, spool)
+        source = _open_source(args.input, spool)
         table = stack.enter_context(open_table(source, section.options(password=None), spool=spool))
         return table.columns, [row.cells for block in table.blocks() for row in block], table.sheet
 
@@ -102,7 +102,7 @@ async def _look(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[s
         return found
 
 
-def _here(name: str, folder: Path) -> Path | BinaryIO:
+def _open_source(name: str, folder: Path) -> Path | BinaryIO:
     from batch_enroll.cli.job_options import source_of
     from batch_enroll.config.value_parsers import is_loopback
     from batch_enroll.loading.download import download

@@ -1,20 +1,18 @@
-"""`batch-enroll pause RUN`: let a run send nothing more until it is resumed; the process stays."""
+"""`batch-enroll pause RUN`: make a run send nothing until it is resumed."""
 
 from __future__ import annotations
 
 import argparse
 
-from batch_enroll.cli.control_requests import add_steering_flags, send_command
+from batch_enroll.cli.control_requests import add_control_flags, send_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add RUN, the ledger and the form."""
-    add_steering_flags(parser)
-    parser.description = (
-        "Let a run send nothing more until it is resumed; answers in flight come in, the process stays."
-    )
+    """Add RUN, `--ledger` and `--json`."""
+    add_control_flags(parser)
+    parser.description = "Send nothing until the run is resumed. Requests in flight are finished; the process stays."
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Ask the process that works on the run."""
+    """Send the command to the run's process."""
     return send_command(args, "pause")

@@ -1,4 +1,4 @@
-"""`batch-enroll prune`: remove what is kept of runs that finished long ago."""
+"""`batch-enroll prune`: remove the stored rows of runs that finished long ago."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from datetime import timedelta
 from batch_enroll.cli import console
 from batch_enroll.cli.ledger_options import add_json_flag, add_ledger_flags, ledger_from
 
-_WORD = "forget"
+_CONFIRMATION = "forget"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the age, what goes, and whether to ask."""
+    """Add the age, what to remove, and whether to ask."""
     parser.add_argument(
         "--older-than", metavar="AGE", required=True, help="runs that ended longer ago than this, for example 90d"
     )
     parser.add_argument(
         "--forget",
         action="store_true",
-        help="remove whole runs, also the memory of whom they enrolled: the same people could be enrolled again",
+        help="remove whole runs with the record of whom they enrolled: the same people could be enrolled again",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--yes", action="store_true", help="do not ask")
-    which.add_argument("--dry-run", action="store_true", help="only show what would go")
+    which.add_argument("--dry-run", action="store_true", help="only show what would be removed")
     add_ledger_flags(parser, run=False)
     add_json_flag(parser)
     parser.epilog = (
         "Removes the rows (personal data) of finished runs and what happened to each of them. Their totals stay, and\n"
-        "so does the memory of whom they enrolled: nobody is enrolled twice because of it. Unfinished runs and runs\n"
-        "with unknown rows are kept.\n\nexit codes: 0 done, or nothing to do; 2 not done; 5 a run was being worked on"
+        "so does the record of whom they enrolled: nobody is enrolled twice because of it. Unfinished runs and runs\n"
+        "with unknown rows are kept.\n\nexit codes: 0 done, or nothing to do; 2 not done; 5 a run was in use"
     )
 
 
@@ -60,7 +60,7 @@ async def _prune(args: argparse.Namespace) -> int:
         return 0
     if not args.yes:
         if not console.is_terminal():
-            raise JobError("Nothing was removed: nobody is here to be asked.", hint="Give --yes to remove it.")
+            raise JobError("Nothing was removed: there is no terminal to ask on.", hint="Give --yes to remove it.")
         if not _agreed(len(plan.prunable), forget=args.forget):
             console.print_message("Nothing was removed.")
             return 2
@@ -78,7 +78,10 @@ async def _prune(args: argparse.Namespace) -> int:
 
 def _agreed(runs: int, *, forget: bool) -> bool:
     if forget:
-        return console.prompt(f"To forget {_runs(runs)} and whom they enrolled, type {_WORD}:").lower() == _WORD
+        return (
+            console.prompt(f"To forget {_runs(runs)} and whom they enrolled, type {_CONFIRMATION}:").lower()
+            == _CONFIRMATION
+        )
     return console.prompt(f"Prune {_runs(runs)}? [y/N]").lower() in ("y", "yes", "д", "да", "j", "ja")
 
 

@@ -10,13 +10,13 @@ from batch_enroll.cli.ledger_options import add_ledger_flags, ledger_from, run_o
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add RUN, the ledger and where the files go."""
+    """Add RUN, `--ledger` and the results file."""
     add_ledger_flags(parser)
     parser.add_argument("--results", metavar="FILE", type=Path, help="results file, .csv or .xlsx (default: as before)")
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Write them."""
+    """Write the files and print their paths."""
     import anyio
 
     return anyio.run(_report, args)
@@ -36,6 +36,6 @@ async def _report(args: argparse.Namespace) -> int:
         await run.close_unchanged()
     for path in summary.files.values():
         console.print_output(str(path))
-    told = ", ".join(f"{count:,} {name}" for name, count in summary.counts.as_dict().items() if count)
-    console.print_message(f"Run {run.record.run_id}: {told}.")
+    totals = ", ".join(f"{count:,} {name}" for name, count in summary.counts.as_dict().items() if count)
+    console.print_message(f"Run {run.record.run_id}: {totals}.")
     return 0

@@ -1,4 +1,4 @@
-"""`batch-enroll resolve RUN`: the unknown rows go out as CSV, a person's verdicts come back as CSV or flags."""
+"""`batch-enroll resolve RUN`: list the unknown rows as CSV, and record a person's decisions on them."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
     from batch_enroll.maintenance.resolve import RowVerdict
 
 _COLUMNS = ("row", "verdict", "why", "identity", "sent_at", "code", "message", "http_status", "attempts")
-_NOT_LAST = "A verdict is for good, and `last` may be another run by now: name the run by its id or a beginning of it."
-_WORDS = ("enrolled", "not_enrolled", "resend")
+_NOT_LAST = "A decision is final, and `last` may be another run by now: name the run by its id or the beginning of it."
+_DECISIONS = ("enrolled", "not_enrolled", "resend")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add RUN, the verdicts and who gives them."""
+    """Add RUN, the decisions and who made them."""
     add_ledger_flags(parser)
     parser.add_argument(
         "--verdicts", metavar="FILE", type=Path, help="CSV or Excel file with the columns row and verdict"
     )
     parser.add_argument("--rows", metavar="LIST", help="row numbers such as 5,7-9, or all; goes with --verdict")
-    parser.add_argument("--verdict", choices=_WORDS, help="the word on these rows")
-    parser.add_argument("--why", metavar="TEXT", default="", help="what you saw; kept with the verdict")
-    parser.add_argument("--by", metavar="NAME", help="who says so (default: your login)")
+    parser.add_argument("--verdict", choices=_DECISIONS, help="the decision on these rows")
+    parser.add_argument("--why", metavar="TEXT", default="", help="what you saw; recorded with the decision")
+    parser.add_argument("--by", metavar="NAME", help="who decided (default: your login)")
     parser.description = (
-        "Without verdicts: list the rows whose outcome nobody knows, as CSV on standard output. Look each up on the\n"
+        "Without decisions: list the rows whose outcome is unknown, as CSV on standard output. Look each up on the\n"
         "platform, fill in the column verdict, and give the file back with --verdicts:\n\n"
-        "  enrolled      it arrived: the row becomes success\n"
-        "  not_enrolled  it did not, and shall not be sent: the row becomes error\n"
-        "  resend        it did not, and shall be sent: the same run command sends it; if it did arrive after all, "
+        "  enrolled      the profile was started: the row becomes success\n"
+        "  not_enrolled  it was not, and must not be sent: the row becomes error\n"
+        "  resend        it was not, and must be sent: the same run command sends it; if it was started after all, "
         "the customer gets the message twice\n"
     )
-    parser.epilog = "Rows without a verdict stay unknown. Each verdict is kept with who gave it, when and why."
+    parser.epilog = "Rows without a decision stay unknown. Each decision is recorded with who made it, when and why."
 
 
 def execute(args: argparse.Namespace) -> int:
-    """List or take back."""
+    """List the unknown rows, or record decisions."""
     import anyio
 
     return anyio.run(_resolve, args)
@@ -69,26 +69,26 @@ async def _resolve(args: argparse.Namespace) -> int:
     if is_list:
         writer = csv.writer(console.data_stream(), lineterminator="\n")
         writer.writerow(_COLUMNS)
-        writer.writerows(_line(row) for row in unknown)
+        writer.writerows(_csv_line(row) for row in unknown)
         console.print_message(f"{len(unknown):,} rows of run {run_id} are unknown.")
         return 0
     if args.verdicts is not None:
-        async with open_in_thread(partial(_read_verdicts, args.verdicts)) as said:
+        async with open_in_thread(partial(_read_verdicts, args.verdicts)) as decisions:
             pass
     else:
-        numbers = [row.number for row in unknown] if args.rows == "all" else _numbers(args.rows)
-        said = [RowVerdict(number=number, verdict=ResolveVerdict(args.verdict), why=args.why) for number in numbers]
-    if not said:
-        raise JobError("There is no verdict to take.", hint=f"Fill in the column verdict: {', '.join(_WORDS)}.")
-    counts = await resolve_rows(ledger, run_id, said, by=args.by or getpass.getuser(), at=SystemClock().now())
-    told = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
-    console.print_message(f"Took {len(said):,} verdicts. Run {run_id} now: {told}.")
-    if any(one.verdict is ResolveVerdict.RESEND for one in said):
+        numbers = [row.number for row in unknown] if args.rows == "all" else _parse_row_numbers(args.rows)
+        decisions = [RowVerdict(number=number, verdict=ResolveVerdict(args.verdict), why=args.why) for number in numbers]
+    if not decisions:
+        raise JobError("There is no decision to record.", hint=f"Fill in the column verdict: {', '.join(_DECISIONS)}.")
+    counts = await resolve_rows(ledger, run_id, decisions, by=args.by or getpass.getuser(), at=SystemClock().now())
+    totals = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
+    console.print_message(f"Recorded {len(decisions):,} decisions. Run {run_id} now: {totals}.")
+    if any(decision.verdict is ResolveVerdict.RESEND for decision in decisions):
         console.print_message(f"To send rows again: the same run command, or batch-enroll retry {run_id} --not-sent")
     return 0
 
 
-def _line(row: object) -> list[str]:
+def _csv_line(row: object) -> list[str]:
     from batch_enroll.clock import iso_utc
     from batch_enroll.maintenance.resolve import UnknownRow
     from batch_enroll.result_columns import guard
@@ -109,7 +109,7 @@ def _line(row: object) -> list[str]:
 
 
 def _read_verdicts(path: Path, stack: ExitStack) -> list[RowVerdict]:
-    """Read the person's file, whatever a spreadsheet program made of it."""
+    """Read a file of decisions, CSV or workbook."""
     from batch_enroll.cli.job_options import source_of
     from batch_enroll.columns import find_column
     from batch_enroll.errors import JobError
@@ -117,7 +117,7 @@ def _read_verdicts(path: Path, stack: ExitStack) -> list[RowVerdict]:
     from batch_enroll.loading.temp_copies import private_temp_dir
     from batch_enroll.models import InputOptions
 
-    said = []
+    decisions = []
     spool, source = stack.enter_context(private_temp_dir()), source_of(str(path))
     table = stack.enter_context(open_table(source, InputOptions(), wanted=("row", "verdict"), spool=spool))
     row_at, word_at = find_column(table.columns, "row"), find_column(table.columns, "verdict")
@@ -128,29 +128,31 @@ def _read_verdicts(path: Path, stack: ExitStack) -> list[RowVerdict]:
             if not word:
                 continue
             if not line.cells[row_at].strip().isdecimal():
-                raise JobError(f"{path}, row {line.number}: '{line.cells[row_at]}' is no row number.")
+                raise JobError(f"{path}, row {line.number}: '{line.cells[row_at]}' is not a row number.")
             why = line.cells[why_at] if why_at is not None else ""
-            said.append(_said(int(line.cells[row_at]), word, why, place=f"{path}, row {line.number}"))
-    return said
+            decisions.append(_parse_decision(int(line.cells[row_at]), word, why, place=f"{path}, row {line.number}"))
+    return decisions
 
 
-def _said(number: int, word: str, why: str, *, place: str) -> RowVerdict:
+def _parse_decision(number: int, word: str, why: str, *, place: str) -> RowVerdict:
     from batch_enroll.errors import JobError
     from batch_enroll.maintenance.resolve import ResolveVerdict, RowVerdict
 
     try:
         return RowVerdict(number=number, verdict=ResolveVerdict(word), why=why)
     except ValueError:
-        raise JobError(f"{place}: '{word}' is no verdict.", hint=f"Write one of: {', '.join(_WORDS)}.") from None
+        raise JobError(
+            f"{place}: '{word}' is not a decision.", hint=f"Write one of: {', '.join(_DECISIONS)}."
+        ) from None
 
 
-def _numbers(text: str) -> list[int]:
+def _parse_row_numbers(text: str) -> list[int]:
     from batch_enroll.errors import JobError
 
     numbers: list[int] = []
     for part in text.replace(" ", "").split(","):
         first, dash, last = part.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise JobError(f"--rows: '{part}' is no row number.", hint="Write for example 5,7-9, or all.")
+            raise JobError(f"--rows: '{part}' is not a row number.", hint="Write for example 5,7-9, or all.")
         numbers += range(int(first), int(last or first) + 1)
     return numbers

@@ -1,18 +1,18 @@
-"""`batch-enroll resume RUN`: let a paused run go on."""
+"""`batch-enroll resume RUN`: resume a paused run."""
 
 from __future__ import annotations
 
 import argparse
 
-from batch_enroll.cli.control_requests import add_steering_flags, send_command
+from batch_enroll.cli.control_requests import add_control_flags, send_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add RUN, the ledger and the form."""
-    add_steering_flags(parser)
-    parser.description = "Let a paused run go on at its pace, without making up for the pause."
+    """Add RUN, `--ledger` and `--json`."""
+    add_control_flags(parser)
+    parser.description = "Resume a paused run at its rate; it does not catch up for the pause."
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Ask the process that works on the run."""
+    """Send the command to the run's process."""
     return send_command(args, "resume")

@@ -1,4 +1,4 @@
-"""`batch-enroll retry RUN`: a new wave over the refused or the unsent rows of a run."""
+"""`batch-enroll retry RUN`: send the refused or the unsent rows of a run in a retry batch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--not-sent", action="store_true", help="the rows that were not sent")
     add_job_flags(parser)
     parser.usage = "batch-enroll retry RUN --errors | --not-sent [flags]"
-    parser.epilog = "The rows are sent as they were planned; pace and limits may be set anew."
+    parser.epilog = "The rows are sent as they were planned; rate and limits can be set again."
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -32,7 +32,7 @@ def execute(args: argparse.Namespace) -> int:
 async def _retry(args: argparse.Namespace) -> int:
     from batch_enroll.cli.job_options import job_file_of, token_of
     from batch_enroll.cli.run_monitor import monitored_job
-    from batch_enroll.cli.run_session import run_and_report
+    from batch_enroll.cli.run_session import RunSession
     from batch_enroll.config.job import Job
     from batch_enroll.config.load import build_job
     from batch_enroll.ledger.location import open_ledger
@@ -52,24 +52,22 @@ async def _retry(args: argparse.Namespace) -> int:
         return build_job(file=settings, file_name=name, file_places=file.places, given=given)
 
     status = RowStatus.ERROR if args.errors else RowStatus.NOT_SENT
-    with monitored_job(args, input_name=record.input_name, build=job_of_run) as (job, watch):
+    with monitored_job(args, input_name=record.input_name, build=job_of_run) as (job, monitor):
         token = token_of(job)
-        return await run_and_report(
-            job,
-            token,
-            input_name=record.input_name,
-            watch=watch,
-            asks=not job.output.yes and sys.stdin.isatty(),
-            begin=lambda hands: retry_async(
+        asks = not job.output.yes and sys.stdin.isatty()
+        session = RunSession(job=job, token=token, monitor=monitor, asks=asks)
+        return await session.run(
+            record.input_name,
+            lambda callbacks: retry_async(
                 job,
                 run_id,
                 status,
                 token=token,
                 ledger=ledger,
-                emit=hands.emit,
-                confirm=hands.confirm,
-                control=hands.control,
-                clock=hands.clock,
+                emit=callbacks.emit,
+                confirm=callbacks.confirm,
+                control=callbacks.control,
+                clock=callbacks.clock,
             ),
         )
 

@@ -1,4 +1,4 @@
-"""`batch-enroll run`: show the plan, ask, send, report."""
+"""`batch-enroll run`: plan, preflight, confirm, send, report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _DESCRIPTION = f"""\
 Enroll every row of a spreadsheet: plan it, ask the platform about the scenario,
 show both and ask you, send, and write what became of each row. The same command
-carries on a run that stopped before its end.
+resumes a run that stopped before its end.
 
 examples:
   batch-enroll run leads.xlsx --job leads.toml
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--plan",
         metavar="FILE",
         type=Path,
-        help="send what `check --save FILE` showed and nothing else, without a question; refuse when it changed since",
+        help="send what `check --save FILE` showed and nothing else, without asking; refuse if it has changed",
     )
     add_job_flags(parser)
     parser.usage = "batch-enroll run INPUT [--job FILE] [flags]"
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Run to the end; the exit code tells how it went."""
+    """Run to the end; give the exit code."""
     import anyio  # --help does without all of these
 
     return anyio.run(_run, args)
@@ -71,6 +71,7 @@ async def _run(args: argparse.Namespace) -> int:
         run_each,
     )
     from batch_enroll.cli.run_monitor import monitored_job
+    from batch_enroll.cli.run_session import RunSession
     from batch_enroll.clock import SystemClock
     from batch_enroll.errors import RunStopped
     from batch_enroll.run.api import enroll_async
@@ -79,7 +80,7 @@ async def _run(args: argparse.Namespace) -> int:
     from batch_enroll.run.input_source import local_copy
 
     clock = SystemClock()
-    with monitored_job(args, input_name=input_name(args)) as (job, watch):
+    with monitored_job(args, input_name=input_name(args)) as (job, monitor):
         approved = read_approved(args.plan) if args.plan is not None else None
         ledger = ledger_of(job)
         async with entered(job_lock(job_name(args), ledger)):
@@ -87,7 +88,7 @@ async def _run(args: argparse.Namespace) -> int:
             await run_in_thread(archive_done, job, picked.enrolled_before)
             if not picked.files:
                 return report_nothing_new(
-                    job, input_name(args), watch=watch, clock=clock, passed_over=picked.skipped_text
+                    job, input_name(args), monitor=monitor, clock=clock, passed_over=picked.skipped_text
                 )
             if picked.skipped_text and not job.output.quiet:
                 console.print_message(picked.skipped_text)
@@ -95,32 +96,30 @@ async def _run(args: argparse.Namespace) -> int:
                 require_single_input(picked.files, "--plan")
             token = token_of(job)
 
-            async def enroll(source: Source, hands: RunCallbacks) -> RunSummary:
+            async def enroll(source: Source, callbacks: RunCallbacks) -> RunSummary:
                 async with AsyncExitStack() as stack:
-                    with hands.control.stoppable():
+                    with callbacks.control.stoppable():
                         here = await stack.enter_async_context(local_copy(source, job, ledger))
-                    if hands.control.reason:
-                        raise RunStopped(f"{hands.control.reason} Nothing was sent.")
+                    if callbacks.control.reason:
+                        raise RunStopped(f"{callbacks.control.reason} Nothing was sent.")
                     return await enroll_async(
                         job,
                         here,
                         token=token,
                         ledger=ledger,
-                        emit=hands.emit,
-                        confirm=hands.confirm,
-                        look=hands.look,
-                        control=hands.control,
+                        emit=callbacks.emit,
+                        confirm=callbacks.confirm,
+                        look=callbacks.look,
+                        control=callbacks.control,
                         approved=approved,
-                        clock=hands.clock,
+                        clock=callbacks.clock,
                     )
 
-            return await run_each(
-                job,
-                token,
-                picked.files,
-                watch=watch,
+            session = RunSession(
+                job=job,
+                token=token,
+                monitor=monitor,
                 asks=not job.output.yes and console.is_terminal() and args.input != STDIN,
                 approved=approved is not None,
-                clock=clock,
-                enroll=enroll,
             )
+            return await run_each(session, picked.files, enroll, clock=clock)

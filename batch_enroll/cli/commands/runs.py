@@ -1,4 +1,4 @@
-"""`batch-enroll runs`: earlier runs with their totals."""
+"""`batch-enroll runs`: list earlier runs with their totals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`batch-enroll sandbox`: serves the local stand-in of the platform."""
+"""`batch-enroll sandbox`: serve the local mock server of the platform."""
 
 from batch_enroll.sandbox.command import add_arguments, execute
 

@@ -1,4 +1,4 @@
-"""`batch-enroll support RUN`: one zip file for somebody who helps, with nobody's data in it."""
+"""`batch-enroll support RUN`: write a support bundle without personal data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batch_enroll.cli.ledger_options import add_ledger_flags, ledger_from, run_o
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add RUN, the ledger, the log and where the bundle goes."""
+    """Add RUN, `--ledger`, the log and the bundle's path."""
     add_ledger_flags(parser)
     parser.add_argument("--log-file", metavar="FILE", type=Path, help="the run's log (default: the one its job named)")
     parser.add_argument(
@@ -19,12 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "The bundle holds versions, settings, counts, reasons, statistics, the doctor's findings and the last log\n"
-        "lines about the run. It does not hold the token, a row, an identity or the content of a cell."
+        "lines about the run. It does not hold the token, rows, identities or cell contents."
     )
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Put it together and say where it is."""
+    """Write the bundle and print its path."""
     import anyio
 
     return anyio.run(_support, args)
@@ -45,11 +45,11 @@ async def _support(args: argparse.Namespace) -> int:
         require_writable(args.out)
     ledger = ledger_from(args)
     run_id = await run_of(args, ledger)
-    patient = DoctorTarget(job=None, environment={}, ledger=ledger_place(args), ask_platform=False)
+    target = DoctorTarget(job=None, environment={}, ledger=ledger_place(args), ask_platform=False)
     texts = await collect(
         ledger,
         run_id,
-        findings=await examine(patient, clock=SystemClock()),
+        findings=await examine(target, clock=SystemClock()),
         log_file=args.log_file,
         token=os.environ.get(TOKEN_VARIABLE, "").strip(),
         home=Path.home(),
@@ -59,6 +59,6 @@ async def _support(args: argparse.Namespace) -> int:
     write_bundle(out, texts, folder=name)
     console.print_output(str(out))
     console.print_message(
-        f"{len(texts)} files about run {run_id}; README.txt in it says what they are. Look them through first."
+        f"{len(texts)} files about run {run_id}; README.txt inside describes them. Read them before sending it."
     )
     return 0
