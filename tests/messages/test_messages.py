@@ -73,9 +73,9 @@ def used_ids():
     """Each call `message("id", name=...)` of the package: place, id, names of the values."""
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "message":
-                if node.args and isinstance(node.args[0], ast.Constant):
-                    yield f"{path.name}:{node.lineno}", node.args[0].value, {k.arg for k in node.keywords}
+            match node:
+                case ast.Call(func=ast.Name(id="message"), args=[ast.Constant(value=key), *_], keywords=keywords):
+                    yield f"{path.name}:{node.lineno}", key, {keyword.arg for keyword in keywords}
 
 
 def names_in(template):

@@ -123,7 +123,7 @@ def test_status_in_run_folder_and_in_show(cli, sandbox):
     ("words", "environment", "reason"),
     [
         (("--scenario", "11"), {}, "is not active"),
-        (("--max-rows", "1"), {}, "max_rows"),
+        (("--max-rows", "1"), {}, "--max-rows"),
         (("--job", "gone.toml"), {}, "gone.toml cannot be read"),
         ((), {"BATCH_ENROLL_TOKEN": ""}, "No API token"),
     ],

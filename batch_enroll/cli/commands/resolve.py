@@ -77,9 +77,12 @@ async def _resolve(args: argparse.Namespace) -> int:
             pass
     else:
         numbers = [row.number for row in unknown] if args.rows == "all" else _parse_row_numbers(args.rows)
-        decisions = [RowVerdict(number=number, verdict=ResolveVerdict(args.verdict), why=args.why) for number in numbers]
+        decisions = [
+            RowVerdict(number=number, verdict=ResolveVerdict(args.verdict), why=args.why) for number in numbers
+        ]
     if not decisions:
-        raise JobError("There is no decision to record.", hint=f"Fill in the column verdict: {', '.join(_DECISIONS)}.")
+        words = ", ".join(_DECISIONS)
+        raise JobError("There is no decision to record.", hint=f"Fill in the column verdict: {words}.")
     counts = await resolve_rows(ledger, run_id, decisions, by=args.by or getpass.getuser(), at=SystemClock().now())
     totals = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
     console.print_message(f"Recorded {len(decisions):,} decisions. Run {run_id} now: {totals}.")
