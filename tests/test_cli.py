@@ -290,7 +290,7 @@ def test_init_proposes_a_job_file_that_check_accepts(cli, sandbox):
     assert "\nFill in url and scenario, then: batch-enroll check" in bare.err
     again = cli("init", "leads.csv")
     assert again.code == 2
-    assert "there already" in again.err
+    assert "exists already" in again.err
 
 
 def test_init_prints_the_schema_of_the_job_file(cli):
