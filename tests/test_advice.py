@@ -17,23 +17,24 @@ PACKAGE = Path(__file__).parents[1] / "batch_enroll"
 
 
 def problem_codes():
-    """Every slug that the loader, the mapping or the plan gives to a `Problem` or a `Flaw`."""
+    """Every slug that the loader or the mapping gives to a problem of a row or a cell."""
     for folder in ("loading", "mapping", "."):
         for path in (PACKAGE / folder).glob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
-                if isinstance(node, ast.Call) and name in ("Problem", "Flaw", "cls"):
-                    named = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
-                    if name in ("Flaw", "cls") and len(node.args) == 3:  # (column, code, sentence)
-                        named.append(node.args[1])
-                    for value in named:
-                        if isinstance(value, ast.Constant):
-                            yield value.value
+                match node:
+                    case ast.Call(func=ast.Name(id="Problem"), keywords=keywords):
+                        for keyword in keywords:
+                            if keyword.arg == "code" and isinstance(keyword.value, ast.Constant):
+                                yield keyword.value.value
+                    case ast.Call(func=ast.Name(id="CellProblem"), args=[_, ast.Constant(value=code), *_]):
+                        yield code
+                    case ast.Call(func=ast.Name(id="_problem"), args=[ast.Constant(value=code), *_]):
+                        yield code
 
 
 def test_every_kind_of_problem_has_title_and_advice():
     found = set(problem_codes())
-    assert len(found) > 12
+    assert len(found) > 15, found
     assert found - set(CODES) == set()
 
 
