@@ -25,7 +25,7 @@ FLAGS = ("--scenario", "3", "--match", "email=email")
         ),
         (("show", "x", "--jsn"), "There is no flag --jsn. Did you mean --json?"),
         (("run", "in.csv", "--limit=3", "--xyzzy=1"), "There is no flag --xyzzy.\n"),
-        (("run", "in.csv", "b.csv", "c.csv"), "There is nothing to do with 'b.csv' 'c.csv'."),
+        (("run", "in.csv", "b.csv", "c.csv"), "Unexpected argument 'b.csv' 'c.csv'."),
         (("run", "in.csv", "--max-inv", "3"), "There is no flag --max-inv. Did you mean --max-invalid?"),
     ],
 )

@@ -22,7 +22,10 @@ def can_trace():
 
 
 why_not = can_trace()
-pytestmark = pytest.mark.skipif(bool(why_not), reason=why_not or "it can")
+pytestmark = [
+    pytest.mark.skipif(bool(why_not), reason=why_not or "it can"),
+    pytest.mark.shows_token,  # the trace holds what goes over the wire, the preflight's token with it
+]
 
 
 def moments(log):
