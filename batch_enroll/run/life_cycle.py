@@ -161,8 +161,8 @@ async def reported(
         with anyio.CancelScope(shield=True):
             try:
                 await report.write()
-            except Exception:  # the caller must see what ended the sending
-                logger.warning("the results of run %s were not written", run.record.run_id, exc_info=True)
+            except Exception as why:  # the caller must see what ended the sending
+                logger.warning("the results of run %s were not written: %s", run.record.run_id, why)
         raise
     with anyio.CancelScope(shield=True):
         await report.write()
