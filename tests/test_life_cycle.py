@@ -424,7 +424,7 @@ def test_a_process_that_reads_a_workbook_ends_with_the_reading(tmp_path):
         "    pid = Path(sys.argv[1]) / 'book.xls.pid'\n"
         "    with anyio.move_on_after(60) as scope:\n"
         "        async with anyio.create_task_group() as tasks:\n"
-        "            read = xls_xlsb_reader._read\n"
+        "            read = xls_xlsb_reader._run_worker\n"
         "            tasks.start_soon(lambda: run_abandonable(lambda: read(Path(sys.argv[1]) / 'book.xls', Path('.'), "
         "engine='xlrd', name='b')))\n"
         "            while not pid.exists() or not pid.read_text(): await anyio.sleep(0.01)\n"
