@@ -181,7 +181,7 @@ def test_a_signal_at_the_canary_stops_the_run_and_the_same_command_carries_on(cl
     with Terminal(*words, folder=cli.folder) as terminal:
         terminal.wait_for("[y/N]")
         terminal.type("y")
-        terminal.wait_for("Go on with the rest? [y/N]")
+        terminal.wait_for("Send the remaining rows? [y/N]")
         terminal.send_signal(number)
         assert terminal.end() == code, terminal.seen
     assert f"Stopped by {name}." in terminal.seen
@@ -198,7 +198,7 @@ def test_at_a_terminal_the_canary_asks(cli, sandbox, answer, code, sent):
     with Terminal("run", source, *flags(server), "--canary", "4", folder=cli.folder) as terminal:
         terminal.wait_for("[y/N]")
         terminal.type("y")
-        terminal.wait_for("The canary rows are through: 3 success, 1 error")
+        terminal.wait_for("The canary rows are finished: 3 success, 1 error")
         terminal.wait_for("[y/N]")
         assert server.totals()["requests"]["workflows/start"] == 4
         terminal.type(answer)
