@@ -244,8 +244,19 @@ def make_job():
     )
 
 
+EARLIER: set[threading.Thread] = set()  # threads that tests before this one left in the process
+
+
+@pytest.fixture(autouse=True)
+def _earlier_threads():
+    EARLIER.clear()
+    EARLIER.update(threading.enumerate())
+
+
 def ledger_threads():
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("ledger ")]
+    return [
+        thread.name for thread in threading.enumerate() if thread.name.startswith("ledger ") and thread not in EARLIER
+    ]
 
 
 @pytest.fixture
