@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from batch_enroll.messages import Wording, set_default_wording
+
 pytest_plugins = (
     "tests.support.secrecy",
     "tests.support.sandbox",
@@ -28,6 +30,7 @@ def _isolated_environment(monkeypatch, tmp_path_factory):
         monkeypatch.setenv(name, str(home / name.lower()))
     (home / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(home / "tmp"))  # for processes that a test starts, and may kill
+    set_default_wording(Wording())  # a command line in the same process names flags, and would go on naming them
     return home
 
 

@@ -209,7 +209,7 @@ def test_at_a_terminal_the_canary_asks(cli, sandbox, answer, code, sent):
         with Terminal("run", source, *flags(server), "--canary", "4", folder=cli.folder) as terminal:
             terminal.wait_for("[y/N]")
             terminal.type("y")
-            terminal.wait_for("The canary rows are through")
+            terminal.wait_for("The canary rows are finished")
             assert server.totals()["requests"]["workflows/start"] == 4, "nothing is sent before the question"
             terminal.type("y")
             assert terminal.end() == 1, terminal.seen

@@ -189,14 +189,14 @@ async def test_who_changes_something_off_a_terminal_must_name_the_run(cli, kept)
     for verdict in (("--rows", "all", "--verdict", "enrolled"), ("--verdicts", "x.csv")):
         ended = await asked(cli, "resolve", "last", *verdict)
         assert ended.code == 2
-        assert "A verdict is for good" in ended.err
+        assert "A decision is final" in ended.err
 
 
 @pytest.mark.anyio
 async def test_on_a_terminal_a_verdict_needs_the_runs_name_too(cli, kept):
     async with kept(left=["a906cc51"]):
         code, seen = await typed(cli, "resolve", "last", "--rows", "all", "--verdict", "resend")
-        assert (code, "A verdict is for good" in seen) == (2, True)
+        assert (code, "A decision is final" in seen) == (2, True)
 
 
 # A run that goes

@@ -123,7 +123,7 @@ def test_what_helps_is_in_it(bundle):
     assert "pandas" in json.loads(texts["versions.json"])["libraries"]
     assert json.loads(texts["doctor.json"])["problems"] == 0
     assert "row=" in texts["log.txt"] or '"row"' in texts["log.txt"]
-    assert "Look them through first" in ended.err
+    assert "Read them before sending it" in ended.err
     assert ended.out == "help.zip\n"
 
 
