@@ -14,7 +14,7 @@ import pytest
 from batch_enroll.control.run_control import Control
 from batch_enroll.errors import LedgerError
 from batch_enroll.events import RowFinished, Stopping
-from batch_enroll.ledger.staging import STAGE_NAME
+from batch_enroll.ledger.staged_rows import STAGE_NAME
 from batch_enroll.models import Counts, RowStatus
 from batch_enroll.run.api import enroll_async, retry_async
 from batch_enroll.run.result_files import report_again

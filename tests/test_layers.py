@@ -11,16 +11,16 @@ PACKAGE = Path(__file__).parents[1] / "batch_enroll"
 STAGES = {"loading", "mapping", "ledger", "sending", "reporting"}
 SHARED = {
     "atomic_file",
-    "background",
+    "daemon_threads",
     "clock",
-    "columns",
+    "column_lookup",
     "errors",
     "messages",
     "events",
     "models",
     "os_errors",
     "result_columns",
-    "versions",
+    "installed_versions",
 }
 RUN = {"run", "control", "config"}
 FRONT_ENDS = {"cli", "web", "cluster"}

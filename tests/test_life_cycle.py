@@ -428,7 +428,7 @@ def test_a_process_that_reads_a_workbook_ends_with_the_reading(tmp_path):
     )
     code = (
         "import sys; from pathlib import Path\n"
-        "from batch_enroll.loading import xls_xlsb_reader; from batch_enroll.background import run_abandonable\n"
+        "from batch_enroll.loading import xls_xlsb_reader; from batch_enroll.daemon_threads import run_abandonable\n"
         "import anyio\n"
         "xls_xlsb_reader._WORKER = Path(sys.argv[1]) / 'reader.py'\n"
         "async def main():\n"

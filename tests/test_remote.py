@@ -19,7 +19,7 @@ import pytest
 from batch_enroll.config.job import Job
 from batch_enroll.errors import InputError, JobError, NoSuchInput
 from batch_enroll.loading.download import download
-from batch_enroll.loading.remote import Remote, remote_input
+from batch_enroll.loading.remote_address import Remote, remote_input
 from batch_enroll.models import DownloadedInput
 from batch_enroll.run.input_source import local_copy
 from tests.support.certificates import self_signed

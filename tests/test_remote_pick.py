@@ -8,7 +8,7 @@ import pytest
 
 from batch_enroll.errors import InputError
 from batch_enroll.loading.download import list_files
-from batch_enroll.loading.remote import Remote
+from batch_enroll.loading.remote_address import Remote
 from tests.support.input_files import OLD_S, emails, enrolled, flags, group, lay
 from tests.support.sftp import USER, sftp_server
 

@@ -8,7 +8,7 @@ import pytest
 
 from batch_enroll.errors import InputError
 from batch_enroll.loading.download import download
-from batch_enroll.loading.remote import Remote
+from batch_enroll.loading.remote_address import Remote
 from tests.support.commands import people
 from tests.support.input_files import flags
 

@@ -18,7 +18,7 @@ from batch_enroll.cli.ledger_options import (
 )
 
 if TYPE_CHECKING:
-    from batch_enroll.control.mailbox import ControlCommand, ControlReply
+    from batch_enroll.control.request_files import ControlCommand, ControlReply
     from batch_enroll.ledger.interface import Ledger
 
 EPILOG = "exit codes: 0 done, 2 no process works on the run or the value is wrong, 5 the process did not answer"
@@ -40,7 +40,7 @@ def send_command(args: argparse.Namespace, name: str, *, pace: Mapping[str, Any]
     """
     import anyio
 
-    from batch_enroll.control.mailbox import ControlCommand
+    from batch_enroll.control.request_files import ControlCommand
 
     reply = anyio.run(_send, args, ControlCommand(name), pace)
     print_reply(reply, as_json=args.json)

@@ -23,7 +23,7 @@ from batch_enroll.config.value_parsers import is_loopback
 from batch_enroll.errors import InputError, JobError
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.loading.file_selection import is_multi_input
-from batch_enroll.loading.remote import Remote, is_remote, remote_input
+from batch_enroll.loading.remote_address import Remote, is_remote, remote_input
 from batch_enroll.messages import message
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.run.input_selection import SelectedInputs, select_inputs

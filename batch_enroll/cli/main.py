@@ -22,9 +22,9 @@ from batch_enroll.cli.help_formatter import HelpFormatter
 from batch_enroll.cli.options import CliWording, add_help
 from batch_enroll.cli.signal_handlers import exit_code_for_interrupt, interrupt_on_signals
 from batch_enroll.errors import FileSystemError, RunStopped
+from batch_enroll.installed_versions import tool_version
 from batch_enroll.messages import set_default_wording
 from batch_enroll.os_errors import translate_os_error
-from batch_enroll.versions import tool_version
 
 # Command -> module of this folder that holds `add_arguments` and `execute`, and its line in the help.
 COMMAND_GROUPS: dict[str, dict[str, tuple[str, str]]] = {

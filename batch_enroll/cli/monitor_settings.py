@@ -132,8 +132,8 @@ def build_heartbeat(section: NotifySection) -> Heartbeat | None:
     if not address:
         return None
     _register_secrets([address])
+    from batch_enroll.installed_versions import tool_version
     from batch_enroll.monitoring.heartbeat import Heartbeat
-    from batch_enroll.versions import tool_version
 
     agent = f"batch-enroll/{tool_version()}"
     return Heartbeat(address, timeout_s=section.timeout, user_agent=agent, warn=_warn)

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from batch_enroll.background import run_in_thread
 from batch_enroll.cli import console
 from batch_enroll.cli.exit_codes import exit_code_for_error
 from batch_enroll.cli.run_monitor import RunMonitor
 from batch_enroll.cli.run_session import EmitJson, RunCallbacks, RunSession, is_nothing_to_do, output_json
 from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
+from batch_enroll.daemon_threads import run_in_thread
 from batch_enroll.errors import (
     AlreadyFinished,
     InputError,
@@ -22,7 +22,7 @@ from batch_enroll.errors import (
     NoSuchInput,
     RunStopped,
 )
-from batch_enroll.loading.remote import Remote
+from batch_enroll.loading.remote_address import Remote
 from batch_enroll.reporting.multi_summary import (
     RequestedRun,
     build_multi_summary,

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import anyio
 
-from batch_enroll.background import run_abandonable
 from batch_enroll.cli import console
+from batch_enroll.daemon_threads import run_abandonable
 from batch_enroll.models import Counts
 from batch_enroll.reporting.plan_table import PlanView, print_plan
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from batch_enroll.clock import Clock
 from batch_enroll.config.load import build_rate_settings
-from batch_enroll.control.mailbox import ControlCommand, ControlReply, ControlRequestFile
+from batch_enroll.control.request_files import ControlCommand, ControlReply, ControlRequestFile
 from batch_enroll.errors import RunLocked, RunNotActive
 from batch_enroll.ledger.interface import Ledger, RunState
 from batch_enroll.ledger.transitions import no_such_run

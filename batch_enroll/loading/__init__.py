@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from batch_enroll.columns import find_column
+from batch_enroll.column_lookup import find_column
 from batch_enroll.loading.input_copy import copy_input, sha256_of
 from batch_enroll.loading.input_table import Table
 from batch_enroll.loading.reader_factory import open_reader

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
-from batch_enroll.columns import column_title, visible
+from batch_enroll.column_lookup import column_title, visible
 from batch_enroll.errors import InputError
 from batch_enroll.loading.csv_dialect import Dialect
 from batch_enroll.loading.encoding_detection import Encoding, readable, undecodable

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
-from batch_enroll.background import raise_if_abandoned
+from batch_enroll.daemon_threads import raise_if_abandoned
 from batch_enroll.errors import InputError
 from batch_enroll.loading.file_type import START_BYTES, FileType, may_hold_table
 from batch_enroll.loading.input_copy import private_file

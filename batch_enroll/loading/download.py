@@ -16,7 +16,7 @@ from urllib.parse import urlunsplit
 from batch_enroll.errors import InputError, JobError, NoSuchInput, RunStopped
 from batch_enroll.loading.file_selection import FileMatches, filter_files
 from batch_enroll.loading.input_copy import private_file
-from batch_enroll.loading.remote import S3, WEB, Remote
+from batch_enroll.loading.remote_address import S3, WEB, Remote
 from batch_enroll.loading.remote_errors import translate_download_errors
 from batch_enroll.messages import message
 from batch_enroll.models import DownloadedInput

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch_enroll.columns import visible
+from batch_enroll.column_lookup import visible
 from batch_enroll.errors import InputError
 from batch_enroll.loading.codepage_scoring import CODE_PAGES, CodepageCandidate, score_codepages
 from batch_enroll.messages import Message, message

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import median_low
 from typing import Literal, NamedTuple
 
-from batch_enroll.columns import find_column, list_columns, name_key, visible
+from batch_enroll.column_lookup import find_column, list_columns, name_key, visible
 from batch_enroll.errors import InputError
 from batch_enroll.loading.reader_warnings import ReaderWarnings
 from batch_enroll.messages import Message, message

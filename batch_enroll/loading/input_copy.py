@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from batch_enroll.background import raise_if_abandoned
+from batch_enroll.daemon_threads import raise_if_abandoned
 from batch_enroll.errors import InputError
 from batch_enroll.messages import Message, message
 from batch_enroll.os_errors import translate_os_errors

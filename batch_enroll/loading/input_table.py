@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from batch_enroll.columns import find_column
+from batch_enroll.column_lookup import find_column
 from batch_enroll.errors import InputError
 from batch_enroll.loading.header_detection import HEAD_ROWS, HeaderCandidate, Place, find_header, location
 from batch_enroll.loading.reader_warnings import ReaderWarnings

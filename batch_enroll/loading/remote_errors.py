@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from batch_enroll.errors import InputError, NoSuchInput, RunStopped
-from batch_enroll.loading.remote import S3, WEB, Remote
+from batch_enroll.loading.remote_address import S3, WEB, Remote
 from batch_enroll.messages import Message, message
 
 # Class names of the exception, its bases and its causes; the first line that has one of them gives the reason.

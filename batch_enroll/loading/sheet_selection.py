@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from batch_enroll.columns import name_key
+from batch_enroll.column_lookup import name_key
 from batch_enroll.errors import InputError
 from batch_enroll.messages import Message, message
 

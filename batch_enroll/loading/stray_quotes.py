@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
-from batch_enroll.columns import visible
+from batch_enroll.column_lookup import visible
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _NUMBER = re.compile(r"[+\d][\d\s().,:/-]*")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from batch_enroll.background import on_abandon
+from batch_enroll.daemon_threads import on_abandon
 from batch_enroll.errors import InputError
 from batch_enroll.loading.file_type import FileType
 from batch_enroll.loading.merged_cells import Merge, Merges
@@ -24,8 +24,8 @@ from batch_enroll.loading.number_formats import (
     format_of,
     value_text,
 )
+from batch_enroll.loading.sheet_rows import CellProblem, SheetRow
 from batch_enroll.loading.sheet_selection import Sheet, choose_sheet
-from batch_enroll.loading.workbook import CellProblem, SheetRow
 from batch_enroll.messages import message
 
 _WORKER = Path(__file__).with_name("xls_xlsb_worker.py")

@@ -13,6 +13,7 @@ from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
 from batch_enroll.config.secrets import TOKEN_VARIABLE, find_token, open_to_others
 from batch_enroll.errors import JobError, LedgerError, PreflightError, RunStopped
+from batch_enroll.installed_versions import libraries, tool_version
 from batch_enroll.ledger.interface import Ledger, RunState
 from batch_enroll.ledger.ledger_health import LedgerHealth
 from batch_enroll.ledger.location import examine_ledger, open_ledger
@@ -27,7 +28,6 @@ from batch_enroll.sending import (
     check_scenario,
 )
 from batch_enroll.sending.recording_transport import RecordingTransport, ServerObservation
-from batch_enroll.versions import libraries, tool_version
 
 SKEW_S = 5.0  #: more would falsify times in results, and a Retry-After that is a date
 CERTIFICATE_DAYS = 14

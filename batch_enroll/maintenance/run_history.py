@@ -7,7 +7,7 @@ from pathlib import Path
 from batch_enroll.clock import iso_utc
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.models import Counts
-from batch_enroll.reporting.reasons import ReasonLine, reason_to_json
+from batch_enroll.reporting.reason_counts import ReasonLine, reason_to_json
 from batch_enroll.reporting.runs_table import RunTotal
 from batch_enroll.run.result_files import reason_lines
 from batch_enroll.run.run_identity import is_dry_run

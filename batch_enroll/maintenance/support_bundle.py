@@ -22,13 +22,13 @@ from urllib.parse import urlsplit
 from batch_enroll.atomic_file import OWNER_ONLY, write_atomic
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import LedgerError
+from batch_enroll.installed_versions import libraries, tool_version
 from batch_enroll.ledger.interface import Ledger, Reason, RunLedger
 from batch_enroll.models import Outcome, RowStatus
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.health_findings import HealthFinding, findings_to_json
-from batch_enroll.reporting.reasons import ReasonLine, reason_to_json
+from batch_enroll.reporting.reason_counts import ReasonLine, reason_to_json
 from batch_enroll.run.result_files import reason_lines
-from batch_enroll.versions import libraries, tool_version
 
 LOG_LINES = 300
 _PAGE_ROWS = 10_000

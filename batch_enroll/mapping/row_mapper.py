@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from batch_enroll.columns import find_column
+from batch_enroll.column_lookup import find_column
 from batch_enroll.errors import InvalidRow
 from batch_enroll.mapping.identity_values import IdentityValue, identity_check
 from batch_enroll.messages import Message, message

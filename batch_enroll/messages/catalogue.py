@@ -9,6 +9,7 @@ from batch_enroll.messages.input_texts import INPUT_TEXTS
 from batch_enroll.messages.job_texts import JOB_TEXTS
 from batch_enroll.messages.ledger_texts import LEDGER_TEXTS
 from batch_enroll.messages.maintenance_texts import MAINTENANCE_TEXTS
+from batch_enroll.messages.message_text import Text
 from batch_enroll.messages.monitoring_texts import MONITORING_TEXTS
 from batch_enroll.messages.reason_texts import REASON_TEXTS
 from batch_enroll.messages.report_texts import REPORT_TEXTS
@@ -16,7 +17,6 @@ from batch_enroll.messages.row_texts import ROW_TEXTS
 from batch_enroll.messages.run_texts import RUN_TEXTS
 from batch_enroll.messages.sandbox_texts import SANDBOX_TEXTS
 from batch_enroll.messages.sending_texts import SENDING_TEXTS
-from batch_enroll.messages.text import Text
 
 NOUNS: Final = {
     "row": ("row", "rows"),

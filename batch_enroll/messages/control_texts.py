@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from batch_enroll.messages.text import Text
+from batch_enroll.messages.message_text import Text
 
 CONTROL_TEXTS: Final[dict[str, Text]] = {
     # What a command did; the sentence of a reply begins with the run.

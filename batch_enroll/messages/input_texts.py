@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from batch_enroll.messages.text import Text
+from batch_enroll.messages.message_text import Text
 
 _RIGHT_FILE = "Check that the right file was chosen."
 _SAVE_AGAIN = "Open it in a spreadsheet program and save it again as .xlsx or CSV (UTF-8)."

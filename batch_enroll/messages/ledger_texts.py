@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from batch_enroll.messages.text import Text
+from batch_enroll.messages.message_text import Text
 
 LEDGER_TEXTS: Final[dict[str, Text]] = {}

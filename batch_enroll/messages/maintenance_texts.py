@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from batch_enroll.messages.text import Text
+from batch_enroll.messages.message_text import Text
 
 _LIST = "{command:runs} lists them."
 _RESOLVE = "Look them up in the platform and record what you found: {command:resolve {run_id}}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from batch_enroll.messages.text import Text
+from batch_enroll.messages.message_text import Text
 
 _RESOLVE = "Look the profile up in the platform, then give your decision with {command:resolve}."
 _TOKEN = "Check the token: it is missing, mistyped, switched off or of another account."

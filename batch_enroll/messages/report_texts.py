@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from batch_enroll.messages.text import Text
+from batch_enroll.messages.message_text import Text
 
 REPORT_TEXTS: Final[dict[str, Text]] = {
     # The operating system refused a file; these reasons end a sentence.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from batch_enroll.messages.text import Text
+from batch_enroll.messages.message_text import Text
 
 SANDBOX_TEXTS: Final[dict[str, Text]] = {
     "sandbox.control_not_json": Text("A control request is a JSON object."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from batch_enroll.messages.text import Text
+from batch_enroll.messages.message_text import Text
 
 _CHECK_URL = "Nothing was sent. Check {setting:url}: scheme, host and port, without /api."
 _SKIP = "If the token may start scenarios but not list them, use {setting:send.skip_preflight}."

@@ -16,7 +16,7 @@ from batch_enroll.reporting.baseline_report import (
     unusual_sentences,
 )
 from batch_enroll.reporting.formatting import duration_text, rate_text
-from batch_enroll.reporting.reasons import ReasonLine, reason_text, reason_to_json
+from batch_enroll.reporting.reason_counts import ReasonLine, reason_text, reason_to_json
 
 if TYPE_CHECKING:
     from batch_enroll.reporting.rich_console import TextScreen

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from batch_enroll.models import Counts
-from batch_enroll.reporting.reasons import ReasonLine
+from batch_enroll.reporting.reason_counts import ReasonLine
 
 if TYPE_CHECKING:
     from batch_enroll.reporting.rich_console import TextScreen

@@ -14,7 +14,7 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.messages import message
 from batch_enroll.models import Counts
 from batch_enroll.os_errors import translate_os_errors
-from batch_enroll.reporting.reasons import ReasonLine, reason_to_json
+from batch_enroll.reporting.reason_counts import ReasonLine, reason_to_json
 
 EXIT_DONE = 0  #: every row is success or skipped
 EXIT_SOME_REFUSED = 1  #: finished, some rows are error or invalid

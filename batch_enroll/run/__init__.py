@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from batch_enroll.background import entered, run_abandonable, run_in_thread
+from batch_enroll.daemon_threads import entered, run_abandonable, run_in_thread
 from batch_enroll.errors import RunDeclined
 from batch_enroll.events import RunPlanned
 from batch_enroll.messages import message
@@ -15,8 +15,7 @@ from batch_enroll.models import DownloadedInput, RowStatus
 from batch_enroll.reporting.result_paths import check_writable, result_paths
 from batch_enroll.reporting.summary import RunSummary
 from batch_enroll.run.approved_plan import check_job_matches_approved, check_plan_matches_approved
-from batch_enroll.run.client_factory import build_client
-from batch_enroll.run.context import RunContext, scenario_lock
+from batch_enroll.run.context import RunContext, build_client, scenario_lock
 from batch_enroll.run.input_archive import archive_finished, check_archive
 from batch_enroll.run.input_source import LocalInput, path_text, readable
 from batch_enroll.run.life_cycle import reported, undo_on_error

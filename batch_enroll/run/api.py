@@ -11,10 +11,10 @@ from typing import BinaryIO
 
 import anyio
 
-from batch_enroll.background import run_abandonable, run_with_background
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.config.job import Job
 from batch_enroll.control.run_control import Control
+from batch_enroll.daemon_threads import run_abandonable, run_with_background
 from batch_enroll.events import Listener
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.models import Row, RowStatus
@@ -23,8 +23,7 @@ from batch_enroll.reporting.summary import RunSummary
 from batch_enroll.run import enroll_input, retry_rows
 from batch_enroll.run.approved_plan import ApprovedPlan
 from batch_enroll.run.canary import CanaryReview
-from batch_enroll.run.client_factory import build_client
-from batch_enroll.run.context import Confirm, RunContext, ignore_event
+from batch_enroll.run.context import Confirm, RunContext, build_client, ignore_event
 from batch_enroll.run.input_source import LocalInput
 from batch_enroll.run.plan import PreparedRun, complete_plan, prepare_run
 from batch_enroll.run.plan_limits import PlanRefusal, broken_limits

@@ -8,19 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from batch_enroll.background import run_with_background
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.config.job import Job
 from batch_enroll.control.control_server import ControlServer
 from batch_enroll.control.run_control import Control
+from batch_enroll.daemon_threads import run_with_background
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import Event, Listener
+from batch_enroll.installed_versions import tool_version
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.messages import message
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.run.approved_plan import ApprovedPlan
 from batch_enroll.run.canary import CanaryReview
-from batch_enroll.sending import Transport
+from batch_enroll.sending import Client, Transport
 
 T = TypeVar("T")
 
@@ -96,4 +97,15 @@ def scenario_lock(job: Job, ledger: Ledger) -> AbstractContextManager[None]:
     return ledger.lock(
         f"window {job.url} {job.scenario}",
         what=f"Scenario {job.scenario} (runs with a window go one after the other)",
+    )
+
+
+def build_client(job: Job, token: str, transport: Transport | None) -> Client:
+    """Make the client of a run; `transport` takes the place of the network."""
+    return Client(
+        url=job.url,
+        token=token,
+        timeout_s=job.send.timeout,
+        user_agent=f"batch-enroll/{tool_version()}",
+        transport=transport,
     )

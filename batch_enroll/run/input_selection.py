@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from batch_enroll.background import run_abandonable
 from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
+from batch_enroll.daemon_threads import run_abandonable
 from batch_enroll.errors import InputError
 from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
 from batch_enroll.loading.download import list_files
 from batch_enroll.loading.file_selection import FileMatches, SkippedFiles, find_files
 from batch_enroll.loading.input_copy import sha256_of
-from batch_enroll.loading.remote import Remote
+from batch_enroll.loading.remote_address import Remote
 from batch_enroll.messages import message
 from batch_enroll.models import DownloadedInput, Pick
 from batch_enroll.reporting.result_paths import result_paths

@@ -7,14 +7,14 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from batch_enroll.background import open_in_thread, raise_if_abandoned
 from batch_enroll.config.job import Job
 from batch_enroll.config.secrets import read_secret_file
+from batch_enroll.daemon_threads import open_in_thread, raise_if_abandoned
 from batch_enroll.errors import JobError
 from batch_enroll.ledger.interface import NO_PATH, Ledger
 from batch_enroll.loading import Table, open_table
 from batch_enroll.loading.download import download
-from batch_enroll.loading.remote import Remote
+from batch_enroll.loading.remote_address import Remote
 from batch_enroll.loading.temp_copies import private_temp_dir
 from batch_enroll.messages import message
 from batch_enroll.models import DownloadedInput

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from batch_enroll.atomic_file import file_mode_from
-from batch_enroll.background import run_abandonable, run_in_thread
+from batch_enroll.daemon_threads import run_abandonable, run_in_thread
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import RunDiagnosed, RunFinished, WritingResults
 from batch_enroll.ledger.interface import RunLedger, RunState

@@ -8,11 +8,12 @@ from datetime import timedelta
 
 import anyio
 
-from batch_enroll.background import raise_if_abandoned, run_abandonable, run_in_thread
 from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
+from batch_enroll.daemon_threads import raise_if_abandoned, run_abandonable, run_in_thread
 from batch_enroll.errors import InputError, RunStopped
 from batch_enroll.events import PlanningStarted, RowsRead
+from batch_enroll.installed_versions import tool_version
 from batch_enroll.ledger.interface import (
     NO_PATH,
     Duplicate,
@@ -27,7 +28,7 @@ from batch_enroll.mapping.row_mapper import Mapper
 from batch_enroll.messages import advice_for, message
 from batch_enroll.models import Counts, Duplicates, Notice, RowStatus
 from batch_enroll.reporting.plan_table import PlanView
-from batch_enroll.reporting.reasons import ReasonLine
+from batch_enroll.reporting.reason_counts import ReasonLine
 from batch_enroll.run.baseline import load_baseline
 from batch_enroll.run.context import RunContext
 from batch_enroll.run.input_source import LocalInput, name_text, open_input, path_text
@@ -41,7 +42,6 @@ from batch_enroll.run.run_identity import (
     run_identity,
 )
 from batch_enroll.sending import ScenarioInfo
-from batch_enroll.versions import tool_version
 
 _SAMPLES = 3
 _PAGE_ROWS = 10_000

@@ -10,10 +10,10 @@ from typing import Never
 
 import anyio
 
-from batch_enroll.background import run_with_background
 from batch_enroll.config.job import Job
 from batch_enroll.control.control_server import POLL_S
 from batch_enroll.control.run_control import ControlStatus
+from batch_enroll.daemon_threads import run_with_background
 from batch_enroll.errors import LedgerError, PreflightError, RunStopped, ServiceRefused
 from batch_enroll.events import (
     AttemptFailed,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from batch_enroll.sandbox.child_process import SandboxHandle, sandbox_process
 from batch_enroll.sandbox.faults import FAULT_NAMES, FaultRule
-from batch_enroll.sandbox.process import SandboxHandle, sandbox_process
 from batch_enroll.sandbox.sandbox_settings import (
     DEFAULT_TOKEN,
     ErrorStatus,

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from batch_enroll.sandbox.command import add_arguments, execute
+from batch_enroll.sandbox.command_line import add_arguments, execute
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m batch_enroll.sandbox")

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from batch_enroll.sandbox.process import SandboxHandle, sandbox_process
+from batch_enroll.sandbox.child_process import SandboxHandle, sandbox_process
 from batch_enroll.sandbox.sandbox_settings import SandboxSettings
 from benchmarks.figures import Figure
 from benchmarks.machine import SERVER_CORES, on_cores

@@ -20,7 +20,7 @@ SEEDS = Path(__file__).parents[1] / "spreadsheets"
 OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 MAX_ROWS = 5_000
 
-with atheris.instrument_imports(include=["batch_enroll.loading", "batch_enroll.columns"]):
+with atheris.instrument_imports(include=["batch_enroll.loading", "batch_enroll.column_lookup"]):
     from batch_enroll.errors import InputError
     from batch_enroll.loading import open_table
     from batch_enroll.models import InputOptions

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import StagedRow
-from batch_enroll.ledger.staging import (
+from batch_enroll.ledger.staged_rows import (
     STAGE_NAME,
     FileStage,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batch_enroll.columns import column_letter, find_column, visible
+from batch_enroll.column_lookup import column_letter, find_column, visible
 from batch_enroll.errors import InputError
 
 

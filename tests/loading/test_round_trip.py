@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
-from batch_enroll.columns import visible
+from batch_enroll.column_lookup import visible
 from batch_enroll.errors import InputError
 from batch_enroll.loading import open_table
 from batch_enroll.models import InputOptions

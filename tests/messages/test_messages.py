@@ -13,7 +13,7 @@ import batch_enroll
 from batch_enroll.errors import InputError
 from batch_enroll.messages import Message, Wording, hint_of, message, render, use_wording, verbatim
 from batch_enroll.messages.catalogue import CATALOGUE, NOUNS
-from batch_enroll.messages.text import Text
+from batch_enroll.messages.message_text import Text
 
 PACKAGE = Path(batch_enroll.__path__[0])
 

@@ -26,7 +26,7 @@ POINTS: dict[str, str] = {
     "open": "batch_enroll.ledger.sqlite.ledger:SqliteLedger.open",
     "plan": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.plan",
     "mark": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.mark_duplicates",
-    "stage": "batch_enroll.ledger.staging:FileStageWriter.finish",
+    "stage": "batch_enroll.ledger.staged_rows:FileStageWriter.finish",
     "seal": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.finish_planning",
     "intend": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.record_intent",
     "send": "batch_enroll.sending.client:Client.start_workflow",

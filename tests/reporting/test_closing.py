@@ -9,7 +9,7 @@ import pytest
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.models import Counts, RowStatus
-from batch_enroll.reporting.reasons import ReasonLine
+from batch_enroll.reporting.reason_counts import ReasonLine
 from batch_enroll.reporting.summary import RunEnd, RunSummary
 from batch_enroll.reporting.summary_table import next_step, print_summary
 

@@ -15,7 +15,7 @@ from batch_enroll.models import (
 )
 from batch_enroll.reporting.baseline_report import RunBaseline
 from batch_enroll.reporting.plan_table import PlanView, plan_to_json, print_plan
-from batch_enroll.reporting.reasons import ReasonLine
+from batch_enroll.reporting.reason_counts import ReasonLine
 
 PLAN = PlanView(
     run_id="7f3a",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.models import Counts, RowStatus
-from batch_enroll.reporting.reasons import ReasonLine
+from batch_enroll.reporting.reason_counts import ReasonLine
 from batch_enroll.reporting.summary import (
     RunEnd,
     RunSummary,

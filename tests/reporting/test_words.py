@@ -8,7 +8,7 @@ from batch_enroll.reporting.formatting import (
     rate_text,
     rows_text,
 )
-from batch_enroll.reporting.reasons import reason_text
+from batch_enroll.reporting.reason_counts import reason_text
 
 
 @pytest.mark.parametrize(

@@ -12,5 +12,5 @@ import pytest
 def no_threads() -> Iterator[None]:
     """Run the package's blocking work without threads while the block runs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("batch_enroll.background.start_thread", lambda work: work())
+        patch.setattr("batch_enroll.daemon_threads.start_thread", lambda work: work())
         yield

@@ -37,7 +37,7 @@ def execute(args: argparse.Namespace) -> int:
 
     from batch_enroll.config.value_parsers import is_loopback
     from batch_enroll.errors import InputError, JobError
-    from batch_enroll.loading.remote import is_remote, remote_input
+    from batch_enroll.loading.remote_address import is_remote, remote_input
 
     if args.schema:
         from batch_enroll.config.profiles import job_schema
@@ -84,8 +84,8 @@ def execute(args: argparse.Namespace) -> int:
 
 async def _read_sample(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[str, ...]], str | None]:
     """Read the first rows: the columns, the rows, the sheet."""
-    from batch_enroll.background import open_in_thread
     from batch_enroll.config.load import build_input_section
+    from batch_enroll.daemon_threads import open_in_thread
     from batch_enroll.loading import open_table
     from batch_enroll.loading.temp_copies import private_temp_dir
 
@@ -106,7 +106,7 @@ def _open_source(name: str, folder: Path) -> Path | BinaryIO:
     from batch_enroll.cli.job_options import source_of
     from batch_enroll.config.value_parsers import is_loopback
     from batch_enroll.loading.download import download
-    from batch_enroll.loading.remote import is_remote, remote_input
+    from batch_enroll.loading.remote_address import is_remote, remote_input
 
     if not is_remote(name):
         return source_of(name)

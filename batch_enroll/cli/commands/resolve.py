@@ -50,8 +50,8 @@ def execute(args: argparse.Namespace) -> int:
 
 
 async def _resolve(args: argparse.Namespace) -> int:
-    from batch_enroll.background import open_in_thread
     from batch_enroll.clock import SystemClock
+    from batch_enroll.daemon_threads import open_in_thread
     from batch_enroll.errors import JobError
     from batch_enroll.maintenance.resolve import (
         ResolveVerdict,
@@ -114,7 +114,7 @@ def _csv_line(row: object) -> list[str]:
 def _read_verdicts(path: Path, stack: ExitStack) -> list[RowVerdict]:
     """Read a file of decisions, CSV or workbook."""
     from batch_enroll.cli.job_options import source_of
-    from batch_enroll.columns import find_column
+    from batch_enroll.column_lookup import find_column
     from batch_enroll.errors import JobError
     from batch_enroll.loading import open_table
     from batch_enroll.loading.temp_copies import private_temp_dir

@@ -55,7 +55,6 @@ def execute(args: argparse.Namespace) -> int:
 
 
 async def _run(args: argparse.Namespace) -> int:
-    from batch_enroll.background import entered, run_in_thread
     from batch_enroll.cli.job_options import (
         STDIN,
         input_name,
@@ -73,6 +72,7 @@ async def _run(args: argparse.Namespace) -> int:
     from batch_enroll.cli.run_monitor import monitored_job
     from batch_enroll.cli.run_session import RunSession
     from batch_enroll.clock import SystemClock
+    from batch_enroll.daemon_threads import entered, run_in_thread
     from batch_enroll.errors import RunStopped
     from batch_enroll.run.api import enroll_async
     from batch_enroll.run.approved_plan import read_approved

@@ -1,5 +1,5 @@
 """`batch-enroll sandbox`: serve the local mock server of the platform."""
 
-from batch_enroll.sandbox.command import add_arguments, execute
+from batch_enroll.sandbox.command_line import add_arguments, execute
 
 __all__ = ["add_arguments", "execute"]

@@ -27,7 +27,7 @@ def execute(args: argparse.Namespace) -> int:
 async def _stop(args: argparse.Namespace) -> int:
     from batch_enroll.clock import SystemClock
     from batch_enroll.control.control_client import send_control_command, wait_until_released
-    from batch_enroll.control.mailbox import ControlCommand
+    from batch_enroll.control.request_files import ControlCommand
     from batch_enroll.reporting.formatting import rows_text
 
     ledger, clock = ledger_from(args), SystemClock()

@@ -30,7 +30,7 @@ from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
 from batch_enroll.ledger.sqlite.row_queries import anything_sent, counts, recover
 from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.ledger.sqlite.schema import commits_of, count_commit, totals_agree
-from batch_enroll.ledger.staging import FileStage
+from batch_enroll.ledger.staged_rows import FileStage
 from batch_enroll.ledger.transitions import is_pruned
 
 FILE_NAME = "run.sqlite"

@@ -31,7 +31,7 @@ from batch_enroll.ledger.sqlite.group_commit import Executors, LedgerExecutor, P
 from batch_enroll.ledger.sqlite.run_directory import RunFiles
 from batch_enroll.ledger.sqlite.schema import micros, one_by_one
 from batch_enroll.ledger.sqlite.worker_ledger import SqliteWorkerLedger
-from batch_enroll.ledger.staging import FileStage
+from batch_enroll.ledger.staged_rows import FileStage
 from batch_enroll.ledger.transitions import (
     SETTLED,
     VERDICTS,

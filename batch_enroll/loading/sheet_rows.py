@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
-from batch_enroll.columns import column_letter, column_title, visible
+from batch_enroll.column_lookup import column_letter, column_title, visible
 from batch_enroll.errors import InputError
 from batch_enroll.loading.header_detection import HeaderCandidate, Place
 from batch_enroll.loading.input_table import BLOCK_ROWS
