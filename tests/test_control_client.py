@@ -23,7 +23,7 @@ from batch_enroll.errors import (
     RunLocked,
     RunNotActive,
 )
-from batch_enroll.ledger.interface import PlanRules, RunRecord
+from batch_enroll.ledger.records import PlanRules, RunRecord
 from batch_enroll.models import Duplicates
 from tests.support.ledgers import sqlite_ledger
 

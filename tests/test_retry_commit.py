@@ -11,7 +11,7 @@ from batch_enroll import run as run_module
 from batch_enroll.clock import SystemClock
 from batch_enroll.control.run_control import Control
 from batch_enroll.errors import LedgerError, PreflightError, RunDeclined, RunStopped
-from batch_enroll.ledger.interface import RunState
+from batch_enroll.ledger.records import RunState
 from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.models import Counts, RowStatus
 from batch_enroll.run.api import enroll_async, retry_async

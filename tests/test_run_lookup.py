@@ -10,8 +10,8 @@ import anyio
 import pytest
 
 from batch_enroll.clock import SystemClock
-from batch_enroll.ledger.interface import PlanRules, RunRecord, RunState
 from batch_enroll.ledger.location import open_ledger
+from batch_enroll.ledger.records import PlanRules, RunRecord, RunState
 from batch_enroll.models import Duplicates
 from tests.support.commands import people, write_csv
 from tests.support.sandbox import wait_until

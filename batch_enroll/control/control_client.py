@@ -9,7 +9,8 @@ from batch_enroll.clock import Clock
 from batch_enroll.config.load import build_rate_settings
 from batch_enroll.control.request_files import ControlCommand, ControlReply, ControlRequestFile
 from batch_enroll.errors import RunLocked, RunNotActive
-from batch_enroll.ledger.interface import Ledger, RunState
+from batch_enroll.ledger.interface import Ledger
+from batch_enroll.ledger.records import RunState
 from batch_enroll.ledger.transitions import no_such_run
 from batch_enroll.messages import message
 from batch_enroll.models import Counts

@@ -25,7 +25,7 @@ from typing import Any, BinaryIO
 
 from batch_enroll.atomic_file import OWNER_ONLY, AtomicFile
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.interface import StagedRow
+from batch_enroll.ledger.records import StagedRow
 from batch_enroll.messages import Message, verbatim
 from batch_enroll.models import Problem, Row
 from batch_enroll.os_errors import os_error_reason, translate_os_errors

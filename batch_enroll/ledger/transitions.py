@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import LedgerError, NoSuchRun, RowTaken, RunLocked
-from batch_enroll.ledger.interface import Duplicate, Resolution, RowState
+from batch_enroll.ledger.records import Duplicate, Resolution, RowState
 from batch_enroll.models import RowStatus
 
 SETTLED: dict[RowStatus, RowState] = {
@@ -36,7 +36,7 @@ SKIPPED_IN_SHORT: dict[str, str] = {
 """Why rows are skipped, without the row or run that differs from one to the next."""
 
 
-def whole_text(text: str) -> str:
+def storable_text(text: str) -> str:
     """Make a text from outside fit to be kept: no half of a surrogate pair, and no NUL, which ends a text in SQLite."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 

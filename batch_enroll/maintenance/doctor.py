@@ -14,9 +14,10 @@ from batch_enroll.config.job import Job
 from batch_enroll.config.secrets import TOKEN_VARIABLE, find_token, open_to_others
 from batch_enroll.errors import JobError, LedgerError, PreflightError, RunStopped
 from batch_enroll.installed_versions import libraries, tool_version
-from batch_enroll.ledger.interface import Ledger, RunState
+from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.ledger_health import LedgerHealth
 from batch_enroll.ledger.location import examine_ledger, open_ledger
+from batch_enroll.ledger.records import RunState
 from batch_enroll.loading.temp_copies import orphaned_copies
 from batch_enroll.messages import Message, hint_of, message, verbatim
 from batch_enroll.reporting.health_findings import HealthFinding, Level

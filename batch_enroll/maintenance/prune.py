@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from batch_enroll.errors import RunLocked
-from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
+from batch_enroll.ledger.interface import Ledger
+from batch_enroll.ledger.records import RunRecord, RunState
 from batch_enroll.messages import hint_of, message
 from batch_enroll.models import Counts
 from batch_enroll.reporting.prune_table import Prunable, PrunePlan, RetainedRun

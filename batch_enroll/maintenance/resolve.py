@@ -8,7 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from batch_enroll.errors import JobError
-from batch_enroll.ledger.interface import Ledger, Resolution
+from batch_enroll.ledger.interface import Ledger
+from batch_enroll.ledger.records import Resolution
 from batch_enroll.messages import message
 from batch_enroll.models import Counts, Outcome, RowStatus
 from batch_enroll.run.result_files import rows_with_outcomes

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from batch_enroll.clock import iso_utc
-from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
+from batch_enroll.ledger.interface import Ledger
+from batch_enroll.ledger.records import RunRecord, RunState
 from batch_enroll.models import Counts
 from batch_enroll.reporting.reason_counts import ReasonLine, reason_to_json
 from batch_enroll.reporting.runs_table import RunTotal

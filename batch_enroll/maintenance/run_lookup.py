@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from batch_enroll.errors import JobError, NoSuchRun, RunNotActive
-from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
+from batch_enroll.ledger.interface import Ledger
+from batch_enroll.ledger.records import RunRecord, RunState
 from batch_enroll.messages import Message, message
 from batch_enroll.run.run_identity import is_dry_run
 

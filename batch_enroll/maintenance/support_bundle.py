@@ -23,7 +23,8 @@ from batch_enroll.atomic_file import OWNER_ONLY, write_atomic
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import LedgerError
 from batch_enroll.installed_versions import libraries, tool_version
-from batch_enroll.ledger.interface import Ledger, Reason, RunLedger
+from batch_enroll.ledger.interface import Ledger, RunLedger
+from batch_enroll.ledger.records import Reason
 from batch_enroll.models import Outcome, RowStatus
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.health_findings import HealthFinding, findings_to_json

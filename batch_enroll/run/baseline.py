@@ -13,7 +13,8 @@ from typing import Any
 
 from batch_enroll.config.job import Job
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
+from batch_enroll.ledger.interface import Ledger
+from batch_enroll.ledger.records import RunRecord, RunState
 from batch_enroll.messages import Message, message
 from batch_enroll.reporting.baseline_report import RunBaseline
 from batch_enroll.run.run_identity import is_dry_run

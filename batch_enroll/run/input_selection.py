@@ -11,7 +11,8 @@ from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
 from batch_enroll.daemon_threads import run_abandonable
 from batch_enroll.errors import InputError
-from batch_enroll.ledger.interface import Ledger, RunRecord, RunState
+from batch_enroll.ledger.interface import Ledger
+from batch_enroll.ledger.records import RunRecord, RunState
 from batch_enroll.loading.download import list_files
 from batch_enroll.loading.file_selection import FileMatches, SkippedFiles, find_files
 from batch_enroll.loading.input_copy import sha256_of

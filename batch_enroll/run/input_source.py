@@ -11,7 +11,8 @@ from batch_enroll.config.job import Job
 from batch_enroll.config.secrets import read_secret_file
 from batch_enroll.daemon_threads import open_in_thread, raise_if_abandoned
 from batch_enroll.errors import JobError
-from batch_enroll.ledger.interface import NO_PATH, Ledger
+from batch_enroll.ledger.interface import Ledger
+from batch_enroll.ledger.records import NO_PATH
 from batch_enroll.loading import Table, open_table
 from batch_enroll.loading.download import download
 from batch_enroll.loading.remote_address import Remote

@@ -12,7 +12,8 @@ from batch_enroll.atomic_file import file_mode_from
 from batch_enroll.daemon_threads import run_abandonable, run_in_thread
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import RunDiagnosed, RunFinished, WritingResults
-from batch_enroll.ledger.interface import RunLedger, RunState
+from batch_enroll.ledger.interface import RunLedger
+from batch_enroll.ledger.records import RunState
 from batch_enroll.messages import Message, message
 from batch_enroll.reporting.formatting import begun_before_text
 from batch_enroll.reporting.result_paths import ResultPaths

@@ -14,15 +14,8 @@ from batch_enroll.daemon_threads import raise_if_abandoned, run_abandonable, run
 from batch_enroll.errors import InputError, RunStopped
 from batch_enroll.events import PlanningStarted, RowsRead
 from batch_enroll.installed_versions import tool_version
-from batch_enroll.ledger.interface import (
-    NO_PATH,
-    Duplicate,
-    PlannedRow,
-    PlanRules,
-    RunLedger,
-    RunRecord,
-    RunState,
-)
+from batch_enroll.ledger.interface import RunLedger
+from batch_enroll.ledger.records import NO_PATH, Duplicate, PlannedRow, PlanRules, RunRecord, RunState
 from batch_enroll.loading import Table
 from batch_enroll.mapping.row_mapper import Mapper
 from batch_enroll.messages import advice_for, message

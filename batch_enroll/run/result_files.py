@@ -11,7 +11,8 @@ import anyio
 from batch_enroll.atomic_file import file_mode_from
 from batch_enroll.daemon_threads import run_abandonable, run_in_thread
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.interface import Reason, RunLedger
+from batch_enroll.ledger.interface import RunLedger
+from batch_enroll.ledger.records import Reason
 from batch_enroll.messages import advice_for, message, title_for
 from batch_enroll.models import Outcome, Row, RowStatus
 from batch_enroll.reporting.reason_counts import ReasonLine

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from batch_enroll.ledger.interface import Stage
-from batch_enroll.ledger.worker_ledger import Block, WorkerLedger
+from batch_enroll.ledger.interface import Stage, WorkerLedger
+from batch_enroll.ledger.records import Block
 from batch_enroll.sending import RowToSend
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from batch_enroll.config.job import Job
 from batch_enroll.errors import InvalidRow
-from batch_enroll.ledger.interface import Duplicate, PlannedRow
+from batch_enroll.ledger.records import Duplicate, PlannedRow
 from batch_enroll.mapping.row_mapper import Mapper
 from batch_enroll.messages import Message
 from batch_enroll.models import Problem, Row

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from batch_enroll.config.job import Job
 from batch_enroll.errors import AlreadyFinished, JobError
-from batch_enroll.ledger.interface import Ledger, RunRecord
+from batch_enroll.ledger.interface import Ledger
+from batch_enroll.ledger.records import RunRecord
 from batch_enroll.loading import Table
 from batch_enroll.messages import message
 from batch_enroll.models import Counts

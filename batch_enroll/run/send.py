@@ -25,8 +25,7 @@ from batch_enroll.events import (
     RunStarted,
     Stopping,
 )
-from batch_enroll.ledger.interface import RunLedger, Stage
-from batch_enroll.ledger.worker_ledger import WorkerLedger
+from batch_enroll.ledger.interface import RunLedger, Stage, WorkerLedger
 from batch_enroll.messages import Message
 from batch_enroll.models import RowStatus, StopCause, StopReason
 from batch_enroll.run.canary import CANARY_PASSED, build_canary

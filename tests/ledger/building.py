@@ -5,15 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from weakref import WeakKeyDictionary
 
-from batch_enroll.ledger.interface import (
-    Duplicate,
-    Ledger,
-    PlannedRow,
-    PlanRules,
-    RunLedger,
-    RunRecord,
-)
+from batch_enroll.ledger.interface import Ledger, RunLedger, WorkerLedger
+from batch_enroll.ledger.records import Duplicate, PlannedRow, PlanRules, RunRecord
 from batch_enroll.ledger.sqlite import SqliteRunLedger
 from batch_enroll.models import Duplicates, Outcome, RowStatus
 from tests.support.ledgers import kill
@@ -71,10 +66,32 @@ async def open_run(
     return run
 
 
+_workers: WeakKeyDictionary[RunLedger, WorkerLedger] = WeakKeyDictionary()
+
+
+async def worker_of(run: RunLedger) -> WorkerLedger:
+    """Return the worker of a run; the first call joins the run."""
+    if run not in _workers:
+        _workers[run] = await run.join()
+    return _workers[run]
+
+
+async def record_intent(run: RunLedger, seq: int, *, at: datetime) -> int:
+    return await (await worker_of(run)).record_intent(seq, at=at)
+
+
+async def record_outcome(run: RunLedger, outcome: Outcome) -> None:
+    await (await worker_of(run)).record_outcome(outcome)
+
+
+async def release_row(run: RunLedger, seq: int, *, code: str, message: str) -> None:
+    await (await worker_of(run)).release(seq, code=code, message=message)
+
+
 async def send(run: RunLedger, seq: int, status: RowStatus, *, at: datetime = NOON, code: str = "") -> None:
     """Let one attempt end in `status`."""
-    await run.record_intent(seq, at=at)
-    await run.record_outcome(Outcome(seq=seq, status=status, code=code, message=code and f"It was {code}."))
+    await record_intent(run, seq, at=at)
+    await record_outcome(run, Outcome(seq=seq, status=status, code=code, message=code and f"It was {code}."))
 
 
 async def statuses(run: RunLedger) -> list[RowStatus]:

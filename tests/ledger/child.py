@@ -15,11 +15,12 @@ from typing import Any
 
 import anyio
 
-from batch_enroll.ledger.interface import Pending, RunLedger, RunState
+from batch_enroll.ledger.interface import RunLedger
+from batch_enroll.ledger.records import Pending, RunState
 from batch_enroll.ledger.sqlite import plan_queries, row_queries, run_index
 from batch_enroll.ledger.sqlite.run_directory import RunFiles
 from batch_enroll.models import Outcome, RowStatus
-from tests.ledger.building import NOON, SKIP, make_record, make_rows
+from tests.ledger.building import NOON, SKIP, make_record, make_rows, record_intent, record_outcome
 from tests.support.ledgers import sqlite_ledger
 
 ROWS = 60
@@ -92,7 +93,7 @@ async def main(folder: Path, point: str, nth: int) -> None:
     await run.finish_planning(rows=ROWS)
     say("sealed")
     if point == "waits":
-        await run.record_intent(1, at=NOON)
+        await record_intent(run, 1, at=NOON)
         say(f"ready {os.getpid()}")
         await anyio.sleep(60)
     pending = iter(await run.pending(after_seq=0, limit=ROWS))
@@ -106,9 +107,9 @@ async def main(folder: Path, point: str, nth: int) -> None:
 async def work(run: RunLedger, pending: Any) -> None:
     row: Pending
     for row in pending:
-        await run.record_intent(row.seq, at=NOON)
+        await record_intent(run, row.seq, at=NOON)
         say(f"intent {row.seq}")
-        await run.record_outcome(Outcome(seq=row.seq, status=RowStatus.SUCCESS, http_status=200))
+        await record_outcome(run, Outcome(seq=row.seq, status=RowStatus.SUCCESS, http_status=200))
         say(f"outcome {row.seq}")
 
 

@@ -8,15 +8,8 @@ from dataclasses import replace
 import pytest
 
 from batch_enroll.errors import LedgerError, RunLocked
-from batch_enroll.ledger.interface import (
-    Ledger,
-    Pending,
-    PlanRules,
-    Reason,
-    Resolution,
-    RunLedger,
-    RunState,
-)
+from batch_enroll.ledger.interface import Ledger, RunLedger
+from batch_enroll.ledger.records import Pending, PlanRules, Reason, Resolution, RunState
 from batch_enroll.models import (
     Counts,
     Duplicates,
@@ -33,6 +26,9 @@ from tests.ledger.building import (
     make_rows,
     minutes,
     open_run,
+    record_intent,
+    record_outcome,
+    release_row,
     send,
     statuses,
 )
@@ -108,7 +104,7 @@ async def test_nothing_is_sent_before_the_plan_is_sealed(ledger: Ledger):
     await run.plan(make_rows(["ann"]))
 
     with pytest.raises(LedgerError):
-        await run.record_intent(1, at=NOON)
+        await record_intent(run, 1, at=NOON)
     await run.discard()
 
 
@@ -186,7 +182,7 @@ async def sent_before(ledger: Ledger, *, input_path: str = "/in/leads.csv") -> N
     await send(run, 1, SUCCESS, at=NOON)
     await send(run, 2, UNKNOWN, at=NOON)
     await send(run, 3, ERROR, at=NOON)
-    await run.record_intent(4, at=NOON)
+    await record_intent(run, 4, at=NOON)
     await die(run)
 
 
@@ -311,13 +307,13 @@ async def test_of_a_key_sent_twice_the_unknown_one_counts(ledger: Ledger):
 async def test_an_attempt_is_counted_and_dated(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
 
-    assert await run.record_intent(1, at=NOON) == 1
-    await run.release(1, code="connect_refused", message="Nobody listened.")
+    assert await record_intent(run, 1, at=NOON) == 1
+    await release_row(run, 1, code="connect_refused", message="Nobody listened.")
     assert await run.outcomes(after_seq=0, limit=1) == [
         Outcome(seq=1, status=NOT_SENT, code="connect_refused", message="Nobody listened.", attempts=1, sent_at=NOON)
     ]
-    assert await run.record_intent(1, at=NOON + minutes(1)) == 2
-    await run.record_outcome(Outcome(seq=1, status=ERROR, code="1006", message="No profile.", http_status=200))
+    assert await record_intent(run, 1, at=NOON + minutes(1)) == 2
+    await record_outcome(run, Outcome(seq=1, status=ERROR, code="1006", message="No profile.", http_status=200))
     assert await run.outcomes(after_seq=0, limit=1) == [
         Outcome(
             seq=1,
@@ -334,7 +330,7 @@ async def test_an_attempt_is_counted_and_dated(ledger: Ledger):
 
 async def test_an_intent_is_unknown_to_anybody_who_looks(ledger: Ledger):
     run = await open_run(ledger, ["ann", "bob"])
-    await run.record_intent(1, at=NOON)
+    await record_intent(run, 1, at=NOON)
 
     assert await statuses(run) == [UNKNOWN, NOT_SENT]
     assert await run.counts() == Counts(unknown=1, not_sent=1)
@@ -346,15 +342,15 @@ Move = Callable[[RunLedger, int], Awaitable[object]]
 
 
 async def intend(run: RunLedger, seq: int) -> None:
-    await run.record_intent(seq, at=NOON)
+    await record_intent(run, seq, at=NOON)
 
 
 async def release(run: RunLedger, seq: int) -> None:
-    await run.release(seq, code="", message="")
+    await release_row(run, seq, code="", message="")
 
 
 async def settle(run: RunLedger, seq: int) -> None:
-    await run.record_outcome(Outcome(seq=seq, status=SUCCESS))
+    await record_outcome(run, Outcome(seq=seq, status=SUCCESS))
 
 
 ILLEGAL = [
@@ -367,7 +363,7 @@ ILLEGAL = [
 
 async def one_row_in_each_state(ledger: Ledger) -> tuple[RunLedger, dict[str, int]]:
     run = await open_run(ledger, ["ann", "bob", "cid", "dan", "eve", "ann", None])
-    await run.record_intent(2, at=NOON)
+    await record_intent(run, 2, at=NOON)
     await send(run, 3, SUCCESS)
     await send(run, 4, ERROR)
     await send(run, 5, UNKNOWN)
@@ -390,19 +386,19 @@ async def test_an_illegal_move_is_refused_and_changes_nothing(ledger: Ledger, mo
 @pytest.mark.parametrize("status", [INVALID, SKIPPED, NOT_SENT])
 async def test_an_attempt_ends_in_no_other_status(ledger: Ledger, status: RowStatus):
     run = await open_run(ledger, ["ann"])
-    await run.record_intent(1, at=NOON)
+    await record_intent(run, 1, at=NOON)
 
     with pytest.raises(KeyError):
-        await run.record_outcome(Outcome(seq=1, status=status))
+        await record_outcome(run, Outcome(seq=1, status=status))
     await run.close_unchanged()
 
 
 async def test_intents_of_a_dead_process_become_unknown(ledger: Ledger):
     run = await open_run(ledger, ["ann", "bob", "cid"])
-    await run.record_intent(1, at=NOON)
-    await run.record_intent(2, at=NOON)
-    await run.release(2, code="", message="")
-    await run.record_intent(2, at=NOON)
+    await record_intent(run, 1, at=NOON)
+    await record_intent(run, 2, at=NOON)
+    await release_row(run, 2, code="", message="")
+    await record_intent(run, 2, at=NOON)
     await send(run, 3, SUCCESS)
     await die(run)
 
@@ -419,10 +415,10 @@ async def test_intents_of_a_dead_process_become_unknown(ledger: Ledger):
 
 async def test_recovering_leaves_the_intents_of_the_living_alone(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
-    await run.record_intent(1, at=NOON)
+    await record_intent(run, 1, at=NOON)
 
     assert await run.recover() == 0
-    await run.record_outcome(Outcome(seq=1, status=SUCCESS))
+    await record_outcome(run, Outcome(seq=1, status=SUCCESS))
     await run.close_unchanged()
 
 
@@ -435,7 +431,7 @@ async def test_refused_rows_are_planned_again_when_asked(ledger: Ledger):
     assert run.record.state is RunState.OPEN
     assert [row.seq for row in await run.pending(after_seq=0, limit=9)] == [1, 4]
     assert await run.requeue(status=NOT_SENT) == 2
-    assert await run.record_intent(4, at=NOON) == 2
+    assert await record_intent(run, 4, at=NOON) == 2
     await run.close_unchanged()
 
 
@@ -472,8 +468,8 @@ async def test_a_person_resolves_unknown_rows_and_no_others(ledger: Ledger, verd
 
 async def test_a_resolved_row_keeps_the_evidence_of_its_attempt(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
-    await run.record_intent(1, at=NOON)
-    await run.record_outcome(Outcome(seq=1, status=UNKNOWN, code="cut_off", http_status=200))
+    await record_intent(run, 1, at=NOON)
+    await record_outcome(run, Outcome(seq=1, status=UNKNOWN, code="cut_off", http_status=200))
     await run.resolve([a_word(1, "enrolled")])
 
     (outcome,) = await run.outcomes(after_seq=0, limit=1)
@@ -506,7 +502,7 @@ async def test_reasons_come_by_frequency_with_the_first_rows(ledger: Ledger):
     run = await open_run(ledger, people)
     for seq in range(1, 8):
         await send(run, seq, ERROR, code="1006")
-    await run.record_intent(8, at=NOON)
+    await record_intent(run, 8, at=NOON)
 
     assert await run.reasons(limit=3) == [
         Reason(status=ERROR, code="1006", message="It was 1006.", count=7, first_rows=(2, 3, 4, 5, 6)),
@@ -531,8 +527,8 @@ async def test_reasons_come_by_frequency_with_the_first_rows(ledger: Ledger):
 @pytest.mark.parametrize("text", ["Привет, «мир» 🙂", 'quote " and \\ and \n line', "\ufeff", "x" * 5000])
 async def test_the_platforms_words_survive(ledger: Ledger, text: str):
     run = await open_run(ledger, ["ann"])
-    await run.record_intent(1, at=NOON)
-    await run.record_outcome(Outcome(seq=1, status=ERROR, code=text, message=text))
+    await record_intent(run, 1, at=NOON)
+    await record_outcome(run, Outcome(seq=1, status=ERROR, code=text, message=text))
 
     (outcome,) = await run.outcomes(after_seq=0, limit=1)
     assert (outcome.code, outcome.message) == (text, text)
@@ -542,8 +538,8 @@ async def test_the_platforms_words_survive(ledger: Ledger, text: str):
 @pytest.mark.parametrize(("text", "kept"), [("half \ud83d.", "half ?."), ("nul \0.", "nul \ufffd.")])
 async def test_what_is_no_character_does_not_spoil_the_report(ledger: Ledger, text: str, kept: str):
     run = await open_run(ledger, ["ann"])
-    await run.record_intent(1, at=NOON)
-    await run.release(1, code=text, message=text)
+    await record_intent(run, 1, at=NOON)
+    await release_row(run, 1, code=text, message=text)
 
     (outcome,) = await run.outcomes(after_seq=0, limit=1)
     assert (outcome.code, outcome.message) == (kept, kept)
@@ -587,7 +583,7 @@ async def test_a_closed_run_takes_no_more(ledger: Ledger):
 
     assert run.record.state is RunState.OPEN
     with pytest.raises(LedgerError):
-        await run.record_intent(1, at=NOON)
+        await record_intent(run, 1, at=NOON)
     with pytest.raises(LedgerError):
         await run.counts()
 
@@ -652,7 +648,7 @@ async def test_rows_that_another_run_sent_meanwhile_are_skipped(ledger: Ledger):
     assert all("edited" in message for _, message in words)
     assert (await run.counts()).rows == 4
     with pytest.raises(LedgerError):
-        await run.record_intent(1, at=NOON)
+        await record_intent(run, 1, at=NOON)
     await run.close_unchanged()
 
 
@@ -701,14 +697,14 @@ async def test_a_reader_sees_the_run_while_it_goes_and_writes_nothing(ledger: Le
 
     reader = await ledger.open("run-1", read_only=True)
     assert await statuses(reader) == [SUCCESS, NOT_SENT]
-    await run.record_intent(2, at=NOON)
+    await record_intent(run, 2, at=NOON)
     assert await reader.counts() == Counts(success=1, unknown=1)
     with pytest.raises(LedgerError):
-        await reader.record_outcome(Outcome(seq=2, status=SUCCESS))
+        await record_outcome(reader, Outcome(seq=2, status=SUCCESS))
     with pytest.raises(LedgerError):
         await reader.discard()
     await reader.close(state=RunState.FINISHED, stop_reason="no word of mine", at=NOON)
-    await run.record_outcome(Outcome(seq=2, status=SUCCESS))
+    await record_outcome(run, Outcome(seq=2, status=SUCCESS))
     await run.close_unchanged()
     assert (await ledger.runs())[0].stop_reason == ""
 
@@ -735,7 +731,7 @@ async def test_of_a_discarded_run_nothing_stays(ledger: Ledger):
 
 async def test_a_run_that_sent_something_is_not_discarded(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
-    await run.record_intent(1, at=NOON)
+    await record_intent(run, 1, at=NOON)
 
     with pytest.raises(LedgerError, match="sent"):
         await run.discard()

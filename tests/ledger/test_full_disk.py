@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.interface import RunLedger, RunState
+from batch_enroll.ledger.interface import RunLedger
+from batch_enroll.ledger.records import RunState
 from batch_enroll.models import Outcome, RowStatus
-from tests.ledger.building import NOON, make_record, make_rows, open_run
+from tests.ledger.building import NOON, make_record, make_rows, open_run, record_intent, record_outcome
 from tests.support.ledgers import sqlite_ledger
 
 MEBIBYTE = 1 << 20
@@ -37,14 +38,14 @@ async def plan_many(run: RunLedger) -> None:
 
 async def intend_until_refused(run: RunLedger, intended: list[int]) -> None:
     for row in await run.pending(after_seq=0, limit=len(PEOPLE)):
-        await run.record_intent(row.seq, at=NOON)
+        await record_intent(run, row.seq, at=NOON)
         intended.append(row.seq)
 
 
 async def send_until_refused(run: RunLedger) -> None:
     for row in await run.pending(after_seq=0, limit=len(PEOPLE)):
-        await run.record_intent(row.seq, at=NOON)
-        await run.record_outcome(Outcome(seq=row.seq, status=RowStatus.ERROR, message="long " * 200))
+        await record_intent(run, row.seq, at=NOON)
+        await record_outcome(run, Outcome(seq=row.seq, status=RowStatus.ERROR, message="long " * 200))
 
 
 def make_room(disk: Path) -> None:
@@ -82,15 +83,15 @@ async def test_outcomes_in_flight_are_saved_and_nothing_new_is_sent(disk: Path):
     ledger = sqlite_ledger(disk)
     run = await open_run(ledger, PEOPLE)
     for seq in range(1, IN_FLIGHT + 1):
-        await run.record_intent(seq * 6, at=NOON)  # far apart, so that many pages are written
+        await record_intent(run, seq * 6, at=NOON)  # far apart, so that many pages are written
     fill(disk)
 
     for seq in range(1, IN_FLIGHT + 1):
-        await run.record_outcome(Outcome(seq=seq * 6, status=RowStatus.SUCCESS))
+        await record_outcome(run, Outcome(seq=seq * 6, status=RowStatus.SUCCESS))
     with pytest.raises(LedgerError, match="full"):
         await send_until_refused(run)
     with pytest.raises(LedgerError, match="full"):
-        await run.record_intent(1999, at=NOON)
+        await record_intent(run, 1999, at=NOON)
     await run.close(state=RunState.OPEN, stop_reason="the disk is full", at=NOON)
 
     make_room(disk)
@@ -128,5 +129,5 @@ async def test_a_run_that_met_a_full_disk_carries_on_when_there_is_room(disk: Pa
     make_room(disk)
     again = await ledger.open("run-1", read_only=False)
     assert (await again.counts()).unknown == 0
-    await again.record_intent((await again.pending(after_seq=0, limit=1))[0].seq, at=NOON)
+    await record_intent(again, (await again.pending(after_seq=0, limit=1))[0].seq, at=NOON)
     await again.close_unchanged()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_enroll.ledger.interface import RunState
+from batch_enroll.ledger.records import RunState
 from batch_enroll.models import RowStatus
 from tests.ledger import child
 from tests.ledger.building import SKIP, make_record, open_run, statuses

@@ -13,17 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.interface import (
-    STATUS_OF,
-    Ledger,
-    Resolution,
-    RowState,
-    RunLedger,
-    RunState,
-)
+from batch_enroll.ledger.interface import Ledger, RunLedger
+from batch_enroll.ledger.records import STATUS_OF, Resolution, RowState, RunState
 from batch_enroll.ledger.transitions import VERDICTS
 from batch_enroll.models import Counts, Outcome, RowStatus
-from tests.ledger.building import NOON, die, open_run
+from tests.ledger.building import NOON, die, open_run, record_intent, record_outcome, release_row
 from tests.support.ledgers import quick_folder, sqlite_ledger
 
 PEOPLE = ["ann", "bob", None, "ann", "cid", "dan"]
@@ -96,7 +90,7 @@ class LedgersAgree(RuleBasedStateMachine):
 
     @rule(seq=seqs)
     def intend(self, seq: int) -> None:
-        answer = self.ask(lambda run: run.record_intent(seq, at=NOON))
+        answer = self.ask(lambda run: record_intent(run, seq, at=NOON))
         if self.model.move(seq, RowState.PLANNED, RowState.INTENT):
             self.model.attempts[seq] += 1
             assert answer == self.model.attempts[seq]
@@ -105,7 +99,7 @@ class LedgersAgree(RuleBasedStateMachine):
 
     @rule(seq=seqs, text=st.text(max_size=5))
     def release(self, seq: int, text: str) -> None:
-        answer = self.ask(lambda run: run.release(seq, code="why", message=text))
+        answer = self.ask(lambda run: release_row(run, seq, code="why", message=text))
         assert (answer is None) == self.model.move(seq, RowState.INTENT, RowState.PLANNED)
 
     @rule(
@@ -113,7 +107,7 @@ class LedgersAgree(RuleBasedStateMachine):
     )
     def settle(self, seq: int, state: RowState, text: str) -> None:
         outcome = Outcome(seq=seq, status=STATUS_OF[state], code=text, message=text, http_status=200)
-        answer = self.ask(lambda run: run.record_outcome(outcome))
+        answer = self.ask(lambda run: record_outcome(run, outcome))
         assert (answer is None) == self.model.move(seq, RowState.INTENT, state)
 
     @rule(seq=seqs, verdict=st.sampled_from(sorted(VERDICTS)))

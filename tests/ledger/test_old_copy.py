@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.interface import RunState
+from batch_enroll.ledger.records import RunState
 from batch_enroll.models import RowStatus
 from tests.ledger.building import NOON, die, make_record, open_run, send
 from tests.support.ledgers import sqlite_ledger

@@ -11,10 +11,11 @@ import anyio
 import pytest
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.interface import RowState, RunLedger
+from batch_enroll.ledger.interface import RunLedger
+from batch_enroll.ledger.records import RowState
 from batch_enroll.ledger.sqlite import connection
 from batch_enroll.models import Outcome, RowStatus
-from tests.ledger.building import NOON, open_run
+from tests.ledger.building import NOON, open_run, record_intent, record_outcome
 from tests.ledger.crash_vfs import Connection, Disk, RecordingVFS
 from tests.support.ledgers import sqlite_ledger
 
@@ -61,9 +62,9 @@ async def send_all(run: RunLedger, disk: Disk) -> None:
 
     async def work() -> None:
         for row in pending:
-            await run.record_intent(row.seq, at=NOON)
+            await record_intent(run, row.seq, at=NOON)
             disk.note("intent", row.seq)
-            await run.record_outcome(Outcome(seq=row.seq, status=RowStatus.SUCCESS))
+            await record_outcome(run, Outcome(seq=row.seq, status=RowStatus.SUCCESS))
             disk.note("outcome", row.seq)
 
     async with anyio.create_task_group() as tasks:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.interface import StagedRow
+from batch_enroll.ledger.records import StagedRow
 from batch_enroll.ledger.staged_rows import (
     STAGE_NAME,
     FileStage,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from batch_enroll.errors import LedgerError, RowTaken, RunLocked
-from batch_enroll.ledger.interface import Ledger, RunLedger, RunState
-from batch_enroll.ledger.worker_ledger import BLOCK_ROWS, Block, WorkerLedger, WorkerOrders, WorkerReport
+from batch_enroll.ledger.interface import Ledger, RunLedger, WorkerLedger
+from batch_enroll.ledger.records import BLOCK_ROWS, Block, RunState
 from batch_enroll.models import Outcome, Row, RowStatus
 from tests.ledger.building import NOON, open_run
 
@@ -108,24 +108,6 @@ async def test_a_second_worker_is_refused_or_gets_other_rows(ledger: Ledger):
         assert places(await claim(other))[0] == 1
     else:
         assert held.isdisjoint(places(await claim(other)))
-
-
-async def test_orders_reach_a_worker_with_its_next_beat(ledger: Ledger):
-    run = await open_run(ledger, ["ann", "bob"])
-    worker = await run.join()
-    report = WorkerReport(in_flight=0)
-    assert (await worker.beat(report)).rows_left
-
-    await run.steer(WorkerOrders(paused=True, rate_per_s=5.0, concurrency=3, stop_reason="Stopped by the test."))
-    heard = await worker.beat(report)
-    assert (heard.paused, heard.rate_per_s, heard.concurrency) == (True, 5.0, 3)
-    assert heard.stop_reason == "Stopped by the test."
-    assert (heard.workers, heard.pause_s) == (1, 0.0)
-
-    await worker.throttled(30.0)
-    assert 29.0 < (await worker.beat(report)).pause_s <= 30.0
-    await succeed(worker, 1, 2)
-    assert not (await worker.beat(report)).rows_left
 
 
 async def test_a_run_that_is_read_has_no_worker(ledger: Ledger):

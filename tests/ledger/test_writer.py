@@ -14,7 +14,7 @@ from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.sqlite import SqliteRunLedger, row_queries
 from batch_enroll.models import Counts, Outcome, RowStatus
 from tests.ledger import test_contract as contract
-from tests.ledger.building import NOON, open_run, statuses
+from tests.ledger.building import NOON, open_run, record_intent, record_outcome, statuses
 from tests.support.ledgers import sqlite_ledger
 
 MANY = 200
@@ -38,8 +38,8 @@ async def test_many_rows_share_a_commit(run: SqliteRunLedger):
 
 
 async def intend_and_settle(run: RunLedger, seq: int) -> None:
-    assert await run.record_intent(seq, at=NOON) == 1
-    await run.record_outcome(Outcome(seq=seq, status=RowStatus.SUCCESS))
+    assert await record_intent(run, seq, at=NOON) == 1
+    await record_outcome(run, Outcome(seq=seq, status=RowStatus.SUCCESS))
 
 
 async def test_totals_add_up_at_every_moment_for_a_reader(tmp_path: Path):
@@ -65,7 +65,7 @@ async def test_of_many_who_want_the_same_row_one_gets_it(run: RunLedger):
 
     async def want(seq: int) -> None:
         try:
-            await run.record_intent(seq, at=NOON)
+            await record_intent(run, seq, at=NOON)
         except LedgerError:
             return
         got.append(seq)
@@ -79,10 +79,10 @@ async def test_of_many_who_want_the_same_row_one_gets_it(run: RunLedger):
 
 
 async def test_a_write_is_not_lost_when_its_caller_is_cancelled(run: RunLedger):
-    await run.record_intent(1, at=NOON)
+    await record_intent(run, 1, at=NOON)
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await run.record_outcome(Outcome(seq=1, status=RowStatus.SUCCESS))
+        await record_outcome(run, Outcome(seq=1, status=RowStatus.SUCCESS))
 
     assert (await statuses(run))[0] is RowStatus.SUCCESS
 
@@ -109,12 +109,12 @@ async def test_a_call_that_fails_takes_no_other_with_it(run: RunLedger, monkeypa
 
     monkeypatch.setattr(row_queries, "record_outcome", stumbles)
     for seq in range(1, 6):
-        await run.record_intent(seq, at=NOON)
+        await record_intent(run, seq, at=NOON)
     failed: list[int] = []
 
     async def settle(seq: int) -> None:
         try:
-            await run.record_outcome(Outcome(seq=seq, status=RowStatus.ERROR, message="a bug" if seq == 3 else ""))
+            await record_outcome(run, Outcome(seq=seq, status=RowStatus.ERROR, message="a bug" if seq == 3 else ""))
         except ZeroDivisionError:
             failed.append(seq)
 
@@ -132,14 +132,14 @@ async def test_after_an_error_of_the_disk_nothing_more_is_believed(run: RunLedge
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
         raise error
 
-    await run.record_intent(1, at=NOON)
+    await record_intent(run, 1, at=NOON)
     with monkeypatch.context() as patch:
         patch.setattr(row_queries, "record_intent", broken)
         with pytest.raises(LedgerError, match="disk reported an error"):
-            await run.record_intent(2, at=NOON)
+            await record_intent(run, 2, at=NOON)
 
     with pytest.raises(LedgerError, match="disk reported an error"):
-        await run.record_outcome(Outcome(seq=1, status=RowStatus.SUCCESS))
+        await record_outcome(run, Outcome(seq=1, status=RowStatus.SUCCESS))
 
 
 @pytest.mark.parametrize("statement", ["_INTEND", "_SETTLE"])

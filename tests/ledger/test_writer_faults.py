@@ -16,7 +16,7 @@ from batch_enroll.ledger.sqlite import SqliteRunLedger, group_commit, row_querie
 from batch_enroll.ledger.sqlite.filesystem import DiskReserve
 from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
 from batch_enroll.models import Counts, Outcome, RowStatus
-from tests.ledger.building import NOON, open_run
+from tests.ledger.building import NOON, open_run, record_intent, record_outcome
 from tests.support.ledgers import sqlite_ledger
 
 MANY = 20
@@ -66,7 +66,7 @@ async def settle_all(run: RunLedger) -> list[BaseException]:
 
     async def settle(seq: int) -> None:
         try:
-            await run.record_outcome(Outcome(seq=seq, status=RowStatus.SUCCESS))
+            await record_outcome(run, Outcome(seq=seq, status=RowStatus.SUCCESS))
         except BaseException as error:
             told.append(error)
             if not isinstance(error, Exception):
@@ -83,7 +83,7 @@ async def sent(tmp_path: Path) -> Any:
     ledger = sqlite_ledger(tmp_path)
     run = await open_run(ledger, [f"p{n}" for n in range(MANY)])
     for seq in range(1, MANY + 1):
-        await run.record_intent(seq, at=NOON)
+        await record_intent(run, seq, at=NOON)
     return ledger, run
 
 

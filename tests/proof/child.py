@@ -28,10 +28,10 @@ POINTS: dict[str, str] = {
     "mark": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.mark_duplicates",
     "stage": "batch_enroll.ledger.staged_rows:FileStageWriter.finish",
     "seal": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.finish_planning",
-    "intend": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.record_intent",
+    "intend": "batch_enroll.ledger.sqlite.worker_ledger:SqliteWorkerLedger.record_intent",
     "send": "batch_enroll.sending.client:Client.start_workflow",
-    "settle": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.record_outcome",
-    "release": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.release",
+    "settle": "batch_enroll.ledger.sqlite.worker_ledger:SqliteWorkerLedger.record_outcome",
+    "release": "batch_enroll.ledger.sqlite.worker_ledger:SqliteWorkerLedger.release",
     "results": "batch_enroll.run.life_cycle:write_files",
     "summary": "batch_enroll.run.life_cycle:write_summary",
     "close": "batch_enroll.ledger.sqlite.run_ledger:SqliteRunLedger.close",
@@ -104,7 +104,7 @@ def resend_ambiguous() -> None:
 
 def resend_on_expiry() -> None:
     """Put the intents of a dead process back into the queue, as job queues do with expired leases."""
-    from batch_enroll.ledger.interface import RowState
+    from batch_enroll.ledger.records import RowState
     from batch_enroll.ledger.sqlite.schema import one_by_one
 
     @one_by_one

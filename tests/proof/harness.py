@@ -23,7 +23,7 @@ import anyio
 
 import batch_enroll
 from batch_enroll.clock import SystemClock
-from batch_enroll.ledger.interface import RunState
+from batch_enroll.ledger.records import RunState
 from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.reporting.result_paths import result_paths
 from batch_enroll.run.result_files import write_files

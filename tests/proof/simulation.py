@@ -28,7 +28,7 @@ import trio.testing
 from batch_enroll.config.job import Job
 from batch_enroll.control.run_control import Control
 from batch_enroll.errors import AlreadyFinished, RunStopped
-from batch_enroll.ledger.interface import RunRecord
+from batch_enroll.ledger.records import RunRecord
 from batch_enroll.ledger.sqlite import SqliteLedger, SqliteRunLedger
 from batch_enroll.run.api import enroll_async
 from tests.proof.inputs import leads, write_leads

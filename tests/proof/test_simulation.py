@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batch_enroll.errors import Ambiguous, Retryable
-from batch_enroll.ledger.interface import RowState
+from batch_enroll.ledger.records import RowState
 from batch_enroll.ledger.sqlite import run_directory
 from batch_enroll.sending import Client
 from tests.proof.simulation import simulate

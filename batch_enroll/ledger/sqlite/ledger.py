@@ -17,12 +17,7 @@ import anyio
 
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import LedgerError, RunLocked
-from batch_enroll.ledger.interface import (
-    RunRecord,
-    RunState,
-    finished_before,
-    same_ground,
-)
+from batch_enroll.ledger.records import RunRecord, RunState, finished_before, may_send_same_rows
 from batch_enroll.ledger.sqlite.connection import in_words
 from batch_enroll.ledger.sqlite.filesystem import check_place
 from batch_enroll.ledger.sqlite.group_commit import Executors
@@ -192,7 +187,9 @@ class SqliteLedger:
     def _refuse(self, record: RunRecord, others: Sequence[RunRecord]) -> None:
         """See that a run races with no other on the same input: they would send the same rows."""
         for other in others:
-            if other.run_id != record.run_id and (other.identity == record.identity or same_ground(record, other)):
+            if other.run_id != record.run_id and (
+                other.identity == record.identity or may_send_same_rows(record, other)
+            ):
                 with self._files(other.run_id).lock.borrowed():
                     pass
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from batch_enroll.ledger.interface import Duplicate, PlannedRow, RowState
+from batch_enroll.ledger.records import Duplicate, PlannedRow, RowState
 from batch_enroll.ledger.sqlite.connection import open_for_planning, stamp
 from batch_enroll.ledger.sqlite.schema import (
     SCHEMA,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from batch_enroll.ledger.interface import Reason
+from batch_enroll.ledger.records import Reason
 from batch_enroll.ledger.sqlite import row_queries
 from batch_enroll.ledger.sqlite.schema import count_commit, one_by_one
 from batch_enroll.models import RowStatus

@@ -11,13 +11,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from batch_enroll.ledger.interface import (
-    STATUS_OF,
-    Pending,
-    Reason,
-    Resolution,
-    RowState,
-)
+from batch_enroll.ledger.records import STATUS_OF, Pending, Reason, Resolution, RowState
 from batch_enroll.ledger.sqlite.plan_queries import duplicates
 from batch_enroll.ledger.sqlite.schema import micros, moment_of, one_by_one
 from batch_enroll.ledger.transitions import (

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.interface import RunRecord
+from batch_enroll.ledger.records import RunRecord
 from batch_enroll.ledger.sqlite import pruning
 from batch_enroll.ledger.sqlite.connection import (
     check_stamp,

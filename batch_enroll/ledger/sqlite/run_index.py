@@ -21,12 +21,7 @@ from uuid import uuid4
 
 from batch_enroll.atomic_file import OWNER_ONLY, write_atomic
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.interface import (
-    PlanRules,
-    RowState,
-    RunRecord,
-    RunState,
-)
+from batch_enroll.ledger.records import PlanRules, RowState, RunRecord, RunState
 from batch_enroll.ledger.sqlite.connection import (
     check_stamp,
     in_words,

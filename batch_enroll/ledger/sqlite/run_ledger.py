@@ -15,7 +15,7 @@ from typing import Self
 
 import anyio
 
-from batch_enroll.ledger.interface import (
+from batch_enroll.ledger.records import (
     Duplicate,
     Pending,
     PlannedRow,
@@ -29,21 +29,18 @@ from batch_enroll.ledger.interface import (
 from batch_enroll.ledger.sqlite import plan_queries, pruning, row_queries
 from batch_enroll.ledger.sqlite.group_commit import Executors, LedgerExecutor, P, R, SerialExecutor, Work
 from batch_enroll.ledger.sqlite.run_directory import RunFiles
-from batch_enroll.ledger.sqlite.schema import micros, one_by_one
+from batch_enroll.ledger.sqlite.schema import one_by_one
 from batch_enroll.ledger.sqlite.worker_ledger import SqliteWorkerLedger
 from batch_enroll.ledger.staged_rows import FileStage
 from batch_enroll.ledger.transitions import (
-    SETTLED,
     VERDICTS,
     has_sent,
     has_worker,
     not_open,
     out_of_order,
     still_planned,
-    whole_text,
     wrong_size,
 )
-from batch_enroll.ledger.worker_ledger import WorkerOrders
 from batch_enroll.models import (
     Counts,
     Duplicates,
@@ -67,7 +64,6 @@ class SqliteRunLedger:
         self._marked = False
         self._closed = False
         self._worker: SqliteWorkerLedger | None = None
-        self.orders = WorkerOrders()
 
     @classmethod
     async def plan_anew(cls, record: RunRecord, files: RunFiles, executors: Executors) -> Self:
@@ -163,10 +159,6 @@ class SqliteRunLedger:
     def _lose_worker(self) -> None:
         self._worker = None
 
-    async def steer(self, orders: WorkerOrders) -> None:
-        self._writable(RunState.OPEN)
-        self.orders = orders
-
     async def is_marked(self, name: str) -> bool:
         return await self._executors.run(self._files.mark_path(name).exists)
 
@@ -177,21 +169,10 @@ class SqliteRunLedger:
         """Run a query of this package on the run's connection."""
         return await self._readable().ask(work, payload)
 
-    async def record_intent(self, seq: int, *, at: datetime) -> int:
+    async def write(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
+        """Change rows of the run while it is OPEN; `begins` as in `LedgerExecutor.ask`."""
         self._writable(RunState.OPEN)
-        return await self._desk.ask(row_queries.record_intent, (seq, micros(at)), begins=True)
-
-    async def release(self, seq: int, *, code: str, message: str) -> None:
-        self._writable(RunState.OPEN)
-        await self._desk.ask(
-            row_queries.record_outcome, (seq, RowState.PLANNED, None, whole_text(code), whole_text(message))
-        )
-
-    async def record_outcome(self, outcome: Outcome) -> None:
-        self._writable(RunState.OPEN)
-        state = SETTLED[outcome.status]
-        words = whole_text(outcome.code), whole_text(outcome.message)
-        await self._desk.ask(row_queries.record_outcome, (outcome.seq, state, outcome.http_status, *words))
+        return await self._desk.ask(work, payload, begins=begins)
 
     async def outcomes(self, *, after_seq: int, limit: int) -> list[Outcome]:
         return await self._readable().ask(row_queries.outcomes, (after_seq, limit))

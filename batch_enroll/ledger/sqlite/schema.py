@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from batch_enroll.ledger.interface import RowState
+from batch_enroll.ledger.records import RowState
 
 P = TypeVar("P")
 R = TypeVar("R")

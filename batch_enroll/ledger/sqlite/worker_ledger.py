@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from datetime import datetime
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-import anyio
-
-from batch_enroll.ledger.interface import Pending
+from batch_enroll.ledger.records import BLOCK_ROWS, Block, Pending, RowState
 from batch_enroll.ledger.sqlite import row_queries
-from batch_enroll.ledger.worker_ledger import BLOCK_ROWS, Block, WorkerOrders, WorkerReport
+from batch_enroll.ledger.sqlite.schema import micros
+from batch_enroll.ledger.transitions import SETTLED, storable_text
+from batch_enroll.models import Outcome
 
 if TYPE_CHECKING:
     from batch_enroll.ledger.sqlite.run_ledger import SqliteRunLedger
 
 
 class SqliteWorkerLedger:
-    """Made by `SqliteRunLedger.join`; the lock of the run keeps other processes out, so it is never fenced."""
+    """Made by `SqliteRunLedger.join`; the lock of the run keeps other processes out, so it is the only one."""
 
     def __init__(self, run: SqliteRunLedger, on_end: Callable[[], None]) -> None:
         self._run = run
@@ -26,9 +26,6 @@ class SqliteWorkerLedger:
         self._after = 0  #: the last place that the cursor has passed
         self._held: dict[int, int] = {}  #: the last place of each block, by its first
         self._free: list[tuple[int, int]] = []  #: blocks before the cursor that can be claimed again
-        self._pause_until = 0.0
-        self.record_intent = run.record_intent
-        self.record_outcome = run.record_outcome
 
     async def claim_block(self) -> Block | None:
         while self._free:
@@ -42,8 +39,17 @@ class SqliteWorkerLedger:
         self._after = hi
         return self._hold(lo, hi, await self._planned((lo, hi)))
 
+    async def record_intent(self, seq: int, *, at: datetime) -> int:
+        return await self._run.write(row_queries.record_intent, (seq, micros(at)), begins=True)
+
+    async def record_outcome(self, outcome: Outcome) -> None:
+        state = SETTLED[outcome.status]
+        texts = storable_text(outcome.code), storable_text(outcome.message)
+        await self._run.write(row_queries.record_outcome, (outcome.seq, state, outcome.http_status, *texts))
+
     async def release(self, seq: int, *, code: str, message: str) -> None:
-        await self._run.release(seq, code=code, message=message)
+        texts = storable_text(code), storable_text(message)
+        await self._run.write(row_queries.record_outcome, (seq, RowState.PLANNED, None, *texts))
         if not any(lo <= seq <= hi for lo, hi in self._held.items()):
             heappush(self._free, (seq, seq))
 
@@ -51,14 +57,6 @@ class SqliteWorkerLedger:
         hi = self._held.pop(lo)
         if len(await self._planned((lo, hi))) > given_up:
             heappush(self._free, (lo, hi))
-
-    async def beat(self, report: WorkerReport) -> WorkerOrders:
-        rows_left = report.in_flight > 0 or bool((await self._run.counts()).not_sent)
-        pause_s = max(0.0, self._pause_until - anyio.current_time())
-        return replace(self._run.orders, rows_left=rows_left, pause_s=pause_s)
-
-    async def throttled(self, pause_s: float) -> None:
-        self._pause_until = max(self._pause_until, anyio.current_time() + pause_s)
 
     async def end(self) -> None:
         self._held.clear()
