@@ -1,6 +1,6 @@
 """Start every profile of a spreadsheet in an Altcraft scenario: never twice, never lost, every row accounted for.
 
-For programs; the command line is `batch-enroll`. One call enrolls a file and gives a frozen result:
+For programs; the command line is `batch-enroll`. One call enrolls a file and returns a frozen result:
 
     from pathlib import Path
     from batch_enroll import Job, enroll, open_ledger
@@ -14,8 +14,8 @@ For programs; the command line is `batch-enroll`. One call enrolls a file and gi
     summary = enroll(job, Path("leads.csv"), token=token, ledger=open_ledger(None))
     print(summary.counts.success, summary.exit_code, summary.results)
 
-`enroll_async` does the same inside an event loop and takes listeners, questions and a stop. Names are imported when
-they are first used, so that importing the package costs nothing.
+`enroll_async` does the same inside an event loop; it also takes functions that confirm the plan and review the canary,
+and a `Control`. Names are imported when they are first used, so that importing the package costs nothing.
 """
 
 from __future__ import annotations

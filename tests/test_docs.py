@@ -14,7 +14,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
+import batch_enroll
 from tests.support.commands import people, write_csv
 
 ROOT = Path(__file__).parents[1]
@@ -60,9 +62,32 @@ def test_links_have_a_target(page, target):
         assert anchor in anchors(place), f"{place.name} has no heading {anchor}; it has {sorted(anchors(place))}"
 
 
-def test_readme_links_every_page_of_docs():
-    front = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert {page.name for page in (ROOT / "docs").glob("*.md")} <= set(re.findall(r"\(docs/([\w-]+\.md)", front))
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md"])
+def test_files_that_pages_name_exist(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"(?<![\w.*/-])[\w./-]+\.(?:py|md|toml|yml)\b|[\w/]+/(?=`)", text)) - {"dist/"}
+    assert len(named) > 3
+    starts = (ROOT, (ROOT / page).parent, ROOT / "batch_enroll", ROOT / "tests")
+    assert sorted(name for name in named if not any((start / name).exists() for start in starts)) == []
+
+
+PAGES_OF_DOCS = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+
+
+@pytest.mark.parametrize(("front", "folder"), [("README.md", "docs/"), ("docs/index.md", "")])
+def test_front_pages_link_every_page_of_docs(front, folder):
+    linked = re.findall(rf"\({folder}([\w-]+\.md)", (ROOT / front).read_text(encoding="utf-8"))
+    assert set(linked) >= PAGES_OF_DOCS
+
+
+def test_the_site_has_every_page_of_docs():
+    settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    assert set(re.findall(r"[\w-]+\.md", str(settings["nav"]))) == PAGES_OF_DOCS | {"index.md"}
+
+
+def test_the_api_page_has_every_exported_name():
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^::: batch_enroll\.(\w+)$", page, re.MULTILINE)) == sorted(batch_enroll.__all__)
 
 
 # Consoles
@@ -110,12 +135,13 @@ def test_ellipsis_matches_omitted_lines_only():
     assert not fits(["a", "...", "d", "c"], printed)
 
 
-def test_console_examples_of_readme_match_the_output(cli, sandbox):
+@pytest.mark.parametrize("page", ["README.md", "docs/enroll.md"])
+def test_console_examples_match_the_output(page, cli, sandbox):
     server = sandbox()
     shutil.copy(ROOT / "examples" / "leads.xlsx", cli.folder)
     (cli.folder / "token.txt").write_text("sandbox-token\n")
     (cli.folder / "token.txt").chmod(0o600)
-    shown = list(consoles(ROOT / "README.md"))
+    shown = list(consoles(ROOT / page))
     assert [command.split()[1] for command, _ in shown] == ["init", "check", "run"]
     for command, lines in shown:
         words = shlex.split(command.replace("http://127.0.0.1:8765", server.url))

@@ -60,11 +60,14 @@ async def enroll_async(
 ) -> RunSummary:
     """Enroll every row of a spreadsheet, or resume where the same call stopped before.
 
+    Whatever ends the call, a cancellation too, the run is closed and its results are written, or what is raised says
+    why not; the next call can begin.
+
     Args:
-        job: the settings, from `build_job` or `Job.model_validate`.
+        job: the settings, from `Job.model_validate`.
         source: the spreadsheet's path, a downloaded copy, or a binary stream.
         token: the platform's API token.
-        ledger: remembers what was sent: `SqliteLedger(path)`; one in a temporary folder forgets it.
+        ledger: remembers what was sent, from `open_ledger`.
         emit: receives every event, in order; must return quickly.
         confirm: shown the plan, says whether to send it; None = send it.
         look: shown the counts after the canary rows; None = send the rest when none of them failed.
@@ -72,13 +75,16 @@ async def enroll_async(
         approved: send only what was approved, see `run.approved_plan`; None = whatever the plan is.
         transport: replaces the network, for tests.
         clock: replaces the machine's clock, for tests.
-    Whatever ends the call, a cancellation too, the run is closed and its results are written, or what is raised says
-    why not; the next call can begin.
 
     Returns:
         What became of the run; `exit_code` is 0, 1, 3 or 4 as the command line's.
+
     Raises:
-        JobError, InputError, PreflightError, AlreadyFinished, RunDeclined: nothing was sent.
+        JobError: the job cannot be carried out; nothing was sent.
+        InputError: the input cannot be read or used; nothing was sent.
+        PreflightError: the platform says that the job cannot work; nothing was sent.
+        AlreadyFinished: the same input was sent to the same scenario before; nothing was sent.
+        RunDeclined: `confirm` said no; nothing was sent. A `RunStopped`.
         RunStopped: `control` stopped it before the first request, or ended the writing of the results at once.
         RuntimeError: `control` was used for another run.
         RunLocked: another process is working on this run, or with a window on this scenario.
@@ -102,7 +108,22 @@ async def enroll_async(
 def enroll(
     job: Job, source: Path | BinaryIO, *, token: str, ledger: Ledger, emit: Listener = ignore_event
 ) -> RunSummary:
-    """Do as `enroll_async` does and wait for the end; for programs without an event loop."""
+    """Do as `enroll_async` does and wait for the end; for programs without an event loop.
+
+    Args:
+        job: the settings, from `Job.model_validate`.
+        source: the spreadsheet's path or a binary stream.
+        token: the platform's API token.
+        ledger: remembers what was sent, from `open_ledger`.
+        emit: receives every event, in order; must return quickly.
+
+    Returns:
+        What became of the run; `exit_code` is 0, 1, 3 or 4 as the command line's.
+
+    Raises:
+        RunStopped: nothing was sent, or the ledger or the results cannot be written; its kinds are those of
+            `enroll_async`.
+    """
     return anyio.run(partial(enroll_async, job, source, token=token, ledger=ledger, emit=emit))
 
 
@@ -125,10 +146,23 @@ async def retry_async(
         job: the run's own settings; rate and limits may differ.
         run_id: as `runs` lists it.
         status: ERROR or NOT_SENT.
-        token, ledger, emit, confirm, control, transport, clock: as for `enroll_async`.
+        token: the platform's API token.
+        ledger: the one that recorded the run.
+        emit: receives every event, in order; must return quickly.
+        confirm: shown the plan, says whether to send it; None = send it.
+        control: as for `enroll_async`.
+        transport: replaces the network, for tests.
+        clock: replaces the machine's clock, for tests.
+
+    Returns:
+        What became of the whole run, as for `enroll_async`.
+
     Raises:
         LedgerError: there is no such run, or its kept rows are gone or damaged.
-        PreflightError, RunDeclined, RunLocked, JobError: as for `enroll_async`.
+        JobError: as for `enroll_async`, like the next three.
+        PreflightError: the platform says that the job cannot work; nothing was sent.
+        RunDeclined: `confirm` said no; nothing was sent.
+        RunLocked: another process is working on this run.
     """
     context = RunContext(
         job=job,
@@ -153,13 +187,25 @@ async def check_async(
     transport: Transport | None = None,
     clock: Clock | None = None,
 ) -> CheckResult:
-    """Plan and ask the platform about the scenario; send nothing and leave nothing behind.
+    """Plan a run and ask the platform about the scenario; send nothing and leave nothing behind.
 
     Args:
-        token: None = do not ask the platform.
-        job, source, ledger, emit, transport, clock: as for `enroll_async`.
+        job: the settings, from `Job.model_validate`.
+        source: the spreadsheet's path, a downloaded copy, or a binary stream.
+        token: the platform's API token; None = do not ask the platform.
+        ledger: knows who was enrolled before; nothing is recorded in it.
+        emit: receives every event, in order; must return quickly.
+        transport: replaces the network, for tests.
+        clock: replaces the machine's clock, for tests.
+
+    Returns:
+        The plan, the rows that cannot be sent, and the limits of the job that it exceeds.
+
     Raises:
-        JobError, InputError, PreflightError, LedgerError: as for `enroll_async`.
+        JobError: the job cannot be carried out.
+        InputError: the input cannot be read or used.
+        PreflightError: the platform says that the job cannot work.
+        LedgerError: the ledger cannot be read.
     """
     context = RunContext(job=job, ledger=ledger, emit=emit, transport=transport, clock=clock or SystemClock())
 
