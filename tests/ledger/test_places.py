@@ -67,7 +67,7 @@ async def test_a_network_disk_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 
     with pytest.raises(LedgerError, match="network file system") as refused:
         await sqlite_ledger(tmp_path).create(make_record())
-    assert "--ledger" in refused.value.hint
+    assert "`output.ledger`" in refused.value.hint
     assert not (tmp_path / "data").exists()
 
 
@@ -147,7 +147,7 @@ async def test_on_a_read_only_disk_runs_can_be_read_but_not_made(disk: Path):
     await reader.close_unchanged()
     with pytest.raises(LedgerError, match=r"[Rr]ead-only") as refused:
         await ledger.create(make_record("run-2"))
-    assert "--ledger" in refused.value.hint
+    assert "`output.ledger`" in refused.value.hint
     with pytest.raises(LedgerError, match=r"[Rr]ead-only"):
         await ledger.open("run-1", read_only=False)
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from batch_enroll.errors import LedgerError
+from batch_enroll.messages import Message, message
 from batch_enroll.os_errors import translate_os_error
 
 APPLICATION_ID = 0x62656E72  # "benr", in the header of every file of ours
@@ -37,9 +38,7 @@ def open_for_sending(path: Path) -> sqlite3.Connection:
     connection = _connect(path, mode="rwc")
     with closed_on_error(connection):
         if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
-            raise LedgerError(
-                f"SQLite cannot keep {path} in its WAL mode here.", hint="Choose a place on a local disk."
-            )
+            raise LedgerError(message("ledger.no_wal", path=str(path)))
         _synchronous(connection, path, "FULL", 2)
     return connection
 
@@ -93,12 +92,9 @@ def check_stamp(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
-        raise LedgerError(f"{path} is not a ledger of batch_enroll.", hint="Give another file with --ledger.")
+        raise LedgerError(message("ledger.not_ours", path=str(path)))
     if version != SCHEMA_VERSION:
-        raise LedgerError(
-            f"The ledger {path} has layout {version}; this version of batch_enroll knows layout {SCHEMA_VERSION}.",
-            hint="Use the version of batch_enroll that made it, or give another file with --ledger.",
-        )
+        raise LedgerError(message("ledger.other_layout", path=str(path), found=version, known=SCHEMA_VERSION))
 
 
 @contextmanager
@@ -122,24 +118,26 @@ def in_words(path: Path) -> Iterator[None]:
 
 def trouble(path: Path, error: sqlite3.Error | OSError) -> LedgerError:
     """Say what an error means for the person whose ledger it is."""
-    again = "then give the same command again."
     if is_full(error):
-        return LedgerError(f"The disk that holds {path} is full.", hint=f"Make room, {again}")
+        return LedgerError(message("ledger.disk_full", path=str(path)))
     if isinstance(error, OSError):
-        hint = "Correct that, or choose another place with --ledger."
-        return translate_os_error(error, f"The ledger cannot use {path}", to=LedgerError, hint=hint)
+        hint = message("ledger.correct_or_choose_another")
+        return translate_os_error(error, message("ledger.cannot_use", path=str(path)), to=LedgerError, hint=hint)
+    return LedgerError(Message(_id_for(error), {"path": str(path), "error": str(error)}))
+
+
+def _id_for(error: sqlite3.Error) -> str:
+    """Give the id of the message for an error of SQLite."""
     match _code(error) & 0xFF:  # the rest of an extended code is detail
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
-            said, hint = "is damaged, or is no ledger", "Put a good copy back, or give another file with --ledger."
+            return "ledger.damaged"
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_AUTH:
-            said, hint = "cannot be opened or written", "Correct its permissions, or choose another with --ledger."
+            return "ledger.not_writable"
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            said, hint = "is locked by another program", f"Close that program, {again}"
+            return "ledger.locked_by_program"
         case sqlite3.SQLITE_IOERR:
-            said, hint = "could not be read or written: the disk reported an error", f"Check the disk, {again}"
-        case _:
-            said, hint = "could not be used", ""
-    return LedgerError(f"The ledger {path} {said} ({error}).", hint=hint)
+            return "ledger.disk_error"
+    return "ledger.not_usable"
 
 
 def is_full(error: BaseException) -> bool:
@@ -162,7 +160,8 @@ def fsync_path(path: Path) -> None:
 
 def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
     if sqlite3.sqlite_version_info < _OLDEST:
-        raise LedgerError(f"SQLite {sqlite3.sqlite_version} is too old for the ledger.", hint="Use a newer Python.")
+        oldest = ".".join(map(str, _OLDEST))
+        raise LedgerError(message("ledger.sqlite_too_old", version=sqlite3.sqlite_version, oldest=oldest))
     # A connection is used by one thread at a time, but not always by the one that opened it.
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
@@ -178,7 +177,7 @@ def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
 def _synchronous(connection: sqlite3.Connection, path: Path, level: str, number: int) -> None:
     connection.execute(f"PRAGMA synchronous = {level}")
     if connection.execute("PRAGMA synchronous").fetchone() != (number,):
-        raise LedgerError(f"SQLite refuses to write {path} through to the disk here.", hint="Use another Python.")
+        raise LedgerError(message("ledger.no_sync", path=str(path)))
     if sys.platform == "darwin":  # there fsync stops at the disk's own cache
         connection.execute("PRAGMA fullfsync = 1")
         connection.execute("PRAGMA checkpoint_fullfsync = 1")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.sqlite.connection import fsync_path, in_words, open_for_sending
+from batch_enroll.messages import message
 from batch_enroll.models import Notice
 
 NETWORK = re.compile(
@@ -38,17 +39,9 @@ def check_place(folder: Path) -> Notice | None:
     """
     kind = file_system(folder)
     if NETWORK.fullmatch(kind):
-        raise LedgerError(
-            f"The ledger cannot be kept at {folder}: that is a network file system ({kind}), "
-            "where SQLite may lose or mix up what was written.",
-            hint="Choose a place on a local disk with --ledger, or a PostgreSQL ledger for several machines.",
-        )
+        raise LedgerError(message("ledger.network_file_system", folder=str(folder), type=kind))
     if kind in VOLATILE:
-        return Notice(
-            code="ledger_not_durable",
-            message=f"The ledger at {folder} lies in the machine's memory ({kind}): a restart loses it.",
-            advice="Choose a place on a disk with --ledger, so that no row can be sent twice.",
-        )
+        return Notice(code="ledger_not_durable", message=message("ledger.not_durable", folder=str(folder), type=kind))
     return None
 
 

@@ -30,6 +30,7 @@ from batch_enroll.ledger.sqlite.connection import in_words, is_full, trouble
 from batch_enroll.ledger.sqlite.filesystem import DiskReserve
 from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
 from batch_enroll.ledger.sqlite.schema import commits_of, count_commit
+from batch_enroll.messages import message
 
 _COMMITS_PER_MARK = 128
 
@@ -147,7 +148,7 @@ class GroupCommitExecutor:
 
     async def ask(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
         if self._stopped:
-            raise LedgerError(f"The ledger {self._path} is closed.")
+            raise LedgerError(message("ledger.closed", path=str(self._path)))
         call = _Call(work, payload, begins, self._loop.waiter())
         if not self._gathered:
             self._loop.soon(self._hand_over)
@@ -232,10 +233,7 @@ class GroupCommitExecutor:
         if isinstance(error, sqlite3.Error):
             told = trouble(self._path, error)
         else:  # by its name alone: its text may hold what is in a row
-            told = LedgerError(
-                f"The ledger {self._path} could not be written ({type(error).__name__}).",
-                hint="What was sent is kept. Give the same command again; if it ends so again, please report it.",
-            )
+            told = LedgerError(message("ledger.not_written", path=str(self._path), error=type(error).__name__))
         told.__cause__ = error
         return told
 
@@ -248,10 +246,7 @@ class GroupCommitExecutor:
     def _refused(self, call: _Call) -> bool:
         """Say no to what begins something new on a full disk."""
         if self._ballast.gone and call.begins:
-            call.error = LedgerError(
-                f"The disk that holds {self._path} is full, so nothing new is sent; what was sent is saved.",
-                hint="Make room, then give the same command again.",
-            )
+            call.error = LedgerError(message("ledger.disk_full_while_sending", path=str(self._path)))
             return True
         call.error = None
         return False

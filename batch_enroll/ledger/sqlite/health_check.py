@@ -19,6 +19,7 @@ from batch_enroll.ledger.ledger_health import LedgerHealth
 from batch_enroll.ledger.sqlite.connection import in_words, open_for_reading
 from batch_enroll.ledger.sqlite.filesystem import check_place, file_system, probe
 from batch_enroll.ledger.sqlite.run_index import RunIndex
+from batch_enroll.messages import message
 
 _MAX_FAULTS = 3
 
@@ -57,7 +58,7 @@ def _faults(path: Path, state_folder: Path) -> Iterator[str]:
         yield str(error)
         return
     if said != ["ok"]:
-        yield f"The ledger {path} is damaged: {'; '.join(said)}. Put a good copy back; the runs' own files may be good."
+        yield str(LedgerError(message("ledger.index_damaged", path=str(path), faults="; ".join(said))))
 
 
 def _nearest(folder: Path) -> Path:

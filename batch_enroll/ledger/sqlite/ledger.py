@@ -26,6 +26,7 @@ from batch_enroll.ledger.sqlite.run_directory import RunFiles
 from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.ledger.sqlite.run_ledger import SqliteRunLedger
 from batch_enroll.ledger.transitions import exists_already, no_such_run, still_needed
+from batch_enroll.messages import message
 from batch_enroll.models import Notice
 
 
@@ -174,7 +175,7 @@ class SqliteLedger:
 
     def _files(self, run_id: str) -> RunFiles:
         if not re.fullmatch(r"\w[\w.+-]*", run_id):
-            raise LedgerError(f"{run_id!r} cannot be the name of a run.", hint="Use letters, digits, dots and dashes.")
+            raise LedgerError(message("ledger.bad_run_id", run_id=repr(run_id)))
         folder = self._path.with_name(self._path.name + ".runs") / run_id
         return RunFiles(self._index, folder, run_id, state_folder=self._state_folder)
 

@@ -19,6 +19,7 @@ import filelock
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import RunLocked
 from batch_enroll.ledger.sqlite.connection import in_words
+from batch_enroll.messages import Message, message
 
 _PATIENCE_S = 0.3  # whoever borrows the lock has it for a moment
 
@@ -26,7 +27,7 @@ _PATIENCE_S = 0.3  # whoever borrows the lock has it for a moment
 class OwnedLock:
     """A lock that is signed by who has it."""
 
-    def __init__(self, folder: Path, name: str, *, what: str) -> None:
+    def __init__(self, folder: Path, name: str, *, what: Message | str) -> None:
         """Name the files; nothing is locked yet.
 
         Args:
@@ -94,17 +95,14 @@ class OwnedLock:
             with self.borrowed():
                 return ""
         except RunLocked:
-            return self._who()
+            return str(self._who())
 
     def _locked(self) -> RunLocked:
-        return RunLocked(
-            f"{self._what} is being worked on by {self._who()}.",
-            hint="Wait for it to end, or stop it; then give the same command again.",
-        )
+        return RunLocked(message("ledger.locked", what=self._what, owner=self._who()))
 
-    def _who(self) -> str:
+    def _who(self) -> Message:
         try:
             owner = json.loads(self._owner.read_text(encoding="utf-8"))
-            return f"process {owner['pid']} on {owner['host']} since {owner['since']}"
-        except (OSError, ValueError, KeyError):
-            return "another process"
+            return message("ledger.owner", pid=str(owner["pid"]), host=owner["host"], since=owner["since"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return message("ledger.owner_unknown")

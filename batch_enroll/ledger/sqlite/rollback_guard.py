@@ -17,6 +17,7 @@ from pathlib import Path
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.sqlite.connection import in_words
+from batch_enroll.messages import message
 
 _DIGITS = 20
 
@@ -44,10 +45,7 @@ class HighWaterMark:
         held = commits()
         if held < seen:
             raise LedgerError(
-                f"The ledger {ledger} is older than the one that was used here last: "
-                f"it holds {held} saved steps of {seen}. It was probably put back from a backup.",
-                hint="Rows sent since then would be sent again. Put the newer ledger back; if it is lost, find out on "
-                f"the platform what was sent, and delete {self._path} to go on with this one.",
+                message("ledger.older_copy", ledger=str(ledger), found=held, expected=seen, mark=str(self._path))
             )
         return held
 

@@ -32,6 +32,7 @@ from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.ledger.sqlite.schema import commits_of, count_commit, totals_agree
 from batch_enroll.ledger.staged_rows import FileStage
 from batch_enroll.ledger.transitions import is_pruned
+from batch_enroll.messages import Message, message
 
 FILE_NAME = "run.sqlite"
 
@@ -46,7 +47,7 @@ class RunFiles:
         self.folder = folder
         self.path = folder / FILE_NAME
         self.ballast = DiskReserve(folder)
-        self.lock = OwnedLock(folder, "run", what=f"Run {run_id}")
+        self.lock = OwnedLock(folder, "run", what=message("ledger.run", run_id=run_id))
         self.commit_s = 0.0  #: how long a commit took when the run was taken, seconds
         self.rows = 0  #: of the finished plan, for the stage
         self.stage = FileStage(folder, lambda: self.rows)
@@ -109,7 +110,7 @@ class RunFiles:
                 if pruning.is_shrunk(connection):
                     raise is_pruned(self._run_id)
                 if not totals_agree(connection, rows=rows):
-                    raise self._damaged("its totals do not add up")
+                    raise self._damaged(message("ledger.totals_differ"))
                 connection.execute("BEGIN IMMEDIATE")
                 recovered = recover(connection, [None])[0]
                 count_commit(connection)  # so that every copy made before this opening is older
@@ -229,26 +230,20 @@ class RunFiles:
 
     def _see_that_it_is_there(self) -> None:
         if not self.path.exists():
-            raise LedgerError(
-                f"The rows of run {self._run_id} are gone: there is no {self.path}.",
-                hint="Put the folder back, or begin a new run.",
-            )
+            raise LedgerError(message("ledger.run_file_missing", run_id=self._run_id, path=str(self.path)))
 
     def _check(self, connection: sqlite3.Connection) -> int:
         """See that the file is this run's and not an older copy; give the number of its rows."""
         check_stamp(connection, self.path)
         (run_id, rows), *more = connection.execute("SELECT run_id, rows FROM run").fetchall() or [(None, None)]
         if more or run_id != self._run_id or rows is None:
-            raise self._damaged(f"it holds run {run_id}")
+            raise self._damaged(message("ledger.holds_other_run", run_id=str(run_id)))
         self.mark(connection).check(lambda: commits_of(connection), self.path)
         self.rows = int(rows)
         return self.rows
 
-    def _damaged(self, why: str) -> LedgerError:
-        return LedgerError(
-            f"The file {self.path} is not as this program left it: {why}.",
-            hint="Put a good copy back; if there is none, find out on the platform what was sent.",
-        )
+    def _damaged(self, why: Message) -> LedgerError:
+        return LedgerError(message("ledger.run_file_changed", path=str(self.path), why=why))
 
 
 def _size(path: Path) -> int:

@@ -32,6 +32,7 @@ from batch_enroll.ledger.sqlite.connection import (
 from batch_enroll.ledger.sqlite.plan_queries import EarlierSend, Lookup
 from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
 from batch_enroll.ledger.sqlite.schema import micros, moment_of
+from batch_enroll.messages import message
 
 _COLUMNS = [field.name for field in fields(RunRecord)]
 _MERGE_ROWS = 20_000  # in one transaction
@@ -116,11 +117,7 @@ class RunIndex:
         with in_words(path):
             salt = path.read_bytes() if path.exists() else b""
         if hashlib.sha256(salt).digest() != known:
-            raise LedgerError(
-                f"The secret {path} is missing or is not the one that the ledger {self.path} was made with, "
-                "so profiles that were sent before would not be recognised.",
-                hint="Put it back from where the ledger was moved or copied from.",
-            )
+            raise LedgerError(message("ledger.wrong_salt", path=str(path), ledger=str(self.path)))
         return salt
 
     def records(self, where: str = "true", *values: object) -> list[RunRecord]:
