@@ -32,13 +32,13 @@ def problem_codes():
                         yield code
 
 
-def test_every_kind_of_problem_has_title_and_advice():
+def test_each_problem_code_has_title_and_advice():
     found = set(problem_codes())
     assert len(found) > 15, found
     assert found - set(CODES) == set()
 
 
-def test_an_unknown_code_has_no_advice():
+def test_unknown_code_has_no_advice():
     assert advice_for("no_such_code") == ""
     assert advice_for("") == ""
     assert title_for("no_such_code") == "no_such_code"

@@ -23,7 +23,7 @@ def utc(text):
         ("00:00-23:59", "00:00-23:59"),
     ],
 )
-def test_hours_are_kept_in_one_form(text, kept):
+def test_hours_are_stored_in_one_form(text, kept):
     assert parse_hours(text) == kept
     assert parse_hours(kept) == kept
 
@@ -69,7 +69,7 @@ def test_invalid_hours_are_refused_with_an_example(text, said):
         ("09:00-20:00 America/New_York", "2026-12-01T13:00:00", False),  # five hours behind
     ],
 )
-def test_hours_include_their_begin_and_not_their_end(hours, now, is_open):
+def test_hours_include_their_start_and_not_their_end(hours, now, is_open):
     assert Hours.parse(hours).is_open(utc(now)) is is_open
 
 

@@ -43,7 +43,7 @@ def saved(cli, sandbox):
     return server, source, plan
 
 
-def test_the_approved_plan_is_sent_without_a_question(cli, saved):
+def test_approved_plan_is_sent_without_a_question(cli, saved):
     server, source, plan = saved
     words = ("run", source, *flags(server), "--confirm-above", "0", "--plan", plan)
     with Terminal(*words, folder=cli.folder) as terminal:
@@ -53,7 +53,7 @@ def test_the_approved_plan_is_sent_without_a_question(cli, saved):
     assert start_requests(server) == 3
 
 
-def test_the_plan_file_holds_no_person_and_no_token(saved):
+def test_plan_file_has_no_personal_data_and_no_token(saved):
     _, _, plan = saved
     text = plan.read_text(encoding="utf-8")
     for personal in ("example", "Anna", "sandbox-token"):
@@ -82,7 +82,7 @@ def test_the_plan_file_holds_no_person_and_no_token(saved):
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_what_changed_since_is_named_and_nothing_is_sent(cli, saved, changes, named):
+def test_changes_are_listed_and_nothing_is_sent(cli, saved, changes, named):
     server, source, plan = saved
     port = server.url.rpartition(":")[2]
     changes = {name: value.replace("{port}", port) for name, value in changes.items()}
@@ -95,7 +95,7 @@ def test_what_changed_since_is_named_and_nothing_is_sent(cli, saved, changes, na
     assert server.totals()["requests"] == before
 
 
-def test_an_edited_file_is_refused_even_when_it_can_no_longer_be_read(cli, saved):
+def test_edited_unreadable_file_is_refused(cli, saved):
     server, source, plan = saved
     for content in (source.read_text(encoding="utf-8") + "d@example.com,,\n", "nothing\nof the kind\n"):
         source.write_text(content, encoding="utf-8")
@@ -105,7 +105,7 @@ def test_an_edited_file_is_refused_even_when_it_can_no_longer_be_read(cli, saved
     assert not start_requests(server)
 
 
-def test_another_file_through_standard_input_is_refused_and_the_same_is_sent(cli, sandbox):
+def test_standard_input_with_other_content_is_refused(cli, sandbox):
     server, plan = sandbox(), cli.folder / "plan.json"
     content = three(cli).read_bytes()
     assert cli("check", "-", *flags(server), "--save", plan, stdin=content).code == 0
@@ -117,7 +117,7 @@ def test_another_file_through_standard_input_is_refused_and_the_same_is_sent(cli
     assert cli("run", "-", *flags(server), "--plan", plan, stdin=content).code == 0
 
 
-def test_a_scenario_that_was_changed_in_the_platform_is_refused(cli, saved):
+def test_changed_scenario_is_refused(cli, saved):
     server, source, plan = saved
     told = json.loads(plan.read_text(encoding="utf-8"))
     told["scenario"] |= {"name": "Spring sale", "mode": "skip", "database": 7}
@@ -130,7 +130,7 @@ def test_a_scenario_that_was_changed_in_the_platform_is_refused(cli, saved):
     assert not start_requests(server)
 
 
-def test_people_enrolled_meanwhile_are_left_out_and_it_is_said(cli, sandbox):
+def test_rows_enrolled_meanwhile_are_skipped_and_reported(cli, sandbox):
     server, plan = sandbox(), cli.folder / "plan.json"
     source = write_csv(cli.folder / "all.csv", *people(5))
     words = flags(server, content="first=first_name", window="7d")
@@ -144,7 +144,7 @@ def test_people_enrolled_meanwhile_are_left_out_and_it_is_said(cli, sandbox):
     assert set(server.enrolments().values()) == {1}
 
 
-def test_more_profiles_than_were_approved_are_refused(cli, sandbox):
+def test_more_profiles_than_approved_are_refused(cli, sandbox):
     server, plan = sandbox(), cli.folder / "plan.json"
     words = flags(server, content="first=first_name", window="7d")
     assert cli("run", write_csv(cli.folder / "part.csv", *people(2)), *words).code == 0
@@ -156,7 +156,7 @@ def test_more_profiles_than_were_approved_are_refused(cli, sandbox):
     assert start_requests(server) == 2
 
 
-def test_a_stopped_run_carries_on_with_its_plan(cli, sandbox):
+def test_stopped_run_resumes_with_its_plan(cli, sandbox):
     server, source, plan = sandbox(faults="token_revoked@2+"), three(cli), cli.folder / "plan.json"
     words = [*flags(server), "--concurrency", "1"]
     assert cli("check", source, *words, "--save", plan).code == 0
@@ -168,7 +168,7 @@ def test_a_stopped_run_carries_on_with_its_plan(cli, sandbox):
     assert len(server.enrolments()) == 3
 
 
-def test_the_standing_limits_hold_for_an_approved_plan_too(cli, saved):
+def test_job_limits_apply_to_an_approved_plan(cli, saved):
     server, source, plan = saved
     ended = cli("run", source, *flags(server), "--plan", plan, "--max-rows", "2")
     assert ended.code == 2
@@ -176,7 +176,7 @@ def test_the_standing_limits_hold_for_an_approved_plan_too(cli, saved):
     assert not start_requests(server)
 
 
-def test_a_plan_beyond_a_limit_is_not_saved(cli, sandbox):
+def test_plan_beyond_a_limit_is_not_saved(cli, sandbox):
     plan = cli.folder / "plan.json"
     ended = cli("check", three(cli), *flags(sandbox()), "--save", plan, "--max-rows", "2")
     assert ended.code == 2
@@ -184,7 +184,7 @@ def test_a_plan_beyond_a_limit_is_not_saved(cli, sandbox):
     assert not plan.exists()
 
 
-def test_a_plan_takes_the_place_of_an_older_plan_and_of_nothing_else(cli, saved):
+def test_plan_replaces_only_an_older_plan_file(cli, saved):
     server, source, plan = saved
     assert cli("check", source, *flags(server, scenario="5"), "--save", plan).code == 0
     assert json.loads(plan.read_text(encoding="utf-8"))["scenario"]["id"] == 5
@@ -215,7 +215,7 @@ def test_a_plan_takes_the_place_of_an_older_plan_and_of_nothing_else(cli, saved)
     ],
     ids=["missing", "empty", "csv", "json", "deep", "newer", "damaged"],
 )
-def test_what_is_no_plan_is_refused_in_one_sentence(cli, sandbox, content, said):
+def test_invalid_plan_file_is_one_error(cli, sandbox, content, said):
     plan = cli.folder / "plan.json"
     if content is not None:
         plan.write_text(content, encoding="utf-8")
@@ -225,7 +225,7 @@ def test_what_is_no_plan_is_refused_in_one_sentence(cli, sandbox, content, said)
     assert "Traceback" not in ended.err
 
 
-def test_what_the_platform_was_not_asked_is_not_compared():
+def test_skipped_preflight_checks_are_not_compared():
     job = Job.model_validate(
         {"url": "https://platform.example", "scenario": 3, "match": {"mode": "email", "column": "email"}}
     )

@@ -19,7 +19,7 @@ from tests.support.input_files import OLD_S, aged, emails, enrolled, flags, grou
 from tests.support.sandbox import wait_until
 
 
-def test_an_input_of_which_nothing_is_left_is_moved_and_its_run_still_works(cli, sandbox):
+def test_archived_input_keeps_its_run_readable(cli, sandbox):
     server = sandbox(faults="drop_after_acting@2")
     source = lay(cli.folder / "leads.csv", *group("a"), ("nobody@example.com", ""))
     source.chmod(0o600)
@@ -47,7 +47,7 @@ def test_an_input_of_which_nothing_is_left_is_moved_and_its_run_still_works(cli,
     assert len(server.enrolments()) == 3
 
 
-def test_the_archive_overwrites_nothing(cli, sandbox):
+def test_archive_overwrites_nothing(cli, sandbox):
     server = sandbox()
     for name in ("a", "b", "c"):
         lay(cli.folder / "in" / "new.csv.gz", *group(name))
@@ -62,7 +62,7 @@ def test_the_archive_overwrites_nothing(cli, sandbox):
     assert enrolled(server) == emails("a", "b", "c")
 
 
-def test_a_run_that_stopped_leaves_its_input_where_it_is(cli, sandbox):
+def test_stopped_run_leaves_its_input_in_place(cli, sandbox):
     server = sandbox(faults="token_revoked@2+")
     source = lay(cli.folder / "in" / "new.csv", *group("a"))
     command = ("run", source, *flags(server), "--archive", "done", "--concurrency", "1", "--json")
@@ -73,7 +73,7 @@ def test_a_run_that_stopped_leaves_its_input_where_it_is(cli, sandbox):
     assert not source.exists()
 
 
-def test_a_file_that_took_the_inputs_place_meanwhile_is_not_moved(cli, sandbox):
+def test_file_replaced_meanwhile_is_not_moved(cli, sandbox):
     server = sandbox(latency_s=(0.3, 0.3))
     source = lay(cli.folder / "new.csv", *group("a"))
     process = cli.start("run", source, *flags(server), "--archive", "done", "--concurrency", "1", "--quiet", "--json")
@@ -90,7 +90,7 @@ def test_a_file_that_took_the_inputs_place_meanwhile_is_not_moved(cli, sandbox):
     assert not list((cli.folder / "done").iterdir())
 
 
-def test_an_input_that_could_not_be_moved_is_moved_the_next_time(cli, sandbox):
+def test_failed_move_is_repeated_next_time(cli, sandbox):
     server = sandbox()
     source = lay(cli.folder / "in" / "new.csv", *group("a"))
     assert cli("run", source, *flags(server)).code == 0
@@ -101,7 +101,7 @@ def test_an_input_that_could_not_be_moved_is_moved_the_next_time(cli, sandbox):
     assert cli("run", source, *flags(server), "--if-changed", "--archive", "done").code == 0
 
 
-def test_what_was_enrolled_before_is_moved_from_a_folder_too(cli, sandbox):
+def test_input_enrolled_before_is_moved_from_a_folder(cli, sandbox):
     server = sandbox()
     for name in ("a", "b"):
         lay(cli.folder / "in" / f"{name}.csv", *group(name))
@@ -116,7 +116,7 @@ def test_what_was_enrolled_before_is_moved_from_a_folder_too(cli, sandbox):
 @pytest.mark.parametrize(
     ("archive", "said"), [("nowhere/done", "nowhere is not there"), ("in", "of the input"), ("taken", "cannot be used")]
 )
-def test_an_archive_that_cannot_work_is_refused_before_anything_is_sent(cli, sandbox, archive, said):
+def test_unusable_archive_is_refused_before_sending(cli, sandbox, archive, said):
     server = sandbox()
     source = lay(cli.folder / "in" / "new.csv", *group("a"))
     (cli.folder / "taken").write_text("a file")
@@ -126,7 +126,7 @@ def test_an_archive_that_cannot_work_is_refused_before_anything_is_sent(cli, san
     assert not server.enrolments()
 
 
-def test_the_standard_input_cannot_be_archived(cli, sandbox):
+def test_standard_input_cannot_be_archived(cli, sandbox):
     server = sandbox()
     ended = cli("run", "-", *flags(server), "--archive", "done", stdin=b"email\na@example.com\n")
     assert ended.code == 2
@@ -134,7 +134,8 @@ def test_the_standard_input_cannot_be_archived(cli, sandbox):
     assert not server.enrolments()
 
 
-def test_the_archive_of_a_job_file_lies_beside_it_and_is_no_source_of_inputs(cli, sandbox):
+def test_job_archive_is_beside_the_job_file_and_not_an_input(cli, sandbox):
+    """A relative archive folder belongs to the job file's folder, and its files are not inputs."""
     server = sandbox()
     jobs = cli.folder / "jobs"
     lay(cli.folder / "drop" / "a.csv", *group("a"))
@@ -165,7 +166,7 @@ def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_an_archive_on_another_disk_gets_a_copy_before_the_input_goes(tmp_path, monkeypatch):
+def test_archive_on_another_disk_copies_before_deleting(tmp_path, monkeypatch):
     source, folder = lay(tmp_path / "in" / "new.csv", *group("a")), tmp_path / "done"
     folder.mkdir()
     (folder / "new.csv").write_text("older")
@@ -177,7 +178,7 @@ def test_an_archive_on_another_disk_gets_a_copy_before_the_input_goes(tmp_path, 
     assert not list(source.parent.iterdir())
 
 
-def test_a_newer_file_that_comes_while_the_copy_is_made_stays(tmp_path, monkeypatch):
+def test_newer_file_during_the_copy_is_kept(tmp_path, monkeypatch):
     source, folder = lay(tmp_path / "in" / "new.csv", *group("a")), tmp_path / "done"
     folder.mkdir()
     was = sha256(source)
@@ -189,7 +190,7 @@ def test_a_newer_file_that_comes_while_the_copy_is_made_stays(tmp_path, monkeypa
     assert len(list(source.parent.iterdir())) == 1
 
 
-def test_a_full_disk_leaves_the_input_where_it_is(tmp_path, monkeypatch):
+def test_full_disk_leaves_the_input_in_place(tmp_path, monkeypatch):
     source, folder = lay(tmp_path / "in" / "new.csv", *group("a")), tmp_path / "done"
     folder.mkdir()
     other_disk(monkeypatch, folder)
@@ -204,7 +205,7 @@ def test_a_full_disk_leaves_the_input_where_it_is(tmp_path, monkeypatch):
     assert not list(folder.iterdir())
 
 
-def test_a_link_is_not_moved(tmp_path):
+def test_symbolic_link_is_not_moved(tmp_path):
     real, folder = lay(tmp_path / "in" / "real.csv", *group("a")), tmp_path / "done"
     folder.mkdir()
     link = tmp_path / "new.csv"

@@ -20,7 +20,7 @@ from tests.test_run import make_job
 ROWS = 40
 
 
-async def test_a_ledger_that_breaks_while_rows_are_sent_frees_the_run(tmp_path, monkeypatch):
+async def test_broken_ledger_during_sending_releases_the_run(tmp_path, monkeypatch):
     ledger, platform = sqlite_ledger(tmp_path), ScriptedPlatform()
     source = write_csv(tmp_path / "in.csv", *people(ROWS))
     arguments: dict[str, Any] = {"token": "t", "ledger": ledger, "transport": platform.transport}
@@ -46,7 +46,7 @@ async def test_a_ledger_that_breaks_while_rows_are_sent_frees_the_run(tmp_path, 
     assert len(set(platform.emails())) == len(platform.emails())
 
 
-async def test_a_note_that_cannot_be_removed_keeps_no_lock(tmp_path, monkeypatch):
+async def test_undeletable_owner_note_keeps_no_lock(tmp_path, monkeypatch):
     ledger, platform = sqlite_ledger(tmp_path), ScriptedPlatform()
     arguments: dict[str, Any] = {"token": "t", "ledger": ledger, "transport": platform.transport}
     plain = Path.unlink

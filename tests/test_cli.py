@@ -22,7 +22,7 @@ def run_flags(server):
     return ("--url", server.url, *COMMON)
 
 
-def test_exit_0_when_every_row_is_enrolled_or_skipped(cli, sandbox):
+def test_exit_0_when_all_rows_are_enrolled_or_skipped(cli, sandbox):
     server = sandbox()
     source = write_csv(cli.folder / "leads.csv", *people(20), people(1)[0])
     ended = cli("run", source, *run_flags(server), "--json")
@@ -82,7 +82,7 @@ def test_exit_1_when_some_rows_are_refused_or_invalid(cli, sandbox):
         (("run", "in.csv", "--delimiter", "ab"), "--delimiter"),
     ],
 )
-def test_exit_2_with_one_clear_sentence_for_what_is_wrong(cli, sandbox, words, said):
+def test_exit_2_with_one_sentence_per_error(cli, sandbox, words, said):
     server = sandbox()
     write_csv(cli.folder / "in.csv", *people(3), header=("email", "name"))
     flags = [] if words[0] != "run" or "INPUT" in said else list(run_flags(server))
@@ -104,7 +104,7 @@ def test_exit_2_without_a_token(cli, sandbox):
 @pytest.mark.parametrize(
     ("scenario", "said"), [("4", "no scenario"), ("11", "not active"), ("3", "token")], ids=["missing", "off", "token"]
 )
-def test_exit_2_when_the_preflight_fails(cli, sandbox, scenario, said):
+def test_exit_2_when_preflight_fails(cli, sandbox, scenario, said):
     server = sandbox()
     source = write_csv(cli.folder / "in.csv", *people(1))
     token = "wrong-token-0000" if said == "token" else "sandbox-token"
@@ -129,7 +129,7 @@ def test_exit_2_for_a_finished_run_and_again_sends_it_once_more(cli, sandbox):
     assert server.totals()["enrolled_total"] == 8
 
 
-def test_exit_3_when_the_platform_refuses_the_token_and_the_same_command_carries_on(cli, sandbox):
+def test_exit_3_for_a_refused_token_and_resume(cli, sandbox):
     server = sandbox(faults="token_revoked@11+")
     source = write_csv(cli.folder / "in.csv", *people(40))
     flags = (*run_flags(server), "--concurrency", "1", "--json")
@@ -156,7 +156,7 @@ def test_exit_4_when_some_rows_are_unknown(cli, sandbox):
     assert [row["email"] for row in unknown] == [people(4)[1][0], people(4)[3][0]]
 
 
-def test_exit_5_while_another_process_works_on_the_run(cli, sandbox):
+def test_exit_5_while_another_process_runs(cli, sandbox):
     server = sandbox(latency_s=(0.3, 0.3))
     source = write_csv(cli.folder / "in.csv", *people(30))
     flags = (*run_flags(server), "--concurrency", "1")
@@ -174,7 +174,7 @@ def test_exit_5_while_another_process_works_on_the_run(cli, sandbox):
 
 @pytest.mark.parametrize("command", ["run", "check"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_waiting_for_a_silent_pipe(cli, sandbox, command, number, code):
+def test_signal_ends_the_wait_for_a_silent_pipe(cli, sandbox, command, number, code):
     server = sandbox()
     words = (command, "-", "--url", server.url, "--scenario", "3", "--match", "email=email", "--status-file", "s.json")
     with cli.start(*words, stdin=subprocess.PIPE) as process:
@@ -198,7 +198,7 @@ def test_a_signal_ends_the_waiting_for_a_silent_pipe(cli, sandbox, command, numb
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_exit_130_and_143_save_what_was_sent_and_the_same_command_carries_on(cli, sandbox, number, code):
+def test_exit_130_and_143_save_sent_rows_and_resume(cli, sandbox, number, code):
     server = sandbox(latency_s=(0.05, 0.05))
     source = write_csv(cli.folder / "in.csv", *people(60))
     flags = (*run_flags(server), "--concurrency", "2", "--json")
@@ -216,7 +216,7 @@ def test_exit_130_and_143_save_what_was_sent_and_the_same_command_carries_on(cli
     assert len(server.enrolments()) == 60
 
 
-def test_flags_go_before_variables_and_variables_before_the_job_file(cli, sandbox):
+def test_precedence_is_flag_variable_job_file(cli, sandbox):
     server = sandbox()
     source = write_csv(cli.folder / "in.csv", *people(3))
     (cli.folder / "job.toml").write_text(
@@ -232,7 +232,7 @@ def test_flags_go_before_variables_and_variables_before_the_job_file(cli, sandbo
     assert [ended.json["rows"] for ended in (by_file, by_variable, by_flag)] == [1, 2, 3]
 
 
-def test_a_mistake_in_the_job_file_names_its_place_and_the_nearest_key(cli):
+def test_job_file_error_has_its_place_and_the_nearest_key(cli):
     write_csv(cli.folder / "in.csv", *people(1))
     (cli.folder / "job.toml").write_text(
         'url = "https://x.example"\nscenario = "x"\n[match]\nmode = "email"\ncolum = "email"\n[send]\nratee = 5\n'
@@ -245,7 +245,7 @@ def test_a_mistake_in_the_job_file_names_its_place_and_the_nearest_key(cli):
     assert "line 1" in cli("run", "in.csv", "--job", "broken.toml").err
 
 
-def test_standard_input_and_a_token_file_work(cli, sandbox):
+def test_standard_input_and_token_file_work(cli, sandbox):
     server = sandbox()
     (cli.folder / "token").write_text("sandbox-token\n")
     ended = cli(
@@ -263,7 +263,7 @@ def test_standard_input_and_a_token_file_work(cli, sandbox):
     assert (cli.folder / f"stdin.{ended.json['run']}.results.csv").exists()
 
 
-def test_check_shows_the_problems_and_sends_nothing(cli, sandbox):
+def test_check_shows_problems_and_sends_nothing(cli, sandbox):
     server = sandbox()
     source = write_csv(cli.folder / "in.csv", *people(3), ("Total: 3", ""), ("", "x"), (" anna@example.com ", ""))
     ended = cli("check", source, *run_flags(server), "--json", "--problems", "problems.csv")
@@ -291,12 +291,12 @@ def test_init_proposes_a_job_file_that_check_accepts(cli, sandbox):
     assert "exists already" in again.err
 
 
-def test_init_prints_the_schema_of_the_job_file(cli):
+def test_init_prints_the_job_file_schema(cli):
     schema = cli("init", "--schema").json
     assert {"url", "scenario", "match", "send", "stop"} <= set(schema["properties"])
 
 
-def test_runs_show_and_report_tell_of_earlier_runs(cli, sandbox):
+def test_runs_show_and_report_describe_earlier_runs(cli, sandbox):
     source = write_csv(cli.folder / "in.csv", *people(3), ("nobody@example.com", ""))
     run_id = cli("run", source, *run_flags(sandbox()), "--json").json["run"]
     (listed,) = cli("runs", "--json").json
@@ -328,7 +328,7 @@ def test_retry_sends_the_refused_rows_once_more(cli, sandbox):
     assert set(server.enrolments().values()) == {1}
 
 
-def test_resolve_lists_unknown_rows_and_takes_verdicts_back(cli, sandbox):
+def test_resolve_lists_unknown_rows_and_applies_decisions(cli, sandbox):
     server = sandbox(faults="drop_after_acting@1,drop_before_acting@2,drop_before_acting@3")
     source = write_csv(cli.folder / "in.csv", *people(5))
     flags = (*run_flags(server), "--concurrency", "1", "--json")
@@ -354,7 +354,7 @@ def test_resolve_lists_unknown_rows_and_takes_verdicts_back(cli, sandbox):
     assert "not unknown" in wrong.err
 
 
-def test_the_log_file_names_rows_and_no_person(cli, sandbox):
+def test_log_has_rows_and_no_personal_data(cli, sandbox):
     server = sandbox(faults="http_429@2")
     source = write_csv(cli.folder / "in.csv", *people(3), ("nobody@example.com", ""))
     cli("run", source, *run_flags(server), "--log-file", "run.log", "--log-format", "json")
@@ -365,13 +365,13 @@ def test_the_log_file_names_rows_and_no_person(cli, sandbox):
     assert "sandbox-token" not in (cli.folder / "run.log").read_text()
 
 
-def test_quiet_says_nothing_when_all_is_well(cli, sandbox):
+def test_quiet_prints_nothing_on_success(cli, sandbox):
     source = write_csv(cli.folder / "in.csv", *people(3))
     ended = cli("run", source, *run_flags(sandbox()), "--quiet")
     assert (ended.code, ended.out, ended.err) == (0, "", "")
 
 
-def test_demo_needs_nothing_and_shows_everything(cli):
+def test_demo_needs_no_settings(cli):
     ended = cli("demo", "--rows", "30", "--rate", "none", BATCH_ENROLL_TOKEN="")
     assert ended.code == 0, ended.err
     assert "0 of them twice" in ended.err

@@ -98,7 +98,7 @@ def going(cli, sandbox):
     return begin
 
 
-def test_a_rate_that_is_set_holds_from_then_on(going, sandbox):
+def test_set_rate_applies_from_then_on(going, sandbox):
     server = sandbox()
     with going(server, "--rate", "5", rows=1_500) as run:
         assert run.ask("set", "--rate", "80")["said"] == f"Run {run.run} now sends 80 a second, 8 at once."
@@ -116,7 +116,7 @@ def test_a_rate_that_is_set_holds_from_then_on(going, sandbox):
     assert set(server.enrolments().values()) == {1}
 
 
-def test_a_pause_lets_answers_come_in_and_nothing_leave_until_it_is_resumed_without_a_burst(going, sandbox):
+def test_pause_finishes_requests_and_resume_gives_no_burst(going, sandbox):
     server = sandbox(latency_s=(0.5, 0.5))
     with going(server, "--rate", "20", "--concurrency", "12", rows=1_500, after=15) as run:
         answer = run.ask("pause")
@@ -143,7 +143,7 @@ def test_a_pause_lets_answers_come_in_and_nothing_leave_until_it_is_resumed_with
         assert [word for word in ("paused", "pace set", "resumed") if word not in log] == []
 
 
-def test_concurrency_grows_and_shrinks_while_it_goes(going, sandbox):
+def test_concurrency_changes_during_the_run(going, sandbox):
     latency_s = 0.3
     server = sandbox(latency_s=(latency_s, latency_s))
     with going(server, "--rate", "none", "--concurrency", "2", rows=1_000) as run:
@@ -160,7 +160,7 @@ def test_concurrency_grows_and_shrinks_while_it_goes(going, sandbox):
     assert set(server.enrolments().values()) == {1}
 
 
-def test_fewer_at_once_holds_for_rows_that_already_wait_for_their_turn(going, sandbox):
+def test_lower_concurrency_applies_to_waiting_rows(going, sandbox):
     """Sixty workers wait for a permit; when they are two, no more than two requests may be in flight."""
     server = sandbox(latency_s=(1.0, 1.0))
     with going(server, "--rate", "20", "--concurrency", "60", rows=2_000, after=25) as run:
@@ -171,7 +171,7 @@ def test_fewer_at_once_holds_for_rows_that_already_wait_for_their_turn(going, sa
         assert most_in(server.stats()["arrivals"][then:], 0.9) <= 2
 
 
-def test_stop_ends_the_run_with_exit_3_and_the_same_command_carries_on(going, sandbox, cli):
+def test_stop_gives_exit_3_and_the_run_resumes(going, sandbox, cli):
     server = sandbox(latency_s=(0.2, 0.2))
     with going(server, "--rate", "5", rows=400) as run:
         told = cli("stop", run.run)
@@ -189,7 +189,7 @@ def test_stop_ends_the_run_with_exit_3_and_the_same_command_carries_on(going, sa
         run.carry_on()
 
 
-def test_stop_ends_a_pause_too(going, sandbox):
+def test_stop_ends_a_pause(going, sandbox):
     with going(sandbox(), "--rate", "5", rows=400) as run:
         run.ask("pause")
         answer = run.ask("stop")
@@ -199,7 +199,7 @@ def test_stop_ends_a_pause_too(going, sandbox):
         run.carry_on()
 
 
-def test_a_deadline_ends_a_paused_run(going, sandbox):
+def test_deadline_ends_a_paused_run(going, sandbox):
     with going(sandbox(), "--rate", "20", "--deadline", "10s", rows=2_000) as run:
         run.ask("pause")
         code, ended, _ = run.end()
@@ -208,7 +208,7 @@ def test_a_deadline_ends_a_paused_run(going, sandbox):
     assert ended["counts"]["not_sent"] > 0
 
 
-def test_runs_and_show_tell_a_run_that_goes_from_one_that_was_left(going, sandbox):
+def test_runs_and_show_mark_active_and_abandoned_runs(going, sandbox):
     with going(sandbox(), "--rate", "5", rows=600) as run:
         (listed,) = run.cli("runs", "--json").json
         assert (listed["state"], str(run.process.pid) in listed["worker"]) == ("open", True)
@@ -225,7 +225,7 @@ def test_runs_and_show_tell_a_run_that_goes_from_one_that_was_left(going, sandbo
         assert "The run ended before the row's turn came (stopped)" in shown
 
 
-def test_runs_does_not_call_a_row_unknown_whose_answer_is_on_its_way(going, sandbox):
+def test_runs_counts_requests_in_flight_as_not_unknown(going, sandbox):
     server = sandbox(faults="silence_before_acting")
     with going(server, "--rate", "none", "--concurrency", "3", "--timeout", "60", rows=60) as run:
         assert "3 unknown or in flight" in run.cli("runs").out
@@ -235,7 +235,7 @@ def test_runs_does_not_call_a_row_unknown_whose_answer_is_on_its_way(going, sand
 
 
 @pytest.mark.parametrize("command", [("set", "--rate", "5"), ("pause",), ("resume",), ("stop",)], ids=lambda c: c[0])
-def test_exit_2_and_a_sentence_when_no_process_works_on_the_run(cli, sandbox, command):
+def test_exit_2_when_no_process_runs(cli, sandbox, command):
     server = sandbox(faults="token_revoked@3+")
     source = write_csv(cli.folder / "in.csv", *people(9))
     flags = ("--url", server.url, "--scenario", "3", "--match", "email=email", "--rate", "none", "--concurrency", "1")
@@ -269,7 +269,7 @@ def test_exit_2_and_a_sentence_when_no_process_works_on_the_run(cli, sandbox, co
         (("--concurrency", "4", "--rate", "-1"), "--rate: "),
     ],
 )
-def test_exit_2_for_a_pace_that_no_job_may_have(cli, words, said):
+def test_exit_2_for_an_invalid_rate(cli, words, said):
     ended = cli("set", "any", *words)
     assert ended.code == 2
     assert said in ended.err

@@ -70,7 +70,7 @@ def planning(cli, sandbox, many):
         run.process.communicate(timeout=PATIENCE_S)
 
 
-def test_stop_ends_the_planning_and_nothing_of_the_run_stays(cli, planning):
+def test_stop_during_planning_leaves_no_run(cli, planning):
     run = planning.run
     _, told = planning.ask("stop", run[:4].upper())
     assert told.splitlines() == [
@@ -87,7 +87,7 @@ def test_stop_ends_the_planning_and_nothing_of_the_run_stays(cli, planning):
     assert f"run={run}" in (cli.folder / "run.log").read_text()
 
 
-def test_what_is_wished_while_it_plans_holds_when_it_sends(cli, planning):
+def test_settings_made_during_planning_apply_when_sending(cli, planning):
     run, server = planning.run, planning.server
     set_ = json.loads(planning.ask("set", run, "--rate", "5", "--concurrency", "2", "--json")[0])
     assert set_["said"] == f"Run {run} does not send yet; it will send 5 a second, 2 at once."
@@ -126,7 +126,7 @@ def asked():
         go_on.set()
 
 
-def test_stop_reaches_a_run_while_the_platform_is_asked(cli, asked):
+def test_stop_works_during_the_preflight(cli, asked):
     source = write_csv(cli.folder / "in.csv", *people(20))
     words = ("run", source, "--url", asked.url, "--scenario", "3", "--match", "email=email", "--rate", "none")
     process = cli.start(*words, "--yes", "--json")
@@ -148,7 +148,7 @@ def test_stop_reaches_a_run_while_the_platform_is_asked(cli, asked):
     assert sorted(asked.started) == [email for email, _ in people(20)]
 
 
-def test_a_run_that_is_to_end_asks_nobody_whether_it_may_begin(cli, asked):
+def test_stopping_run_asks_no_question(cli, asked):
     source = write_csv(cli.folder / "in.csv", *people(20))
     words = ("run", source, "--url", asked.url, "--scenario", "3", "--match", "email=email")
     with Terminal(*words, folder=cli.folder) as terminal:

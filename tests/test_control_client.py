@@ -89,7 +89,7 @@ async def steering(act):
     return steered
 
 
-async def test_each_wish_is_done_and_told_in_a_sentence(tmp_path):
+async def test_each_command_is_applied_and_confirmed(tmp_path):
     script: list[tuple[ControlCommand, dict[str, Any], str]] = [
         (ControlCommand.SET, {"rate": "5"}, "Run a906cc51 now sends 5 a second, 8 at once."),
         (
@@ -137,7 +137,7 @@ async def test_each_wish_is_done_and_told_in_a_sentence(tmp_path):
     assert (steered.rate_per_s, steered.concurrency, steered.told) == (0.5, 3, ["Stopped by `stop`."])
 
 
-async def test_what_is_wished_before_the_sending_begins_holds_from_its_first_row():
+async def test_commands_before_sending_apply_from_the_first_row():
     control, steered = Control(), Steered()
     control.set_rate(2.0)
     control.set_concurrency(5)
@@ -151,7 +151,7 @@ async def test_what_is_wished_before_the_sending_begins_holds_from_its_first_row
     assert control.standing() == ControlStatus(is_paused=True, rate_per_s=2.0, concurrency=5, in_flight=0, is_over=True)
 
 
-async def test_of_a_run_that_does_not_send_yet_the_answers_say_what_will_be(tmp_path):
+async def test_answers_before_sending_describe_the_future_state(tmp_path):
     control, steered = Control(), Steered()
     control.expect(rate_per_s=10.0, concurrency=8)
     for wish, pace, said in (
@@ -179,7 +179,7 @@ async def test_of_a_run_that_does_not_send_yet_the_answers_say_what_will_be(tmp_
     assert steered.rate_per_s == 5.0
 
 
-async def test_without_a_wish_the_sending_begins_as_the_job_says():
+async def test_without_commands_sending_starts_as_configured():
     control, steered = Control(), Steered()
     control.expect(rate_per_s=1.0, concurrency=1)
 
@@ -190,7 +190,7 @@ async def test_without_a_wish_the_sending_begins_as_the_job_says():
 
 
 @pytest.mark.parametrize("wrong", [0, -1, float("inf"), float("nan")])
-async def test_a_program_cannot_set_a_pace_that_is_none(wrong):
+async def test_invalid_rate_is_refused_in_python(wrong):
     with pytest.raises(ValueError, match="above 0"):
         Control().set_rate(wrong)
     if wrong in (0, -1):
@@ -198,7 +198,7 @@ async def test_a_program_cannot_set_a_pace_that_is_none(wrong):
             Control().set_concurrency(wrong)
 
 
-async def test_two_who_ask_at_once_are_both_answered_in_the_order_of_asking(tmp_path):
+async def test_concurrent_requests_are_answered_in_order(tmp_path):
     first, second = post(tmp_path, ControlCommand.PAUSE), post(tmp_path, ControlCommand.SET, rate=5)
 
     async def act(control):
@@ -209,20 +209,20 @@ async def test_two_who_ask_at_once_are_both_answered_in_the_order_of_asking(tmp_
     assert not list(tmp_path.rglob("*.*"))
 
 
-async def test_a_request_that_was_withdrawn_is_not_done(tmp_path):
+async def test_withdrawn_request_is_not_executed(tmp_path):
     letter = post(tmp_path)
     assert letter.withdraw()
     assert not letter.withdraw()
     assert ControlInbox(tmp_path, clock=CLOCK).poll() == []
 
 
-async def test_a_request_that_was_taken_cannot_be_withdrawn(tmp_path):
+async def test_accepted_request_cannot_be_withdrawn(tmp_path):
     letter = post(tmp_path)
     assert len(ControlInbox(tmp_path, clock=CLOCK).poll()) == 1
     assert not letter.withdraw()
 
 
-async def test_a_request_whose_writer_died_is_not_done_later(tmp_path):
+async def test_request_of_a_dead_client_is_not_executed_later(tmp_path):
     post(tmp_path, ControlCommand.STOP)
     assert ControlInbox(tmp_path, clock=Later(9)).poll()
     post(tmp_path, ControlCommand.STOP)
@@ -230,7 +230,7 @@ async def test_a_request_whose_writer_died_is_not_done_later(tmp_path):
     assert not list(tmp_path.rglob("*.request"))
 
 
-async def test_an_answer_that_nobody_fetched_is_removed_in_time(tmp_path):
+async def test_unread_answer_is_removed_after_a_while(tmp_path):
     post(tmp_path)
 
     async def act(control):
@@ -246,7 +246,7 @@ async def test_an_answer_that_nobody_fetched_is_removed_in_time(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"\xff\xfe", b"[]", b"3", b'{"wish": "stop"}', b'{"wish": "fly", "pace": {}, "until": 9e9}']
 )
-def test_a_file_that_is_no_request_is_thrown_away(tmp_path, content):
+def test_invalid_request_file_is_deleted(tmp_path, content):
     folder = tmp_path / "asks"
     folder.mkdir()
     (folder / "1-x.request").write_bytes(content)
@@ -255,7 +255,7 @@ def test_a_file_that_is_no_request_is_thrown_away(tmp_path, content):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions are another thing there")
-async def test_the_files_are_for_their_owner_alone(tmp_path):
+async def test_files_are_private_to_the_owner(tmp_path):
     before = os.umask(0)
     try:
         letter = post(tmp_path)
@@ -304,7 +304,7 @@ async def planned(ledger):
     return run
 
 
-async def test_a_process_that_does_not_answer_in_time_has_done_nothing(ledger, tmp_path):
+async def test_timeout_means_that_nothing_was_executed(ledger, tmp_path):
     run = await planned(ledger)
     with pytest.raises(RunLocked, match=r"did not answer within 0.5 s. Nothing was changed.") as caught:
         await send_control_command(ledger, "a906cc51", ControlCommand.STOP, clock=CLOCK, patience_s=0.5)
@@ -313,7 +313,7 @@ async def test_a_process_that_does_not_answer_in_time_has_done_nothing(ledger, t
     await run.close_unchanged()
 
 
-async def test_a_process_that_ends_before_it_answers_has_done_nothing(ledger, tmp_path):
+async def test_process_exit_means_that_nothing_was_executed(ledger, tmp_path):
     run = await planned(ledger)
     async with anyio.create_task_group() as tasks:
 
@@ -327,7 +327,7 @@ async def test_a_process_that_ends_before_it_answers_has_done_nothing(ledger, tm
     assert not list(tmp_path.rglob("*.request"))
 
 
-async def test_a_request_that_was_taken_in_time_is_waited_for_a_little_longer(ledger, tmp_path):
+async def test_accepted_request_gets_a_longer_timeout(ledger, tmp_path):
     run = await planned(ledger)
 
     async def slow_process(control):
@@ -346,7 +346,7 @@ async def test_a_request_that_was_taken_in_time_is_waited_for_a_little_longer(le
     await run.close_unchanged()
 
 
-async def test_whoever_gives_up_takes_the_request_back(ledger, tmp_path):
+async def test_timed_out_client_withdraws_its_request(ledger, tmp_path):
     run = await planned(ledger)
     with anyio.move_on_after(0.2):
         await send_control_command(ledger, "a906cc51", ControlCommand.STOP, clock=CLOCK)
@@ -354,7 +354,7 @@ async def test_whoever_gives_up_takes_the_request_back(ledger, tmp_path):
     await run.close_unchanged()
 
 
-async def test_nothing_is_asked_of_a_run_that_nobody_works_on_or_nobody_knows(ledger, tmp_path):
+async def test_inactive_or_missing_run_gets_no_request(ledger, tmp_path):
     with pytest.raises(NoSuchRun):
         await send_control_command(ledger, "a906cc51", ControlCommand.STOP, clock=CLOCK)
     await (await planned(ledger)).close_unchanged()
@@ -365,7 +365,7 @@ async def test_nothing_is_asked_of_a_run_that_nobody_works_on_or_nobody_knows(le
     assert not list(tmp_path.rglob("*.request"))
 
 
-async def test_a_plan_that_is_given_up_before_the_answer_is_read_has_ended(ledger, tmp_path):
+async def test_discarded_plan_counts_as_ended(ledger, tmp_path):
     for wish in (ControlCommand.STOP, ControlCommand.PAUSE):
         run = await ledger.create(record())
         async with anyio.create_task_group() as tasks:
@@ -384,7 +384,7 @@ async def test_a_plan_that_is_given_up_before_the_answer_is_read_has_ended(ledge
                     await send_control_command(ledger, "a906cc51", wish, clock=CLOCK)
 
 
-async def test_waiting_for_the_end_gives_the_counts(ledger):
+async def test_wait_for_the_end_gives_the_counts(ledger):
     run = await planned(ledger)
     async with anyio.create_task_group() as tasks:
 
@@ -400,7 +400,7 @@ async def test_waiting_for_the_end_gives_the_counts(ledger):
     assert await ledger.lock_owner("a906cc51") == ""
 
 
-async def test_waiting_for_the_end_of_a_plan_that_is_given_up_gives_nothing(ledger):
+async def test_wait_for_a_discarded_plan_gives_nothing(ledger):
     run = await ledger.create(record())
     async with anyio.create_task_group() as tasks:
 

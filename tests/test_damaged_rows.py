@@ -71,7 +71,7 @@ def is_refused(ended, run):
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-async def test_damaged_rows_are_refused_before_anything_is_sent(tmp_path, damage):
+async def test_damaged_rows_are_refused_before_sending(tmp_path, damage):
     ledger, platform, control = sqlite_ledger(tmp_path), ScriptedPlatform(), Control()
     source = write_csv(tmp_path / "in.csv", *people(ROWS))
     job = make_job(send__concurrency=1)
@@ -103,7 +103,7 @@ async def test_damaged_rows_are_refused_before_anything_is_sent(tmp_path, damage
 
 
 @pytest.mark.parametrize("damage", ["half of the rows", "gzip"])
-def test_every_command_refuses_damaged_rows_in_one_sentence(cli, stopped, damage):
+def test_each_command_refuses_damaged_rows_in_one_sentence(cli, stopped, damage):
     words, run, server = stopped
     path, before = kept_rows(), server.totals()["requests"]["workflows/start"]
     whole = path.read_bytes()
@@ -153,7 +153,7 @@ def drop_row_1400(content):
 
 
 @pytest.mark.parametrize("damage", [cut_after_row_1500, drop_row_1400])
-async def test_rows_damaged_while_they_are_sent_stop_the_run(tmp_path, damage):
+async def test_rows_damaged_during_sending_stop_the_run(tmp_path, damage):
     """The damage lies beyond what was read ahead when it happens."""
     ledger, platform = sqlite_ledger(tmp_path), ScriptedPlatform()
     source = write_csv(tmp_path / "in.csv", *people(3000))
@@ -192,7 +192,7 @@ def assert_sent_what_was_planned(platform):
     assert sent == people(3000)[: len(sent)]
 
 
-async def test_the_kept_rows_of_a_retry_batch_are_checked_too(tmp_path):
+async def test_stored_rows_of_a_retry_batch_are_checked_too(tmp_path):
     ledger = sqlite_ledger(tmp_path)
     platform = ScriptedPlatform(lambda body: httpx.Response(200, json={"error": 404, "error_text": "No profile"}))
     source = write_csv(tmp_path / "in.csv", *people(8))

@@ -38,7 +38,7 @@ def stopped(cli, sandbox):
     return run
 
 
-def test_a_token_that_is_revoked_stops_the_run_at_once(cli, stopped):
+def test_revoked_token_stops_the_run_at_once(cli, stopped):
     server, ended = stopped(faults="token_revoked@21+")
     assert ended.json["finding"] == "token"
     assert ended.json["counts"]["error"] == 0
@@ -54,7 +54,7 @@ def test_a_token_that_is_revoked_stops_the_run_at_once(cli, stopped):
     assert set(server.enrolments().values()) == {1}
 
 
-def test_a_scenario_that_is_switched_off_costs_no_row(cli, stopped):
+def test_switched_off_scenario_costs_no_row(cli, stopped):
     server, ended = stopped(faults="scenario_off@21+")
     assert ended.json["finding"] == "scenario_off"
     first, again = ended.json["stop_reason"].split("The platform was asked again: ")
@@ -69,7 +69,7 @@ def test_a_scenario_that_is_switched_off_costs_no_row(cli, stopped):
     assert set(server.enrolments().values()) == {1}
 
 
-def test_a_new_error_that_is_not_the_scenarios_stops_the_run_after_five_rows(cli, sandbox):
+def test_new_row_error_stops_the_run_after_five_rows(cli, sandbox):
     """The platform says that the scenario is fine, so each refusal is its row's own; five running are one too many."""
     server = sandbox(reentry="refuse")
     assert cli("run", write_csv(cli.folder / "inside.csv", *people(30)), *flags(server)).code == 0
@@ -81,7 +81,7 @@ def test_a_new_error_that_is_not_the_scenarios_stops_the_run_after_five_rows(cli
     assert ended.json["counts"]["success"] == 9
 
 
-def test_when_token_and_scenario_are_fine_the_rows_are_the_matter(cli, stopped):
+def test_diagnosis_names_the_rows_if_token_and_scenario_are_valid(cli, stopped):
     strangers = [(f"nobody{number}@example.com", "") for number in range(40)]
     source = write_csv(cli.folder / "in.csv", *people(9), *strangers)
     _, ended = stopped(source=source)
@@ -92,7 +92,7 @@ def test_when_token_and_scenario_are_fine_the_rows_are_the_matter(cli, stopped):
     assert "nobody" not in ended.json["stop_reason"]
 
 
-def test_rows_without_a_clear_answer_stop_it_much_earlier(stopped):
+def test_ambiguous_rows_stop_the_run_much_earlier(stopped):
     _, ended = stopped(faults="drop_after_acting@11+")
     assert ended.json["finding"] == "fine"
     assert ended.json["stop_reason"].startswith("5 rows in a row got no clear answer.")
@@ -100,7 +100,7 @@ def test_rows_without_a_clear_answer_stop_it_much_earlier(stopped):
     assert 5 <= ended.json["counts"]["unknown"] <= 6
 
 
-def test_a_platform_that_says_nothing_is_waited_for_a_few_seconds_only(stopped):
+def test_silent_platform_is_probed_for_a_few_seconds_only(stopped):
     faults = [
         {"fault": "drop_after_acting", "from_nth": 11},
         {"fault": "silence_before_acting", "method": "workflows/list", "from_nth": 2},
@@ -113,7 +113,7 @@ def test_a_platform_that_says_nothing_is_waited_for_a_few_seconds_only(stopped):
     assert "it did not answer within 5 s" in ended.json["stop_reason"]
 
 
-def test_something_else_that_answers_at_the_address_is_told(stopped):
+def test_wrong_server_at_the_address_is_reported(stopped):
     faults = [
         {"fault": "html_200_before_acting"},
         {"fault": "html_200_before_acting", "method": "workflows/list", "from_nth": 2},
@@ -123,7 +123,7 @@ def test_something_else_that_answers_at_the_address_is_told(stopped):
     assert "Check the address." in ended.json["stop_reason"]
 
 
-def test_a_scenario_that_is_gone_is_told(cli):
+def test_deleted_scenario_is_reported(cli):
     with sandbox_process(SandboxSettings()) as server:
         (cli.folder / "world.toml").write_text('[[scenarios]]\nid = 9\nname = "Other"\nlist_id = 1\nmode = "skip"\n')
         source = write_csv(cli.folder / "in.csv", *people(30))
@@ -140,7 +140,7 @@ def test_a_scenario_that_is_gone_is_told(cli):
     assert "There is no scenario 3" in out
 
 
-def test_nobody_is_asked_when_the_job_says_so_or_the_run_was_stopped_otherwise(cli, stopped):
+def test_no_diagnosis_when_disabled_or_stopped_otherwise(cli, stopped):
     server, ended = stopped("--skip-preflight", faults="token_revoked@11+")
     assert (asked(server), ended.json["finding"]) == (0, None)
     assert "asked again" not in ended.json["stop_reason"]
@@ -149,7 +149,7 @@ def test_nobody_is_asked_when_the_job_says_so_or_the_run_was_stopped_otherwise(c
     assert (asked(server), ended.json["finding"]) == (1, None)
 
 
-def test_ctrl_c_twice_gives_up_the_answers_of_a_run_that_was_stopping_already(cli, sandbox):
+def test_second_ctrl_c_drops_answers_of_a_stopping_run(cli, sandbox):
     """The breaker stopped it; the first Ctrl-C must not be taken for granted, nor the second be lost."""
     faults = [{"fault": "silence_after_acting", "nth": (1,)}, {"fault": "token_revoked", "from_nth": 4}]
     server = sandbox(faults=faults)
@@ -175,7 +175,7 @@ def test_ctrl_c_twice_gives_up_the_answers_of_a_run_that_was_stopping_already(cl
 
 
 @pytest.mark.parametrize(("number", "code", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGHUP, 143, "SIGHUP")])
-def test_a_signal_at_the_canary_stops_the_run_and_the_same_command_carries_on(cli, sandbox, number, code, name):
+def test_signal_at_the_canary_stops_the_run_and_it_resumes(cli, sandbox, number, code, name):
     server = sandbox()
     words = ("run", write_csv(cli.folder / "in.csv", *people(9)), *flags(server), "--canary", "4")
     with Terminal(*words, folder=cli.folder) as terminal:
@@ -192,7 +192,7 @@ def test_a_signal_at_the_canary_stops_the_run_and_the_same_command_carries_on(cl
 
 
 @pytest.mark.parametrize(("answer", "code", "sent"), [("y", 1, 20), ("n", 3, 4)])
-def test_at_a_terminal_the_canary_asks(cli, sandbox, answer, code, sent):
+def test_canary_asks_on_a_terminal(cli, sandbox, answer, code, sent):
     server = sandbox()
     source = write_csv(cli.folder / "in.csv", ("nobody@example.com", ""), *people(19))
     with Terminal("run", source, *flags(server), "--canary", "4", folder=cli.folder) as terminal:
@@ -216,7 +216,7 @@ def test_at_a_terminal_the_canary_asks(cli, sandbox, answer, code, sent):
         assert server.totals()["requests"]["workflows/start"] == 20
 
 
-def test_off_a_terminal_the_canary_decides_by_its_rule(cli, sandbox):
+def test_canary_uses_its_rule_off_a_terminal(cli, sandbox):
     server = sandbox(faults="drop_after_acting@2")
     source = write_csv(cli.folder / "in.csv", *people(20))
     ended = cli("run", source, *flags(server), "--canary", "4", "--json")

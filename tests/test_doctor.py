@@ -35,7 +35,7 @@ def doctor(cli):
     return examine
 
 
-def test_all_is_well_with_a_job_whose_platform_answers(doctor, cli, sandbox):
+def test_doctor_finds_no_problem_when_the_platform_answers(doctor, cli, sandbox):
     server = sandbox()
     code, found = doctor("--url", server.url, *JOB)
 
@@ -54,7 +54,7 @@ def test_all_is_well_with_a_job_whose_platform_answers(doctor, cli, sandbox):
     assert "sandbox-token" not in printed.out + printed.err
 
 
-def test_without_a_job_the_platform_is_skipped_and_that_is_said(doctor):
+def test_without_a_job_the_platform_check_is_skipped(doctor):
     code, found = doctor(**NO_TOKEN)
 
     assert code == 0
@@ -70,13 +70,13 @@ def test_without_a_job_the_platform_is_skipped_and_that_is_said(doctor):
     assert sqlite3.sqlite_version in found["ledger"][1]
 
 
-def test_the_extras_are_named_as_they_are(doctor):
+def test_extras_are_listed_by_name(doctor):
     _, found = doctor(**NO_TOKEN)
 
     assert "password: installed" in found["extras"][1]
 
 
-def test_a_job_file_that_is_wrong_is_a_problem_and_the_rest_is_still_looked_at(doctor, cli):
+def test_invalid_job_file_does_not_stop_the_other_checks(doctor, cli):
     (cli.folder / "bad.toml").write_text('url = "https://example.com"\nscenario = "three"\n')
 
     code, found = doctor("--job", "bad.toml")
@@ -89,7 +89,7 @@ def test_a_job_file_that_is_wrong_is_a_problem_and_the_rest_is_still_looked_at(d
     assert found["disk"][0] == "ok"
 
 
-def test_no_token_is_a_problem_when_there_is_a_job(doctor, sandbox):
+def test_missing_token_is_a_problem_with_a_job(doctor, sandbox):
     code, found = doctor("--url", sandbox().url, *JOB, **NO_TOKEN)
 
     assert code == 2
@@ -99,7 +99,7 @@ def test_no_token_is_a_problem_when_there_is_a_job(doctor, sandbox):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions are another thing there")
-def test_a_token_file_that_others_can_read_is_a_warning(doctor, cli, sandbox):
+def test_token_file_readable_by_others_is_a_warning(doctor, cli, sandbox):
     file = cli.folder / "token.txt"
     file.write_text("sandbox-token\n")
     words = ("--url", sandbox().url, *JOB, "--token-file", file)
@@ -115,7 +115,7 @@ def test_a_token_file_that_others_can_read_is_a_warning(doctor, cli, sandbox):
     assert doctor(*words)[1]["token"][0] == "ok", "the variable goes first, so the file does not matter"
 
 
-def test_a_token_that_is_refused_is_a_problem_and_is_not_shown(doctor, cli, sandbox):
+def test_refused_token_is_a_problem_and_is_not_shown(doctor, cli, sandbox):
     code, found = doctor("--url", sandbox().url, *JOB, BATCH_ENROLL_TOKEN="0123456789abcdef-wrong")
 
     assert code == 2
@@ -125,14 +125,14 @@ def test_a_token_that_is_refused_is_a_problem_and_is_not_shown(doctor, cli, sand
     assert "0123456789abcdef-wrong" not in json.dumps(found)
 
 
-def test_a_scenario_that_is_not_there_is_a_problem(doctor, sandbox):
+def test_missing_scenario_is_a_problem(doctor, sandbox):
     code, found = doctor("--url", sandbox().url, "--scenario", "4711", "--match", "email=email")
 
     assert code == 2
     assert "There is no scenario 4711" in found["scenario"][1]
 
 
-def test_an_address_where_nobody_listens_is_a_problem(doctor):
+def test_unreachable_address_is_a_problem(doctor):
     code, found = doctor("--url", "http://127.0.0.1:9", *JOB)
 
     assert code == 2
@@ -150,7 +150,7 @@ def test_an_address_where_nobody_listens_is_a_problem(doctor):
         (timedelta(seconds=-90), "warning", "ahead of the platform"),
     ],
 )
-def test_the_clock_is_compared_with_the_platforms(doctor, ahead, level, said):
+def test_clock_is_compared_with_the_platform(doctor, ahead, level, said):
     with small_platform(ahead=ahead) as url:
         code, found = doctor("--url", url, *JOB)
 
@@ -160,7 +160,7 @@ def test_the_clock_is_compared_with_the_platforms(doctor, ahead, level, said):
 
 
 @pytest.mark.parametrize(("days", "level"), [(365, "ok"), (3, "warning")])
-def test_the_certificate_is_looked_at(doctor, tmp_path, days, level):
+def test_certificate_is_checked(doctor, tmp_path, days, level):
     certificate = self_signed(tmp_path / "certificate.pem", days=days)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
@@ -176,7 +176,7 @@ def test_the_certificate_is_looked_at(doctor, tmp_path, days, level):
     assert "TLS" in untrusted[1]["platform"][1]
 
 
-def test_leftovers_are_named_with_what_to_do(doctor, cli, sandbox):
+def test_leftover_files_are_listed_with_advice(doctor, cli, sandbox):
     server = sandbox(faults="drop_after_acting@1")
     words = ("--url", server.url, *JOB, "--rate", "none")
     doubtful = cli("run", write_csv(cli.folder / "a.csv", *people(3)), *words, "--json")
@@ -198,7 +198,7 @@ def test_leftovers_are_named_with_what_to_do(doctor, cli, sandbox):
 
 
 @pytest.mark.parametrize(("at", "many"), [(0, 4096), (8, 2)], ids=["a page", "a pointer"])
-def test_a_damaged_index_is_a_problem(doctor, cli, sandbox, at, many):
+def test_damaged_index_is_a_problem(doctor, cli, sandbox, at, many):
     cli("run", write_csv(cli.folder / "a.csv", *people(3000)), "--url", sandbox().url, *JOB, "--rate", "none")
     ledger = Path(os.environ["XDG_DATA_HOME"]) / LEDGER
     assert doctor(**NO_TOKEN)[1]["ledger"][0] == "ok"
@@ -213,7 +213,7 @@ def test_a_damaged_index_is_a_problem(doctor, cli, sandbox, at, many):
     assert "is damaged" in found["ledger"][1]
 
 
-def test_a_lost_secret_and_a_lost_run_are_problems(doctor, cli, sandbox):
+def test_missing_salt_and_missing_run_are_problems(doctor, cli, sandbox):
     cli("run", write_csv(cli.folder / "a.csv", *people(3)), "--url", sandbox().url, *JOB, "--rate", "none")
     ledger = Path(os.environ["XDG_DATA_HOME"]) / LEDGER
     salt = ledger.with_suffix(".salt")
@@ -230,7 +230,7 @@ def test_a_lost_secret_and_a_lost_run_are_problems(doctor, cli, sandbox):
     assert "are gone" in found["ledger"][1]
 
 
-def test_an_older_ledger_put_back_is_a_problem(doctor, cli, sandbox):
+def test_restored_older_ledger_is_a_problem(doctor, cli, sandbox):
     url = sandbox().url
     cli("run", write_csv(cli.folder / "a.csv", *people(3)), "--url", url, *JOB, "--rate", "none")
     ledger = Path(os.environ["XDG_DATA_HOME"]) / LEDGER
@@ -244,7 +244,7 @@ def test_an_older_ledger_put_back_is_a_problem(doctor, cli, sandbox):
     assert "is older than the one that was used here last" in found["ledger"][1]
 
 
-def test_a_place_that_cannot_be_written_is_a_problem(doctor, cli):
+def test_unwritable_ledger_location_is_a_problem(doctor, cli):
     (cli.folder / "file").write_text("no folder")
 
     code, found = doctor("--ledger", "file/ledger.sqlite", **NO_TOKEN)
@@ -254,7 +254,7 @@ def test_a_place_that_cannot_be_written_is_a_problem(doctor, cli):
     assert found["ledger"][2]
 
 
-def test_a_ledger_in_memory_is_a_warning(doctor):
+def test_in_memory_ledger_is_a_warning(doctor):
     memory = Path("/dev/shm")
     kind = subprocess.run(
         ["stat", "-f", "-c", "%T", memory], capture_output=True, text=True, check=False

@@ -30,7 +30,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize("leads", ["leads.csv", "leads.xlsx"])
 @pytest.mark.parametrize("job", sorted(EXPECTED))
-def test_every_job_file_enrolls_the_leads_from_csv_and_from_excel(cli, sandbox, examples, job, leads):
+def test_each_job_file_enrolls_from_csv_and_xlsx(cli, sandbox, examples, job, leads):
     server = sandbox()
     ended = cli("run", examples / leads, "--job", examples / job, "--url", server.url, "--rate", "none", "--json")
     assert ended.code == 1, ended.err
@@ -43,7 +43,7 @@ def test_every_job_file_enrolls_the_leads_from_csv_and_from_excel(cli, sandbox, 
     assert [row["enroll_status"] for row in results].count("success") == 297
 
 
-def test_csv_and_excel_hold_the_same_people(cli, examples):
+def test_csv_and_xlsx_have_the_same_rows(cli, examples):
     job = ("--job", examples / "by_custom_field.toml", "--skip-preflight", "--json")
     by_csv = cli("check", examples / "leads.csv", *job).json
     by_excel = cli("check", examples / "leads.xlsx", *job).json
@@ -51,7 +51,7 @@ def test_csv_and_excel_hold_the_same_people(cli, examples):
     assert by_csv["first_requests"][0]["field_value"] == "00001"
 
 
-def test_there_is_an_example_for_each_matching_mode():
+def test_each_matching_mode_has_an_example():
     modes = {tomllib.loads(path.read_text(encoding="utf-8"))["match"]["mode"] for path in EXAMPLES.glob("*.toml")}
     assert modes == {"email", "phone", "profile_id", "custom"}
     assert {path.name for path in EXAMPLES.glob("*.toml")} == set(EXPECTED)

@@ -36,7 +36,7 @@ def lines_of(ended) -> list[str]:
         (("--token-file", "gone.txt"), 2, "gone.txt", None),
     ],
 )
-def test_nothing_could_be_sent_and_a_program_hears_why(cli, sandbox, words, code, said, finding):
+def test_nothing_sent_is_reported_in_json(cli, sandbox, words, code, said, finding):
     server = sandbox()
     write_csv(cli.folder / "in.csv", *people(3))
     variables = {"BATCH_ENROLL_TOKEN": ""} if "--token-file" in words else {}
@@ -51,7 +51,7 @@ def test_nothing_could_be_sent_and_a_program_hears_why(cli, sandbox, words, code
     assert server.received() == {}
 
 
-def test_a_program_hears_no_cell_that_an_error_quotes(cli, sandbox):
+def test_json_has_no_quoted_cells(cli, sandbox):
     (cli.folder / "in.csv").write_text("anna@example.com,Anna\nbo@example.com,Bo\n")
     ended = cli("run", "in.csv", "--url", sandbox().url, *FLAGS)
     assert ended.code == 2
@@ -59,7 +59,7 @@ def test_a_program_hears_no_cell_that_an_error_quotes(cli, sandbox):
     assert "@" not in ended.out
 
 
-def test_a_second_start_is_an_object_too_and_names_the_first(cli, sandbox):
+def test_second_start_is_a_json_object_and_names_the_first(cli, sandbox):
     server = sandbox(latency_s=(0.3, 0.3))
     source = write_csv(cli.folder / "in.csv", *people(100))
     first = cli.start("run", source, "--url", server.url, *FLAGS)
@@ -74,7 +74,7 @@ def test_a_second_start_is_an_object_too_and_names_the_first(cli, sandbox):
     assert '"exit_code": 143' in out
 
 
-def test_a_run_that_could_not_be_carried_on_is_told_as_it_stands(cli, sandbox, receiver):
+def test_run_that_cannot_resume_is_reported_as_it_is(cli, sandbox, receiver):
     server = sandbox(faults="token_revoked@4")
     source = write_csv(cli.folder / "in.csv", *people(9), ("nobody", ""))
     notify = {"BATCH_ENROLL_NOTIFY": f"json://{receiver.address}/told"}
@@ -126,7 +126,7 @@ def test_multi_input_reports_the_run_that_was_not_resumed(cli, sandbox):
         (people(3), "", 0, "", ""),
     ],
 )
-def test_quiet_says_what_went_wrong_and_what_to_do_and_nothing_else(cli, sandbox, rows, faults, code, said, advice):
+def test_quiet_prints_only_the_error_and_the_advice(cli, sandbox, rows, faults, code, said, advice):
     server = sandbox(faults=faults)
     source = write_csv(cli.folder / "in.csv", *rows)
     ended = cli("run", source, "--url", server.url, *FLAGS)
@@ -139,7 +139,7 @@ def test_quiet_says_what_went_wrong_and_what_to_do_and_nothing_else(cli, sandbox
     assert advice in hint
 
 
-def test_quiet_says_that_it_was_stopped_by_hand(cli, sandbox):
+def test_quiet_reports_a_stop_by_command(cli, sandbox):
     server = sandbox(latency_s=(0.3, 0.3))
     source = write_csv(cli.folder / "in.csv", *people(100))
     process = cli.start("run", source, "--url", server.url, *FLAGS)

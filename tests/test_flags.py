@@ -29,7 +29,7 @@ FLAGS = ("--scenario", "3", "--match", "email=email")
         (("run", "in.csv", "--max-inv", "3"), "There is no flag --max-inv. Did you mean --max-invalid?"),
     ],
 )
-def test_unknown_word_names_the_nearest_known_one(cli, words, said):
+def test_unknown_word_suggests_the_nearest_known_one(cli, words, said):
     ended = cli(*words)
     assert (ended.code, ended.out) == (2, "")
     assert said in ended.err
@@ -50,7 +50,7 @@ def test_unknown_word_names_the_nearest_known_one(cli, words, said):
         (("--results", "r.csv", "--pick", "new"), "batch-enroll: --results names one file, but --pick new may find"),
     ],
 )
-def test_wrong_value_is_shown_with_how_to_write_it(cli, sandbox, words, said):
+def test_wrong_value_is_shown_with_the_expected_form(cli, sandbox, words, said):
     server = sandbox()
     write_csv(cli.folder / "in.csv", *people(3))
     ended = cli("run", "in.csv", "--url", server.url, *FLAGS, *words)
@@ -60,7 +60,7 @@ def test_wrong_value_is_shown_with_how_to_write_it(cli, sandbox, words, said):
 
 @pytest.mark.parametrize("value", ["1", "2", "many"])
 @pytest.mark.parametrize("command", ["run", "check"])
-def test_processes_is_refused_with_what_to_do(cli, command, value):
+def test_processes_is_refused_with_advice(cli, command, value):
     """`--processes` was removed; tests/legacy_ledger has the runs that were made with it."""
     said = "was removed, because one process is faster; delete it."
     write_csv(cli.folder / "in.csv", *people(1))
@@ -77,7 +77,7 @@ def test_processes_is_refused_with_what_to_do(cli, command, value):
         assert (ended.code, ended.out, ended.err) == (2, "", f"batch-enroll: {place} {said}\n")
 
 
-def test_processes_stands_in_no_help_page(cli):
+def test_processes_is_in_no_help_page(cli):
     assert "--processes" not in cli("run", "--help").out
 
 
@@ -106,7 +106,7 @@ abc = "row"
 """
 
 
-def test_each_error_of_a_job_file_is_a_line_without_secrets(cli):
+def test_each_job_file_error_is_a_line_without_secrets(cli):
     write_csv(cli.folder / "in.csv", *people(1))
     (cli.folder / "job.toml").write_text(WRONG, encoding="utf-8")
     ended = cli("run", "in.csv", "--job", "job.toml")
@@ -140,7 +140,7 @@ def test_secret_of_the_wrong_type_is_not_shown(cli):
     assert "pa-ss-word" not in ended.err
 
 
-def test_too_long_file_name_is_one_sentence(cli):
+def test_too_long_file_name_is_one_error(cli):
     write_csv(cli.folder / "in.csv", *people(1))
     ended = cli("init", "in.csv", "--output", "long" * 100)
     assert (ended.code, ended.out) == (2, "")
@@ -171,7 +171,7 @@ def test_endless_file_is_refused(cli, words, said):
 
 
 @pytest.mark.skipif(not Path(ENDLESS).exists(), reason="this system has no endless file")
-def test_a_device_is_no_input(cli):
+def test_device_is_not_an_input(cli):
     ended = cli("check", ENDLESS, "--url", "http://127.0.0.1:1", *FLAGS, "--skip-preflight")
     assert (ended.code, ended.out) == (2, "")
     assert "'/dev/zero' is a device, not a file." in ended.err
@@ -180,7 +180,7 @@ def test_a_device_is_no_input(cli):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with a name")
 @pytest.mark.parametrize("command", [("check", "--problems"), ("check", "--save"), ("run", "--results")], ids=" ".join)
 @pytest.mark.parametrize(("kind", "said"), [("pipe", "is a device or a pipe, not a file"), ("folder", "is a folder")])
-def test_output_replaces_only_files(cli, sandbox, command, kind, said):
+def test_output_replaces_only_regular_files(cli, sandbox, command, kind, said):
     os.mkfifo(cli.folder / "pipe")
     (cli.folder / "folder").mkdir()
     write_csv(cli.folder / "in.csv", *people(1), ("nobody", ""))

@@ -29,13 +29,13 @@ def page(name, monkeypatch, *, columns=100):
 
 @pytest.mark.parametrize("columns", [80, 100, 250])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_no_line_is_wider_than_the_terminal_or_than_is_read_with_ease(name, columns, monkeypatch):
+def test_help_lines_fit_terminal_and_readable_width(name, columns, monkeypatch):
     lines = page(name, monkeypatch, columns=columns).splitlines()
     widest = max(lines, key=len)
     assert len(widest) < min(columns, 100), widest
 
 
-def test_prose_is_filled_and_tables_are_not(monkeypatch):
+def test_prose_is_wrapped_and_tables_are_not(monkeypatch):
     monkeypatch.setenv("COLUMNS", "42")
     parser = argparse.ArgumentParser("x", formatter_class=HelpFormatter, add_help=False)
     parser.description = (
@@ -52,7 +52,7 @@ def test_prose_is_filled_and_tables_are_not(monkeypatch):
 
 
 @pytest.mark.parametrize("name", LONG)
-def test_a_flag_and_its_meaning_stand_on_one_line(name, monkeypatch):
+def test_flag_and_description_share_a_line(name, monkeypatch):
     lines = page(name, monkeypatch).splitlines()
     for setting in flagged_settings():
         shown = f"  {setting.flag} {setting.metavar}".rstrip()
@@ -61,7 +61,7 @@ def test_a_flag_and_its_meaning_stand_on_one_line(name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", LONG)
-def test_a_long_page_begins_with_what_it_is_for_and_ends_with_the_exit_codes(name, monkeypatch):
+def test_long_page_starts_with_purpose_and_ends_with_exit_codes(name, monkeypatch):
     text = page(name, monkeypatch)
     assert "positional arguments" not in text
     titles = ("the input:", "the job:", "the platform:", "help:", "exit codes:")
@@ -70,20 +70,20 @@ def test_a_long_page_begins_with_what_it_is_for_and_ends_with_the_exit_codes(nam
     assert places == sorted(places)
 
 
-def test_the_page_of_run_tells_all_exit_codes(monkeypatch):
+def test_run_page_lists_all_exit_codes(monkeypatch):
     told = re.findall(r"^  (\d+) +(.+)$", page("run", monkeypatch).partition("\nexit codes:\n")[2], re.MULTILINE)
     assert {int(code): meaning for code, meaning in told} == EXIT_CODES
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_page_has_its_exit_codes_apart_and_its_usage_is_short(name, monkeypatch):
+def test_page_has_separate_exit_codes_and_short_usage(name, monkeypatch):
     text = page(name, monkeypatch)
     assert len(text.partition("\n\n")[0].splitlines()) <= 5
     assert text.count("xit codes: 0") == text.count("\n\nexit codes: 0")
 
 
 @pytest.mark.parametrize("name", LONG)
-def test_every_example_is_a_command_that_could_be_given(name, monkeypatch):
+def test_each_example_is_a_valid_command(name, monkeypatch):
     text = page(name, monkeypatch)
     examples = re.findall(r"^  batch-enroll (.+)$", text, re.MULTILINE)
     assert len(examples) == 3
@@ -101,7 +101,7 @@ print(*sys.modules.keys() - before, file=sys.stderr)
 
 
 @pytest.mark.parametrize("words", [["--help"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)
-def test_a_page_loads_no_other_command_and_nothing_heavy(words):
+def test_page_loads_no_other_command_and_no_heavy_library(words):
     ended = subprocess.run([sys.executable, "-c", _TELL_LOADED, *words], capture_output=True, text=True, check=True)
     loaded = set(ended.stderr.split())
     own = {f"batch_enroll.cli.commands.{COMMANDS[name][0]}" for name in words if name in COMMANDS}

@@ -87,7 +87,7 @@ def package_of(path):
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_package_imports_only_what_it_may(path):
+def test_package_imports_only_what_it_may(path):
     package = package_of(path)
     for name in imported_by(path):
         top, _, rest = name.partition(".")
@@ -104,7 +104,7 @@ def test_each_library_is_imported_in_one_place(path):
             assert place.startswith(places), f"{place} imports {name}; its place is {', '.join(places)}"
 
 
-def test_the_rule_can_fail():
+def test_rule_can_fail():
     """The negative control: a stage that reached for another would be caught."""
     assert "sending" not in ALLOWED["loading"]
     assert "run" not in ALLOWED["sending"]

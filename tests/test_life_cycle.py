@@ -96,7 +96,7 @@ def silent():
 
 
 @SIGNALS
-def test_a_signal_ends_a_preflight_that_gets_no_answer(cli, silent, number, code):
+def test_signal_ends_a_silent_preflight(cli, silent, number, code):
     words = ("run", write_csv(cli.folder / "in.csv", *people(3)), *flags(silent.url), "--yes", "--json")
     process = cli.start(*words)
     assert silent.listing.wait(SOON_S)
@@ -107,7 +107,7 @@ def test_a_signal_ends_a_preflight_that_gets_no_answer(cli, silent, number, code
     assert cli(*words).json["counts"]["success"] == 3
 
 
-def test_stop_ends_a_preflight_that_gets_no_answer_with_3(cli, silent):
+def test_stop_ends_a_silent_preflight_with_exit_3(cli, silent):
     process = cli.start("run", write_csv(cli.folder / "in.csv", *people(3)), *flags(silent.url), "--yes", "--json")
     assert silent.listing.wait(SOON_S)
     [run] = [run["run"] for run in cli("runs", "--json").json]
@@ -118,7 +118,7 @@ def test_stop_ends_a_preflight_that_gets_no_answer_with_3(cli, silent):
 
 
 @SIGNALS
-def test_a_signal_ends_a_check_that_gets_no_answer(cli, silent, number, code):
+def test_signal_ends_a_silent_check(cli, silent, number, code):
     process = cli.start("check", write_csv(cli.folder / "in.csv", *people(3)), *flags(silent.url))
     assert silent.listing.wait(SOON_S)
     process.send_signal(number)
@@ -131,7 +131,7 @@ def test_a_signal_ends_a_check_that_gets_no_answer(cli, silent, number, code):
 
 @SIGNALS
 @pytest.mark.parametrize("command", ["run", "check", "init"])
-def test_a_signal_ends_the_opening_of_a_pipe_that_nobody_writes(cli, command, number, code):
+def test_signal_ends_the_opening_of_an_unwritten_pipe(cli, command, number, code):
     os.mkfifo(cli.folder / "in.csv")
     process = cli.start(command, "in.csv", *(flags() if command != "init" else ()))
     if command == "init":
@@ -147,7 +147,7 @@ def test_a_signal_ends_the_opening_of_a_pipe_that_nobody_writes(cli, command, nu
 
 @SIGNALS
 @pytest.mark.parametrize("command", ["run", "check", "init"])
-def test_a_signal_ends_the_reading_of_a_pipe_that_fell_silent(cli, command, number, code):
+def test_signal_ends_the_reading_of_a_silent_pipe(cli, command, number, code):
     os.mkfifo(cli.folder / "in.csv")
     process = cli.start(command, "in.csv", *(flags() if command != "init" else ()))
     with written(cli.folder / "in.csv") as pipe:
@@ -160,7 +160,7 @@ def test_a_signal_ends_the_reading_of_a_pipe_that_fell_silent(cli, command, numb
     assert spools() == []
 
 
-def test_a_pipe_is_read_to_its_end(cli, sandbox):
+def test_pipe_is_read_to_its_end(cli, sandbox):
     server = sandbox()
     os.mkfifo(cli.folder / "in.csv")
     process = cli.start("run", "in.csv", *flags(server.url), "--yes", "--results", "out.csv", "--json")
@@ -175,7 +175,7 @@ def test_a_pipe_is_read_to_its_end(cli, sandbox):
 
 
 @SIGNALS
-def test_a_signal_at_the_question_ends_the_run_and_nothing_of_it_stays(cli, sandbox, number, code):
+def test_signal_at_the_question_leaves_no_run(cli, sandbox, number, code):
     words = ("run", write_csv(cli.folder / "in.csv", *people(3)), *flags(sandbox().url))
     with Terminal(*words, folder=cli.folder) as terminal:
         terminal.wait_for("[y/N]")
@@ -185,7 +185,7 @@ def test_a_signal_at_the_question_ends_the_run_and_nothing_of_it_stays(cli, sand
     assert cli("runs", "--json").json == []
 
 
-def test_stop_reaches_a_run_at_its_question(cli, sandbox):
+def test_stop_works_at_the_question(cli, sandbox):
     words = ("run", write_csv(cli.folder / "in.csv", *people(3)), *flags(sandbox().url))
     with Terminal(*words, folder=cli.folder) as terminal:
         terminal.wait_for("[y/N]")
@@ -275,7 +275,7 @@ async def until(condition):
         await anyio.sleep(0.01)
 
 
-async def test_a_run_that_is_cancelled_while_it_sends_lets_go_and_writes_what_it_knows(world, source):
+async def test_cancelled_sending_releases_the_run_and_writes_results(world, source):
     world.is_answering = False
     task = asyncio.ensure_future(world.run(source))
     await until(lambda: world.started == 2)
@@ -293,7 +293,7 @@ async def test_a_run_that_is_cancelled_while_it_sends_lets_go_and_writes_what_it
     assert again.counts == Counts(success=3, unknown=2)
 
 
-async def test_a_run_that_is_cancelled_in_its_preflight_lets_go(world, source):
+async def test_cancelled_preflight_releases_the_run(world, source):
     world.is_listing = False
     task = asyncio.ensure_future(world.run(source))
     await world.asked.wait()
@@ -306,7 +306,7 @@ async def test_a_run_that_is_cancelled_in_its_preflight_lets_go(world, source):
 
 
 @pytest.mark.parametrize("call", ["run", "check"])
-async def test_a_run_that_is_cancelled_while_it_reads_lets_go(world, tmp_path, call, monkeypatch):
+async def test_cancelled_reading_releases_the_run(world, tmp_path, call, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     os.mkfifo(tmp_path / "pipe.csv")
     task = asyncio.ensure_future(getattr(world, call)(tmp_path / "pipe.csv"))
@@ -322,7 +322,7 @@ async def test_a_run_that_is_cancelled_while_it_reads_lets_go(world, tmp_path, c
         (tmp_path / "pipe.csv").write_text("email\nlate@example.com\n")
 
 
-async def test_a_run_whose_listener_raises_lets_go_and_writes_what_it_knows(world, source):
+async def test_failing_listener_releases_the_run_and_writes_results(world, source):
     def listen(event):
         if isinstance(event, RowFinished):
             raise ZeroDivisionError("a fault of the listener")
@@ -337,7 +337,7 @@ async def test_a_run_whose_listener_raises_lets_go_and_writes_what_it_knows(worl
 
 
 @pytest.mark.parametrize("phase", ["planning", "preflight", "question"])
-async def test_stop_ends_every_phase_before_the_sending(world, source, tmp_path, phase):
+async def test_stop_ends_each_phase_before_sending(world, source, tmp_path, phase):
     control, here = Control(), anyio.Event()
     world.is_listing = phase != "preflight"
 
@@ -365,7 +365,7 @@ async def test_stop_ends_every_phase_before_the_sending(world, source, tmp_path,
     assert (await world.run(source)).counts == Counts(success=5)
 
 
-async def test_breaking_off_ends_the_writing_of_results_and_the_same_call_writes_them(world, source, monkeypatch):
+async def test_interrupted_results_are_written_by_the_next_call(world, source, monkeypatch):
     control, writing, go_on = Control(), threading.Event(), threading.Event()
 
     def hang(self, block):
@@ -393,7 +393,7 @@ async def test_breaking_off_ends_the_writing_of_results_and_the_same_call_writes
     assert len(read_results(again.results)) == 5
 
 
-async def test_the_loop_runs_on_while_the_results_are_written_and_the_progress_is_told(world, source, monkeypatch):
+async def test_event_loop_runs_while_results_are_written(world, source, monkeypatch):
     events: list[Event] = []
     ticks: list[float] = []
     write = ResultsWriter.write
@@ -419,7 +419,7 @@ async def test_the_loop_runs_on_while_the_results_are_written_and_the_progress_i
     assert isinstance(events[-1], RunFinished)
 
 
-def test_a_process_that_reads_a_workbook_ends_with_the_reading(tmp_path):
+def test_workbook_process_ends_with_the_reading(tmp_path):
     """The native reader of an .xls runs in a process of its own, which nobody else would end."""
     (tmp_path / "reader.py").write_text(
         "import os, pathlib, sys, time\n"
@@ -457,7 +457,7 @@ def _is_alive(pid):
         return False
 
 
-async def test_a_control_is_for_one_run_and_says_so(world, source):
+async def test_control_object_is_for_one_run_only(world, source):
     control = Control()
     await world.run(source, control=control)
     with pytest.raises(RuntimeError, match="one run"):

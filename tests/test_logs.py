@@ -30,7 +30,7 @@ def logged(cli, sandbox):
     return run
 
 
-def test_each_line_of_json_has_its_time_level_event_and_run(logged):
+def test_json_line_has_time_level_event_and_run(logged):
     run_id, text = logged("json")
     lines = [json.loads(line) for line in text.splitlines()]
     for line in lines:
@@ -52,7 +52,7 @@ def test_each_line_of_json_has_its_time_level_event_and_run(logged):
     assert (lines[-1]["event"], lines[-1]["exit_code"], lines[-1]["level"]) == ("run ended", 4, "ERROR")
 
 
-def test_a_line_of_text_says_the_same(logged):
+def test_text_line_has_the_same_fields(logged):
     run_id, text = logged("text")
     lines = text.splitlines()
     assert all(f"run={run_id}" in line for line in lines)
@@ -63,7 +63,8 @@ def test_a_line_of_text_says_the_same(logged):
     )
 
 
-def test_a_profile_has_the_same_key_in_every_run_and_another_has_another(cli, sandbox):
+def test_row_key_is_stable_per_installation(cli, sandbox):
+    """One profile has one key in every run; another installation has other keys."""
     server = sandbox()
     unknown = [(f"nobody{n}@example.com", "") for n in range(3)]
     keys = []
@@ -77,7 +78,7 @@ def test_a_profile_has_the_same_key_in_every_run_and_another_has_another(cli, sa
     assert (len(monday), len(tuesday), len(monday & tuesday)) == (2, 2, 1)
 
 
-def test_a_run_that_fails_before_it_sends_logs_why_without_anybodys_data(cli, sandbox):
+def test_run_failing_before_sending_logs_why_without_personal_data(cli, sandbox):
     (cli.folder / "raw.csv").write_text("anna@example.com,Anna\nlevin@example.com,Levin\n")
     flags = (*FLAGS, "--log-file", "run.log", "--log-format", "json")
     assert cli("run", "raw.csv", "--url", sandbox().url, *flags).code == 2
@@ -94,7 +95,7 @@ def test_a_run_that_fails_before_it_sends_logs_why_without_anybodys_data(cli, sa
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
-def test_a_log_whose_disk_is_full_is_told_once_and_changes_nothing(cli, sandbox):
+def test_log_with_a_full_disk_is_reported_once(cli, sandbox):
     server = sandbox()
     source = write_csv(cli.folder / "in.csv", *people(3), ("nobody@example.com", ""))
     flags = ("--url", server.url, "--scenario", "3", "--match", "email=email", "--rate", "none", "--json")
@@ -107,7 +108,7 @@ def test_a_log_whose_disk_is_full_is_told_once_and_changes_nothing(cli, sandbox)
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_no_line_names_a_person(logged, form):
+def test_no_line_has_personal_data(logged, form):
     _, text = logged(form)
     assert "@" not in text
     assert "nobody" not in text
@@ -127,7 +128,7 @@ def job(path, form):
 
 @pytest.mark.parametrize("form", ["json", "text"])
 @pytest.mark.parametrize("token", ["hush-hush-hush", 'hu"sh-hüsh'])
-def test_whoever_logs_the_token_is_masked_also_in_an_exception(tmp_path, form, token):
+def test_logged_token_is_masked_also_in_an_exception(tmp_path, form, token):
     with log_to(job(tmp_path / "log", form), token):
         log = logging.getLogger("batch_enroll.sending")
         try:

@@ -46,7 +46,7 @@ def checked(cli, *words, **environment):
     return ended.json["scenario"]["id"], ended.json["rows"]
 
 
-def test_precedence_flag_variable_profile_job_file(cli, job):
+def test_precedence_is_flag_variable_profile_job_file(cli, job):
     assert checked(cli) == (5, 4)
     assert checked(cli, "--profile", "prod") == (3, 3)
     assert checked(cli, BATCH_ENROLL_PROFILE="prod") == (3, 3)
@@ -55,7 +55,7 @@ def test_precedence_flag_variable_profile_job_file(cli, job):
     assert checked(cli, "--profile", "prod", "--limit", "5", BATCH_ENROLL_LIMIT="2") == (3, 5)
 
 
-def test_a_run_and_its_retry_use_the_profile(cli, job, sandbox):
+def test_run_and_its_retry_use_the_profile(cli, job, sandbox):
     server = sandbox()
     job.write_text(JOB.format(url=server.url))
     first = cli("run", "in.csv", "--job", "nightly.toml", "--profile", "prod", "--json")
@@ -96,7 +96,7 @@ def test_a_run_and_its_retry_use_the_profile(cli, job, sandbox):
         ("[profile.prod.profile.x]\nscenario = 5\n", (), "[profile.prod] profile is not a known key"),
     ],
 )
-def test_exit_2_for_a_profile_or_a_key_that_is_not_known(cli, job, more, words, said):
+def test_exit_2_for_an_unknown_profile_or_key(cli, job, more, words, said):
     job.write_text(job.read_text() + more)
     ended = cli("check", "in.csv", "--job", "nightly.toml", *words)
     assert ended.code == 2
@@ -110,7 +110,7 @@ def test_exit_2_for_a_profile_without_a_job_file(cli):
     assert "Name it with --job" in ended.err
 
 
-def test_paths_in_a_profile_are_taken_from_the_job_files_folder(cli, sandbox):
+def test_profile_paths_are_relative_to_the_job_file(cli, sandbox):
     folder = cli.folder / "jobs"
     folder.mkdir()
     (folder / "token").write_text("sandbox-token\n")
@@ -125,7 +125,7 @@ def test_paths_in_a_profile_are_taken_from_the_job_files_folder(cli, sandbox):
     assert (folder / "out.csv").exists()
 
 
-def test_the_schema_knows_profiles_and_requires_nothing_in_them(cli):
+def test_schema_accepts_profiles_and_requires_nothing_in_them(cli):
     schema = cli("init", "--schema").json
     profile = schema["$defs"]["Profile"]
     assert schema["properties"]["profile"]["additionalProperties"] == {"$ref": "#/$defs/Profile"}
@@ -136,7 +136,7 @@ def test_the_schema_knows_profiles_and_requires_nothing_in_them(cli):
     assert schema["$defs"]["MatchSection"]["required"] == ["mode", "column"]
 
 
-def test_the_schema_names_every_definition_it_refers_to():
+def test_schema_has_every_referenced_definition():
     schema = job_schema()
 
     def references(part):

@@ -34,7 +34,7 @@ def kept_bytes(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for place in places for file in place.rglob("*") if file.is_file())
 
 
-def test_prune_removes_personal_data_and_the_same_file_is_still_refused(cli, send):
+def test_pruned_file_is_still_refused_as_already_sent(cli, send):
     leads = write_csv(cli.folder / "leads.csv", *people(20), ("nobody@example.com", "Nobody"))
     server, first = send(leads)
     assert b"user00001@example.com" in kept_bytes(cli.folder), "else this test could not fail"
@@ -56,7 +56,7 @@ def test_prune_removes_personal_data_and_the_same_file_is_still_refused(cli, sen
     assert len(server.enrolments()) == 20
 
 
-def test_after_prune_an_edited_file_and_a_window_still_skip_who_was_enrolled(cli, send):
+def test_pruned_rows_are_still_skipped_in_edited_files_and_windows(cli, send):
     leads = write_csv(cli.folder / "leads.csv", *people(5))
     server, _ = send(leads)
     assert cli("prune", "--older-than", "0s", "--yes").code == 0
@@ -76,7 +76,7 @@ def test_after_prune_an_edited_file_and_a_window_still_skip_who_was_enrolled(cli
 ALL = ("success", "error", "unknown", "invalid", "skipped", "not_sent", "rows")
 
 
-def test_what_can_no_longer_be_done_with_a_pruned_run_is_said(cli, send):
+def test_pruned_run_refuses_commands_that_need_its_rows(cli, send):
     _, ended = send(write_csv(cli.folder / "leads.csv", *people(3), ("nobody@example.com", "x")))
     run = ended.json["run"]
     cli("prune", "--older-than", "0s", "--yes")
@@ -90,7 +90,7 @@ def test_what_can_no_longer_be_done_with_a_pruned_run_is_said(cli, send):
     assert f"Run {run} was pruned" in retried.err
 
 
-def test_unfinished_runs_and_unknown_rows_are_kept_and_named(cli, sandbox):
+def test_unfinished_runs_and_unknown_rows_are_kept_and_listed(cli, sandbox):
     server = sandbox(faults="drop_after_acting@1")
     doubtful = write_csv(cli.folder / "doubtful.csv", *people(3))
     unknown = cli("run", doubtful, "--url", server.url, *JOB)
@@ -113,7 +113,7 @@ def test_unfinished_runs_and_unknown_rows_are_kept_and_named(cli, sandbox):
     assert [one["run"] for one in pruned.json["pruned"]] == [unknown.json["run"]]
 
 
-def test_young_runs_stay(cli, send):
+def test_recent_runs_stay(cli, send):
     send(write_csv(cli.folder / "leads.csv", *people(2)))
 
     shown = cli("prune", "--older-than", "90d", "--yes", "--json")
@@ -124,7 +124,7 @@ def test_young_runs_stay(cli, send):
     assert b"user00001" in kept_bytes(cli.folder)
 
 
-def test_forget_says_what_it_means_and_makes_the_file_new_again(cli, send):
+def test_forget_explains_itself_and_allows_sending_again(cli, send):
     leads = write_csv(cli.folder / "leads.csv", *people(3))
     server, _ = send(leads)
 
@@ -139,7 +139,7 @@ def test_forget_says_what_it_means_and_makes_the_file_new_again(cli, send):
 
 
 @pytest.mark.parametrize("more", [(), ("--forget",)])
-def test_off_a_terminal_nothing_goes_without_yes(cli, send, more):
+def test_off_a_terminal_prune_needs_yes(cli, send, more):
     send(write_csv(cli.folder / "leads.csv", *people(2)))
 
     refused = cli("prune", "--older-than", "0s", *more)
@@ -158,7 +158,7 @@ def test_off_a_terminal_nothing_goes_without_yes(cli, send, more):
     ("more", "answer", "gone"),
     [((), "n", False), ((), "y", True), (("--forget",), "y", False), (("--forget",), "forget", True)],
 )
-def test_on_a_terminal_the_person_is_asked(cli, send, more, answer, gone):
+def test_on_a_terminal_prune_asks(cli, send, more, answer, gone):
     send(write_csv(cli.folder / "leads.csv", *people(2)))
     ours, theirs = pty.openpty()
     os.write(ours, f"{answer}\n".encode())
@@ -179,7 +179,7 @@ def test_on_a_terminal_the_person_is_asked(cli, send, more, answer, gone):
     assert (b"user00001" not in kept_bytes(cli.folder)) is gone
 
 
-def test_a_run_that_somebody_is_working_on_is_left_alone(cli, sandbox):
+def test_active_run_is_not_pruned(cli, sandbox):
     server = sandbox(latency_s=[0.5, 0.5])
     leads = write_csv(cli.folder / "leads.csv", *people(40))
     working = cli.start("run", leads, "--url", server.url, *JOB, "--concurrency", "1")
@@ -194,7 +194,7 @@ def test_a_run_that_somebody_is_working_on_is_left_alone(cli, sandbox):
     assert b"user00001" in kept_bytes(cli.folder)
 
 
-def test_a_check_that_was_killed_leaves_nothing_behind_after_prune(cli, sandbox):
+def test_killed_check_leaves_nothing_after_prune(cli, sandbox):
     server = sandbox(latency_s=[5, 5])
     leads = write_csv(cli.folder / "leads.csv", *people(5))
     words = ("check", leads, "--url", server.url, *JOB)
@@ -213,14 +213,14 @@ def test_a_check_that_was_killed_leaves_nothing_behind_after_prune(cli, sandbox)
 
 
 @pytest.mark.parametrize("age", ["soon", "90", "-1d"])
-def test_an_age_that_is_none_is_refused_in_one_sentence(cli, age):
+def test_invalid_age_is_one_error(cli, age):
     refused = cli("prune", f"--older-than={age}")
 
     assert refused.code == 2
     assert f"--older-than: '{age}' is not a duration" in refused.err
 
 
-def test_a_repetition_is_numbered_on_from_the_runs_that_are_still_known():
+def test_repeated_run_number_continues_after_forget():
     identity = "0123456789abcdef"
     assert new_run_id(identity, taken=[], dry_run=False) == "01234567"
     assert new_run_id(identity, taken=["01234567"], dry_run=False) == "01234567-2"

@@ -38,14 +38,14 @@ def table(title, page):
 SHOWN_JOB = section("The job file", SETTINGS_PAGE).partition("```toml\n")[2].partition("```")[0]
 
 
-def test_the_page_of_settings_is_made_of_the_declarations():
+def test_settings_page_matches_the_declarations():
     again = "python -m batch_enroll.config.settings_page docs/settings.md"
     assert with_tables(SETTINGS_PAGE) == SETTINGS_PAGE, f"make it again: {again}"
     assert len([line for line in SETTINGS_PAGE.splitlines() if line.startswith("| `")]) == len(SETTINGS)
 
 
 @pytest.mark.parametrize("name", ["run", "check"])
-def test_run_and_check_accept_exactly_these_flags(name, capsys):
+def test_run_and_check_accept_exactly_the_listed_flags(name, capsys):
     with pytest.raises(SystemExit):
         build_parser().parse_args([name, "--help"])
     taken = set(re.findall(r"^  (?:-h, )?(--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
@@ -96,7 +96,7 @@ def keys_in(schema, part, above=""):
             yield from keys_in(schema, below, f"{above}{key}.")
 
 
-def test_the_job_file_has_exactly_the_declared_settings():
+def test_job_file_has_exactly_the_declared_settings():
     schema = Job.model_json_schema(by_alias=True)
     keys = dict(keys_in(schema, schema))
     assert set(keys) - {"input", "send", "stop", "output", "notify"} == {setting.key for setting in SETTINGS}
@@ -106,11 +106,11 @@ def test_the_job_file_has_exactly_the_declared_settings():
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.toml")), ids=lambda path: path.name)
-def test_the_schema_accepts_the_examples(path):
+def test_schema_accepts_the_examples(path):
     jsonschema.validate(tomllib.loads(path.read_text(encoding="utf-8")), job_schema())
 
 
-def test_the_schema_accepts_the_job_file_that_is_shown():
+def test_schema_accepts_the_shown_job_file():
     jsonschema.validate(tomllib.loads(SHOWN_JOB), job_schema())
 
 
@@ -131,7 +131,7 @@ GOOD_JOB = 'url = "https://x.example"\nscenario = 3\nmatch = {mode = "email", co
         'notify.urls = "mailto://x"',
     ],
 )
-def test_the_schema_and_the_job_accept_the_same_values(line):
+def test_schema_and_job_accept_the_same_values(line):
     values = tomllib.loads(GOOD_JOB + line)
     jsonschema.validate(values, job_schema())
     build_job(file=values, file_name="job.toml", given=())
@@ -149,7 +149,7 @@ def test_the_schema_and_the_job_accept_the_same_values(line):
         "nonsense = 1",
     ],
 )
-def test_the_schema_refuses_what_a_job_may_not_hold(line):
+def test_schema_refuses_invalid_job_values(line):
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(tomllib.loads(GOOD_JOB + line), job_schema())
 

@@ -1,6 +1,6 @@
 """The recipes for unattended runs: the job, cron, systemd, the image and their page.
 
-Each is checked by the program that it is written for, or run here. `test_recipes_night.py` enrolls with all of them.
+Each is checked by the program that it is written for, or run here. `test_recipe_runs.py` enrolls with all of them.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from tests.support.recipes import POSIX, RECIPES, dag_on_stand_ins, stand_in
 
 PATIENCE_S = 300
 AIRFLOW_PYTHON = os.environ.get("AIRFLOW_PYTHON", "")
-NIGHT = Path(__file__).parent / "support" / "airflow_night.py"
+NIGHT = Path(__file__).parent / "support" / "airflow_dag_run.py"
 
 
 @pytest.fixture

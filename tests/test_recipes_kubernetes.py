@@ -56,7 +56,7 @@ def test_disrupted_pod_does_not_count_as_a_retry(cron_job):
     assert [rule["action"] for rule in rules] == ["FailJob", "Ignore", "Count"]
 
 
-def test_the_schema_check_can_fail(cron_job):
+def test_schema_check_can_fail(cron_job):
     wrong = {**cron_job, "spec": {**cron_job["spec"], "concurencyPolicy": "Forbid"}}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(wrong, kubernetes_validate.latest_version(), strict=True)

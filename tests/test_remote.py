@@ -140,7 +140,7 @@ def tidy(monkeypatch, tmp_path):
     assert not list(folder.iterdir())
 
 
-def test_a_remote_input_is_enrolled_like_a_local_one_and_known_again(cli, sandbox, web, tidy):
+def test_remote_input_is_enrolled_and_recognised_again(cli, sandbox, web, tidy):
     server = sandbox()
     url = f"http://{web.address}/lists/leads.csv"
     first = cli("run", url, *flags(server), "--json")
@@ -158,7 +158,7 @@ def test_a_remote_input_is_enrolled_like_a_local_one_and_known_again(cli, sandbo
     assert url in cli("runs", *where, "--json").out
 
 
-def test_a_run_of_a_remote_input_carries_on_when_it_is_still_the_same(cli, sandbox, web, tidy):
+def test_stopped_remote_run_resumes_when_the_input_is_unchanged(cli, sandbox, web, tidy):
     server = sandbox(faults="token_revoked@3+")
     command = ("run", f"http://{web.address}/lists/leads.csv", *flags(server), "--concurrency", "1", "--json")
     assert cli(*command).code == 3
@@ -168,7 +168,7 @@ def test_a_run_of_a_remote_input_carries_on_when_it_is_still_the_same(cli, sandb
     assert set(server.enrolments().values()) == {1}
 
 
-def test_no_part_of_an_address_that_is_a_password_is_said_or_kept(cli, sandbox, web, tidy):
+def test_secrets_of_an_address_are_not_printed_or_stored(cli, sandbox, web, tidy):
     server = sandbox()
     web.password = SECRET
     url = f"http://anna:{SECRET}@{web.address}/lists/leads.csv?token={SIGNATURE}"
@@ -212,7 +212,7 @@ def test_no_part_of_an_address_that_is_a_password_is_said_or_kept(cli, sandbox, 
         ({"status": 403}, "access was refused"),
     ],
 )
-def test_half_a_file_and_other_trouble_is_one_sentence_and_nothing_is_sent(cli, sandbox, web, tidy, misbehave, said):
+def test_incomplete_download_is_one_error_and_nothing_is_sent(cli, sandbox, web, tidy, misbehave, said):
     server = sandbox()
     for name, value in misbehave.items():
         setattr(web, name, value)
@@ -223,14 +223,14 @@ def test_half_a_file_and_other_trouble_is_one_sentence_and_nothing_is_sent(cli, 
     assert not server.enrolments()
 
 
-def test_a_file_that_has_not_come_yet_is_a_mistake_unless_if_changed_says_otherwise(cli, sandbox, web, tidy):
+def test_missing_remote_file_is_an_error_unless_if_changed(cli, sandbox, web, tidy):
     command = ("run", f"http://{web.address}/lists/tomorrow.csv", *flags(sandbox()))
     missing = cli(*command)
     assert (missing.code, "There is no file http://" in missing.err) == (2, True)
     assert cli(*command, "--if-changed").code == 0
 
 
-def test_a_server_that_is_not_there_is_one_sentence(cli, sandbox, tidy):
+def test_unreachable_server_is_one_error(cli, sandbox, tidy):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and listens to nobody
         ended = cli("run", f"http://127.0.0.1:{taken.getsockname()[1]}/leads.csv", *flags(sandbox()))
@@ -253,7 +253,7 @@ def test_a_server_that_is_not_there_is_one_sentence(cli, sandbox, tidy):
         ("memory://leads.csv", "There is no file memory://leads.csv"),
     ],
 )
-def test_an_address_that_cannot_be_used_is_refused_in_one_sentence(cli, sandbox, tidy, url, said):
+def test_invalid_address_is_one_error(cli, sandbox, tidy, url, said):
     ended = cli("run", url, *flags(sandbox()))
     assert ended.code == 2, ended.err
     assert said in ended.err
@@ -261,7 +261,7 @@ def test_an_address_that_cannot_be_used_is_refused_in_one_sentence(cli, sandbox,
     assert "Traceback" not in ended.err
 
 
-def test_without_the_extra_the_command_that_installs_it_is_told(cli, sandbox, tidy):
+def test_missing_extra_names_the_command_that_installs_it(cli, sandbox, tidy):
     hidden = cli.folder / "hidden"
     hidden.mkdir()
     (hidden / "sitecustomize.py").write_text("import sys\nsys.modules['fsspec'] = None\n")
@@ -272,7 +272,7 @@ def test_without_the_extra_the_command_that_installs_it_is_told(cli, sandbox, ti
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_while_a_long_file_is_fetched_ends_it_and_leaves_no_copy(cli, sandbox, web, tidy, number, code):
+def test_signal_during_a_download_leaves_no_copy(cli, sandbox, web, tidy, number, code):
     server = sandbox()
     web.trickle = True
     process = cli.start("run", f"http://{web.address}/lists/leads.csv", *flags(server))
@@ -287,7 +287,7 @@ def test_a_signal_while_a_long_file_is_fetched_ends_it_and_leaves_no_copy(cli, s
     assert not server.enrolments()
 
 
-def test_init_looks_at_a_remote_input(cli, web, tidy):
+def test_init_reads_a_remote_input(cli, web, tidy):
     ended = cli("init", f"http://{web.address}/lists/leads.csv?key={SIGNATURE}")
     assert ended.code == 0, ended.err
     assert f"batch-enroll check http://{web.address}/lists/leads.csv --job leads.toml" in ended.err
@@ -339,7 +339,7 @@ def test_redirect_to_http_sends_no_request(web, tmp_path):
         assert get(f"http://{web.address}/leads.csv", tmp_path, plain_allowed=bool).path.read_text() == TABLE
 
 
-def test_silent_server_is_not_a_missing_file(web, tmp_path, monkeypatch):
+def test_silent_server_differs_from_a_missing_file(web, tmp_path, monkeypatch):
     """With --if-changed a missing file is good news; a server that does not respond is not."""
     monkeypatch.setattr("batch_enroll.loading.download._SILENCE_S", 0.1)
     web.silent_s = 1.0
@@ -364,7 +364,7 @@ def memory():
     files.store.clear()
 
 
-def test_the_copy_is_whole_and_readable_by_its_owner_alone(memory, tmp_path):
+def test_copy_is_whole_and_private_to_its_owner(memory, tmp_path):
     here = get("memory://in/leads.csv", tmp_path)
     assert here.path.read_text() == TABLE
     assert here.path.stat().st_mode & 0o777 == 0o600
@@ -378,7 +378,7 @@ def test_the_copy_is_whole_and_readable_by_its_owner_alone(memory, tmp_path):
     assert get(f"file://{tmp_path}/far/a.csv", tmp_path).path.read_text() == TABLE
 
 
-def test_the_copy_goes_when_the_run_is_over_whatever_ended_it(memory, tmp_path, monkeypatch):
+def test_copy_is_removed_after_any_end_of_the_run(memory, tmp_path, monkeypatch):
     import anyio
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -395,21 +395,21 @@ def test_the_copy_goes_when_the_run_is_over_whatever_ended_it(memory, tmp_path, 
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("batch-enroll-")]
 
 
-def test_a_file_that_is_longer_elsewhere_than_here_is_cut_short(memory, tmp_path, monkeypatch):
+def test_truncated_download_is_refused(memory, tmp_path, monkeypatch):
     real = type(memory).info
     monkeypatch.setattr(type(memory), "info", lambda self, path, **_: {**real(self, path), "size": len(TABLE) + 1})
     with pytest.raises(InputError, match="cut short"):
         get("memory://in/leads.csv", tmp_path)
 
 
-def test_a_signal_ends_the_fetching(memory, tmp_path):
+def test_signal_ends_the_download(memory, tmp_path):
     from batch_enroll.errors import RunStopped
 
     with pytest.raises(RunStopped, match=r"Stopped by SIGTERM\. Nothing was sent"):
         get("memory://in/leads.csv", tmp_path, stop_reason=lambda: "Stopped by SIGTERM.")
 
 
-def test_what_a_library_says_is_told_without_its_secrets(tmp_path, monkeypatch):
+def test_library_errors_are_shown_without_secrets(tmp_path, monkeypatch):
     fsspec = pytest.importorskip("fsspec")
 
     def fail(url, **_):
@@ -423,7 +423,7 @@ def test_what_a_library_says_is_told_without_its_secrets(tmp_path, monkeypatch):
     assert told.value.__suppress_context__
 
 
-def test_two_queries_are_two_inputs_and_neither_is_kept():
+def test_two_queries_are_two_inputs_and_are_not_stored():
     first, second = (Remote(f"https://h/export?list={n}").place(b"k" * 32) for n in (1, 2))
     assert first != second
     assert first.startswith("https://h/export?")

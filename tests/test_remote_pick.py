@@ -34,7 +34,7 @@ def far(cli, monkeypatch):
         yield lambda path: f"sftp://{USER}:{PASSWORD}@127.0.0.1:{server.port}/{path}"
 
 
-def test_the_newest_file_of_a_folder_elsewhere_is_enrolled(cli, sandbox, far):
+def test_newest_file_of_a_remote_folder_is_enrolled(cli, sandbox, far):
     server, out = sandbox(), cli.folder / "far" / "out"
     lay(out / "b.csv", *group("b"), age_s=3 * OLD_S)
     lay(out / "a.csv", *group("a"), age_s=2 * OLD_S)
@@ -51,7 +51,7 @@ def test_the_newest_file_of_a_folder_elsewhere_is_enrolled(cli, sandbox, far):
     assert PASSWORD not in ended.out + ended.err
 
 
-def test_each_new_file_of_a_pattern_elsewhere_is_enrolled_the_oldest_first(cli, sandbox, far):
+def test_remote_pattern_enrolls_each_new_file_oldest_first(cli, sandbox, far):
     server, out = sandbox(), cli.folder / "far" / "out"
     command = ("run", far("out/leads-*.csv"), *flags(server), "--pick", "new", "--if-changed", "--json")
     lay(out / "leads-2.csv", *group("first"), age_s=3 * OLD_S)
@@ -73,7 +73,7 @@ def test_each_new_file_of_a_pattern_elsewhere_is_enrolled_the_oldest_first(cli, 
     assert enrolled(server) == emails("first", "second", "third")
 
 
-def test_a_file_that_stopped_in_the_middle_is_still_new(cli, sandbox, far):
+def test_file_of_a_stopped_run_counts_as_new(cli, sandbox, far):
     server, out = sandbox(faults="token_revoked@2+"), cli.folder / "far" / "out"
     lay(out / "a.csv", *group("a"))
     command = ("run", far("out/"), *flags(server), "--pick", "new", "--if-changed", "--concurrency", "1")
@@ -83,7 +83,7 @@ def test_a_file_that_stopped_in_the_middle_is_still_new(cli, sandbox, far):
     assert enrolled(server) == emails("a")
 
 
-def test_what_is_not_clear_is_asked_in_one_sentence_and_nothing_is_sent(cli, sandbox, far):
+def test_ambiguous_pick_is_one_error_and_nothing_is_sent(cli, sandbox, far):
     server, out = sandbox(), cli.folder / "far" / "out"
     nothing = cli("run", far("out/"), *flags(server), "--pick", "newest")
     assert (nothing.code, "There is no file to enroll in sftp://127.0.0.1" in nothing.err) == (2, True), nothing.err
@@ -103,7 +103,7 @@ def test_what_is_not_clear_is_asked_in_one_sentence_and_nothing_is_sent(cli, san
     assert not server.enrolments()
 
 
-def test_check_looks_at_the_file_that_would_be_picked(cli, sandbox, far):
+def test_check_reads_the_picked_file(cli, sandbox, far):
     server = sandbox()
     lay(cli.folder / "far" / "out" / "a.csv", *group("a"))
     ended = cli("check", far("out/*.csv"), *flags(server), "--pick", "newest", "--json")
@@ -115,7 +115,7 @@ def test_check_looks_at_the_file_that_would_be_picked(cli, sandbox, far):
 # S3: there are no folders, only names
 
 
-def test_what_is_new_in_a_bucket_is_enrolled_once(cli, sandbox, s3):
+def test_new_bucket_objects_are_enrolled_once(cli, sandbox, s3):
     platform = sandbox()
     command = ("run", "s3://crm-export/out/", *flags(platform), "--pick", "new", "--if-changed", "--settle", "0s")
     empty = cli(*command)
@@ -147,13 +147,13 @@ def listed(address):
     return list_files(Remote(address), now=datetime(2100, 1, 1, tzinfo=UTC), settle_s=10)
 
 
-def test_a_name_that_no_address_can_hold_is_left_alone(memory):
+def test_name_that_no_address_can_hold_is_skipped(memory):
     for name in ("a.csv", "b?c.csv", "d#e.csv", "f g.csv"):
         memory.pipe(f"/in/{name}", b"email\n")
     assert [place.shown for place in listed("memory://in/").files] == ["memory://in/a.csv", "memory://in/f g.csv"]
 
 
-def test_a_place_that_does_not_tell_times_cannot_be_picked_from(memory, monkeypatch):
+def test_server_without_file_times_cannot_be_picked_from(memory, monkeypatch):
     memory.pipe("/in/a.csv", b"email\n")
     real = type(memory).ls
 

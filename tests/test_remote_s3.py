@@ -22,7 +22,7 @@ def leads(s3):
     s3.put("crm-export/out/leads.csv", TABLE.encode())
 
 
-def test_an_object_is_enrolled_and_known_again_until_it_changes(cli, sandbox, s3):
+def test_object_is_recognised_until_it_changes(cli, sandbox, s3):
     platform = sandbox()
     command = ("run", LEADS, *flags(platform), "--json")
     first = cli(*command)
@@ -45,7 +45,8 @@ def test_an_object_is_enrolled_and_known_again_until_it_changes(cli, sandbox, s3
     assert s3.key.encode() not in written
 
 
-def test_an_object_that_has_not_come_yet_is_no_mistake_but_a_bucket_that_is_not_there_always_is(cli, sandbox, s3):
+def test_missing_bucket_is_always_an_error(cli, sandbox, s3):
+    """A missing object is not an error with if_changed; a missing bucket is."""
     command = flags(sandbox())
     missing = cli("run", "s3://crm-export/out/tomorrow.csv", *command)
     assert (missing.code, "There is no file s3://crm-export/out/tomorrow.csv" in missing.err) == (2, True)
@@ -75,7 +76,7 @@ def nobody_at():
         (f"s3://AKIA{WRONG}:{WRONG}@crm-export/out/leads.csv", {}, "holds no user and no password"),
     ],
 )
-def test_what_is_wrong_is_one_sentence_and_no_key_is_in_it(cli, sandbox, s3, address, environment, said):
+def test_s3_error_is_one_sentence_without_the_key(cli, sandbox, s3, address, environment, said):
     platform = sandbox()
     ended = cli("run", address, *flags(platform), "--if-changed", "--verbose", **environment)
     assert ended.code == 2, ended.err
@@ -86,7 +87,7 @@ def test_what_is_wrong_is_one_sentence_and_no_key_is_in_it(cli, sandbox, s3, add
     assert not platform.enrolments()
 
 
-def test_a_key_that_may_not_read_is_told_which_rights_it_needs(cli, sandbox, s3):
+def test_key_without_read_permission_names_the_needed_rights(cli, sandbox, s3):
     s3.may_read(False)
     platform = sandbox()
     ended = cli("run", LEADS, *flags(platform))
@@ -94,13 +95,13 @@ def test_a_key_that_may_not_read_is_told_which_rights_it_needs(cli, sandbox, s3)
     assert not platform.enrolments()
 
 
-def test_a_server_without_encryption_may_be_allowed(cli, sandbox, s3):
+def test_unencrypted_server_needs_a_setting(cli, sandbox, s3):
     away = {"AWS_ENDPOINT_URL": "http://minio.invalid:9000", "AWS_MAX_ATTEMPTS": "1"}
     ended = cli("run", LEADS, *flags(sandbox()), "--insecure-http", **away)
     assert (ended.code, "cannot be reached" in ended.err) == (2, True), ended.err
 
 
-def test_an_object_overwritten_between_two_blocks_is_refused(s3, tmp_path, monkeypatch):
+def test_object_overwritten_during_the_download_is_refused(s3, tmp_path, monkeypatch):
     from s3fs import S3FileSystem
 
     monkeypatch.setattr(S3FileSystem, "default_block_size", 1 << 16)

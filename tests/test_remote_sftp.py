@@ -32,7 +32,7 @@ def address(server, *, password=PASSWORD, name="leads.csv"):
     return f"sftp://{user}@127.0.0.1:{server.port}/{name}"
 
 
-def test_a_file_is_fetched_from_a_server_that_is_known(cli, sandbox, server, home):
+def test_file_is_downloaded_from_a_known_server(cli, sandbox, server, home):
     platform = sandbox()
     ended = cli("run", address(server), *flags(platform), "--limit", "5", "--json", HOME=str(home))
     assert ended.code == 0, ended.err
@@ -52,7 +52,7 @@ def test_a_file_is_fetched_from_a_server_that_is_known(cli, sandbox, server, hom
         ("right", {"name": "inside"}, "is a folder"),
     ],
 )
-def test_what_is_wrong_is_one_sentence_and_the_password_is_not_in_it(cli, sandbox, server, home, known, words, said):
+def test_sftp_error_is_one_sentence_without_the_password(cli, sandbox, server, home, known, words, said):
     platform = sandbox()
     (cli.folder / "far" / "inside").mkdir()
     hosts = home / ".ssh" / "known_hosts"

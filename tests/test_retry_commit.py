@@ -64,7 +64,7 @@ async def world(tmp_path):
 
 
 @pytest.mark.parametrize("moment", ["before the preflight", "at the question", "in the preflight"])
-async def test_a_stop_before_the_first_row_leaves_the_rows_refused(world, moment, monkeypatch):
+async def test_stop_before_the_first_row_leaves_rows_refused(world, moment, monkeypatch):
     control = Control()
 
     def stop():
@@ -90,7 +90,7 @@ async def test_a_stop_before_the_first_row_leaves_the_rows_refused(world, moment
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RunDeclined("No."), ValueError("a bug")], ids=repr)
-async def test_an_error_at_the_question_leaves_the_rows_refused(world, error):
+async def test_error_at_the_question_leaves_rows_refused(world, error):
     async def confirm(_):
         raise error
 
@@ -99,7 +99,7 @@ async def test_an_error_at_the_question_leaves_the_rows_refused(world, error):
     await world.nothing_changed()
 
 
-async def test_a_preflight_limits_and_hours_that_refuse_leave_the_rows_refused(world):
+async def test_refused_start_leaves_rows_refused(world):
     for job in (make_job(stop__max_rows=2), make_job(output__results=world.folder / "no such" / "r.csv")):
         with pytest.raises(RunStopped):
             await world.retry(job=job)
@@ -131,7 +131,7 @@ async def test_a_preflight_limits_and_hours_that_refuse_leave_the_rows_refused(w
 
 
 @pytest.mark.parametrize("method", ["update", "looking_up"])
-async def test_an_index_that_cannot_be_used_leaves_the_rows_refused(world, method, monkeypatch):
+async def test_unusable_index_leaves_rows_refused(world, method, monkeypatch):
     """The rows are put back and compared with what other runs sent in one step, or not at all."""
 
     async def confirm(_):
@@ -146,7 +146,7 @@ async def test_an_index_that_cannot_be_used_leaves_the_rows_refused(world, metho
     await world.nothing_changed()
 
 
-async def test_a_ledger_that_cannot_be_written_leaves_the_rows_refused(world, monkeypatch):
+async def test_unwritable_ledger_leaves_rows_refused(world, monkeypatch):
     async def confirm(_):
         def fails(*_):
             raise ValueError("a bug")
@@ -159,7 +159,7 @@ async def test_a_ledger_that_cannot_be_written_leaves_the_rows_refused(world, mo
     await world.nothing_changed()
 
 
-async def test_negative_control_a_retry_that_nothing_refuses_sends_the_refused_rows(world):
+async def test_negative_control_accepted_retry_sends_the_refused_rows(world):
     summary = await world.retry()
     assert (summary.exit_code, summary.counts) == (0, Counts(success=ROWS))
     assert sorted(world.platform.emails()) == [email for email, _ in people(ROWS)[1:]]

@@ -81,7 +81,7 @@ def world(tmp_path, quick_path):
     return World(tmp_path, sqlite_ledger(quick_path), ScriptedPlatform())
 
 
-async def test_every_row_goes_out_once_and_comes_back_in_input_order(world, tmp_path):
+async def test_each_row_is_sent_once_and_reported_in_input_order(world, tmp_path):
     source = write_csv(tmp_path / "leads.csv", *people(50))
     summary = await world.run(source)
     assert sorted(world.platform.emails()) == [email for email, _ in people(50)]
@@ -92,7 +92,7 @@ async def test_every_row_goes_out_once_and_comes_back_in_input_order(world, tmp_
     assert (summary.counts, summary.exit_code, summary.requests) == (Counts(success=50), 0, 50)
 
 
-async def test_a_request_holds_what_the_row_holds_and_nothing_else(world, tmp_path):
+async def test_request_has_only_the_values_of_the_row(world, tmp_path):
     await world.run(write_csv(tmp_path / "in.csv", ("anna@example.com", "NA"), ("boris@example.com", "")))
     assert world.platform.started[0] == {
         "token": "secret-token",
@@ -104,7 +104,7 @@ async def test_a_request_holds_what_the_row_holds_and_nothing_else(world, tmp_pa
     assert "content" not in world.platform.started[1]
 
 
-async def test_statuses_add_up_and_every_row_has_one(world, tmp_path):
+async def test_each_row_has_one_status_and_the_totals_add_up(world, tmp_path):
     def reply(body):
         match body["email"].split("@")[0]:
             case "refused":
@@ -134,7 +134,7 @@ async def test_statuses_add_up_and_every_row_has_one(world, tmp_path):
     assert [row["email"] for row in read_results(summary.unknown)] == ["lost@example.com"]
 
 
-async def test_the_ledger_holds_no_personal_data_where_the_results_do(world, tmp_path):
+async def test_ledger_has_no_personal_data_but_results_have(world, tmp_path):
     world.platform.reply = lambda body: httpx.Response(
         200, json={"error": 404, "error_text": f"No profile {body['email']}"}
     )
@@ -145,7 +145,7 @@ async def test_the_ledger_holds_no_personal_data_where_the_results_do(world, tmp
     assert read_results(summary.results)[0]["enroll_message"] == "No profile anna@example.com"
 
 
-async def test_the_same_input_again_is_refused_with_its_totals(world, tmp_path):
+async def test_finished_input_is_refused_with_its_totals(world, tmp_path):
     source = write_csv(tmp_path / "in.csv", *people(3))
     await world.run(source)
     with pytest.raises(AlreadyFinished, match=r"3 rows: 3 success.*send.again"):
@@ -153,7 +153,7 @@ async def test_the_same_input_again_is_refused_with_its_totals(world, tmp_path):
     assert len(world.platform.started) == 3
 
 
-async def test_again_sends_once_more_under_a_new_run(world, tmp_path):
+async def test_again_sends_once_more_as_a_new_run(world, tmp_path):
     source = write_csv(tmp_path / "in.csv", *people(3))
     first = await world.run(source)
     second = await world.run(source, job=make_job(send__again=True))
@@ -161,7 +161,7 @@ async def test_again_sends_once_more_under_a_new_run(world, tmp_path):
     assert len(world.platform.started) == 6
 
 
-async def test_an_edited_file_sends_only_who_was_not_enrolled(world, tmp_path):
+async def test_edited_file_sends_only_unenrolled_rows(world, tmp_path):
     source = tmp_path / "in.csv"
     await world.run(write_csv(source, ("anna@example.com", ""), ("Total: 1", "")))
     summary = await world.run(write_csv(source, ("anna@example.com", ""), ("boris@example.com", "")))
@@ -169,7 +169,7 @@ async def test_an_edited_file_sends_only_who_was_not_enrolled(world, tmp_path):
     assert summary.counts == Counts(success=1, skipped=1)
 
 
-async def test_another_file_with_the_same_people_is_sent_unless_a_window_says_otherwise(world, tmp_path):
+async def test_other_file_with_same_rows_is_sent_unless_in_a_window(world, tmp_path):
     await world.run(write_csv(tmp_path / "may.csv", *people(2)))
     await world.run(write_csv(tmp_path / "june.csv", *people(3)))
     assert len(world.platform.started) == 5
@@ -177,7 +177,7 @@ async def test_another_file_with_the_same_people_is_sent_unless_a_window_says_ot
     assert summary.counts == Counts(success=1, skipped=3)
 
 
-async def test_a_row_left_unknown_is_held_in_later_files_too(world, tmp_path):
+async def test_unknown_row_is_held_in_later_files_too(world, tmp_path):
     world.platform.reply = lambda body: httpx.Response(500)
     await world.run(write_csv(tmp_path / "may.csv", *people(1)))
     summary = await world.run(write_csv(tmp_path / "june.csv", *people(1), ("new@example.com", "")))
@@ -185,7 +185,7 @@ async def test_a_row_left_unknown_is_held_in_later_files_too(world, tmp_path):
     assert world.platform.emails() == [people(1)[0][0], "new@example.com"]
 
 
-async def test_a_stopped_run_carries_on_with_the_rows_that_are_left(world, tmp_path):
+async def test_stopped_run_resumes_with_the_remaining_rows(world, tmp_path):
     source = write_csv(tmp_path / "in.csv", *people(40))
     control = Control()
 
@@ -203,7 +203,7 @@ async def test_a_stopped_run_carries_on_with_the_rows_that_are_left(world, tmp_p
     assert sorted(world.platform.emails()) == [email for email, _ in people(40)]
 
 
-async def test_a_refused_token_stops_the_run_and_the_row_stays_planned(world, tmp_path):
+async def test_refused_token_stops_the_run_and_the_row_stays_planned(world, tmp_path):
     world.platform.reply = lambda body: httpx.Response(200, json={"error": 401, "error_text": "API token required"})
     summary = await world.run(write_csv(tmp_path / "in.csv", *people(30)))
     assert summary.exit_code == 3
@@ -218,7 +218,7 @@ async def test_twenty_errors_in_a_row_stop_the_run(world, tmp_path):
     assert "20 rows" in summary.stop_reason
 
 
-async def test_a_throttled_row_is_sent_again_and_counted_once(world, tmp_path):
+async def test_throttled_row_is_sent_again_and_counted_once(world, tmp_path):
     answers = iter([httpx.Response(429, headers={"Retry-After": "0"}), httpx.Response(200, json=OK)])
     world.platform.reply = lambda body: next(answers)
     summary = await world.run(write_csv(tmp_path / "in.csv", *people(1)))
@@ -226,14 +226,14 @@ async def test_a_throttled_row_is_sent_again_and_counted_once(world, tmp_path):
     assert read_results(summary.results)[0]["enroll_attempts"] == "2"
 
 
-async def test_a_doubtful_row_is_not_sent_again(world, tmp_path):
+async def test_ambiguous_row_is_not_sent_again(world, tmp_path):
     world.platform.reply = lambda body: httpx.ReadError("reset", request=None)
     summary = await world.run(write_csv(tmp_path / "in.csv", *people(3)))
     assert summary.counts == Counts(unknown=3)
     assert len(world.platform.started) == 3
 
 
-async def test_the_canary_stops_the_run_when_one_of_its_rows_failed(world, tmp_path):
+async def test_canary_stops_the_run_when_one_of_its_rows_failed(world, tmp_path):
     world.platform.reply = lambda body: httpx.Response(200, json={"error": 404, "error_text": "Profile not found"})
     summary = await world.run(write_csv(tmp_path / "in.csv", *people(30)), job=make_job(send__canary=2))
     assert (summary.counts.error, summary.counts.not_sent) == (2, 28)
@@ -255,7 +255,7 @@ def refuse(*people_refused):
     ],
     ids=["error", "unknown"],
 )
-async def test_one_bad_canary_row_of_any_kind_stops_the_run(world, tmp_path, bad, said):
+async def test_each_kind_of_bad_canary_row_stops_the_run(world, tmp_path, bad, said):
     first = people(1)[0][0]
     world.platform.reply = lambda body: bad if body["email"] == first else httpx.Response(200, json=OK)
     summary = await world.run(write_csv(tmp_path / "in.csv", *people(9)), job=make_job(send__canary=3))
@@ -263,7 +263,7 @@ async def test_one_bad_canary_row_of_any_kind_stops_the_run(world, tmp_path, bad
     assert summary.stop_reason.startswith(f"Stopped after the first 3 rows, the canary: {said}.")
 
 
-async def test_a_canary_row_that_was_not_accepted_is_a_bad_one(tmp_path):
+async def test_canary_row_that_was_not_accepted_is_bad(tmp_path):
     canary = build_canary(3, Counts(not_sent=9), asks=False)
     assert canary
     assert "2 not accepted" in str(await canary.review(Counts(success=1, not_sent=8), None))
@@ -271,11 +271,11 @@ async def test_a_canary_row_that_was_not_accepted_is_a_bad_one(tmp_path):
 
 
 @pytest.mark.parametrize("counts", [Counts(not_sent=3), Counts(success=2, not_sent=1), Counts(error=9, not_sent=3)])
-def test_there_is_no_look_when_no_row_would_be_left_after_it(tmp_path, counts):
+def test_canary_is_not_reviewed_when_no_row_is_left(tmp_path, counts):
     assert build_canary(3, counts, asks=False) is None
 
 
-async def test_the_canary_asks_and_goes_on(world, tmp_path):
+async def test_accepted_canary_continues_the_run(world, tmp_path):
     seen = []
 
     async def look(counts):
@@ -287,7 +287,7 @@ async def test_the_canary_asks_and_goes_on(world, tmp_path):
     assert summary.counts == Counts(success=9)
 
 
-async def test_a_person_who_says_no_after_the_canary_is_asked_again_at_once_and_can_say_yes(world, tmp_path):
+async def test_declined_canary_asks_again_on_the_next_start(world, tmp_path):
     seen = []
 
     async def look(counts):
@@ -303,7 +303,7 @@ async def test_a_person_who_says_no_after_the_canary_is_asked_again_at_once_and_
     assert second.counts == Counts(success=8, error=1)
 
 
-async def test_a_run_that_was_let_go_is_not_stopped_at_its_canary_again(world, tmp_path):
+async def test_accepted_canary_is_not_reviewed_again(world, tmp_path):
     world.platform.reply = refuse(people(5)[4])
     source, job, control = write_csv(tmp_path / "in.csv", *people(40)), make_job(send__canary=2), Control()
 
@@ -323,7 +323,7 @@ async def test_a_run_that_was_let_go_is_not_stopped_at_its_canary_again(world, t
     assert second.counts == Counts(success=39, error=1)
 
 
-async def test_where_nobody_sits_a_failed_canary_lets_only_as_many_rows_follow_each_time(world, tmp_path):
+async def test_unattended_failed_canary_sends_one_canary_per_start(world, tmp_path):
     world.platform.reply = refuse(*people(5))
     source, job = write_csv(tmp_path / "in.csv", *people(30)), make_job(send__canary=3)
     sent, told = [], []
@@ -337,7 +337,7 @@ async def test_where_nobody_sits_a_failed_canary_lets_only_as_many_rows_follow_e
     assert told[2] == ""
 
 
-async def test_a_canary_that_was_cut_short_is_made_full_and_no_longer(world, tmp_path):
+async def test_interrupted_canary_is_completed_to_its_size(world, tmp_path):
     source, control = write_csv(tmp_path / "in.csv", *people(20)), Control()
     seen = []
 
@@ -356,14 +356,14 @@ async def test_a_canary_that_was_cut_short_is_made_full_and_no_longer(world, tmp
     assert seen == [5]
 
 
-async def test_canary_0_sends_the_rest(world, tmp_path):
+async def test_canary_0_sends_all_rows(world, tmp_path):
     world.platform.reply = refuse(people(1)[0])
     source = write_csv(tmp_path / "in.csv", *people(9))
     assert (await world.run(source, job=make_job(send__canary=2))).counts.not_sent == 7
     assert (await world.run(source, job=make_job(send__canary=0))).counts == Counts(success=8, error=1)
 
 
-async def test_a_plan_that_is_declined_leaves_nothing_behind(world, tmp_path):
+async def test_declined_plan_leaves_nothing(world, tmp_path):
     async def no(plan):
         assert plan.to_send == 3
         return False
@@ -375,7 +375,7 @@ async def test_a_plan_that_is_declined_leaves_nothing_behind(world, tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["in.csv"]
 
 
-async def test_a_deadline_that_has_passed_sends_nothing_more(world, tmp_path):
+async def test_passed_deadline_sends_nothing_more(world, tmp_path):
     job = make_job(stop__deadline="1s", send__rate=2, send__concurrency=1)
     summary = await world.run(write_csv(tmp_path / "in.csv", *people(50)), job=job)
     assert summary.exit_code == 3
@@ -391,7 +391,7 @@ async def test_a_deadline_that_has_passed_sends_nothing_more(world, tmp_path):
         ({**OK, "data": [{"id": 3, "name": "Off", "is_active": False}], "total": 1}, "active"),
     ],
 )
-async def test_a_preflight_that_fails_sends_nothing_and_leaves_nothing(world, tmp_path, listed, words):
+async def test_failed_preflight_sends_nothing_and_leaves_nothing(world, tmp_path, listed, words):
     world.platform.transport = httpx.MockTransport(lambda request: httpx.Response(200, json=listed))
     with pytest.raises(PreflightError, match=words):
         await world.run(write_csv(tmp_path / "in.csv", *people(3)))
@@ -406,25 +406,25 @@ async def test_duplicates_can_be_sent_or_stop_the_plan(world, tmp_path):
     assert summary.counts == Counts(success=2)
 
 
-async def test_a_file_with_too_many_rows_is_refused_before_anything_is_sent(world, tmp_path):
+async def test_too_many_rows_are_refused_before_sending(world, tmp_path):
     with pytest.raises(JobError, match="max_rows"):
         await world.run(write_csv(tmp_path / "in.csv", *people(3)), job=make_job(stop__max_rows=2))
     assert not world.platform.started
 
 
-async def test_a_header_without_rows_is_no_success(world, tmp_path):
+async def test_header_without_rows_is_an_error(world, tmp_path):
     with pytest.raises(InputError, match="no rows"):
         await world.run(write_csv(tmp_path / "in.csv"))
 
 
-async def test_a_stream_can_be_the_input(world, tmp_path, monkeypatch):
+async def test_stream_can_be_the_input(world, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     summary = await world.run(io.BytesIO(b"email,first_name\nanna@example.com,Anna\n"))
     assert summary.counts == Counts(success=1)
     assert summary.results.name == f"stdin.{summary.run_id}.results.csv"
 
 
-async def test_a_file_that_changes_later_cannot_change_the_run(world, tmp_path):
+async def test_later_file_change_does_not_affect_the_run(world, tmp_path):
     source = write_csv(tmp_path / "in.csv", *people(30))
 
     def overwrite(event):
@@ -436,7 +436,7 @@ async def test_a_file_that_changes_later_cannot_change_the_run(world, tmp_path):
     assert {row["email"].partition("@")[2] for row in read_results(summary.results)} == {"example.com"}
 
 
-async def test_a_failed_rows_file_can_be_corrected_and_loaded_again(world, tmp_path):
+async def test_failed_rows_file_can_be_corrected_and_loaded(world, tmp_path):
     world.platform.reply = lambda body: httpx.Response(
         200, json={"error": 404, "error_text": "?"} if body["email"].startswith("x") else OK
     )
@@ -449,7 +449,7 @@ async def test_a_failed_rows_file_can_be_corrected_and_loaded_again(world, tmp_p
     assert header.count("enroll_status") == 1
 
 
-async def test_results_can_be_a_workbook(world, tmp_path):
+async def test_results_can_be_an_xlsx_file(world, tmp_path):
     import openpyxl
 
     job = make_job(output__results=str(tmp_path / "out.xlsx"))
@@ -461,7 +461,7 @@ async def test_results_can_be_a_workbook(world, tmp_path):
     assert sheet["B2"].data_type == "s"
 
 
-async def test_a_check_sends_nothing_and_leaves_nothing(world, tmp_path):
+async def test_check_sends_nothing_and_leaves_nothing(world, tmp_path):
     checked = await world.check(write_csv(tmp_path / "in.csv", *people(3), ("Total: 3", "")))
     assert (checked.plan.rows, checked.plan.to_send, checked.plan.invalid) == (4, 3, 1)
     assert checked.plan.scenario_name == "Welcome"
@@ -471,13 +471,13 @@ async def test_a_check_sends_nothing_and_leaves_nothing(world, tmp_path):
     assert not await world.ledger.runs()
 
 
-async def test_a_check_without_a_token_does_not_ask_the_platform(world, tmp_path):
+async def test_check_without_a_token_skips_the_platform(world, tmp_path):
     world.platform.transport = httpx.MockTransport(lambda request: pytest.fail("the platform was asked"))
     checked = await world.check(write_csv(tmp_path / "in.csv", *people(1)), token=None)
     assert checked.plan.scenario_name == ""
 
 
-async def test_events_tell_the_run_from_start_to_end(world, tmp_path):
+async def test_events_describe_the_run_from_start_to_end(world, tmp_path):
     events: list[Event] = []
     await world.run(write_csv(tmp_path / "in.csv", *people(3)), emit=events.append)
     kinds = [type(event) for event in events]
@@ -486,14 +486,14 @@ async def test_events_tell_the_run_from_start_to_end(world, tmp_path):
     assert all("example.com" not in repr(event) for event in events)
 
 
-async def test_the_summary_file_says_what_the_summary_says(world, tmp_path):
+async def test_summary_file_equals_the_summary(world, tmp_path):
     summary = await world.run(write_csv(tmp_path / "in.csv", *people(2)))
     read = json.loads(summary.summary.read_text(encoding="utf-8"))
     assert read["counts"] == {**summary.counts.as_dict()}
     assert (read["run"], read["exit_code"]) == (summary.run_id, 0)
 
 
-def test_a_program_without_an_event_loop_can_enroll(tmp_path, sandbox):
+def test_synchronous_api_enrolls_without_an_event_loop(tmp_path, sandbox):
     server = sandbox()
     summary = enroll(
         make_job(url=server.url),
@@ -505,7 +505,7 @@ def test_a_program_without_an_event_loop_can_enroll(tmp_path, sandbox):
     assert set(server.enrolments().values()) == {1}
 
 
-async def test_rows_of_finished_runs_are_kept_only_so_long(world, tmp_path):
+async def test_rows_of_finished_runs_are_kept_for_a_limited_time(world, tmp_path):
     first = await world.run(write_csv(tmp_path / "may.csv", *people(2)))
     kept = world.ledger.folder(first.run_id) / "rows.staged"
     await world.run(write_csv(tmp_path / "june.csv", *people(3)))
@@ -520,7 +520,7 @@ async def test_keep_0_removes_the_rows_when_the_run_ends(world, tmp_path):
     assert len(read_results(summary.results)) == 2
 
 
-async def test_a_stopped_run_skips_what_a_run_over_the_edited_file_sent_meanwhile(world, tmp_path):
+async def test_resumed_run_skips_rows_sent_by_a_run_of_the_edited_file(world, tmp_path):
     source = tmp_path / "in.csv"
     control = Control()
 

@@ -77,7 +77,7 @@ def job(**stop):
         ),
     ],
 )
-def test_a_plan_is_held_against_each_limit(stop, shown, broken):
+def test_plan_is_checked_against_each_limit(stop, shown, broken):
     assert [refusal.limit for refusal in broken_limits(StopSection.model_validate(stop), shown)] == broken
 
 
@@ -85,9 +85,7 @@ def test_a_plan_is_held_against_each_limit(stop, shown, broken):
     ("max_change", "to_send", "allows", "needed"),
     [("50%", 18_100, "allows 890 to 2,670.", "917%"), ("200%", 18_100, "allows at most 5,340.", "917%")],
 )
-def test_a_change_that_is_too_large_says_what_is_allowed_and_which_flag_lets_it_through(
-    max_change, to_send, allows, needed
-):
+def test_exceeded_change_names_the_allowed_value_and_the_flag(max_change, to_send, allows, needed):
     usual = (1_880, 1_690, 1_740, 1_850, 1_780)
     (refusal,) = broken_limits(StopSection(max_change=max_change), plan(to_send, usual=usual))
     assert "18,100 rows would be sent; 1,780 are usual" in refusal.message
@@ -96,7 +94,7 @@ def test_a_change_that_is_too_large_says_what_is_allowed_and_which_flag_lets_it_
     assert not broken_limits(StopSection(max_change=needed), plan(to_send, usual=usual))
 
 
-def test_outside_the_allowed_hours_nothing_may_begin():
+def test_nothing_starts_outside_the_allowed_hours():
     check_allowed_hours(job(), NOON)
     check_allowed_hours(job(allowed_hours=HOURS), NOON)
     with pytest.raises(JobError, match=r"It is 23:00 now, outside the allowed hours 09:00-20:00 UTC"):
@@ -112,7 +110,7 @@ def test_outside_the_allowed_hours_nothing_may_begin():
         ({"deadline": "10h"}, timedelta(hours=10), "The deadline"),
     ],
 )
-def test_sending_ends_at_what_comes_first(stop, after, reason):
+def test_sending_ends_at_the_earliest_limit(stop, after, reason):
     end = end_of_sending(job(**stop), NOON)
     assert end is not None
     assert end.at == NOON + after
@@ -135,26 +133,26 @@ def test_without_a_deadline_and_hours_sending_has_no_end():
         (NOON + timedelta(hours=9), 5, "09:00-20:00 UTC; it is 21:00 there now, so nothing would be sent"),
     ],
 )
-def test_the_plan_says_whether_the_rows_get_through_in_time(now, to_send, said):
+def test_plan_shows_whether_the_rows_fit_in_the_time(now, to_send, said):
     assert hours_text(job(allowed_hours=HOURS), now, to_send=to_send) == said
 
 
-def test_without_hours_the_plan_says_nothing_of_them():
+def test_plan_without_hours_does_not_mention_them():
     assert not hours_text(job(), NOON, to_send=5)
 
 
 @pytest.mark.parametrize("text", ["many", "-1", "0.5", "101%", "20 percent", True])
-def test_a_limit_is_whole_rows_or_a_share(text):
+def test_limit_is_whole_rows_or_a_share(text):
     with pytest.raises(ValueError, match="neither a number of rows nor a share"):
         parse_limit(text)
 
 
 @pytest.mark.parametrize("text", ["3x", "50", "0%", "-5%", True])
-def test_a_change_is_a_share(text):
+def test_change_is_a_share(text):
     with pytest.raises(ValueError, match="is not a change; write a share"):
         parse_change(text)
 
 
 @pytest.mark.parametrize(("text", "kept"), [("50%", "50%"), (" 200 % ", "200%"), ("12.5%", "12.5%"), (None, None)])
-def test_a_change_is_kept_in_one_form(text, kept):
+def test_change_is_stored_in_one_form(text, kept):
     assert parse_change(text) == kept

@@ -82,7 +82,7 @@ async def typed(cli, *words):
 
 
 @pytest.mark.parametrize("form", ["beginning", "capitals"])
-def test_every_command_takes_a_beginning_in_whatever_case(cli, sandbox, form):
+def test_each_command_takes_an_id_prefix_in_any_case(cli, sandbox, form):
     server = sandbox(faults="drop_after_acting@2,token_revoked@5+")
     source = write_csv(cli.folder / "in.csv", *people(6))
     flags = ("--url", server.url, "--scenario", "3", "--match", "email=email", "--rate", "none", "--concurrency", "1")
@@ -110,7 +110,7 @@ def test_every_command_takes_a_beginning_in_whatever_case(cli, sandbox, form):
 
 
 @pytest.mark.anyio
-async def test_a_beginning_of_two_runs_names_both(cli, kept):
+async def test_ambiguous_prefix_lists_both_runs(cli, kept):
     async with kept(left=["a906cc51", "a90fee12", "b7000000"]):
         for command in (("show",), ("retry", "--errors"), ("stop",)):
             ended = await asked(cli, command[0], "a90", *command[1:])
@@ -126,7 +126,7 @@ async def test_a_beginning_of_two_runs_names_both(cli, kept):
 
 
 @pytest.mark.anyio
-async def test_a_whole_id_is_that_run_though_another_begins_with_it(cli, kept):
+async def test_full_id_wins_over_a_longer_id(cli, kept):
     async with kept(left=["a906cc51", "a906cc51-2"]):
         assert (await asked(cli, "show", "a906cc51")).out.startswith("Run a906cc51 (")
         assert (await asked(cli, "show", "A906CC51")).out.startswith("Run a906cc51 (")
@@ -135,7 +135,7 @@ async def test_a_whole_id_is_that_run_though_another_begins_with_it(cli, kept):
 
 
 @pytest.mark.anyio
-async def test_a_run_that_is_not_there_is_answered_with_the_nearest(cli, kept):
+async def test_missing_run_suggests_the_nearest(cli, kept):
     async with kept(left=["a906cc51", "b7000000"]):
         for word, near in (("a906cc15", "a906cc51"), ("a960", "a906cc51"), ("b7000001", "b7000000")):
             ended = await asked(cli, "show", word)
@@ -151,7 +151,7 @@ async def test_a_run_that_is_not_there_is_answered_with_the_nearest(cli, kept):
 
 
 @pytest.mark.anyio
-async def test_a_check_that_goes_is_no_run_that_could_be_meant(cli, kept):
+async def test_active_check_is_not_a_candidate(cli, kept):
     async with kept(left=["c0ffee00"], checks=["check-a906cc51"], going=[]):
         assert "There is no run check-a9" in (await asked(cli, "show", "check-a9")).err
         assert (await asked(cli, "show", "last")).out.startswith("Run c0ffee00 ")
@@ -162,7 +162,7 @@ async def test_a_check_that_goes_is_no_run_that_could_be_meant(cli, kept):
 
 
 @pytest.mark.anyio
-async def test_last_is_the_newest_run_for_who_only_looks(cli, kept):
+async def test_last_is_the_newest_run_for_reading_commands(cli, kept):
     async with kept(left=["a906cc51"], finished=["b7000000"]):
         assert (await asked(cli, "show", "last", "--json")).json["run"] == "b7000000"
         assert (await asked(cli, "show", "LAST", "--json")).json["run"] == "b7000000"
@@ -170,14 +170,14 @@ async def test_last_is_the_newest_run_for_who_only_looks(cli, kept):
 
 
 @pytest.mark.anyio
-async def test_last_of_an_empty_ledger_is_said(cli, kept):
+async def test_last_of_an_empty_ledger_is_an_error(cli, kept):
     async with kept():
         ended = await asked(cli, "show", "last")
         assert (ended.code, "There is no run yet." in ended.err) == (2, True)
 
 
 @pytest.mark.anyio
-async def test_who_changes_something_off_a_terminal_must_name_the_run(cli, kept):
+async def test_changing_commands_need_an_id_off_a_terminal(cli, kept):
     async with kept(left=["a906cc51"], going=["b7000000"]):
         for command in (("set", "--rate", "5"), ("pause",), ("resume",), ("stop",), ("retry", "--errors")):
             ended = await asked(cli, command[0], "last", *command[1:])
@@ -193,7 +193,7 @@ async def test_who_changes_something_off_a_terminal_must_name_the_run(cli, kept)
 
 
 @pytest.mark.anyio
-async def test_on_a_terminal_a_verdict_needs_the_runs_name_too(cli, kept):
+async def test_decision_needs_the_run_id_on_a_terminal_too(cli, kept):
     async with kept(left=["a906cc51"]):
         code, seen = await typed(cli, "resolve", "last", "--rows", "all", "--verdict", "resend")
         assert (code, "A decision is final" in seen) == (2, True)
@@ -203,7 +203,7 @@ async def test_on_a_terminal_a_verdict_needs_the_runs_name_too(cli, kept):
 
 
 @pytest.mark.anyio
-async def test_with_several_runs_that_go_none_is_picked(cli, kept):
+async def test_several_active_runs_need_an_id(cli, kept):
     async with kept(left=["c0ffee00"], going=["a906cc51", "b7000000"]):
         for words in (("stop",), ("stop", "last"), ("pause",), ("set", "--rate", "5"), ("set", "last", "--rate", "5")):
             code, seen = await typed(cli, *words)
@@ -215,7 +215,7 @@ async def test_with_several_runs_that_go_none_is_picked(cli, kept):
 
 
 @pytest.mark.anyio
-async def test_on_a_terminal_with_no_run_that_goes_that_is_said(cli, kept):
+async def test_no_active_run_on_a_terminal_is_an_error(cli, kept):
     async with kept(left=["a906cc51"]):
         code, seen = await typed(cli, "stop")
         assert (code, "No run is active now." in seen) == (2, True)
@@ -223,7 +223,7 @@ async def test_on_a_terminal_with_no_run_that_goes_that_is_said(cli, kept):
         assert (code, "No process works on run a906cc51." in seen) == (2, True)
 
 
-def test_on_a_terminal_run_may_be_left_out_while_one_goes(cli, sandbox):
+def test_single_active_run_is_the_default_on_a_terminal(cli, sandbox):
     server = sandbox(latency_s=(0.1, 0.1))
     source = write_csv(cli.folder / "in.csv", *people(400))
     flags = ("--url", server.url, "--scenario", "3", "--match", "email=email", "--rate", "10", "--yes", *LEDGER)

@@ -52,7 +52,7 @@ class Questions:
         return self._answers.pop(0)
 
 
-async def test_a_code_that_nobody_listed_is_asked_about_once():
+async def test_unlisted_code_rechecks_the_scenario_once():
     questions = Questions(None)
     for _ in range(10):
         assert not await questions.refused("409")
@@ -60,7 +60,7 @@ async def test_a_code_that_nobody_listed_is_asked_about_once():
     assert questions.asked == 1
 
 
-async def test_a_listed_code_is_asked_about_when_it_runs_and_then_ever_more_seldom():
+async def test_listed_code_is_rechecked_at_growing_intervals():
     questions = Questions(None, None, None)
     asked = []
     for _ in range(12):
@@ -69,7 +69,7 @@ async def test_a_listed_code_is_asked_about_when_it_runs_and_then_ever_more_seld
     assert asked == [0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3]
 
 
-async def test_a_success_between_begins_the_count_anew():
+async def test_success_resets_the_count():
     questions = Questions(None)
     for _ in range(10):
         assert not await questions.refused("404")
@@ -78,7 +78,7 @@ async def test_a_success_between_begins_the_count_anew():
     assert questions.asked == 0
 
 
-async def test_rows_that_are_refused_meanwhile_wait_for_the_same_answer_and_all_later_ones_have_it():
+async def test_concurrent_refusals_share_one_recheck():
     questions = Questions(OFF)
     stops = []
 
@@ -95,7 +95,7 @@ async def test_rows_that_are_refused_meanwhile_wait_for_the_same_answer_and_all_
     assert questions.asked == 1
 
 
-async def test_a_question_that_is_broken_off_leaves_the_next_refusal_free_to_ask():
+async def test_cancelled_recheck_allows_the_next_one():
     questions = Questions(OFF, OFF)
     with anyio.move_on_after(0.5):
         await questions.refused("423")
@@ -143,20 +143,20 @@ def enroll(tmp_path, quick_path):
     )
 
 
-async def test_a_scenario_that_answers_with_a_rows_own_code_costs_two_rows(enroll):
+async def test_inactive_scenario_with_a_row_error_costs_two_rows(enroll):
     platform = SwitchedOff(21)
     summary = await enroll(make_job(concurrency=1), transport=platform.transport)
     assert (summary.exit_code, summary.finding) == (3, "scenario_off")
     assert (summary.counts.success, summary.counts.error, summary.counts.not_sent) == (20, 2, 38)
 
 
-async def test_without_preflight_nobody_is_asked_and_the_breaker_decides(enroll):
+async def test_without_preflight_only_the_breaker_decides(enroll):
     platform = SwitchedOff(21)
     summary = await enroll(make_job(skip_preflight=True, concurrency=1), transport=platform.transport)
     assert (summary.exit_code, platform.asked, summary.counts.error) == (3, 0, 20)
 
 
-async def test_the_question_keeps_the_pace_like_any_request(enroll):
+async def test_recheck_obeys_the_rate(enroll):
     platform = SwitchedOff(21)
     summary = await enroll(make_job(rate=5), transport=platform.transport)
     assert summary.finding == "scenario_off"
@@ -167,7 +167,7 @@ async def test_the_question_keeps_the_pace_like_any_request(enroll):
     )
 
 
-async def test_a_refusal_that_comes_while_the_run_is_paused_does_not_stay_in_doubt(enroll):
+async def test_refusal_during_a_pause_is_not_left_unknown(enroll):
     """A pause holds the question too; after half a minute the row's own word is put on disk."""
     platform, control, finished_at = ScriptedPlatform(), Control(), []
 

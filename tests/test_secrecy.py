@@ -80,7 +80,7 @@ def ran(tmp_path, source):
 
 @pytest.mark.shows_token
 @pytest.mark.parametrize("source", LEAKS.values(), ids=LEAKS)
-def test_a_test_that_lets_the_token_out_fails(tmp_path, source):
+def test_leaked_token_fails_the_test(tmp_path, source):
     code, said = ran(tmp_path, source)
     assert code == 1, said
     assert "the token " in said
@@ -88,6 +88,6 @@ def test_a_test_that_lets_the_token_out_fails(tmp_path, source):
 
 @pytest.mark.shows_token
 @pytest.mark.parametrize("source", INNOCENT.values(), ids=INNOCENT)
-def test_a_test_that_keeps_it_passes(tmp_path, source):
+def test_hidden_token_passes_the_test(tmp_path, source):
     code, said = ran(tmp_path, source)
     assert code == 0, said

@@ -88,7 +88,7 @@ def test_precedence_variable_file_keyring(cli, sandbox, keyring_of):
 
 @pytest.mark.skipif(os.name == "nt", reason="modes mean nothing there")
 @pytest.mark.parametrize(("mode", "told"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o644, 1), (0o620, 1)])
-def test_readable_token_file_is_warned_of_once(cli, sandbox, mode, told):
+def test_readable_token_file_gives_one_warning(cli, sandbox, mode, told):
     source = write_csv(cli.folder / "in.csv", *people(1))
     (cli.folder / "token").write_text("sandbox-token\n")
     (cli.folder / "token").chmod(mode)
@@ -102,7 +102,7 @@ def test_readable_token_file_is_warned_of_once(cli, sandbox, mode, told):
     assert by_variable.err == ""
 
 
-def test_read_only_mount_is_not_warned_of(tmp_path, monkeypatch):
+def test_read_only_mount_gives_no_warning(tmp_path, monkeypatch):
     path = tmp_path / "token"
     path.write_text("x")
     path.chmod(0o444)
@@ -126,7 +126,7 @@ def test_secrets_are_masked_in_all_output(capsys, monkeypatch):
     assert (out, err) == ('{"token": "***"}\n', "the token *** was refused\n")
 
 
-def test_a_fault_of_our_own_shows_no_token(cli, sandbox):
+def test_internal_error_shows_no_token(cli, sandbox):
     """A traceback goes through the same guard."""
     broken = cli.folder / "sitecustomize.py"
     broken.write_text(

@@ -47,7 +47,7 @@ def _interrupted_at(number: signal.Signals, at_step: int) -> tuple[int | None, b
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_is_told_as_itself_at_whatever_step_it_comes(number):
+def test_signal_is_reported_as_itself_at_any_step(number):
     before = {each: signal.getsignal(each) for each in SIGNALS}
     told: list[int | None] = []
     while (heard := _interrupted_at(number, at_step=len(told) + 1))[1]:
@@ -76,7 +76,7 @@ entry_point()
 
 
 @pytest.mark.parametrize(("when", "said"), [("starts", False), ("goes", True)])
-def test_ctrl_c_while_the_program_starts_or_goes_ends_it_without_a_traceback(when, said):
+def test_ctrl_c_during_startup_or_exit_gives_no_traceback(when, said):
     ended = subprocess.run(
         [sys.executable, "-c", _INTERRUPTED, "--version", when], capture_output=True, text=True, check=False
     )

@@ -18,7 +18,7 @@ PLAYED_APART = {"changing-file", "large-file"}
 
 
 @pytest.mark.parametrize("name", sorted(set(CASES) - PLAYED_APART))
-def test_what_is_sent_and_said_is_what_the_person_expects(cli, sandbox, name):
+def test_case_sends_and_reports_the_expected_rows(cli, sandbox, name):
     case = CASES[name]
     source = Path(shutil.copy(FOLDER / case["file"], cli.folder / case["file"]))
     began = time.monotonic()
@@ -30,7 +30,7 @@ def test_what_is_sent_and_said_is_what_the_person_expects(cli, sandbox, name):
         assert not [cell for line in played.results for cell in line if cell.startswith(rule)]
 
 
-def test_a_file_that_is_overwritten_during_the_run_gives_the_rows_of_before(cli, sandbox):
+def test_file_overwritten_during_the_run_gives_the_old_rows(cli, sandbox):
     case = CASES["changing-file"]
     server = sandbox(latency_s=(0.001, 0.001))
     source = Path(shutil.copy(FOLDER / "changing-before.csv", cli.folder / "work.csv"))
@@ -59,7 +59,7 @@ def large_file(tmp_path_factory):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the system's own accounting")
-def test_a_million_rows_are_checked_in_little_memory(cli, large_file):
+def test_million_rows_are_checked_in_little_memory(cli, large_file):
     flags = ("--match", "custom:CRM_ID=client_id", "--url", "https://x.example", "--scenario", "3", "--skip-preflight")
     ended = cli("check", large_file, *flags, "--json", "--quiet", measured=True)
     assert ended.code == 0, ended.err
@@ -71,7 +71,7 @@ AWKWARD = {2: (1, 2), 500_001: (500_000, 500_001), 777_779: (777_777,), 1_000_00
 
 
 @pytest.mark.parametrize(("start_row", "data_rows"), AWKWARD.items())
-def test_the_awkward_rows_of_a_large_file_are_sent_right(cli, sandbox, large_file, start_row, data_rows):
+def test_difficult_rows_of_a_large_file_are_sent_correctly(cli, sandbox, large_file, start_row, data_rows):
     case = CASES["large-file"]
     server = sandbox()
     ended = cli(
@@ -88,7 +88,7 @@ def test_the_awkward_rows_of_a_large_file_are_sent_right(cli, sandbox, large_fil
             assert played.columns[name][position] == value
 
 
-def test_a_wrong_outcome_would_be_seen():
+def test_wrong_outcome_is_detected():
     """The negative control: a judge that finds nothing in a bad outcome would prove nothing."""
     case = CASES["csv-leading-zeros"]
     right = Played(0, "", ("000123", "0045", "7", "00000000000000000001"), (2, 3, 4, 5))

@@ -80,13 +80,13 @@ def found_in(text):
     ]
 
 
-def test_nobody_and_no_token_is_in_the_bundle(bundle):
+def test_bundle_has_no_personal_data_and_no_token(bundle):
     texts, _ = bundle
     assert found_in("\n".join(texts.values())) == []
     assert "another" not in texts["log.txt"], "lines about other runs stay out"
 
 
-def test_the_search_would_find_what_was_not_masked():
+def test_negative_control_unmasked_data_is_found():
     """The negative control: the same texts without the redaction hold all of it."""
     said = gossip({"email": PEOPLE[0][0], "content": dict(zip(HEADER[1:], PEOPLE[0][1:], strict=True))})["error_text"]
     assert {"Ivan", "ivan.petrov@example.com", "Нижний Новгород", "+7 900 111-22-33", TOKEN, "Zacharias"} <= set(
@@ -94,7 +94,7 @@ def test_the_search_would_find_what_was_not_masked():
     )
 
 
-def test_what_helps_is_in_it(bundle):
+def test_bundle_has_what_support_needs(bundle):
     texts, ended = bundle
     assert set(texts) == {
         "README.txt",
@@ -127,7 +127,7 @@ def test_what_helps_is_in_it(bundle):
     assert ended.out == "help.zip\n"
 
 
-def test_when_the_rows_are_gone_no_text_from_outside_is_shown(cli):
+def test_pruned_run_shows_no_foreign_text(cli):
     leads = write_csv(cli.folder / "leads.csv", *PEOPLE, header=HEADER)
     with small_platform(reply=gossip) as url:
         ran = cli("run", leads, "--url", url, *JOB, "--json", "--keep", "0", "--log-file", "enroll.log")
@@ -143,7 +143,7 @@ def test_when_the_rows_are_gone_no_text_from_outside_is_shown(cli):
     assert found_in("\n".join(texts.values())) == []
 
 
-def test_the_home_folder_is_not_shown(cli, sandbox):
+def test_home_folder_is_not_shown(cli, sandbox):
     home = cli.folder / "home" / "ivanov"
     home.mkdir(parents=True)
     leads = write_csv(home / "leads.csv", ("a@example.com", "A"))
@@ -161,7 +161,7 @@ def test_the_home_folder_is_not_shown(cli, sandbox):
     assert "~/data/ledger.sqlite" in whole
 
 
-def test_the_token_is_taken_out_wherever_it_stands(cli, sandbox):
+def test_token_is_removed_everywhere(cli, sandbox):
     leads = write_csv(cli.folder / "leads.csv", ("a@example.com", "A"))
     words = ("--url", sandbox().url, "--scenario", "3", "--match", "email=email", "--json")
     ran = cli("run", leads, *words, "--results", "todays-token.csv")
@@ -174,7 +174,7 @@ def test_the_token_is_taken_out_wherever_it_stands(cli, sandbox):
     assert any("***.csv" in text for text in texts)
 
 
-def test_a_run_that_is_not_there_and_a_log_that_is_not_there_are_one_sentence(cli):
+def test_missing_run_and_missing_log_are_one_error_each(cli):
     refused = cli("support", "nothing")
     assert refused.code == 2
     assert "no run nothing" in refused.err
@@ -183,7 +183,7 @@ def test_a_run_that_is_not_there_and_a_log_that_is_not_there_are_one_sentence(cl
     assert "There is no log file no.log" in refused.err
 
 
-def test_a_bundle_that_cannot_be_written_is_one_sentence(cli, sandbox):
+def test_unwritable_bundle_is_one_error(cli, sandbox):
     leads = write_csv(cli.folder / "leads.csv", ("a@example.com", "A"))
     ran = cli("run", leads, "--url", sandbox().url, "--scenario", "3", "--match", "email=email", "--json")
 
@@ -226,12 +226,12 @@ def test_texts_are_masked(text, cells, left):
     assert masked(text, *cells) == left
 
 
-def test_a_cell_of_many_words_is_found_by_its_beginning():
+def test_long_cell_is_found_by_its_first_words():
     cell = "one two three four five six seven eight nine ten"
     assert masked(f"said {cell}", cell) == "said *** nine ten"
 
 
-def test_settings_are_shown_without_what_may_be_secret():
+def test_settings_are_shown_without_secrets():
     settings = {
         "url": "https://user:pass@host.example:8443/path?x=1",
         "output": {"results": "/home/me/out.csv", "json": True, "notify": ["slack://TOKEN/A/B", "mailto://u:p@h"]},
@@ -244,12 +244,12 @@ def test_settings_are_shown_without_what_may_be_secret():
     }
 
 
-def test_only_lines_about_the_run_are_taken():
+def test_only_log_lines_of_the_run_are_included():
     lines = ["t INFO a run=r1 x=1", "t INFO a run=r12", "t INFO run=r1", '{"run": "r1"}', '{"run": "r12"}', "{r1", "r1"]
     assert list(lines_about_run(lines, "r1")) == ["t INFO a run=r1 x=1", "t INFO run=r1", '{"run": "r1"}']
 
 
-def test_fields_that_hold_numbers_and_codes_stay_and_texts_are_cleaned():
+def test_number_and_code_fields_stay_and_texts_are_masked():
     line = '2026-11-25T09:30:00.123Z INFO row finished run=r1 row=123456 code=404 reason="call 79001112233" other=7'
     redaction = Redaction([], home=Path("/home/me"))
     assert redaction.log_line(line) == (
@@ -259,6 +259,6 @@ def test_fields_that_hold_numbers_and_codes_stay_and_texts_are_cleaned():
     assert told == {"time": "2026-11-25T09:30:00.123Z", "row": 123456, "who": "***"}
 
 
-def test_the_input_of_these_tests_is_as_it_should_be(tmp_path):
+def test_test_input_is_as_expected(tmp_path):
     with write_csv(tmp_path / "x.csv", *PEOPLE, header=HEADER).open(encoding="utf-8") as file:
         assert [tuple(row) for row in csv.reader(file)] == [HEADER, *PEOPLE]

@@ -73,7 +73,7 @@ def leave_one(cli, temporary):
     return name
 
 
-def test_a_run_that_is_killed_while_it_plans_leaves_a_copy_until_the_next_command(cli, sandbox, temporary, many):
+def test_killed_planning_leaves_a_copy_until_the_next_command(cli, sandbox, temporary, many):
     server = sandbox()
     process = cli.start("run", many, *flags(server), "--yes")
     wait_until(lambda: copied(temporary), timeout_s=PATIENCE_S)
@@ -86,7 +86,7 @@ def test_a_run_that_is_killed_while_it_plans_leaves_a_copy_until_the_next_comman
 
 
 @pytest.mark.parametrize("command", ["run", "check", "init", "resolve"])
-def test_the_next_command_removes_what_a_killed_one_left(cli, sandbox, temporary, command):
+def test_next_command_removes_leftover_copies(cli, sandbox, temporary, command):
     server = sandbox(faults="drop_after_acting@1")
     source = write_csv(cli.folder / "in.csv", *people(3))
     if command == "resolve":
@@ -111,7 +111,7 @@ def test_the_next_command_removes_what_a_killed_one_left(cli, sandbox, temporary
     assert spools(temporary) == []
 
 
-def test_the_copy_of_a_living_process_is_left_alone(cli, sandbox, temporary):
+def test_copy_of_a_live_process_stays(cli, sandbox, temporary):
     server = sandbox()
     source = write_csv(cli.folder / "in.csv", *people(3))
     with half_way(cli, temporary, "check", "-", *flags(server), "--json") as process:
@@ -125,7 +125,7 @@ def test_the_copy_of_a_living_process_is_left_alone(cli, sandbox, temporary):
     assert spools(temporary) == []
 
 
-def test_the_doctor_names_what_was_left_and_leaves_it(cli, temporary):
+def test_doctor_lists_leftover_copies_and_keeps_them(cli, temporary):
     def copies():
         findings = json.loads(cli("doctor", "--json", BATCH_ENROLL_TOKEN="").out)["findings"]
         return next(one for one in findings if one["name"] == "copies")
@@ -144,7 +144,7 @@ def test_the_doctor_names_what_was_left_and_leaves_it(cli, temporary):
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)], ids=["INT", "TERM", "HUP"]
 )
 @pytest.mark.parametrize("command", ["run", "check", "init"])
-def test_a_signal_in_the_middle_leaves_no_copy(cli, sandbox, temporary, many, command, number, code):
+def test_signal_leaves_no_copy(cli, sandbox, temporary, many, command, number, code):
     server = sandbox()
 
     def end(process):
@@ -166,7 +166,7 @@ def test_a_signal_in_the_middle_leaves_no_copy(cli, sandbox, temporary, many, co
 
 
 @pytest.mark.parametrize("content", ["", "name\nx\n", "email\n"], ids=["empty", "no such column", "no row"])
-def test_an_input_that_cannot_be_used_leaves_no_copy(cli, sandbox, temporary, content):
+def test_unusable_input_leaves_no_copy(cli, sandbox, temporary, content):
     (cli.folder / "in.csv").write_text(content)
     for command in ("run", "check"):
         assert cli(command, "in.csv", *flags(sandbox())).code == 2
@@ -197,7 +197,7 @@ def swept(temporary):
     return spools(temporary)
 
 
-def test_a_folder_that_is_no_spool_is_left_alone(temporary):
+def test_unrelated_folder_stays(temporary):
     dead(temporary / "batch-enroll-abcdefgh")
     dead(temporary / "batch-enroll-support-a906cc51")
     dead(temporary / "batch-enroll-main")
@@ -227,7 +227,7 @@ def test_links_are_not_followed(temporary, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the temporary folder is one person's own there")
-def test_what_belongs_to_somebody_else_is_left_alone(temporary, monkeypatch):
+def test_folder_of_another_user_stays(temporary, monkeypatch):
     dead(temporary / "batch-enroll-abcdefgh")
     me = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: me + 1)
@@ -237,14 +237,14 @@ def test_what_belongs_to_somebody_else_is_left_alone(temporary, monkeypatch):
     assert swept(temporary) == []
 
 
-def test_a_folder_that_is_being_made_is_left_alone(temporary):
+def test_unfinished_new_folder_stays(temporary):
     (temporary / "batch-enroll-abcdefgh").mkdir()
     assert swept(temporary) == ["batch-enroll-abcdefgh"]
     aged(temporary / "batch-enroll-abcdefgh", hours=2)
     assert swept(temporary) == []
 
 
-def test_two_spools_of_one_process_do_not_take_each_other(temporary):
+def test_two_temp_folders_of_one_process_stay_separate(temporary):
     with private_temp_dir() as first:
         (first / "input").write_text(SECRET)
         with private_temp_dir() as second:
@@ -255,7 +255,7 @@ def test_two_spools_of_one_process_do_not_take_each_other(temporary):
     assert spools(temporary) == []
 
 
-def test_whatever_ends_the_block_the_folder_goes(temporary):
+def test_folder_is_removed_after_any_end_of_the_block(temporary):
     def fail():
         with private_temp_dir() as files:
             (files / "input").write_text(SECRET)
@@ -266,7 +266,7 @@ def test_whatever_ends_the_block_the_folder_goes(temporary):
     assert spools(temporary) == []
 
 
-def test_a_place_that_takes_no_copy_is_said_in_one_sentence(monkeypatch, tmp_path):
+def test_unwritable_temp_location_is_one_error(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     with (
         pytest.raises(InputError, match=r"^No copy of the input can be made in .*none: No such file"),

@@ -1,4 +1,4 @@
-"""A process that works on a run and is killed at a named point: started by `test_kill` and `test_two_processes`.
+"""A process that works on a run and is killed at a named point, for `test_killed_process` and `test_two_processes`.
 
 Usage: child.py FOLDER POINT N. Prints one line for each thing that the ledger confirmed, unbuffered, so that a kill
 loses none of them. The points are wrapped around the ledger's functions from here; the ledger knows none of them.

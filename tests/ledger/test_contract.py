@@ -45,7 +45,7 @@ def a_word(seq: int, verdict: str) -> Resolution:
 # The plan
 
 
-async def test_a_planned_run_has_every_row_in_order_and_nothing_sent(ledger: Ledger):
+async def test_planned_run_has_all_rows_in_order_and_none_sent(ledger: Ledger):
     run = await open_run(ledger, ["ann", None, "bob"])
 
     assert run.record == replace(make_record(), state=RunState.OPEN, rows=3)
@@ -62,7 +62,7 @@ async def test_a_planned_run_has_every_row_in_order_and_nothing_sent(ledger: Led
     await run.close_unchanged()
 
 
-async def test_rows_come_in_pages(ledger: Ledger):
+async def test_rows_are_read_in_pages(ledger: Ledger):
     run = await open_run(ledger, [f"p{n}" for n in range(7)])
 
     assert [row.seq for row in await run.pending(after_seq=2, limit=3)] == [3, 4, 5]
@@ -71,7 +71,7 @@ async def test_rows_come_in_pages(ledger: Ledger):
     await run.close_unchanged()
 
 
-async def test_a_row_out_of_order_is_refused(ledger: Ledger):
+async def test_row_out_of_order_is_refused(ledger: Ledger):
     run = await ledger.create(make_record())
     await run.plan(make_rows(["ann"]))
 
@@ -80,7 +80,7 @@ async def test_a_row_out_of_order_is_refused(ledger: Ledger):
     await run.discard()
 
 
-async def test_a_plan_of_the_wrong_size_is_not_sealed(ledger: Ledger):
+async def test_plan_of_the_wrong_size_is_not_sealed(ledger: Ledger):
     run = await ledger.create(make_record())
     await run.plan(make_rows(["ann", "bob"]))
     await run.mark_duplicates(SKIP)
@@ -90,7 +90,7 @@ async def test_a_plan_of_the_wrong_size_is_not_sealed(ledger: Ledger):
     await run.discard()
 
 
-async def test_a_plan_whose_duplicates_were_not_looked_for_is_not_sealed(ledger: Ledger):
+async def test_plan_is_not_sealed_before_the_duplicate_check(ledger: Ledger):
     run = await ledger.create(make_record())
     await run.plan(make_rows(["ann"]))
 
@@ -108,7 +108,7 @@ async def test_nothing_is_sent_before_the_plan_is_sealed(ledger: Ledger):
     await run.discard()
 
 
-async def test_nothing_is_planned_after_the_plan_is_sealed(ledger: Ledger):
+async def test_no_row_is_added_to_a_sealed_plan(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
 
     with pytest.raises(LedgerError):
@@ -116,7 +116,7 @@ async def test_nothing_is_planned_after_the_plan_is_sealed(ledger: Ledger):
     await run.close_unchanged()
 
 
-async def test_a_plan_that_died_is_worth_nothing(ledger: Ledger):
+async def test_unsealed_plan_of_a_dead_process_has_no_rows(ledger: Ledger):
     run = await ledger.create(make_record())
     await run.plan(make_rows(["ann", "bob"]))
     await die(run)
@@ -133,7 +133,7 @@ async def test_a_plan_that_died_is_worth_nothing(ledger: Ledger):
 # Duplicates
 
 
-async def test_a_duplicate_inside_the_input_is_skipped_and_names_the_first_row(ledger: Ledger):
+async def test_duplicate_row_is_skipped_and_names_the_first_row(ledger: Ledger):
     run = await open_run(ledger, ["ann", "bob", None, "ann", "ann"])
 
     assert await statuses(run) == [NOT_SENT, NOT_SENT, INVALID, SKIPPED, SKIPPED]
@@ -147,9 +147,7 @@ async def test_a_duplicate_inside_the_input_is_skipped_and_names_the_first_row(l
 
 
 @pytest.mark.parametrize("duplicates", [Duplicates.SEND, Duplicates.STOP])
-async def test_a_duplicate_stays_planned_when_it_is_to_be_sent_or_to_stop_the_run(
-    ledger: Ledger, duplicates: Duplicates
-):
+async def test_duplicate_stays_planned_unless_the_rule_is_skip(ledger: Ledger, duplicates: Duplicates):
     run = await open_run(ledger, ["ann", "ann"], rules=PlanRules(duplicates=duplicates))
 
     assert await statuses(run) == [NOT_SENT, NOT_SENT]
@@ -157,7 +155,7 @@ async def test_a_duplicate_stays_planned_when_it_is_to_be_sent_or_to_stop_the_ru
     await run.close_unchanged()
 
 
-async def test_a_duplicate_with_other_content_is_named_as_changed(ledger: Ledger):
+async def test_duplicate_with_changed_content_is_marked(ledger: Ledger):
     run = await ledger.create(make_record())
     await run.plan(
         [*make_rows(["ann", "bob"]), *make_rows(["ann"], content="!", first=3), *make_rows(["bob"], first=4)]
@@ -168,7 +166,7 @@ async def test_a_duplicate_with_other_content_is_named_as_changed(ledger: Ledger
     await run.discard()
 
 
-async def test_duplicates_come_in_pages(ledger: Ledger):
+async def test_duplicates_are_read_in_pages(ledger: Ledger):
     run = await open_run(ledger, ["ann"] * 6)
 
     assert [found.seq for found in await run.duplicates(after_seq=2, limit=3)] == [3, 4, 5]
@@ -214,7 +212,7 @@ EVERYBODY = ["ann", "bob", "cid", "dan", "eve"]
         pytest.param(PlanRules(duplicates=Duplicates.SKIP, hold_unknown=False), set(), id="all over again"),
     ],
 )
-async def test_rows_of_earlier_runs_are_skipped_as_the_rules_say(ledger: Ledger, rules: PlanRules, skipped: set[str]):
+async def test_rows_of_earlier_runs_are_skipped_by_the_rules(ledger: Ledger, rules: PlanRules, skipped: set[str]):
     await sent_before(ledger)
 
     run = await open_run(ledger, EVERYBODY, record=make_record("new"), rules=rules)
@@ -228,7 +226,7 @@ async def test_rows_of_earlier_runs_are_skipped_as_the_rules_say(ledger: Ledger,
     await run.close_unchanged()
 
 
-async def test_a_row_skipped_for_an_earlier_run_names_it(ledger: Ledger):
+async def test_row_skipped_for_an_earlier_run_names_that_run(ledger: Ledger):
     await sent_before(ledger)
     rules = PlanRules(duplicates=Duplicates.SKIP, enrolled_since=NOON - minutes(1))
 
@@ -241,7 +239,7 @@ async def test_a_row_skipped_for_an_earlier_run_names_it(ledger: Ledger):
     await run.close_unchanged()
 
 
-async def test_a_row_met_here_and_before_names_both(ledger: Ledger):
+async def test_row_with_duplicates_here_and_earlier_names_both(ledger: Ledger):
     await sent_before(ledger)
 
     run = await open_run(ledger, ["bob", "bob"], record=make_record("new"))
@@ -253,7 +251,7 @@ async def test_a_row_met_here_and_before_names_both(ledger: Ledger):
     await run.close_unchanged()
 
 
-async def test_an_unknown_row_that_a_person_resolved_is_held_no_more(ledger: Ledger):
+async def test_resolved_unknown_row_no_longer_blocks_its_identity(ledger: Ledger):
     await sent_before(ledger)
     old = await ledger.open("old", read_only=False)
     await old.resolve([a_word(2, "not_enrolled"), a_word(4, "enrolled")])
@@ -265,7 +263,7 @@ async def test_an_unknown_row_that_a_person_resolved_is_held_no_more(ledger: Led
     await run.close_unchanged()
 
 
-async def test_of_two_earlier_runs_the_later_sending_counts(ledger: Ledger):
+async def test_later_of_two_earlier_runs_counts(ledger: Ledger):
     for name, at in (("first", NOON), ("second", NOON + minutes(5))):
         run = await open_run(ledger, ["ann"], record=make_record(name))
         await send(run, 1, SUCCESS, at=at)
@@ -278,7 +276,7 @@ async def test_of_two_earlier_runs_the_later_sending_counts(ledger: Ledger):
     await run.close_unchanged()
 
 
-async def test_what_a_run_at_work_has_sent_counts_for_a_new_plan(ledger: Ledger):
+async def test_rows_sent_by_an_active_run_count_for_a_new_plan(ledger: Ledger):
     working = await open_run(ledger, ["ann", "bob"], record=make_record("working"))
     await send(working, 1, UNKNOWN)
 
@@ -289,7 +287,7 @@ async def test_what_a_run_at_work_has_sent_counts_for_a_new_plan(ledger: Ledger)
     await run.close_unchanged()
 
 
-async def test_of_a_key_sent_twice_the_unknown_one_counts(ledger: Ledger):
+async def test_unknown_row_wins_over_a_success_of_the_same_key(ledger: Ledger):
     old = await open_run(ledger, ["ann", "ann"], record=make_record("old"), rules=PlanRules(duplicates=Duplicates.SEND))
     await send(old, 1, UNKNOWN)
     await send(old, 2, SUCCESS, at=NOON + minutes(1))
@@ -304,7 +302,7 @@ async def test_of_a_key_sent_twice_the_unknown_one_counts(ledger: Ledger):
 # Moves of a row
 
 
-async def test_an_attempt_is_counted_and_dated(ledger: Ledger):
+async def test_attempt_is_counted_and_dated(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
 
     assert await record_intent(run, 1, at=NOON) == 1
@@ -328,7 +326,7 @@ async def test_an_attempt_is_counted_and_dated(ledger: Ledger):
     await run.close_unchanged()
 
 
-async def test_an_intent_is_unknown_to_anybody_who_looks(ledger: Ledger):
+async def test_intent_reads_as_unknown(ledger: Ledger):
     run = await open_run(ledger, ["ann", "bob"])
     await record_intent(run, 1, at=NOON)
 
@@ -372,7 +370,7 @@ async def one_row_in_each_state(ledger: Ledger) -> tuple[RunLedger, dict[str, in
 
 
 @pytest.mark.parametrize(("move", "state"), ILLEGAL)
-async def test_an_illegal_move_is_refused_and_changes_nothing(ledger: Ledger, move: Move, state: str):
+async def test_illegal_transition_is_refused_and_changes_nothing(ledger: Ledger, move: Move, state: str):
     run, seq_of = await one_row_in_each_state(ledger)
     before = await run.outcomes(after_seq=0, limit=9)
 
@@ -384,7 +382,7 @@ async def test_an_illegal_move_is_refused_and_changes_nothing(ledger: Ledger, mo
 
 
 @pytest.mark.parametrize("status", [INVALID, SKIPPED, NOT_SENT])
-async def test_an_attempt_ends_in_no_other_status(ledger: Ledger, status: RowStatus):
+async def test_attempt_ends_only_in_a_final_status(ledger: Ledger, status: RowStatus):
     run = await open_run(ledger, ["ann"])
     await record_intent(run, 1, at=NOON)
 
@@ -413,7 +411,7 @@ async def test_intents_of_a_dead_process_become_unknown(ledger: Ledger):
     await again.close_unchanged()
 
 
-async def test_recovering_leaves_the_intents_of_the_living_alone(ledger: Ledger):
+async def test_recovery_leaves_intents_of_live_processes(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
     await record_intent(run, 1, at=NOON)
 
@@ -422,7 +420,7 @@ async def test_recovering_leaves_the_intents_of_the_living_alone(ledger: Ledger)
     await run.close_unchanged()
 
 
-async def test_refused_rows_are_planned_again_when_asked(ledger: Ledger):
+async def test_refused_rows_are_requeued_on_request(ledger: Ledger):
     run, _ = await one_row_in_each_state(ledger)
     await run.close(state=RunState.FINISHED, stop_reason="", at=NOON)
     run = await ledger.open("run-1", read_only=False)
@@ -436,7 +434,7 @@ async def test_refused_rows_are_planned_again_when_asked(ledger: Ledger):
 
 
 @pytest.mark.parametrize("status", [SUCCESS, UNKNOWN, INVALID, SKIPPED])
-async def test_no_other_rows_are_planned_again(ledger: Ledger, status: RowStatus):
+async def test_only_refused_rows_are_requeued(ledger: Ledger, status: RowStatus):
     run, _ = await one_row_in_each_state(ledger)
 
     with pytest.raises(KeyError):
@@ -445,7 +443,7 @@ async def test_no_other_rows_are_planned_again(ledger: Ledger, status: RowStatus
 
 
 @pytest.mark.parametrize(("verdict", "status"), [("enrolled", SUCCESS), ("not_enrolled", ERROR), ("resend", NOT_SENT)])
-async def test_a_person_resolves_unknown_rows_and_no_others(ledger: Ledger, verdict: str, status: RowStatus):
+async def test_only_unknown_rows_are_resolved(ledger: Ledger, verdict: str, status: RowStatus):
     run, seq_of = await one_row_in_each_state(ledger)
     await run.close(state=RunState.FINISHED, stop_reason="", at=NOON)
     run = await ledger.open("run-1", read_only=False)  # the row in flight is unknown now
@@ -466,7 +464,7 @@ async def test_a_person_resolves_unknown_rows_and_no_others(ledger: Ledger, verd
     await run.close_unchanged()
 
 
-async def test_a_resolved_row_keeps_the_evidence_of_its_attempt(ledger: Ledger):
+async def test_resolved_row_keeps_the_evidence_of_its_attempt(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
     await record_intent(run, 1, at=NOON)
     await record_outcome(run, Outcome(seq=1, status=UNKNOWN, code="cut_off", http_status=200))
@@ -477,7 +475,7 @@ async def test_a_resolved_row_keeps_the_evidence_of_its_attempt(ledger: Ledger):
     await run.close_unchanged()
 
 
-async def test_a_row_is_resolved_only_once(ledger: Ledger):
+async def test_row_is_resolved_only_once(ledger: Ledger):
     run, seq_of = await one_row_in_each_state(ledger)
 
     assert await run.resolve([a_word(seq_of["unknown"], "enrolled"), a_word(seq_of["unknown"], "resend")]) == [5]
@@ -488,7 +486,7 @@ async def test_a_row_is_resolved_only_once(ledger: Ledger):
 # What people see
 
 
-async def test_totals_add_up_whatever_happened(ledger: Ledger):
+async def test_totals_add_up_after_any_sequence(ledger: Ledger):
     run, _ = await one_row_in_each_state(ledger)
 
     counts = await run.counts()
@@ -497,7 +495,7 @@ async def test_totals_add_up_whatever_happened(ledger: Ledger):
     await run.close_unchanged()
 
 
-async def test_reasons_come_by_frequency_with_the_first_rows(ledger: Ledger):
+async def test_reasons_are_ordered_by_frequency_with_first_rows(ledger: Ledger):
     people = [*(f"p{n}" for n in range(8)), "p0", "p1", "p2", None]
     run = await open_run(ledger, people)
     for seq in range(1, 8):
@@ -525,7 +523,7 @@ async def test_reasons_come_by_frequency_with_the_first_rows(ledger: Ledger):
 
 
 @pytest.mark.parametrize("text", ["Привет, «мир» 🙂", 'quote " and \\ and \n line', "\ufeff", "x" * 5000])
-async def test_the_platforms_words_survive(ledger: Ledger, text: str):
+async def test_platform_text_is_stored_exactly(ledger: Ledger, text: str):
     run = await open_run(ledger, ["ann"])
     await record_intent(run, 1, at=NOON)
     await record_outcome(run, Outcome(seq=1, status=ERROR, code=text, message=text))
@@ -536,7 +534,7 @@ async def test_the_platforms_words_survive(ledger: Ledger, text: str):
 
 
 @pytest.mark.parametrize(("text", "kept"), [("half \ud83d.", "half ?."), ("nul \0.", "nul \ufffd.")])
-async def test_what_is_no_character_does_not_spoil_the_report(ledger: Ledger, text: str, kept: str):
+async def test_lone_surrogates_do_not_break_the_report(ledger: Ledger, text: str, kept: str):
     run = await open_run(ledger, ["ann"])
     await record_intent(run, 1, at=NOON)
     await release_row(run, 1, code=text, message=text)
@@ -549,7 +547,7 @@ async def test_what_is_no_character_does_not_spoil_the_report(ledger: Ledger, te
 # Runs
 
 
-async def test_runs_are_listed_and_found_the_newest_first(ledger: Ledger):
+async def test_runs_are_listed_newest_first(ledger: Ledger):
     assert await ledger.runs() == []
     for name, identity in (("a", "same"), ("b", "other"), ("c", "same")):
         run = await open_run(ledger, ["ann"], record=make_record(name, identity=identity))
@@ -560,7 +558,7 @@ async def test_runs_are_listed_and_found_the_newest_first(ledger: Ledger):
     assert await ledger.find("none") == []
 
 
-async def test_how_a_run_ended_is_kept(ledger: Ledger):
+async def test_end_of_a_run_is_stored(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
     await run.close(state=RunState.OPEN, stop_reason="deadline", at=NOON, results_path="/out/a.csv")
     ended = replace(
@@ -576,7 +574,7 @@ async def test_how_a_run_ended_is_kept(ledger: Ledger):
     ]
 
 
-async def test_a_closed_run_takes_no_more(ledger: Ledger):
+async def test_closed_run_accepts_no_change(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
     await run.close(state=RunState.OPEN, stop_reason="", at=NOON)
     await run.close(state=RunState.FINISHED, stop_reason="a second time", at=NOON)
@@ -588,7 +586,7 @@ async def test_a_closed_run_takes_no_more(ledger: Ledger):
         await run.counts()
 
 
-async def test_a_run_is_worked_on_by_one_at_a_time(ledger: Ledger):
+async def test_run_has_one_process_at_a_time(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
 
     with pytest.raises(RunLocked):
@@ -598,7 +596,7 @@ async def test_a_run_is_worked_on_by_one_at_a_time(ledger: Ledger):
     await again.close_unchanged()
 
 
-async def test_one_input_is_planned_by_one_at_a_time(ledger: Ledger):
+async def test_input_is_planned_by_one_process_at_a_time(ledger: Ledger):
     run = await open_run(ledger, ["ann"], record=make_record("a", identity="same"))
 
     with pytest.raises(RunLocked):
@@ -609,7 +607,8 @@ async def test_one_input_is_planned_by_one_at_a_time(ledger: Ledger):
     assert [record.run_id for record in await ledger.runs()] == ["a"]
 
 
-async def test_two_unfinished_runs_over_one_path_and_scenario_are_not_worked_on_at_once(ledger: Ledger):
+async def test_second_unfinished_run_on_one_scenario_is_refused(ledger: Ledger):
+    """Two unfinished runs over one file and scenario are not sent at once."""
     stopped = await open_run(ledger, ["ann"], record=make_record("stopped"))
     await stopped.close_unchanged()
     working = await open_run(ledger, ["ann", "bob"], record=make_record("working"))
@@ -629,7 +628,7 @@ async def test_two_unfinished_runs_over_one_path_and_scenario_are_not_worked_on_
     await again.close_unchanged()
 
 
-async def test_rows_that_another_run_sent_meanwhile_are_skipped(ledger: Ledger):
+async def test_rows_sent_by_another_run_meanwhile_are_skipped(ledger: Ledger):
     run = await open_run(ledger, ["ann", "bob", "eve", "joe"], record=make_record("stopped"))
     await send(run, 4, SUCCESS)
     await run.close_unchanged()
@@ -652,7 +651,7 @@ async def test_rows_that_another_run_sent_meanwhile_are_skipped(ledger: Ledger):
     await run.close_unchanged()
 
 
-async def test_refused_rows_that_another_run_sent_meanwhile_are_skipped_when_planned_again(ledger: Ledger):
+async def test_requeue_skips_rows_sent_by_another_run_meanwhile(ledger: Ledger):
     run = await open_run(ledger, ["ann", "bob"], record=make_record("refused"))
     for seq in (1, 2):
         await send(run, seq, ERROR)
@@ -667,7 +666,7 @@ async def test_refused_rows_that_another_run_sent_meanwhile_are_skipped_when_pla
     await run.close_unchanged()
 
 
-async def test_of_later_runs_only_an_earlier_run_does_not_count(ledger: Ledger):
+async def test_only_earlier_runs_count_as_earlier(ledger: Ledger):
     earlier = await open_run(ledger, ["ann"], record=make_record("earlier"))
     await send(earlier, 1, SUCCESS, at=NOON + minutes(1))
     await earlier.close_unchanged()
@@ -678,7 +677,7 @@ async def test_of_later_runs_only_an_earlier_run_does_not_count(ledger: Ledger):
     await run.close_unchanged()
 
 
-async def test_a_run_that_was_planned_is_not_made_anew(ledger: Ledger):
+async def test_planned_run_is_not_created_again(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
     await run.close_unchanged()
 
@@ -686,12 +685,12 @@ async def test_a_run_that_was_planned_is_not_made_anew(ledger: Ledger):
         await ledger.create(make_record())
 
 
-async def test_a_run_that_is_not_there_cannot_be_opened(ledger: Ledger):
+async def test_missing_run_cannot_be_opened(ledger: Ledger):
     with pytest.raises(LedgerError, match="no run"):
         await ledger.open("nothing", read_only=True)
 
 
-async def test_a_reader_sees_the_run_while_it_goes_and_writes_nothing(ledger: Ledger):
+async def test_reader_sees_a_live_run_and_writes_nothing(ledger: Ledger):
     run = await open_run(ledger, ["ann", "bob"])
     await send(run, 1, SUCCESS)
 
@@ -709,7 +708,7 @@ async def test_a_reader_sees_the_run_while_it_goes_and_writes_nothing(ledger: Le
     assert (await ledger.runs())[0].stop_reason == ""
 
 
-async def test_a_plan_cannot_be_read_before_it_is_sealed(ledger: Ledger):
+async def test_unsealed_plan_cannot_be_read(ledger: Ledger):
     run = await ledger.create(make_record())
 
     with pytest.raises(LedgerError, match="still being planned"):
@@ -717,7 +716,7 @@ async def test_a_plan_cannot_be_read_before_it_is_sealed(ledger: Ledger):
     await run.discard()
 
 
-async def test_of_a_discarded_run_nothing_stays(ledger: Ledger):
+async def test_discarded_run_leaves_nothing(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
     (run.folder / "rows.staged").write_text("personal")
 
@@ -729,7 +728,7 @@ async def test_of_a_discarded_run_nothing_stays(ledger: Ledger):
         await ledger.open("run-1", read_only=False)
 
 
-async def test_a_run_that_sent_something_is_not_discarded(ledger: Ledger):
+async def test_run_with_sent_rows_is_not_discarded(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
     await record_intent(run, 1, at=NOON)
 
@@ -739,7 +738,7 @@ async def test_a_run_that_sent_something_is_not_discarded(ledger: Ledger):
     assert len(await ledger.runs()) == 1
 
 
-async def test_the_salt_of_an_installation_stays_the_same(ledger: Ledger):
+async def test_salt_of_an_installation_stays_the_same(ledger: Ledger):
     salt = await ledger.salt()
 
     assert len(salt) == 32
@@ -758,7 +757,7 @@ async def finished(ledger: Ledger, name: str = "old", *, left_unknown: bool = Fa
     await run.close(state=RunState.FINISHED, stop_reason="", at=NOON)
 
 
-async def test_a_pruned_run_keeps_its_totals_and_reasons_and_loses_its_rows(ledger: Ledger):
+async def test_pruned_run_keeps_totals_and_reasons_without_rows(ledger: Ledger):
     await finished(ledger)
     reader = await ledger.open("old", read_only=True)
     counts, reasons, folder = await reader.counts(), await reader.reasons(limit=9), reader.folder
@@ -780,7 +779,7 @@ async def test_a_pruned_run_keeps_its_totals_and_reasons_and_loses_its_rows(ledg
     assert [record.run_id for record in await ledger.find("identity of old")] == ["old"]
 
 
-async def test_a_pruned_run_still_knows_whom_it_enrolled(ledger: Ledger):
+async def test_pruned_run_still_knows_its_enrolled_identities(ledger: Ledger):
     await finished(ledger)
     await ledger.prune("old")
 
@@ -793,7 +792,7 @@ async def test_a_pruned_run_still_knows_whom_it_enrolled(ledger: Ledger):
     await by_window.close_unchanged()
 
 
-async def test_a_pruned_run_is_not_written_any_more(ledger: Ledger):
+async def test_pruned_run_is_read_only(ledger: Ledger):
     await finished(ledger)
     await ledger.prune("old")
 
@@ -805,7 +804,7 @@ async def test_a_pruned_run_is_not_written_any_more(ledger: Ledger):
     await reader.close_unchanged()
 
 
-async def test_a_forgotten_run_leaves_nothing_behind_so_that_its_people_are_enrolled_again(ledger: Ledger):
+async def test_forgotten_run_allows_enrolling_its_identities_again(ledger: Ledger):
     await finished(ledger)
     reader = await ledger.open("old", read_only=True)
     folder = reader.folder
@@ -826,7 +825,7 @@ async def test_a_forgotten_run_leaves_nothing_behind_so_that_its_people_are_enro
 
 
 @pytest.mark.parametrize("how", ["prune", "delete_run"])
-async def test_a_run_with_unknown_rows_is_not_pruned_until_a_person_has_spoken(ledger: Ledger, how: str):
+async def test_run_with_unresolved_unknown_rows_is_not_pruned(ledger: Ledger, how: str):
     await finished(ledger, left_unknown=True)
 
     with pytest.raises(LedgerError, match="1 of its rows is unknown"):
@@ -839,7 +838,7 @@ async def test_a_run_with_unknown_rows_is_not_pruned_until_a_person_has_spoken(l
 
 
 @pytest.mark.parametrize("how", ["prune", "delete_run"])
-async def test_an_unfinished_run_is_not_pruned(ledger: Ledger, how: str):
+async def test_unfinished_run_is_not_pruned(ledger: Ledger, how: str):
     run = await open_run(ledger, ["ann", "bob"])
     await send(run, 1, SUCCESS)
     with pytest.raises(RunLocked):
@@ -853,7 +852,7 @@ async def test_an_unfinished_run_is_not_pruned(ledger: Ledger, how: str):
     await again.close_unchanged()
 
 
-async def test_a_plan_that_died_and_a_run_that_sent_nothing_can_be_forgotten(ledger: Ledger):
+async def test_unsealed_plan_and_unsent_run_can_be_forgotten(ledger: Ledger):
     died = await ledger.create(make_record("died"))
     await died.plan(make_rows(["ann"]))
     await die(died)
@@ -867,12 +866,12 @@ async def test_a_plan_that_died_and_a_run_that_sent_nothing_can_be_forgotten(led
 
 
 @pytest.mark.parametrize("how", ["reclaimable_bytes", "prune", "delete_run"])
-async def test_a_run_that_is_not_there_cannot_be_pruned(ledger: Ledger, how: str):
+async def test_missing_run_cannot_be_pruned(ledger: Ledger, how: str):
     with pytest.raises(LedgerError, match="no run"):
         await getattr(ledger, how)("nothing")
 
 
-async def test_a_verdict_whose_process_died_is_remembered_when_its_run_is_pruned(ledger: Ledger):
+async def test_decision_of_a_dead_process_survives_pruning(ledger: Ledger):
     await finished(ledger, left_unknown=True)
     run = await ledger.open("old", read_only=False)
     await run.resolve([a_word(2, "enrolled")])
@@ -888,7 +887,7 @@ async def test_a_verdict_whose_process_died_is_remembered_when_its_run_is_pruned
 # What is no run
 
 
-async def test_a_name_is_held_by_one_at_a_time_and_is_free_afterwards(ledger: Ledger):
+async def test_named_lock_has_one_holder_and_is_free_afterwards(ledger: Ledger):
     with ledger.lock("job /jobs/nightly.toml", what="Job nightly.toml"):
         with pytest.raises(RunLocked, match=r"^Job nightly\.toml is being worked on"):
             ledger.lock("job /jobs/nightly.toml", what="Job nightly.toml").__enter__()

@@ -53,7 +53,7 @@ def make_room(disk: Path) -> None:
 
 
 @pytest.mark.parametrize("leave", [0, MEBIBYTE // 2, MEBIBYTE])
-async def test_no_run_begins_without_room_for_its_ballast(disk: Path, leave: int):
+async def test_run_needs_room_for_its_disk_reserve(disk: Path, leave: int):
     ledger = sqlite_ledger(disk)
     await ledger.salt()
     fill(disk, leave=leave)
@@ -67,7 +67,7 @@ async def test_no_run_begins_without_room_for_its_ballast(disk: Path, leave: int
     await run.close_unchanged()
 
 
-async def test_a_plan_that_does_not_fit_is_refused_and_can_be_discarded(disk: Path):
+async def test_plan_that_does_not_fit_is_refused_and_discardable(disk: Path):
     ledger = sqlite_ledger(disk)
     run = await ledger.create(make_record())
     fill(disk, leave=MEBIBYTE // 4)
@@ -79,7 +79,7 @@ async def test_a_plan_that_does_not_fit_is_refused_and_can_be_discarded(disk: Pa
     assert await ledger.runs() == []
 
 
-async def test_outcomes_in_flight_are_saved_and_nothing_new_is_sent(disk: Path):
+async def test_full_disk_saves_outcomes_and_sends_nothing_new(disk: Path):
     ledger = sqlite_ledger(disk)
     run = await open_run(ledger, PEOPLE)
     for seq in range(1, IN_FLIGHT + 1):
@@ -103,7 +103,7 @@ async def test_outcomes_in_flight_are_saved_and_nothing_new_is_sent(disk: Path):
     await again.close_unchanged()
 
 
-async def test_an_intent_that_does_not_fit_is_no_intent(disk: Path):
+async def test_intent_that_does_not_fit_is_not_recorded(disk: Path):
     ledger = sqlite_ledger(disk)
     run = await open_run(ledger, PEOPLE)
     fill(disk)
@@ -116,7 +116,7 @@ async def test_an_intent_that_does_not_fit_is_no_intent(disk: Path):
     await run.close_unchanged()
 
 
-async def test_a_run_that_met_a_full_disk_carries_on_when_there_is_room(disk: Path):
+async def test_run_resumes_after_the_full_disk_has_room(disk: Path):
     ledger = sqlite_ledger(disk)
     run = await open_run(ledger, PEOPLE)
     fill(disk)

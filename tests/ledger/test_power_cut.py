@@ -95,13 +95,11 @@ def is_kept(states: dict[int, RowState], what: str, seq: int) -> bool:
     return states[seq] in (RowState.INTENT, RowState.SUCCESS)
 
 
-async def test_a_power_cut_loses_nothing_that_was_confirmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_power_cut_keeps_all_confirmed_outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert await lost_by_power_cuts(tmp_path, monkeypatch) == (0, 0)
 
 
-async def test_negative_control_without_full_sync_a_power_cut_loses_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+async def test_negative_control_power_cut_without_full_sync_loses_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def normal(opened: sqlite3.Connection, *_: Any) -> None:
         opened.execute("PRAGMA synchronous = NORMAL")
 
@@ -112,7 +110,7 @@ async def test_negative_control_without_full_sync_a_power_cut_loses_rows(
     assert lost > IMAGES / 10
 
 
-async def test_a_sqlite_that_does_not_sync_fully_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_sqlite_without_full_sync_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     plain = sqlite3.connect
 
     class Deaf(sqlite3.Connection):

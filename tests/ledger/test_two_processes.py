@@ -13,7 +13,7 @@ import pytest
 from batch_enroll.errors import RunLocked
 from batch_enroll.models import RowStatus
 from tests.ledger.building import make_record, statuses
-from tests.ledger.test_kill import start
+from tests.ledger.test_killed_process import start
 from tests.support.ledgers import sqlite_ledger
 
 
@@ -40,7 +40,7 @@ def kill(pid: int) -> None:
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
-async def test_the_second_process_is_told_who_works_on_the_run(tmp_path: Path, other: int):
+async def test_second_process_gets_the_owner_of_the_run(tmp_path: Path, other: int):
     ledger = sqlite_ledger(tmp_path)
 
     for attempt in (ledger.open("run-1", read_only=False), ledger.create(make_record())):
@@ -49,14 +49,14 @@ async def test_the_second_process_is_told_who_works_on_the_run(tmp_path: Path, o
         assert f"process {other} on {socket.gethostname()}" in str(refused.value)
 
 
-async def test_the_same_input_is_not_planned_twice_at_once(tmp_path: Path, other: int):
+async def test_same_input_is_not_planned_twice_at_once(tmp_path: Path, other: int):
     same = make_record("run-2", identity=make_record().identity)
 
     with pytest.raises(RunLocked, match=f"process {other} "):
         await sqlite_ledger(tmp_path).create(same)
 
 
-async def test_the_lock_of_a_dead_process_is_free_at_once(tmp_path: Path, other: int):
+async def test_lock_of_a_dead_process_is_free_at_once(tmp_path: Path, other: int):
     kill(other)
 
     run = await sqlite_ledger(tmp_path).open("run-1", read_only=False)
@@ -65,7 +65,7 @@ async def test_the_lock_of_a_dead_process_is_free_at_once(tmp_path: Path, other:
     await run.close_unchanged()
 
 
-async def test_a_run_can_be_read_while_another_process_sends(tmp_path: Path, other: int):
+async def test_run_is_readable_while_another_process_sends(tmp_path: Path, other: int):
     ledger = sqlite_ledger(tmp_path)
 
     reader = await ledger.open("run-1", read_only=True)
@@ -78,7 +78,7 @@ async def test_a_run_can_be_read_while_another_process_sends(tmp_path: Path, oth
         await ledger.open("run-1", read_only=False)
 
 
-async def test_a_run_whose_process_was_killed_can_be_read_before_anyone_repairs_it(tmp_path: Path, other: int):
+async def test_killed_run_is_readable_before_recovery(tmp_path: Path, other: int):
     kill(other)
 
     reader = await sqlite_ledger(tmp_path).open("run-1", read_only=True)

@@ -44,14 +44,14 @@ async def test_blocks_cover_every_planned_row_once(ledger: Ledger):
     assert await worker.claim_block() is None
 
 
-async def test_a_block_holds_only_rows_still_planned(ledger: Ledger):
+async def test_block_holds_only_planned_rows(ledger: Ledger):
     run = await open_run(ledger, ["ann", None, "bob", "ann", "cid"])
     worker = await run.join()
     await succeed(worker, 1)
     assert places(await claim(worker)) == [3, 5]
 
 
-async def test_a_finished_block_is_not_claimed_again(ledger: Ledger):
+async def test_finished_block_is_not_claimed_again(ledger: Ledger):
     worker = await (await open_run(ledger, ["ann", "bob"])).join()
     block = await claim(worker)
     await succeed(worker, 1)
@@ -59,7 +59,7 @@ async def test_a_finished_block_is_not_claimed_again(ledger: Ledger):
     assert await worker.claim_block() is None
 
 
-async def test_a_block_with_rows_not_given_up_is_claimed_again(ledger: Ledger):
+async def test_block_with_unreleased_rows_is_claimed_again(ledger: Ledger):
     worker = await (await open_run(ledger, ["ann", "bob", "cid"])).join()
     block = await claim(worker)
     await succeed(worker, 1)
@@ -67,7 +67,7 @@ async def test_a_block_with_rows_not_given_up_is_claimed_again(ledger: Ledger):
     assert places(await claim(worker)) == [2, 3]
 
 
-async def test_a_row_released_in_a_finished_block_is_claimed_again(ledger: Ledger):
+async def test_row_released_in_a_finished_block_is_claimed_again(ledger: Ledger):
     worker = await (await open_run(ledger, ["ann", "bob", "cid"])).join()
     block = await claim(worker)
     await worker.record_intent(2, at=NOON)
@@ -79,7 +79,7 @@ async def test_a_row_released_in_a_finished_block_is_claimed_again(ledger: Ledge
     assert await worker.claim_block() is None
 
 
-async def test_a_row_released_in_a_held_block_stays_there(ledger: Ledger):
+async def test_row_released_in_a_held_block_stays_there(ledger: Ledger):
     worker = await (await open_run(ledger, ["ann", "bob"])).join()
     await claim(worker)
     await release(worker, 1)
@@ -87,7 +87,7 @@ async def test_a_row_released_in_a_held_block_stays_there(ledger: Ledger):
     await succeed(worker, 1)
 
 
-async def test_a_row_that_is_not_planned_is_taken(ledger: Ledger):
+async def test_row_that_is_not_planned_is_taken(ledger: Ledger):
     run = await open_run(ledger, ["ann", "bob"])
     worker = await run.join()
     await succeed(worker, 1)
@@ -96,7 +96,7 @@ async def test_a_row_that_is_not_planned_is_taken(ledger: Ledger):
     assert (await run.counts()).success == 1
 
 
-async def test_a_second_worker_is_refused_or_gets_other_rows(ledger: Ledger):
+async def test_second_worker_is_refused_or_gets_other_rows(ledger: Ledger):
     run = await open_run(ledger, MANY)
     worker = await run.join()
     held = set(places(await claim(worker)))
@@ -110,7 +110,7 @@ async def test_a_second_worker_is_refused_or_gets_other_rows(ledger: Ledger):
         assert held.isdisjoint(places(await claim(other)))
 
 
-async def test_a_run_that_is_read_has_no_worker(ledger: Ledger):
+async def test_run_opened_for_reading_has_no_worker(ledger: Ledger):
     await (await open_run(ledger, ["ann"])).close_unchanged()
     reader = await ledger.open("run-1", read_only=True)
     with pytest.raises(LedgerError):
@@ -118,7 +118,7 @@ async def test_a_run_that_is_read_has_no_worker(ledger: Ledger):
     await reader.close_unchanged()
 
 
-async def test_a_mark_outlives_the_process(ledger: Ledger):
+async def test_mark_outlives_the_process(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
     assert not await run.is_marked("canary.passed")
     await run.mark("canary.passed")
@@ -140,14 +140,14 @@ async def staged_run(ledger: Ledger, rows: int) -> RunLedger:
 
 
 @pytest.mark.parametrize(("lo", "hi"), [(1, 1), (1, 3_000), (2_999, 3_000), (1_400, 1_900), (2_990, 9_999)])
-async def test_staged_rows_are_read_from_any_place(ledger: Ledger, lo: int, hi: int):
+async def test_staged_rows_are_read_from_any_position(ledger: Ledger, lo: int, hi: int):
     run = await staged_run(ledger, 3_000)
     rows = run.stage.rows(lo, hi)
     assert [row.seq for row in rows] == list(range(lo, min(hi, 3_000) + 1))
     assert all(row.body == f'{{"seq":{row.seq}}}' and row.row.number == row.seq + 1 for row in rows)
 
 
-async def test_a_stage_of_another_size_is_damaged(ledger: Ledger):
+async def test_stage_of_another_size_is_damaged(ledger: Ledger):
     run = await staged_run(ledger, 20)
     writer = run.stage.writer(("E-mail",))
     writer.write([(Row(number=2, cells=("a",)), "{}")])
@@ -156,7 +156,7 @@ async def test_a_stage_of_another_size_is_damaged(ledger: Ledger):
         run.stage.check()
 
 
-async def test_a_deleted_stage_is_no_longer_kept(ledger: Ledger):
+async def test_deleted_stage_is_reported_as_missing(ledger: Ledger):
     run = await staged_run(ledger, 20)
     assert run.stage.delete()
     assert not run.stage.delete()

@@ -76,7 +76,7 @@ def rows_never_asked_for(name):
     return sorted(set(emails) - set(asked.get(name, ())))
 
 
-def test_kept_settings_hold_processes():
+def test_stored_settings_contain_processes():
     """Without this the tests below would prove nothing."""
     assert (FILES / "ledger" / "ledger.sqlite").read_bytes().count(b'"processes":2') == len(RUN_IDS)
 
@@ -92,7 +92,7 @@ def test_resume_sends_the_remaining_rows(old, name, code, statuses):
     assert old.statuses() == statuses
 
 
-def test_a_job_file_with_processes_is_refused_until_the_line_is_deleted(old):
+def test_job_file_with_processes_is_refused(old):
     words = ("run", "stopped.csv", "--job", "job.toml", "--results", "new.results.csv")
     refused = old(*words, code=2)
     assert refused.err == (
@@ -104,7 +104,7 @@ def test_a_job_file_with_processes_is_refused_until_the_line_is_deleted(old):
     assert sorted(old.started) == rows_never_asked_for("stopped")
 
 
-def test_a_finished_run_is_not_sent_again(old):
+def test_finished_run_is_not_sent_again(old):
     old.delete_processes()
     old("run", "finished.csv", "--job", "job.toml", "--results", "new.results.csv", code=2)
     assert old.started == []
@@ -122,7 +122,7 @@ def test_retry_errors_sends_the_refused_rows(old):
     assert old.statuses() == STATUSES["finished"] - Counter(error=2) | Counter(success=14)
 
 
-def test_resolve_lists_the_unknown_rows_and_takes_verdicts(old):
+def test_resolve_lists_unknown_rows_and_applies_decisions(old):
     run = RUN_IDS["finished"]
     listed = list(csv.DictReader(io.StringIO(old("resolve", run, *LEDGER).out)))
     assert [(row["row"], row["identity"], row["code"]) for row in listed] == [
@@ -143,14 +143,14 @@ def test_report_writes_the_files_again(old, name):
     assert old.started == []
 
 
-def test_report_advises_on_a_row_whose_worker_died(old):
+def test_report_gives_advice_for_a_row_of_a_dead_worker(old):
     old("report", RUN_IDS["finished"], *LEDGER, "--results", "new.results.csv")
     (row,) = [row for row in read_results(old.folder / "new.unknown.csv") if row["enroll_code"] == "worker_died"]
     assert row["enroll_advice"].startswith("Look the profile up in the platform")
     assert "processes" not in row["enroll_advice"]
 
 
-def test_runs_and_show_tell_of_each_run(old):
+def test_runs_and_show_list_each_run(old):
     runs = json.loads(old("runs", *LEDGER, "--json").out)
     assert {run["run"]: run["state"] for run in runs} == {
         RUN_IDS["stopped"]: "open",
@@ -162,7 +162,7 @@ def test_runs_and_show_tell_of_each_run(old):
         assert {status: count for status, count in counts.items() if count and status != "rows"} == STATUSES[name]
 
 
-def test_an_approved_plan_is_sent(old):
+def test_approved_plan_is_sent(old):
     old.delete_processes()
     old("run", "approved.csv", "--job", "job.toml", "--plan", "approved.plan.json", "--results", "new.results.csv")
     assert sorted(old.started) == rows_never_asked_for("approved")

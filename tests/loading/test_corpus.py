@@ -108,7 +108,7 @@ def _silence(outcome: dict[str, Any], said: str) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
-def test_a_case_ends_as_its_user_expected(case, tmp_path):
+def test_case_gives_its_expected_rows_or_error(case, tmp_path):
     outcomes = [case["expected"], *case.get("also_acceptable", [])]
     differences = [_difference(case, outcome, tmp_path) for outcome in outcomes]
     assert "" in differences, "\n".join(differences)

@@ -66,13 +66,13 @@ def ods(*rows: list[Any], columns: tuple[dict[str, Any], ...] = (), hidden: tupl
         (lambda: cell("one\ntwo"), "one\ntwo"),
     ],
 )
-def test_an_ods_cell_is_what_a_person_reads(load, made, text):
+def test_ods_cell_gives_the_displayed_value(load, made, text):
     loaded = load(ods(["value"], [made()]))
     assert loaded.cells == [(text,)]
     assert loaded.codes == [[]]
 
 
-def test_blanks_in_an_ods_text_are_kept(load):
+def test_blanks_in_ods_text_are_kept(load):
     spaced = cell("")
     paragraph = P(text="a")
     paragraph.addElement(S(c=3))
@@ -81,7 +81,7 @@ def test_blanks_in_an_ods_text_are_kept(load):
     assert load(ods(["value"], [spaced])).cells == [("a   b",)]
 
 
-def test_an_ods_display_that_differs_is_told(load):
+def test_ods_display_that_differs_is_reported(load):
     loaded = load(ods(["value"], [cell("00123", "float", value="123")]))
     assert loaded.cells == [("123",)]
     assert loaded.notices["number_format"].rows == (2,)
@@ -97,17 +97,17 @@ def test_an_ods_display_that_differs_is_told(load):
     ],
     ids=["error", "error of LibreOffice", "formula", "digits"],
 )
-def test_what_is_wrong_with_an_ods_cell_is_told(load, made, code):
+def test_ods_cell_problems_are_reported(load, made, code):
     loaded = load(ods(["value"], [made()]))
     assert loaded.codes == [[code]]
     assert "A2 (column 'value')" in loaded.said
 
 
-def test_an_error_word_that_was_typed_is_a_text(load):
+def test_typed_error_text_is_text(load):
     assert load(ods(["value"], ["#N/A"])).cells == [("#N/A",)]
 
 
-def test_repeated_rows_and_cells_are_as_many_as_they_say(load):
+def test_repeated_ods_rows_and_cells_are_counted(load):
     data = ods(
         ["id", "a", "b"],
         [{"numberrowsrepeated": 2}, cell("x"), cell("y", numbercolumnsrepeated=2)],
@@ -120,7 +120,7 @@ def test_repeated_rows_and_cells_are_as_many_as_they_say(load):
     assert loaded.cells == [("x", "y", "y"), ("x", "y", "y"), ("z", "", "")]
 
 
-def test_ods_merges_hidden_rows_and_hidden_columns_are_told(load):
+def test_ods_merges_and_hidden_rows_and_columns_are_reported(load):
     data = ods(
         ["email", "name"],
         [cell("a@example.com", numberrowsspanned=2, numbercolumnsspanned=1), "Anna"],
@@ -134,7 +134,7 @@ def test_ods_merges_hidden_rows_and_hidden_columns_are_told(load):
     assert "column 'name'" in str(loaded.notices["hidden_columns"].message)
 
 
-def test_a_hidden_ods_sheet_is_not_read_by_itself(load):
+def test_hidden_ods_sheet_is_not_selected_by_default(load):
     data = ods(["id"], hidden=("Old",))
     with pytest.raises(InputError, match="no rows"):
         load(data)
@@ -166,7 +166,7 @@ def xls(
     return out.getvalue()
 
 
-def test_an_xls_cell_is_what_a_person_reads(load):
+def test_xls_cell_gives_the_displayed_value(load):
     loaded = load(
         xls([["id", "n", "day", "yes"], ["000123", 1001, dt.date(1990, 5, 17), True], [7.5, "NA", None, False]])
     )
@@ -174,16 +174,16 @@ def test_an_xls_cell_is_what_a_person_reads(load):
     assert loaded.numbers == [2, 3]
 
 
-def test_blank_rows_of_an_xls_keep_the_numbers(load):
+def test_blank_xls_rows_keep_the_row_numbers(load):
     loaded = load(xls([[None], [None], ["id", "x"], ["1", None], [None], ["2", "y"]]))
     assert (loaded.table.header_row, loaded.numbers) == (3, [4, 6])
 
 
-def test_an_xls_number_with_lost_digits_is_refused(load):
+def test_xls_number_with_lost_digits_is_refused(load):
     assert load(xls([["id"], [12345678901234567890]])).codes == [["digits_lost"]]
 
 
-def test_an_error_in_an_xls_is_no_blank(load):
+def test_xls_error_cell_is_not_blank(load):
     def fill(sheet: Any) -> None:
         sheet.row(1).set_cell_error(0, 0x2A)
 
@@ -192,7 +192,7 @@ def test_an_error_in_an_xls_is_no_blank(load):
     assert loaded.said == "A2 (column 'id') holds the Excel error #N/A."
 
 
-def test_hidden_rows_and_columns_of_an_xls_are_told(load):
+def test_hidden_xls_rows_and_columns_are_reported(load):
     def fill(sheet: Any) -> None:
         sheet.row(2).hidden = True
         sheet.col(1).hidden = True
@@ -202,7 +202,7 @@ def test_hidden_rows_and_columns_of_an_xls_are_told(load):
     assert "column 'name'" in str(loaded.notices["hidden_columns"].message)
 
 
-def test_an_xls_display_that_differs_is_told(load):
+def test_xls_display_that_differs_is_reported(load):
     def fill(sheet: Any) -> None:
         zeros = xlwt.easyxf(num_format_str="00000")
         sheet.write(1, 0, 123, zeros)
@@ -226,14 +226,14 @@ def test_an_xls_display_that_differs_is_told(load):
         (1.5, "[h]:mm:ss", "36:00:00"),
     ],
 )
-def test_a_date_in_an_xls_is_what_it_is_in_an_xlsx(load, serial, shown, text):
+def test_xls_date_equals_the_xlsx_date(load, serial, shown, text):
     def fill(sheet: Any) -> None:
         sheet.write(1, 0, serial, xlwt.easyxf(num_format_str=shown))
 
     assert load(xls([["when"]], fill=fill)).cells == [(text,)]
 
 
-def test_a_time_in_an_xls_of_an_old_mac_has_no_day(load):
+def test_xls_time_counted_from_1904_has_no_day(load):
     def fill(sheet: Any) -> None:
         sheet.parent.dates_1904 = True
         sheet.write(1, 0, 0.4375, xlwt.easyxf(num_format_str="HH:MM"))
@@ -243,7 +243,7 @@ def test_a_time_in_an_xls_of_an_old_mac_has_no_day(load):
 
 
 @pytest.mark.parametrize("from_1904", [False, True])
-def test_a_date_after_the_last_day_in_an_xls_is_refused_alone(load, from_1904):
+def test_xls_date_after_the_last_day_refuses_only_its_cell(load, from_1904):
     def fill(sheet: Any) -> None:
         sheet.parent.dates_1904 = from_1904
         sheet.write(1, 1, 1e15, xlwt.easyxf(num_format_str="DD.MM.YYYY"))
@@ -254,13 +254,13 @@ def test_a_date_after_the_last_day_in_an_xls_is_refused_alone(load, from_1904):
     assert loaded.codes == [["date_out_of_range"], ["date_out_of_range"] if from_1904 else [], []]
 
 
-def test_half_an_emoji_in_an_xls_spoils_no_other_cell(load):
+def test_lone_surrogate_in_xls_refuses_only_its_cell(load):
     emoji, half = "😀".encode("utf-16-le"), "😀".encode("utf-16-le")[:2] + b"A\0"
     data = xls([["id", "name"], ["1", "x😀"], ["2", "Anna"]])
     assert load(data.replace(emoji, half)).cells == [("1", "x\ufffdA"), ("2", "Anna")]
 
 
-def test_an_xls_whose_streams_share_sectors_is_read(load):
+def test_xls_with_shared_sectors_is_read(load):
     """PHPExcel writes such workbooks: https://github.com/python-excel/xlrd/issues/285."""
     data = bytearray(xls([["id"], ["1"]]))
     root = 512 * (1 + struct.unpack_from("<I", data, 48)[0])
@@ -268,7 +268,7 @@ def test_an_xls_whose_streams_share_sectors_is_read(load):
     assert load(bytes(data)).cells == [("1",)]
 
 
-def test_an_xls_of_excel_95_is_read(load, tmp_path):
+def test_excel_95_xls_is_read(load, tmp_path):
     """Its texts are in a code page, not in Unicode. Source: [MS-XLS] section 2.4, with the older version numbers."""
 
     def record(kind: int, layout: str, *values: Any) -> bytes:
@@ -290,21 +290,21 @@ def test_an_xls_of_excel_95_is_read(load, tmp_path):
     assert loaded.codes == [[], ["excel_error"]]
 
 
-def test_merged_cells_of_an_xls_have_no_value_of_their_own(load):
+def test_merged_xls_cells_have_no_value_of_their_own(load):
     def fill(sheet: Any) -> None:
         sheet.write_merge(1, 2, 0, 0, "a@example.com")
 
     assert load(xls([["email", "n"], [None, "1"], [None, "2"]], fill=fill)).codes == [[], ["merged_cell"]]
 
 
-def test_the_sheets_of_a_long_xls_are_read_to_the_end(load):
+def test_all_sheets_of_a_long_xls_are_read(load):
     rows: list[list[Any]] = [["id", "n"], *[[f"r{number}", number] for number in range(3_000)]]
     loaded = load(xls(rows))
     assert loaded.cells[-1] == ("r2999", "2999")
     assert not loaded.table.notices
 
 
-def test_the_sheets_of_an_xls_are_chosen_like_others(load):
+def test_xls_sheets_are_selected_like_others(load):
     with pytest.raises(InputError, match="'Leads', 'More'"):
         load(xls([["id"], ["1"]], more=("More",)))
     assert load(xls([["id"], ["1"]], more=("More",)), sheet="leads").cells == [("1",)]
@@ -313,6 +313,6 @@ def test_the_sheets_of_an_xls_are_chosen_like_others(load):
 
 
 @pytest.mark.parametrize("size", [600, 3000, 5000])
-def test_a_damaged_xls_is_one_sentence(load, size):
+def test_damaged_xls_is_one_error(load, size):
     with pytest.raises(InputError):
         load(xls([["id"], ["1"]])[:size])

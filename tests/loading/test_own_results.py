@@ -23,21 +23,21 @@ def results(columns: list[str], rows: list[list[str]]) -> bytes:
     return out.getvalue().encode("utf-8-sig")
 
 
-def test_added_columns_are_left_out_and_rows_are_numbered_by_this_file(load):
+def test_result_columns_are_dropped_and_rows_renumbered(load):
     loaded = load(results(["email", "=name"], [["a@example.com", "=1+1"], ["", "-"]]), wanted=("email", "=name"))
     assert loaded.table.columns == ("email", "=name")
     assert loaded.cells == [("a@example.com", "=1+1"), ("", "-")]
     assert loaded.numbers == [2, 3]
 
 
-def test_problems_keep_their_column_when_columns_are_left_out(load):
+def test_problems_keep_their_column_after_columns_are_dropped(load):
     header = ",".join(ADDED_COLUMNS[:2]) + ",email,name\n"
     loaded = load(f"{header}1,error,a@example.com,A\0nna\n")
     assert loaded.table.columns == ("email", "name")
     assert [problem.column for problem in loaded.rows[0].problems] == [1]
 
 
-def test_a_customers_own_column_of_that_name_is_kept(load):
+def test_customer_column_of_the_same_name_is_kept(load):
     loaded = load("enroll_status,name\n'=x,Anna\n")
     assert loaded.table.columns == ("enroll_status", "name")
     assert loaded.cells == [("'=x", "Anna")]
@@ -45,7 +45,7 @@ def test_a_customers_own_column_of_that_name_is_kept(load):
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(alphabet="'=+-@ a1\t,\n", max_size=6), min_size=1, max_size=5))
-def test_any_cell_of_the_input_comes_back_from_its_results(tmp_path_factory, values):
+def test_input_cells_survive_results_and_reload(tmp_path_factory, values):
     data = results(["id", "value"], [[f"r{number}", value] for number, value in enumerate(values)])
     with open_table(io.BytesIO(data), InputOptions(), spool=tmp_path_factory.mktemp("spool")) as table:
         cells = [row.cells[1] for block in table.blocks() for row in block]

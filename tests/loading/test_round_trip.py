@@ -53,7 +53,7 @@ def load(data: bytes, **options) -> list[tuple[str, ...]]:
     st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
     st.sampled_from(["utf-8", "utf-16"]),
 )
-def test_what_csv_writes_comes_back(rows, delimiter, quoting, encoding):
+def test_csv_module_output_is_read_back(rows, delimiter, quoting, encoding):
     out = io.StringIO(newline="")
     csv.writer(out, delimiter=delimiter, quoting=quoting).writerows([["id", "b", "c"], *rows])
     assert load(out.getvalue().encode(encoding), delimiter=delimiter) == [tuple(row) for row in rows]
@@ -61,7 +61,7 @@ def test_what_csv_writes_comes_back(rows, delimiter, quoting, encoding):
 
 @MANY
 @given(tables(CELL.filter(lambda text: "\n" not in text and "\r" not in text)), st.sampled_from(",;\t|"))
-def test_the_delimiter_of_what_csv_writes_is_found(rows, delimiter):
+def test_delimiter_of_csv_module_output_is_detected(rows, delimiter):
     out = io.StringIO(newline="")
     csv.writer(out, delimiter=delimiter).writerows([["id", "b", "c"], *rows])
     assert load(out.getvalue().encode()) == [tuple(row) for row in rows]
@@ -69,7 +69,7 @@ def test_the_delimiter_of_what_csv_writes_is_found(rows, delimiter):
 
 @MANY
 @given(tables(IN_XML))
-def test_what_xlsxwriter_writes_comes_back(rows):
+def test_xlsxwriter_output_is_read_back(rows):
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
         sheet = book.add_worksheet()
@@ -81,7 +81,7 @@ def test_what_xlsxwriter_writes_comes_back(rows):
 
 @MANY
 @given(tables(IN_XML.filter(lambda text: "_x" not in text and "\r" not in text)))
-def test_what_openpyxl_writes_comes_back(rows):
+def test_openpyxl_output_is_read_back(rows):
     book = openpyxl.Workbook()
     sheet = book.worksheets[0]
     for number, row in enumerate([["id", "b", "c"], *rows], start=1):
@@ -97,7 +97,7 @@ def test_what_openpyxl_writes_comes_back(rows):
 @given(
     st.lists(st.integers(-(10**15) + 1, 10**15 - 1) | st.decimals(-(10**9), 10**9, places=4), min_size=1, max_size=9)
 )
-def test_numbers_come_back_with_their_digits_and_no_others(numbers):
+def test_numbers_keep_exactly_their_digits(numbers):
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
         sheet = book.add_worksheet()
@@ -133,13 +133,13 @@ SEEDS = sorted(path for path in CORPUS.iterdir() if path.stat().st_size < 20_000
 
 @MANY
 @given(st.binary(max_size=400) | st.text(alphabet='ab,;\n\r"\t\0é=', max_size=200).map(str.encode))
-def test_any_bytes_end_in_rows_or_in_one_sentence(data):
+def test_any_bytes_give_rows_or_one_error(data):
     _ends_well(data)
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(SEEDS), st.data())
-def test_any_damage_to_a_real_file_ends_in_rows_or_in_one_sentence(path, data):
+def test_damaged_real_file_gives_rows_or_one_error(path, data):
     content = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 4), label="changes") if content else 0):
         place = data.draw(st.integers(0, len(content) - 1), label="place")
@@ -158,7 +158,7 @@ def test_any_damage_to_a_real_file_ends_in_rows_or_in_one_sentence(path, data):
     st.sampled_from(["xlsx-dates-booleans.xlsx", "xlsx-two-sheets.xlsx", "xlsx-merged-cells.xlsx", "ods-repeats.ods"]),
     st.data(),
 )
-def test_any_damage_inside_a_workbook_ends_in_rows_or_in_one_sentence(name, data):
+def test_damaged_workbook_part_gives_rows_or_one_error(name, data):
     out = io.BytesIO()
     with zipfile.ZipFile(CORPUS / name) as source, zipfile.ZipFile(out, "w") as target:
         hit = data.draw(st.sampled_from(source.namelist()))

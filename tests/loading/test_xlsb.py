@@ -51,7 +51,7 @@ def xlsb(rows: list[list[str | float]]) -> bytes:
     return out.getvalue()
 
 
-def test_an_xlsb_is_read_and_what_cannot_be_seen_is_told(load):
+def test_xlsb_is_read_and_its_limits_are_reported(load):
     loaded = load(xlsb([["id", "n"], ["000123", 1001.0], ["x", 0.5]]))
     assert loaded.cells == [("000123", "1001"), ("x", "0.5")]
     assert loaded.numbers == [2, 3]

@@ -98,13 +98,13 @@ def patched(data: bytes, old: str, new: str, part: str = "xl/worksheets/sheet1.x
         (5, '"ID-"0', "5"),
     ],
 )
-def test_a_cell_is_what_a_person_reads(load, value, number_format, text):
+def test_cell_gives_the_displayed_value(load, value, number_format, text):
     loaded = load(one_cell(value, number_format))
     assert loaded.cells == [(text,)]
     assert loaded.codes == [[]]
 
 
-def test_dates_that_count_from_1904_are_the_same_days(load):
+def test_dates_counted_from_1904_are_the_same_days(load):
     data = written(
         lambda book, sheet: (
             sheet.write("A1", "day"),
@@ -115,7 +115,7 @@ def test_dates_that_count_from_1904_are_the_same_days(load):
     assert load(data).cells == [("1990-05-17",)]
 
 
-def test_a_time_that_counts_from_1904_has_no_day(load):
+def test_time_counted_from_1904_has_no_day(load):
     def fill(book: Any, sheet: Any) -> None:
         sheet.write("A1", "time")
         sheet.write("A2", 0.4375, book.add_format({"num_format": "hh:mm"}))
@@ -123,7 +123,7 @@ def test_a_time_that_counts_from_1904_has_no_day(load):
     assert load(written(fill, date_1904=True)).cells == [("10:30:00",)]
 
 
-def test_a_day_after_the_last_one_from_1904_is_refused_alone(load):
+def test_date_after_the_last_day_refuses_only_its_cell(load):
     def fill(book: Any, sheet: Any) -> None:
         sheet.write_column("A1", ["id", "1", "2"])
         sheet.write_column("B1", ["day", 2_957_003, 2_957_004], book.add_format({"num_format": "yyyy-mm-dd"}))
@@ -137,7 +137,7 @@ def test_a_day_after_the_last_one_from_1904_is_refused_alone(load):
     ("value", "number_format"),
     [(123, "00000"), (79000000001, "0.00E+00"), (1500, "#,##0"), (0.25, "0%"), (5, '"ID-"0'), (12.7, "0"), (3, "0.00")],
 )
-def test_a_display_that_differs_from_the_value_is_told(load, value, number_format):
+def test_display_that_differs_is_reported(load, value, number_format):
     notice = load(one_cell(value, number_format)).notices["number_format"]
     assert notice.rows == (2,)
     assert "column 'value'" in str(notice.message)
@@ -147,14 +147,14 @@ def test_a_display_that_differs_from_the_value_is_told(load, value, number_forma
 @pytest.mark.parametrize(
     ("value", "number_format"), [(123, "General"), (123, "0"), (123, "@"), (123, "#"), ("1", "00")]
 )
-def test_a_display_that_is_the_value_is_not_told(load, value, number_format):
+def test_display_equal_to_the_value_is_not_reported(load, value, number_format):
     assert not load(one_cell(value, number_format)).table.notices
 
 
 @pytest.mark.parametrize(
     "stored", ["1000000000000000", "12345678901234567890", "1.2345678901234567E+19", "-1E+15", "1E+300"]
 )
-def test_a_number_that_has_lost_digits_is_refused(load, stored):
+def test_number_with_lost_digits_is_refused(load, stored):
     loaded = load(patched(one_cell(7), "<v>7</v>", f"<v>{stored}</v>"))
     assert loaded.codes == [["digits_lost"]]
     assert loaded.rows[0].problems[0].column == 0
@@ -165,12 +165,12 @@ def test_a_number_that_has_lost_digits_is_refused(load, stored):
 @pytest.mark.parametrize(
     "stored", ["79000000001", "7.9000000001E10", "7.9000000001E+10", "79000000001.0", "0079000000001"]
 )
-def test_the_digits_that_are_there_are_all_used(load, stored):
+def test_all_stored_digits_are_used(load, stored):
     assert load(patched(one_cell(7), "<v>7</v>", f"<v>{stored}</v>")).cells == [("79000000001",)]
 
 
 @pytest.mark.parametrize("error", ["#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#SPILL!"])
-def test_an_error_is_neither_a_value_nor_a_blank(load, error):
+def test_error_cell_is_neither_value_nor_blank(load, error):
     data = patched(one_cell(True), 't="b"><v>1</v>', f't="e"><v>{error}</v>')
     loaded = load(data)
     assert loaded.codes == [["excel_error"]]
@@ -178,19 +178,19 @@ def test_an_error_is_neither_a_value_nor_a_blank(load, error):
     assert loaded.cells == [("",)]
 
 
-def test_a_formula_without_a_result_is_no_blank(load):
+def test_formula_without_a_result_is_not_blank(load):
     loaded = load(one_cell("=LOWER(B2)"))
     assert loaded.codes == [["formula_without_value"]]
     assert loaded.cells == [("",)]
 
 
-def test_a_result_that_nobody_computed_is_no_zero(load):
+def test_uncomputed_formula_result_is_not_zero(load):
     data = written(lambda book, sheet: (sheet.write("A1", "value"), sheet.write_formula("A2", "=LOWER(B2)")))
     assert load(data).codes == [["formula_without_value"]]
 
 
 @pytest.mark.parametrize(("result", "text"), [("anna@example.com", "anna@example.com"), (42, "42"), (True, "TRUE")])
-def test_the_stored_result_of_a_formula_is_its_value(load, result, text):
+def test_stored_formula_result_is_the_value(load, result, text):
     data = written(
         lambda book, sheet: (
             sheet.write_row("A1", ["value", "name"]),
@@ -203,7 +203,7 @@ def test_the_stored_result_of_a_formula_is_its_value(load, result, text):
     assert loaded.codes == [[]]
 
 
-def test_a_formula_whose_result_is_an_empty_text_is_blank(load):
+def test_formula_with_an_empty_text_result_is_blank(load):
     data = patched(saved(people), 't="inlineStr"><is><t>Anna</t></is>', 't="str"><f>X1</f><v></v>')
     loaded = load(data)
     assert loaded.cells[0] == ("a@example.com", "", "Tver")
@@ -215,7 +215,7 @@ def people(sheet: Worksheet) -> None:
         sheet.append(row)
 
 
-def test_cells_inside_a_merge_have_no_value_of_their_own(load):
+def test_merged_cells_have_no_value_of_their_own(load):
     def fill(sheet: Worksheet) -> None:
         people(sheet)
         sheet.append(["c@example.com", "Clara", "Omsk"])
@@ -232,14 +232,14 @@ def test_cells_inside_a_merge_have_no_value_of_their_own(load):
     assert loaded.notices["merged_cells"].rows == (3, 4)
 
 
-def test_a_value_hidden_under_a_merge_is_not_used(load):
+def test_value_hidden_by_a_merge_is_not_used(load):
     data = patched(
         saved(people), "</sheetData>", '</sheetData><mergeCells count="1"><mergeCell ref="A2:A3"/></mergeCells>'
     )
     assert [cells[0] for cells in load(data).cells] == ["a@example.com", ""]
 
 
-def test_a_title_merged_over_the_table_is_nobodys_concern(load):
+def test_title_merged_over_the_table_is_ignored(load):
     def fill(sheet: Worksheet) -> None:
         sheet["A1"] = "Customers of March"
         sheet.merge_cells("A1:C1")
@@ -250,7 +250,7 @@ def test_a_title_merged_over_the_table_is_nobodys_concern(load):
     assert list(loaded.notices) == ["header_found"]
 
 
-def test_hidden_rows_and_columns_are_read_and_told(load):
+def test_hidden_rows_and_columns_are_read_and_reported(load):
     def fill(sheet: Worksheet) -> None:
         people(sheet)
         sheet.row_dimensions[3].hidden = True
@@ -262,7 +262,7 @@ def test_hidden_rows_and_columns_are_read_and_told(load):
     assert "column 'city'" in str(loaded.notices["hidden_columns"].message)
 
 
-def test_blank_and_ghost_rows_are_no_rows_and_keep_the_numbers(load):
+def test_blank_and_ghost_rows_are_skipped_and_keep_numbers(load):
     def fill(sheet: Worksheet) -> None:
         people(sheet)
         sheet["A9"] = "c@example.com"
@@ -273,13 +273,13 @@ def test_blank_and_ghost_rows_are_no_rows_and_keep_the_numbers(load):
     assert load(saved(fill)).numbers == [2, 3, 9]
 
 
-def test_a_million_ghost_rows_take_no_room(load):
+def test_million_ghost_rows_need_little_memory(load):
     ghosts = "".join(f'<row r="{row}"><c r="A{row}" s="0"/></row>' for row in range(10, 100_000))
     data = patched(saved(people), "</sheetData>", f"{ghosts}</sheetData>")
     assert load(data).numbers == [2, 3]
 
 
-def test_values_without_a_header_are_told(load):
+def test_values_without_a_header_are_reported(load):
     def fill(sheet: Worksheet) -> None:
         people(sheet)
         sheet["E3"] = "call back"
@@ -289,7 +289,7 @@ def test_values_without_a_header_are_told(load):
     assert loaded.cells[1] == ("b@example.com", "Boris", "Tula")
 
 
-def test_a_table_that_begins_to_the_right_keeps_its_letters(load):
+def test_table_starting_at_the_right_keeps_column_letters(load):
     def fill(sheet: Worksheet) -> None:
         sheet["C5"], sheet["D5"], sheet["C6"], sheet["D6"] = "email", "n", "a@example.com", "=1/0"
 
@@ -316,34 +316,34 @@ def sheets(*names: str, hidden: tuple[str, ...] = (), blank: tuple[str, ...] = (
     return out.getvalue()
 
 
-def test_the_only_visible_sheet_is_read(load):
+def test_only_visible_sheet_is_read(load):
     loaded = load(sheets("Old", "Leads", "Older", hidden=("Old", "Older")))
     assert (loaded.table.sheet, loaded.cells) == ("Leads", [("Leads",)])
 
 
-def test_the_only_filled_sheet_is_read(load):
+def test_only_filled_sheet_is_read(load):
     assert load(sheets("Sheet1", "Leads", "Sheet3", blank=("Sheet1", "Sheet3"))).table.sheet == "Leads"
 
 
-def test_several_sheets_are_asked_about(load):
+def test_several_sheets_are_an_error(load):
     with pytest.raises(InputError, match="The workbook has 2 sheets: 'Active', 'Gone'") as caught:
         load(sheets("Active", "Gone", "Old", "Empty", hidden=("Old",), blank=("Empty",)))
     assert "input.sheet" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["Gone", "gone", "Old"])
-def test_a_sheet_that_is_named_is_read(load, name):
+def test_set_sheet_is_read(load, name):
     loaded = load(sheets("Active", "Gone", "Old", hidden=("Old",)), sheet=name)
     assert loaded.table.sheet == name.title()
 
 
-def test_a_sheet_that_is_not_there_gets_the_nearest_and_all(load):
+def test_missing_sheet_suggests_the_nearest_and_lists_all(load):
     with pytest.raises(InputError, match="There is no sheet 'Activ'") as caught:
         load(sheets("Active", "Old", hidden=("Old",)), sheet="Activ")
     assert caught.value.hint == "Did you mean 'Active'? The sheets are: 'Active', 'Old' (hidden)."
 
 
-def test_a_workbook_whose_visible_sheets_are_empty_is_told(load):
+def test_workbook_with_empty_visible_sheets_is_refused(load):
     with pytest.raises(InputError, match="hidden sheets: 'Old'"):
         load(sheets("A", "B", "Old", hidden=("Old",), blank=("A", "B")))
     with pytest.raises(InputError, match="The workbook is empty"):
@@ -351,12 +351,12 @@ def test_a_workbook_whose_visible_sheets_are_empty_is_told(load):
 
 
 @pytest.mark.parametrize("cell", ['<c r="A2" t="inlineStr"><is><r><t>an</t></r><r><rPr/><t>na</t></r></is></c>'])
-def test_the_runs_of_a_formatted_text_are_one_text(load, cell):
+def test_rich_text_runs_are_joined(load, cell):
     data = patched(one_cell(True), '<c r="A2" t="b"><v>1</v></c>', cell)
     assert load(data).cells == [("anna",)]
 
 
-def test_cells_and_rows_without_references_follow_each_other(load):
+def test_cells_and_rows_without_references_are_positional(load):
     data = patched(saved(people), ' r="B2"', "")
     data = patched(data, '<row r="3">', "<row>")
     assert [cells[1] for cells in load(data).cells] == ["Anna", "Boris"]
@@ -374,12 +374,12 @@ def test_cells_and_rows_without_references_follow_each_other(load):
         ("<worksheet", '<!DOCTYPE a [<!ENTITY b "c">]><worksheet'),
     ],
 )
-def test_a_damaged_sheet_is_one_sentence(load, old, new):
+def test_damaged_sheet_is_one_error(load, old, new):
     with pytest.raises(InputError, match="is damaged"):
         load(patched(one_cell(7), old, new))
 
 
-def test_a_sheet_that_is_missing_is_one_sentence(load):
+def test_missing_sheet_part_is_one_error(load):
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(one_cell(7))) as source, zipfile.ZipFile(out, "w") as target:
         for name in source.namelist():
@@ -389,7 +389,7 @@ def test_a_sheet_that_is_missing_is_one_sentence(load):
         load(out.getvalue())
 
 
-def test_the_strict_form_is_read_like_the_usual_one(load):
+def test_strict_ooxml_is_read_like_transitional(load):
     data = one_cell("x")
     for part in ("xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/styles.xml"):
         data = patched(

@@ -29,7 +29,7 @@ def catalogue(monkeypatch):
         monkeypatch.setitem(CATALOGUE, key, text)
 
 
-def test_a_message_is_rendered_with_its_values(catalogue):
+def test_message_is_rendered_with_its_values(catalogue):
     said = message("t.rows", count=1, name="a{b}.csv", at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC), run="r1")
     assert str(said) == "1 row of 'a{b}.csv' at 2026-01-02 03:04 UTC."
     assert render(message("t.rows", count=2000, name="x", at="noon", run="")) == "2,000 rows of 'x' at noon."
@@ -37,7 +37,7 @@ def test_a_message_is_rendered_with_its_values(catalogue):
     assert str(message("t.outer", inner=said)).startswith("It says: 1 row")
 
 
-def test_a_front_end_names_settings_and_commands(catalogue):
+def test_front_end_names_settings_and_commands(catalogue):
     class Flags(Wording):
         def setting(self, path):
             return "--" + path.rpartition(".")[2]
@@ -52,17 +52,17 @@ def test_a_front_end_names_settings_and_commands(catalogue):
 
 
 @pytest.mark.parametrize("said", [message("no.such.id", x=1), message("t.rows", count=1)])
-def test_a_message_that_cannot_be_rendered_shows_its_id(catalogue, said):
+def test_message_that_cannot_be_rendered_shows_its_id(catalogue, said):
     assert str(said).startswith(said.id)
 
 
-def test_a_message_survives_json(catalogue):
+def test_message_survives_json(catalogue):
     said = message("t.outer", inner=message("t.list", names=("a", "b"), n=7))
     assert Message.from_json(said.to_json()) == said
     assert str(verbatim("{as it is}")) == "{as it is}"
 
 
-def test_an_error_shows_text_and_hint(catalogue):
+def test_error_shows_text_and_hint(catalogue):
     error = InputError(message("t.rows", count=3, name="x", at="t", run="r9"))
     error.add_hint("And look again.")
     assert error.message == "3 rows of 'x' at t."

@@ -26,9 +26,9 @@ from pathlib import Path
 from batch_enroll.sandbox import SandboxHandle, SandboxSettings, sandbox_process
 from tests.proof.harness import Trial
 from tests.proof.inputs import leads, mixed_faults
+from tests.proof.interruptions import random_strikes
 from tests.proof.invariants import Verdict
 from tests.proof.simulation import simulate
-from tests.proof.strikes import random_strikes
 from tests.support.ledgers import quick_folder
 
 ROWS_OF_A_RUN = 5_000

@@ -142,7 +142,7 @@ async def test_wait_of_ten_hours_stops_the_run(desk):
     assert summary.counts == Counts(success=40)
 
 
-async def test_many_429_lose_and_duplicate_nobody(desk):
+async def test_many_429_lose_and_duplicate_no_row(desk):
     the = desk(rate_per_s=25)
     summary = await the.run(leads(75), in_flight=16)
     while summary.counts.not_sent:  # rows whose attempts were used up are left for the same call

@@ -20,8 +20,8 @@ from batch_enroll.ledger.sqlite import SqliteLedger
 from batch_enroll.run.api import enroll_async
 from tests.proof.harness import FINISHED, KILLED, LOCKED, REFUSED, started, watch
 from tests.proof.inputs import leads, write_leads
+from tests.proof.interruptions import ROW_POINTS, kill_after_requests, kill_at
 from tests.proof.invariants import check
-from tests.proof.strikes import ROW_POINTS, kill_after_requests, kill_at
 from tests.support.sandbox import wait_until
 from tests.support.scripted_platform import ScriptedPlatform
 
@@ -43,7 +43,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_edited_file_sends_only_unsent_people(interrupted, change):
+def test_edited_file_sends_only_unsent_identities(interrupted, change):
     the = interrupted.edited(change(interrupted.rows))
     the.until_finished()
     verdict = the.verdict()
@@ -52,7 +52,7 @@ def test_edited_file_sends_only_unsent_people(interrupted, change):
     assert verdict.statuses["skipped"] >= 10
 
 
-def test_other_encoding_has_the_same_people(interrupted):
+def test_other_encoding_has_the_same_identities(interrupted):
     the = interrupted.edited(interrupted.rows, encoding="utf-16")
     the.until_finished()
     verdict = the.verdict()
@@ -60,7 +60,7 @@ def test_other_encoding_has_the_same_people(interrupted):
     assert max(the.sandbox.received().values()) == 1
 
 
-def test_restored_file_sends_nobody_twice(interrupted):
+def test_restored_file_sends_no_row_twice(interrupted):
     original = list(interrupted.rows)
     the = interrupted.edited([*original, ("late@example.com", "Late")])
     the.until_finished()
@@ -70,7 +70,7 @@ def test_restored_file_sends_nobody_twice(interrupted):
     assert max(the.sandbox.received().values()) == 1, "the first run sent what the second had sent"
 
 
-def test_file_edited_during_its_run_sends_nobody_twice(trial):
+def test_file_edited_during_its_run_sends_no_row_twice(trial):
     first = trial(leads(60), latency_s=1.0)
     with started(first.start()) as process:
         watch(process, until=lambda: first.arrived() >= 8)
@@ -83,7 +83,7 @@ def test_file_edited_during_its_run_sends_nobody_twice(trial):
     assert sorted(first.sandbox.received().values()) == [1] * 61
 
 
-def test_alternating_killed_versions_send_nobody_twice(trial):
+def test_alternating_killed_versions_send_no_row_twice(trial):
     luck = random.Random(1)
     first = trial(leads(80, luck), concurrency=4)
     second = replace(first, rows=[*reversed(first.rows), ("late@example.com", "Late")], results_name="second")
@@ -111,7 +111,7 @@ class SlippingClock(SystemClock):
         return super().now() - self.back
 
 
-async def test_clock_set_back_sends_nobody_twice(tmp_path):
+async def test_clock_set_back_sends_no_row_twice(tmp_path):
     platform, clock, control = ScriptedPlatform(), SlippingClock(), Control()
     ledger = SqliteLedger(tmp_path / "ledger.sqlite", clock=clock, state_folder=tmp_path / "state")
     job = Job.model_validate(
@@ -179,7 +179,7 @@ def test_one_of_several_simultaneous_starts_runs(trial):
 
 
 @pytest.mark.parametrize("moment", ["before:create:1", "before:seal:1", "before:open:1"])
-def test_start_frozen_during_another_run_sends_nobody_twice(trial, moment):
+def test_start_frozen_during_another_run_sends_no_row_twice(trial, moment):
     the = trial(leads(30))
     if moment == "before:open:1":  # there is something to carry on
         assert the.once(strike=kill_at("after:settle", 5)).code == KILLED

@@ -16,7 +16,7 @@ ENOUGH_TO_FAIL = 20
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
-def test_no_seed_loses_or_duplicates_anybody(quick_path, first):
+def test_no_seed_loses_or_duplicates_a_row(quick_path, first):
     stories = [simulate(seed, quick_path / str(seed)) for seed in range(first, first + AT_ONCE)]
     for story in stories:
         assert story.verdict.holds, story

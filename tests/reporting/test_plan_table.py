@@ -95,11 +95,11 @@ def printed(plan: PlanView, *, width: int | None = None) -> str:
     return stream.getvalue()
 
 
-def test_it_reads_well_at_80_columns():
+def test_table_fits_80_columns():
     assert printed(PLAN, width=80) == GOLDEN
 
 
-def test_the_token_is_masked_whatever_came():
+def test_token_is_always_masked():
     assert "s3cret" not in printed(PLAN) + json.dumps(plan_to_json(PLAN))
 
 
@@ -108,28 +108,28 @@ def test_numbers_that_do_not_add_up_are_an_error():
         replace(PLAN, to_send=1_830)
 
 
-def test_duplicates_that_are_sent_count_among_the_sent():
+def test_sent_duplicates_count_as_sent():
     plan = replace(PLAN, on_duplicate=Duplicates.SEND, to_send=1_834)
     assert "among those sent" in printed(plan)
 
 
-def test_sending_twice_is_said_in_words():
+def test_sending_twice_is_stated():
     assert "customers may get the message twice" in printed(replace(PLAN, delivery=Delivery.AT_LEAST_ONCE))
 
 
-def test_no_limit_is_said_in_words():
+def test_missing_limit_is_stated():
     plan = replace(PLAN, rate_per_s=None)
     assert "as fast as the platform answers, 8 at once" in printed(plan)
     assert plan_to_json(plan)["needed_s"] is None
 
 
-def test_resumed_run_shows_what_is_done():
+def test_resumed_run_shows_finished_rows():
     plan = replace(PLAN, carries_on=True, to_send=29, settled=1_800)
     assert "which is resumed" in printed(plan)
     assert "done before       1,800" in printed(plan)
 
 
-def test_the_json_object_holds_the_numbers():
+def test_json_object_has_the_numbers():
     plan = plan_to_json(PLAN)
     assert (plan["rows"], plan["to_send"], plan["needed_s"]) == (1_842, 1_829, 182.9)
     assert plan["first_requests"] == [{"token": "***", "workflow_id": 3, "email": "a@b.ru"}]

@@ -56,7 +56,7 @@ RUN = RunSummary(
         (Counts(not_sent=1, error=1, unknown=1), False, 3),
     ],
 )
-def test_the_exit_code_follows_the_table(counts, stopped, code):
+def test_exit_code_follows_the_table(counts, stopped, code):
     assert exit_code_for(counts, stopped=stopped) == code
 
 
@@ -64,11 +64,11 @@ COUNT = st.integers(0, 3)
 
 
 @given(st.builds(Counts, success=COUNT, error=COUNT, unknown=COUNT, invalid=COUNT, skipped=COUNT, not_sent=COUNT))
-def test_exit_0_means_that_every_row_is_success_or_skipped(counts):
+def test_exit_0_means_all_rows_are_success_or_skipped(counts):
     assert (exit_code_for(counts, stopped=False) == 0) == (counts.success + counts.skipped == counts.rows)
 
 
-def test_the_json_object_has_the_keys_that_programs_rely_on():
+def test_json_object_has_the_documented_keys():
     assert summary_to_json(RUN) == {
         "run": "7f3a",
         "status": "finished",
@@ -105,13 +105,13 @@ def test_the_json_object_has_the_keys_that_programs_rely_on():
 
 
 @pytest.mark.parametrize("planned_rows", [2, 4])
-def test_totals_that_do_not_add_up_are_an_error_and_no_file(tmp_path, planned_rows):
+def test_totals_that_do_not_add_up_give_an_error_and_no_file(tmp_path, planned_rows):
     with pytest.raises(LedgerError, match=f"do not add up: {planned_rows} rows were planned, 3 have a status"):
         write_summary(tmp_path / "x.summary.json", replace(RUN, planned_rows=planned_rows))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_file_holds_the_same_object(tmp_path):
+def test_file_holds_the_same_object(tmp_path):
     path = tmp_path / "x.summary.json"
     run = replace(RUN, input_name="половина \ud83d")
     write_summary(path, run)

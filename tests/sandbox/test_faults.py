@@ -46,7 +46,7 @@ def test_first_rule_that_fires_wins():
     assert [rule and rule.fault for rule in drawn] == ["http_429", "drop_after_acting"]
 
 
-def test_share_selects_the_same_people_in_any_order():
+def test_share_selects_the_same_profiles_in_any_order():
     people = [f"user{number}@example.com" for number in range(2000)]
     rules = parse_faults("drop_after_acting=0.1")
     first = fired(FaultPlan(rules, seed=7), people)

@@ -81,7 +81,7 @@ def stops_after(kinds: str, limits: BreakerLimits | None = None) -> int | None:
         ("-" * 50, None),
     ],
 )
-def test_the_defaults(kinds, count):
+def test_default_thresholds(kinds, count):
     assert stops_after(kinds) == count
 
 
@@ -97,11 +97,11 @@ def test_the_defaults(kinds, count):
         (BreakerLimits(unknown=Threshold.parse("1%")), "s" * 98 + "us" + "u", 101),
     ],
 )
-def test_limits_of_the_job_replace_the_shares(limits, kinds, count):
+def test_job_thresholds_replace_the_shares(limits, kinds, count):
     assert stops_after(kinds, limits) == count
 
 
-def test_the_first_reason_stays():
+def test_first_cause_is_kept():
     breaker = Breaker()
     first = breaker.record(outcome("x"))
     assert first
@@ -133,7 +133,7 @@ def test_each_cause_has_its_own_sentence(kinds, cause, said):
     assert str(breaker.trip).endswith(".")
 
 
-def test_what_the_job_calls_a_rows_own_is_no_new_error():
+def test_codes_of_class_row_are_not_new_errors():
     breaker = Breaker(rows_own=CodeTable({423: ErrorClass.ROW}).rows_own())
     for kind in "s" + "f" * 19:
         assert breaker.record(outcome(kind)) is None
@@ -150,12 +150,12 @@ def test_what_the_job_calls_a_rows_own_is_no_new_error():
         ("0", Threshold(rows=0), "0"),
     ],
 )
-def test_a_limit_is_a_number_or_a_share(text, limit, shown):
+def test_threshold_is_a_number_or_a_share(text, limit, shown):
     assert Threshold.parse(text) == limit
     assert str(limit) == shown
 
 
 @pytest.mark.parametrize("text", ["", "%", "-1", "1.5", "101%", "many", "5 rows", "٥"])
-def test_anything_else_is_no_limit(text):
+def test_invalid_threshold_is_refused(text):
     with pytest.raises(ValueError, match=r"a limit|a share"):
         Threshold.parse(text)

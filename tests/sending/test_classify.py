@@ -42,7 +42,7 @@ def verdict(status: int, body: object = b"", codes: CodeTable | None = None, **h
         b'{"error":0,"x":NaN}',
     ],
 )
-def test_only_integer_zero_in_a_2xx_object_is_a_success(body):
+def test_only_integer_zero_in_a_2xx_object_is_success(body):
     for status in (200, 201, 204):
         assert verdict(status, body).kind is ENROLLED
 
@@ -79,7 +79,7 @@ def test_only_integer_zero_in_a_2xx_object_is_a_success(body):
     ],
     ids=lambda body: repr(body[:32]),
 )
-def test_a_2xx_that_is_not_the_envelope_is_in_doubt(body):
+def test_2xx_without_the_envelope_is_ambiguous(body):
     got = verdict(200, body)
     assert (got.kind, got.code, got.stop_reason) == (AMBIGUOUS, "answer_unreadable", None)
 
@@ -141,14 +141,14 @@ def test_a_2xx_that_is_not_the_envelope_is_in_doubt(body):
         (302, {"error": 0}, AMBIGUOUS, "redirect"),
     ],
 )
-def test_status_and_body_together(status, body, kind, code):
+def test_status_and_body_decide_together(status, body, kind, code):
     got = verdict(status, body)
     assert (got.kind, got.code, got.http_status) == (kind, code, status)
     assert bool(got.stop_reason) == (kind is FATAL)
 
 
 @pytest.mark.parametrize(("status", "body"), [(500, {"error": 401}), (401, {"error": 500}), (403, {"error": 0})])
-def test_fatal_and_uncertain_stop_the_run_and_leave_the_row_in_doubt(status, body):
+def test_fatal_and_uncertain_stop_the_run_as_ambiguous(status, body):
     got = verdict(status, body)
     assert got.kind is AMBIGUOUS
     assert got.stop_reason
@@ -164,11 +164,11 @@ def test_503_with_retry_after_was_not_accepted(body):
     ("status", "body", "throttled"),
     [(429, b"", True), (200, {"error": 429}, True), (503, b"", True), (425, b"", False), (500, b"", False)],
 )
-def test_too_fast_slows_everybody(status, body, throttled):
+def test_throttling_slows_all_rows(status, body, throttled):
     assert verdict(status, body).throttled is throttled
 
 
-def test_the_job_file_can_say_what_a_code_means():
+def test_job_file_sets_the_class_of_a_code():
     codes = CodeTable({400: ErrorClass.FATAL, 404: ErrorClass.UNKNOWN, 440: ErrorClass.RETRY})
     assert verdict(200, {"error": 400}, codes).kind is FATAL
     assert verdict(404, {"error": 404}, codes).kind is AMBIGUOUS
@@ -191,23 +191,23 @@ def test_the_job_file_can_say_what_a_code_means():
         ({"error": 7, "error_text": "\ud800x"}, "x"),
     ],
 )
-def test_the_platforms_text_is_kept_and_cleaned(body, message):
+def test_platform_text_is_kept_and_cleaned(body, message):
     assert verdict(200, body).message == message
 
 
-def test_a_message_is_bounded_and_cut_between_words():
+def test_message_is_cut_between_words():
     message = verdict(200, {"error": 7, "error_text": "word " * 10_000}).message
     assert len(message) <= 2_001
     assert message.endswith("word…")
 
 
-def test_a_page_is_named_by_its_title_and_not_repeated():
+def test_html_page_gives_its_title_once():
     message = verdict(502, HTML).message
     assert "502 Bad Gateway" in message
     assert "john" not in message
 
 
-def test_a_redirect_says_where_to():
+def test_redirect_names_its_target():
     assert "https://other.example/" in verdict(308, b"", location="https://other.example/").message
 
 

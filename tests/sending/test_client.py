@@ -31,7 +31,7 @@ from batch_enroll.errors import (
 from batch_enroll.sending.client import Client
 from batch_enroll.sending.httpx_transport import SingleConnectionTransports, proxy_for, trust
 from batch_enroll.sending.stop_signal import TransmissionState
-from tests.sending.serving import BODY, OK_BODY, TOKEN, Server, Talk, answer, ok, reset, serving
+from tests.sending.scripted_server import BODY, OK_BODY, TOKEN, Server, Talk, answer, ok, reset, serving
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def client_over(transport: httpx.AsyncBaseTransport, url: str = "http://127.0.0.
 # What goes out, what comes back
 
 
-async def test_a_request_is_the_documented_one_and_an_answer_comes_back(client):
+async def test_request_follows_the_documentation_and_is_answered(client):
     async with serving(ok) as server, client(server.url + "/") as it:
         got = await it.start_workflow(BODY)
     assert (got.http_status, got.body, dict(got.headers)) == (200, OK_BODY, {})
@@ -77,21 +77,21 @@ async def test_a_request_is_the_documented_one_and_an_answer_comes_back(client):
     assert json.loads(body) == {"token": TOKEN, **json.loads(BODY)}
 
 
-async def test_another_method_is_called_with_its_parameters(client):
+async def test_other_methods_are_called_with_parameters(client):
     async with serving(ok) as server, client(server.url + "/altcraft") as it:
         await it.call_method("workflows/list", {"from_id": 12, "limit": 1})
     assert server.requests[0].startswith(b"POST /altcraft/api/v1.1/workflows/list HTTP/1.1")
     assert server.requests[0].endswith(f'{{"token":"{TOKEN}","from_id": 12, "limit": 1}}'.encode())
 
 
-async def test_rows_one_after_another_share_a_connection(client):
+async def test_sequential_rows_share_a_connection(client):
     async with serving(ok) as server, client(server.url) as it:
         for _ in range(5):
             await it.start_workflow(BODY)
     assert (len(server.requests), server.connections) == (5, 1)
 
 
-async def test_rows_at_once_have_a_connection_each(client):
+async def test_concurrent_rows_have_one_connection_each(client):
     async with serving(ok) as server, client(server.url) as it, anyio.create_task_group() as tasks:
         for _ in range(20):
             tasks.start_soon(it.start_workflow, BODY)
@@ -100,7 +100,7 @@ async def test_rows_at_once_have_a_connection_each(client):
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "303 See Other", "307 Temporary Redirect"])
-async def test_redirects_are_answers_and_never_followed(client, status):
+async def test_redirects_are_not_followed(client, status):
     async def redirect(server: Server, reader, writer) -> None:
         while True:
             await server.read(reader)
@@ -112,7 +112,7 @@ async def test_redirects_are_answers_and_never_followed(client, status):
     assert got.headers["location"] == f"{server.url}/elsewhere?token=***"
 
 
-async def test_cookies_are_not_kept(client):
+async def test_cookies_are_not_stored(client):
     async def baker(server: Server, reader, writer) -> None:
         while True:
             await server.read(reader)
@@ -124,7 +124,7 @@ async def test_cookies_are_not_kept(client):
     assert b"cookie" not in server.requests[1].lower()
 
 
-async def test_a_token_that_is_repeated_does_not_come_back(client):
+async def test_repeated_token_is_masked_in_the_answer(client):
     async def parrot(server: Server, reader, writer) -> None:
         writer.write(answer(await server.read(reader)))
 
@@ -134,7 +134,7 @@ async def test_a_token_that_is_repeated_does_not_come_back(client):
     assert b'"token":"***"' in got.body
 
 
-async def test_retry_after_comes_along(client):
+async def test_retry_after_is_returned(client):
     async def busy(server: Server, reader, writer) -> None:
         await server.read(reader)
         writer.write(answer(b"", "429 Too Many Requests", "RETRY-AFTER: 7\r\nX-Other: 1\r\n"))
@@ -143,7 +143,7 @@ async def test_retry_after_comes_along(client):
         assert dict((await it.start_workflow(BODY)).headers) == {"retry-after": "7"}
 
 
-async def test_an_interim_answer_is_not_the_answer(client):
+async def test_interim_response_is_skipped(client):
     async def interim(server: Server, reader, writer) -> None:
         await server.read(reader)
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + answer())
@@ -153,7 +153,7 @@ async def test_an_interim_answer_is_not_the_answer(client):
     assert len(server.requests) == 1
 
 
-async def test_an_answer_before_the_request_was_read_counts(client):
+async def test_answer_before_the_full_request_is_accepted(client):
     async def early(server: Server, reader, writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer(b"{}", "413 Too Large", "Connection: close\r\n"))
@@ -163,7 +163,7 @@ async def test_an_answer_before_the_request_was_read_counts(client):
         assert (await it.start_workflow(BODY)).http_status == 413
 
 
-async def test_compressed_answers_are_read_although_none_were_asked_for(client):
+async def test_unrequested_compression_is_decoded(client):
     async def squeeze(server: Server, reader, writer) -> None:
         await server.read(reader)
         writer.write(answer(gzip.compress(OK_BODY), headers="Content-Encoding: gzip\r\n"))
@@ -192,13 +192,14 @@ def free_port():
         return sock.getsockname()[1]
 
 
-async def test_a_refused_connection_is_retryable(client):
+async def test_refused_connection_is_retryable(client):
     async with client(f"http://127.0.0.1:{free_port()}") as it:
         failure = await failure_of(it)
     assert (type(failure), failure.code) == (Retryable, "connection_refused")
 
 
-async def test_a_connection_is_tried_once_because_retries_must_pass_limiter_and_ledger():
+async def test_connection_is_tried_once_per_attempt():
+    """Retries pass the limiter and the ledger, so the client makes none itself."""
     events = []
 
     async def trace(event, info) -> None:
@@ -211,13 +212,13 @@ async def test_a_connection_is_tried_once_because_retries_must_pass_limiter_and_
     assert events.count("connection.connect_tcp.started") == 1
 
 
-async def test_a_name_that_does_not_resolve_is_retryable(client):
+async def test_unresolved_name_is_retryable(client):
     async with client("https://altcraft.invalid") as it:
         failure = await failure_of(it)
     assert (type(failure), failure.code) == (Retryable, "dns_failure")
 
 
-async def test_a_server_that_speaks_no_tls_is_retryable(client):
+async def test_server_without_tls_is_retryable(client):
     async def plain(server: Server, reader, writer) -> None:
         await reader.read(1)
         writer.write(answer(b"", "400 Bad Request"))
@@ -228,7 +229,7 @@ async def test_a_server_that_speaks_no_tls_is_retryable(client):
     assert server.requests == []
 
 
-async def test_a_connection_that_is_closed_during_the_handshake_is_retryable(client):
+async def test_close_during_the_handshake_is_retryable(client):
     async def shut(server: Server, reader, writer) -> None:
         await reader.read(1)
 
@@ -237,21 +238,21 @@ async def test_a_connection_that_is_closed_during_the_handshake_is_retryable(cli
     assert type(failure) is Retryable
 
 
-async def test_a_server_that_nobody_vouches_for_is_retryable(client, certificate):
+async def test_untrusted_certificate_is_retryable(client, certificate):
     async with serving(ok, certificate.server) as server, client(server.url) as it:
         failure = await failure_of(it)
     assert (type(failure), failure.code) == (Retryable, "tls_failure")
     assert server.requests == []
 
 
-async def test_a_server_that_ssl_cert_file_vouches_for_is_trusted(client, certificate, trusted):
+async def test_certificate_from_ssl_cert_file_is_trusted(client, certificate, trusted):
     async with serving(ok, certificate.server) as server, client(server.url) as it:
         assert (await it.start_workflow(BODY)).http_status == 200
         assert (await it.start_workflow(BODY)).http_status == 200
     assert server.connections == 1
 
 
-async def test_a_handshake_that_hangs_is_retryable(client):
+async def test_hanging_handshake_is_retryable(client):
     async def silent(server: Server, reader, writer) -> None:
         await asyncio.sleep(5)
 
@@ -260,7 +261,7 @@ async def test_a_handshake_that_hangs_is_retryable(client):
     assert (type(failure), failure.code) == (Retryable, "connect_timeout")
 
 
-async def test_a_connection_that_is_not_taken_is_retryable(client):
+async def test_connection_that_is_not_accepted_is_retryable(client):
     with socket.socket() as full:  # a queue of length 0 that is full: further SYNs are dropped
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -358,7 +359,7 @@ FAULTS: dict[str, tuple[Talk, str, int | None]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("warm", [False, True], ids=["first request", "kept-alive connection"])
-async def test_a_request_that_was_begun_is_ambiguous_and_sent_once(client, fault, warm):
+async def test_started_request_is_ambiguous_and_sent_once(client, fault, warm):
     talk, code, http_status = FAULTS[fault]
 
     async def first_well(server: Server, reader, writer) -> None:
@@ -377,7 +378,7 @@ async def test_a_request_that_was_begun_is_ambiguous_and_sent_once(client, fault
 
 
 @pytest.mark.parametrize("fault", ["closes", "resets", "half a head", "half a body", "no chunk", "garbage", "silence"])
-async def test_tls_changes_nothing_about_it(client, certificate, trusted, fault):
+async def test_tls_gives_the_same_results(client, certificate, trusted, fault):
     talk, code, http_status = FAULTS[fault]
     async with (
         serving(talk, certificate.server) as server,
@@ -389,7 +390,7 @@ async def test_tls_changes_nothing_about_it(client, certificate, trusted, fault)
 
 
 @pytest.mark.parametrize("farewell", ["said", "not said"])
-async def test_an_answer_that_ends_with_a_tls_connection_is_read(client, certificate, trusted, farewell):
+async def test_answer_ended_by_tls_close_is_read(client, certificate, trusted, farewell):
     async def talk(server: Server, reader, writer) -> None:
         await server.read(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + OK_BODY)
@@ -401,14 +402,14 @@ async def test_an_answer_that_ends_with_a_tls_connection_is_read(client, certifi
         assert (await it.start_workflow(BODY)).body == OK_BODY
 
 
-async def test_the_deadline_is_for_the_whole_call(client):
+async def test_deadline_covers_the_whole_call(client):
     async with serving(trickles) as server, client(server.url, timeout_s=0.3) as it:
         began = asyncio.get_running_loop().time()
         await failure_of(it)
         assert asyncio.get_running_loop().time() - began < 0.6
 
 
-async def test_a_connection_that_failed_is_not_used_again(client):
+async def test_failed_connection_is_not_reused(client):
     talks = iter([closes, ok])
 
     async def talk(server: Server, reader, writer) -> None:
@@ -420,7 +421,7 @@ async def test_a_connection_that_failed_is_not_used_again(client):
     assert (len(server.requests), server.connections) == (2, 2)
 
 
-async def test_a_connection_that_the_server_closed_while_idle_is_replaced(client):
+async def test_connection_closed_while_idle_is_replaced(client):
     async def one_answer(server: Server, reader, writer) -> None:
         await server.read(reader)
         writer.write(answer())
@@ -432,7 +433,7 @@ async def test_a_connection_that_the_server_closed_while_idle_is_replaced(client
     assert (len(server.requests), server.connections) == (3, 3)
 
 
-async def test_an_answer_that_nobody_asked_for_is_never_the_next_rows(client):
+async def test_unrequested_answer_is_not_used_for_the_next_row(client):
     async def twice(server: Server, reader, writer) -> None:
         while True:
             await server.read(reader)
@@ -448,7 +449,7 @@ async def test_an_answer_that_nobody_asked_for_is_never_the_next_rows(client):
 
 
 @pytest.mark.parametrize(("talk", "surely_unsent"), [(hangs, False), (None, True)], ids=["sent", "connecting"])
-async def test_a_cancelled_call_tells_whether_a_byte_had_left(client, talk, surely_unsent):
+async def test_cancelled_call_reports_whether_bytes_were_sent(client, talk, surely_unsent):
     async def silent(server: Server, reader, writer) -> None:
         await asyncio.sleep(5)
 
@@ -469,7 +470,7 @@ def through(proxy: Server, url: str) -> Client:
     return client_over(SingleConnectionTransports(ssl_context=trust(httpx.URL(url)), proxy=proxy.url), url)
 
 
-async def test_a_proxy_that_refuses_the_tunnel_is_retryable():
+async def test_tunnel_refused_by_the_proxy_is_retryable():
     async def refuse(server: Server, reader, writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer(b"", "407 Proxy Authentication Required"))
@@ -479,7 +480,7 @@ async def test_a_proxy_that_refuses_the_tunnel_is_retryable():
     assert (type(failure), failure.code) == (Retryable, "proxy_refused")
 
 
-async def test_a_tunnel_that_breaks_before_our_request_is_retryable():
+async def test_tunnel_broken_before_the_request_is_retryable():
     async def tunnel(server: Server, reader, writer) -> None:
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"CONNECT altcraft.invalid:443")
         writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
@@ -490,7 +491,7 @@ async def test_a_tunnel_that_breaks_before_our_request_is_retryable():
     assert type(failure) is Retryable
 
 
-async def test_a_proxy_that_drops_the_tunnel_request_is_retryable():
+async def test_tunnel_request_dropped_by_the_proxy_is_retryable():
     async def drop(server: Server, reader, writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
 
@@ -499,7 +500,7 @@ async def test_a_proxy_that_drops_the_tunnel_request_is_retryable():
     assert type(failure) is Retryable
 
 
-async def test_a_plain_request_that_a_proxy_drops_is_ambiguous():
+async def test_plain_request_dropped_by_the_proxy_is_ambiguous():
     async with serving(closes) as proxy, through(proxy, "http://altcraft.invalid") as it:
         failure = await failure_of(it)
     assert type(failure) is Ambiguous
@@ -540,7 +541,7 @@ OTHERS = [TimeoutError(), OSError(5, "x"), ConnectionResetError(), anyio.BrokenR
     "error", [*(kind(f"about {TOKEN} john") for kind in transport_errors()), *OTHERS], ids=lambda e: type(e).__name__
 )
 @pytest.mark.parametrize("begun", [False, True])
-async def test_no_exception_slips_through(client, error, begun):
+async def test_any_transport_exception_becomes_an_attempt_error(client, error, begun):
     async with client_over(raising(error, begun=begun)) as it:
         with pytest.raises(AttemptError) as caught:
             await it.start_workflow(BODY)
@@ -550,7 +551,9 @@ async def test_no_exception_slips_through(client, error, begun):
 
 
 @pytest.mark.parametrize("kind", transport_errors())
-async def test_a_transport_that_traces_nothing_is_believed_only_about_connecting(client, kind):
+async def test_transport_without_trace_is_ambiguous_after_connect(client, kind):
+    """Without trace events, only errors while connecting prove that nothing was sent."""
+
     def silent(request: httpx.Request) -> httpx.Response:
         raise kind("x")
 
@@ -560,7 +563,7 @@ async def test_a_transport_that_traces_nothing_is_believed_only_about_connecting
     assert type(failure) is (Retryable if kind.__name__ in before else Ambiguous)
 
 
-async def test_a_fault_of_the_program_is_not_taken_for_one_of_the_network(client):
+async def test_program_error_is_not_a_network_error(client):
     async with client_over(raising(KeyError("x"), begun=True)) as it:
         with pytest.raises(KeyError):
             await it.start_workflow(BODY)
@@ -572,13 +575,13 @@ async def test_a_fault_of_the_program_is_not_taken_for_one_of_the_network(client
 @pytest.mark.parametrize(
     "url", ["altkraft.com", "ftp://altkraft.com", "https://", "https://a?b", "https://u:p@a", "https://a:port", ""]
 )
-def test_an_address_that_cannot_be_called_is_refused(url):
+def test_invalid_address_is_refused(url):
     with pytest.raises(JobError, match="cannot be used"):
         Client(url=url, token=TOKEN, timeout_s=1.0)
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
-def test_trusted_certificates_that_cannot_be_read_are_named(monkeypatch, tmp_path, content):
+def test_unreadable_certificate_file_is_named(monkeypatch, tmp_path, content):
     if content:
         (tmp_path / "x.pem").write_text(content)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "x.pem"))
@@ -587,7 +590,7 @@ def test_trusted_certificates_that_cannot_be_read_are_named(monkeypatch, tmp_pat
     assert "SSL_CERT_FILE" in caught.value.hint
 
 
-async def test_no_log_line_holds_token_or_person(client, caplog):
+async def test_log_has_no_token_and_no_personal_data(client, caplog):
     caplog.set_level(logging.DEBUG)
     async with serving(ok) as server, client(server.url) as it:
         await it.start_workflow(BODY)
@@ -597,14 +600,14 @@ async def test_no_log_line_holds_token_or_person(client, caplog):
     assert "john" not in caplog.text
 
 
-def test_a_user_agent_with_a_line_end_is_refused(client):
+def test_user_agent_with_a_line_end_is_refused(client):
     for end in ("\r\n", "\r", "\n"):
         with pytest.raises(JobError, match="line end"):
             client("https://altkraft.com", user_agent=f"a{end}X-Injected: y")
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "gopher://127.0.0.1:1"])
-def test_a_proxy_of_a_kind_that_cannot_be_used_is_refused(monkeypatch, proxy):
+def test_unsupported_proxy_scheme_is_refused(monkeypatch, proxy):
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     monkeypatch.setitem(sys.modules, "socksio", None)  # it is not installed with us, but may be there
     with pytest.raises(JobError, match="proxy cannot be used"):
@@ -621,7 +624,7 @@ async def call_failure_of(it: Client) -> AttemptError:
     return caught.value
 
 
-async def test_a_call_is_the_same_request_as_a_start(client):
+async def test_method_call_is_sent_like_a_start(client):
     async with serving(ok) as server, client(server.url) as it:
         await it.start_workflow(BODY)
         await it.call_method("workflows/list", {"from_id": 12})
@@ -631,7 +634,7 @@ async def test_a_call_is_the_same_request_as_a_start(client):
     assert call[0] == other.replace(b": %d" % len(start[2]), b": %d" % len(call[2]))
 
 
-async def test_calls_share_a_connection_and_keep_no_cookies(client):
+async def test_method_calls_share_a_connection_without_cookies(client):
     async def baker(server: Server, reader, writer) -> None:
         while True:
             await server.read(reader)
@@ -646,7 +649,7 @@ async def test_calls_share_a_connection_and_keep_no_cookies(client):
 
 @pytest.mark.parametrize("location", ["/elsewhere", "http://[no-address", "x://", "http://127.0.0.1:port"])
 @pytest.mark.parametrize("method", ["start", "call"])
-async def test_a_redirect_is_an_answer_even_when_its_location_is_no_address(client, method, location):
+async def test_redirect_with_an_invalid_location_is_an_answer(client, method, location):
     async def redirect(server: Server, reader, writer) -> None:
         while True:
             await server.read(reader)
@@ -658,7 +661,7 @@ async def test_a_redirect_is_an_answer_even_when_its_location_is_no_address(clie
     assert len(server.requests) == 1
 
 
-async def test_a_call_comes_back_decoded_and_without_the_token(client):
+async def test_method_result_is_decoded_without_the_token(client):
     async def parrot(server: Server, reader, writer) -> None:
         body = gzip.compress((await server.read(reader)).partition(b"\r\n\r\n")[2])
         writer.write(answer(body, headers="Content-Encoding: gzip\r\n"))
@@ -668,7 +671,7 @@ async def test_a_call_comes_back_decoded_and_without_the_token(client):
 
 
 @pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"large body"}))
-async def test_a_call_that_fails_is_judged_as_a_start_is(client, fault):
+async def test_failed_method_call_is_classified_like_a_start(client, fault):
     talk, code, http_status = FAULTS[fault]
     timeout_s = 10.0 if fault == "endless body" else 0.5
     async with serving(talk) as server, client(server.url, timeout_s=timeout_s) as it:
@@ -678,7 +681,7 @@ async def test_a_call_that_fails_is_judged_as_a_start_is(client, fault):
 
 
 @pytest.mark.parametrize(("mib", "is_read"), [(2, True), (17, False)])
-async def test_the_answer_to_a_call_may_be_larger_than_that_to_a_start(client, mib, is_read):
+async def test_method_answer_may_be_larger_than_a_start_answer(client, mib, is_read):
     async def talk(server: Server, reader, writer) -> None:
         await server.read(reader)
         writer.write(answer(b" " * (mib * 1024 * 1024)))
@@ -691,7 +694,7 @@ async def test_the_answer_to_a_call_may_be_larger_than_that_to_a_start(client, m
             assert (await call_failure_of(it)).code == "answer_too_large"
 
 
-async def test_a_call_that_finds_nobody_is_retryable(client, certificate, monkeypatch):
+async def test_method_call_without_a_server_is_retryable(client, certificate, monkeypatch):
     async with client(f"http://127.0.0.1:{free_port()}") as it:
         failure = await call_failure_of(it)
     assert (type(failure), failure.code) == (Retryable, "connection_refused")
@@ -704,7 +707,7 @@ async def test_a_call_that_finds_nobody_is_retryable(client, certificate, monkey
             assert (await it.call_method("workflows/list", {})).http_status == 200
 
 
-async def test_a_call_takes_the_proxy_of_the_environment(client, monkeypatch):
+async def test_method_call_uses_the_proxy_of_the_environment(client, monkeypatch):
     async with serving(ok) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.delenv("NO_PROXY", raising=False)
@@ -714,7 +717,7 @@ async def test_a_call_takes_the_proxy_of_the_environment(client, monkeypatch):
     assert proxy.requests[0].startswith(b"POST http://altcraft.invalid/api/v1.1/workflows/list HTTP/1.1")
 
 
-async def test_an_httpx_async_client_carries_calls_and_not_starts(client, caplog):
+async def test_httpx_async_client_sends_calls_but_not_starts(client, caplog):
     caplog.set_level(logging.INFO, logger="httpx")
     async with serving(ok) as server, client(server.url) as it:
         await it.start_workflow(BODY)
@@ -725,7 +728,7 @@ async def test_an_httpx_async_client_carries_calls_and_not_starts(client, caplog
     assert "john" not in caplog.text
 
 
-async def test_small_bytes_that_decode_to_many_are_not_all_decoded(client):
+async def test_decompression_stops_at_the_size_limit(client):
     squeezed = gzip.compress(bytes(300_000_000), compresslevel=9)
     assert len(squeezed) < 1024 * 1024
 

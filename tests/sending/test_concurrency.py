@@ -44,9 +44,8 @@ wishes = st.lists(st.tuples(st.floats(0, 40), st.integers(1, 12)), max_size=12)
     st.sampled_from([0.0, 0.5, 5.0]),
     st.integers(0, 10_000),
 )
-def test_whatever_is_wished_no_row_is_lost_or_doubled_and_no_more_run_than_wished(
-    count, size, wishes, stop_at, gap_s, seed
-):
+def test_any_schedule_sends_each_row_once_within_the_limit(count, size, wishes, stop_at, gap_s, seed):
+    """Whatever concurrency is requested, no row is lost or sent twice and no more rows run than requested."""
     luck, begun, ended = Random(seed), [], []
 
     async def scenario() -> None:
@@ -76,7 +75,7 @@ def test_whatever_is_wished_no_row_is_lost_or_doubled_and_no_more_run_than_wishe
         assert len(begun) == count
 
 
-async def test_new_workers_work_at_once():
+async def test_new_workers_start_at_once():
     team, running = ConcurrencyLimit(2), []
 
     async def work(row: int) -> None:
@@ -90,7 +89,7 @@ async def test_new_workers_work_at_once():
     assert [round(moment - began) for moment in running] == [0, 0, 5, 5, 5, 5, 10, 10, 15, 15, 15, 15]
 
 
-async def test_those_that_are_too_many_end_their_row_first():
+async def test_excess_workers_finish_their_row_first():
     team, begun = ConcurrencyLimit(4), []
 
     async def work(row: int) -> None:
@@ -104,7 +103,7 @@ async def test_those_that_are_too_many_end_their_row_first():
     assert [round(moment - began) for moment in begun] == [0, 0, 0, 0, 10, 20, 30]
 
 
-async def test_a_wish_after_the_last_row_hires_nobody():
+async def test_change_after_the_last_row_starts_no_worker():
     team = ConcurrencyLimit(2)
 
     async def work(row: int) -> None:
@@ -115,7 +114,7 @@ async def test_a_wish_after_the_last_row_hires_nobody():
     assert (team.size, team.present) == (5, 0)
 
 
-async def test_a_team_serves_one_pool_after_the_other():
+async def test_limit_serves_one_pool_after_another():
     team, done = ConcurrencyLimit(3), []
 
     async def work(row: int) -> None:
@@ -131,7 +130,7 @@ async def test_a_team_serves_one_pool_after_the_other():
 
 
 @pytest.mark.parametrize("size", [0, -1])
-def test_a_team_has_at_least_one_worker(size):
+def test_concurrency_is_at_least_one(size):
     with pytest.raises(ValueError, match="at least one"):
         ConcurrencyLimit(size)
     with pytest.raises(ValueError, match="at least one"):
@@ -178,7 +177,7 @@ def most_in(times, span_s):
 
 
 @pytest.mark.parametrize("rate", [5.0, 100.0, None])
-async def test_nothing_leaves_in_a_pause_and_answers_come_in(clock, rate):
+async def test_pause_lets_requests_in_flight_finish(clock, rate):
     sending = Sending(clock, rate=rate, size=8, answer_s=0.3)
     seen = []
     await sending.go(
@@ -196,13 +195,13 @@ async def test_nothing_leaves_in_a_pause_and_answers_come_in(clock, rate):
         assert most_in(after, 0.1) <= 1.5 * rate * 0.1 + 1
 
 
-async def test_a_stop_ends_a_pause(clock):
+async def test_stop_ends_a_pause(clock):
     sending = Sending(clock, rate=10, size=4, answer_s=0.1)
     await sending.go(1000, (1.0, sending.team.pause), (60.0, sending.stop.set))
     assert sending.now() == pytest.approx(60.0, abs=0.2)
 
 
-async def test_rows_that_wait_for_their_turn_do_not_make_a_smaller_team_too_large(clock):
+async def test_waiting_rows_do_not_count_as_running(clock):
     sending = Sending(clock, rate=20, size=60, answer_s=5.0)
     begun: list[int] = []
     await sending.go(120, (2.0, lambda: sending.team.resize(2)), (2.01, lambda: begin_to_count(sending, begun)))
@@ -224,7 +223,7 @@ def begin_to_count(sending, begun):
         max_size=10,
     ),
 )
-def test_no_second_holds_more_than_the_highest_limit_of_its_time(virtual_clock, rate, wishes):
+def test_no_second_exceeds_its_highest_limit(virtual_clock, rate, wishes):
     async def scenario() -> None:
         sending = Sending(virtual_clock, rate=rate, size=6, answer_s=0.2)
         limits = [(0.0, rate)]

@@ -24,11 +24,11 @@ from batch_enroll.sending.error_codes import CodeTable, ErrorClass
         (-1, ErrorClass.ROW),
     ],
 )
-def test_every_code_has_a_class(code, kind):
+def test_each_code_has_a_class(code, kind):
     assert CodeTable().class_of(code) is kind
 
 
-def test_the_job_goes_over_the_table():
+def test_job_overrides_the_table():
     table = CodeTable({440: ErrorClass.FATAL, 4711: ErrorClass.SUSPECT, 502: ErrorClass.ROW})
     assert [table.class_of(code) for code in (440, 4711, 502)] == [ErrorClass.FATAL, ErrorClass.SUSPECT, ErrorClass.ROW]
     assert table.suspects() == {"4711"}
@@ -40,7 +40,7 @@ def test_success_cannot_be_redefined():
         CodeTable({0: ErrorClass.ROW})
 
 
-def test_a_table_does_not_change_when_its_source_does():
+def test_table_does_not_follow_its_source():
     source = {7: ErrorClass.ROW}
     table = CodeTable(source)
     source[7] = ErrorClass.FATAL

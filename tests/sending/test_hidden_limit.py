@@ -90,11 +90,11 @@ def play(pace: RateSchedule, *, latency_s: float) -> Played:
 
 @pytest.mark.parametrize("rate_per_s", [250.0, 500.0, 1000.0])
 @pytest.mark.parametrize("latency_s", [0.001, 0.05])
-def test_a_hidden_limit_that_changes_is_found_and_used(rate_per_s, latency_s):
+def test_changing_hidden_limit_is_found_and_used(rate_per_s, latency_s):
     played = play(RateSchedule(rate_per_s), latency_s=latency_s)
     assert played.used >= 0.75
     assert played.refused < 0.02
 
 
-def test_a_straight_line_wastes_too_much():
+def test_linear_increase_wastes_too_many_requests():
     assert play(StraightLine(1000.0), latency_s=0.05).used < 0.75

@@ -19,8 +19,8 @@ from batch_enroll.sending import http11_connections
 from batch_enroll.sending.http11_connections import Http11Connections
 from batch_enroll.sending.httpx_transport import trust
 from batch_enroll.sending.response_parser import MAX_BODY_BYTES, ResponseParser
-from tests.sending.answers import ANSWERS, BUSY, CHUNKED, LENGTH, OK
-from tests.sending.serving import Server, answer, ok, reset, serving
+from tests.sending.http_responses import ANSWERS, BUSY, CHUNKED, LENGTH, OK
+from tests.sending.scripted_server import Server, answer, ok, reset, serving
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ class Written:
 # The line between "not a byte left" and "perhaps sent"
 
 
-async def test_no_byte_leaves_when_the_word_that_it_will_cannot_be_given():
+async def test_nothing_is_sent_when_the_write_callback_fails():
     talk = Written()
 
     def writes() -> None:
@@ -85,7 +85,7 @@ async def test_no_byte_leaves_when_the_word_that_it_will_cannot_be_given():
 
 
 @pytest.mark.parametrize("warm", [False, True])
-async def test_the_word_is_given_before_the_first_write_and_once(warm, monkeypatch):
+async def test_callback_runs_once_before_the_first_write(warm, monkeypatch):
     heard: list[str] = []
     real = http11_connections.Http11Connection.request
 
@@ -101,7 +101,8 @@ async def test_the_word_is_given_before_the_first_write_and_once(warm, monkeypat
     assert heard == ["word", "write"]
 
 
-async def test_a_connection_lost_between_the_word_and_the_write_is_an_error_and_no_second_try(monkeypatch):
+async def test_connection_lost_after_the_callback_is_not_retried(monkeypatch):
+    """After the callback the request may have been sent, so there is no second attempt."""
     real = http11_connections.Http11Connection.request
 
     async def lost(self, *message, **more):
@@ -120,7 +121,7 @@ async def test_a_connection_lost_between_the_word_and_the_write_is_an_error_and_
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1", "http://altcraft.invalid", f"http://{'x' * 64}.invalid"], ids=["port", "name", "long"]
 )
-async def test_what_fails_before_a_connection_says_so(url):
+async def test_failure_before_connecting_is_marked_as_unsent(url):
     words: list[None] = []
     async with transport(url) as it:
         with pytest.raises(httpx.ConnectError):
@@ -128,7 +129,7 @@ async def test_what_fails_before_a_connection_says_so(url):
     assert not words
 
 
-async def test_a_new_connection_that_is_lost_before_the_first_byte_left_says_so(monkeypatch):
+async def test_new_connection_lost_before_the_first_byte_is_unsent(monkeypatch):
     real = http11_connections.Http11Connection.connection_made
 
     def greeted(self, transport):
@@ -147,7 +148,7 @@ async def test_a_new_connection_that_is_lost_before_the_first_byte_left_says_so(
 
 
 @pytest.mark.parametrize("name", sorted(set(ANSWERS) - {"until closed", "HTTP/1.0", "trailers"}))
-async def test_a_connection_is_used_again_after_an_answer_that_says_where_it_ends(name):
+async def test_connection_is_reused_after_a_delimited_answer(name):
     async def talk(server: Server, reader, writer) -> None:
         while True:
             await server.read(reader)
@@ -160,7 +161,7 @@ async def test_a_connection_is_used_again_after_an_answer_that_says_where_it_end
 
 
 @pytest.mark.parametrize("last", [b"HTTP/1.1 200 OK\r\nConnection: close\r\n", b"HTTP/1.0 200 OK\r\n"])
-async def test_a_connection_that_the_server_gives_up_is_not_used_again_even_if_it_stays_open(last):
+async def test_connection_close_header_ends_reuse_even_if_it_stays_open(last):
     async def talk(server: Server, reader, writer) -> None:
         while True:
             await server.read(reader)
@@ -172,7 +173,7 @@ async def test_a_connection_that_the_server_gives_up_is_not_used_again_even_if_i
     assert server.connections == 2
 
 
-async def test_the_connection_used_last_is_used_first_and_the_cold_ones_go(monkeypatch):
+async def test_most_recent_connection_is_used_and_old_ones_close(monkeypatch):
     monkeypatch.setattr(http11_connections, "KEEPALIVE_EXPIRY_S", 0.2)
     talk = Written()
     async with serving(talk) as server, transport(server.url) as it:
@@ -190,7 +191,7 @@ async def test_the_connection_used_last_is_used_first_and_the_cold_ones_go(monke
         assert (server.connections, len(talk.ended)) == (4, 3)
 
 
-async def test_closing_closes_what_is_idle_and_what_comes_back_later():
+async def test_close_closes_idle_and_later_returned_connections():
     ended: list[str] = []
 
     async def talk(server: Server, reader, writer) -> None:
@@ -221,7 +222,7 @@ async def test_closing_closes_what_is_idle_and_what_comes_back_later():
     "stray", [b"\r\n", b"x", LENGTH, CHUNKED, BUSY], ids=["line", "byte", "length", "chunked", "busy"]
 )
 @pytest.mark.parametrize("when", ["unread", "read", "same read"])
-async def test_a_byte_that_nobody_asked_for_closes_the_connection(stray, when):
+async def test_unrequested_byte_closes_the_connection(stray, when):
     talk = Written()
 
     async def twice(server: Server, reader, writer) -> None:
@@ -242,7 +243,7 @@ async def test_a_byte_that_nobody_asked_for_closes_the_connection(stray, when):
 
 
 @pytest.mark.parametrize("at", [-1, 10, len(LENGTH) - len(OK)])
-async def test_bytes_behind_an_answer_that_comes_in_pieces_close_the_connection(at):
+async def test_bytes_after_a_chunked_answer_close_the_connection(at):
     async def talk(server: Server, reader, writer) -> None:
         await server.read(reader)
         for piece in (LENGTH[:at], LENGTH[at:] + LENGTH):
@@ -257,7 +258,7 @@ async def test_bytes_behind_an_answer_that_comes_in_pieces_close_the_connection(
 
 
 @pytest.mark.parametrize("ending", ["cancelled", "too late", "too large"])
-async def test_the_late_rest_of_an_answer_is_never_the_next_requests(ending):
+async def test_late_bytes_are_not_used_for_the_next_request(ending):
     async def late(server: Server, reader, writer) -> None:
         while True:
             await server.read(reader)
@@ -286,7 +287,7 @@ async def test_the_late_rest_of_an_answer_is_never_the_next_requests(ending):
     assert (len(server.requests), server.connections) == (3, 2)
 
 
-async def test_requests_at_once_get_their_own_answers():
+async def test_concurrent_requests_get_their_own_answers():
     async def echo(server: Server, reader, writer) -> None:
         while True:
             request = await server.read(reader)
@@ -313,7 +314,7 @@ async def test_requests_at_once_get_their_own_answers():
     assert all(mine == got for mine, got in pairs)
 
 
-async def test_a_dead_connection_wakes_its_waiter_at_once():
+async def test_lost_connection_wakes_its_waiter_at_once():
     async def dies(server: Server, reader, writer) -> None:
         await server.read(reader)
         reset(writer)
@@ -328,7 +329,7 @@ async def test_a_dead_connection_wakes_its_waiter_at_once():
 # Early answers and large ones
 
 
-async def test_an_answer_to_a_request_that_was_not_read_counts_and_ends_the_connection():
+async def test_answer_to_an_unread_request_ends_the_connection():
     async def early(server: Server, reader, writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer(b"early", "413 Too Large"))
@@ -340,7 +341,7 @@ async def test_an_answer_to_a_request_that_was_not_read_counts_and_ends_the_conn
     assert server.connections == 2
 
 
-async def test_an_early_answer_may_end_with_the_connection():
+async def test_early_answer_may_end_with_the_connection():
     async def early(server: Server, reader, writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(ANSWERS["until closed"])
@@ -353,7 +354,7 @@ async def test_an_early_answer_may_end_with_the_connection():
             assert await body_of(it, b"x" * 20_000_000) == OK
 
 
-async def test_a_large_request_arrives_whole():
+async def test_large_request_is_sent_whole():
     async def count(server: Server, reader, writer) -> None:
         while True:
             request = await server.read(reader)
@@ -365,7 +366,7 @@ async def test_a_large_request_arrives_whole():
     assert server.connections == 1
 
 
-async def test_a_body_above_the_limit_is_given_up_while_it_comes():
+async def test_body_above_the_limit_is_aborted_while_reading():
     size, sent = 30_000_000, 0
 
     async def flood(server: Server, reader, writer) -> None:
@@ -393,7 +394,7 @@ async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-async def test_tls_connections_are_used_again_and_name_the_host_and_the_protocol(certificate, trusted):
+async def test_tls_connections_are_reused_with_sni_and_alpn(certificate, trusted):
     seen = []
 
     async def look(server: Server, reader, writer) -> None:
@@ -407,7 +408,7 @@ async def test_tls_connections_are_used_again_and_name_the_host_and_the_protocol
     assert (server.connections, seen) == (1, ["http/1.1"])
 
 
-async def test_a_certificate_for_another_host_is_refused(certificate, trusted):
+async def test_certificate_for_another_host_is_refused(certificate, trusted):
     async with (
         serving(ok, certificate.server) as server,
         transport(server.url.replace("127.0.0.1", "localhost")) as it,
@@ -418,7 +419,7 @@ async def test_a_certificate_for_another_host_is_refused(certificate, trusted):
     assert server.requests == []
 
 
-async def test_a_server_that_asks_for_a_certificate_of_ours_is_sent_nothing(certificate, trusted):
+async def test_client_certificate_request_gets_no_data(certificate, trusted):
     asking = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     asking.load_cert_chain(certificate.path)
     asking.load_verify_locations(certificate.path)
@@ -431,7 +432,7 @@ async def test_a_server_that_asks_for_a_certificate_of_ours_is_sent_nothing(cert
 
 
 @pytest.mark.parametrize("stray", [b"x", LENGTH])
-async def test_a_byte_that_nobody_asked_for_closes_a_tls_connection_too(certificate, trusted, stray):
+async def test_unrequested_byte_closes_a_tls_connection(certificate, trusted, stray):
     talk = Written()
     async with serving(talk, certificate.server) as server, transport(server.url) as it:
         assert await body_of(it) == b"1"
@@ -441,7 +442,7 @@ async def test_a_byte_that_nobody_asked_for_closes_a_tls_connection_too(certific
 
 
 @pytest.mark.parametrize("dead", ["refuses", "hangs"])
-async def test_the_addresses_of_a_host_are_tried_in_turn(dead, monkeypatch):
+async def test_addresses_of_a_host_are_tried_in_turn(dead, monkeypatch):
     with socket.socket() as full:
         full.bind(("127.0.0.2", 0))
         port = full.getsockname()[1]
@@ -464,7 +465,7 @@ async def test_the_addresses_of_a_host_are_tried_in_turn(dead, monkeypatch):
             filler.close()
 
 
-async def test_an_address_of_ip_version_6_is_called():
+async def test_ipv6_address_is_called():
     try:
         listener = await asyncio.start_server(greet, "::1", 0)
     except OSError:
@@ -477,7 +478,7 @@ async def test_an_address_of_ip_version_6_is_called():
 # What is left behind
 
 
-async def test_no_circle_keeps_answers_alive():
+async def test_answers_are_freed_without_garbage_collection():
     async with serving(ok) as server, transport(server.url) as it:
         await body_of(it)
         gc.collect()
@@ -498,7 +499,7 @@ async def first_at_once_then(server: Server, reader, writer, *, later_s: float) 
         writer.write(answer(OK))
 
 
-async def test_a_request_has_its_own_deadline_on_a_connection_that_carried_another():
+async def test_reused_connection_has_the_new_deadline():
     async def talk(server: Server, reader, writer) -> None:
         await first_at_once_then(server, reader, writer, later_s=0.7)
 
@@ -510,7 +511,7 @@ async def test_a_request_has_its_own_deadline_on_a_connection_that_carried_anoth
 
 
 @pytest.mark.parametrize("first_s", [0.3, 30.0])
-async def test_a_later_request_that_gets_no_answer_is_given_up_in_its_own_time(first_s):
+async def test_later_request_times_out_by_its_own_deadline(first_s):
     async def talk(server: Server, reader, writer) -> None:
         await first_at_once_then(server, reader, writer, later_s=60.0)
 
@@ -523,7 +524,7 @@ async def test_a_later_request_that_gets_no_answer_is_given_up_in_its_own_time(f
         assert asyncio.get_running_loop().time() - began >= 0.29
 
 
-async def test_time_that_is_up_does_no_harm_to_an_idle_connection():
+async def test_expired_deadline_does_not_affect_an_idle_connection():
     async with serving(ok) as server, transport(server.url) as it:
         await body_of(it, whole_s=0.1)
         await asyncio.sleep(0.3)

@@ -73,7 +73,7 @@ async def read(lanes: Lanes) -> None:
         await response.aclose()
 
 
-async def test_a_connection_is_lent_to_one_request_and_the_last_used_is_lent_first():
+async def test_connection_serves_one_request_and_the_latest_is_reused():
     lanes = Lanes()
     first, second, third = await send(lanes), await send(lanes), await send(lanes)
     for response in (first, third, second):
@@ -84,7 +84,7 @@ async def test_a_connection_is_lent_to_one_request_and_the_last_used_is_lent_fir
 
 
 @pytest.mark.parametrize("fails", ["head", "body"])
-async def test_a_connection_that_failed_is_closed_and_never_lent_again(fails):
+async def test_failed_connection_is_closed_and_not_reused(fails):
     lanes = Lanes(fails)
     with pytest.raises(httpx.ReadError):
         await read(lanes)
@@ -92,7 +92,7 @@ async def test_a_connection_that_failed_is_closed_and_never_lent_again(fails):
     assert [(lane.requests, lane.closed) for lane in lanes.opened] == [(1, True), (1, False)]
 
 
-async def test_a_connection_whose_answer_was_not_read_to_its_end_is_closed():
+async def test_connection_with_an_unread_answer_is_closed():
     lanes = Lanes()
     response = await send(lanes)
     await response.aclose()
@@ -100,7 +100,7 @@ async def test_a_connection_whose_answer_was_not_read_to_its_end_is_closed():
     assert lanes.opened[0].closed
 
 
-async def test_a_cancelled_request_closes_its_connection():
+async def test_cancelled_request_closes_its_connection():
     lanes = Lanes("hang")
     with anyio.move_on_after(1):
         response = await send(lanes)
@@ -112,7 +112,7 @@ async def test_a_cancelled_request_closes_its_connection():
 
 
 @pytest.mark.parametrize(("connection", "clean"), [("odd", False), ("http2", True)])
-async def test_a_connection_that_does_not_look_as_expected_is_not_lent_again(connection, clean):
+async def test_unexpected_connection_state_prevents_reuse(connection, clean):
     class Odd:
         pass
 
@@ -126,7 +126,7 @@ async def test_a_connection_that_does_not_look_as_expected_is_not_lent_again(con
     assert lanes.opened[0].closed is not clean
 
 
-async def test_closing_closes_what_is_idle_and_what_comes_back_later():
+async def test_close_closes_idle_and_later_returned_connections():
     lanes = Lanes()
     idle, lent = await send(lanes), await send(lanes)
     await idle.aread()
@@ -154,7 +154,7 @@ async def test_closing_closes_what_is_idle_and_what_comes_back_later():
         ({"HTTPS_PROXY": "http://p:3128"}, "https://localhost", None),
     ],
 )
-def test_a_proxy_is_found_as_everywhere_and_never_for_this_machine(monkeypatch, environment, url, proxy):
+def test_proxy_comes_from_the_environment_but_not_for_localhost(monkeypatch, environment, url, proxy):
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)

@@ -88,13 +88,13 @@ rates = st.sampled_from([0.3, 1.0, 2.5, 5.0, 10.0, 50.0]) | st.floats(0.1, 100)
 
 @settings(max_examples=300, deadline=None)
 @given(rates, events)
-def test_no_window_is_exceeded_whatever_happens(rate, events):
+def test_no_window_is_exceeded_in_any_sequence(rate, events):
     times = simulate(RateSchedule(rate), events)
     assert most_in(times, 1.0) <= math.ceil(rate)
     assert most_in(times, 0.1) <= 1.5 * rate * 0.1 + 1
 
 
-def test_a_fixed_window_fails_the_same_property():
+def test_negative_control_fixed_window_fails_the_same_property():
     times = simulate(FixedWindow(10), [("idle", 0.95), ("row " * 10, 0.0), ("idle", 0.1), ("row " * 10, 0.0)])
     assert most_in(times, 1.0) == 20
     assert most_in(times, 0.1) > 1.5 * 10 * 0.1 + 1
@@ -102,7 +102,7 @@ def test_a_fixed_window_fails_the_same_property():
 
 @pytest.mark.parametrize("rate", [5, 50, 500, 2000])
 @pytest.mark.parametrize(("timer_s", "error"), [(0.0, 0.006), (0.0012, 0.008), (0.0156, 0.018)])
-def test_timers_that_oversleep_hardly_lower_the_mean(rate, timer_s, error):
+def test_late_timers_hardly_lower_the_mean_rate(rate, timer_s, error):
     timer = Random(1)
     times = simulate(RateSchedule(rate), [("row ", timer.uniform(0, timer_s)) for _ in range(rate * 20)])
     mean = (len(times) - 1) / (times[-1] - times[0])
@@ -133,13 +133,13 @@ async def release_times(limiter: Limiter, workers: int, seconds: float) -> list[
 
 
 @pytest.mark.parametrize("rate", [2.5, 10, 100])
-async def test_many_workers_share_one_rate(clock, rate):
+async def test_workers_share_one_rate(clock, rate):
     times = await release_times(Limiter(RateSchedule(rate), clock), workers=20, seconds=30)
     assert len(times) == pytest.approx(rate * 30, rel=0.01, abs=2)
     assert most_in(times, 1.0) <= math.ceil(rate)
 
 
-async def test_order_of_asking_is_order_of_sending(clock):
+async def test_permits_are_given_in_request_order(clock):
     limiter = Limiter(RateSchedule(10), clock)
     order = []
 
@@ -162,7 +162,7 @@ class Oversleeping(VirtualClock):
 
 
 @pytest.mark.parametrize(("now", "wait"), [("try_acquire", "acquire"), ("try_depart", "depart")])
-async def test_who_comes_in_the_right_moment_does_not_go_before_those_who_wait(now, wait):
+async def test_newcomer_does_not_overtake_waiting_callers(now, wait):
     limiter = Limiter(RateSchedule(1), Oversleeping())
     order = []
 
@@ -181,7 +181,7 @@ async def test_who_comes_in_the_right_moment_does_not_go_before_those_who_wait(n
     assert order == [0, 1, 2]
 
 
-async def test_nothing_is_free_while_a_hand_holds_the_permits(clock):
+async def test_no_permit_is_free_while_blocked(clock):
     held = True
     limiter = Limiter(RateSchedule(None), clock, is_blocked=lambda: held)
     assert not limiter.try_acquire()
@@ -189,7 +189,7 @@ async def test_nothing_is_free_while_a_hand_holds_the_permits(clock):
     assert limiter.try_acquire()
 
 
-async def test_a_pause_bites_at_once_and_ends_without_a_burst(clock):
+async def test_pause_starts_at_once_and_ends_without_a_burst(clock):
     limiter = Limiter(RateSchedule(10), clock)
     began = anyio.current_time()
 
@@ -207,7 +207,7 @@ async def test_a_pause_bites_at_once_and_ends_without_a_burst(clock):
     assert most_in(after, 1.0) <= 8  # 0.7 of 10, and one at the edge
 
 
-async def test_unlimited_still_obeys_a_pause(clock):
+async def test_unlimited_rate_obeys_a_pause(clock):
     limiter = Limiter(RateSchedule(None), clock)
     for _ in range(1000):
         await permit(limiter)
@@ -218,7 +218,7 @@ async def test_unlimited_still_obeys_a_pause(clock):
     assert limiter.rate_per_s is None
 
 
-async def test_a_raised_limit_is_felt_within_a_second(clock):
+async def test_raised_limit_acts_within_a_second(clock):
     limiter = Limiter(RateSchedule(0.01), clock)
     await permit(limiter)
     began = anyio.current_time()
@@ -233,7 +233,7 @@ async def test_a_raised_limit_is_felt_within_a_second(clock):
     assert anyio.current_time() - began <= 4
 
 
-async def test_a_cancelled_wait_gives_its_turn_on(clock):
+async def test_cancelled_wait_passes_its_permit_on(clock):
     limiter = Limiter(RateSchedule(1), clock)
     await permit(limiter)
     began = anyio.current_time()
@@ -243,7 +243,7 @@ async def test_a_cancelled_wait_gives_its_turn_on(clock):
     assert anyio.current_time() - began < 1.1, "the turn of the one who left was lost"
 
 
-async def test_changes_of_pace_are_told(clock):
+async def test_rate_changes_are_reported(clock):
     told = []
     limiter = Limiter(RateSchedule(10), clock, on_change=lambda rate, pause_s: told.append((rate, pause_s)))
     limiter.on_throttled(2.0)
@@ -254,7 +254,7 @@ async def test_changes_of_pace_are_told(clock):
     assert told[1:] == [(10.0, 0.0)]
 
 
-def test_one_burst_of_answers_cuts_once():
+def test_one_burst_of_throttling_cuts_the_rate_once():
     pace = RateSchedule(100)
     for _ in range(50):
         pace.on_throttled(0.0, 1.0, jitter=0.0)
@@ -265,14 +265,14 @@ def test_one_burst_of_answers_cuts_once():
     assert pace.rate_per_s == 49
 
 
-def test_a_slow_platform_is_given_two_round_trips_to_feel_a_cut():
+def test_rate_is_cut_once_per_two_round_trips():
     pace = RateSchedule(100)
     pace.on_throttled(0.0, 1.0, jitter=0.0, rtt_s=5.0)
     pace.on_throttled(9.9, 1.0, jitter=0.0, rtt_s=5.0)
     assert pace.rate_per_s == 70
 
 
-def test_the_rate_has_a_floor_and_climbs_back_within_a_minute():
+def test_rate_has_a_floor_and_recovers_within_a_minute():
     pace = RateSchedule(100)
     for second in range(100):
         pace.on_throttled(float(second), 0.0, jitter=0.0)
@@ -285,7 +285,7 @@ def test_the_rate_has_a_floor_and_climbs_back_within_a_minute():
     assert rates[-1] == 100
 
 
-def test_a_climb_is_quick_below_what_was_refused_and_slow_at_it():
+def test_rate_rises_fast_below_the_refused_rate_and_slow_at_it():
     """What was refused is the best guess of what the platform hides: near it, long and flat; past it, ever steeper."""
     pace = RateSchedule(1000)
     for second in range(5):
@@ -303,7 +303,7 @@ def test_a_climb_is_quick_below_what_was_refused_and_slow_at_it():
 
 
 @pytest.mark.parametrize("limit_per_s", [1.0, 10.0, 500.0])
-def test_one_stray_refusal_costs_little(limit_per_s):
+def test_single_throttled_answer_costs_little(limit_per_s):
     pace = RateSchedule(limit_per_s)
     pace.on_throttled(0.0, 1.0, jitter=0.0)
     pace.on_success(1.0 + LEVEL_S)
@@ -312,7 +312,7 @@ def test_one_stray_refusal_costs_little(limit_per_s):
     assert pace.rate_per_s == limit_per_s
 
 
-def test_pauses_that_the_platform_does_not_time_double_up_to_a_minute():
+def test_untimed_pauses_double_up_to_a_minute():
     pace, now, pauses = RateSchedule(100), 0.0, []
     for _ in range(9):
         pace.on_throttled(now, None, jitter=0.0)
@@ -324,7 +324,7 @@ def test_pauses_that_the_platform_does_not_time_double_up_to_a_minute():
     assert pace.paused_until - now == 1
 
 
-def test_a_late_acceptance_does_not_end_a_pause_or_climb():
+def test_late_success_does_not_end_a_pause_or_raise_the_rate():
     pace = RateSchedule(100)
     pace.on_throttled(0.0, 10.0, jitter=0.0)
     pace.on_success(5.0)
@@ -332,12 +332,12 @@ def test_a_late_acceptance_does_not_end_a_pause_or_climb():
 
 
 @pytest.mark.parametrize("rate", [0, -1, math.inf, math.nan])
-def test_a_rate_is_a_number_above_zero(rate):
+def test_rate_must_be_above_zero(rate):
     with pytest.raises(ValueError, match="above 0"):
         RateSchedule(rate)
 
 
-def test_a_lowered_limit_counts_what_just_went():
+def test_lowered_limit_counts_recent_requests():
     pace = RateSchedule(100)
     times = simulate(pace, [("row " * 50, 0.0)])
     pace.set_rate(10)
@@ -348,7 +348,7 @@ def test_a_lowered_limit_counts_what_just_went():
     rate=st.sampled_from((1.0, 2.5, 10.0, 37.0)),
     delays=st.lists(st.floats(0.0, 0.4), min_size=1, max_size=120),
 )
-def test_whatever_lies_between_permit_and_departure_no_second_holds_more_than_the_limit(rate, delays):
+def test_no_departure_second_exceeds_the_limit(rate, delays):
     """The write to disk before a request leaves takes now 1 ms and now 400."""
     pace = RateSchedule(rate)
     ready = sorted(number / rate + delay for number, delay in enumerate(delays))
@@ -365,7 +365,7 @@ def test_whatever_lies_between_permit_and_departure_no_second_holds_more_than_th
     rate=st.sampled_from((5.0, 50.0, 500.0)),
     ways=st.lists(st.floats(0.0, WINDOW_S - 1.0, exclude_max=True), min_size=1, max_size=200),
 )
-def test_no_second_of_the_platform_holds_more_than_the_limit_when_the_way_there_varies(rate, ways):
+def test_no_arrival_second_exceeds_the_limit(rate, ways):
     """Full at every moment: as many as may leave do, and each takes a little longer or shorter to arrive."""
     pace, now, arrived = RateSchedule(rate), 0.0, []
     for number in range(int(rate * 2.5)):
@@ -375,7 +375,7 @@ def test_no_second_of_the_platform_holds_more_than_the_limit_when_the_way_there_
     assert most_in(sorted(arrived), 1.0) <= rate
 
 
-def test_without_that_last_look_delays_do_crowd_a_second():
+def test_negative_control_without_departure_check_exceeds_limit():
     """The negative control: the same delays, and permits alone."""
     rate = 10.0
     gone = sorted(number / rate + (0.4 if number < 4 else 0.0) for number in range(30))

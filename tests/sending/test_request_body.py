@@ -63,12 +63,12 @@ EMAIL = StartRequest(scenario=12, mode=MatchingMode.EMAIL, identity="john@exampl
         ),
     ],
 )
-def test_a_body_holds_the_documented_fields_and_no_others(request_, body):
+def test_body_has_only_the_documented_fields(request_, body):
     assert body_of(request_) == body
     assert identity_of(body) == str(request_.identity)
 
 
-def test_the_token_goes_in_front_and_changes_nothing_behind_it():
+def test_token_is_inserted_first_and_changes_nothing_else():
     body = body_of(EMAIL)
     sent = with_token(body, 'a"b')
     assert sent == b'{"token":"a\\"b",' + body.encode()[1:]
@@ -81,7 +81,7 @@ def test_the_token_goes_in_front_and_changes_nothing_behind_it():
         st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"]))
     ),
 )
-def test_what_a_cell_holds_is_what_is_sent(identity, content):
+def test_cell_text_is_sent_unchanged(identity, content):
     request = StartRequest(scenario=1, mode=MatchingMode.EMAIL, identity=identity, content=tuple(content.items()))
     sent = json.loads(with_token(body_of(request), "T"))
     assert sent["email"] == identity
@@ -89,14 +89,14 @@ def test_what_a_cell_holds_is_what_is_sent(identity, content):
     assert next(iter(sent)) == "token"
 
 
-def test_half_a_character_is_refused_without_repeating_the_value():
+def test_lone_surrogate_is_refused_without_showing_the_value():
     with pytest.raises(ValueError, match=r"half a character \(U\+D83D\)") as caught:
         body_of(StartRequest(scenario=1, mode=MatchingMode.EMAIL, identity="secret\ud83d"))
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None
 
 
-def test_a_custom_field_needs_its_name():
+def test_custom_field_needs_its_name():
     with pytest.raises(ValueError, match="field's name"):
         body_of(StartRequest(scenario=1, mode=MatchingMode.CUSTOM, identity="x"))
 
@@ -117,22 +117,22 @@ def test_a_custom_field_needs_its_name():
         ("empty identity", "", "empty identity"),
     ],
 )
-def test_a_kept_message_names_nobody(message, identity, kept):
+def test_stored_message_has_no_personal_data(message, identity, kept):
     assert redact(message, identity) == kept
 
 
-def test_a_kept_message_is_bounded():
+def test_stored_message_is_bounded():
     assert len(redact("x" * 5000, "john")) == 300
 
 
-def test_a_report_puts_the_identity_back():
+def test_report_restores_the_identity():
     assert restore(redact("No profile john@example.com.", "john@example.com"), "john@example.com") == (
         "No profile john@example.com."
     )
 
 
 @given(st.text(), st.text(), st.text(min_size=4))
-def test_the_identity_never_stays(before, after, identity):
+def test_identity_is_not_stored(before, after, identity):
     kept = redact(f"{before} {identity} {after}", identity)
     assert (
         identity.casefold() not in kept.replace("{identity}", "").replace("***", "").casefold() or not identity.strip()

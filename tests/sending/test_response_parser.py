@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_enroll.sending.response_parser import MAX_HEAD_BYTES, ResponseParser
-from tests.sending.answers import ANSWERS, BUSY, CHUNKED, INTERIM, LENGTH, OK, TRAILERS, UNTIL_CLOSED
+from tests.sending.http_responses import ANSWERS, BUSY, CHUNKED, INTERIM, LENGTH, OK, TRAILERS, UNTIL_CLOSED
 
 STATUS = {"no content": 204, "not modified": 304, "busy": 429}
 LAST = {"until closed", "HTTP/1.0", "trailers"}  # the connection is not used again; trailers are too rare to be sure of
@@ -32,7 +32,7 @@ def body_of(answer: ResponseParser) -> bytes:
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_an_answer_is_the_same_however_it_is_cut(name):
+def test_answer_is_the_same_for_any_chunking(name):
     raw, status = ANSWERS[name], STATUS.get(name, 200)
     cuts = [(raw[:at], raw[at:]) for at in range(1, len(raw))]
     for pieces in [(raw,), tuple(bytes([byte]) for byte in raw), *cuts]:
@@ -45,7 +45,7 @@ def test_an_answer_is_the_same_however_it_is_cut(name):
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_an_answer_that_breaks_off_is_never_whole(name):
+def test_truncated_answer_is_never_complete(name):
     raw = ANSWERS[name]
     body_begins = raw.rindex(b"\r\n\r\n") + 4
     for at in range(len(raw)):
@@ -59,7 +59,7 @@ def test_an_answer_that_breaks_off_is_never_whole(name):
 
 @pytest.mark.parametrize("name", MAY_FOLLOW)
 @pytest.mark.parametrize("stray", STRAYS)
-def test_what_comes_behind_the_answer_is_not_part_of_it_and_ends_the_connection(name, stray):
+def test_bytes_after_the_answer_end_the_connection(name, stray):
     for pieces in [(ANSWERS[name] + STRAYS[stray],), (ANSWERS[name], STRAYS[stray])]:
         answer = read(*pieces)
         assert (answer.status, answer.is_whole, answer.error) == (STATUS.get(name, 200), True, "")
@@ -101,7 +101,7 @@ NO_ANSWERS = {
 
 
 @pytest.mark.parametrize("name", NO_ANSWERS)
-def test_what_is_no_answer_is_an_error(name):
+def test_invalid_answer_is_an_error(name):
     raw = NO_ANSWERS[name]
     for pieces in [(raw,), tuple(bytes([byte]) for byte in raw)]:
         answer = read(*pieces)
@@ -113,14 +113,14 @@ def test_what_is_no_answer_is_an_error(name):
         assert not answer.is_whole
 
 
-def test_another_encoding_of_the_transfer_is_never_read_to_the_end_of_the_connection():
+def test_unknown_transfer_encoding_is_not_read_to_the_close():
     answer = read(HEAD + b"Transfer-Encoding: gzip\r\n\r\nabc", end=True)
     assert answer.error
     assert not answer.is_whole
 
 
 @pytest.mark.parametrize("pieces", [1, 1000])
-def test_a_head_above_the_limit_is_an_error_and_one_at_the_limit_is_not(pieces):
+def test_head_above_the_limit_is_an_error(pieces):
     def head(size: int) -> bytes:
         start = HEAD + b"Content-Length: 0\r\nA: "
         return start + b"x" * (size - len(start) - 4) + b"\r\n\r\n"
@@ -134,22 +134,22 @@ def test_a_head_above_the_limit_is_an_error_and_one_at_the_limit_is_not(pieces):
     assert "larger than 64 KiB" in read(HEAD + b"A: " + b"x" * MAX_HEAD_BYTES).error
 
 
-def test_a_large_body_is_no_large_head():
+def test_large_body_is_not_a_large_head():
     raw = HEAD + b"Content-Length: 200000\r\n\r\n" + b"x" * 200_000
     answer = read(raw)
     assert (answer.is_whole, len(body_of(answer)), answer.is_last) == (True, 200_000, False)
 
 
-def test_a_header_is_kept_as_it_came_without_the_blanks_around_it():
+def test_header_value_is_stripped_of_outer_blanks_only():
     answer = read(HEAD + b"X-A: \t b  c \t\r\nx-empty:\r\nContent-Length: 0\r\n\r\n")
     assert answer.headers == [(b"X-A", b"b  c"), (b"x-empty", b""), (b"Content-Length", b"0")]
 
 
-def test_interim_answers_leave_nothing_behind():
+def test_interim_answers_leave_no_state():
     assert read(INTERIM).headers == read(LENGTH).headers
 
 
-def test_a_close_is_honoured_and_so_is_a_body_that_ends_with_the_connection():
+def test_connection_close_and_body_until_close_are_handled():
     assert read(LENGTH.replace(b"Content-Type", b"Connection: close\r\nContent-Type")).is_last
     answer = read(UNTIL_CLOSED)
     assert not answer.is_whole
@@ -158,7 +158,7 @@ def test_a_close_is_honoured_and_so_is_a_body_that_ends_with_the_connection():
     assert answer.is_last
 
 
-def test_the_end_of_the_connection_spoils_nothing_that_is_whole():
+def test_connection_end_does_not_invalidate_a_complete_answer():
     answer = read(LENGTH, end=True)
     assert (answer.is_whole, answer.error, answer.is_last) == (True, "", True)
 
@@ -167,7 +167,7 @@ PARTS = [LENGTH, CHUNKED, TRAILERS, BUSY, b"\r\n", b"0\r\n\r\n", b"x"]
 
 
 @given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=4), st.data())
-def test_only_an_answer_alone_lets_the_connection_go_on(parts, data):
+def test_connection_is_reusable_only_after_a_clean_answer(parts, data):
     raw = b"".join(parts)
     at = data.draw(st.integers(0, len(raw)))
     answer = read(*(piece for piece in (raw[:at], raw[at:]) if piece))
@@ -176,7 +176,7 @@ def test_only_an_answer_alone_lets_the_connection_go_on(parts, data):
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=3))
-def test_no_bytes_raise(raw, cuts):
+def test_no_bytes_raise_an_unexpected_error(raw, cuts):
     edges = [0, *sorted(min(cut, len(raw)) for cut in cuts), len(raw)]
     for prefix in (b"", b"HTTP/1.1 200 OK\r\n", LENGTH[:-1]):
         answer = ResponseParser()

@@ -14,7 +14,7 @@ from batch_enroll.sending.retry import RetryPolicy, next_wait, with_retries
 POLICY = RetryPolicy()
 
 
-def test_our_own_waits_double_up_to_a_minute():
+def test_own_waits_double_up_to_a_minute():
     waits = [next_wait(n, retry_after_s=None, policy=POLICY, jitter=0.0) for n in range(1, 9)]
     assert waits == [1, 2, 4, 8, 16, 32, 60, None]
 
@@ -31,7 +31,7 @@ def test_our_own_waits_double_up_to_a_minute():
     ),
     st.floats(0, 1, exclude_max=True),
 )
-def test_waits_stay_in_bounds_and_are_never_shorter_than_asked(attempt, asked, policy, jitter):
+def test_waits_are_bounded_and_not_below_the_requested_wait(attempt, asked, policy, jitter):
     wait = next_wait(attempt, retry_after_s=asked, policy=policy, jitter=jitter)
     if wait is None:
         assert attempt >= policy.max_attempts or (asked or 0) > policy.give_up_after_s
@@ -65,13 +65,13 @@ def refused(retry_after_s: float | None = None) -> Verdict:
     )
 
 
-async def test_a_row_that_goes_well_is_tried_once_without_a_wait(clock):
+async def test_successful_row_is_tried_once_without_a_wait(clock):
     cycle, seen = failing()
     assert await with_retries(cycle, policy=POLICY, sleep=clock.sleep, jitter=lambda: 0.0) == 1
     assert (seen, clock.sleeps) == ([1], [])
 
 
-async def test_attempts_are_numbered_and_waits_are_told_before_they_are_slept(clock):
+async def test_attempt_number_and_wait_are_reported_before_the_wait(clock):
     cycle, seen = failing(refused(), refused(), refused(5.0))
     told = []
     result = await with_retries(
@@ -87,7 +87,7 @@ async def test_attempts_are_numbered_and_waits_are_told_before_they_are_slept(cl
     assert told == [("throttled", 1, 1, 0), ("throttled", 2, 2, 1), ("throttled", 3, 5, 2)]
 
 
-async def test_used_up_attempts_give_the_last_verdict(clock):
+async def test_exhausted_attempts_give_the_last_verdict(clock):
     verdicts = [refused() for _ in range(8)]
     cycle, seen = failing(*verdicts)
     last = await with_retries(cycle, policy=POLICY, sleep=clock.sleep, jitter=lambda: 0.0)
@@ -97,7 +97,7 @@ async def test_used_up_attempts_give_the_last_verdict(clock):
 
 @pytest.mark.parametrize("error", [Ambiguous("read_timeout"), ServiceRefused("s"), ValueError("v")])
 @pytest.mark.parametrize("before", [0, 2])
-async def test_an_exception_is_not_tried_again(clock, error, before):
+async def test_exception_is_not_retried(clock, error, before):
     cycle, seen = failing(*[refused() for _ in range(before)], error)
     with pytest.raises(type(error)) as caught:
         await with_retries(cycle, policy=POLICY, sleep=clock.sleep, jitter=lambda: 0.0)
@@ -107,14 +107,14 @@ async def test_an_exception_is_not_tried_again(clock, error, before):
 
 @pytest.mark.parametrize(("asked", "words"), [(36_000, "10 hours"), (86_400, "1 day"), (901, "15 minutes")])
 @pytest.mark.parametrize("before", [0, 1])
-async def test_a_platform_that_asks_for_hours_stops_the_run(clock, asked, words, before):
+async def test_wait_of_hours_stops_the_run(clock, asked, words, before):
     cycle, _ = failing(*[refused() for _ in range(before)], refused(asked))
     with pytest.raises(ServiceRefused, match=f"asks to wait {words}"):
         await with_retries(cycle, policy=POLICY, sleep=clock.sleep, jitter=lambda: 0.0)
     assert len(clock.sleeps) == before
 
 
-async def test_a_cancelled_wait_is_not_swallowed(clock):
+async def test_cancelled_wait_raises(clock):
     cycle, seen = failing(*[refused() for _ in range(8)])
     with anyio.move_on_after(2.5) as scope:
         await with_retries(cycle, policy=POLICY, sleep=clock.sleep, jitter=lambda: 0.0)
@@ -122,7 +122,7 @@ async def test_a_cancelled_wait_is_not_swallowed(clock):
     assert seen == [1, 2]
 
 
-async def test_a_cancelled_attempt_is_not_tried_again(clock):
+async def test_cancelled_attempt_is_not_retried(clock):
     calls = []
 
     async def cycle(number: int) -> Verdict | None:

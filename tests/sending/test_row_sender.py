@@ -174,7 +174,7 @@ class Setup(RowObserver):
         return verbatim(self._reason) if self._reason else None
 
 
-async def test_the_order_is_permit_intent_send_outcome(clock):
+async def test_order_is_permit_intent_send_outcome(clock):
     setup = Setup(clock, [OK])
     outcome = await setup.run(ROW)
     assert setup.ledger.log == ["permit", "intent", "send", "record success 0"]
@@ -206,7 +206,7 @@ async def test_at_most_once(clock, script, status, code, state, attempts):
     assert setup.sent == len(script)
 
 
-async def test_every_attempt_has_its_own_permit_and_intent(clock):
+async def test_each_attempt_has_its_own_permit_and_intent(clock):
     setup = Setup(clock, [NO_ROUTE, OK])
     await setup.run(ROW)
     attempt = ["permit", "intent", "send"]
@@ -227,7 +227,7 @@ async def test_recorded_messages_are_redacted(clock):
 
 
 @pytest.mark.parametrize(("last", "state"), [(DEAD, "PLANNED"), (BOTH, "UNKNOWN")])
-async def test_a_refusal_of_the_run_stops_it(clock, last, state):
+async def test_run_refusal_stops_the_row(clock, last, state):
     setup = Setup(clock, [last])
     with pytest.raises(ServiceRefused, match="refused the token") as caught:
         await setup.run(ROW)
@@ -238,7 +238,7 @@ async def test_a_refusal_of_the_run_stops_it(clock, last, state):
 NO_MORE = {"reason": "The platform takes no more rows.", "reason_takes_s": 3.0}
 
 
-async def test_a_refusal_of_the_scenario_leaves_the_row_planned(clock):
+async def test_scenario_refusal_leaves_the_row_planned(clock):
     setup = Setup(clock, [BAD], **NO_MORE)
     with pytest.raises(ServiceRefused, match="no more rows") as caught:
         await setup.run(ROW)
@@ -246,26 +246,26 @@ async def test_a_refusal_of_the_scenario_leaves_the_row_planned(clock):
     assert setup.ledger.log[-1] == "release 400"
 
 
-async def test_an_ambiguous_row_is_unknown_when_the_scenario_is_off(clock):
+async def test_ambiguous_row_is_unknown_when_the_scenario_is_off(clock):
     setup = Setup(clock, [LOST, BAD], **AT_LEAST_ONCE, **NO_MORE)
     with pytest.raises(ServiceRefused):
         await setup.run(ROW)
     assert setup.ledger.log[-1] == "record unknown http_502"
 
 
-async def test_a_refusal_of_the_row_is_recorded_after_the_recheck(clock):
+async def test_row_refusal_is_recorded_after_the_recheck(clock):
     setup = Setup(clock, [BAD], reason_takes_s=3.0)
     outcome = await setup.run(ROW)
     assert (outcome.status, outcome.code) == (RowStatus.ERROR, "400")
 
 
-async def test_a_refused_row_cancelled_during_the_recheck_is_an_error(clock):
+async def test_refused_row_cancelled_during_the_recheck_is_an_error(clock):
     setup = Setup(clock, [BAD], reason_takes_s=3600)
     await cut(setup, 10)
     assert setup.ledger.log[-1] == "record error 400"
 
 
-async def test_a_wait_of_hours_leaves_the_row_planned(clock):
+async def test_wait_of_hours_leaves_the_row_planned(clock):
     setup = Setup(clock, [HOURS])
     with pytest.raises(ServiceRefused, match="10 hours"):
         await setup.run(ROW)
@@ -292,7 +292,7 @@ async def test_at_least_once_retries_ambiguous_rows(clock, script, status, code)
     assert setup.sent == len(script)
 
 
-async def test_an_ambiguous_row_stays_an_intent_until_its_outcome(clock):
+async def test_ambiguous_row_stays_an_intent_until_its_outcome(clock):
     setup = Setup(clock, [LOST, LOST, OK], **AT_LEAST_ONCE)
     await setup.run(ROW)
     assert setup.ledger.log == [
@@ -301,7 +301,7 @@ async def test_an_ambiguous_row_stays_an_intent_until_its_outcome(clock):
 
 
 @pytest.mark.parametrize("second", [DEAD, HOURS, BOTH])
-async def test_an_ambiguous_row_is_unknown_when_the_run_is_refused(clock, second):
+async def test_ambiguous_row_is_unknown_when_the_run_is_refused(clock, second):
     setup = Setup(clock, [LOST, second], **AT_LEAST_ONCE)
     with pytest.raises(ServiceRefused):
         await setup.run(ROW)
@@ -324,38 +324,38 @@ async def cut(setup: Setup, seconds: float) -> None:
     assert scope.cancelled_caught
 
 
-async def test_a_row_cancelled_after_sending_is_unknown(clock):
+async def test_row_cancelled_after_sending_is_unknown(clock):
     setup = Setup(clock, [forever])
     await cut(setup, 10)
     assert setup.ledger.log[-1] == "record unknown interrupted"
 
 
-async def test_a_row_cancelled_before_a_byte_left_is_planned(clock):
+async def test_row_cancelled_before_a_byte_left_is_planned(clock):
     setup = Setup(clock, [connecting])
     await cut(setup, 10)
     assert setup.ledger.log[-1] == "release interrupted"
 
 
-async def test_a_row_cancelled_before_its_permit_is_untouched(clock):
+async def test_row_cancelled_before_its_permit_is_untouched(clock):
     setup = Setup(clock, [])
     setup.limiter.wait = partial(anyio.sleep, 3600)
     await cut(setup, 10)
     assert setup.ledger.log == []
 
 
-async def test_a_row_cancelled_between_attempts_is_planned(clock):
+async def test_row_cancelled_between_attempts_is_planned(clock):
     setup = Setup(clock, [NO_ROUTE])
     await cut(setup, 0.5)
     assert setup.ledger.state == "PLANNED"
 
 
-async def test_an_ambiguous_row_cancelled_between_attempts_is_unknown(clock):
+async def test_ambiguous_row_cancelled_between_attempts_is_unknown(clock):
     setup = Setup(clock, [LOST], **AT_LEAST_ONCE)
     await cut(setup, 0.5)
     assert setup.ledger.log[-1] == "record unknown http_502"
 
 
-async def test_a_cancelled_intent_is_awaited_and_released(clock):
+async def test_cancelled_intent_is_awaited_and_released(clock):
     setup = Setup(clock, [])
     setup.ledger.takes_s = 5.0
     await cut(setup, 1)
@@ -364,7 +364,7 @@ async def test_a_cancelled_intent_is_awaited_and_released(clock):
 
 
 @pytest.mark.parametrize(("answer", "state"), [(OK, "SUCCESS"), (LOST, "UNKNOWN"), (NO_ROUTE, "PLANNED")])
-async def test_a_cancelled_outcome_is_awaited(clock, answer, state):
+async def test_cancelled_outcome_is_awaited(clock, answer, state):
     setup = Setup(clock, [answer])
     setup.ledger.takes_s = 5.0
     with anyio.move_on_after(7):
@@ -372,7 +372,7 @@ async def test_a_cancelled_outcome_is_awaited(clock, answer, state):
     assert setup.ledger.state == state
 
 
-async def test_a_stop_ends_a_wait_for_a_permit(clock):
+async def test_stop_ends_a_wait_for_a_permit(clock):
     setup = Setup(clock, [])
     setup.limiter.wait = partial(anyio.sleep, 3600)
     async with anyio.create_task_group() as tasks:
@@ -395,7 +395,7 @@ async def test_a_stop_ends_a_wait_for_a_permit(clock):
         (LOST, Delivery.AT_LEAST_ONCE, RowStatus.UNKNOWN, "http_502"),
     ],
 )
-async def test_a_stop_ends_a_wait_for_the_next_attempt(clock, first, delivery, status, code):
+async def test_stop_ends_a_wait_for_the_next_attempt(clock, first, delivery, status, code):
     setup = Setup(clock, [first], delivery=delivery)
     async with anyio.create_task_group() as tasks:
 
@@ -408,7 +408,7 @@ async def test_a_stop_ends_a_wait_for_the_next_attempt(clock, first, delivery, s
     assert (outcome.status, outcome.code) == (status, code)
 
 
-async def test_a_stop_leaves_a_request_in_flight_alone(clock):
+async def test_stop_lets_a_request_in_flight_finish(clock):
     async def answers_late(transmission: TransmissionState) -> HttpAnswer:
         await anyio.sleep(10)
         return OK
@@ -425,7 +425,7 @@ async def test_a_stop_leaves_a_request_in_flight_alone(clock):
     assert outcome.status is RowStatus.SUCCESS
 
 
-async def test_a_program_fault_is_recorded_and_stops_the_run(clock):
+async def test_program_error_is_recorded_and_stops_the_run(clock):
     setup = Setup(clock, [RuntimeError("john@example.com")])
     with pytest.raises(RuntimeError):
         await setup.run(ROW)
@@ -443,7 +443,7 @@ async def test_nothing_is_sent_when_the_intent_fails(clock, monkeypatch):
     assert setup.sent == 0
 
 
-async def test_a_failed_outcome_leaves_the_intent(clock, monkeypatch):
+async def test_failed_outcome_leaves_the_intent(clock, monkeypatch):
     async def full(outcome):
         raise LedgerError("disk full")
 
@@ -455,7 +455,7 @@ async def test_a_failed_outcome_leaves_the_intent(clock, monkeypatch):
     assert setup.sent == 1
 
 
-def test_a_row_is_named_without_the_person():
+def test_row_is_named_without_personal_data():
     assert "john" not in repr(ROW)
 
 
@@ -470,7 +470,7 @@ ANSWERS = [OK, BAD, SLOW, LOST, DEAD, BOTH, NO_ROUTE, DROPPED]
     st.none() | st.floats(0, 20),
     st.none() | st.floats(0, 20),
 )
-def test_the_ledger_is_true_for_all_answers_and_cancellations(virtual_clock, script, delivery, reason, stop_at, cut_at):
+def test_ledger_is_right_for_all_answers_and_cancellations(virtual_clock, script, delivery, reason, stop_at, cut_at):
     async def scenario() -> None:
         setup = Setup(virtual_clock, script, delivery=delivery, reason=reason, reason_takes_s=3.0)
         with anyio.CancelScope() as scope:
@@ -523,7 +523,7 @@ async def test_departure_comes_between_intent_and_request(clock):
     assert setup.sent == 1
 
 
-async def test_a_row_cancelled_before_departure_is_planned(clock):
+async def test_row_cancelled_before_departure_is_planned(clock):
     setup = Setup(clock, [OK])
     setup.limiter.depart_wait = anyio.sleep_forever
     with anyio.move_on_after(0.05):

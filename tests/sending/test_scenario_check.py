@@ -40,7 +40,7 @@ class Platform:
         return answer
 
 
-async def test_a_scenario_is_asked_for_by_its_number(clock):
+async def test_scenario_is_requested_by_its_number(clock):
     platform = Platform(listed(SCENARIO))
     found = await check_scenario(platform, 12, clock=clock)
     assert platform.calls == [("workflows/list", {"from_id": 12, "limit": 1})]
@@ -58,7 +58,7 @@ async def test_a_scenario_is_asked_for_by_its_number(clock):
         (7, "did not say"),
     ],
 )
-async def test_the_mode_says_what_a_repeated_start_does(clock, mode, words):
+async def test_mode_gives_the_effect_of_a_repeated_start(clock, mode, words):
     found = await check_scenario(Platform(listed({**SCENARIO, "mode": mode})), 12, clock=clock)
     assert words in found.repeated_start
 
@@ -74,13 +74,13 @@ async def test_the_mode_says_what_a_repeated_start_does(clock, mode, words):
         ("odd", None),
     ],
 )
-async def test_the_default_start_node_is_looked_for(clock, nodes, has):
+async def test_default_start_node_is_checked(clock, nodes, has):
     assert (
         await check_scenario(Platform(listed({**SCENARIO, "nodes": nodes})), 12, clock=clock)
     ).has_default_start is has
 
 
-async def test_keys_that_are_missing_are_no_fault(clock):
+async def test_missing_keys_are_allowed(clock):
     found = await check_scenario(Platform(listed({"id": 12})), 12, clock=clock)
     assert (found.name, found.database, found.mode, found.has_default_start) == ("", None, "", None)
 
@@ -105,7 +105,7 @@ async def test_keys_that_are_missing_are_no_fault(clock):
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else None,
 )
-async def test_what_is_wrong_is_said_in_plain_words_and_not_asked_again(clock, answer, message, hint):
+async def test_permanent_error_is_reported_without_a_retry(clock, answer, message, hint):
     platform = Platform(answer)
     with pytest.raises(PreflightError, match=message) as caught:
         await check_scenario(platform, 12, clock=clock)
@@ -125,7 +125,7 @@ async def test_what_is_wrong_is_said_in_plain_words_and_not_asked_again(clock, a
     ],
     ids=["refused", "timeout", "502", "503", "code 500", "code 429"],
 )
-async def test_a_passing_trouble_is_asked_again_and_a_lasting_one_is_told(clock, failure):
+async def test_temporary_error_is_retried_and_a_lasting_one_reported(clock, failure):
     assert (await check_scenario(Platform(failure, failure, listed(SCENARIO)), 12, clock=clock)).name == "Welcome"
     platform = Platform(failure)
     with pytest.raises(PreflightError, match="could not be asked"):

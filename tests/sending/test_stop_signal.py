@@ -8,7 +8,7 @@ import pytest
 from batch_enroll.sending.stop_signal import StopRequested, StopSignal
 
 
-async def test_a_wait_that_ends_by_itself_gives_its_result():
+async def test_finished_wait_gives_its_result():
     async def wait() -> str:
         await anyio.sleep(1)
         return "done"
@@ -18,7 +18,7 @@ async def test_a_wait_that_ends_by_itself_gives_its_result():
     assert not stop._waits  # millions of rows wait in one run
 
 
-async def test_a_signal_ends_every_wait_at_once():
+async def test_signal_ends_all_waits_at_once():
     stop = StopSignal()
     ended = []
 
@@ -36,7 +36,7 @@ async def test_a_signal_ends_every_wait_at_once():
     assert sorted(ended) == [(0, 1), (1, 1), (2, 1)]
 
 
-async def test_a_signal_that_is_set_lets_no_wait_begin():
+async def test_set_signal_prevents_new_waits():
     stop = StopSignal()
     stop.set()
     assert stop.is_set()
@@ -45,7 +45,7 @@ async def test_a_signal_that_is_set_lets_no_wait_begin():
         await stop.unless_set(lambda: pytest.fail("began"))
 
 
-async def test_a_cancellation_from_outside_is_not_taken_for_the_signal():
+async def test_outside_cancellation_is_not_the_signal():
     with anyio.move_on_after(1) as scope:
         await StopSignal().unless_set(lambda: anyio.sleep(3600))
     assert scope.cancelled_caught

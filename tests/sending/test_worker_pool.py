@@ -28,7 +28,7 @@ class Rows:
             self.closed = True
 
 
-async def test_every_row_is_worked_on_once_and_in_order():
+async def test_each_row_is_processed_once_and_in_order():
     begun = []
 
     async def work(row: int) -> None:
@@ -42,7 +42,7 @@ async def test_every_row_is_worked_on_once_and_in_order():
     assert anyio.current_time() - began == 13  # 100 rows, 8 at once
 
 
-async def test_no_more_than_the_workers_run_at_once_and_few_rows_wait():
+async def test_running_and_waiting_rows_are_bounded():
     rows, running, most = Rows(1000), 0, 0
 
     async def work(row: int) -> None:
@@ -57,7 +57,7 @@ async def test_no_more_than_the_workers_run_at_once_and_few_rows_wait():
     assert most == 4
 
 
-async def test_rows_are_never_tasks():
+async def test_rows_are_not_tasks():
     async def work(row: int) -> None:
         assert len(anyio.get_running_tasks()) < 4 + 10
         await anyio.sleep(1)
@@ -65,11 +65,11 @@ async def test_rows_are_never_tasks():
     await run_pool(Rows(2000, block=1000).blocks(), work, workers=4, stop=StopSignal())
 
 
-async def test_no_rows_is_no_work():
+async def test_no_rows_need_no_work():
     await run_pool(Rows(0).blocks(), lambda row: pytest.fail("no rows"), workers=4, stop=StopSignal())
 
 
-async def test_a_stop_takes_no_more_rows_and_lets_those_in_flight_end():
+async def test_stop_takes_no_new_rows_and_finishes_rows_in_flight():
     stop, rows, begun, ended = StopSignal(), Rows(1000), [], []
 
     async def work(row: int) -> None:
@@ -86,7 +86,7 @@ async def test_a_stop_takes_no_more_rows_and_lets_those_in_flight_end():
     assert anyio.current_time() == pytest.approx(20, abs=1)
 
 
-async def test_rows_that_do_not_end_in_time_are_cancelled():
+async def test_slow_rows_are_cancelled_after_the_timeout():
     stop, ended, cancelled = StopSignal(), [], []
 
     async def work(row: int) -> None:
@@ -106,7 +106,7 @@ async def test_rows_that_do_not_end_in_time_are_cancelled():
     assert cancelled == [(0, 35)]
 
 
-async def test_a_stop_ends_a_feeder_that_waits_for_its_source():
+async def test_stop_ends_a_producer_that_waits_for_its_source():
     stop = StopSignal()
 
     async def blocks():
@@ -123,14 +123,14 @@ async def test_a_stop_ends_a_feeder_that_waits_for_its_source():
     assert anyio.current_time() - began < 1
 
 
-async def test_a_stop_that_is_already_set_lets_nothing_begin():
+async def test_set_stop_prevents_the_start():
     stop = StopSignal()
     stop.set()
     await run_pool(Rows(100).blocks(), lambda row: pytest.fail("began"), workers=3, stop=stop)
 
 
 @pytest.mark.parametrize("error", [ServiceRefused("token refused"), RuntimeError("a bug"), LedgerError("disk full")])
-async def test_a_failure_comes_out_as_itself_after_the_others_have_ended(error):
+async def test_failure_is_raised_after_the_other_rows_ended(error):
     stop, begun, ended = StopSignal(), [], []
 
     async def work(row: int) -> None:
@@ -148,7 +148,7 @@ async def test_a_failure_comes_out_as_itself_after_the_others_have_ended(error):
     assert len(begun) < 12
 
 
-async def test_a_failure_is_told_before_the_others_have_ended():
+async def test_failure_is_reported_before_the_other_rows_end():
     told = []
 
     async def work(row: int) -> None:
@@ -169,7 +169,7 @@ async def test_a_failure_is_told_before_the_others_have_ended():
     assert anyio.current_time() - began == 61
 
 
-async def test_a_fault_of_the_program_is_not_hidden_by_a_refusal():
+async def test_refusal_does_not_hide_a_program_error():
     async def work(row: int) -> None:
         await anyio.sleep(1 + row)
         raise ServiceRefused("refused") if row == 0 else RuntimeError("a bug")
@@ -178,7 +178,7 @@ async def test_a_fault_of_the_program_is_not_hidden_by_a_refusal():
         await run_pool(Rows(2).blocks(), work, workers=2, stop=StopSignal())
 
 
-async def test_a_failing_source_lets_the_rows_in_flight_end():
+async def test_failing_source_lets_rows_in_flight_finish():
     ended = []
 
     async def blocks():
@@ -194,7 +194,7 @@ async def test_a_failing_source_lets_the_rows_in_flight_end():
     assert set(ended) <= {1, 2}
 
 
-async def test_a_cancellation_from_outside_goes_through():
+async def test_outside_cancellation_is_raised():
     cancelled = []
 
     async def work(row: int) -> None:
