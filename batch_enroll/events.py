@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from batch_enroll.messages import Message
 from batch_enroll.models import Counts, Outcome
 
 
@@ -61,7 +62,7 @@ class AttemptFailed(Event):
     row_number: int
     attempt: int
     code: str
-    message: str
+    message: Message
     wait_s: float
     throttled: bool = False  #: the platform asked for fewer requests
     key: bytes = b""  #: the ledger's keyed hash of the row's identity

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from batch_enroll.messages import Message, hint_of
+from batch_enroll.messages import NO_TEXT, Message, hint_of
 
 
 class RowStatus(StrEnum):
@@ -170,7 +170,7 @@ class Outcome(NamedTuple):
     seq: int  #: place of the row in the plan, from 1
     status: RowStatus
     code: str = ""  #: the platform's code, or our slug for what went wrong
-    message: str = ""  #: the platform's text, or our sentence
+    message: Message = NO_TEXT  #: the platform's text, or our sentence; the ledger keeps its text
     http_status: int | None = None
     attempts: int = 0  #: requests that were begun for this row in this run
     sent_at: datetime | None = None  #: aware UTC, when the last attempt began

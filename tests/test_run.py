@@ -141,7 +141,7 @@ async def test_ledger_has_no_personal_data_but_results_have(world, tmp_path):
     summary = await world.run(write_csv(tmp_path / "in.csv", ("anna@example.com", "")))
     run = await world.ledger.open(summary.run_id, read_only=True)
     (outcome,) = await run.outcomes(after_seq=0, limit=10)
-    assert "anna" not in outcome.message
+    assert "anna" not in str(outcome.message)
     assert read_results(summary.results)[0]["enroll_message"] == "No profile anna@example.com"
 
 

@@ -13,6 +13,7 @@ from batch_enroll.config.job import Job
 from batch_enroll.control.run_control import Control
 from batch_enroll.errors import Finding, PreflightError
 from batch_enroll.events import RowFinished
+from batch_enroll.messages import verbatim
 from batch_enroll.run.api import enroll_async
 from batch_enroll.run.scenario_recheck import ScenarioRecheck
 from batch_enroll.sending import Verdict, VerdictKind
@@ -43,7 +44,7 @@ class Questions:
 
     async def refused(self, code: str) -> bool:
         """Whether a row that was refused with this code is to stop the run."""
-        verdict = Verdict(kind=VerdictKind.REFUSED, code=code, message="no", http_status=200)
+        verdict = Verdict(kind=VerdictKind.REFUSED, code=code, message=verbatim("no"), http_status=200)
         return bool(await self.look.reason_to_stop(verdict))
 
     async def _ask(self) -> PreflightError | None:

@@ -25,6 +25,7 @@ from batch_enroll.ledger.records import (
     RunState,
     StagedRow,
 )
+from batch_enroll.messages import Message
 from batch_enroll.models import Counts, Notice, Outcome, Row, RowStatus
 
 
@@ -107,7 +108,7 @@ class WorkerLedger(Protocol):
         """
         ...
 
-    async def release(self, seq: int, *, code: str, message: str) -> None:
+    async def release(self, seq: int, *, code: str, message: Message) -> None:
         """Record that the platform surely accepted nothing: INTENT -> PLANNED.
 
         A block that was finished meanwhile can then be claimed again.

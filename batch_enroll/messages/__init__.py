@@ -51,6 +51,10 @@ def verbatim(text: str) -> Message:
     return Message(VERBATIM, {"text": text})
 
 
+NO_TEXT: Final = verbatim("")
+"""The message of what needs no words, such as a row that was accepted."""
+
+
 class Wording:
     """How one front end names settings and commands. This one is for programs: `send.rate`, `batch-enroll runs`."""
 
@@ -85,6 +89,8 @@ def use_wording(wording: Wording) -> Iterator[None]:
 
 def render(what: Message, wording: Wording | None = None) -> str:
     """Give the text of a message. Never fails: a message that the catalogue does not know is shown by its id."""
+    if what.id == VERBATIM:  # each row of the results has one
+        return str(what.values["text"])
     return _format(what, CATALOGUE[what.id].text, wording) if what.id in CATALOGUE else _unknown(what)
 
 
@@ -153,10 +159,19 @@ class _Number(int):
         return format(int(self), spec or ",")
 
 
+class _Sentence(str):
+    """A text in a template: `{text:clause}` gives it without its full stop, to stand inside another sentence."""
+
+    def __format__(self, spec: str) -> str:
+        return self.rstrip(".") if spec == "clause" else format(str(self), spec)
+
+
 def _shown(value: Any, wording: Wording) -> Any:
     match value:
         case Message():
-            return render(value, wording)
+            return _Sentence(render(value, wording))
+        case str():
+            return _Sentence(value)
         case bool() | None:
             return str(value)
         case int():

@@ -11,7 +11,7 @@ _SKIP = "If the token may start scenarios but not list them, use {setting:send.s
 
 SENDING_TEXTS: Final[dict[str, Text]] = {
     # Why the circuit breaker stopped the run.
-    "sending.last_outcome": Text("The last was {code}: {text}."),
+    "sending.last_outcome": Text("The last was {code}: {text:clause}."),
     "sending.suspect_first": Text(
         "The platform answered {code} to the first row, which may mean that the token does not work."
     ),
@@ -29,6 +29,22 @@ SENDING_TEXTS: Final[dict[str, Text]] = {
     "sending.new_error": Text("A new error came {count:d} times running: code {code}, which no row had before. {last}"),
     "sending.errors_running": Text("{count:d} rows were refused without a success between. {last}"),
     "sending.too_many_errors": Text("{count:d} of {sent:d} rows were refused, more than {allowed}. {last}"),
+    # What an answer says of its row.
+    "sending.code_without_text": Text("The platform gave no text with code {code}"),
+    "sending.http_with_text": Text("HTTP {status:d}: {text}"),
+    "sending.http_with_code": Text("HTTP {status:d} came with code {code} and no text"),
+    "sending.http_with_success": Text('HTTP {status:d} came with "error": 0.'),
+    "sending.http_with_success_text": Text('HTTP {status:d} came with "error": 0. {text}'),
+    "sending.http_without_json": Text("HTTP {status:d} came without the platform's JSON: {body}"),
+    "sending.body_empty": Text("an empty answer"),
+    "sending.body_html": Text("an HTML page"),
+    "sending.body_html_titled": Text("an HTML page ({text})"),
+    "sending.body_other_json": Text("other JSON, or a part of it"),
+    "sending.body_unknown": Text("{size:d} bytes of something else"),
+    "sending.redirect": Text("HTTP {status:d} redirects to {text}; redirects are never followed"),
+    "sending.redirect_without_address": Text(
+        "HTTP {status:d} redirects to a place that it does not name; redirects are never followed"
+    ),
     # What an answer means for the run.
     "sending.refused_by_code": Text("{title} (code {code}: {text})."),
     "sending.refused_by_status": Text("{title} ({text})."),
@@ -38,11 +54,36 @@ SENDING_TEXTS: Final[dict[str, Text]] = {
         "The platform asks to wait {wait} before the next request.",
         "Give the same command again after that time; it resumes where it stopped.",
     ),
+    "sending.days": Text("{count:day}"),
+    "sending.hours": Text("{count:hour}"),
+    "sending.minutes": Text("{count:minute}"),
+    "sending.seconds": Text("{count:second}"),
     # Outcomes of rows.
+    "sending.no_turn": Text("The run ended before the row's turn came"),
+    "sending.waits_for_turn": Text("The row waits for its turn"),
     "sending.last_attempt": Text("{text} (attempt {attempts:d}, the last)"),
     "sending.internal_error": Text("A fault of the program ({fault}) ended the attempt"),
     "sending.answer_too_large": Text("The answer is larger than {limit:d} KiB, which no answer of the platform is"),
+    "sending.value_unsendable": Text("a value holds half a character ({code}), which cannot be sent"),
+    # The address, the proxy and the certificates.
     "sending.unusable_address": Text("The address {url} or its proxy cannot be used: {problem}."),
+    "sending.address_not_web": Text("it must begin with https:// and name a host"),
+    "sending.address_with_extras": Text("it must have no user name, no ? and no #"),
+    "sending.address_with_line_end": Text("it holds a line end"),
+    "sending.untrusted_certificates": Text(
+        "The trusted certificates cannot be read: {problem}.",
+        "SSL_CERT_FILE must name a PEM file, SSL_CERT_DIR a folder of them; without both certifi's are used.",
+    ),
+    # What a repeated start does.
+    "sending.start_once_ever": Text(
+        "A profile can enter once ever; a repeated start is not expected to send anything again."
+    ),
+    "sending.start_after_leaving": Text(
+        "A profile that is inside is not taken again, one that has left is: a repeated start may send again."
+    ),
+    "sending.start_unknown": Text(
+        "The platform did not say what a repeated start does: it may send the messages again."
+    ),
     # What the platform says about the scenario.
     "sending.scenario_unreachable": Text(
         "The platform could not be asked about scenario {scenario:d}: {text} ({code}).",

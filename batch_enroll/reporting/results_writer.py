@@ -174,7 +174,7 @@ class ResultsWriter:
     def _why(self, row: Row, outcome: Outcome) -> tuple[str, str, str]:
         """Code, message and advice; of an invalid row every problem counts."""
         if outcome.status is RowStatus.SUCCESS:
-            return outcome.code, outcome.message, ""
+            return outcome.code, str(outcome.message), ""
         if outcome.status is RowStatus.INVALID and row.problems:
             codes = dict.fromkeys(problem.code for problem in row.problems)
             return (
@@ -182,7 +182,7 @@ class ResultsWriter:
                 "; ".join(str(problem.message).rstrip(".") for problem in row.problems),
                 " ".join(dict.fromkeys(filter(None, map(self._advice, codes)))),
             )
-        return outcome.code, outcome.message, self._advice(outcome.code) if outcome.code else ""
+        return outcome.code, str(outcome.message), self._advice(outcome.code) if outcome.code else ""
 
 
 def _remove(path: Path) -> None:

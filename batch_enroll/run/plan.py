@@ -235,7 +235,7 @@ async def complete_plan(prepared: PreparedRun, context: RunContext, scenario: Sc
         notices=(*plan.notices, *_scenario_notices(scenario)),
         scenario_name=scenario.name if scenario else "",
         database=scenario.database if scenario else None,
-        reentry=scenario.repeated_start if scenario else "",
+        reentry=str(scenario.repeated_start) if scenario else "",
         reentry_mode=scenario.mode if scenario else "",
         hours=hours_text(job, context.clock.now(), to_send=plan.to_send),
         usual=baseline,

@@ -13,7 +13,7 @@ from batch_enroll.daemon_threads import run_abandonable, run_in_thread
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.records import Reason
-from batch_enroll.messages import advice_for, message, title_for
+from batch_enroll.messages import advice_for, message, title_for, verbatim
 from batch_enroll.models import Outcome, Row, RowStatus
 from batch_enroll.reporting.reason_counts import ReasonLine
 from batch_enroll.reporting.result_paths import (
@@ -32,8 +32,8 @@ from batch_enroll.reporting.summary import (
 from batch_enroll.sending.request_body import IDENTITY, identity_of, restore
 
 MAX_REASONS = 10
-_NO_TURN = ("stopped", "The run ended before the row's turn came")
-_WAITS = ("", "The row waits for its turn")
+_NO_TURN = ("stopped", message("sending.no_turn"))
+_WAITS = ("", message("sending.waits_for_turn"))
 _BLOCKS_AT_ONCE = 5  #: of 1,000 staged rows: each hand-over to a thread costs two switches
 _CLEAN_UP_S = 5.0  #: for removing a partial file from a disk that may hang
 
@@ -143,7 +143,7 @@ async def reason_lines(run: RunLedger, *, active: bool = False) -> tuple[ReasonL
         ReasonLine(
             status=reason.status,
             code=reason.code or (no_turn[0] if reason.status is RowStatus.NOT_SENT else ""),
-            message=_reason_text(reason, no_turn[1]),
+            message=_reason_text(reason, str(no_turn[1])),
             count=reason.count,
             first_rows=reason.first_rows,
             advice=advice_for(reason.code),
@@ -165,6 +165,6 @@ def _readable_outcome(outcome: Outcome, body: str) -> Outcome:
     """Restore the identity for which the ledger keeps a placeholder, and the code of a row that was not sent."""
     if outcome.status is RowStatus.NOT_SENT and not outcome.code:
         return outcome._replace(code=_NO_TURN[0], message=_NO_TURN[1])
-    if not body or IDENTITY not in outcome.message:
+    if not body or IDENTITY not in (text := str(outcome.message)):
         return outcome
-    return outcome._replace(message=restore(outcome.message, identity_of(body)))
+    return outcome._replace(message=verbatim(restore(text, identity_of(body))))

@@ -78,7 +78,7 @@ class RowPlanner:
                 body = ""
                 planned.append(PlannedRow(seq, row.number, None, b"", invalid.problems[0].code))
             except UnsendableValue as error:
-                problem = Problem(code="value_unsendable", message=str(error))
+                problem = Problem(code="value_unsendable", message=error.content)
                 row = self._with_problems(row, (problem,))
                 body = ""
                 planned.append(PlannedRow(seq, row.number, None, b"", problem.code))

@@ -44,6 +44,7 @@ from batch_enroll.sending import (
     RowObserver,
     RowSender,
     RowToSend,
+    SendingRules,
     StartClient,
     StopRequested,
     Threshold,
@@ -150,11 +151,9 @@ class _Sender(RowObserver):
             worker,
             self._limiter,
             client,
-            codes=codes,
             clock=clock,
             stop=control.signal,
-            delivery=job.send.delivery,
-            jitter=random.random,
+            rules=SendingRules(codes=codes, delivery=job.send.delivery),
             observer=self,
         )
 

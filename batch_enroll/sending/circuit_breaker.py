@@ -194,4 +194,4 @@ class Breaker:
 
 
 def _last(outcome: Outcome) -> Message:
-    return message("sending.last_outcome", code=outcome.code, text=outcome.message.rstrip("."))
+    return message("sending.last_outcome", code=outcome.code, text=outcome.message)

@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple, assert_never
 
 from batch_enroll.errors import AttemptError, Retryable
-from batch_enroll.messages import Message, message
+from batch_enroll.messages import NO_TEXT, Message, message, verbatim
 from batch_enroll.sending.error_codes import CodeTable, ErrorClass
 
 MAX_MESSAGE_CHARS: Final = 2_000
@@ -54,11 +54,11 @@ class Verdict:
 
     kind: VerdictKind
     code: str  #: the platform's code, or a slug such as `http_502`
-    message: str  #: one line; the platform's own text where there is one, which may hold personal data
+    message: Message  #: one line; its values `text` come from outside and may hold personal data
     http_status: int | None  #: None when no answer came
     retry_after_s: float | None = None  #: what the platform asked for, seconds
     throttled: bool = False  #: the platform got too many requests, so every worker should slow down
-    stop_reason: Message | None = None  #: why the run must stop; its value `text` is the platform's text
+    stop_reason: Message | None = None  #: why the run must stop; its values `text` as those of `message`
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def classify(answer: HttpAnswer, codes: CodeTable, *, now: datetime) -> Verdict:
 def verdict_for_failure(error: AttemptError) -> Verdict:
     """Say what an attempt without a whole answer means."""
     kind = VerdictKind.RETRY if isinstance(error, Retryable) else VerdictKind.AMBIGUOUS
-    return Verdict(kind=kind, code=error.code, message=error.message, http_status=error.http_status)
+    return Verdict(kind=kind, code=error.code, message=error.content, http_status=error.http_status)
 
 
 def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
@@ -148,16 +148,20 @@ _decode: Final = json.JSONDecoder(
 
 def _by_envelope(answer: HttpAnswer, reply: _Envelope, codes: CodeTable) -> Verdict:
     if reply.code == 0 and 200 <= answer.http_status < 300:
-        return Verdict(kind=VerdictKind.ENROLLED, code="0", message=reply.text, http_status=answer.http_status)
+        text = verbatim(reply.text) if reply.text else NO_TEXT
+        return Verdict(kind=VerdictKind.ENROLLED, code="0", message=text, http_status=answer.http_status)
     verdict = Verdict(
         kind=VerdictKind.REFUSED,
         code=str(reply.code),
-        message=reply.text or f"The platform gave no text with code {reply.code}",
+        message=verbatim(reply.text) if reply.text else message("sending.code_without_text", code=str(reply.code)),
         http_status=answer.http_status,
     )
     if reply.code == 0:
-        text = f'HTTP {answer.http_status} came with "error": 0. {reply.text}'.rstrip()
-        return replace(verdict, kind=VerdictKind.AMBIGUOUS, code=_slug(answer), message=text)
+        status = answer.http_status
+        what = message("sending.http_with_success", status=status)
+        if reply.text:
+            what = message("sending.http_with_success_text", status=status, text=reply.text)
+        return replace(verdict, kind=VerdictKind.AMBIGUOUS, code=_slug(answer), message=what)
     kind = codes.class_of(reply.code)
     match kind:
         case ErrorClass.ROW | ErrorClass.SUSPECT:
@@ -178,15 +182,10 @@ def _by_envelope(answer: HttpAnswer, reply: _Envelope, codes: CodeTable) -> Verd
 def _by_status(answer: HttpAnswer, reply: _Envelope | None) -> Verdict:
     """Read the status alone; `reply` serves the wording."""
     status = answer.http_status
-    text = f": {reply.text}" if reply else f" came without the platform's JSON: {_describe(answer)}"
-    verdict = Verdict(
-        kind=VerdictKind.AMBIGUOUS, code=_slug(answer), message=f"HTTP {status}{text}", http_status=status
-    )
+    what = _with_envelope(status, reply) if reply else _without_json(answer)
+    verdict = Verdict(kind=VerdictKind.AMBIGUOUS, code=_slug(answer), message=what, http_status=status)
     if 300 <= status < 400:
-        place = (
-            _single_line(answer.headers.get("location", ""))[:_MAX_LOCATION_CHARS] or "a place that it does not name"
-        )
-        return replace(verdict, message=f"HTTP {status} redirects to {place}; redirects are never followed")
+        return replace(verdict, message=_redirect_text(status, answer.headers.get("location", "")))
     if status in (401, 402, 403):
         reason = message("sending.refused_by_status", title=_fatal_title(status), text=verdict.message)
         return replace(verdict, kind=VerdictKind.FATAL, stop_reason=reason)
@@ -203,7 +202,7 @@ def _unreadable(answer: HttpAnswer) -> Verdict:
     return Verdict(
         kind=VerdictKind.AMBIGUOUS,
         code="answer_unreadable",
-        message=f"HTTP {answer.http_status} came without the platform's JSON: {_describe(answer)}",
+        message=_without_json(answer),
         http_status=answer.http_status,
     )
 
@@ -235,18 +234,35 @@ def _fatal_title(code: int) -> Message:
     return message("sending.refuses_every_row") if code not in (401, 402, 403) else Message(f"reason.{code}")
 
 
-def _describe(answer: HttpAnswer) -> str:
-    """Say in a few words what the body is, without repeating it: it may hold personal data."""
+def _with_envelope(status: int, reply: _Envelope) -> Message:
+    if not reply.text:
+        return message("sending.http_with_code", status=status, code=str(reply.code))
+    return message("sending.http_with_text", status=status, text=reply.text)
+
+
+def _redirect_text(status: int, location: str) -> Message:
+    place = _single_line(location)[:_MAX_LOCATION_CHARS]
+    if not place:
+        return message("sending.redirect_without_address", status=status)
+    return message("sending.redirect", status=status, text=place)
+
+
+def _without_json(answer: HttpAnswer) -> Message:
+    return message("sending.http_without_json", status=answer.http_status, body=_describe(answer))
+
+
+def _describe(answer: HttpAnswer) -> Message:
+    """Describe the body in a few words, without repeating it: it may hold personal data."""
     body = answer.body.strip()
     if not body:
-        return "an empty answer"
+        return message("sending.body_empty")
     if b"<html" in body[:1000].lower() or b"<!doctype" in body[:1000].lower():
         title = _TITLE.search(body)
         words = _single_line(title[1].decode(errors="replace"))[:_MAX_TITLE_CHARS] if title else ""
-        return f"an HTML page ({words})" if words else "an HTML page"
+        return message("sending.body_html_titled", text=words) if words else message("sending.body_html")
     if body[:1] in b"{[":
-        return "other JSON, or a part of it"
-    return f"{len(answer.body)} bytes of something else"
+        return message("sending.body_other_json")
+    return message("sending.body_unknown", size=len(answer.body))
 
 
 def _compact(value: object) -> str:

@@ -22,7 +22,7 @@ import httpx
 import sniffio
 
 from batch_enroll.errors import Ambiguous, AttemptError, JobError
-from batch_enroll.messages import message
+from batch_enroll.messages import Message, message
 from batch_enroll.sending.classify import HttpAnswer
 from batch_enroll.sending.http11_connections import Http11Connections
 from batch_enroll.sending.httpx_transport import SingleConnectionTransports, proxy_for, trust
@@ -94,7 +94,8 @@ class Client:
                 if proxy is None and _is_asyncio():
                     self._direct = Http11Connections(address, ssl_context=context)
         except (httpx.InvalidURL, ValueError, ImportError) as error:  # a SOCKS proxy needs a package of its own
-            raise JobError(message("sending.unusable_address", url=url, problem=str(error))) from error
+            problem = error.args[0] if error.args and isinstance(error.args[0], Message) else str(error)
+            raise JobError(message("sending.unusable_address", url=url, problem=problem)) from error
         self._transport = transport
         self._http = httpx.AsyncClient(
             transport=transport,
@@ -151,7 +152,7 @@ class Client:
         """Write the head of a request, up to the number of its body's bytes."""
         lines = [b"POST %b HTTP/1.1" % url.raw_path, *(b": ".join(field) for field in self._headers.raw)]
         if any(b"\r" in line or b"\n" in line for line in lines):
-            raise ValueError("it holds a line end")
+            raise ValueError(message("sending.address_with_line_end"))
         return b"\r\n".join([*lines, b"Content-Length: "])
 
     async def _start_directly(
@@ -267,9 +268,9 @@ def _address(url: str) -> str:
     """Make sure that an address can be called; gives it without a slash at its end."""
     parsed = httpx.URL(url)
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ValueError("it must begin with https:// and name a host")
+        raise ValueError(message("sending.address_not_web"))
     if parsed.query or parsed.fragment or parsed.userinfo:
-        raise ValueError("it must have no user name, no ? and no #")
+        raise ValueError(message("sending.address_with_extras"))
     return str(parsed).rstrip("/")
 
 

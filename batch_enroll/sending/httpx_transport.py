@@ -16,6 +16,7 @@ import anyio
 import httpx
 
 from batch_enroll.errors import JobError
+from batch_enroll.messages import message
 
 KEEPALIVE_EXPIRY_S: Final = 2.0
 """Below the idle time-out of any server: a connection that the server closes just as we send costs an unknown row."""
@@ -139,10 +140,7 @@ def trust(address: httpx.URL) -> ssl.SSLContext:
     try:
         return httpx.create_ssl_context()
     except OSError as error:  # ssl.SSLError is one
-        raise JobError(
-            f"The trusted certificates cannot be read: {error}.",
-            hint="SSL_CERT_FILE must name a PEM file, SSL_CERT_DIR a folder of them; without both certifi's are used.",
-        ) from error
+        raise JobError(message("sending.untrusted_certificates", problem=str(error))) from error
 
 
 def _is_loopback(host: str) -> bool:

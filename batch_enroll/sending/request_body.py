@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 
+from batch_enroll.messages import Message, message
 from batch_enroll.models import MatchingMode, StartRequest
 
 IDENTITY = "{identity}"
@@ -26,7 +27,15 @@ _text = json.encoder.encode_basestring  # one string as JSON, in C: a whole enco
 
 
 class UnsendableValue(ValueError):
-    """A value that no JSON text can hold; the message shows nothing of it."""
+    """A value that no JSON text can hold.
+
+    Attributes:
+        content: why, without the value.
+    """
+
+    def __init__(self, content: Message) -> None:
+        super().__init__(content)
+        self.content = content
 
 
 class BodyWriter:
@@ -67,8 +76,8 @@ class BodyWriter:
             text.encode()
         except UnicodeEncodeError as error:
             half = ord(text[error.start])
-            # Not chained: the cause would carry the whole text along.
-            raise UnsendableValue(f"a value holds half a character (U+{half:04X}), which cannot be sent") from None
+            # Not chained: the cause holds the whole text.
+            raise UnsendableValue(message("sending.value_unsendable", code=f"U+{half:04X}")) from None
         return text
 
 
@@ -84,26 +93,26 @@ def identity_of(body: str) -> str:
     return str(fields["field_value" if fields["matching"] == MatchingMode.CUSTOM else fields["matching"]])
 
 
-def redact(message: str, identity: str) -> str:
+def redact(text: str, identity: str) -> str:
     """Remove personal data and secrets from a text that will be kept; at most 300 characters stay.
 
     The identity becomes `{identity}`, so that equal reasons are counted together and a report can put it back.
     Other e-mail addresses, phone numbers and what looks like a token become `***`.
     """
-    if identity and identity.removeprefix("+").casefold() in message.casefold():  # a pattern for each row is expensive
-        message = _pattern_of(identity).sub(IDENTITY, message)
-    if "@" in message:
-        message = _LOOKS_LIKE_EMAIL.sub(MASK, message)
-    if len(message) >= _TOKEN_CHARS:
-        message = _LOOKS_LIKE_TOKEN.sub(MASK, message)
-    if _DIGIT.search(message):
-        message = _LOOKS_LIKE_PHONE.sub(MASK, message)
-    return message if len(message) <= _MAX_MESSAGE_CHARS else message[: _MAX_MESSAGE_CHARS - 1] + "…"
+    if identity and identity.removeprefix("+").casefold() in text.casefold():  # a pattern for each row is expensive
+        text = _pattern_of(identity).sub(IDENTITY, text)
+    if "@" in text:
+        text = _LOOKS_LIKE_EMAIL.sub(MASK, text)
+    if len(text) >= _TOKEN_CHARS:
+        text = _LOOKS_LIKE_TOKEN.sub(MASK, text)
+    if _DIGIT.search(text):
+        text = _LOOKS_LIKE_PHONE.sub(MASK, text)
+    return text if len(text) <= _MAX_MESSAGE_CHARS else text[: _MAX_MESSAGE_CHARS - 1] + "…"
 
 
-def restore(message: str, identity: str) -> str:
+def restore(text: str, identity: str) -> str:
     """Put the identity back where `redact` took it out, for the row's own line in a report."""
-    return message.replace(IDENTITY, identity)
+    return text.replace(IDENTITY, identity)
 
 
 def _pattern_of(identity: str) -> re.Pattern[str]:

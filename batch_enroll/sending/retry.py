@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from batch_enroll.errors import ServiceRefused
-from batch_enroll.messages import message
+from batch_enroll.messages import Message, message
 from batch_enroll.sending.classify import Verdict
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ async def with_retries(
     def stop(state: RetryCallState) -> bool:
         asked = _verdict(state).retry_after_s
         if asked is not None and _asks_too_much(asked, policy):
-            raise ServiceRefused(message("sending.asked_to_wait", wait=_duration_text(asked)))
+            raise ServiceRefused(message("sending.asked_to_wait", wait=_duration(asked)))
         return next_wait(state.attempt_number, retry_after_s=None, policy=policy, jitter=0.0) is None
 
     def before_sleep(state: RetryCallState) -> None:
@@ -113,9 +113,8 @@ def _asks_too_much(retry_after_s: float | None, policy: RetryPolicy) -> bool:
     return retry_after_s is not None and retry_after_s > policy.give_up_after_s
 
 
-def _duration_text(seconds: float) -> str:
-    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+def _duration(seconds: float) -> Message:
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
         if seconds >= size:
-            number = round(seconds / size)
-            return f"{number} {name}{'' if number == 1 else 's'}"
-    return f"{round(seconds)} seconds"
+            return Message(f"sending.{unit}", {"count": round(seconds / size)})
+    return message("sending.seconds", count=round(seconds))

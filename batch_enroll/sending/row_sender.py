@@ -1,24 +1,23 @@
 """Send one row: permit, intent in the ledger, request, verdict, outcome in the ledger.
 
 The permit comes before the intent, so that a row that waits for its turn is not in doubt. The ledger completes every
-write that it was given, also when the row is cancelled meanwhile, so that a row that was sent is never taken for one
-that was not.
+write that it received, also when the row is cancelled meanwhile; otherwise a row that was sent could be sent twice.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import NamedTuple, NoReturn, Protocol, assert_never
+from typing import Any, NamedTuple, NoReturn, Protocol, assert_never
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from batch_enroll.clock import Clock
 from batch_enroll.errors import AttemptError, RunStopped, ServiceRefused
-from batch_enroll.messages import Message, advice_message, message
+from batch_enroll.messages import NO_TEXT, Message, advice_message, message
 from batch_enroll.models import Delivery, Outcome, RowStatus
 from batch_enroll.sending.classify import HttpAnswer, Verdict, VerdictKind, classify, verdict_for_failure
 from batch_enroll.sending.error_codes import CodeTable
@@ -41,19 +40,19 @@ class RowToSend(NamedTuple):
 
 
 class RowLedger(Protocol):
-    """The ledger as a row needs it. Each write is on disk when it returns, and completes even when it is cancelled."""
+    """The ledger's methods that one row needs. A write is on disk when it returns, and completes when cancelled."""
 
     async def record_intent(self, seq: int, *, at: datetime) -> int:
         """Record that a request is about to leave; returns the attempt's number."""
 
-    async def release(self, seq: int, *, code: str, message: str) -> None:
+    async def release(self, seq: int, *, code: str, message: Message) -> None:
         """Record that surely nothing was accepted: the row is planned again."""
 
     async def record_outcome(self, outcome: Outcome) -> None: ...
 
 
 class RowLimiter(Protocol):
-    """The rate limiter as a row needs it: `try_*` takes what is free now, else the other one waits for it."""
+    """The rate limiter's methods that one row needs: `try_*` takes a permit that is free now, the others wait."""
 
     def try_acquire(self) -> bool: ...
     async def acquire(self) -> None: ...
@@ -64,7 +63,7 @@ class RowLimiter(Protocol):
 
 
 class StartClient(Protocol):
-    """The client as a row needs it."""
+    """The client's method that one row needs."""
 
     async def start_workflow(self, body: str, transmission: TransmissionState) -> HttpAnswer:
         """Raises AttemptError when no whole answer came."""
@@ -83,8 +82,18 @@ class RowObserver:
         """A row was not accepted in this attempt, and is tried again after `wait_s` seconds."""
 
     async def reason_to_stop(self, refusal: Verdict) -> Message | None:
-        """Say, in bounded time, why the next row would be refused too; None when the refusal is the row's own."""
+        """Return, in bounded time, why the next row would be refused too; None when the refusal is the row's own."""
         return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingRules:
+    """What an answer means, and when a row is sent again."""
+
+    codes: CodeTable = field(default_factory=CodeTable)
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
+    delivery: Delivery = Delivery.AT_MOST_ONCE
+    jitter: Callable[[], float] = random.random  #: drawn for each wait, 0 <= jitter < 1
 
 
 @dataclass(slots=True)
@@ -98,8 +107,8 @@ class _RowProgress:
     """At-least-once only: the outcome if no later attempt gets a clear answer. While it is set the intent stays in the
     ledger, so that a crash between two attempts leaves the row in doubt and not planned."""
 
-    def outcome(self, status: RowStatus, code: str, text: str, http_status: int | None = None) -> Outcome:
-        return Outcome(self.row.seq, status, code, text, http_status, self.attempts, self.sent_at)
+    def outcome(self, status: RowStatus, code: str, what: Message, http_status: int | None = None) -> Outcome:
+        return Outcome(self.row.seq, status, code, what, http_status, self.attempts, self.sent_at)
 
 
 class RowSender:
@@ -113,27 +122,20 @@ class RowSender:
         *,
         clock: Clock,
         stop: StopSignal,
-        codes: CodeTable | None = None,
-        policy: RetryPolicy | None = None,
-        delivery: Delivery = Delivery.AT_MOST_ONCE,
-        jitter: Callable[[], float] = random.random,
+        rules: SendingRules | None = None,
         observer: RowObserver | None = None,
     ) -> None:
         """Create the sender of one run.
 
         Args:
             stop: ends the waits for a permit and for the next attempt, and nothing else.
-            jitter: drawn for each wait, 0 <= jitter < 1.
         """
         self._ledger = ledger
         self._limiter = limiter
         self._client = client
         self._clock = clock
         self._stop = stop
-        self._codes = codes or CodeTable()
-        self._policy = policy or RetryPolicy()
-        self._delivery = delivery
-        self._jitter = jitter
+        self._rules = rules or SendingRules()
         self._observer = observer or RowObserver()
 
     async def enroll(self, row: RowToSend) -> Outcome:
@@ -151,9 +153,9 @@ class RowSender:
         try:
             result = await with_retries(
                 lambda number: self._attempt(progress),
-                policy=self._policy,
+                policy=self._rules.retries,
                 sleep=self._sleep,
-                jitter=self._jitter,
+                jitter=self._rules.jitter,
                 on_wait=lambda verdict, attempt, wait_s: self._observer.on_retry(row, verdict, attempt, wait_s),
             )
         except StopRequested:
@@ -163,8 +165,8 @@ class RowSender:
             raise
         if isinstance(result, Outcome):
             return result
-        text = message("sending.last_attempt", text=result.message, attempts=progress.attempts)
-        return await self._finish_unsent(progress, "attempts_used_up", text, result.http_status)
+        what = message("sending.last_attempt", text=result.message, attempts=progress.attempts)
+        return await self._finish_unsent(progress, "attempts_used_up", what, result.http_status)
 
     async def _sleep(self, seconds: float) -> None:
         await self._stop.unless_set(lambda: self._clock.sleep(seconds))
@@ -199,14 +201,14 @@ class RowSender:
             answer = await self._client.start_workflow(row.body, transmission)
         except AttemptError as error:
             return verdict_for_failure(error)
-        return _without_person(classify(answer, self._codes, now=self._clock.now()), row)
+        return _without_person(classify(answer, self._rules.codes, now=self._clock.now()), row)
 
     async def _record_intent(self, progress: _RowProgress, at: datetime) -> None:
         try:
             progress.attempts = await self._ledger.record_intent(progress.row.seq, at=at)
         except anyio.get_cancelled_exc_class():  # the intent was written nevertheless
             progress.attempts += 1
-            await self._release(progress, "interrupted", str(message("reason.interrupted")))
+            await self._release(progress, "interrupted", message("reason.interrupted"))
             raise
         self._observer.on_intent()
 
@@ -232,7 +234,7 @@ class RowSender:
             case VerdictKind.AMBIGUOUS if verdict.stop_reason:
                 await self._record(progress, RowStatus.UNKNOWN, verdict)
                 raise _refused(verdict, verdict.stop_reason)
-            case VerdictKind.AMBIGUOUS if self._delivery is Delivery.AT_MOST_ONCE:
+            case VerdictKind.AMBIGUOUS if self._rules.delivery is Delivery.AT_MOST_ONCE:
                 return await self._record(progress, RowStatus.UNKNOWN, verdict)
             case VerdictKind.AMBIGUOUS:
                 progress.doubt = verdict
@@ -259,11 +261,11 @@ class RowSender:
         raise _refused(verdict, reason)
 
     async def _finish_unsent(
-        self, progress: _RowProgress, code: str, text: Message, http_status: int | None = None
+        self, progress: _RowProgress, code: str, what: Message, http_status: int | None = None
     ) -> Outcome:
         """End a row that surely was not accepted, or is in doubt since an earlier attempt."""
         doubt = await self._record_doubt(progress)
-        return doubt or progress.outcome(RowStatus.NOT_SENT, code, str(text), http_status)
+        return doubt or progress.outcome(RowStatus.NOT_SENT, code, what, http_status)
 
     async def _record_doubt(self, progress: _RowProgress) -> Outcome | None:
         """Record the doubt of earlier attempts as the outcome, if there is one."""
@@ -273,18 +275,18 @@ class RowSender:
         self, progress: _RowProgress, transmission: TransmissionState, error: BaseException
     ) -> None:
         """Record what is known of a row whose attempt was cancelled, or met a fault of the program."""
-        code, text = "interrupted", message("reason.interrupted")
+        code, what = "interrupted", message("reason.interrupted")
         if isinstance(error, RunStopped):
-            code, text = "stopped", message("reason.stopped")
+            code, what = "stopped", message("reason.stopped")
         elif isinstance(error, Exception):
-            code, text = "internal_error", message("sending.internal_error", fault=type(error).__name__)
+            code, what = "internal_error", message("sending.internal_error", fault=type(error).__name__)
         if progress.doubt is None and transmission.surely_unsent:
-            await self._release(progress, code, str(text))
+            await self._release(progress, code, what)
         else:
-            await self._record_outcome(progress, progress.outcome(RowStatus.UNKNOWN, code, str(text)))
+            await self._record_outcome(progress, progress.outcome(RowStatus.UNKNOWN, code, what))
 
-    async def _release(self, progress: _RowProgress, code: str, text: str) -> None:
-        await self._ledger.release(progress.row.seq, code=code, message=text)
+    async def _release(self, progress: _RowProgress, code: str, what: Message) -> None:
+        await self._ledger.release(progress.row.seq, code=code, message=what)
 
     async def _record(self, progress: _RowProgress, status: RowStatus, verdict: Verdict) -> Outcome:
         outcome = progress.outcome(status, verdict.code, verdict.message, verdict.http_status)
@@ -306,13 +308,22 @@ def _refused(verdict: Verdict, reason: Message) -> ServiceRefused:
 
 def _without_person(verdict: Verdict, row: RowToSend) -> Verdict:
     """Remove from the platform's text what may not be kept."""
-    if not verdict.message:
+    if verdict.message is NO_TEXT:
         return verdict
     identity = identity_of(row.body)
-    text = redact(verdict.message, identity)
-    reason = verdict.stop_reason
-    if reason is not None:
-        reason = message(reason.id, **{**reason.values, "text": redact(reason.values["text"], identity)})
-    if text == verdict.message and reason == verdict.stop_reason:
+    what = _redacted(verdict.message, identity)
+    reason = verdict.stop_reason and _redacted(verdict.stop_reason, identity)
+    if what is verdict.message and reason is verdict.stop_reason:
         return verdict
-    return replace(verdict, message=text, stop_reason=reason)
+    return replace(verdict, message=what, stop_reason=reason)
+
+
+def _redacted(what: Message, identity: str) -> Message:
+    """Redact the values `text` of a message and of the messages inside it; the message itself when nothing changes."""
+    values: dict[str, Any] = {}
+    for name, value in what.values.items():
+        if isinstance(value, Message):
+            values[name] = _redacted(value, identity)
+        else:
+            values[name] = redact(value, identity) if name == "text" else value
+    return what if values == what.values else Message(what.id, values)

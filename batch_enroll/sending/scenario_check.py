@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import AttemptError, Finding, PreflightError, RunStopped
-from batch_enroll.messages import message
+from batch_enroll.messages import Message, message
 from batch_enroll.sending.classify import HttpAnswer, Verdict, VerdictKind, classify, verdict_for_failure
 from batch_enroll.sending.error_codes import CodeTable
 from batch_enroll.sending.retry import RetryPolicy, with_retries
@@ -25,14 +25,14 @@ _POLICY = RetryPolicy(max_attempts=3, first_wait_s=0.5, max_wait_s=2.0, give_up_
 _NOT_THE_PLATFORM = ("answer_unreadable", "redirect")
 
 _MODES = {
-    "skip_in_any_case": "A profile can enter once ever; a repeated start is not expected to send anything again.",
-    "skip": "A profile that is inside is not taken again, one that has left is: a repeated start may send again.",
+    "skip_in_any_case": message("sending.start_once_ever"),
+    "skip": message("sending.start_after_leaving"),
 }
-_UNKNOWN_MODE = "The platform did not say what a repeated start does: it may send the messages again."
+_UNKNOWN_MODE = message("sending.start_unknown")
 
 
 class MethodCaller(Protocol):
-    """The client as it is needed here."""
+    """The client's method that asks about scenarios."""
 
     async def call_method(self, method: str, parameters: Mapping[str, object]) -> HttpAnswer: ...
 
@@ -45,7 +45,7 @@ class ScenarioInfo:
     name: str
     database: int | None  #: the one database in which profiles are matched (`list_id`)
     mode: str  #: the platform's name for what a repeated start does; "" when it gave none
-    repeated_start: str  #: the same as one sentence
+    repeated_start: Message  #: the same as one sentence
     has_default_start: bool | None  #: profiles started through the API enter by it; None when no nodes were listed
 
 

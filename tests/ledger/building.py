@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from batch_enroll.ledger.interface import Ledger, RunLedger, WorkerLedger
 from batch_enroll.ledger.records import Duplicate, PlannedRow, PlanRules, RunRecord
 from batch_enroll.ledger.sqlite import SqliteRunLedger
+from batch_enroll.messages import Message, verbatim
 from batch_enroll.models import Duplicates, Outcome, RowStatus
 from tests.support.ledgers import kill
 
@@ -84,14 +85,14 @@ async def record_outcome(run: RunLedger, outcome: Outcome) -> None:
     await (await worker_of(run)).record_outcome(outcome)
 
 
-async def release_row(run: RunLedger, seq: int, *, code: str, message: str) -> None:
+async def release_row(run: RunLedger, seq: int, *, code: str, message: Message) -> None:
     await (await worker_of(run)).release(seq, code=code, message=message)
 
 
 async def send(run: RunLedger, seq: int, status: RowStatus, *, at: datetime = NOON, code: str = "") -> None:
     """Let one attempt end in `status`."""
     await record_intent(run, seq, at=at)
-    await record_outcome(run, Outcome(seq=seq, status=status, code=code, message=code and f"It was {code}."))
+    await record_outcome(run, Outcome(seq=seq, status=status, code=code, message=verbatim(code and f"It was {code}.")))
 
 
 async def statuses(run: RunLedger) -> list[RowStatus]:

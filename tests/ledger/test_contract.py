@@ -10,6 +10,7 @@ import pytest
 from batch_enroll.errors import LedgerError, RunLocked
 from batch_enroll.ledger.interface import Ledger, RunLedger
 from batch_enroll.ledger.records import Pending, PlanRules, Reason, Resolution, RunState
+from batch_enroll.messages import NO_TEXT, verbatim
 from batch_enroll.models import (
     Counts,
     Duplicates,
@@ -142,7 +143,7 @@ async def test_duplicate_row_is_skipped_and_names_the_first_row(ledger: Ledger):
         (5, 6, 2),
     ]
     (outcome,) = await run.outcomes(after_seq=3, limit=1)
-    assert (outcome.code, outcome.message) == ("duplicate", "The same profile stands in row 2.")
+    assert (outcome.code, str(outcome.message)) == ("duplicate", "The same profile stands in row 2.")
     await run.close_unchanged()
 
 
@@ -232,7 +233,7 @@ async def test_row_skipped_for_an_earlier_run_names_that_run(ledger: Ledger):
 
     run = await open_run(ledger, ["ann", "bob"], record=make_record("new"), rules=rules)
 
-    assert [(outcome.code, outcome.message) for outcome in await run.outcomes(after_seq=0, limit=2)] == [
+    assert [(outcome.code, str(outcome.message)) for outcome in await run.outcomes(after_seq=0, limit=2)] == [
         ("already_enrolled", "Run old enrolled this profile on 2026-11-25T12:00:00.123Z."),
         ("held_unknown", "Run old sent this profile on 2026-11-25T12:00:00.123Z and got no clear answer."),
     ]
@@ -306,18 +307,27 @@ async def test_attempt_is_counted_and_dated(ledger: Ledger):
     run = await open_run(ledger, ["ann"])
 
     assert await record_intent(run, 1, at=NOON) == 1
-    await release_row(run, 1, code="connect_refused", message="Nobody listened.")
+    await release_row(run, 1, code="connect_refused", message=verbatim("Nobody listened."))
     assert await run.outcomes(after_seq=0, limit=1) == [
-        Outcome(seq=1, status=NOT_SENT, code="connect_refused", message="Nobody listened.", attempts=1, sent_at=NOON)
+        Outcome(
+            seq=1,
+            status=NOT_SENT,
+            code="connect_refused",
+            message=verbatim("Nobody listened."),
+            attempts=1,
+            sent_at=NOON,
+        )
     ]
     assert await record_intent(run, 1, at=NOON + minutes(1)) == 2
-    await record_outcome(run, Outcome(seq=1, status=ERROR, code="1006", message="No profile.", http_status=200))
+    await record_outcome(
+        run, Outcome(seq=1, status=ERROR, code="1006", message=verbatim("No profile."), http_status=200)
+    )
     assert await run.outcomes(after_seq=0, limit=1) == [
         Outcome(
             seq=1,
             status=ERROR,
             code="1006",
-            message="No profile.",
+            message=verbatim("No profile."),
             http_status=200,
             attempts=2,
             sent_at=NOON + minutes(1),
@@ -344,7 +354,7 @@ async def intend(run: RunLedger, seq: int) -> None:
 
 
 async def release(run: RunLedger, seq: int) -> None:
-    await release_row(run, seq, code="", message="")
+    await release_row(run, seq, code="", message=NO_TEXT)
 
 
 async def settle(run: RunLedger, seq: int) -> None:
@@ -395,7 +405,7 @@ async def test_intents_of_a_dead_process_become_unknown(ledger: Ledger):
     run = await open_run(ledger, ["ann", "bob", "cid"])
     await record_intent(run, 1, at=NOON)
     await record_intent(run, 2, at=NOON)
-    await release_row(run, 2, code="", message="")
+    await release_row(run, 2, code="", message=NO_TEXT)
     await record_intent(run, 2, at=NOON)
     await send(run, 3, SUCCESS)
     await die(run)
@@ -458,7 +468,7 @@ async def test_only_unknown_rows_are_resolved(ledger: Ledger, verdict: str, stat
         then for then in before if then is not UNKNOWN
     ]
     assert run.record.state is (RunState.OPEN if verdict == "resend" else RunState.FINISHED)
-    assert (await run.outcomes(after_seq=4, limit=1))[0].message == (
+    assert str((await run.outcomes(after_seq=4, limit=1))[0].message) == (
         f"Resolved by hand on 2026-11-25T12:09:00.123Z: {verdict}."
     )
     await run.close_unchanged()
@@ -526,10 +536,10 @@ async def test_reasons_are_ordered_by_frequency_with_first_rows(ledger: Ledger):
 async def test_platform_text_is_stored_exactly(ledger: Ledger, text: str):
     run = await open_run(ledger, ["ann"])
     await record_intent(run, 1, at=NOON)
-    await record_outcome(run, Outcome(seq=1, status=ERROR, code=text, message=text))
+    await record_outcome(run, Outcome(seq=1, status=ERROR, code=text, message=verbatim(text)))
 
     (outcome,) = await run.outcomes(after_seq=0, limit=1)
-    assert (outcome.code, outcome.message) == (text, text)
+    assert (outcome.code, str(outcome.message)) == (text, text)
     await run.close_unchanged()
 
 
@@ -537,10 +547,10 @@ async def test_platform_text_is_stored_exactly(ledger: Ledger, text: str):
 async def test_lone_surrogates_do_not_break_the_report(ledger: Ledger, text: str, kept: str):
     run = await open_run(ledger, ["ann"])
     await record_intent(run, 1, at=NOON)
-    await release_row(run, 1, code=text, message=text)
+    await release_row(run, 1, code=text, message=verbatim(text))
 
     (outcome,) = await run.outcomes(after_seq=0, limit=1)
-    assert (outcome.code, outcome.message) == (kept, kept)
+    assert (outcome.code, str(outcome.message)) == (kept, kept)
     await run.close_unchanged()
 
 
@@ -642,7 +652,7 @@ async def test_rows_sent_by_another_run_meanwhile_are_skipped(ledger: Ledger):
     assert await run.skip_sent(rules) == 2
     assert await run.skip_sent(rules) == 0
     assert await statuses(run) == [SKIPPED, SKIPPED, NOT_SENT, SUCCESS]
-    words = [(one.code, one.message) for one in await run.outcomes(after_seq=0, limit=2)]
+    words = [(one.code, str(one.message)) for one in await run.outcomes(after_seq=0, limit=2)]
     assert [code for code, _ in words] == ["already_enrolled", "held_unknown"]
     assert all("edited" in message for _, message in words)
     assert (await run.counts()).rows == 4

@@ -10,6 +10,7 @@ import pytest
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.records import RunState
+from batch_enroll.messages import verbatim
 from batch_enroll.models import Outcome, RowStatus
 from tests.ledger.building import NOON, make_record, make_rows, open_run, record_intent, record_outcome
 from tests.support.ledgers import sqlite_ledger
@@ -45,7 +46,7 @@ async def intend_until_refused(run: RunLedger, intended: list[int]) -> None:
 async def send_until_refused(run: RunLedger) -> None:
     for row in await run.pending(after_seq=0, limit=len(PEOPLE)):
         await record_intent(run, row.seq, at=NOON)
-        await record_outcome(run, Outcome(seq=row.seq, status=RowStatus.ERROR, message="long " * 200))
+        await record_outcome(run, Outcome(seq=row.seq, status=RowStatus.ERROR, message=verbatim("long " * 200)))
 
 
 def make_room(disk: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.sqlite import SqliteRunLedger, row_queries
+from batch_enroll.messages import verbatim
 from batch_enroll.models import Counts, Outcome, RowStatus
 from tests.ledger import test_contract as contract
 from tests.ledger.building import NOON, open_run, record_intent, record_outcome, statuses
@@ -114,7 +115,9 @@ async def test_failing_call_does_not_affect_others(run: RunLedger, monkeypatch: 
 
     async def settle(seq: int) -> None:
         try:
-            await record_outcome(run, Outcome(seq=seq, status=RowStatus.ERROR, message="a bug" if seq == 3 else ""))
+            await record_outcome(
+                run, Outcome(seq=seq, status=RowStatus.ERROR, message=verbatim("a bug" if seq == 3 else ""))
+            )
         except ZeroDivisionError:
             failed.append(seq)
 

@@ -16,6 +16,7 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import Ledger, RunLedger
 from batch_enroll.ledger.records import STATUS_OF, Resolution, RowState, RunState
 from batch_enroll.ledger.transitions import VERDICTS
+from batch_enroll.messages import verbatim
 from batch_enroll.models import Counts, Outcome, RowStatus
 from tests.ledger.building import NOON, die, open_run, record_intent, record_outcome, release_row
 from tests.support.ledgers import quick_folder, sqlite_ledger
@@ -99,14 +100,14 @@ class LedgersAgree(RuleBasedStateMachine):
 
     @rule(seq=seqs, text=st.text(max_size=5))
     def release(self, seq: int, text: str) -> None:
-        answer = self.ask(lambda run: release_row(run, seq, code="why", message=text))
+        answer = self.ask(lambda run: release_row(run, seq, code="why", message=verbatim(text)))
         assert (answer is None) == self.model.move(seq, RowState.INTENT, RowState.PLANNED)
 
     @rule(
         seq=seqs, state=st.sampled_from([RowState.SUCCESS, RowState.ERROR, RowState.UNKNOWN]), text=st.text(max_size=5)
     )
     def settle(self, seq: int, state: RowState, text: str) -> None:
-        outcome = Outcome(seq=seq, status=STATUS_OF[state], code=text, message=text, http_status=200)
+        outcome = Outcome(seq=seq, status=STATUS_OF[state], code=text, message=verbatim(text), http_status=200)
         answer = self.ask(lambda run: record_outcome(run, outcome))
         assert (answer is None) == self.model.move(seq, RowState.INTENT, state)
 

@@ -7,6 +7,7 @@ import pytest
 from batch_enroll.errors import LedgerError, RowTaken, RunLocked
 from batch_enroll.ledger.interface import Ledger, RunLedger, WorkerLedger
 from batch_enroll.ledger.records import BLOCK_ROWS, Block, RunState
+from batch_enroll.messages import verbatim
 from batch_enroll.models import Outcome, Row, RowStatus
 from tests.ledger.building import NOON, open_run
 
@@ -31,7 +32,7 @@ async def succeed(worker: WorkerLedger, *seqs: int) -> None:
 
 async def release(worker: WorkerLedger, seq: int) -> None:
     await worker.record_intent(seq, at=NOON)
-    await worker.release(seq, code="connect", message="No connection.")
+    await worker.release(seq, code="connect", message=verbatim("No connection."))
 
 
 async def test_blocks_cover_every_planned_row_once(ledger: Ledger):
@@ -73,7 +74,7 @@ async def test_row_released_in_a_finished_block_is_claimed_again(ledger: Ledger)
     await worker.record_intent(2, at=NOON)
     await worker.finish_block(block.lo, given_up=2)
 
-    await worker.release(2, code="connect", message="No connection.")
+    await worker.release(2, code="connect", message=verbatim("No connection."))
 
     assert 2 in places(await claim(worker))
     assert await worker.claim_block() is None

@@ -23,6 +23,7 @@ def catalogue(monkeypatch):
     texts = {
         "t.rows": Text("{count:row} of '{name}' at {at}.", "Lower {setting:send.rate}, then {command:resume {run}}."),
         "t.outer": Text("It says: {inner}"),
+        "t.clause": Text("Last: {text:clause}; stopped."),
         "t.list": Text("One of {names}; {n} and {n:d}."),
     }
     for key, text in texts.items():
@@ -35,6 +36,11 @@ def test_message_is_rendered_with_its_values(catalogue):
     assert render(message("t.rows", count=2000, name="x", at="noon", run="")) == "2,000 rows of 'x' at noon."
     assert str(message("t.list", names=("a", "b"), n=1000)) == "One of a, b; 1,000 and 1000."
     assert str(message("t.outer", inner=said)).startswith("It says: 1 row")
+
+
+def test_clause_has_no_full_stop(catalogue):
+    assert str(message("t.clause", text=verbatim("It failed."))) == "Last: It failed; stopped."
+    assert str(message("t.clause", text="It failed")) == "Last: It failed; stopped."
 
 
 def test_front_end_names_settings_and_commands(catalogue):

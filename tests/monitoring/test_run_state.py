@@ -19,6 +19,7 @@ from batch_enroll.events import (
     Stopping,
     WritingResults,
 )
+from batch_enroll.messages import NO_TEXT
 from batch_enroll.models import Counts, Outcome, RowStatus
 from batch_enroll.monitoring.status_file import StatusFile
 from batch_enroll.reporting.run_result import RunResult, redact_personal_data
@@ -118,7 +119,9 @@ def test_throttled_attempts_are_counted_separately():
     run.start()
     for throttled in (True, False):
         run.tracker(
-            AttemptFailed(at=BEGIN, row_number=2, attempt=1, code="429", message="", wait_s=1.0, throttled=throttled)
+            AttemptFailed(
+                at=BEGIN, row_number=2, attempt=1, code="429", message=NO_TEXT, wait_s=1.0, throttled=throttled
+            )
         )
     run.finish()
     run.finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from batch_enroll.messages import verbatim
 from batch_enroll.models import Outcome, RowStatus, StopCause
 from batch_enroll.sending.circuit_breaker import (
     Breaker,
@@ -29,7 +30,13 @@ def outcome(kind: str) -> Outcome:
         "n": (RowStatus.NOT_SENT, "attempts_used_up"),
         "-": (RowStatus.NOT_SENT, "stopped"),
     }[kind]
-    return Outcome(seq=1, status=status, code=code, message="text")
+    return Outcome(seq=1, status=status, code=code, message=verbatim("text"))
+
+
+def test_trip_names_the_last_outcome():
+    breaker = Breaker(BreakerLimits(used_up_running=1))
+    trip = breaker.record(outcome("n")._replace(message=verbatim("No route.")))
+    assert str(trip).endswith("The last was attempts_used_up: No route.")
 
 
 def stops_after(kinds: str, limits: BreakerLimits | None = None) -> int | None:

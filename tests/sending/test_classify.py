@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch_enroll.messages import NO_TEXT
 from batch_enroll.sending.classify import (
     MAX_RETRY_AFTER_S,
     HttpAnswer,
@@ -192,23 +193,49 @@ def test_job_file_sets_the_class_of_a_code():
     ],
 )
 def test_platform_text_is_kept_and_cleaned(body, message):
-    assert verdict(200, body).message == message
+    assert str(verdict(200, body).message) == message
 
 
 def test_message_is_cut_between_words():
-    message = verdict(200, {"error": 7, "error_text": "word " * 10_000}).message
+    message = str(verdict(200, {"error": 7, "error_text": "word " * 10_000}).message)
     assert len(message) <= 2_001
     assert message.endswith("word…")
 
 
 def test_html_page_gives_its_title_once():
-    message = verdict(502, HTML).message
+    message = str(verdict(502, HTML).message)
     assert "502 Bad Gateway" in message
     assert "john" not in message
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "id", "text"),
+    [
+        (502, b"", "sending.http_without_json", "HTTP 502 came without the platform's JSON: an empty answer"),
+        (200, b"[1", "sending.http_without_json",
+         "HTTP 200 came without the platform's JSON: other JSON, or a part of it"),
+        (200, b"hello", "sending.http_without_json",
+         "HTTP 200 came without the platform's JSON: 5 bytes of something else"),
+        (403, {"error": 7, "error_text": "no"}, "sending.http_with_text", "HTTP 403: no"),
+        (403, {"error": 7}, "sending.http_with_code", "HTTP 403 came with code 7 and no text"),
+        (200, {"error": 7}, "sending.code_without_text", "The platform gave no text with code 7"),
+        (500, {"error": 0}, "sending.http_with_success", 'HTTP 500 came with "error": 0.'),
+        (500, {"error": 0, "error_text": "ok"}, "sending.http_with_success_text", 'HTTP 500 came with "error": 0. ok'),
+        (302, b"", "sending.redirect_without_address",
+         "HTTP 302 redirects to a place that it does not name; redirects are never followed"),
+    ],
+)  # fmt: skip
+def test_verdict_has_a_catalogue_message(status, body, id, text):
+    what = verdict(status, body).message
+    assert (what.id, str(what)) == (id, text)
+
+
+def test_success_without_text_makes_no_message():
+    assert verdict(200, {"error": 0}).message is NO_TEXT
+
+
 def test_redirect_names_its_target():
-    assert "https://other.example/" in verdict(308, b"", location="https://other.example/").message
+    assert "https://other.example/" in str(verdict(308, b"", location="https://other.example/").message)
 
 
 @pytest.mark.parametrize(
@@ -257,6 +284,6 @@ def test_classify_answers_every_status_and_body(status, body, retry_after):
     got = classify(HttpAnswer(http_status=status, headers=headers, body=body), CodeTable(), now=NOW)
     assert (got.kind is ENROLLED) == (200 <= status < 300 and got.code == "0")
     assert got.kind is not FATAL or got.stop_reason
-    assert got.message.isprintable()
-    got.message.encode()
+    assert str(got.message).isprintable()
+    str(got.message).encode()
     assert got.retry_after_s is None or 0 <= got.retry_after_s <= MAX_RETRY_AFTER_S

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_enroll.errors import Ambiguous, ServiceRefused
+from batch_enroll.messages import verbatim
 from batch_enroll.sending.classify import Verdict, VerdictKind
 from batch_enroll.sending.retry import RetryPolicy, next_wait, with_retries
 
@@ -61,7 +62,11 @@ def failing(*failures: Verdict | Exception):
 
 def refused(retry_after_s: float | None = None) -> Verdict:
     return Verdict(
-        kind=VerdictKind.RETRY, code="throttled", message="too fast", http_status=429, retry_after_s=retry_after_s
+        kind=VerdictKind.RETRY,
+        code="throttled",
+        message=verbatim("too fast"),
+        http_status=429,
+        retry_after_s=retry_after_s,
     )
 
 

@@ -26,11 +26,12 @@ from batch_enroll.messages import Message, verbatim
 from batch_enroll.models import Delivery, Outcome, RowStatus
 from batch_enroll.sending.classify import HttpAnswer, Verdict, VerdictKind
 from batch_enroll.sending.retry import RetryPolicy
-from batch_enroll.sending.row_sender import RowObserver, RowSender, RowToSend
+from batch_enroll.sending.row_sender import RowObserver, RowSender, RowToSend, SendingRules
 from batch_enroll.sending.stop_signal import StopSignal, TransmissionState
 
 AT_LEAST_ONCE = {"delivery": Delivery.AT_LEAST_ONCE}
 BODY = '{"id":12,"matching":"email","email":"john@example.com"}'
+BODY_502 = '{"id":12,"matching":"profile_id","profile_id":"502"}'
 ROW = RowToSend(seq=7, number=8, body=BODY)
 
 
@@ -67,13 +68,13 @@ class OneRowLedger:
         return self.attempts
 
     async def release(self, seq, *, code, message):
-        assert "john" not in message
+        assert "john" not in str(message)
         self._move("INTENT", "PLANNED", f"release {code}")
         await self._disk()
 
     async def record_outcome(self, outcome):
         assert outcome.status in (RowStatus.SUCCESS, RowStatus.ERROR, RowStatus.UNKNOWN)
-        assert "john" not in outcome.message
+        assert "john" not in str(outcome.message)
         self._move("INTENT", outcome.status.name, f"record {outcome.status} {outcome.code}")
         self.outcome = outcome
         await self._disk()
@@ -128,7 +129,10 @@ class FakeLimiter:
 class Setup(RowObserver):
     """A row sender with a scripted platform, and what it did."""
 
-    def __init__(self, clock, script, *, delivery=Delivery.AT_MOST_ONCE, reason="", reason_takes_s=0.0) -> None:
+    def __init__(
+        self, clock, script, *, delivery=Delivery.AT_MOST_ONCE, reason="", reason_takes_s=0.0, body=BODY
+    ) -> None:
+        self._body = body
         self.ledger = OneRowLedger()
         self.stop = StopSignal()
         self.sent = 0
@@ -142,9 +146,7 @@ class Setup(RowObserver):
             self,
             clock=clock,
             stop=self.stop,
-            policy=RetryPolicy(max_attempts=4),
-            delivery=delivery,
-            jitter=lambda: 0.0,
+            rules=SendingRules(retries=RetryPolicy(max_attempts=4), delivery=delivery, jitter=lambda: 0.0),
             observer=self,
         )
 
@@ -153,7 +155,7 @@ class Setup(RowObserver):
 
     async def start_workflow(self, body: str, transmission: TransmissionState) -> HttpAnswer:
         assert self.ledger.state == "INTENT"
-        assert body == BODY
+        assert body == self._body
         self.sent += 1
         self.ledger.log.append("send")
         result = self._script.pop(0)
@@ -169,7 +171,7 @@ class Setup(RowObserver):
 
     async def reason_to_stop(self, refusal: Verdict) -> Message | None:
         assert refusal.kind is VerdictKind.REFUSED
-        assert "john" not in refusal.message
+        assert "john" not in str(refusal.message)
         await anyio.sleep(self._reason_takes_s)
         return verbatim(self._reason) if self._reason else None
 
@@ -180,7 +182,7 @@ async def test_order_is_permit_intent_send_outcome(clock):
     assert setup.ledger.log == ["permit", "intent", "send", "record success 0"]
     assert outcome is setup.ledger.outcome
     assert (outcome.seq, outcome.status, outcome.code, outcome.attempts) == (7, RowStatus.SUCCESS, "0", 1)
-    assert outcome.message == "Successful operation"
+    assert str(outcome.message) == "Successful operation"
     assert outcome.sent_at == clock.now()
     assert setup.reports == ["accepted"]
 
@@ -223,7 +225,15 @@ async def test_throttling_is_reported_before_the_row_waits(clock):
 
 async def test_recorded_messages_are_redacted(clock):
     outcome = await Setup(clock, [BAD]).run(ROW)
-    assert outcome.message == "No profile {identity}"
+    assert str(outcome.message) == "No profile {identity}"
+
+
+async def test_only_platform_text_is_redacted(clock):
+    setup = Setup(clock, [HttpAnswer(502, {}, b"<html><title>502 for row 502</title></html>")], body=BODY_502)
+    outcome = await setup.run(RowToSend(seq=7, number=8, body=BODY_502))
+    assert str(outcome.message) == (
+        "HTTP 502 came without the platform's JSON: an HTML page ({identity} for row {identity})"
+    )
 
 
 @pytest.mark.parametrize(("last", "state"), [(DEAD, "PLANNED"), (BOTH, "UNKNOWN")])

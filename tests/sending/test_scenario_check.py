@@ -60,7 +60,7 @@ async def test_scenario_is_requested_by_its_number(clock):
 )
 async def test_mode_gives_the_effect_of_a_repeated_start(clock, mode, words):
     found = await check_scenario(Platform(listed({**SCENARIO, "mode": mode})), 12, clock=clock)
-    assert words in found.repeated_start
+    assert words in str(found.repeated_start)
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def _csv_line(row: object) -> list[str]:
         guard(row.identity),
         iso_utc(outcome.sent_at) if outcome.sent_at else "",
         guard(outcome.code),
-        guard(outcome.message),
+        guard(str(outcome.message)),
         "" if outcome.http_status is None else str(outcome.http_status),
         str(outcome.attempts),
     ]

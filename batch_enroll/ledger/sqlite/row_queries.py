@@ -23,6 +23,7 @@ from batch_enroll.ledger.transitions import (
     why_resolved,
     why_skipped,
 )
+from batch_enroll.messages import NO_TEXT, verbatim
 from batch_enroll.models import Counts, Outcome, RowStatus
 
 # The payloads travel as one JSON array and each work is a few statements however many rows it moves (see `writer`).
@@ -153,7 +154,7 @@ def outcomes(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Outc
                 seq=seq,
                 status=STATUS_OF[state],
                 code=code or "",
-                message=message or "",
+                message=verbatim(message) if message else NO_TEXT,
                 http_status=http_status,
                 attempts=attempts,
                 sent_at=moment_of(sent_at) if sent_at is not None else None,

@@ -11,6 +11,7 @@ from batch_enroll.ledger.records import BLOCK_ROWS, Block, Pending, RowState
 from batch_enroll.ledger.sqlite import row_queries
 from batch_enroll.ledger.sqlite.schema import micros
 from batch_enroll.ledger.transitions import SETTLED, storable_text
+from batch_enroll.messages import Message
 from batch_enroll.models import Outcome
 
 if TYPE_CHECKING:
@@ -44,11 +45,11 @@ class SqliteWorkerLedger:
 
     async def record_outcome(self, outcome: Outcome) -> None:
         state = SETTLED[outcome.status]
-        texts = storable_text(outcome.code), storable_text(outcome.message)
+        texts = storable_text(outcome.code), storable_text(str(outcome.message))
         await self._run.write(row_queries.record_outcome, (outcome.seq, state, outcome.http_status, *texts))
 
-    async def release(self, seq: int, *, code: str, message: str) -> None:
-        texts = storable_text(code), storable_text(message)
+    async def release(self, seq: int, *, code: str, message: Message) -> None:
+        texts = storable_text(code), storable_text(str(message))
         await self._run.write(row_queries.record_outcome, (seq, RowState.PLANNED, None, *texts))
         if not any(lo <= seq <= hi for lo, hi in self._held.items()):
             heappush(self._free, (seq, seq))
