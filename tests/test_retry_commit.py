@@ -130,7 +130,7 @@ async def test_refused_start_leaves_rows_refused(world):
     await world.nothing_changed()
 
 
-@pytest.mark.parametrize("method", ["update", "looking_up"])
+@pytest.mark.parametrize("method", ["update", "lookup"])
 async def test_unusable_index_leaves_rows_refused(world, method, monkeypatch):
     """The rows are put back and compared with what other runs sent in one step, or not at all."""
 

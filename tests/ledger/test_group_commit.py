@@ -35,7 +35,7 @@ async def test_rows_share_a_commit(run: SqliteRunLedger):
 
     assert await run.counts() == Counts(success=MANY)
     await run.close_unchanged()
-    assert run._desk.commits < MANY / 4  # type: ignore[attr-defined]
+    assert run._executor.commits < MANY / 4  # type: ignore[attr-defined]
 
 
 async def intend_and_settle(run: RunLedger, seq: int) -> None:

@@ -49,9 +49,9 @@ def in_a_work(patch: pytest.MonkeyPatch, error: BaseException) -> None:
     patch.setattr(row_queries, "record_outcome", raising(error))
 
 
-def in_the_ballast(patch: pytest.MonkeyPatch, error: BaseException) -> None:
+def in_the_disk_reserve(patch: pytest.MonkeyPatch, error: BaseException) -> None:
     patch.setattr(row_queries, "record_outcome", full_disk)
-    patch.setattr(DiskReserve, "give_up", raising(error))
+    patch.setattr(DiskReserve, "release", raising(error))
 
 
 def in_the_words(patch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -88,7 +88,7 @@ async def sent(tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), MemoryError(), SystemExit(1), Fault()], ids=repr)
-@pytest.mark.parametrize("fault", [in_the_counter, in_the_ballast, in_the_words])
+@pytest.mark.parametrize("fault", [in_the_counter, in_the_disk_reserve, in_the_words])
 async def test_unexpected_error_fails_all_pending_and_later_calls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Any, error: BaseException
 ):
@@ -128,7 +128,7 @@ async def test_rollback_guard_error_fails_pending_calls(
     _, run = await sent(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(group_commit, "_COMMITS_PER_MARK", 1)
-        patch.setattr(HighWaterMark, "try_raise_to", raising(error))
+        patch.setattr(HighWaterMark, "try_advance", raising(error))
         first, second = await settle_all(run), await settle_all(run)
     assert len(second) == MANY
     assert {(type(one), one.__cause__) for one in first + second} == {(LedgerError, error)}
@@ -170,9 +170,9 @@ def test_failing_wakeup_of_one_caller_does_not_block_others():
 async def test_call_after_close_is_refused(tmp_path: Path):
     _, run = await sent(tmp_path)
     assert isinstance(run, SqliteRunLedger)
-    desk = run._desk
+    executor = run._executor
     await run.close_unchanged()
     with anyio.fail_after(PATIENCE_S), pytest.raises(LedgerError, match="closed"):
-        await desk.ask(row_queries.counts, None)
+        await executor.submit(row_queries.counts, None)
     with anyio.fail_after(PATIENCE_S):
-        await desk.stop()  # twice is once
+        await executor.stop()  # twice is once

@@ -34,7 +34,7 @@ from batch_enroll.run.api import enroll_async
 from tests.proof.inputs import leads, write_leads
 from tests.proof.invariants import RunReport, Verdict, check
 from tests.support.commands import read_results
-from tests.support.ledgers import InlineExecutors, kill
+from tests.support.ledgers import InlineThreads, kill
 from tests.support.scripted_platform import OK, SCENARIO
 from tests.support.threads import no_threads
 
@@ -195,7 +195,7 @@ class SlowLedger(SqliteLedger):
             folder / "ledger.sqlite",
             state_folder=folder / "state",
             clock=VirtualClock(),
-            executors=InlineExecutors(),
+            threads=InlineThreads(),
         )
         self._pause = pause
         self._opened: list[SqliteRunLedger] = []

@@ -16,9 +16,9 @@ import pytest
 
 from batch_enroll.clock import Clock
 from batch_enroll.ledger.sqlite import SqliteLedger, SqliteRunLedger
-from batch_enroll.ledger.sqlite.connection import in_words
+from batch_enroll.ledger.sqlite.connection import translate_sqlite_errors
 from batch_enroll.ledger.sqlite.filesystem import DiskReserve
-from batch_enroll.ledger.sqlite.group_commit import Executors, LedgerExecutor, Work
+from batch_enroll.ledger.sqlite.group_commit import LedgerExecutor, LedgerThreads, Work
 from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
 from batch_enroll.ledger.sqlite.schema import count_commit
 
@@ -27,27 +27,27 @@ R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
 
 
-class InlineExecutors(Executors):
+class InlineThreads(LedgerThreads):
     """Run everything in the caller's thread; no call yields to the event loop."""
 
     async def run(self, function: Callable[[*Ts], R], *args: *Ts) -> R:
         return function(*args)
 
     def writer(
-        self, connection: sqlite3.Connection, path: Path, *, ballast: DiskReserve, mark: HighWaterMark
+        self, connection: sqlite3.Connection, path: Path, *, disk_reserve: DiskReserve, mark: HighWaterMark
     ) -> LedgerExecutor:
-        return InlineWriter(connection, path)
+        return InlineExecutor(connection, path)
 
 
-class InlineWriter:
+class InlineExecutor:
     """Run each call in its own transaction, without special handling of a full disk."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
 
-    async def ask(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
-        with in_words(self._path):
+    async def submit(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
+        with translate_sqlite_errors(self._path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 before = self._connection.total_changes
@@ -71,15 +71,15 @@ def sqlite_ledger(folder: Path, *, inline: bool = False, clock: Clock | None = N
         folder / "data" / "ledger.sqlite",
         state_folder=folder / "state",
         clock=clock,
-        executors=InlineExecutors() if inline else None,
+        threads=InlineThreads() if inline else None,
     )
 
 
 async def kill(run: SqliteRunLedger) -> None:
     """Release a run as a killed process does: the lock is free, and no end was recorded."""
     run._closed = True
-    await run._desk.stop()
-    run._files.let_go()
+    await run._executor.stop()
+    run._files.release()
 
 
 @contextmanager

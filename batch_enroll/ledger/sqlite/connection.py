@@ -108,15 +108,15 @@ def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def in_words(path: Path) -> Iterator[None]:
+def translate_sqlite_errors(path: Path) -> Iterator[None]:
     """Turn SQLite's and the system's errors about `path` into a LedgerError."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise trouble(path, error) from error
+        raise translate_sqlite_error(path, error) from error
 
 
-def trouble(path: Path, error: sqlite3.Error | OSError) -> LedgerError:
+def translate_sqlite_error(path: Path, error: sqlite3.Error | OSError) -> LedgerError:
     """Say what an error means for the person whose ledger it is."""
     if is_full(error):
         return LedgerError(message("ledger.disk_full", path=str(path)))

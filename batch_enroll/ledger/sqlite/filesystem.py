@@ -16,7 +16,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.sqlite.connection import fsync_path, in_words, open_for_sending
+from batch_enroll.ledger.sqlite.connection import fsync_path, open_for_sending, translate_sqlite_errors
 from batch_enroll.messages import message
 from batch_enroll.models import Notice
 
@@ -27,11 +27,11 @@ NETWORK = re.compile(
 """Types on which SQLite's locks or its shared memory cannot be trusted (sqlite.org/wal.html, section 1)."""
 
 VOLATILE = {"tmpfs", "ramfs"}
-_BALLAST_BYTES = 1 << 20
+_RESERVE_BYTES = 1 << 20
 _DRIVE_REMOTE = 4  # GetDriveTypeW
 
 
-def check_place(folder: Path) -> Notice | None:
+def check_location(folder: Path) -> Notice | None:
     """Refuse a network file system; give a notice where nothing outlives the machine's memory.
 
     Raises:
@@ -70,7 +70,7 @@ def probe(folder: Path) -> float:
         LedgerError: something of it does not work.
     """
     path = folder / "probe.sqlite"
-    with in_words(folder):
+    with translate_sqlite_errors(folder):
         try:
             with closing(open_for_sending(path)) as connection:
                 connection.execute("CREATE TABLE IF NOT EXISTS probe(n)")
@@ -88,25 +88,25 @@ class DiskReserve:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "ballast"
-        self.gone = False  #: it was given up; nothing new should begin
+        self.released = False  #: it was given up; nothing new should begin
 
-    def take(self) -> None:
+    def create(self) -> None:
         """Take the room, for real: random bytes, so that no file system compresses them away.
 
         Raises:
             LedgerError: there is no room.
         """
-        with in_words(self._path):
-            if not (self._path.exists() and self._path.stat().st_size >= _BALLAST_BYTES):
-                self._path.write_bytes(os.urandom(_BALLAST_BYTES))
+        with translate_sqlite_errors(self._path):
+            if not (self._path.exists() and self._path.stat().st_size >= _RESERVE_BYTES):
+                self._path.write_bytes(os.urandom(_RESERVE_BYTES))
                 fsync_path(self._path)
 
-    def give_up(self) -> None:
+    def release(self) -> None:
         """Make room for what is in flight."""
-        self.gone = True
-        self.drop()
+        self.released = True
+        self.remove()
 
-    def drop(self) -> None:
+    def remove(self) -> None:
         """Remove the file."""
         with suppress(OSError):
             self._path.unlink()

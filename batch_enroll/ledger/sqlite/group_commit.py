@@ -26,10 +26,10 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.sqlite.connection import in_words, is_full, trouble
+from batch_enroll.ledger.sqlite.connection import is_full, translate_sqlite_error, translate_sqlite_errors
 from batch_enroll.ledger.sqlite.filesystem import DiskReserve
 from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
-from batch_enroll.ledger.sqlite.schema import commits_of, count_commit
+from batch_enroll.ledger.sqlite.schema import count_commit, read_commits
 from batch_enroll.messages import message
 
 _COMMITS_PER_MARK = 128
@@ -44,7 +44,7 @@ Work = Callable[[sqlite3.Connection, list[P]], Sequence[R]]
 class LedgerExecutor(Protocol):
     """Where works are handed in."""
 
-    async def ask(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
+    async def submit(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
         """Do a work and wait until it is on disk. `begins`: it begins something new, which a full disk forbids."""
         ...
 
@@ -54,24 +54,24 @@ class LedgerExecutor(Protocol):
 
 
 class SerialExecutor:
-    """A desk without a thread of its own: for planning, where one caller waits, and for reading."""
+    """A executor without a thread of its own: for planning, where one caller waits, and for reading."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, executors: Executors) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, threads: LedgerThreads) -> None:
         self._connection = connection
         self._path = path
-        self._executors = executors
+        self._threads = threads
         self._lock = anyio.Lock(fast_acquire=True)
 
-    async def ask(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
+    async def submit(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
         async with self._lock:
-            return await self._executors.run(self._do, work, payload)
+            return await self._threads.run(self._do, work, payload)
 
     async def stop(self) -> None:
         async with self._lock:
-            await self._executors.run(self._connection.close)
+            await self._threads.run(self._connection.close)
 
     def _do(self, work: Work[P, R], payload: P) -> R:
-        with in_words(self._path):
+        with translate_sqlite_errors(self._path):
             self._connection.execute("BEGIN")
             try:
                 return work(self._connection, [payload])[0]
@@ -122,7 +122,7 @@ class GroupCommitExecutor:
         connection: sqlite3.Connection,
         path: Path,
         *,
-        ballast: DiskReserve,
+        disk_reserve: DiskReserve,
         mark: HighWaterMark,
     ) -> None:
         """Start the thread.
@@ -130,14 +130,14 @@ class GroupCommitExecutor:
         Args:
             connection: opened for sending.
             path: of its file, for messages.
-            ballast: given up when the disk is full.
+            disk_reserve: given up when the disk is full.
             mark: raised each few commits.
         """
         self._connection = connection
         self._path = path
-        self._ballast = ballast
+        self._disk_reserve = disk_reserve
         self._mark = mark
-        self.commits = commits_of(connection)  #: that are on disk; read it when the desk has stopped
+        self.commits = read_commits(connection)  #: that are on disk; read it when the executor has stopped
         self._broken: BaseException | None = None  #: nothing more is written after it
         self._stopped = False
         self._calls: queue.SimpleQueue[list[_Call] | None] = queue.SimpleQueue()
@@ -146,12 +146,12 @@ class GroupCommitExecutor:
         self._thread = threading.Thread(target=self._serve, name=f"ledger {path.parent.name}", daemon=True)
         self._thread.start()
 
-    async def ask(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
+    async def submit(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
         if self._stopped:
             raise LedgerError(message("ledger.closed", path=str(self._path)))
         call = _Call(work, payload, begins, self._loop.waiter())
         if not self._gathered:
-            self._loop.soon(self._hand_over)
+            self._loop.soon(self._flush)
         self._gathered.append(call)
         try:
             await call.waiter.wait()
@@ -168,7 +168,7 @@ class GroupCommitExecutor:
         result: R = call.result
         return result
 
-    def _hand_over(self) -> None:
+    def _flush(self) -> None:
         """Give the thread what was asked in one round of the loop: each hand-over may cost a switch of threads."""
         calls, self._gathered = self._gathered, []
         if calls:
@@ -176,7 +176,7 @@ class GroupCommitExecutor:
 
     async def stop(self) -> None:
         self._stopped = True
-        self._hand_over()
+        self._flush()
         self._calls.put(None)
         await anyio.to_thread.run_sync(self._thread.join)
 
@@ -192,60 +192,60 @@ class GroupCommitExecutor:
             try:
                 self._commit(calls)
             except BaseException as error:  # whatever it is: an answer that never comes would hold the run for ever
-                self._break(calls, error)
+                self._fail(calls, error)
             with suppress(RuntimeError):  # the event loop is gone; what was to be saved is saved
                 self._loop.soon_from_thread(_wake, calls)
             if self.commits - marked >= _COMMITS_PER_MARK:
                 marked = self.commits
                 try:
-                    self._mark.try_raise_to(marked)
+                    self._mark.try_advance(marked)
                 except BaseException as error:
-                    self._break([], error)
+                    self._fail([], error)
         with suppress(sqlite3.Error):  # closing moves the log into the file; the log alone is as good
             self._connection.close()
 
     def _commit(self, calls: list[_Call], *, last_try: bool = False) -> None:
         """Do the calls in one transaction; on a full disk make room and save what can be saved."""
         if self._broken is not None:
-            self._break(calls, self._broken)
+            self._fail(calls, self._broken)
             return
         try:
-            self._transact([call for call in calls if not self._refused(call)])
+            self._transact([call for call in calls if not self._refuse_on_full_disk(call)])
         except sqlite3.Error as error:
             self._roll_back()
             if not is_full(error):
-                self._break(calls, error)  # after a failed sync nobody knows what the disk holds: no second try
+                self._fail(calls, error)  # after a failed sync nobody knows what the disk holds: no second try
             elif not last_try:
-                self._make_room()
+                self._free_disk_space()
                 self._commit(calls, last_try=True)
             else:
                 for call in calls:
-                    call.error = self._trouble(error)
+                    call.error = self._translate(error)
 
-    def _break(self, calls: list[_Call], error: BaseException) -> None:
+    def _fail(self, calls: list[_Call], error: BaseException) -> None:
         """Write nothing more, and answer these calls and all that follow with the error."""
         self._broken = error
         self._roll_back()
         for call in calls:
-            call.error = self._trouble(error)
+            call.error = self._translate(error)
 
-    def _trouble(self, error: BaseException) -> LedgerError:
+    def _translate(self, error: BaseException) -> LedgerError:
         if isinstance(error, sqlite3.Error):
-            told = trouble(self._path, error)
+            translated = translate_sqlite_error(self._path, error)
         else:  # by its name alone: its text may hold what is in a row
-            told = LedgerError(message("ledger.not_written", path=str(self._path), error=type(error).__name__))
-        told.__cause__ = error
-        return told
+            translated = LedgerError(message("ledger.not_written", path=str(self._path), error=type(error).__name__))
+        translated.__cause__ = error
+        return translated
 
-    def _make_room(self) -> None:
-        """Give up the ballast and empty the log into the file, where the rows have their places already."""
-        self._ballast.give_up()
+    def _free_disk_space(self) -> None:
+        """Give up the disk_reserve and empty the log into the file, where the rows have their places already."""
+        self._disk_reserve.release()
         with suppress(sqlite3.Error):
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def _refused(self, call: _Call) -> bool:
+    def _refuse_on_full_disk(self, call: _Call) -> bool:
         """Say no to what begins something new on a full disk."""
-        if self._ballast.gone and call.begins:
+        if self._disk_reserve.released and call.begins:
             call.error = LedgerError(message("ledger.disk_full_while_sending", path=str(self._path)))
             return True
         call.error = None
@@ -260,14 +260,14 @@ class GroupCommitExecutor:
         for call in calls:
             alike.setdefault(call.work, []).append(call)
         for together in alike.values():
-            self._do_together(together)
+            self._run_batch(together)
         changed = self._connection.total_changes > before
         if changed:
             count_commit(self._connection)
         self._connection.execute("COMMIT")
         self.commits += changed
 
-    def _do_together(self, calls: list[_Call]) -> None:
+    def _run_batch(self, calls: list[_Call]) -> None:
         """Do calls of the same work at once; when one of them cannot be done, each for itself."""
         self._connection.execute("SAVEPOINT together")
         try:
@@ -282,7 +282,7 @@ class GroupCommitExecutor:
                 calls[0].error = error
             else:
                 for call in calls:
-                    self._do_together([call])
+                    self._run_batch([call])
         self._connection.execute("RELEASE together")
 
     def _roll_back(self) -> None:
@@ -318,7 +318,7 @@ class _EventLoop:
         )
 
 
-class Executors:
+class LedgerThreads:
     """Run the blocking work of a ledger outside the event loop: worker threads, and a writing thread for each run."""
 
     async def run(self, function: Callable[[*Ts], R], *args: *Ts) -> R:
@@ -326,7 +326,7 @@ class Executors:
         return await anyio.to_thread.run_sync(function, *args)
 
     def writer(
-        self, connection: sqlite3.Connection, path: Path, *, ballast: DiskReserve, mark: HighWaterMark
+        self, connection: sqlite3.Connection, path: Path, *, disk_reserve: DiskReserve, mark: HighWaterMark
     ) -> LedgerExecutor:
-        """Make the desk of a run that is sent."""
-        return GroupCommitExecutor(connection, path, ballast=ballast, mark=mark)
+        """Make the executor of a run that is sent."""
+        return GroupCommitExecutor(connection, path, disk_reserve=disk_reserve, mark=mark)

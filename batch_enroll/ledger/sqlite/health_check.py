@@ -16,8 +16,8 @@ from pathlib import Path
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.ledger_health import LedgerHealth
-from batch_enroll.ledger.sqlite.connection import in_words, open_for_reading
-from batch_enroll.ledger.sqlite.filesystem import check_place, file_system, probe
+from batch_enroll.ledger.sqlite.connection import open_for_reading, translate_sqlite_errors
+from batch_enroll.ledger.sqlite.filesystem import check_location, file_system, probe
 from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.messages import message
 
@@ -30,9 +30,9 @@ def examine(path: Path, state_folder: Path) -> LedgerHealth:
     Raises:
         LedgerError: no ledger can be kept there: a network file system, no permission, no room.
     """
-    volatile = check_place(path.parent)
-    there = _nearest(path.parent)
-    with in_words(there), tempfile.TemporaryDirectory(prefix=".batch-enroll-", dir=there) as folder:
+    volatile = check_location(path.parent)
+    there = _existing_parent(path.parent)
+    with translate_sqlite_errors(there), tempfile.TemporaryDirectory(prefix=".batch-enroll-", dir=there) as folder:
         commit_s = probe(Path(folder))
     return LedgerHealth(
         path=str(path),
@@ -51,9 +51,9 @@ def _faults(path: Path, state_folder: Path) -> Iterator[str]:
     index = RunIndex(path, state_folder)
     try:
         index.records("false")  # is it ours, of this version, and not an older copy?
-        with in_words(path), closing(open_for_reading(path)) as connection:
+        with translate_sqlite_errors(path), closing(open_for_reading(path)) as connection:
             said = [str(line) for (line,) in connection.execute(f"PRAGMA quick_check({_MAX_FAULTS})")]
-        index.see_salt()
+        index.check_salt()
     except LedgerError as error:
         yield str(error)
         return
@@ -61,7 +61,7 @@ def _faults(path: Path, state_folder: Path) -> Iterator[str]:
         yield str(LedgerError(message("ledger.index_damaged", path=str(path), faults="; ".join(said))))
 
 
-def _nearest(folder: Path) -> Path:
+def _existing_parent(folder: Path) -> Path:
     """The folder, or what will hold it.
 
     Raises:
@@ -69,6 +69,6 @@ def _nearest(folder: Path) -> Path:
     """
     there = next(place for place in (folder, *folder.parents) if place.exists())
     if not there.is_dir():
-        with in_words(folder):
+        with translate_sqlite_errors(folder):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     return there

@@ -18,9 +18,9 @@ import anyio
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import LedgerError, RunLocked
 from batch_enroll.ledger.records import RunRecord, RunState, finished_before, may_send_same_rows
-from batch_enroll.ledger.sqlite.connection import in_words
-from batch_enroll.ledger.sqlite.filesystem import check_place
-from batch_enroll.ledger.sqlite.group_commit import Executors
+from batch_enroll.ledger.sqlite.connection import translate_sqlite_errors
+from batch_enroll.ledger.sqlite.filesystem import check_location
+from batch_enroll.ledger.sqlite.group_commit import LedgerThreads
 from batch_enroll.ledger.sqlite.process_lock import OwnedLock
 from batch_enroll.ledger.sqlite.run_directory import RunFiles
 from batch_enroll.ledger.sqlite.run_index import RunIndex
@@ -34,7 +34,7 @@ class SqliteLedger:
     """The ledger in `path` and in the folder `<path>.runs` beside it."""
 
     def __init__(
-        self, path: Path, *, state_folder: Path, clock: Clock | None = None, executors: Executors | None = None
+        self, path: Path, *, state_folder: Path, clock: Clock | None = None, threads: LedgerThreads | None = None
     ) -> None:
         """Name the files; nothing is opened yet.
 
@@ -43,11 +43,11 @@ class SqliteLedger:
             state_folder: keeps the marks that reveal an older ledger put back; outside the ledger's folder, unless
                 that is temporary.
             clock: for the note that says since when a run is locked; None = the machine's.
-            executors: where the blocking work is done; None = in threads.
+            threads: where the blocking work is done; None = in threads.
         """
         self._path = path.absolute()
         self._clock = clock or SystemClock()
-        self._executors = executors or Executors()
+        self._threads = threads or LedgerThreads()
         self._state_folder = state_folder
         self._index = RunIndex(self._path, state_folder)
 
@@ -57,105 +57,105 @@ class SqliteLedger:
         Raises:
             LedgerError: no ledger can be kept there.
         """
-        notice = check_place(self._path.parent)
+        notice = check_location(self._path.parent)
         return (notice,) if notice else ()
 
     async def salt(self) -> bytes:
-        await self._executors.run(self.notices)
-        return await self._executors.run(self._index.salt)
+        await self._threads.run(self.notices)
+        return await self._threads.run(self._index.salt)
 
     async def runs(self) -> list[RunRecord]:
-        return await self._executors.run(self._index.records)
+        return await self._threads.run(self._index.records)
 
     async def lock_owner(self, run_id: str) -> str:
-        return await self._executors.run(self._files(run_id).lock.holder)
+        return await self._threads.run(self._files(run_id).lock.owner)
 
     def folder(self, run_id: str) -> Path:
         return self._files(run_id).folder
 
     async def find(self, identity: str) -> list[RunRecord]:
-        return await self._executors.run(self._index.records, "identity = ?", identity)
+        return await self._threads.run(self._index.records, "identity = ?", identity)
 
     async def delete_staged_rows(self, *, before: datetime) -> int:
         old = finished_before(await self.runs(), before)
-        return await self._executors.run(lambda: sum(self._files(run.run_id).stage.delete() for run in old))
+        return await self._threads.run(lambda: sum(self._files(run.run_id).stage.delete() for run in old))
 
     async def reclaimable_bytes(self, run_id: str) -> int:
-        await self._executors.run(self._record, run_id)
-        return await self._executors.run(self._files(run_id).room)
+        await self._threads.run(self._record, run_id)
+        return await self._threads.run(self._files(run_id).reclaimable_bytes)
 
     async def prune(self, run_id: str) -> None:
-        await self._executors.run(self._shrink, run_id)
+        await self._threads.run(self._prune, run_id)
 
     async def delete_run(self, run_id: str) -> None:
-        await self._executors.run(self._forget, run_id)
+        await self._threads.run(self._delete_run, run_id)
 
     @contextmanager
     def lock(self, name: str, *, what: str) -> Iterator[None]:
         self.notices()
         folder = self._path.with_name(self._path.name + ".locks")
-        with in_words(folder):
+        with translate_sqlite_errors(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = OwnedLock(folder, hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:16], what=what)
-        lock.take(now=self._clock.now())
+        lock.acquire(now=self._clock.now())
         try:
             yield
         finally:
             lock.release()
 
     async def create(self, record: RunRecord) -> SqliteRunLedger:
-        run = self._executors.run
+        run = self._threads.run
         record = replace(record, state=RunState.PLANNING, rows=0)
-        files = await self._taken(record.run_id)
+        files = await self._acquire_files(record.run_id)
         try:
-            await run(lambda: self._index.add(record, check=lambda others: self._refuse_new(record, others)))
-            await run(self._merge_leftovers)
-            return await SqliteRunLedger.plan_anew(record, files, self._executors)
+            await run(lambda: self._index.add(record, check=lambda others: self._check_new(record, others)))
+            await run(self._merge_unmerged)
+            return await SqliteRunLedger.start_plan(record, files, self._threads)
         except BaseException:
-            await self._give_up(files)
+            await self._rollback(files)
             raise
 
     async def open(self, run_id: str, *, read_only: bool) -> SqliteRunLedger:
-        run = self._executors.run
+        run = self._threads.run
         record = await run(self._record, run_id)
         if read_only:
-            return await SqliteRunLedger.read(record, self._files(run_id), self._executors)
-        files = await self._taken(run_id)
+            return await SqliteRunLedger.read(record, self._files(run_id), self._threads)
+        files = await self._acquire_files(run_id)
         try:
             record = await run(self._record, run_id)  # as the last owner left it
             others = await run(self._index.records, "input_path = ?", record.input_path)
-            await run(self._refuse, record, others)
-            await run(self._merge_leftovers)
+            await run(self._check_exclusive, record, others)
+            await run(self._merge_unmerged)
             await run(lambda: self._index.update(record, unmerged=record.state is not RunState.PLANNING))
             if record.state is RunState.PLANNING:
-                return await SqliteRunLedger.plan_anew(record, files, self._executors)
-            return await SqliteRunLedger.go_on(record, files, self._executors)
+                return await SqliteRunLedger.start_plan(record, files, self._threads)
+            return await SqliteRunLedger.resume(record, files, self._threads)
         except BaseException:
-            await self._give_up(files)
+            await self._rollback(files)
             raise
 
-    def _shrink(self, run_id: str) -> None:
+    def _prune(self, run_id: str) -> None:
         self.notices()
         files = self._files(run_id)
-        with files.lock.borrowed():
+        with files.lock.held_briefly():
             record = self._record(run_id)
             if record.state is not RunState.FINISHED:
                 raise still_needed(run_id, unknown=0)
             if unknown := files.unknown():
                 raise still_needed(run_id, unknown=unknown)
-            files.shrink()
+            files.prune()
             self._index.mark_merged(run_id)
 
-    def _forget(self, run_id: str) -> None:
+    def _delete_run(self, run_id: str) -> None:
         self.notices()
         files = self._files(run_id)
-        with files.lock.borrowed():
+        with files.lock.held_briefly():
             record = self._record(run_id)
             if record.state is not RunState.PLANNING:
                 unknown = files.unknown()
                 if unknown or (record.state is RunState.OPEN and files.anything_sent()):
                     raise still_needed(run_id, unknown=unknown)
-            files.forget()
+            files.purge()
 
     def _record(self, run_id: str) -> RunRecord:
         records = self._index.records("run_id = ?", run_id)
@@ -163,15 +163,15 @@ class SqliteLedger:
             raise no_such_run(run_id)
         return records[0]
 
-    async def _taken(self, run_id: str) -> RunFiles:
+    async def _acquire_files(self, run_id: str) -> RunFiles:
         files = self._files(run_id)
-        await self._executors.run(self.notices)
-        await self._executors.run(lambda: files.take(now=self._clock.now()))
+        await self._threads.run(self.notices)
+        await self._threads.run(lambda: files.acquire(now=self._clock.now()))
         return files
 
-    async def _give_up(self, files: RunFiles) -> None:
+    async def _rollback(self, files: RunFiles) -> None:
         with anyio.CancelScope(shield=True):
-            await self._executors.run(files.give_up)
+            await self._threads.run(files.rollback)
 
     def _files(self, run_id: str) -> RunFiles:
         if not re.fullmatch(r"\w[\w.+-]*", run_id):
@@ -179,28 +179,28 @@ class SqliteLedger:
         folder = self._path.with_name(self._path.name + ".runs") / run_id
         return RunFiles(self._index, folder, run_id, state_folder=self._state_folder)
 
-    def _refuse_new(self, record: RunRecord, others: Sequence[RunRecord]) -> None:
+    def _check_new(self, record: RunRecord, others: Sequence[RunRecord]) -> None:
         """See also that a new run does not take the place of an older one."""
         if any(other.run_id == record.run_id and other.state is not RunState.PLANNING for other in others):
             raise exists_already(record.run_id)
-        self._refuse(record, others)
+        self._check_exclusive(record, others)
 
-    def _refuse(self, record: RunRecord, others: Sequence[RunRecord]) -> None:
+    def _check_exclusive(self, record: RunRecord, others: Sequence[RunRecord]) -> None:
         """See that a run races with no other on the same input: they would send the same rows."""
         for other in others:
             if other.run_id != record.run_id and (
                 other.identity == record.identity or may_send_same_rows(record, other)
             ):
-                with self._files(other.run_id).lock.borrowed():
+                with self._files(other.run_id).lock.held_briefly():
                     pass
 
-    def _merge_leftovers(self) -> None:
+    def _merge_unmerged(self) -> None:
         """Take over what runs sent that died, or are at work now."""
         for record in self._index.records("unmerged"):
             files = self._files(record.run_id)
             try:
-                with files.lock.borrowed():
-                    files.merge_leftovers()
+                with files.lock.held_briefly():
+                    files.merge_sent()
                     self._index.mark_merged(record.run_id)
             except RunLocked:
-                files.merge_leftovers()
+                files.merge_sent()

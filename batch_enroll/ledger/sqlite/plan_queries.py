@@ -17,9 +17,9 @@ from batch_enroll.ledger.records import Duplicate, PlannedRow, RowState
 from batch_enroll.ledger.sqlite.connection import open_for_planning, stamp
 from batch_enroll.ledger.sqlite.schema import (
     SCHEMA,
-    follow_states,
-    moment_of,
+    from_micros,
     one_by_one,
+    start_tally,
 )
 
 _BLOCK_ROWS = 1_000
@@ -47,7 +47,7 @@ Lookup = Callable[[Sequence[bytes]], Mapping[bytes, EarlierSend]]
 """Gives what earlier runs did with some keys, as far as the rules count it."""
 
 
-def new_file(path: Path, run_id: str) -> sqlite3.Connection:
+def create_file(path: Path, run_id: str) -> sqlite3.Connection:
     """Make an empty file in the place of whatever an unfinished plan left there."""
     for left in path.parent.glob(path.name + "*"):
         left.unlink()
@@ -69,7 +69,7 @@ def mark_duplicates(connection: sqlite3.Connection, lookup: Lookup | None, *, sk
 
     Without a lookup no earlier run counts, and only the keys that stand here twice are looked at.
     """
-    connection.executemany("INSERT INTO duplicate VALUES (?, ?, ?, ?, ?, ?)", _met_before(connection, lookup))
+    connection.executemany("INSERT INTO duplicate VALUES (?, ?, ?, ?, ?, ?)", _find_duplicates(connection, lookup))
     connection.execute(
         f"""
         UPDATE row SET state = {RowState.SKIPPED:d}, code = CASE
@@ -123,7 +123,7 @@ def duplicates(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Du
             number=number,
             first_number=first_number,
             earlier_run=earlier_run,
-            earlier_at=None if earlier_at is None else moment_of(earlier_at),
+            earlier_at=None if earlier_at is None else from_micros(earlier_at),
             held=bool(held),
             changed=bool(changed),
         )
@@ -134,11 +134,11 @@ def duplicates(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Du
 @one_by_one
 def finish_planning(connection: sqlite3.Connection, rows: int) -> None:
     """Finish the plan; it is on disk once the file is closed and synced."""
-    follow_states(connection)
+    start_tally(connection)
     connection.execute("UPDATE run SET rows = ?", (rows,))
 
 
-def _met_before(connection: sqlite3.Connection, lookup: Lookup | None) -> Iterator[tuple[object, ...]]:
+def _find_duplicates(connection: sqlite3.Connection, lookup: Lookup | None) -> Iterator[tuple[object, ...]]:
     """Walk over the rows by key; give a line of the table `duplicate` for each that was met before."""
     by_key = connection.execute(_BY_KEY % (_ANY if lookup else _REPEATED))
     last_key, first_seq, first_hash = None, 0, b""

@@ -18,10 +18,10 @@ import filelock
 
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import RunLocked
-from batch_enroll.ledger.sqlite.connection import in_words
+from batch_enroll.ledger.sqlite.connection import translate_sqlite_errors
 from batch_enroll.messages import Message, message
 
-_PATIENCE_S = 0.3  # whoever borrows the lock has it for a moment
+_WAIT_S = 0.3  # whoever borrows the lock has it for a moment
 
 
 class OwnedLock:
@@ -36,7 +36,7 @@ class OwnedLock:
             what: is locked, as people call it: `Run a906cc51`.
         """
         self._what = what
-        self._owner = folder / f"{name}.owner"
+        self._owner_file = folder / f"{name}.owner"
         self._path = folder / f"{name}.lock"
         # Not bound to the thread that took it; not the library's singleton: a second one in this process must fail too.
         self._lock = filelock.FileLock(self._path, thread_local=False)
@@ -46,19 +46,19 @@ class OwnedLock:
         """Whether this object has the lock."""
         return self._lock.is_locked
 
-    def take(self, *, now: datetime) -> None:
+    def acquire(self, *, now: datetime) -> None:
         """Take the lock and sign it.
 
         Raises:
             RunLocked: another process, or another part of this one, has it.
             LedgerError: the folder cannot be used.
         """
-        with in_words(self._path):
+        with translate_sqlite_errors(self._path):
             try:
-                self._lock.acquire(timeout=_PATIENCE_S, poll_interval=_PATIENCE_S / 10)
+                self._lock.acquire(timeout=_WAIT_S, poll_interval=_WAIT_S / 10)
             except filelock.Timeout as error:
                 raise self._locked() from error
-            self._owner.write_text(
+            self._owner_file.write_text(
                 json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": iso_utc(now)}), encoding="utf-8"
             )
 
@@ -66,11 +66,11 @@ class OwnedLock:
         """Let go; the note goes first, so that nobody reads a note about a lock that is free."""
         if self.held:
             with suppress(OSError):  # a note that cannot be removed is written over by the next who takes the lock
-                self._owner.unlink(missing_ok=True)
+                self._owner_file.unlink(missing_ok=True)
             self._lock.release()
 
     @contextmanager
-    def borrowed(self) -> Iterator[None]:
+    def held_briefly(self) -> Iterator[None]:
         """Keep others out for a moment, unsigned; a run whose folder is gone is nobody's.
 
         Raises:
@@ -79,7 +79,7 @@ class OwnedLock:
         if not self._path.parent.exists():
             yield
             return
-        with in_words(self._path):
+        with translate_sqlite_errors(self._path):
             try:
                 self._lock.acquire(blocking=False)
             except filelock.Timeout as error:
@@ -89,20 +89,20 @@ class OwnedLock:
             finally:
                 self._lock.release()
 
-    def holder(self) -> str:
+    def owner(self) -> str:
         """Name who has the lock; "" when nobody has."""
         try:
-            with self.borrowed():
+            with self.held_briefly():
                 return ""
         except RunLocked:
-            return str(self._who())
+            return str(self._read_owner())
 
     def _locked(self) -> RunLocked:
-        return RunLocked(message("ledger.locked", what=self._what, owner=self._who()))
+        return RunLocked(message("ledger.locked", what=self._what, owner=self._read_owner()))
 
-    def _who(self) -> Message:
+    def _read_owner(self) -> Message:
         try:
-            owner = json.loads(self._owner.read_text(encoding="utf-8"))
+            owner = json.loads(self._owner_file.read_text(encoding="utf-8"))
             return message("ledger.owner", pid=str(owner["pid"]), host=owner["host"], since=owner["since"])
         except (OSError, ValueError, TypeError, KeyError):
             return message("ledger.owner_unknown")

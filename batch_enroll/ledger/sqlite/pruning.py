@@ -23,9 +23,9 @@ CREATE TABLE kept_reason(
 """
 
 
-def shrink(connection: sqlite3.Connection) -> None:
+def remove_rows(connection: sqlite3.Connection) -> None:
     """Keep the reasons, drop the rows and give their room back; a second time does nothing but that."""
-    if not is_shrunk(connection):
+    if not has_no_rows(connection):
         connection.execute("BEGIN IMMEDIATE")
         kept = row_queries.reasons(connection, [_MAX_REASONS])[0]
         connection.execute(_KEPT_REASONS)
@@ -43,7 +43,7 @@ def shrink(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def is_shrunk(connection: sqlite3.Connection) -> bool:
+def has_no_rows(connection: sqlite3.Connection) -> bool:
     """Say whether the rows are gone."""
     found = connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'kept_reason')").fetchone()
     return bool(found[0])
@@ -52,7 +52,7 @@ def is_shrunk(connection: sqlite3.Connection) -> bool:
 @one_by_one
 def reasons(connection: sqlite3.Connection, limit: int) -> list[Reason]:
     """Why rows were no success, the most frequent first, whether the rows are still there or not."""
-    if not is_shrunk(connection):
+    if not has_no_rows(connection):
         return row_queries.reasons(connection, [limit])[0]
     found = connection.execute("SELECT * FROM kept_reason ORDER BY rows DESC, rowid LIMIT ?", (limit,))
     return [

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.sqlite.connection import in_words
+from batch_enroll.ledger.sqlite.connection import translate_sqlite_errors
 from batch_enroll.messages import message
 
 _DIGITS = 20
@@ -39,7 +39,7 @@ class HighWaterMark:
         Raises:
             LedgerError: the ledger is older than what was seen.
         """
-        with in_words(self._path):
+        with translate_sqlite_errors(self._path):
             digits = self._path.read_bytes() if self._path.exists() else b""
         seen = int(digits) if digits.isdigit() else 0  # a power cut may leave a new mark empty
         held = commits()
@@ -49,13 +49,13 @@ class HighWaterMark:
             )
         return held
 
-    def raise_to(self, commits: int) -> None:
+    def advance(self, commits: int) -> None:
         """Write the mark through to the disk; in place, for 20 digits are never torn.
 
         Raises:
             LedgerError: it cannot be written.
         """
-        with in_words(self._path):
+        with translate_sqlite_errors(self._path):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
             try:
@@ -64,10 +64,10 @@ class HighWaterMark:
             finally:
                 os.close(descriptor)
 
-    def try_raise_to(self, commits: int) -> None:
+    def try_advance(self, commits: int) -> None:
         """Write the mark if that is possible: in the middle of a run the rows matter more."""
         try:
-            self.raise_to(commits)
+            self.advance(commits)
         except LedgerError as error:
             logger.warning("the mark that guards against an older ledger was not written: %s", error)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from batch_enroll.ledger.records import STATUS_OF, Pending, Reason, Resolution, RowState
 from batch_enroll.ledger.sqlite.plan_queries import duplicates
-from batch_enroll.ledger.sqlite.schema import micros, moment_of, one_by_one
+from batch_enroll.ledger.sqlite.schema import from_micros, one_by_one, to_micros
 from batch_enroll.ledger.transitions import (
     IN_FLIGHT,
     INTERRUPTED,
@@ -157,7 +157,7 @@ def outcomes(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Outc
                 message=verbatim(message) if message else NO_TEXT,
                 http_status=http_status,
                 attempts=attempts,
-                sent_at=moment_of(sent_at) if sent_at is not None else None,
+                sent_at=from_micros(sent_at) if sent_at is not None else None,
             )
         )
     return words
@@ -196,7 +196,7 @@ def _resolve(connection: sqlite3.Connection, verdict: Resolution) -> bool:
         (int(VERDICTS[verdict.verdict]), *why_resolved(verdict), verdict.seq),
     ).rowcount
     if moved:
-        kept = (verdict.seq, verdict.verdict, verdict.by, micros(verdict.at), verdict.why)
+        kept = (verdict.seq, verdict.verdict, verdict.by, to_micros(verdict.at), verdict.why)
         connection.execute("INSERT INTO resolution VALUES (?, ?, ?, ?, ?)", kept)
     return bool(moved)
 

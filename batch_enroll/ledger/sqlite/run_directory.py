@@ -19,17 +19,17 @@ from batch_enroll.ledger.sqlite.connection import (
     check_stamp,
     closed_on_error,
     fsync_path,
-    in_words,
     open_for_reading,
     open_for_sending,
+    translate_sqlite_errors,
 )
 from batch_enroll.ledger.sqlite.filesystem import DiskReserve, probe
-from batch_enroll.ledger.sqlite.plan_queries import new_file
+from batch_enroll.ledger.sqlite.plan_queries import create_file
 from batch_enroll.ledger.sqlite.process_lock import OwnedLock
 from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
 from batch_enroll.ledger.sqlite.row_queries import anything_sent, counts, recover
 from batch_enroll.ledger.sqlite.run_index import RunIndex
-from batch_enroll.ledger.sqlite.schema import commits_of, count_commit, totals_agree
+from batch_enroll.ledger.sqlite.schema import count_commit, read_commits, totals_agree
 from batch_enroll.ledger.staged_rows import FileStage
 from batch_enroll.ledger.transitions import is_pruned
 from batch_enroll.messages import Message, message
@@ -46,7 +46,7 @@ class RunFiles:
         self.index = index
         self.folder = folder
         self.path = folder / FILE_NAME
-        self.ballast = DiskReserve(folder)
+        self.disk_reserve = DiskReserve(folder)
         self.lock = OwnedLock(folder, "run", what=message("ledger.run", run_id=run_id))
         self.commit_s = 0.0  #: how long a commit took when the run was taken, seconds
         self.rows = 0  #: of the finished plan, for the stage
@@ -55,7 +55,7 @@ class RunFiles:
         self._run_id = run_id
         self._state_folder = state_folder
 
-    def take(self, *, now: datetime) -> None:
+    def acquire(self, *, now: datetime) -> None:
         """Lock the run and see that its place can keep a promise.
 
         Raises:
@@ -63,36 +63,36 @@ class RunFiles:
         """
         self._new = not self.folder.exists()
         try:
-            with in_words(self.folder):
+            with translate_sqlite_errors(self.folder):
                 for folder in (self.folder.parent, self.folder):
                     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.lock.take(now=now)
+            self.lock.acquire(now=now)
             self.commit_s = probe(self.folder)
-            self.ballast.take()
+            self.disk_reserve.create()
         except BaseException:
-            self.give_up()
+            self.rollback()
             raise
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Release the run."""
         if self.lock.held:
-            self.ballast.drop()
+            self.disk_reserve.remove()
             self.lock.release()
 
-    def give_up(self) -> None:
+    def rollback(self) -> None:
         """Release a run that could not be begun or opened; a folder that was made for it goes."""
         if self._new:
             self._remove_folder()
-        self.let_go()
+        self.release()
 
-    def plan_anew(self) -> sqlite3.Connection:
+    def start_plan(self) -> sqlite3.Connection:
         """Open an empty file for planning."""
-        with in_words(self.path):
-            return new_file(self.path, self._run_id)
+        with translate_sqlite_errors(self.path):
+            return create_file(self.path, self._run_id)
 
     def make_durable(self) -> None:
         """Put a sealed file, which is closed, on disk with the names that lead to it."""
-        with in_words(self.path):
+        with translate_sqlite_errors(self.path):
             for path in (self.path, self.folder, self.folder.parent, self.folder.parent.parent):
                 fsync_path(path)
 
@@ -102,12 +102,12 @@ class RunFiles:
         Raises:
             LedgerError: the file is damaged, belongs to something else, or is older than it was.
         """
-        with in_words(self.path):
-            self._see_that_it_is_there()
+        with translate_sqlite_errors(self.path):
+            self._check_exists()
             connection = open_for_sending(self.path)
             with closed_on_error(connection):
                 rows = self._check(connection)
-                if pruning.is_shrunk(connection):
+                if pruning.has_no_rows(connection):
                     raise is_pruned(self._run_id)
                 if not totals_agree(connection, rows=rows):
                     raise self._damaged(message("ledger.totals_differ"))
@@ -115,7 +115,7 @@ class RunFiles:
                 recovered = recover(connection, [None])[0]
                 count_commit(connection)  # so that every copy made before this opening is older
                 connection.execute("COMMIT")
-                self.mark(connection).raise_to(commits_of(connection))
+                self.mark(connection).advance(read_commits(connection))
                 return connection, recovered
 
     def read(self) -> sqlite3.Connection:
@@ -124,8 +124,8 @@ class RunFiles:
         Raises:
             LedgerError: as `open`.
         """
-        with in_words(self.path):
-            self._see_that_it_is_there()
+        with translate_sqlite_errors(self.path):
+            self._check_exists()
             connection = open_for_reading(self.path)
             with closed_on_error(connection):
                 self._check(connection)
@@ -142,62 +142,62 @@ class RunFiles:
 
     def set_mark(self, name: str) -> None:
         """Set a mark of the run."""
-        with in_words(self.folder):
+        with translate_sqlite_errors(self.folder):
             self.mark_path(name).touch(mode=0o600)
 
-    def put_away(self, record: RunRecord) -> None:
+    def finalize(self, record: RunRecord) -> None:
         """Tell the index how the run stands, and let go. What cannot be told now is found at the next opening."""
-        self.ballast.drop()  # the index may need the room
+        self.disk_reserve.remove()  # the index may need the room
         try:
             if record.rows:
-                with in_words(self.path), closing(self.read()) as connection:
-                    self.mark(connection).raise_to(commits_of(connection))
+                with translate_sqlite_errors(self.path), closing(self.read()) as connection:
+                    self.mark(connection).advance(read_commits(connection))
                     self.index.merge(record.run_id, connection)
             self.index.update(record, unmerged=False)
         except LedgerError as error:
             logger.warning("the index was not told how run %s ended: %s", record.run_id, error)
         finally:
-            self.let_go()
+            self.release()
 
-    def merge_leftovers(self) -> None:
+    def merge_sent(self) -> None:
         """Take over into the index what a run sent that died or is at work now."""
         if not self.path.exists():
             logger.warning("the rows of run %s are gone, so later runs do not know what it sent", self._run_id)
             return
-        with in_words(self.path), closing(self.read()) as connection:
+        with translate_sqlite_errors(self.path), closing(self.read()) as connection:
             self.index.merge(self._run_id, connection)
 
     def unknown(self) -> int:
         """How many rows of a sealed file are unknown; a row in flight is."""
-        with in_words(self.path), closing(self.read()) as connection:
+        with translate_sqlite_errors(self.path), closing(self.read()) as connection:
             return counts(connection, [None])[0].unknown
 
     def anything_sent(self) -> bool:
         """Whether a request may have left for any row of a sealed file."""
-        with in_words(self.path), closing(self.read()) as connection:
+        with translate_sqlite_errors(self.path), closing(self.read()) as connection:
             return anything_sent(connection, [None])[0]
 
-    def room(self) -> int:
-        """How many bytes `shrink` would free."""
-        with in_words(self.folder):
+    def reclaimable_bytes(self) -> int:
+        """How many bytes `prune` would free."""
+        with translate_sqlite_errors(self.folder):
             staged = self.stage.size()
             if not self.path.exists():
                 return staged
             with closing(self.read()) as connection:
-                return staged if pruning.is_shrunk(connection) else staged + _size(self.path)
+                return staged if pruning.has_no_rows(connection) else staged + _size(self.path)
 
-    def shrink(self) -> None:
+    def prune(self) -> None:
         """Remove what was kept of each row; the caller holds the lock. The personal data goes first."""
-        self.merge_leftovers()
+        self.merge_sent()
         self.stage.delete()
         if not self.path.exists():
             return
-        with in_words(self.path), closing(open_for_sending(self.path)) as connection:
+        with translate_sqlite_errors(self.path), closing(open_for_sending(self.path)) as connection:
             self._check(connection)
-            pruning.shrink(connection)
-            self.mark(connection).raise_to(commits_of(connection))
+            pruning.remove_rows(connection)
+            self.mark(connection).advance(read_commits(connection))
 
-    def forget(self) -> None:
+    def purge(self) -> None:
         """Remove every trace of a run; the caller holds the lock.
 
         In this order a crash in the middle leaves neither personal data nor a record whose folder is gone.
@@ -205,30 +205,34 @@ class RunFiles:
         self.stage.delete()
         mark = None
         if self.path.exists():
-            with suppress(LedgerError), in_words(self.path), closing(open_for_reading(self.path)) as connection:
+            with (
+                suppress(LedgerError),
+                translate_sqlite_errors(self.path),
+                closing(open_for_reading(self.path)) as connection,
+            ):
                 mark = self.mark(connection)
-        self.index.forget(self._run_id)
+        self.index.purge(self._run_id)
         self._remove_folder()
         if mark is not None:
             mark.remove()
 
-    def throw_away(self) -> None:
+    def delete(self) -> None:
         """Remove every trace of a run that sent nothing."""
-        self.ballast.drop()
+        self.disk_reserve.remove()
         try:
             self.index.remove(self._run_id)
         except LedgerError:
-            self.let_go()
+            self.release()
             raise
         self._remove_folder()
-        self.let_go()
+        self.release()
 
     def _remove_folder(self) -> None:
         """Remove it while the lock is held: without the lock it may be another's by now."""
         if self.lock.held:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _see_that_it_is_there(self) -> None:
+    def _check_exists(self) -> None:
         if not self.path.exists():
             raise LedgerError(message("ledger.run_file_missing", run_id=self._run_id, path=str(self.path)))
 
@@ -238,7 +242,7 @@ class RunFiles:
         (run_id, rows), *more = connection.execute("SELECT run_id, rows FROM run").fetchall() or [(None, None)]
         if more or run_id != self._run_id or rows is None:
             raise self._damaged(message("ledger.holds_other_run", run_id=str(run_id)))
-        self.mark(connection).check(lambda: commits_of(connection), self.path)
+        self.mark(connection).check(lambda: read_commits(connection), self.path)
         self.rows = int(rows)
         return self.rows
 

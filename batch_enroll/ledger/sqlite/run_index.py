@@ -24,14 +24,14 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.records import PlanRules, RowState, RunRecord, RunState
 from batch_enroll.ledger.sqlite.connection import (
     check_stamp,
-    in_words,
     open_for_reading,
     open_index,
     stamp,
+    translate_sqlite_errors,
 )
 from batch_enroll.ledger.sqlite.plan_queries import EarlierSend, Lookup
 from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
-from batch_enroll.ledger.sqlite.schema import micros, moment_of
+from batch_enroll.ledger.sqlite.schema import from_micros, to_micros
 from batch_enroll.messages import message
 
 _COLUMNS = [field.name for field in fields(RunRecord)]
@@ -103,7 +103,7 @@ class RunIndex:
                 connection.execute("UPDATE ledger SET salt_hash = ? WHERE salt_hash IS NULL", (known,))
         return self._checked_salt(known)
 
-    def see_salt(self) -> None:
+    def check_salt(self) -> None:
         """See that the secret is there and the right one, if there is one yet.
 
         Raises:
@@ -114,7 +114,7 @@ class RunIndex:
 
     def _checked_salt(self, known: bytes) -> bytes:
         path = self.path.with_suffix(".salt")
-        with in_words(path):
+        with translate_sqlite_errors(path):
             salt = path.read_bytes() if path.exists() else b""
         if hashlib.sha256(salt).digest() != known:
             raise LedgerError(message("ledger.wrong_salt", path=str(path), ledger=str(self.path)))
@@ -162,7 +162,7 @@ class RunIndex:
         with self._change() as connection:
             connection.execute("DELETE FROM run WHERE run_id = ?", (run_id,))
 
-    def forget(self, run_id: str) -> None:
+    def purge(self, run_id: str) -> None:
         """Forget a run and whom it enrolled."""
         with self._change() as connection:
             connection.execute("DELETE FROM sent WHERE run = (SELECT id FROM run WHERE run_id = ?)", (run_id,))
@@ -177,20 +177,20 @@ class RunIndex:
                 connection.executemany(_MERGE, lines)
 
     @contextmanager
-    def looking_up(self, run_id: str, rules: PlanRules) -> Iterator[Lookup | None]:
+    def lookup(self, run_id: str, rules: PlanRules) -> Iterator[Lookup | None]:
         """Give the question what runs other than `run_id` did with some keys, as far as the rules count it.
 
         None when no run has anything to say that the rules count.
         """
-        since = None if rules.enrolled_since is None else micros(rules.enrolled_since)
-        with in_words(self.path):
+        since = None if rules.enrolled_since is None else to_micros(rules.enrolled_since)
+        with translate_sqlite_errors(self.path):
             connection = open_for_reading(self.path)
             (own,) = connection.execute("SELECT id FROM run WHERE run_id = ?", (run_id,)).fetchone()
         after = own if rules.later_runs_only else 0
         counted = (run_id, after, rules.hold_unknown, since, rules.enrolled_by_path)
 
         def look_up(keys: Sequence[bytes]) -> Mapping[bytes, EarlierSend]:
-            with in_words(self.path):
+            with translate_sqlite_errors(self.path):
                 found = connection.execute(_LOOK_UP % ", ".join("?" * len(keys)), (*counted, *keys))
                 return {
                     key: EarlierSend(run_id=run, at=at, held=bool(held), content_hash=content_hash)
@@ -198,7 +198,7 @@ class RunIndex:
                 }
 
         with closing(connection):
-            with in_words(self.path):
+            with translate_sqlite_errors(self.path):
                 anything = connection.execute(_ANYTHING, counted).fetchone()
             yield look_up if anything else None
 
@@ -215,7 +215,7 @@ class RunIndex:
         if not self.path.exists():
             yield None
             return
-        with in_words(self.path), closing(open_for_reading(self.path)) as connection:
+        with translate_sqlite_errors(self.path), closing(open_for_reading(self.path)) as connection:
             if _is_empty(connection):
                 yield None
                 return
@@ -225,7 +225,7 @@ class RunIndex:
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
         """Open the index for one transaction, and make it first if it is not there."""
-        with in_words(self.path):
+        with translate_sqlite_errors(self.path):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self.path.exists():  # else closing it here would drop the locks that SQLite has on it
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -242,7 +242,7 @@ class RunIndex:
                     raise
                 connection.execute("UPDATE ledger SET changes = changes + 1")
                 connection.execute("COMMIT")
-            HighWaterMark(self._state_folder, uuid).raise_to(changes + 1)
+            HighWaterMark(self._state_folder, uuid).advance(changes + 1)
 
     def _check(self, connection: sqlite3.Connection) -> tuple[str, int]:
         check_stamp(connection, self.path)
@@ -269,21 +269,21 @@ def _make(connection: sqlite3.Connection) -> None:
 
 def _values(record: RunRecord) -> list[object]:
     values = [getattr(record, column) for column in _COLUMNS]
-    return [micros(value) if isinstance(value, datetime) else value for value in values]
+    return [to_micros(value) if isinstance(value, datetime) else value for value in values]
 
 
 def _record(values: Sequence[Any]) -> RunRecord:
     by_name = dict(zip(_COLUMNS, values, strict=True))
     by_name["state"] = RunState(by_name["state"])
-    by_name["created_at"] = moment_of(by_name["created_at"])
+    by_name["created_at"] = from_micros(by_name["created_at"])
     if by_name["finished_at"] is not None:
-        by_name["finished_at"] = moment_of(by_name["finished_at"])
+        by_name["finished_at"] = from_micros(by_name["finished_at"])
     return RunRecord(**by_name)
 
 
 def _secret(path: Path) -> bytes:
     """Read a secret, or make it; the file is whole or not there."""
-    with in_words(path):
+    with translate_sqlite_errors(path):
         if not path.exists():
             write_atomic(path, secrets.token_bytes(_SALT_BYTES), mode=OWNER_ONLY)
         return path.read_bytes()

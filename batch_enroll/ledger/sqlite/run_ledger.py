@@ -27,7 +27,7 @@ from batch_enroll.ledger.records import (
     RunState,
 )
 from batch_enroll.ledger.sqlite import plan_queries, pruning, row_queries
-from batch_enroll.ledger.sqlite.group_commit import Executors, LedgerExecutor, P, R, SerialExecutor, Work
+from batch_enroll.ledger.sqlite.group_commit import LedgerExecutor, LedgerThreads, P, R, SerialExecutor, Work
 from batch_enroll.ledger.sqlite.run_directory import RunFiles
 from batch_enroll.ledger.sqlite.schema import one_by_one
 from batch_enroll.ledger.sqlite.worker_ledger import SqliteWorkerLedger
@@ -50,15 +50,21 @@ from batch_enroll.models import (
 
 
 class SqliteRunLedger:
-    """A run of a `SqliteLedger`. Made by one of `plan_anew`, `go_on` and `read`; used in one event loop."""
+    """A run of a `SqliteLedger`. Made by one of `start_plan`, `go_on` and `read`; used in one event loop."""
 
     def __init__(
-        self, record: RunRecord, files: RunFiles, executors: Executors, desk: LedgerExecutor, *, recovered: int = 0
+        self,
+        record: RunRecord,
+        files: RunFiles,
+        threads: LedgerThreads,
+        executor: LedgerExecutor,
+        *,
+        recovered: int = 0,
     ) -> None:
         self._record = record
         self._files = files
-        self._executors = executors
-        self._desk = desk
+        self._threads = threads
+        self._executor = executor
         self._recovered = recovered
         self._planned = 0
         self._marked = False
@@ -66,24 +72,22 @@ class SqliteRunLedger:
         self._worker: SqliteWorkerLedger | None = None
 
     @classmethod
-    async def plan_anew(cls, record: RunRecord, files: RunFiles, executors: Executors) -> Self:
+    async def start_plan(cls, record: RunRecord, files: RunFiles, threads: LedgerThreads) -> Self:
         """Begin an empty plan in files that were taken."""
-        return cls(
-            record, files, executors, SerialExecutor(await executors.run(files.plan_anew), files.path, executors)
-        )
+        return cls(record, files, threads, SerialExecutor(await threads.run(files.start_plan), files.path, threads))
 
     @classmethod
-    async def go_on(cls, record: RunRecord, files: RunFiles, executors: Executors) -> Self:
+    async def resume(cls, record: RunRecord, files: RunFiles, threads: LedgerThreads) -> Self:
         """Go on with a sealed plan in files that were taken."""
-        connection, recovered = await executors.run(files.open)
-        return cls(record, files, executors, _writer(executors, connection, files), recovered=recovered)
+        connection, recovered = await threads.run(files.open)
+        return cls(record, files, threads, _writer(threads, connection, files), recovered=recovered)
 
     @classmethod
-    async def read(cls, record: RunRecord, files: RunFiles, executors: Executors) -> Self:
+    async def read(cls, record: RunRecord, files: RunFiles, threads: LedgerThreads) -> Self:
         """Read, whoever has taken the files."""
         if record.state is RunState.PLANNING:
             raise still_planned(record.run_id)
-        return cls(record, files, executors, SerialExecutor(await executors.run(files.read), files.path, executors))
+        return cls(record, files, threads, SerialExecutor(await threads.run(files.read), files.path, threads))
 
     @property
     def record(self) -> RunRecord:
@@ -107,7 +111,7 @@ class SqliteRunLedger:
         for seq, row in enumerate(block, start=self._planned + 1):
             if row.seq != seq:
                 raise out_of_order(row.seq, last=seq - 1)
-        await self._desk.ask(plan_queries.add_rows, block)
+        await self._executor.submit(plan_queries.add_rows, block)
         self._planned += len(block)
 
     async def mark_duplicates(self, rules: PlanRules) -> int:
@@ -116,26 +120,26 @@ class SqliteRunLedger:
 
         @one_by_one
         def mark(connection: sqlite3.Connection, rules: PlanRules) -> int:
-            with self._files.index.looking_up(self._record.run_id, rules) as look_up:
+            with self._files.index.lookup(self._record.run_id, rules) as lookup:
                 skip_inside = rules.duplicates is Duplicates.SKIP
-                return plan_queries.mark_duplicates(connection, look_up, skip_inside=skip_inside)
+                return plan_queries.mark_duplicates(connection, lookup, skip_inside=skip_inside)
 
-        return await self._desk.ask(mark, rules)
+        return await self._executor.submit(mark, rules)
 
     async def duplicates(self, *, after_seq: int, limit: int) -> list[Duplicate]:
-        return await self._readable().ask(plan_queries.duplicates, (after_seq, limit))
+        return await self._readable().submit(plan_queries.duplicates, (after_seq, limit))
 
     async def finish_planning(self, *, rows: int) -> None:
         self._writable(RunState.PLANNING, marked=True)
         if rows != self._planned:
             raise wrong_size(expected=rows, found=self._planned)
         with anyio.CancelScope(shield=True):
-            await self._desk.ask(plan_queries.finish_planning, rows)
-            await self._desk.stop()
-            await self._executors.run(self._files.make_durable)
-            connection, _ = await self._executors.run(self._files.open)
-            self._desk = _writer(self._executors, connection, self._files)
-            await self._tell_index(replace(self._record, state=RunState.OPEN, rows=rows))
+            await self._executor.submit(plan_queries.finish_planning, rows)
+            await self._executor.stop()
+            await self._threads.run(self._files.make_durable)
+            connection, _ = await self._threads.run(self._files.open)
+            self._executor = _writer(self._threads, connection, self._files)
+            await self._update_index(replace(self._record, state=RunState.OPEN, rows=rows))
 
     async def recover(self) -> int:
         self._writable()
@@ -144,44 +148,44 @@ class SqliteRunLedger:
     async def skip_sent(self, rules: PlanRules) -> int:
         self._writable(RunState.OPEN)
 
-        return await self._desk.ask(one_by_one(self._skip_sent), rules)
+        return await self._executor.submit(one_by_one(self._skip_sent), rules)
 
     async def pending(self, *, after_seq: int, limit: int) -> list[Pending]:
-        return await self._readable().ask(row_queries.pending, (after_seq, limit))
+        return await self._readable().submit(row_queries.pending, (after_seq, limit))
 
     async def join(self) -> SqliteWorkerLedger:
         self._writable(RunState.OPEN)
         if self._worker is not None:
             raise has_worker(self._record.run_id)
-        self._worker = SqliteWorkerLedger(self, self._lose_worker)
+        self._worker = SqliteWorkerLedger(self, self._forget_worker)
         return self._worker
 
-    def _lose_worker(self) -> None:
+    def _forget_worker(self) -> None:
         self._worker = None
 
     async def is_marked(self, name: str) -> bool:
-        return await self._executors.run(self._files.mark_path(name).exists)
+        return await self._threads.run(self._files.mark_path(name).exists)
 
     async def mark(self, name: str) -> None:
-        await self._executors.run(self._files.set_mark, name)
+        await self._threads.run(self._files.set_mark, name)
 
-    async def ask(self, work: Work[P, R], payload: P) -> R:
+    async def query(self, work: Work[P, R], payload: P) -> R:
         """Run a query of this package on the run's connection."""
-        return await self._readable().ask(work, payload)
+        return await self._readable().submit(work, payload)
 
     async def write(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
-        """Change rows of the run while it is OPEN; `begins` as in `LedgerExecutor.ask`."""
+        """Change rows of the run while it is OPEN; `begins` as in `LedgerExecutor.submit`."""
         self._writable(RunState.OPEN)
-        return await self._desk.ask(work, payload, begins=begins)
+        return await self._executor.submit(work, payload, begins=begins)
 
     async def outcomes(self, *, after_seq: int, limit: int) -> list[Outcome]:
-        return await self._readable().ask(row_queries.outcomes, (after_seq, limit))
+        return await self._readable().submit(row_queries.outcomes, (after_seq, limit))
 
     async def counts(self) -> Counts:
-        return await self._readable().ask(row_queries.counts, None)
+        return await self._readable().submit(row_queries.counts, None)
 
     async def reasons(self, *, limit: int) -> list[Reason]:
-        return await self._readable().ask(pruning.reasons, limit)
+        return await self._readable().submit(pruning.reasons, limit)
 
     async def requeue(self, *, status: RowStatus, rules: PlanRules | None = None) -> int:
         self._writable()
@@ -197,8 +201,8 @@ class SqliteRunLedger:
         record = replace(self._record, state=RunState.OPEN)
         with anyio.CancelScope(shield=True):
             # The index first: what fails then leaves the rows as they are, and `close_unchanged` puts the record back.
-            await self._executors.run(lambda: self._files.index.update(record, unmerged=True))
-            many = await self._desk.ask(requeue, origin)
+            await self._threads.run(lambda: self._files.index.update(record, unmerged=True))
+            many = await self._executor.submit(requeue, origin)
         self._record = record
         return many
 
@@ -206,16 +210,16 @@ class SqliteRunLedger:
         self._writable()
         states = [VERDICTS[verdict.verdict] for verdict in verdicts]
         with anyio.CancelScope(shield=True):
-            moved = await self._desk.ask(row_queries.resolve, verdicts)
+            moved = await self._executor.submit(row_queries.resolve, verdicts)
             if any(was_unknown and state is RowState.PLANNED for was_unknown, state in zip(moved, states, strict=True)):
-                await self._tell_index(replace(self._record, state=RunState.OPEN))
+                await self._update_index(replace(self._record, state=RunState.OPEN))
         return [verdict.seq for verdict, was_unknown in zip(verdicts, moved, strict=True) if not was_unknown]
 
     async def close_unchanged(self) -> None:
-        await self._let_go(self._record)
+        await self._close(self._record)
 
     async def close(self, *, state: RunState, stop_reason: str, at: datetime, results_path: str = "") -> None:
-        await self._let_go(
+        await self._close(
             replace(
                 self._record,
                 state=state,
@@ -228,34 +232,36 @@ class SqliteRunLedger:
     async def discard(self) -> None:
         self._writable()
         with anyio.CancelScope(shield=True):
-            if self._record.state is not RunState.PLANNING and await self._desk.ask(row_queries.anything_sent, None):
+            if self._record.state is not RunState.PLANNING and await self._executor.submit(
+                row_queries.anything_sent, None
+            ):
                 raise has_sent(self._record.run_id)
             self._closed = True
-            await self._desk.stop()
-            await self._executors.run(self._files.throw_away)
+            await self._executor.stop()
+            await self._threads.run(self._files.delete)
 
-    async def _let_go(self, record: RunRecord) -> None:
+    async def _close(self, record: RunRecord) -> None:
         if self._closed:
             return
         self._closed = True
         with anyio.CancelScope(shield=True):
-            await self._desk.stop()
+            await self._executor.stop()
             if self._files.lock.held:
                 self._record = record
-                await self._executors.run(self._files.put_away, record)
+                await self._threads.run(self._files.finalize, record)
 
-    async def _tell_index(self, record: RunRecord) -> None:
-        await self._executors.run(lambda: self._files.index.update(record, unmerged=True))
+    async def _update_index(self, record: RunRecord) -> None:
+        await self._threads.run(lambda: self._files.index.update(record, unmerged=True))
         self._record = record
 
     def _skip_sent(self, connection: sqlite3.Connection, rules: PlanRules) -> int:
-        with self._files.index.looking_up(self._record.run_id, rules) as look_up:
-            return plan_queries.skip_sent(connection, look_up)
+        with self._files.index.lookup(self._record.run_id, rules) as lookup:
+            return plan_queries.skip_sent(connection, lookup)
 
     def _readable(self) -> LedgerExecutor:
         if self._closed:
             raise not_open(self._record.run_id)
-        return self._desk
+        return self._executor
 
     def _writable(self, state: RunState | None = None, *, marked: bool | None = None) -> None:
         wrong_state = state is not None and self._record.state is not state
@@ -263,5 +269,5 @@ class SqliteRunLedger:
             raise not_open(self._record.run_id)
 
 
-def _writer(executors: Executors, connection: sqlite3.Connection, files: RunFiles) -> LedgerExecutor:
-    return executors.writer(connection, files.path, ballast=files.ballast, mark=files.mark(connection))
+def _writer(threads: LedgerThreads, connection: sqlite3.Connection, files: RunFiles) -> LedgerExecutor:
+    return threads.writer(connection, files.path, disk_reserve=files.disk_reserve, mark=files.mark(connection))

@@ -73,17 +73,17 @@ def one_by_one(function: Callable[[sqlite3.Connection, P], R]) -> Callable[[sqli
     return work
 
 
-def micros(moment: datetime) -> int:
+def to_micros(moment: datetime) -> int:
     """Turn an aware time into what is on disk."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def moment_of(at: int) -> datetime:
+def from_micros(at: int) -> datetime:
     """Turn what is on disk into an aware UTC time."""
     return _EPOCH + at * _MICROSECOND
 
 
-def follow_states(connection: sqlite3.Connection) -> None:
+def start_tally(connection: sqlite3.Connection) -> None:
     """Count the rows by state, once; from now on the file keeps its own totals, in the same transaction."""
     connection.execute("DELETE FROM tally")
     connection.executemany("INSERT INTO tally VALUES (?, 0)", [(int(state),) for state in RowState])
@@ -106,7 +106,7 @@ def count_commit(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE run SET commits = commits + 1")
 
 
-def commits_of(connection: sqlite3.Connection) -> int:
+def read_commits(connection: sqlite3.Connection) -> int:
     """Read the file's counter."""
     (commits,) = connection.execute("SELECT commits FROM run").fetchone()
     return int(commits)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from batch_enroll.ledger.records import BLOCK_ROWS, Block, Pending, RowState
 from batch_enroll.ledger.sqlite import row_queries
-from batch_enroll.ledger.sqlite.schema import micros
+from batch_enroll.ledger.sqlite.schema import to_micros
 from batch_enroll.ledger.transitions import SETTLED, storable_text
 from batch_enroll.messages import Message
 from batch_enroll.models import Outcome
@@ -41,7 +41,7 @@ class SqliteWorkerLedger:
         return self._hold(lo, hi, await self._planned((lo, hi)))
 
     async def record_intent(self, seq: int, *, at: datetime) -> int:
-        return await self._run.write(row_queries.record_intent, (seq, micros(at)), begins=True)
+        return await self._run.write(row_queries.record_intent, (seq, to_micros(at)), begins=True)
 
     async def record_outcome(self, outcome: Outcome) -> None:
         state = SETTLED[outcome.status]
@@ -68,4 +68,4 @@ class SqliteWorkerLedger:
         return Block(lo, hi, rows)
 
     def _planned(self, block: tuple[int, int]) -> Awaitable[list[Pending]]:
-        return self._run.ask(row_queries.planned, block)
+        return self._run.query(row_queries.planned, block)
