@@ -1,15 +1,15 @@
-"""The default ledger: SQLite files on a local disk, one small index for all runs and one file for each run.
+"""The default ledger: SQLite files on a local disk, an index of all runs and one file for each run.
 
     ledger.sqlite            the index: run records, and what closed runs sent (rollback journal, several processes)
     ledger.salt              the installation's secret, 0600
     ledger.sqlite.runs/ID/   0700, one folder for each run:
         run.sqlite             its rows (WAL, one process at a time; readers at any time)
         rows.staged            the staged rows (personal data)
-        run.lock, run.owner    who is working on it
-        ballast                room that is given up when the disk is full
-    ledger.sqlite.locks/       who is working on a job or a scenario, by the hash of its name
+        run.lock, run.owner    lock, and who holds it
+        ballast                disk space that is freed when the disk is full
+    ledger.sqlite.locks/       locks of jobs and scenarios, by the hash of the name
 
-Commands come in through `SqliteLedger` and `SqliteRunLedger`; no connection or cursor leaves this package.
+No connection or cursor leaves this package.
 """
 
 from batch_enroll.ledger.sqlite.ledger import SqliteLedger

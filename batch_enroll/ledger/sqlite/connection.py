@@ -1,7 +1,4 @@
-"""How a SQLite file is opened here, and what its errors mean.
-
-In: a path. Out: a connection whose settings were read back, or a LedgerError in words. Never: a statement about rows.
-"""
+"""Open SQLite files with settings that are read back, and translate SQLite's errors into `LedgerError`."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ _CACHE_KIB = 4_000
 _OLDEST = (3, 37, 0)  # STRICT tables
 
 _FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT}
-_FULL_CODES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}  # the second: no room for the WAL's shared memory
+_FULL_CODES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}  # the second: no space for the WAL's shared memory
 
 
 def open_for_sending(path: Path) -> sqlite3.Connection:
@@ -44,7 +41,7 @@ def open_for_sending(path: Path) -> sqlite3.Connection:
 
 
 def open_for_planning(path: Path) -> sqlite3.Connection:
-    """Open a run's file for a plan: fast, and worth nothing after a crash until it is sealed."""
+    """Open a run's file for planning, without a journal; a crash before the plan is finished ruins it."""
     connection = _connect(path, mode="rwc")
     with closed_on_error(connection):
         for setting in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
@@ -78,7 +75,7 @@ def open_index(path: Path) -> sqlite3.Connection:
 
 
 def stamp(connection: sqlite3.Connection) -> None:
-    """Mark a new file as ours."""
+    """Write the application id and the schema version into a new file."""
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
@@ -99,7 +96,7 @@ def check_stamp(connection: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
-    """Close a connection when what is done with it first fails."""
+    """Close a connection when the block fails."""
     try:
         yield
     except BaseException:
@@ -109,7 +106,7 @@ def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def translate_sqlite_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite's and the system's errors about `path` into a LedgerError."""
+    """Raise the errors of SQLite and of the operating system as `LedgerError`."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
@@ -117,7 +114,7 @@ def translate_sqlite_errors(path: Path) -> Iterator[None]:
 
 
 def translate_sqlite_error(path: Path, error: sqlite3.Error | OSError) -> LedgerError:
-    """Say what an error means for the person whose ledger it is."""
+    """Build the `LedgerError` for an error of SQLite or of the operating system."""
     if is_full(error):
         return LedgerError(message("ledger.disk_full", path=str(path)))
     if isinstance(error, OSError):
@@ -148,7 +145,7 @@ def is_full(error: BaseException) -> bool:
 
 
 def fsync_path(path: Path) -> None:
-    """Put a file, or the names in a folder, on disk. A folder cannot be synced on Windows, and need not be."""
+    """Sync a file or a folder to the disk; on Windows a folder cannot be synced and need not be."""
     if path.is_dir() and sys.platform == "win32":
         return
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)

@@ -1,7 +1,4 @@
-"""Whether a folder can keep a promise: its file system, a probe, and some room in reserve.
-
-In: a folder. Out: a LedgerError with what to do, or how long a commit takes there. Never: a row.
-"""
+"""Check that a folder is on a file system that is safe for SQLite, time a commit there, and reserve disk space."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ _DRIVE_REMOTE = 4  # GetDriveTypeW
 
 
 def check_location(folder: Path) -> Notice | None:
-    """Refuse a network file system; give a notice where nothing outlives the machine's memory.
+    """Refuse a network file system; return a notice for a file system in memory.
 
     Raises:
         LedgerError: the folder lies on a network file system.
@@ -46,7 +43,7 @@ def check_location(folder: Path) -> Notice | None:
 
 
 def file_system(folder: Path) -> str:
-    """Name the type of the file system that holds a folder (or will hold it); "" when it cannot be found out."""
+    """Return the type of the file system of a folder, which need not exist yet; "" when it is not known."""
     folder = folder.absolute().resolve()
     if sys.platform == "linux":
         with suppress(OSError):
@@ -64,10 +61,10 @@ def file_system(folder: Path) -> str:
 
 
 def probe(folder: Path) -> float:
-    """Do once in `folder` all that a run will do there; give the seconds that a commit takes (the median of three).
+    """Try in `folder` what a run does there; return the seconds that a commit takes (the median of three).
 
     Raises:
-        LedgerError: something of it does not work.
+        LedgerError: one of these operations fails.
     """
     path = folder / "probe.sqlite"
     with translate_sqlite_errors(folder):
@@ -84,17 +81,17 @@ def probe(folder: Path) -> float:
 
 
 class DiskReserve:
-    """A file whose only use is to be deleted: its room lets the outcomes in flight be saved on a full disk."""
+    """A file that is deleted when the disk is full, so that the outcomes of requests in flight can be saved."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "ballast"
-        self.released = False  #: it was given up; nothing new should begin
+        self.released = False  #: the space was freed; no new row may be sent
 
     def create(self) -> None:
-        """Take the room, for real: random bytes, so that no file system compresses them away.
+        """Write the file with random bytes, which no file system can compress.
 
         Raises:
-            LedgerError: there is no room.
+            LedgerError: the disk is full.
         """
         with translate_sqlite_errors(self._path):
             if not (self._path.exists() and self._path.stat().st_size >= _RESERVE_BYTES):
@@ -102,7 +99,7 @@ class DiskReserve:
                 fsync_path(self._path)
 
     def release(self) -> None:
-        """Make room for what is in flight."""
+        """Free the space for the requests in flight."""
         self.released = True
         self.remove()
 
@@ -119,7 +116,7 @@ def _commit_time(connection: sqlite3.Connection) -> float:
 
 
 def _type_at(folder: Path, mounts: Iterable[tuple[str, str]]) -> str:
-    """Give the type of the deepest mount over `folder`; of two on the same folder the later hides the other."""
+    """Return the type of the deepest mount over `folder`; of two on the same folder the later hides the other."""
     best, kind = -1, ""
     for point, its_kind in mounts:
         depth = len(Path(point).parts)

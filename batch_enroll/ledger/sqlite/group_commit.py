@@ -1,11 +1,8 @@
-"""Who talks to a run's file: calls from the event loop, done by a thread, answered when they are on disk.
+"""Run the work on a run's file in a thread and commit calls in groups; a call returns after its commit.
 
-In: works, each a function of (connection, payloads) that gives one result for each payload. Out: the results, after the
-commit. Never: two connections that write; a write that is lost because its caller was cancelled.
-
-Group commit: while one commit waits for the disk the next calls gather, and all of them become one transaction. Calls
-of the same work are done together in one statement or a few. That is for the interpreter lock, not for SQLite: each
-statement gives the lock away and must win it back from a busy event loop.
+Calls that arrive during a commit become one transaction, and calls of the same work share a few statements: each
+statement releases the interpreter lock and must win it back from a busy event loop. A call that is cancelled is carried
+out all the same.
 """
 
 from __future__ import annotations
@@ -42,19 +39,19 @@ Work = Callable[[sqlite3.Connection, list[P]], Sequence[R]]
 
 
 class LedgerExecutor(Protocol):
-    """Where works are handed in."""
+    """Runs works on the connection of one file."""
 
     async def submit(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
-        """Do a work and wait until it is on disk. `begins`: it begins something new, which a full disk forbids."""
+        """Run a work and return its result after the commit. `begins`: refuse it when the disk is full."""
         ...
 
     async def stop(self) -> None:
-        """Finish what was handed in and close the file."""
+        """Finish the submitted works and close the file."""
         ...
 
 
 class SerialExecutor:
-    """A executor without a thread of its own: for planning, where one caller waits, and for reading."""
+    """Runs one work at a time in a worker thread; for planning and for reading."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path, threads: LedgerThreads) -> None:
         self._connection = connection
@@ -75,7 +72,7 @@ class SerialExecutor:
             self._connection.execute("BEGIN")
             try:
                 return work(self._connection, [payload])[0]
-            finally:  # a plan keeps no journal to roll back to; a work that fails is the end of it
+            finally:  # a plan has no journal to roll back to; a failed work ends it
                 if self._connection.in_transaction:
                     self._connection.execute("COMMIT")
 
@@ -115,7 +112,7 @@ class _Call:
 
 
 class GroupCommitExecutor:
-    """A thread with the one connection that writes. Belongs to the event loop in which it was made."""
+    """A thread that owns the only writing connection; bound to the event loop in which it was created."""
 
     def __init__(
         self,
@@ -130,15 +127,15 @@ class GroupCommitExecutor:
         Args:
             connection: opened for sending.
             path: of its file, for messages.
-            disk_reserve: given up when the disk is full.
-            mark: raised each few commits.
+            disk_reserve: released when the disk is full.
+            mark: advanced every few commits.
         """
         self._connection = connection
         self._path = path
         self._disk_reserve = disk_reserve
         self._mark = mark
-        self.commits = read_commits(connection)  #: that are on disk; read it when the executor has stopped
-        self._broken: BaseException | None = None  #: nothing more is written after it
+        self.commits = read_commits(connection)  #: number on disk; read it only after `stop`
+        self._broken: BaseException | None = None  #: after it nothing is written
         self._stopped = False
         self._calls: queue.SimpleQueue[list[_Call] | None] = queue.SimpleQueue()
         self._gathered: list[_Call] = []  #: in this round of the event loop
@@ -156,7 +153,7 @@ class GroupCommitExecutor:
         try:
             await call.waiter.wait()
         except anyio.get_cancelled_exc_class():
-            # The work is done all the same, and whoever is cancelled must be able to rely on that.
+            # The work is carried out all the same, and a cancelled caller relies on it.
             with anyio.CancelScope(shield=True):
                 while not call.is_done:
                     call.waiter = self._loop.waiter()
@@ -169,7 +166,7 @@ class GroupCommitExecutor:
         return result
 
     def _flush(self) -> None:
-        """Give the thread what was asked in one round of the loop: each hand-over may cost a switch of threads."""
+        """Pass the calls of one iteration of the event loop to the thread at once, to save thread switches."""
         calls, self._gathered = self._gathered, []
         if calls:
             self._calls.put(calls)
@@ -191,9 +188,9 @@ class GroupCommitExecutor:
             calls = [call for group in handed if group for call in group]
             try:
                 self._commit(calls)
-            except BaseException as error:  # whatever it is: an answer that never comes would hold the run for ever
+            except BaseException as error:  # any error: a call without a result would block the run for ever
                 self._fail(calls, error)
-            with suppress(RuntimeError):  # the event loop is gone; what was to be saved is saved
+            with suppress(RuntimeError):  # the event loop is closed; the commit is done
                 self._loop.soon_from_thread(_wake, calls)
             if self.commits - marked >= _COMMITS_PER_MARK:
                 marked = self.commits
@@ -201,11 +198,11 @@ class GroupCommitExecutor:
                     self._mark.try_advance(marked)
                 except BaseException as error:
                     self._fail([], error)
-        with suppress(sqlite3.Error):  # closing moves the log into the file; the log alone is as good
+        with suppress(sqlite3.Error):  # closing checkpoints the WAL; the WAL alone is as safe
             self._connection.close()
 
     def _commit(self, calls: list[_Call], *, last_try: bool = False) -> None:
-        """Do the calls in one transaction; on a full disk make room and save what can be saved."""
+        """Run the calls in one transaction; on a full disk free space and try once more."""
         if self._broken is not None:
             self._fail(calls, self._broken)
             return
@@ -214,7 +211,7 @@ class GroupCommitExecutor:
         except sqlite3.Error as error:
             self._roll_back()
             if not is_full(error):
-                self._fail(calls, error)  # after a failed sync nobody knows what the disk holds: no second try
+                self._fail(calls, error)  # after a failed sync the content of the disk is unknown: no second try
             elif not last_try:
                 self._free_disk_space()
                 self._commit(calls, last_try=True)
@@ -223,7 +220,7 @@ class GroupCommitExecutor:
                     call.error = self._translate(error)
 
     def _fail(self, calls: list[_Call], error: BaseException) -> None:
-        """Write nothing more, and answer these calls and all that follow with the error."""
+        """Stop writing; these calls and all later ones raise the error."""
         self._broken = error
         self._roll_back()
         for call in calls:
@@ -232,19 +229,19 @@ class GroupCommitExecutor:
     def _translate(self, error: BaseException) -> LedgerError:
         if isinstance(error, sqlite3.Error):
             translated = translate_sqlite_error(self._path, error)
-        else:  # by its name alone: its text may hold what is in a row
+        else:  # only its class name: its text may hold values of a row
             translated = LedgerError(message("ledger.not_written", path=str(self._path), error=type(error).__name__))
         translated.__cause__ = error
         return translated
 
     def _free_disk_space(self) -> None:
-        """Give up the disk_reserve and empty the log into the file, where the rows have their places already."""
+        """Release the disk reserve and checkpoint the WAL into the file, which does not grow by that."""
         self._disk_reserve.release()
         with suppress(sqlite3.Error):
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _refuse_on_full_disk(self, call: _Call) -> bool:
-        """Say no to what begins something new on a full disk."""
+        """Refuse a call that begins a new attempt after the disk was full."""
         if self._disk_reserve.released and call.begins:
             call.error = LedgerError(message("ledger.disk_full_while_sending", path=str(self._path)))
             return True
@@ -268,7 +265,7 @@ class GroupCommitExecutor:
         self.commits += changed
 
     def _run_batch(self, calls: list[_Call]) -> None:
-        """Do calls of the same work at once; when one of them cannot be done, each for itself."""
+        """Run calls of the same work together; when that fails, one by one."""
         self._connection.execute("SAVEPOINT together")
         try:
             results = calls[0].work(self._connection, [call.payload for call in calls])
@@ -297,13 +294,13 @@ def _wake(calls: Iterable[_Call]) -> None:
         for call in waking:
             call.is_done = True
             call.waiter.set()
-    finally:  # when one cannot be woken the others are
+    finally:  # when waking one fails, wake the others
         if left := list(waking):
             _wake(left)
 
 
 class _EventLoop:
-    """What the writer needs of the event loop that runs, asyncio's or trio's."""
+    """The functions of the running event loop (asyncio or trio) that the executor needs."""
 
     def __init__(self) -> None:
         token = anyio.lowlevel.current_token()
@@ -322,11 +319,11 @@ class LedgerThreads:
     """Run the blocking work of a ledger outside the event loop: worker threads, and a writing thread for each run."""
 
     async def run(self, function: Callable[[*Ts], R], *args: *Ts) -> R:
-        """Call a function that blocks, and wait for its result."""
+        """Call a blocking function and return its result."""
         return await anyio.to_thread.run_sync(function, *args)
 
     def writer(
         self, connection: sqlite3.Connection, path: Path, *, disk_reserve: DiskReserve, mark: HighWaterMark
     ) -> LedgerExecutor:
-        """Make the executor of a run that is sent."""
+        """Create the executor of a run that is sent."""
         return GroupCommitExecutor(connection, path, disk_reserve=disk_reserve, mark=mark)

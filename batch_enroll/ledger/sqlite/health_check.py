@@ -1,7 +1,4 @@
-"""The check-up of a ledger: its disk, its speed, and whether its index is whole.
-
-In: the index's path. Out: a `LedgerHealth`. Never: a file that stays behind, a change of the ledger.
-"""
+"""Check a ledger without a run: its file system, its commit time and its index."""
 
 from __future__ import annotations
 
@@ -25,10 +22,10 @@ _MAX_FAULTS = 3
 
 
 def examine(path: Path, state_folder: Path) -> LedgerHealth:
-    """Look at a ledger and its place.
+    """Check a ledger and its folder; nothing is changed and no file is left.
 
     Raises:
-        LedgerError: no ledger can be kept there: a network file system, no permission, no room.
+        LedgerError: no ledger can be kept there: a network file system, no permission, a full disk.
     """
     volatile = check_location(path.parent)
     there = _existing_parent(path.parent)
@@ -47,7 +44,7 @@ def examine(path: Path, state_folder: Path) -> LedgerHealth:
 
 
 def _faults(path: Path, state_folder: Path) -> Iterator[str]:
-    """Say what is wrong with the index and the secret beside it."""
+    """Describe what is wrong with the index and the secret beside it."""
     index = RunIndex(path, state_folder)
     try:
         index.records("false")  # is it ours, of this version, and not an older copy?
@@ -62,10 +59,10 @@ def _faults(path: Path, state_folder: Path) -> Iterator[str]:
 
 
 def _existing_parent(folder: Path) -> Path:
-    """The folder, or what will hold it.
+    """Return the folder or its nearest parent that exists.
 
     Raises:
-        LedgerError: a file stands in the way.
+        LedgerError: a file is in the way.
     """
     there = next(place for place in (folder, *folder.parents) if place.exists())
     if not there.is_dir():

@@ -1,7 +1,4 @@
-"""All runs of one installation: the index and a folder for each run.
-
-In and out: as `ledger.interface` says. Never: a row; `run` has those.
-"""
+"""The SQLite ledger of one installation: an index of all runs and a folder for each run."""
 
 from __future__ import annotations
 
@@ -40,10 +37,10 @@ class SqliteLedger:
 
         Args:
             path: of the index.
-            state_folder: keeps the marks that reveal an older ledger put back; outside the ledger's folder, unless
-                that is temporary.
+            state_folder: keeps the marks that detect an older copy of the ledger; outside the ledger's folder,
+                unless that is temporary.
             clock: for the note that says since when a run is locked; None = the machine's.
-            threads: where the blocking work is done; None = in threads.
+            threads: runs the blocking work; None = worker threads.
         """
         self._path = path.absolute()
         self._clock = clock or SystemClock()
@@ -52,7 +49,7 @@ class SqliteLedger:
         self._index = RunIndex(self._path, state_folder)
 
     def notices(self) -> tuple[Notice, ...]:
-        """Say what people should know about the place.
+        """Return what the user should know about the file system.
 
         Raises:
             LedgerError: no ledger can be kept there.
@@ -122,7 +119,7 @@ class SqliteLedger:
             return await SqliteRunLedger.read(record, self._files(run_id), self._threads)
         files = await self._acquire_files(run_id)
         try:
-            record = await run(self._record, run_id)  # as the last owner left it
+            record = await run(self._record, run_id)  # read again: the last owner may have changed it
             others = await run(self._index.records, "input_path = ?", record.input_path)
             await run(self._check_exclusive, record, others)
             await run(self._merge_unmerged)
@@ -180,13 +177,13 @@ class SqliteLedger:
         return RunFiles(self._index, folder, run_id, state_folder=self._state_folder)
 
     def _check_new(self, record: RunRecord, others: Sequence[RunRecord]) -> None:
-        """See also that a new run does not take the place of an older one."""
+        """Check also that no run of the same id exists."""
         if any(other.run_id == record.run_id and other.state is not RunState.PLANNING for other in others):
             raise exists_already(record.run_id)
         self._check_exclusive(record, others)
 
     def _check_exclusive(self, record: RunRecord, others: Sequence[RunRecord]) -> None:
-        """See that a run races with no other on the same input: they would send the same rows."""
+        """Check that no other run of the same input is locked: both would send the same rows."""
         for other in others:
             if other.run_id != record.run_id and (
                 other.identity == record.identity or may_send_same_rows(record, other)
@@ -195,7 +192,7 @@ class SqliteLedger:
                     pass
 
     def _merge_unmerged(self) -> None:
-        """Take over what runs sent that died, or are at work now."""
+        """Merge into the index what interrupted runs and active runs have sent."""
         for record in self._index.records("unmerged"):
             files = self._files(record.run_id)
             try:

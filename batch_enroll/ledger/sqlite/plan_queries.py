@@ -1,8 +1,7 @@
-"""A run's file while it is being planned: rows come in, duplicates are found, the file is put on disk.
+"""SQL for a run's file while it is planned: append rows, find duplicates, finish the plan.
 
-In: blocks of planned rows in seq order. Out: a sealed file in which every row stands where the plan says. Never:
-durable before the seal. Rows are appended without an index, and duplicates found by one sort at the end: an index on
-random keys would touch a page for each row, and get slower and slower as the plan grows.
+Rows are appended without an index on the key and duplicates are found by one sort at the end: an index on random keys
+would write a page for each row and slow down as the plan grows. The file is not durable before the plan is finished.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ Lookup = Callable[[Sequence[bytes]], Mapping[bytes, EarlierSend]]
 
 
 def create_file(path: Path, run_id: str) -> sqlite3.Connection:
-    """Make an empty file in the place of whatever an unfinished plan left there."""
+    """Create an empty file; what an unfinished plan left is deleted."""
     for left in path.parent.glob(path.name + "*"):
         left.unlink()
     connection = open_for_planning(path)
@@ -60,14 +59,14 @@ def create_file(path: Path, run_id: str) -> sqlite3.Connection:
 
 @one_by_one
 def add_rows(connection: sqlite3.Connection, rows: Sequence[PlannedRow]) -> None:
-    """Append a block."""
+    """Append a block of rows."""
     connection.executemany(_ADD, rows)
 
 
 def mark_duplicates(connection: sqlite3.Connection, lookup: Lookup | None, *, skip_inside: bool) -> int:
-    """Note every row whose key was met before, here or in an earlier run, and skip those that must not be sent.
+    """Record every row whose key occurred before, here or in an earlier run; skip those that must not be sent.
 
-    Without a lookup no earlier run counts, and only the keys that stand here twice are looked at.
+    Without a lookup no earlier run counts, and only keys that occur twice here are read.
     """
     connection.executemany("INSERT INTO duplicate VALUES (?, ?, ?, ?, ?, ?)", _find_duplicates(connection, lookup))
     connection.execute(
@@ -133,13 +132,13 @@ def duplicates(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Du
 
 @one_by_one
 def finish_planning(connection: sqlite3.Connection, rows: int) -> None:
-    """Finish the plan; it is on disk once the file is closed and synced."""
+    """Finish the plan; it is durable after the file is closed and synced."""
     start_tally(connection)
     connection.execute("UPDATE run SET rows = ?", (rows,))
 
 
 def _find_duplicates(connection: sqlite3.Connection, lookup: Lookup | None) -> Iterator[tuple[object, ...]]:
-    """Walk over the rows by key; give a line of the table `duplicate` for each that was met before."""
+    """Yield a line of the table `duplicate` for each row whose key occurred before."""
     by_key = connection.execute(_BY_KEY % (_ANY if lookup else _REPEATED))
     last_key, first_seq, first_hash = None, 0, b""
     while block := by_key.fetchmany(_BLOCK_ROWS):

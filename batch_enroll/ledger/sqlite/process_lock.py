@@ -1,8 +1,4 @@
-"""Who is working on something: a lock that the system takes away from a dead process, and a note of who holds it.
-
-In: a folder, and what is locked in it: a run, a job, a scenario. Out: the lock, or a RunLocked that names process and
-host. Never: a guess by age or by pid; a lock whose process is gone is free at once.
-"""
+"""A lock that the operating system releases when its process dies, with a note of who holds it."""
 
 from __future__ import annotations
 
@@ -21,24 +17,24 @@ from batch_enroll.errors import RunLocked
 from batch_enroll.ledger.sqlite.connection import translate_sqlite_errors
 from batch_enroll.messages import Message, message
 
-_WAIT_S = 0.3  # whoever borrows the lock has it for a moment
+_WAIT_S = 0.3  # `held_briefly` holds the lock for a moment only
 
 
 class OwnedLock:
-    """A lock that is signed by who has it."""
+    """A lock file, and beside it a note with the process, host and time of its owner."""
 
     def __init__(self, folder: Path, name: str, *, what: Message | str) -> None:
         """Name the files; nothing is locked yet.
 
         Args:
-            folder: where they lie.
+            folder: the folder of both files.
             name: of the two files, without a suffix.
-            what: is locked, as people call it: `Run a906cc51`.
+            what: what is locked, for messages: `Run a906cc51`.
         """
         self._what = what
         self._owner_file = folder / f"{name}.owner"
         self._path = folder / f"{name}.lock"
-        # Not bound to the thread that took it; not the library's singleton: a second one in this process must fail too.
+        # Not bound to a thread; not the library's singleton: a second lock in this process must fail too.
         self._lock = filelock.FileLock(self._path, thread_local=False)
 
     @property
@@ -47,7 +43,7 @@ class OwnedLock:
         return self._lock.is_locked
 
     def acquire(self, *, now: datetime) -> None:
-        """Take the lock and sign it.
+        """Acquire the lock and write the note.
 
         Raises:
             RunLocked: another process, or another part of this one, has it.
@@ -63,18 +59,18 @@ class OwnedLock:
             )
 
     def release(self) -> None:
-        """Let go; the note goes first, so that nobody reads a note about a lock that is free."""
+        """Release the lock; the note is removed first, so that a free lock has no note."""
         if self.held:
-            with suppress(OSError):  # a note that cannot be removed is written over by the next who takes the lock
+            with suppress(OSError):  # a note that cannot be removed is overwritten by the next owner
                 self._owner_file.unlink(missing_ok=True)
             self._lock.release()
 
     @contextmanager
     def held_briefly(self) -> Iterator[None]:
-        """Keep others out for a moment, unsigned; a run whose folder is gone is nobody's.
+        """Hold the lock during the block, without a note; does nothing when the folder is gone.
 
         Raises:
-            RunLocked: somebody works on the run.
+            RunLocked: another process, or another part of this one, holds it.
         """
         if not self._path.parent.exists():
             yield
@@ -90,7 +86,7 @@ class OwnedLock:
                 self._lock.release()
 
     def owner(self) -> str:
-        """Name who has the lock; "" when nobody has."""
+        """Describe who holds the lock; "" when it is free."""
         try:
             with self.held_briefly():
                 return ""

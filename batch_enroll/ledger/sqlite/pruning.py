@@ -1,8 +1,4 @@
-"""A run's file without its rows: what stays when a finished run is pruned.
-
-In: the file of a finished run whose keys are in the index. Out: the same file with its totals, its reasons and people's
-verdicts. Never: a run that may still send; the memory of whom it enrolled, which the index has.
-"""
+"""Remove the rows of a finished run from its file; totals, reasons and resolutions stay."""
 
 from __future__ import annotations
 
@@ -24,7 +20,7 @@ CREATE TABLE kept_reason(
 
 
 def remove_rows(connection: sqlite3.Connection) -> None:
-    """Keep the reasons, drop the rows and give their room back; a second time does nothing but that."""
+    """Keep the reasons, delete the rows and free their disk space; can be repeated."""
     if not has_no_rows(connection):
         connection.execute("BEGIN IMMEDIATE")
         kept = row_queries.reasons(connection, [_MAX_REASONS])[0]
@@ -44,7 +40,7 @@ def remove_rows(connection: sqlite3.Connection) -> None:
 
 
 def has_no_rows(connection: sqlite3.Connection) -> bool:
-    """Say whether the rows are gone."""
+    """Return whether the rows were removed."""
     found = connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'kept_reason')").fetchone()
     return bool(found[0])
 

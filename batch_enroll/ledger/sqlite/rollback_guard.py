@@ -1,11 +1,8 @@
-"""The guard against an older ledger put back: how far this computer saw a ledger get.
+"""Refuse a ledger that was restored from an older copy, by a commit counter that is kept outside its folder.
 
-In: a file's own counter of commits. Out: a LedgerError when it is below what was seen. Never: more than the ledger
-holds for certain; the mark is written after the commit, so that it cannot raise a false alarm.
-
-A restored backup or snapshot would show rows that were sent as still to send. The mark lies outside the ledger's
-folder, is on disk at each opening and closing and each few commits between, and so misses only a copy made in the
-last moments before a crash.
+An older copy would show rows that were sent as still to send. The mark is written after the commit, so there is no
+false alarm; it is on disk at each opening and closing and every few commits between, so it misses only a copy made in
+the last moments before a crash.
 """
 
 from __future__ import annotations
@@ -31,10 +28,10 @@ class HighWaterMark:
         self._path = state_folder / f"{uuid}.seen"
 
     def check(self, commits: Callable[[], int], ledger: Path) -> int:
-        """Compare the counter that stands in the ledger, and give it.
+        """Compare the ledger's counter with the mark and return it.
 
         Args:
-            commits: reads the counter; asked after the mark was read, since both may be rising at this moment.
+            commits: reads the counter; called after the mark is read, since both may be growing.
             ledger: the file, for the message.
         Raises:
             LedgerError: the ledger is older than what was seen.
@@ -50,7 +47,7 @@ class HighWaterMark:
         return held
 
     def advance(self, commits: int) -> None:
-        """Write the mark through to the disk; in place, for 20 digits are never torn.
+        """Write the mark and sync it; in place, because 20 digits are written as a whole.
 
         Raises:
             LedgerError: it cannot be written.
@@ -65,12 +62,12 @@ class HighWaterMark:
                 os.close(descriptor)
 
     def try_advance(self, commits: int) -> None:
-        """Write the mark if that is possible: in the middle of a run the rows matter more."""
+        """Write the mark; during a run a failure is only logged."""
         try:
             self.advance(commits)
         except LedgerError as error:
             logger.warning("the mark that guards against an older ledger was not written: %s", error)
 
     def remove(self) -> None:
-        """Forget the file: it is discarded."""
+        """Delete the mark of a file that is deleted."""
         self._path.unlink(missing_ok=True)

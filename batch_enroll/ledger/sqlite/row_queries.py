@@ -1,7 +1,6 @@
-"""The rows of one run in their file: every move and every question as a function of a connection.
+"""SQL for the rows of one run: each state transition and each query is a function of a connection.
 
-In: lists of payloads. Out: one result for each. Each move is one UPDATE that names the state it starts from, and its
-row count must be the number of payloads. Never: a transaction of its own, a clock, personal data.
+A transition is one UPDATE that names the state it starts from; its row count must equal the number of payloads.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from batch_enroll.ledger.transitions import (
 from batch_enroll.messages import NO_TEXT, verbatim
 from batch_enroll.models import Counts, Outcome, RowStatus
 
-# The payloads travel as one JSON array and each work is a few statements however many rows it moves (see `writer`).
+# The payloads travel as one JSON array and each work is a few statements for any number of rows (see `group_commit`).
 _INTEND = f"""
 UPDATE row SET state = {RowState.INTENT:d}, attempts = attempts + 1, sent_at = move.at,
     http_status = NULL, code = NULL, message = NULL
@@ -73,7 +72,7 @@ def record_outcome(
 
 @one_by_one
 def recover(connection: sqlite3.Connection, _: None) -> int:
-    """INTENT -> UNKNOWN for every row: whoever sent them is gone."""
+    """INTENT -> UNKNOWN for every row: the process that sent them is dead."""
     connection.execute(
         f"INSERT INTO attempt SELECT seq, attempts, sent_at, {RowState.UNKNOWN:d}, NULL, ?, ? FROM row "
         f"WHERE state = {RowState.INTENT:d}",
@@ -110,28 +109,18 @@ def anything_sent(connection: sqlite3.Connection, _: None) -> bool:
 @one_by_one
 def pending(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Pending]:
     """Rows to send with seq > page[0], at most page[1]."""
-    found = connection.execute(
-        f"SELECT seq, number, attempts, key FROM row WHERE seq > ? AND state = {RowState.PLANNED:d} "
-        "ORDER BY seq LIMIT ?",
-        page,
-    )
-    return [Pending(seq=seq, number=number, attempts=attempts, key=key) for seq, number, attempts, key in found]
+    return _planned_rows(connection, "seq > ?", page, limit="LIMIT ?")
 
 
 @one_by_one
 def planned(connection: sqlite3.Connection, block: tuple[int, int]) -> list[Pending]:
     """Rows to send from block[0] to block[1], in seq order."""
-    found = connection.execute(
-        f"SELECT seq, number, attempts, key FROM row WHERE seq BETWEEN ? AND ? AND state = {RowState.PLANNED:d} "
-        "ORDER BY seq",
-        block,
-    )
-    return [Pending(seq=seq, number=number, attempts=attempts, key=key) for seq, number, attempts, key in found]
+    return _planned_rows(connection, "seq BETWEEN ? AND ?", block)
 
 
 @one_by_one
 def outcomes(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Outcome]:
-    """The word on each row with seq > page[0], at most page[1]."""
+    """The outcome of each row with seq > page[0], at most page[1]."""
     found = connection.execute(
         "SELECT seq, state, code, message, http_status, attempts, sent_at FROM row WHERE seq > ? ORDER BY seq LIMIT ?",
         page,
@@ -165,7 +154,7 @@ def outcomes(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Outc
 
 @one_by_one
 def counts(connection: sqlite3.Connection, _: None) -> Counts:
-    """How many rows are in each status; of a plan that is not sealed, counted now."""
+    """How many rows are in each status; while planning they are counted now."""
     (rows,) = connection.execute("SELECT rows FROM run").fetchone()
     kept = "SELECT state, rows FROM tally" if rows is not None else "SELECT state, count(*) FROM row GROUP BY state"
     by_status: dict[RowStatus, int] = {}
@@ -188,6 +177,17 @@ def reasons(connection: sqlite3.Connection, limit: int) -> list[Reason]:
         _reason(connection, RowState(state), code, message, many=many, first=first)
         for state, code, message, many, first in found
     ]
+
+
+def _planned_rows(
+    connection: sqlite3.Connection, where: str, values: tuple[int, int], *, limit: str = ""
+) -> list[Pending]:
+    found = connection.execute(
+        f"SELECT seq, number, attempts, key FROM row WHERE {where} AND state = {RowState.PLANNED:d} "
+        f"ORDER BY seq {limit}",
+        values,
+    )
+    return [Pending(seq=seq, number=number, attempts=attempts, key=key) for seq, number, attempts, key in found]
 
 
 def _resolve(connection: sqlite3.Connection, verdict: Resolution) -> bool:
@@ -226,6 +226,6 @@ def _count(connection: sqlite3.Connection, state: RowState) -> int:
 
 
 def _check(moved: sqlite3.Cursor, moves: Sequence[tuple[Any, ...]], origin: RowState) -> None:
-    """See that every row was moved: else one of them did not stand in `origin`."""
+    """Check that every row was updated: else one of them was not in state `origin`."""
     if moved.rowcount != len(moves):
         raise illegal(moves[0][0], wanted=origin)

@@ -1,7 +1,4 @@
-"""The files of one run: taken, opened, put on disk, let go. All of it blocks.
-
-In: the run's folder and the index that lists it. Out: connections whose file was checked. Never: a row.
-"""
+"""The files of one run: lock, open, sync, merge into the index and delete them; every method blocks."""
 
 from __future__ import annotations
 
@@ -56,7 +53,7 @@ class RunFiles:
         self._state_folder = state_folder
 
     def acquire(self, *, now: datetime) -> None:
-        """Lock the run and see that its place can keep a promise.
+        """Lock the run and check that its folder can be used.
 
         Raises:
             RunLocked, LedgerError: and nothing is held.
@@ -80,7 +77,7 @@ class RunFiles:
             self.lock.release()
 
     def rollback(self) -> None:
-        """Release a run that could not be begun or opened; a folder that was made for it goes."""
+        """Release a run that could not be created or opened; a folder made for it is deleted."""
         if self._new:
             self._remove_folder()
         self.release()
@@ -91,13 +88,13 @@ class RunFiles:
             return create_file(self.path, self._run_id)
 
     def make_durable(self) -> None:
-        """Put a sealed file, which is closed, on disk with the names that lead to it."""
+        """Sync the closed file of a finished plan and the folders above it."""
         with translate_sqlite_errors(self.path):
             for path in (self.path, self.folder, self.folder.parent, self.folder.parent.parent):
                 fsync_path(path)
 
     def open(self) -> tuple[sqlite3.Connection, int]:
-        """Open a sealed file to go on sending; say how many intents of a dead process became unknown.
+        """Open a planned file for sending; return also how many intents of a dead process became unknown.
 
         Raises:
             LedgerError: the file is damaged, belongs to something else, or is older than it was.
@@ -119,7 +116,7 @@ class RunFiles:
                 return connection, recovered
 
     def read(self) -> sqlite3.Connection:
-        """Open a sealed file for reading, also while another process sends.
+        """Open a planned file for reading, also while another process sends.
 
         Raises:
             LedgerError: as `open`.
@@ -132,7 +129,7 @@ class RunFiles:
             return connection
 
     def mark(self, connection: sqlite3.Connection) -> HighWaterMark:
-        """Give the guard against an older copy of this file."""
+        """Return the high-water mark of this file."""
         (uuid,) = connection.execute("SELECT uuid FROM run").fetchone()
         return HighWaterMark(self._state_folder, uuid)
 
@@ -146,8 +143,8 @@ class RunFiles:
             self.mark_path(name).touch(mode=0o600)
 
     def finalize(self, record: RunRecord) -> None:
-        """Tell the index how the run stands, and let go. What cannot be told now is found at the next opening."""
-        self.disk_reserve.remove()  # the index may need the room
+        """Record in the index how the run ended, and release it; if that fails, the next opening does it."""
+        self.disk_reserve.remove()  # the index may need the space
         try:
             if record.rows:
                 with translate_sqlite_errors(self.path), closing(self.read()) as connection:
@@ -155,12 +152,12 @@ class RunFiles:
                     self.index.merge(record.run_id, connection)
             self.index.update(record, unmerged=False)
         except LedgerError as error:
-            logger.warning("the index was not told how run %s ended: %s", record.run_id, error)
+            logger.warning("the end of run %s was not recorded in the index: %s", record.run_id, error)
         finally:
             self.release()
 
     def merge_sent(self) -> None:
-        """Take over into the index what a run sent that died or is at work now."""
+        """Merge into the index what an interrupted or active run has sent."""
         if not self.path.exists():
             logger.warning("the rows of run %s are gone, so later runs do not know what it sent", self._run_id)
             return
@@ -168,12 +165,12 @@ class RunFiles:
             self.index.merge(self._run_id, connection)
 
     def unknown(self) -> int:
-        """How many rows of a sealed file are unknown; a row in flight is."""
+        """Count the unknown rows of a planned file, rows in flight included."""
         with translate_sqlite_errors(self.path), closing(self.read()) as connection:
             return counts(connection, [None])[0].unknown
 
     def anything_sent(self) -> bool:
-        """Whether a request may have left for any row of a sealed file."""
+        """Return whether a request may have been sent for any row of a planned file."""
         with translate_sqlite_errors(self.path), closing(self.read()) as connection:
             return anything_sent(connection, [None])[0]
 
@@ -187,7 +184,7 @@ class RunFiles:
                 return staged if pruning.has_no_rows(connection) else staged + _size(self.path)
 
     def prune(self) -> None:
-        """Remove what was kept of each row; the caller holds the lock. The personal data goes first."""
+        """Remove the rows; the caller holds the lock. Personal data is removed first."""
         self.merge_sent()
         self.stage.delete()
         if not self.path.exists():
@@ -228,7 +225,7 @@ class RunFiles:
         self.release()
 
     def _remove_folder(self) -> None:
-        """Remove it while the lock is held: without the lock it may be another's by now."""
+        """Remove the folder while the lock is held: without it another process may use it."""
         if self.lock.held:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -237,7 +234,7 @@ class RunFiles:
             raise LedgerError(message("ledger.run_file_missing", run_id=self._run_id, path=str(self.path)))
 
     def _check(self, connection: sqlite3.Connection) -> int:
-        """See that the file is this run's and not an older copy; give the number of its rows."""
+        """Check that the file belongs to this run and is no older copy; return the number of its rows."""
         check_stamp(connection, self.path)
         (run_id, rows), *more = connection.execute("SELECT run_id, rows FROM run").fetchall() or [(None, None)]
         if more or run_id != self._run_id or rows is None:

@@ -1,8 +1,6 @@
-"""The index of an installation: the record of every run, and which keys the runs sent.
+"""The index of an installation: the record of every run, and the keys that the runs sent.
 
-In: run records, and the files of runs that were closed or died. Out: records, and for a plan what earlier runs did with
-its keys. Never: open for longer than one short transaction, so that any number of processes may use it; a row of a run
-that was not sent.
+It is open only for one short transaction at a time, so that any number of processes may use it.
 """
 
 from __future__ import annotations
@@ -90,7 +88,7 @@ class RunIndex:
         self._state_folder = state_folder
 
     def salt(self) -> bytes:
-        """Read the installation's secret; make it at the first time.
+        """Read the installation's secret; create it on first use.
 
         Raises:
             LedgerError: it is gone, or not the one that the keys in the index were made with.
@@ -104,7 +102,7 @@ class RunIndex:
         return self._checked_salt(known)
 
     def check_salt(self) -> None:
-        """See that the secret is there and the right one, if there is one yet.
+        """Check that the secret, if one was created, is there and is the right one.
 
         Raises:
             LedgerError: as `salt`.
@@ -129,7 +127,7 @@ class RunIndex:
             return [_record(values) for values in connection.execute(query, values)]
 
     def add(self, record: RunRecord, *, check: Callable[[Sequence[RunRecord]], None]) -> None:
-        """Write a new record, in the place of an unfinished plan of the same id.
+        """Insert a new record; it replaces an unfinished plan of the same id.
 
         Args:
             check: looks at the runs of the same id, identity or input path, and raises to refuse.
@@ -144,7 +142,7 @@ class RunIndex:
             connection.execute(f"INSERT INTO run(unmerged, {columns}) VALUES (false, {marks})", _values(record))
 
     def update(self, record: RunRecord, *, unmerged: bool) -> None:
-        """Write a record anew, and whether its run may send rows that are not merged."""
+        """Update a record, and whether its run may have sent rows that are not merged."""
         settings = ", ".join(f"{column} = ?" for column in _COLUMNS)
         with self._change() as connection:
             connection.execute(
@@ -153,23 +151,23 @@ class RunIndex:
             )
 
     def mark_merged(self, run_id: str) -> None:
-        """Note that all a run sent is here."""
+        """Record that everything a run sent is merged."""
         with self._change() as connection:
             connection.execute("UPDATE run SET unmerged = false WHERE run_id = ?", (run_id,))
 
     def remove(self, run_id: str) -> None:
-        """Forget a run that sent nothing."""
+        """Delete a run that sent nothing."""
         with self._change() as connection:
             connection.execute("DELETE FROM run WHERE run_id = ?", (run_id,))
 
     def purge(self, run_id: str) -> None:
-        """Forget a run and whom it enrolled."""
+        """Delete a run and its sent keys."""
         with self._change() as connection:
             connection.execute("DELETE FROM sent WHERE run = (SELECT id FROM run WHERE run_id = ?)", (run_id,))
             connection.execute("DELETE FROM run WHERE run_id = ?", (run_id,))
 
     def merge(self, run_id: str, run: sqlite3.Connection) -> None:
-        """Take over what a run sent so far, whether it was closed, died, or is still at work."""
+        """Merge what a run has sent so far, whether it was closed, interrupted or is still active."""
         sent = run.execute(_SENT_BY_RUN)
         while block := sent.fetchmany(_MERGE_ROWS):
             lines = [(key, at, state, content_hash, run_id) for key, at, state, content_hash in block]
@@ -178,9 +176,9 @@ class RunIndex:
 
     @contextmanager
     def lookup(self, run_id: str, rules: PlanRules) -> Iterator[Lookup | None]:
-        """Give the question what runs other than `run_id` did with some keys, as far as the rules count it.
+        """Give a function that returns what other runs did with some keys, as far as the rules count it.
 
-        None when no run has anything to say that the rules count.
+        None when no other run sent anything that the rules count.
         """
         since = None if rules.enrolled_since is None else to_micros(rules.enrolled_since)
         with translate_sqlite_errors(self.path):
@@ -211,7 +209,7 @@ class RunIndex:
 
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection | None]:
-        """Open the index for reading; None when nobody has made it yet."""
+        """Open the index for reading; None when it does not exist yet."""
         if not self.path.exists():
             yield None
             return
@@ -224,7 +222,7 @@ class RunIndex:
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
-        """Open the index for one transaction, and make it first if it is not there."""
+        """Open the index for one transaction, and create it first if it does not exist."""
         with translate_sqlite_errors(self.path):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self.path.exists():  # else closing it here would drop the locks that SQLite has on it
@@ -282,7 +280,7 @@ def _record(values: Sequence[Any]) -> RunRecord:
 
 
 def _secret(path: Path) -> bytes:
-    """Read a secret, or make it; the file is whole or not there."""
+    """Read the secret, or create it atomically."""
     with translate_sqlite_errors(path):
         if not path.exists():
             write_atomic(path, secrets.token_bytes(_SALT_BYTES), mode=OWNER_ONLY)

@@ -1,8 +1,4 @@
-"""One run in its SQLite file.
-
-In and out: as `ledger.interface` says. This class knows which step is allowed now; the waiting happens at the desks of
-`writer`, the rows move in `rows` and `planning`, and `files` opens and puts away.
-"""
+"""One run in its SQLite file: which calls are allowed in which state."""
 
 from __future__ import annotations
 
@@ -50,7 +46,7 @@ from batch_enroll.models import (
 
 
 class SqliteRunLedger:
-    """A run of a `SqliteLedger`. Made by one of `start_plan`, `go_on` and `read`; used in one event loop."""
+    """A run of a `SqliteLedger`. Created by `start_plan`, `resume` or `read`; used in one event loop."""
 
     def __init__(
         self,
@@ -73,18 +69,18 @@ class SqliteRunLedger:
 
     @classmethod
     async def start_plan(cls, record: RunRecord, files: RunFiles, threads: LedgerThreads) -> Self:
-        """Begin an empty plan in files that were taken."""
+        """Start an empty plan; the caller has acquired the files."""
         return cls(record, files, threads, SerialExecutor(await threads.run(files.start_plan), files.path, threads))
 
     @classmethod
     async def resume(cls, record: RunRecord, files: RunFiles, threads: LedgerThreads) -> Self:
-        """Go on with a sealed plan in files that were taken."""
+        """Resume a finished plan; the caller has acquired the files."""
         connection, recovered = await threads.run(files.open)
         return cls(record, files, threads, _writer(threads, connection, files), recovered=recovered)
 
     @classmethod
     async def read(cls, record: RunRecord, files: RunFiles, threads: LedgerThreads) -> Self:
-        """Read, whoever has taken the files."""
+        """Open for reading, whoever has acquired the files."""
         if record.state is RunState.PLANNING:
             raise still_planned(record.run_id)
         return cls(record, files, threads, SerialExecutor(await threads.run(files.read), files.path, threads))
@@ -103,7 +99,7 @@ class SqliteRunLedger:
 
     @property
     def commit_s(self) -> float:
-        """How long a commit takes at this place, seconds, as measured when the run was taken; 0 for a reader."""
+        """How long a commit takes at this place, seconds, as measured when the run was acquired; 0 for a reader."""
         return self._files.commit_s
 
     async def plan(self, block: Sequence[PlannedRow]) -> None:
@@ -200,7 +196,7 @@ class SqliteRunLedger:
 
         record = replace(self._record, state=RunState.OPEN)
         with anyio.CancelScope(shield=True):
-            # The index first: what fails then leaves the rows as they are, and `close_unchanged` puts the record back.
+            # The index first: what fails then leaves the rows as they are, and `close_unchanged` restores the record.
             await self._threads.run(lambda: self._files.index.update(record, unmerged=True))
             many = await self._executor.submit(requeue, origin)
         self._record = record

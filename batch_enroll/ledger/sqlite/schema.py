@@ -1,8 +1,4 @@
-"""The tables of a run's file.
-
-In: a connection. Out: empty tables, or their totals. Times are integer microseconds since 1970, UTC. Never: a name, an
-address, a phone number: a person is a keyed hash here.
-"""
+"""The tables of a run's file, which hold no personal data: a person is a keyed hash."""
 
 from __future__ import annotations
 
@@ -24,7 +20,7 @@ CREATE TABLE run(
     run_id TEXT NOT NULL,
     uuid TEXT NOT NULL,          -- of this file; another plan of the same run is another file
     commits INTEGER NOT NULL,    -- only grows: an older copy is known by it
-    rows INTEGER                 -- NULL until the plan is sealed
+    rows INTEGER                 -- NULL until the plan is finished
 ) STRICT;
 CREATE TABLE row(
     seq INTEGER PRIMARY KEY,
@@ -46,11 +42,11 @@ CREATE TABLE duplicate(
     held INTEGER NOT NULL,
     changed INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE attempt(            -- tries that were no success; append only
+CREATE TABLE attempt(            -- attempts without success; append only
     seq INTEGER NOT NULL, n INTEGER NOT NULL, at INTEGER, state INTEGER NOT NULL, http_status INTEGER,
     code TEXT, message TEXT
 ) STRICT;
-CREATE TABLE resolution(         -- a person's word; append only
+CREATE TABLE resolution(         -- a person's decision; append only
     seq INTEGER NOT NULL, verdict TEXT NOT NULL, by TEXT NOT NULL, at INTEGER NOT NULL, why TEXT NOT NULL
 ) STRICT;
 CREATE TABLE tally(state INTEGER PRIMARY KEY, rows INTEGER NOT NULL) STRICT;
@@ -65,7 +61,7 @@ END
 
 
 def one_by_one(function: Callable[[sqlite3.Connection, P], R]) -> Callable[[sqlite3.Connection, Sequence[P]], list[R]]:
-    """Make a work of a function that takes a single payload."""
+    """Turn a function of one payload into a work."""
 
     def work(connection: sqlite3.Connection, payloads: Sequence[P]) -> list[R]:
         return [function(connection, payload) for payload in payloads]
@@ -74,17 +70,17 @@ def one_by_one(function: Callable[[sqlite3.Connection, P], R]) -> Callable[[sqli
 
 
 def to_micros(moment: datetime) -> int:
-    """Turn an aware time into what is on disk."""
+    """Convert an aware time to microseconds since 1970, UTC, as stored."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
 def from_micros(at: int) -> datetime:
-    """Turn what is on disk into an aware UTC time."""
+    """Convert stored microseconds to an aware UTC time."""
     return _EPOCH + at * _MICROSECOND
 
 
 def start_tally(connection: sqlite3.Connection) -> None:
-    """Count the rows by state, once; from now on the file keeps its own totals, in the same transaction."""
+    """Count the rows by state once; from now on a trigger keeps the totals in the same transaction."""
     connection.execute("DELETE FROM tally")
     connection.executemany("INSERT INTO tally VALUES (?, 0)", [(int(state),) for state in RowState])
     connection.execute(
@@ -95,18 +91,18 @@ def start_tally(connection: sqlite3.Connection) -> None:
 
 
 def totals_agree(connection: sqlite3.Connection, *, rows: int) -> bool:
-    """Say whether the rows that are there are as many as were planned, and stand where the totals say."""
+    """Return whether the rows are as many as planned and their states match the totals."""
     counted = dict(connection.execute("SELECT state, count(*) FROM row GROUP BY state"))
     kept = dict(connection.execute("SELECT state, rows FROM tally WHERE rows > 0"))
     return counted == kept and sum(counted.values()) == rows
 
 
 def count_commit(connection: sqlite3.Connection) -> None:
-    """Raise the file's counter, once in each transaction."""
+    """Increment the file's commit counter, once in each transaction."""
     connection.execute("UPDATE run SET commits = commits + 1")
 
 
 def read_commits(connection: sqlite3.Connection) -> int:
-    """Read the file's counter."""
+    """Read the file's commit counter."""
     (commits,) = connection.execute("SELECT commits FROM run").fetchone()
     return int(commits)
