@@ -1,37 +1,36 @@
-"""What can go wrong, grouped by what happens next.
+"""The exceptions of the package, grouped by what happens next.
 
     BatchEnrollError
-      RunStopped          the run ends, the ledger stays good, the same command carries on
+      RunStopped          the run ends, the ledger stays valid, the same command resumes the run
         JobError            flags, environment or job file are wrong; nothing was sent
         InputError          the input cannot be used; nothing was sent
-          NoSuchInput         it is not there
-        PreflightError      the platform says that this job cannot work; nothing was sent
-        RunDeclined         the person looked at the plan and said no; nothing was sent
+          NoSuchInput         the input does not exist
+        PreflightError      the platform's answer shows that the job cannot work; nothing was sent
+        RunDeclined         the person did not confirm the plan; nothing was sent
         AlreadyFinished     the same input was sent to the same scenario before
         RunLocked           another process is working on this run
-        NobodyAtWork        no process is working on this run, so it cannot be paused or stopped
-        LedgerError         the ledger cannot be written, or belongs to something else
+        RunNotActive        no process is working on this run, so it cannot be paused or stopped
+        LedgerError         the ledger cannot be written, or does not match
           RowTaken            the row is not planned any more
-          NoSuchRun           it knows no run of this name
-        Fenced              this worker was given up for dead
-        ServiceRefused      token refused, scenario inactive, breaker: the next row would fare the same
-        SystemRefused       the operating system refused a file or a folder (see `os_errors.py`)
-      RowError            this row ends with an outcome, the run goes on
+          NoSuchRun           the ledger has no run with this id
+        Fenced              this worker lost its claim on its rows
+        ServiceRefused      token refused, scenario inactive, circuit breaker: the next row would be refused too
+        FileSystemError     the operating system refused a file or a folder (see `os_errors.py`)
+      RowError            this row ends with an outcome, the run continues
         InvalidRow          never sent; lists every problem of the row
       AttemptError        this attempt ends
         Retryable           surely not accepted: safe to send again
         Ambiguous           perhaps accepted: sending again could enroll twice
 
-Errors carry what a person needs (`hint`) and what a program needs (fields), not only text. No message holds a token.
+An error has fields for programs and a `hint` for people. No message holds a token.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 
 from batch_enroll.messages import Message, hint_of, verbatim
-from batch_enroll.models import Counts, Problem
+from batch_enroll.models import Counts, Finding, Problem
 
 
 class BatchEnrollError(Exception):
@@ -64,7 +63,7 @@ class RunStopped(BatchEnrollError):
         return " ".join(filter(None, [hint_of(self.content), *map(str, self.advice)]))
 
     def add_hint(self, hint: Message | str) -> None:
-        """Say one thing more that the person can do, or should know."""
+        """Add one sentence that says what the person can do or should know."""
         self.advice.append(verbatim(hint) if isinstance(hint, str) else hint)
 
     def __str__(self) -> str:
@@ -83,19 +82,6 @@ class NoSuchInput(InputError):
     """There is no such input; perhaps it has not come yet."""
 
 
-class Finding(StrEnum):
-    """What the platform says when it is asked about the job, in one word."""
-
-    FINE = "fine"  #: the token works, the scenario is there and active
-    TOKEN = "token"  #: the token is refused, has no right, or its account's limit is reached
-    SCENARIO_GONE = "scenario_gone"  #: not there, or hidden from this token
-    SCENARIO_OFF = "scenario_off"
-    OUT_OF_REACH = "out_of_reach"  #: no answer came
-    NOT_THE_PLATFORM = "not_the_platform"  #: something else answers at this address
-    ROWS = "rows"  #: all of that is fine: it is the rows
-    UNCLEAR = "unclear"  #: an answer that says none of these
-
-
 class PreflightError(RunStopped):
     """The platform was asked first and the job cannot work.
 
@@ -109,7 +95,7 @@ class PreflightError(RunStopped):
 
 
 class RunDeclined(RunStopped):
-    """The person looked at the plan and said no; nothing was sent."""
+    """The person did not confirm the plan; nothing was sent."""
 
 
 class AlreadyFinished(RunStopped):
@@ -167,7 +153,7 @@ class ServiceRefused(RunStopped):
     """The platform, or our own breaker, says that going on makes no sense.
 
     Attributes:
-        code: the platform's, when an answer to a row said so; "" otherwise.
+        code: the platform's, when the answer to a row stopped the run; "" otherwise.
     """
 
     def __init__(self, message: Message | str, *, hint: Message | str = "", code: str = "") -> None:

@@ -190,6 +190,24 @@ class StopCause(StrEnum):
     NEW_ERROR = "new_error"  #: circuit breaker: an error that no row had before, several times running
     ERRORS = "errors"  #: circuit breaker: too many rows refused
 
+    @property
+    def is_breaker(self) -> bool:
+        """Whether the circuit breaker stopped the run."""
+        return self not in (StopCause.REQUESTED, StopCause.DEADLINE, StopCause.REFUSED, StopCause.FAILED)
+
+
+class Finding(StrEnum):
+    """What the platform answers when it is asked about the job, in one word."""
+
+    FINE = "fine"  #: the token works, the scenario is there and active
+    TOKEN = "token"  #: the token is refused, has no right, or its account's limit is reached
+    SCENARIO_GONE = "scenario_gone"  #: not there, or hidden from this token
+    SCENARIO_OFF = "scenario_off"
+    OUT_OF_REACH = "out_of_reach"  #: no answer came
+    NOT_THE_PLATFORM = "not_the_platform"  #: something else answers at this address
+    ROWS = "rows"  #: all of that is fine: it is the rows
+    UNCLEAR = "unclear"  #: an answer that says none of these
+
 
 @dataclass(frozen=True, slots=True)
 class StopReason:
@@ -198,6 +216,9 @@ class StopReason:
     message: Message
     cause: StopCause = StopCause.REQUESTED
     exit_code: int | None = None  #: 130 or 143 when a signal of the system stopped the run
+    code: str = ""  #: the platform's code, when the answer to one row stopped the run
+    finding: Finding | None = None  #: what the platform answered during the sending, when that stopped the run
+    answer: Message | None = None  #: the same as a sentence
 
     def __str__(self) -> str:
         return str(self.message)

@@ -9,7 +9,7 @@ import pytest
 from batch_enroll.config.job import Job, StopSection
 from batch_enroll.config.value_parsers import parse_change, parse_limit
 from batch_enroll.errors import JobError
-from batch_enroll.models import Delivery
+from batch_enroll.models import Delivery, StopCause
 from batch_enroll.reporting.baseline_report import RunBaseline
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.run.plan_limits import (
@@ -115,6 +115,7 @@ def test_sending_ends_at_the_earliest_limit(stop, after, reason):
     assert end is not None
     assert end.at == NOON + after
     assert str(end.reason).startswith(reason)
+    assert end.reason.cause is StopCause.DEADLINE
 
 
 def test_without_a_deadline_and_hours_sending_has_no_end():

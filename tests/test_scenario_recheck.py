@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import anyio
 import httpx
@@ -11,10 +12,12 @@ import trio.testing
 
 from batch_enroll.config.job import Job
 from batch_enroll.control.run_control import Control
-from batch_enroll.errors import Finding, PreflightError
+from batch_enroll.errors import PreflightError
 from batch_enroll.events import RowFinished
 from batch_enroll.messages import verbatim
+from batch_enroll.models import Finding, StopCause, StopReason
 from batch_enroll.run.api import enroll_async
+from batch_enroll.run.preflight import diagnose
 from batch_enroll.run.scenario_recheck import ScenarioRecheck
 from batch_enroll.sending import Verdict, VerdictKind
 from tests.sending.conftest import VirtualClock
@@ -188,3 +191,28 @@ async def test_refusal_during_a_pause_is_not_left_unknown(enroll):
     assert len(finished_at) == 1
     assert 25 < finished_at[0] - began < 40
     assert platform.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "finding"),
+    [
+        (None, None),
+        (StopReason(verbatim("enough")), None),
+        (StopReason(verbatim("late"), StopCause.DEADLINE), None),
+        (StopReason(verbatim("wait"), StopCause.REFUSED), None),
+        (
+            StopReason(
+                verbatim("no"),
+                StopCause.REFUSED,
+                code="404",
+                finding=Finding.SCENARIO_OFF,
+                answer=verbatim("It is off."),
+            ),
+            Finding.SCENARIO_OFF,
+        ),
+    ],
+)
+async def test_stop_reason_decides_the_diagnosis(reason, finding):
+    unused: Any = None  # the platform and the ledger are not asked
+    found = await diagnose(unused, make_job(), unused, reason, clock=VirtualClock())
+    assert (found and found.finding) == finding

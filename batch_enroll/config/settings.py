@@ -123,8 +123,8 @@ def _default_text(default: Any) -> str:
 
 
 def _with_notes(text: str, *notes: str) -> str:
-    told = "; ".join(filter(None, notes))
-    return f"{text} ({told})" if told else text
+    note = "; ".join(filter(None, notes))
+    return f"{text} ({note})" if note else text
 
 
 SETTINGS: Final[tuple[Setting, ...]] = (

@@ -89,11 +89,11 @@ async def _execute(prepared: PreparedRun, context: RunContext) -> RunSummary:
             await requeue(prepared, context)  # last: from here on nothing refuses the run
         async with reported(run, context, paths=paths, scenario=scenario) as report:
             ask = None if job.send.skip_preflight else partial(ask_while_sending, job, client, clock)
-            await send_rows(run, context, client, sent=report.sent, ask=ask)
+            await send_rows(run, context, client, counter=report.counter, ask=ask)
             report.sending_ended()
             if not control.is_broken_off:
                 with control.stoppable():
-                    if diagnosis := await diagnose(run, job, client, report.sent, clock=clock):
+                    if diagnosis := await diagnose(run, job, client, control.stop_reason, clock=clock):
                         report.diagnosed(diagnosis)
     return report.summary
 

@@ -14,7 +14,8 @@ from batch_enroll.errors import RunStopped
 from batch_enroll.events import RunDiagnosed, RunFinished, WritingResults
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.records import RunState
-from batch_enroll.messages import Message, message
+from batch_enroll.messages import message
+from batch_enroll.models import StopCause, StopReason
 from batch_enroll.reporting.formatting import begun_before_text
 from batch_enroll.reporting.result_paths import ResultPaths
 from batch_enroll.reporting.summary import (
@@ -27,7 +28,7 @@ from batch_enroll.run.context import RunContext
 from batch_enroll.run.plan import PreparedRun
 from batch_enroll.run.preflight import Diagnosis
 from batch_enroll.run.result_files import local_input_path, reason_lines, write_files
-from batch_enroll.run.send import SendResult
+from batch_enroll.run.send import RequestCounter
 from batch_enroll.sending import ScenarioInfo, restore
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class RunReport:
     def __init__(
         self, run: RunLedger, context: RunContext, *, paths: ResultPaths, scenario: ScenarioInfo | None
     ) -> None:
-        self.sent = SendResult()
+        self.counter = RequestCounter()
         self._run = run
         self._context = context
         self._paths = paths
@@ -118,7 +119,7 @@ class RunReport:
             exit_code=(control.exit_code if counts.not_sent else None) or exit_code_for(counts, stopped=False),
             counts=counts,
             planned_rows=run.record.rows,
-            requests=self.sent.requests,
+            requests=self.counter.requests,
             started_at=self._started_at,
             duration_s=duration_s,
             url=job.url,
@@ -169,9 +170,9 @@ async def reported(
         await report.write()
 
 
-def _stop_reason(error: BaseException) -> Message:
+def _stop_reason(error: BaseException) -> StopReason:
     if isinstance(error, RunStopped):
-        return error.content
+        return StopReason(error.content, StopCause.FAILED)
     if isinstance(error, Exception):
-        return message("run.ended_by_fault", error=type(error).__name__)
-    return message("run.cancelled")
+        return StopReason(message("run.ended_by_fault", error=type(error).__name__), StopCause.FAILED)
+    return StopReason(message("run.cancelled"))

@@ -10,17 +10,11 @@ import anyio
 
 from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
-from batch_enroll.errors import (
-    Finding,
-    PreflightError,
-    RunStopped,
-    ServiceRefused,
-)
+from batch_enroll.errors import PreflightError, RunStopped
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.messages import Message, message
-from batch_enroll.models import RowStatus, StopCause
+from batch_enroll.models import Finding, RowStatus, StopCause, StopReason
 from batch_enroll.run.result_files import reason_lines
-from batch_enroll.run.send import SendResult
 from batch_enroll.sending import (
     Client,
     CodeTable,
@@ -103,17 +97,22 @@ class _LimitedCaller:
             return await self._client.call_method(method, parameters)
 
 
-async def diagnose(run: RunLedger, job: Job, client: Client, sent: SendResult, *, clock: Clock) -> Diagnosis | None:
+async def diagnose(
+    run: RunLedger, job: Job, client: Client, reason: StopReason | None, *, clock: Clock
+) -> Diagnosis | None:
     """Find out whether token, scenario, platform or rows are why a run stopped by itself.
 
+    Args:
+        reason: why the run stopped; None when it was sent to its end.
     Returns:
         What was found, at most `ANSWER_S` seconds later; None when the run ended otherwise, or the platform may not be
         asked.
     """
-    if sent.found is not None:
-        return _diagnosis(sent.found.finding, sent.found.content)
-    refused = isinstance(sent.trouble, ServiceRefused) and bool(sent.trouble.code)
-    if job.send.skip_preflight or not (sent.trip or refused):
+    if reason is None:
+        return None
+    if reason.finding is not None and reason.answer is not None:
+        return _diagnosis(reason.finding, reason.answer)
+    if job.send.skip_preflight or not (reason.cause.is_breaker or reason.code):
         return None
     try:
         with anyio.fail_after(ANSWER_S):
@@ -125,7 +124,7 @@ async def diagnose(run: RunLedger, job: Job, client: Client, sent: SendResult, *
     assert scenario is not None
     name = f" {scenario.name}" if scenario.name else ""
     fine = message("sending.scenario_is_fine", scenario=scenario.scenario, name=name)
-    match sent.trip.cause if sent.trip else None:
+    match reason.cause:
         case StopCause.ERRORS | StopCause.NEW_ERROR | StopCause.TOKEN:
             return _diagnosis(Finding.ROWS, await _rows_at_fault(run, fine))
         case StopCause.UNKNOWN:

@@ -59,17 +59,14 @@ DRAIN_MARGIN_S = 5.0
 
 
 @dataclass(slots=True)
-class SendResult:
-    """How sending went. `requests` counts those that were begun, retries included."""
+class RequestCounter:
+    """How many requests were begun, retries included."""
 
     requests: int = 0
-    trouble: RunStopped | None = None  #: the error that ended it early
-    trip: StopReason | None = None  #: set when the breaker ended it early
-    found: PreflightError | None = None  #: what the platform said is wrong when it was asked during the sending
 
 
 async def send_rows(
-    run: RunLedger, context: RunContext, client: StartClient, *, sent: SendResult, ask: Ask | None = None
+    run: RunLedger, context: RunContext, client: StartClient, *, counter: RequestCounter, ask: Ask | None = None
 ) -> None:
     """Send every planned row of a run, or as many as the limits of the job allow.
 
@@ -77,13 +74,13 @@ async def send_rows(
         run: planned and opened for writing.
         context: its `emit` receives a row's event when the outcome is on disk; its `control` keeps the stop reason.
         client: sends the requests.
-        sent: is filled with what is found and counted, also when an exception ends the sending.
+        counter: is kept up to date, also when an exception ends the sending.
         ask: called when a refusal may concern more than its row; None = every refusal concerns its row alone.
-    Does not raise for what ends a run early: that is in `sent.trouble` and `context.control.reason`.
+    Does not raise for what ends a run early: that is in `context.control.stop_reason`.
     """
     control = context.control
     worker = await run.join()
-    sender = _Sender(worker, run.stage, context, client, sent=sent, ask=ask)
+    sender = _Sender(worker, run.stage, context, client, counter=counter, ask=ask)
     counts = await run.counts()
     context.emit(RunStarted(at=context.clock.now(), run_id=run.record.run_id, to_send=counts.not_sent, counts=counts))
 
@@ -105,10 +102,8 @@ async def send_rows(
     try:
         await control.over(sender, lambda: run_with_background(sending, sender.watch_deadline))
     except RunStopped as error:
-        sent.trouble = error
-        control.stop(_stop_reason(error))
+        control.stop(sender.stop_reason(error))
     finally:
-        sent.found = sender.recheck.found
         with anyio.CancelScope(shield=True):
             await worker.end()
 
@@ -123,11 +118,11 @@ class _Sender(RowObserver):
         context: RunContext,
         client: StartClient,
         *,
-        sent: SendResult,
+        counter: RequestCounter,
         ask: Ask | None,
     ) -> None:
         job, clock, control = context.job, context.clock, context.control
-        self._sent = sent
+        self._counter = counter
         self._blocks = RowBlocks(worker, stage)
         self._job = job
         self._clock = clock
@@ -137,7 +132,7 @@ class _Sender(RowObserver):
         rows_own = codes.rows_own()
         self._breaker = Breaker(_breaker_limits(job), suspects=codes.suspects(), rows_own=rows_own)
         self._ask = ask
-        self.recheck = ScenarioRecheck(self._ask_platform, accepted=lambda: self._breaker.accepted, rows_own=rows_own)
+        self._recheck = ScenarioRecheck(self._ask_platform, accepted=lambda: self._breaker.accepted, rows_own=rows_own)
         self._end = end_of_sending(job, clock.now())
         self._concurrency = ConcurrencyLimit(job.send.concurrency, stop=control.signal)
         self._limiter = Limiter(
@@ -168,6 +163,19 @@ class _Sender(RowObserver):
             on_failure=self._stop_on_failure,
         )
         await self._blocks.give_back()
+
+    def stop_reason(self, error: RunStopped) -> StopReason:
+        """Return why a run stops that an error ends, with what the platform answered meanwhile."""
+        if not isinstance(error, ServiceRefused):
+            return StopReason(error.content, StopCause.FAILED)
+        found = self._recheck.found
+        return StopReason(
+            error.content,
+            StopCause.REFUSED,
+            code=error.code,
+            finding=found.finding if found else None,
+            answer=found.content if found else None,
+        )
 
     async def watch_deadline(self) -> Never:
         """Check the deadline by time: it may come during a pause."""
@@ -213,10 +221,10 @@ class _Sender(RowObserver):
             raise StopRequested
 
     def on_intent(self) -> None:
-        self._sent.requests += 1
+        self._counter.requests += 1
 
     async def reason_to_stop(self, refusal: Verdict) -> Message | None:
-        return await self.recheck.reason_to_stop(refusal)
+        return await self._recheck.reason_to_stop(refusal)
 
     def on_retry(self, row: RowToSend, verdict: Verdict, attempt: int, wait_s: float) -> None:
         self._emit(
@@ -238,8 +246,7 @@ class _Sender(RowObserver):
             return
         self._emit(RowFinished(at=self._clock.now(), row_number=row.number, outcome=outcome, key=row.key))
         trip = self._breaker.record(outcome)
-        if trip is not None and self._control.stop_reason is None:
-            self._sent.trip = trip
+        if trip is not None:
             self._control.stop(trip)
         await self._blocks.end_row(row, given_up=outcome.status is RowStatus.NOT_SENT)
 
@@ -256,14 +263,10 @@ class _Sender(RowObserver):
 
     def _stop_on_failure(self, error: Exception) -> None:
         if isinstance(error, RunStopped):
-            self._control.stop(_stop_reason(error))
+            self._control.stop(self.stop_reason(error))
 
     def _emit_rate(self, rate_per_s: float | None, pause_s: float) -> None:
         self._emit(RateChanged(at=self._clock.now(), rate_per_s=rate_per_s, pause_s=pause_s))
-
-
-def _stop_reason(error: RunStopped) -> StopReason:
-    return StopReason(error.content, StopCause.REFUSED if isinstance(error, ServiceRefused) else StopCause.FAILED)
 
 
 def _breaker_limits(job: Job) -> BreakerLimits:

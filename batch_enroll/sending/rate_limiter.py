@@ -111,7 +111,7 @@ class RateSchedule:
             self._left.append(now)
 
     def on_throttled(self, now: float, retry_after_s: float | None, *, jitter: float, rtt_s: float = 0.0) -> bool:
-        """The platform said "too fast": pause, and go slower afterwards.
+        """Pause after the platform refused too many requests, then lower the rate.
 
         Args:
             retry_after_s: what it asked for; None if nothing.

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from batch_enroll.clock import Clock, SystemClock
-from batch_enroll.errors import AttemptError, Finding, PreflightError, RunStopped
+from batch_enroll.errors import AttemptError, PreflightError, RunStopped
 from batch_enroll.messages import Message, message
+from batch_enroll.models import Finding
 from batch_enroll.sending.classify import HttpAnswer, Verdict, VerdictKind, classify, verdict_for_failure
 from batch_enroll.sending.error_codes import CodeTable
 from batch_enroll.sending.retry import RetryPolicy, with_retries
