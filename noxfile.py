@@ -99,7 +99,8 @@ def build(session: nox.Session) -> None:
             old.unlink()
     session.run("python", "-m", "build", "--outdir", str(folder))
     (wheel,) = folder.glob("*.whl")
-    session.install("--force-reinstall", str(wheel))
+    session.install(str(wheel))
+    session.install("--force-reinstall", "--no-deps", str(wheel))  # the version may be that of the last time
     with session.chdir(folder):
         session.run("batch-enroll", "demo")
     dist = ROOT / "dist"
