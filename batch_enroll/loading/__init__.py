@@ -10,17 +10,17 @@ from typing import BinaryIO
 
 from batch_enroll.column_lookup import find_column
 from batch_enroll.loading.input_copy import copy_input, sha256_of
-from batch_enroll.loading.input_table import Table
+from batch_enroll.loading.input_table import InputTable
 from batch_enroll.loading.reader_factory import open_reader
 from batch_enroll.models import InputOptions
 
-__all__ = ["Table", "find_column", "open_table", "sha256_of"]
+__all__ = ["InputTable", "find_column", "open_table", "sha256_of"]
 
 
 @contextmanager
 def open_table(
     source: Path | BinaryIO, options: InputOptions, *, wanted: Sequence[str] = (), spool: Path
-) -> Iterator[Table]:
+) -> Iterator[InputTable]:
     """Open the input as one table.
 
     Args:
@@ -34,4 +34,4 @@ def open_table(
     with TemporaryDirectory(dir=spool, prefix="input-") as folder, ExitStack() as closing:
         copied = copy_input(source, Path(folder))
         reader = open_reader(copied, options, wanted=wanted, closing=closing)
-        yield Table(reader, options=options, wanted=wanted, sha256=copied.sha256)
+        yield InputTable(reader, options=options, wanted=wanted, sha256=copied.sha256)

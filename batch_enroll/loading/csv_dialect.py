@@ -20,7 +20,7 @@ from batch_enroll.messages import Message, message
 
 SAMPLE_CHARACTERS = 1 << 16
 
-_TITLES = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'"}
+_USUAL = (",", ";", "\t", "|")
 _NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 _NEVER = "\x1f"  # a delimiter for a single column: the unit separator, which no spreadsheet writes
 _SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[;,\t]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
@@ -37,11 +37,11 @@ class Dialect:
     skipped_lines: int = 0  #: lines before the table: Excel's own `sep=;`
 
     @property
-    def title(self) -> str:
-        """One phrase for people."""
+    def title(self) -> Message:
+        """One phrase: how the cells are separated."""
         if self.delimiter == _NEVER:
-            return "a single column"
-        return f"separated by {_title(self.delimiter)}"
+            return message("input.single_column")
+        return message("input.separated_by", delimiter=_title(self.delimiter))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ def find_dialect(sample: str, *, delimiter: str | None, wanted: Sequence[str]) -
 
 def _delimiter_of_rows(sample: str, not_this: str) -> str | None:
     """Find a delimiter by which all rows have the same number of cells, whatever the header says."""
-    for delimiter in _TITLES:
+    for delimiter in _USUAL:
         candidate = _read(sample, delimiter, (), csv.QUOTE_MINIMAL)
         if delimiter != not_this and candidate.width > 1 and candidate.even + _TITLES_ABOVE >= 1:
             return delimiter
@@ -99,7 +99,7 @@ def _delimiter_of_rows(sample: str, not_this: str) -> str | None:
 
 def _list_candidates(sample: str, wanted: Sequence[str], *, quoting: Literal[0, 3]) -> list[_DelimiterCandidate]:
     """Split the sample by each delimiter that occurs; keep those that find most names, the most even first."""
-    candidates = [_read(sample, delimiter, wanted, quoting) for delimiter in _TITLES if delimiter in sample]
+    candidates = [_read(sample, delimiter, wanted, quoting) for delimiter in _USUAL if delimiter in sample]
     most_wanted = max((candidate.wanted for candidate in candidates), default=0)
     likely = [candidate for candidate in candidates if candidate.width > 1 and candidate.wanted == most_wanted]
     return sorted(likely, key=lambda candidate: candidate.even, reverse=True)
@@ -131,11 +131,11 @@ def _parse_delimiter(delimiter: str) -> str:
     return character
 
 
-def _title(delimiter: str) -> str:
-    return _TITLES.get(delimiter, repr(delimiter))
+def _title(delimiter: str) -> Message:
+    return message("input.tabs") if delimiter == "\t" else message("input.delimiter", delimiter=delimiter)
 
 
-def _alternatives(titles: Sequence[str]) -> Message | str:
+def _alternatives(titles: Sequence[Message]) -> Message:
     if len(titles) == 1:
         return titles[0]
     return message("input.or", first=titles[0], second=_alternatives(titles[1:]))

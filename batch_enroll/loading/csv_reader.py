@@ -7,9 +7,10 @@ number of cells, a blank first cell, damaged bytes) is checked by slower code.
 from __future__ import annotations
 
 import csv
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
@@ -19,7 +20,6 @@ from batch_enroll.loading.csv_dialect import Dialect
 from batch_enroll.loading.encoding_detection import Encoding, readable, undecodable
 from batch_enroll.loading.header_detection import HEAD_ROWS, HeaderCandidate, Place
 from batch_enroll.loading.input_table import BLOCK_ROWS
-from batch_enroll.loading.physical_lines import PhysicalLines, UnterminatedQuote
 from batch_enroll.loading.reader_warnings import ReaderWarnings
 from batch_enroll.loading.stray_quotes import QuoteShape, looks_swallowed, usual_shapes
 from batch_enroll.messages import Message, message
@@ -28,6 +28,8 @@ from batch_enroll.models import Problem, Row
 if TYPE_CHECKING:
     from _csv import Reader
 
+_BLOCK_LINES = 1_000
+_MAX_BLOCKS = 12
 _SHOWN_CHARACTERS = 40
 _SHORT_ROWS = message("input.short_rows")  # made once: it may concern every row
 
@@ -43,7 +45,7 @@ class DelimitedReader:
         self._path = path
         self._encoding = encoding
         self._dialect = dialect
-        self.form = f"CSV, {encoding.title}, {dialect.title}"
+        self.form = message("input.text_form", encoding=encoding.title, delimiter=dialect.title)
 
     def lines(self) -> Iterator[HeaderCandidate]:
         """Iterate over the rows as stored, without checking them."""
@@ -61,7 +63,7 @@ class DelimitedReader:
         usual = usual_shapes(islice(below, HEAD_ROWS), len(header.cells))
         with self._open() as stream:
             yield from _RowIterator(
-                PhysicalLines(stream, is_damaged=self._encoding.errors != "strict"),
+                _PhysicalLines(stream, is_damaged=self._encoding.errors != "strict"),
                 self._dialect.delimiter,
                 header,
                 usual,
@@ -80,7 +82,7 @@ class _RowIterator:
 
     def __init__(
         self,
-        lines: PhysicalLines,
+        lines: _PhysicalLines,
         delimiter: str,
         header: HeaderCandidate,
         usual: Mapping[int, QuoteShape],
@@ -123,7 +125,7 @@ class _RowIterator:
                 end = reader.line_num
                 rows.append(self._broken_row(begin, end))
                 begin = end + 1
-            except UnterminatedQuote as error:
+            except _UnterminatedQuote as error:
                 raise _unclosed_quote(begin) from error
             if rows:
                 yield rows
@@ -137,7 +139,7 @@ class _RowIterator:
             except csv.Error as error:
                 if begin == self._header.number:
                     raise InputError(message("input.header_quote", line=begin)) from error
-            except UnterminatedQuote as error:
+            except _UnterminatedQuote as error:
                 raise _unclosed_quote(begin) from error
         return begin
 
@@ -190,20 +192,20 @@ class _RowIterator:
         for column, cell in enumerate(cells[: self._width]):
             if "\0" in cell:
                 title = column_title(self._header.cells, column)
-                said = message("cell.nul_byte", line=begin, column=title)
-                yield Problem(code="nul_byte", message=said, column=column)
+                why = message("cell.nul_byte", line=begin, column=title)
+                yield Problem(code="nul_byte", message=why, column=column)
 
     def _undecodable(self, begin: int, end: int, cells: Sequence[str]) -> Row:
         cells = self._fit(cells)
         column = next((column for column, cell in enumerate(cells) if undecodable(cell)), None)
         title = None if column is None else column_title(self._header.cells, column)
         if self._lines.between(end, end)[0].endswith(("\r", "\n")):
-            said = (
+            why = (
                 message("row.undecodable", line=begin)
                 if title is None
                 else message("cell.undecodable", line=begin, column=title)
             )
-            problem = Problem(code="undecodable", message=said, column=column)
+            problem = Problem(code="undecodable", message=why, column=column)
         elif title is None:
             problem = self._cut_off(begin, message("row.cut_off_in_character", line=begin))
         else:
@@ -215,8 +217,8 @@ class _RowIterator:
         lines = self._lines.between(begin, end)
         cells = [readable(cell) for cell in next(csv.reader(lines, delimiter=self._delimiter))]
         if not self._lines.exhausted:
-            said = message("row.text_after_quote", line=begin, lines=_lines(begin, end))
-            problem = self._stray_quote(begin, said)
+            why = message("row.text_after_quote", line=begin, lines=_lines(begin, end))
+            problem = self._stray_quote(begin, why)
         elif begin != end:
             raise _unclosed_quote(begin)
         elif not lines[-1].endswith(("\r", "\n")):
@@ -225,13 +227,56 @@ class _RowIterator:
             problem = self._stray_quote(begin, message("row.quote_not_closed", line=begin, lines=_lines(begin, end)))
         return Row(number=begin, cells=self._fit(cells), problems=(problem,))
 
-    def _stray_quote(self, begin: int, said: Message) -> Problem:
+    def _stray_quote(self, begin: int, why: Message) -> Problem:
         self._warnings.add("stray_quote", message("input.stray_quote"), row=begin)
-        return Problem(code="stray_quote", message=said)
+        return Problem(code="stray_quote", message=why)
 
-    def _cut_off(self, begin: int, said: Message) -> Problem:
+    def _cut_off(self, begin: int, why: Message) -> Problem:
         self._warnings.add("cut_off", message("input.cut_off", line=begin), row=begin)
-        return Problem(code="cut_off", message=said)
+        return Problem(code="cut_off", message=why)
+
+
+class _UnterminatedQuote(Exception):
+    """A row has more than ten thousand lines: its closing quote is missing."""
+
+
+class _PhysicalLines:
+    """Lines numbered from 1, whatever ends them (CR, LF or CRLF); those of the current row can be reread.
+
+    Attributes:
+        damaged: a line still in memory may hold a NUL or bytes that could not be decoded.
+        exhausted: the text is at its end.
+    """
+
+    def __init__(self, stream: TextIO, *, is_damaged: bool) -> None:
+        self._stream = stream
+        self._blocks: deque[list[str]] = deque()
+        self._first = 1  # number of the first line in memory
+        self._is_damaged = is_damaged
+        self.damaged = is_damaged
+        self.exhausted = False
+
+    def iter_lines(self) -> Iterator[str]:
+        """Iterate over the lines; no Python code runs between two lines of a block."""
+        return chain.from_iterable(self._read())
+
+    def between(self, begin: int, end: int) -> list[str]:
+        """Return the lines from `begin` to `end`, which were read and not yet forgotten."""
+        return list(islice(chain.from_iterable(self._blocks), begin - self._first, end - self._first + 1))
+
+    def forget(self, before: int) -> None:
+        """Free the blocks of lines before this one."""
+        while self._blocks and self._first + len(self._blocks[0]) <= before:
+            self._first += len(self._blocks.popleft())
+
+    def _read(self) -> Iterator[list[str]]:
+        while block := list(islice(self._stream, _BLOCK_LINES)):
+            if len(self._blocks) == _MAX_BLOCKS:
+                raise _UnterminatedQuote
+            self._blocks.append(block)
+            self.damaged = self._is_damaged or any("\0" in "".join(lines) for lines in self._blocks)
+            yield block
+        self.exhausted = True
 
 
 def _lines(first: int, last: int) -> Message:

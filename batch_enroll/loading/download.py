@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
+from stat import S_ISDIR, S_ISLNK
 from typing import Any
 from urllib.parse import urlunsplit
 
@@ -24,6 +25,7 @@ from batch_enroll.models import DownloadedInput
 _CHUNK_BYTES = 1 << 20
 _CONNECT_S, _SILENCE_S = 30.0, 60.0
 _SFTP = ("sftp", "ssh")
+_SSH_PORT = 22
 # fsspec's `ukey` will not do: over HTTP it ignores the content, over SFTP it holds the time of the last access.
 _VERSION_KEYS = ("ETag", "etag", "VersionId", "LastModified", "mtime", "md5Hash", "generation", "created")
 _TIME_KEYS = ("LastModified", "mtime", "last_modified", "updated", "modified", "created")
@@ -103,7 +105,7 @@ def _open_filesystem(remote: Remote) -> tuple[Any, str]:
         if remote.scheme not in fsspec.available_protocols():
             raise JobError(message("input.unknown_protocol", address=remote.shown, protocol=remote.scheme))
         if remote.scheme in _SFTP:
-            return _open_sftp(remote)
+            return _SftpFiles(remote), remote.parts.path
         settings = _http_settings(remote) if remote.scheme in WEB else {}
         files, path = fsspec.url_to_fs(remote.url, skip_instance_cache=True, **settings)
     except ImportError as error:
@@ -131,23 +133,51 @@ def _http_settings(remote: Remote) -> dict[str, Any]:
     return {"client_kwargs": client, "block_size": 0}  # 0: one response, not one per block; a cut is noticed
 
 
-def _open_sftp(remote: Remote) -> tuple[Any, str]:
-    import paramiko
-    from fsspec.implementations.sftp import SFTPFileSystem
+class _SftpFiles:
+    """The part of an fsspec file system that is used here, for SFTP: only servers in `~/.ssh/known_hosts`.
 
-    class KnownHostsFileSystem(SFTPFileSystem):  # type: ignore[misc]
-        """Only servers in `~/.ssh/known_hosts`: fsspec's own would send the password to any server."""
+    fsspec's own stores the key of an unknown server and sends it the password.
+    """
 
-        def _connect(self) -> None:
-            self.client = paramiko.SSHClient()
-            self.client.load_system_host_keys()
-            self.client.set_missing_host_key_policy(paramiko.RejectPolicy())
-            self.client.connect(self.host, timeout=_CONNECT_S, **self.ssh_kwargs)
-            self.ftp = self.client.open_sftp()
-            self.ftp.get_channel().settimeout(_SILENCE_S)
+    def __init__(self, remote: Remote) -> None:
+        import paramiko
 
-    options = KnownHostsFileSystem._get_kwargs_from_urls(remote.url)
-    return KnownHostsFileSystem(**options, skip_instance_cache=True), KnownHostsFileSystem._strip_protocol(remote.url)
+        parts = remote.parts
+        self._client = paramiko.SSHClient()  # kept: the connection is closed with it
+        self._client.load_system_host_keys()
+        self._client.set_missing_host_key_policy(paramiko.RejectPolicy())
+        self._client.connect(
+            parts.netloc.rpartition("@")[2].partition(":")[0],
+            port=parts.port or _SSH_PORT,
+            username=parts.username,
+            password=parts.password,
+            timeout=_CONNECT_S,
+        )
+        self._sftp = self._client.open_sftp()
+        if channel := self._sftp.get_channel():
+            channel.settimeout(_SILENCE_S)
+
+    def open(self, path: str, mode: str) -> Any:
+        """Open a file."""
+        return self._sftp.open(path, mode)
+
+    def info(self, path: str) -> dict[str, Any]:
+        """Describe a file or folder."""
+        return _sftp_entry(path, self._sftp.stat(path))
+
+    def ls(self, path: str, *, detail: bool) -> list[dict[str, Any]]:
+        """List a folder."""
+        return [_sftp_entry(entry.filename, entry) for entry in self._sftp.listdir_iter(path)]
+
+    def invalidate_cache(self) -> None:
+        """Nothing is cached."""
+
+
+def _sftp_entry(name: str, attributes: Any) -> dict[str, Any]:
+    """Give an entry the keys that fsspec uses."""
+    mode = attributes.st_mode or 0
+    kind = "directory" if S_ISDIR(mode) else "link" if S_ISLNK(mode) else "file"
+    return {"name": name, "type": kind, "size": attributes.st_size, "mtime": attributes.st_mtime}
 
 
 def _version(files: Any, path: str, remote: Remote) -> dict[str, Any]:

@@ -14,18 +14,18 @@ from batch_enroll.messages import Message, message
 
 
 class FileType(StrEnum):
-    """The file types that can be read, by their usual name."""
+    """The file types that can be read; workbooks by their ending, which names their title in the messages."""
 
-    TEXT = "CSV"
-    XLSX = "Excel workbook (.xlsx)"
-    XLSB = "Excel workbook (.xlsb)"
-    XLS = "Excel workbook (.xls)"
-    ODS = "OpenDocument spreadsheet (.ods)"
-    LOCKED = "Excel workbook, protected with a password"
+    TEXT = "text"
+    XLSX = "xlsx"
+    XLSB = "xlsb"
+    XLS = "xls"
+    ODS = "ods"
+    LOCKED = "locked"
     GZIP = "gzip"
     BZIP2 = "bzip2"
     XZ = "xz"
-    ZIP = "zip archive"
+    ZIP = "zip"
 
 
 START_BYTES = 1 << 13  #: enough of a file to detect its type

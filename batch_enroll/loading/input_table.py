@@ -10,7 +10,7 @@ from batch_enroll.column_lookup import find_column
 from batch_enroll.errors import InputError
 from batch_enroll.loading.header_detection import HEAD_ROWS, HeaderCandidate, Place, find_header, location
 from batch_enroll.loading.reader_warnings import ReaderWarnings
-from batch_enroll.messages import message
+from batch_enroll.messages import Message, message
 from batch_enroll.models import InputOptions, Notice, Row
 from batch_enroll.result_columns import ADDED_COLUMNS, unguard
 
@@ -18,10 +18,10 @@ BLOCK_ROWS = 1_000
 _OWN_MARKS = {"enroll_row", "enroll_status"}  # no customer's file has both
 
 
-class Reader(Protocol):
+class InputReader(Protocol):
     """The part that differs between text files and the types of workbook."""
 
-    form: str  #: one phrase for people
+    form: Message  #: one phrase: the type of the file and how it is read
     sheet: str | None
     place: Place  #: what row numbers count
 
@@ -34,18 +34,18 @@ class Reader(Protocol):
         ...
 
 
-class Table:
+class InputTable:
     """One table of the input.
 
     Attributes:
         columns: the header as stored, without the columns that results files add; names may be repeated or "".
         header_row: its row number; the first row is 1.
         sheet: None when the file has no sheets.
-        form: one phrase for people, "CSV, UTF-8, separated by ';'".
+        form: one phrase, "CSV, UTF-8, separated by ';'".
         sha256: hex, of the input's bytes.
     """
 
-    def __init__(self, reader: Reader, *, options: InputOptions, wanted: Sequence[str], sha256: str) -> None:
+    def __init__(self, reader: InputReader, *, options: InputOptions, wanted: Sequence[str], sha256: str) -> None:
         self._reader = reader
         self._options = options
         self._found = self._warnings = ReaderWarnings()

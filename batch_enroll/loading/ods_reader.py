@@ -33,7 +33,7 @@ _TIME = re.compile(r"(-?)P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S
 
 
 @dataclass(slots=True)
-class _Table:
+class _SurveyedSheet:
     """What the first pass through the document finds out about a sheet."""
 
     sheet: Sheet
@@ -79,8 +79,8 @@ class OdsSheet:
         """Positions of the columns that are hidden."""
         return self._table.hidden_columns
 
-    def _survey(self) -> list[_Table]:
-        tables: list[_Table] = []
+    def _survey(self) -> list[_SurveyedSheet]:
+        tables: list[_SurveyedSheet] = []
         hidden_styles: set[str] = set()
         number = 1
         for event, element in self._walk():
@@ -91,7 +91,7 @@ class OdsSheet:
             elif event == "start" and tag == f"{_TABLE}table":
                 is_visible = element.get(f"{_TABLE}style-name") not in hidden_styles
                 sheet = Sheet(name=element.get(f"{_TABLE}name", ""), is_visible=is_visible, part=str(len(tables)))
-                tables.append(_Table(sheet, len(tables)))
+                tables.append(_SurveyedSheet(sheet, len(tables)))
                 number = 1
             elif event == "start" and tag == f"{_TABLE}table-column" and tables:
                 count = _count(element, f"{_TABLE}number-columns-repeated", _MAX_COLUMNS)

@@ -10,13 +10,12 @@ from zipfile import ZipFile
 from batch_enroll.errors import InputError
 from batch_enroll.loading.csv_dialect import SAMPLE_CHARACTERS, find_dialect
 from batch_enroll.loading.csv_reader import DelimitedReader
-from batch_enroll.loading.decompression import unpack
-from batch_enroll.loading.decryption import decrypt
 from batch_enroll.loading.encoding_detection import detect_encoding
 from batch_enroll.loading.file_type import FileType, detect_file_type
 from batch_enroll.loading.input_copy import InputCopy
 from batch_enroll.loading.ods_reader import OdsSheet
 from batch_enroll.loading.sheet_rows import OpenSheet, SheetReader, translate_damage
+from batch_enroll.loading.unpacking import decrypt, unpack
 from batch_enroll.loading.xls_xlsb_reader import XlsXlsbSheet
 from batch_enroll.loading.xlsx_reader import XlsxSheet
 from batch_enroll.messages import message

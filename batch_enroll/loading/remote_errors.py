@@ -57,9 +57,9 @@ def _translate(remote: Remote, error: Exception) -> InputError:
     else:
         why = next((why for known, why in _CASES if names & set(known.split())), "")
     if not why:
-        said = " ".join(remote.without_secrets(str(error)).split())[:200]
-        said = f"{type(error).__name__}: {said}".removesuffix(": ")
-        return InputError(message("input.download_other", address=remote.shown, error=said))
+        reason = " ".join(remote.without_secrets(str(error)).split())[:200]
+        reason = f"{type(error).__name__}: {reason}".removesuffix(": ")
+        return InputError(message("input.download_other", address=remote.shown, error=reason))
     if why == "refused" and remote.scheme in S3:
         why = "refused_s3"
     return InputError(Message(f"input.download_{why}", {"address": remote.shown}))

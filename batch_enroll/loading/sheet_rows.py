@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 
 from batch_enroll.column_lookup import column_letter, column_title, visible
 from batch_enroll.errors import InputError
+from batch_enroll.loading.file_type import FileType
 from batch_enroll.loading.header_detection import HeaderCandidate, Place
 from batch_enroll.loading.input_table import BLOCK_ROWS
 from batch_enroll.loading.merged_cells import Merges
@@ -91,11 +92,11 @@ class SheetReader:
 
     place: Place = "row"
 
-    def __init__(self, sheet: OpenSheet, *, kind: str, name: str) -> None:
+    def __init__(self, sheet: OpenSheet, *, kind: FileType, name: str) -> None:
         self._sheet = sheet
         self._name = name
         self.sheet: str | None = sheet.name
-        self.form = f"{kind}, sheet '{sheet.name}'"
+        self.form = message("input.workbook_form", type=message(f"input.type_{kind}"), sheet=sheet.name)
         self._all: list[SheetRow] | None = None  # of a short sheet
 
     def lines(self) -> Iterator[HeaderCandidate]:
@@ -173,8 +174,8 @@ def _build_row(found: SheetRow, header: HeaderCandidate, merges: Merges, warning
         return None
     for column, merge in covered.items():
         if column < width:
-            said = message("cell.merged_cell", **_cell(number, column, header), merge=str(merge))
-            problems.append(Problem(code="merged_cell", message=said, column=column))
+            why = message("cell.merged_cell", **_cell(number, column, header), merge=str(merge))
+            problems.append(Problem(code="merged_cell", message=why, column=column))
             warnings.add("merged_cells", message("input.merged_cells"), row=number)
     _add_notices(found, header, warnings)
     return Row(number=number, cells=tuple(cells), problems=tuple(problems))

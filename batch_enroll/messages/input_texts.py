@@ -190,6 +190,17 @@ INPUT_TEXTS: Final[dict[str, Text]] = {
         "Name it with {setting:input.encoding}: {candidates}. Or save the file as CSV UTF-8.",
     ),
     "input.encoding_reads": Text("{encoding} reads {examples}"),
+    # How the input was read
+    "input.text_form": Text("CSV, {encoding}, {delimiter}"),
+    "input.workbook_form": Text("{type}, sheet '{sheet}'"),
+    "input.type_xlsx": Text("Excel workbook (.xlsx)"),
+    "input.type_xlsb": Text("Excel workbook (.xlsb)"),
+    "input.type_xls": Text("Excel workbook (.xls)"),
+    "input.type_ods": Text("OpenDocument spreadsheet (.ods)"),
+    "input.single_column": Text("a single column"),
+    "input.separated_by": Text("separated by {delimiter}"),
+    "input.tabs": Text("tabs"),
+    "input.delimiter": Text("{delimiter!r}"),
     "input.or": Text("{first} or by {second}"),
     "input.ambiguous_delimiter": Text(
         "The columns may be separated by {delimiters}.", "Name the delimiter with {setting:input.delimiter}."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, assert_never
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.messages import message
+from batch_enroll.messages import Message, message
 from batch_enroll.models import Delivery, Duplicates, Notice
 from batch_enroll.reporting.baseline_report import (
     RunBaseline,
@@ -37,7 +37,7 @@ class PlanView:
     run_id: str
     carries_on: bool = False  #: an unfinished run is resumed
     input_name: str
-    input_form: str = ""  #: how the input was read: `CSV, UTF-8, semicolons`
+    input_form: Message | None = None  #: one phrase: the type of the file and how it was read
     notices: tuple[Notice, ...] = ()
 
     rows: int
@@ -82,7 +82,7 @@ def plan_to_json(plan: PlanView) -> dict[str, object]:
         "run": plan.run_id,
         "carries_on": plan.carries_on,
         "input": plan.input_name,
-        "input_form": plan.input_form,
+        "input_form": str(plan.input_form or ""),
         "notices": [
             {"code": n.code, "message": str(n.message), "advice": n.hint, "count": n.count, "first_rows": list(n.rows)}
             for n in plan.notices

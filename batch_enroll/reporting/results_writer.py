@@ -1,10 +1,10 @@
-"""Write the results of a run: results file, failed rows, unknown rows."""
+"""Write the results of a run (results file, failed rows, unknown rows), and the problems file of a check."""
 
 from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,8 @@ from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.result_paths import ResultPaths
 from batch_enroll.reporting.table_writers import CsvTableWriter, TableWriter, XlsxTableWriter
 from batch_enroll.result_columns import ADDED_COLUMNS, guard
+
+PROBLEM_COLUMNS = ("row", "column", "code", "message", "advice")
 
 Pair = tuple[Row, Outcome]
 
@@ -193,3 +195,38 @@ def _remove(path: Path) -> None:
 
 def _translated(path: Path) -> contextlib.AbstractContextManager[None]:
     return translate_os_errors(path, hint=message("report.results_kept"))
+
+
+def write_problems(
+    path: Path,
+    rows: Iterable[Row],
+    *,
+    columns: Sequence[str],
+    advice: Callable[[str], str],
+    delimiter: str = ",",
+    mode: int = ANYONE,
+) -> None:
+    """Write every problem of every row, in row order; the file holds its header alone when there is none.
+
+    Args:
+        columns: the input's own header; a problem of the whole row names no column.
+    Raises:
+        RunStopped: the disk does not take it.
+    """
+    with translate_os_errors(path, hint=message("file.other_place")):
+        sheet = CsvTableWriter(path, delimiter=delimiter, mode=mode)
+        try:
+            sheet.write([PROBLEM_COLUMNS])
+            sheet.write(_problem_lines(rows, columns, advice))
+            sheet.save()
+            sheet.commit()
+        finally:
+            sheet.abandon()
+
+
+def _problem_lines(rows: Iterable[Row], columns: Sequence[str], advice: Callable[[str], str]) -> Iterator[list[str]]:
+    for row in rows:
+        for problem in row.problems:
+            column = "" if problem.column is None else columns[problem.column]
+            cells = (column, problem.code, str(problem.message), advice(problem.code))
+            yield [str(row.number), *map(guard, cells)]

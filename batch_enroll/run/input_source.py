@@ -13,7 +13,7 @@ from batch_enroll.daemon_threads import open_in_thread, raise_if_abandoned
 from batch_enroll.errors import JobError
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.records import NO_PATH
-from batch_enroll.loading import Table, open_table
+from batch_enroll.loading import InputTable, open_table
 from batch_enroll.loading.download import download
 from batch_enroll.loading.remote_address import Remote
 from batch_enroll.loading.temp_copies import private_temp_dir
@@ -79,16 +79,16 @@ def _stop_if_abandoned() -> str:
 
 
 @asynccontextmanager
-async def open_input(source: LocalInput, job: Job) -> AsyncIterator[Table]:
+async def open_input(source: LocalInput, job: Job) -> AsyncIterator[InputTable]:
     """Open the job's table of an input in a worker thread; its temporary copies are removed when the block ends.
 
-    `Table.blocks` blocks as well: read them in a thread.
+    `InputTable.blocks` blocks as well: read them in a thread.
 
     Raises:
         InputError, JobError: as `open_table` and `read_secret_file`.
     """
 
-    def open_(stack: ExitStack) -> Table:
+    def open_(stack: ExitStack) -> InputTable:
         secret = job.input.password_file
         password = read_secret_file(secret, what="password file") if secret else None
         wanted = [job.match.column, *(column for _, column in job.content)]

@@ -16,7 +16,7 @@ from batch_enroll.events import PlanningStarted, RowsRead
 from batch_enroll.installed_versions import tool_version
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.records import NO_PATH, Duplicate, PlannedRow, PlanRules, RunRecord, RunState
-from batch_enroll.loading import Table
+from batch_enroll.loading import InputTable
 from batch_enroll.mapping.row_mapper import Mapper
 from batch_enroll.messages import advice_for, message
 from batch_enroll.models import Counts, Duplicates, Notice, RowStatus
@@ -125,7 +125,9 @@ async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool 
         return PreparedRun(plan=plan, counts=counts, ledger=run, input_path=path, columns=table.columns)
 
 
-async def _stage_rows(context: RunContext, run: RunLedger, table: Table, planner: RowPlanner, rules: PlanRules) -> None:
+async def _stage_rows(
+    context: RunContext, run: RunLedger, table: InputTable, planner: RowPlanner, rules: PlanRules
+) -> None:
     """Map the table and write it to the stage, in a worker thread, and to the ledger; mark the duplicates."""
     counters = planner.counters
     blocks = table.blocks()

@@ -10,14 +10,14 @@ from batch_enroll.config.job import Job
 from batch_enroll.errors import AlreadyFinished, JobError
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.records import RunRecord
-from batch_enroll.loading import Table
+from batch_enroll.loading import InputTable
 from batch_enroll.messages import message
 from batch_enroll.models import Counts
 
 _DRY_RUN = "dry run of "
 
 
-def run_identity(job: Job, table: Table) -> str:
+def run_identity(job: Job, table: InputTable) -> str:
     """Hash what a run is about: the same command on the same input gives the same hex sha256.
 
     The sheet and the part of the rows belong to the input: two sheets of one workbook are two inputs.

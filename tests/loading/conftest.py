@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_enroll.loading import Table, open_table
+from batch_enroll.loading import InputTable, open_table
 from batch_enroll.models import InputOptions, Notice, Row
 
 
@@ -17,7 +17,7 @@ from batch_enroll.models import InputOptions, Notice, Row
 class Loaded:
     """What came of a file."""
 
-    table: Table
+    table: InputTable
     rows: list[Row]
 
     @property

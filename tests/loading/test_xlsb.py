@@ -55,5 +55,5 @@ def test_xlsb_is_read_and_its_limits_are_reported(load):
     loaded = load(xlsb([["id", "n"], ["000123", 1001.0], ["x", 0.5]]))
     assert loaded.cells == [("000123", "1001"), ("x", "0.5")]
     assert loaded.numbers == [2, 3]
-    assert loaded.table.form == "Excel workbook (.xlsb), sheet 'Leads'"
+    assert str(loaded.table.form) == "Excel workbook (.xlsb), sheet 'Leads'"
     assert "errors, hidden rows" in str(loaded.notices["unseen"].message)

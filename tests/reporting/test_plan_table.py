@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from batch_enroll.errors import LedgerError
+from batch_enroll.messages import verbatim
 from batch_enroll.models import (
     Delivery,
     Duplicates,
@@ -20,7 +21,7 @@ from batch_enroll.reporting.reason_counts import ReasonLine
 PLAN = PlanView(
     run_id="7f3a",
     input_name="customers.csv",
-    input_form="CSV, UTF-8, semicolons",
+    input_form=verbatim("CSV, UTF-8, semicolons"),
     notices=(Notice(code="encoding", message="Read as windows-1251.", advice="Give --encoding if names look wrong."),),
     rows=1_842,
     to_send=1_829,

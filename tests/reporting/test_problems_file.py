@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from batch_enroll.models import Problem, Row
-from batch_enroll.reporting.problems_file import PROBLEM_COLUMNS, write_problems
+from batch_enroll.reporting.results_writer import PROBLEM_COLUMNS, write_problems
 
 ADVICE = {"email_invalid": "Correct it."}
 

@@ -252,7 +252,7 @@ def test_closed_terminal_does_not_end_the_run(kind):
 
 
 def test_reporting_imports_no_heavy_library():
-    modules = "result_paths, plan_table, problems_file, progress, results_writer, summary"
+    modules = "result_paths, plan_table, progress, results_writer, summary"
     code = (
         f"from batch_enroll.reporting import {modules}\nimport sys\n"
         "heavy = {'rich', 'tqdm', 'xlsxwriter', 'pandas'} & set(sys.modules)\nassert not heavy, heavy"

@@ -104,8 +104,8 @@ async def _check_one(
     from batch_enroll.clock import SystemClock
     from batch_enroll.messages import advice_for
     from batch_enroll.reporting.plan_table import plan_to_json, print_plan
-    from batch_enroll.reporting.problems_file import write_problems
     from batch_enroll.reporting.progress import progress_on
+    from batch_enroll.reporting.results_writer import write_problems
     from batch_enroll.reporting.run_state import RunStateTracker
     from batch_enroll.run.api import check_async
     from batch_enroll.run.approved_plan import approve, save_approved

@@ -1,4 +1,4 @@
-"""Unpack the one table inside a gzip, bzip2, xz or zip file."""
+"""Unpack the one table inside a gzip, bzip2, xz or zip file; decrypt a workbook that has a password."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ _SURELY_FINE_BYTES = 1 << 28
 _MAX_RATIO = 250  # a table shrinks to a tenth, seldom to a fiftieth; a zip bomb to a thousandth
 _COMPANIONS = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 _ENCRYPTED = 0x1
+_ONLY_WRITE_PROTECTED = "VelvetSweatshop"  # Excel's own password for workbooks that all may read
 _OPENERS: dict[FileType, Callable[[Path], Any]] = {
     FileType.GZIP: gzip.open,
     FileType.BZIP2: bz2.open,
@@ -49,6 +50,33 @@ def unpack(path: Path, kind: FileType, *, name: str, to: Path) -> str:
         with _OPENERS[kind](path) as packed:
             _copy(packed, to, packed_bytes=path.stat().st_size, name=name)
         return PurePosixPath(name).stem
+
+
+def decrypt(path: Path, password: str | None, *, name: str, to: Path) -> None:
+    """Decrypt a workbook into the new file `to`; msoffcrypto-tool is optional and imported here.
+
+    Raises:
+        InputError: no password was given, it is wrong, or msoffcrypto-tool is not installed.
+    """
+    locked = InputError(message("input.locked", name=name))
+    try:
+        import msoffcrypto
+        from msoffcrypto.exceptions import DecryptionError, InvalidKeyError
+    except ImportError as error:
+        if password is None:
+            raise locked from error
+        raise InputError(message("input.no_decryption", name=name)) from error
+    try:
+        with path.open("rb") as file, private_file(to) as clear:
+            workbook = msoffcrypto.OfficeFile(file)
+            workbook.load_key(password=_ONLY_WRITE_PROTECTED if password is None else password)
+            workbook.decrypt(clear)
+    except (InvalidKeyError, DecryptionError) as error:
+        if password is None:
+            raise locked from error
+        raise InputError(message("input.wrong_password", name=name)) from error
+    except Exception as error:  # damaged bytes raise anything: XML, struct, OLE errors
+        raise InputError(message("input.unknown_encryption", name=name)) from error
 
 
 def _find_table(archive: ZipFile, name: str) -> ZipInfo:
