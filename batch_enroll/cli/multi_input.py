@@ -127,7 +127,7 @@ def report_nothing_new(
     emit_json: EmitJson | None = None,
 ) -> int:
     """Report that there is no new file to enroll, which is not an error; give exit code 0."""
-    line = nothing_new_line(input_name, earlier=None, passed_over=passed_over)
+    line = nothing_new_line(input_name, earlier=None, skipped=passed_over)
     if not job.output.quiet:
         console.print_message(line)
     if monitor is not None:

@@ -31,7 +31,7 @@ from batch_enroll.errors import (
     RunStopped,
 )
 from batch_enroll.events import Event
-from batch_enroll.monitoring.notification_text import build_text, build_title
+from batch_enroll.monitoring.notifications import build_text, build_title
 from batch_enroll.monitoring.status_file import StatusFile
 from batch_enroll.os_errors import os_error_reason, translate_os_error
 from batch_enroll.reporting.multi_summary import RequestedRun, StartedRun, build_refused_summary

@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 from batch_enroll.atomic_file import OWNER_ONLY, write_atomic
 from batch_enroll.clock import Clock
 from batch_enroll.errors import RunLocked
+from batch_enroll.messages import message
 from batch_enroll.os_errors import translate_os_errors
 
 _OLD_S: Final = 60.0  #: a reply that was not fetched for so long is removed
@@ -132,7 +133,7 @@ class ControlRequestFile:
         folder = run_folder / _FOLDER
         name = f"{int(now * 1e9):020d}-{secrets.token_hex(4)}"
         path = folder / (name + _REQUEST)
-        with translate_os_errors("The run cannot be asked", to=RunLocked, writes=path):
+        with translate_os_errors(message("control.not_asked"), to=RunLocked, writes=path):
             folder.mkdir(mode=0o700, exist_ok=True)
             _write(path, {"wish": command.value, "pace": pace, "until": now + patience_s})
         return cls(folder, name)

@@ -105,13 +105,15 @@ def _newest_run(records: Sequence[RunRecord]) -> Message:
 
 
 def _lines(records: Sequence[RunRecord]) -> str:
-    lines = [f"  {record.run_id}  begun {_started(record)}  {record.input_name}" for record in records[:_SHOWN]]
-    return "\n".join([*lines, f"  and {len(records) - _SHOWN:,} more"] if len(records) > _SHOWN else lines)
+    lines = [message("maintenance.run_line", **_values(record)) for record in records[:_SHOWN]]
+    lines += [message("maintenance.more_lines", count=len(records) - _SHOWN)] if len(records) > _SHOWN else []
+    return "\n".join(f"  {line}" for line in lines)
 
 
-def _describe(record: RunRecord) -> str:
-    return f"{record.run_id} ({record.input_name}, begun {_started(record)})"
+def _describe(record: RunRecord) -> Message:
+    return message("maintenance.run", **_values(record))
 
 
-def _started(record: RunRecord) -> str:
-    return f"{record.created_at.astimezone():%Y-%m-%d %H:%M}"
+def _values(record: RunRecord) -> dict[str, str]:
+    begun = f"{record.created_at.astimezone():%Y-%m-%d %H:%M}"
+    return {"run_id": record.run_id, "begun": begun, "input": record.input_name}

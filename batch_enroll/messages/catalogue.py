@@ -20,7 +20,10 @@ from batch_enroll.messages.sending_texts import SENDING_TEXTS
 
 NOUNS: Final = {
     "row": ("row", "rows"),
+    "row_is": ("row is", "rows are"),
+    "is_left": ("is left", "are left"),
     "file": ("file", "files"),
+    "input": ("input", "inputs"),
     "request": ("request", "requests"),
     "profile": ("profile", "profiles"),
     "run": ("run", "runs"),

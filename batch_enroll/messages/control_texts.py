@@ -38,6 +38,7 @@ CONTROL_TEXTS: Final[dict[str, Text]] = {
     "control.not_active": Text(
         "No process works on run {run_id}.", "Give the command that began it again: it resumes the run."
     ),
+    "control.not_asked": Text("The run cannot be asked"),
     "control.no_reply": Text(
         "Run {run_id} is being worked on by {worker}, which did not answer within {seconds} s. Nothing was changed.",
         "It may be waiting at its own terminal for an answer, or writing results. Ctrl-C there is always safe.",

@@ -14,6 +14,9 @@ MAINTENANCE_TEXTS: Final[dict[str, Text]] = {
     "maintenance.no_active_run": Text("No run is active now.", "{command:runs} lists earlier runs."),
     "maintenance.several_active": Text("{runs:run} are active now:\n{lines}", "Name one by its id."),
     "maintenance.no_run_yet": Text("There is no run yet.", "{command:run INPUT} begins one."),
+    "maintenance.run": Text("{run_id} ({input}, begun {begun})"),
+    "maintenance.run_line": Text("{run_id}  begun {begun}  {input}"),
+    "maintenance.more_lines": Text("and {count} more"),
     "maintenance.run_too_short": Text(
         "'{given}' is too short to name a run.", f"Give at least {{least}} characters of its id; {_LIST}"
     ),

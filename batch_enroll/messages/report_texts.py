@@ -50,5 +50,98 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
         "Please report this as a bug, and do not send the file again before its cause is known.",
     ),
     "report.plan_differs": Text("The plan does not add up: the input has {rows:row}, the plan {counted}."),
+    # Summary table
+    "report.headline": Text("Run {run_id} {end}: {rows:row} in {took}{rate}."),
+    "report.headline_rate": Text(", {rate} requests a second"),
+    "report.more_reasons": Text("and {rows:row} for {reasons} more reasons"),
+    "report.next_resume": Text("Next: give the same command again; it resumes with {left:row}{held}."),
+    "report.next_held_one": Text(", and {unknown:row} of unknown outcome stays held until resolved"),
+    "report.next_held": Text(", and {unknown:row} of unknown outcome stay held until resolved"),
+    "report.next_resolve": Text(
+        "Next: {unknown:row_is} unknown and may have been enrolled; look them up on the platform, then record your "
+        "decisions:"
+    ),
+    "report.next_correct": Text("Next: correct the {refused:row} in the failed file and run it:"),
+    "report.next_write_failed": Text("Next: correct {refused:row}; this writes them to a file:"),
+    "report.next_nothing": Text("Nothing is left to do: every row is enrolled or was skipped."),
+    "report.trouble": Text("Run {run_id} {end}: {counts}."),
+    "report.count": Text("{count:row} {what}"),
+    "report.begun_before": Text(
+        "An earlier start of this run sent {sent:row}; {left:is_left}, and the same command resumes the run."
+    ),
+    # Several inputs, or none
+    "report.inputs_together": Text("{inputs:input} together: {counts}; exit code {exit_code:d}."),
+    "report.nothing_sent": Text("nothing was sent"),
+    "report.no_new_file": Text("Nothing new: there is no file to enroll in {name}."),
+    "report.nothing_new": Text("Nothing new: {name} was enrolled by run {run_id}{when} ({counts})."),
+    "report.on_day": Text(" on {day} at {time}"),
+    # Comparison with earlier runs
+    "report.no_earlier_run": Text("This ledger remembers no earlier run, so there is nothing to compare with."),
+    "report.usual_rows_once": Text("This input has {rows:row}; the last run of {whose} had {usual}."),
+    "report.usual_rows": Text("This input has {rows:row}; the last {runs:run} of {whose} had {usual}."),
+    "report.this_input": Text("this input"),
+    "report.this_scenario": Text("this scenario"),
+    "report.range": Text("{least} to {most}"),
+    "report.no_usual_rows": Text("This scenario was used before, but no earlier run says how many rows are usual."),
+    "report.new_scenario": Text(
+        "No run that this ledger remembers has used scenario #{scenario:d} of this platform before."
+    ),
+    "report.other_mapping": Text("The mapping is not that of {run}: {changes}."),
+    "report.many_rows": Text("{to_send:row} will be sent, {factor:.2g} times the usual {median:,.0f}."),
+    "report.few_rows": Text("Only {to_send:row} will be sent; {median:,.0f} are usual."),
+    # Progress
+    "report.platform_pause": Text("The platform asked for a pause of {pause}."),
+    "report.rate_set": Text("The rate was set: {rate} a second, {concurrency} at once."),
+    "report.rate_unlimited": Text("The rate was set: without a limit, {concurrency} at once."),
+    "report.paused": Text("Paused; {command:resume {run_id}} continues it."),
+    "report.paused_waiting": Text(
+        "Paused; {command:resume {run_id}} continues it. Waiting for {in_flight:request} in flight."
+    ),
+    "report.resumed": Text("Resumed."),
+    "report.stopping": Text("Stopping, waiting for the requests in flight: {reason}"),
+    "report.reading": Text("read {rows:row}"),
+    "report.reading_run": Text("run {run_id}: read {rows:row}"),
+    "report.sending": Text("sending {rows:row}"),
+    "report.writing": Text("writing results: {rows} of {of:row}"),
+    "report.progress": Text("{done} of {to_send:row}: {counts}"),
+    "report.progress_rate": Text("{progress}; {rate} a second, {left} left"),
+    # Plan
+    "report.plan": Text("Plan of run {run_id}"),
+    "report.plan_resumed": Text("Plan of run {run_id}, which is resumed"),
+    "report.at_most_once": Text(
+        "at most once: a row without a clear answer is held as unknown, never sent again by itself"
+    ),
+    "report.at_least_once": Text(
+        "at least once: a row without a clear answer is sent again, so customers may get the message twice"
+    ),
+    "report.plan_rate_unlimited": Text("as fast as the platform answers, {concurrency:d} at once"),
+    "report.plan_rate": Text("{rate} a second, {concurrency:d} at once: {needed}"),
+    "report.settled": Text("have their outcome already"),
+    "report.duplicates_skip": Text("skipped: the same profile is in an earlier row"),
+    "report.duplicates_send": Text("among those sent: the same profile is in an earlier row"),
+    "report.duplicates_stop": Text("the same profile is in an earlier row; the run stops before it sends"),
+    "report.already_enrolled": Text("skipped: an earlier run enrolled the profile"),
+    "report.held": Text("skipped: unknown since an earlier run, until it is resolved"),
+    "report.invalid": Text("cannot be sent as they are"),
+    # Prune
+    "report.nothing_to_prune": Text("There is nothing to prune among the runs that ended before {day}."),
+    "report.prune": Text("To prune: what ended before {day}"),
+    "report.prune_keeps": Text(
+        "The totals stay, and so does the record of whom these runs enrolled: no profile is enrolled twice because of "
+        "this.\n"
+        "What goes: the rows themselves, and what happened to each. `report`, `retry` and `resolve` need them."
+    ),
+    "report.prune_forgets": Text(
+        "--forget also removes the record of whom these runs enrolled. The same file, an edited one and --window will "
+        "NOT\n"
+        "recognise these people any more: give such a file again, and every one of them gets the message a second time."
+    ),
+    "report.prune_leaves_results": Text("Results files beside your spreadsheets are not touched."),
+    # Doctor
+    "report.all_in_order": Text("Everything is in order"),
+    "report.not_all_checked": Text("No problem; not everything was checked"),
+    "report.no_reason": Text("No reason was given"),
+    # A command over several inputs
+    "report.inputs_left": Text("Left for the next time: {names}."),
     "report.abandoned": Text("The reading was abandoned."),
 }

@@ -25,6 +25,8 @@ RUN_TEXTS: Final[dict[str, Text]] = {
         "Run {run_id} over this very input is unfinished and was planned with other settings for the {what}.",
         "Finish it first: {command:retry {run_id} --not-sent}. Then change the settings.",
     ),
+    "run.lock_job": Text("Job {job}"),
+    "run.lock_scenario": Text("Scenario {scenario:d} (runs with a window go one after the other)"),
     # Inputs.
     "run.skipped_files": Text("Skipped: {files}."),
     "run.no_input_found": Text(
@@ -76,6 +78,8 @@ RUN_TEXTS: Final[dict[str, Text]] = {
         "Check that file and scenario are the right ones; if they are, set {setting:stop.max_change} to {needed:d}% "
         "for this run.",
     ),
+    "run.allowed_range": Text("{least} to {most}"),
+    "run.allowed_most": Text("at most {most}"),
     "run.limit_max_invalid": Text(
         "{invalid} of {rows:row} are invalid, but {setting:stop.max_invalid} allows {max_invalid}.",
         "{command:check INPUT --problems FILE} lists them: correct them, or raise {setting:stop.max_invalid}.",
@@ -83,6 +87,11 @@ RUN_TEXTS: Final[dict[str, Text]] = {
     "run.outside_hours": Text(
         "It is {time} now, outside the allowed hours {hours}.",
         "Nothing was sent. Give the same command again within these hours, or change {setting:stop.allowed_hours}.",
+    ),
+    "run.hours_closed": Text("{hours}; it is {time} now, so nothing would be sent"),
+    "run.hours_closed_there": Text("{hours}; it is {time} there now, so nothing would be sent"),
+    "run.hours_too_short": Text(
+        "{hours}; about {left:row} will be left at {closes}; the same command resumes with them"
     ),
     # The approved plan.
     "run.not_the_approved_plan": Text("This is not the plan that was approved on {when}:"),
@@ -101,6 +110,8 @@ RUN_TEXTS: Final[dict[str, Text]] = {
         "This plan was approved on {when}, for {profiles:profile}; {fewer:row} of it need no sending any more."
     ),
     "run.no_plan_file": Text("{path} is not a plan.", "Save one with {command:check INPUT --save FILE}."),
+    "run.plan_unreadable": Text("The plan {path} cannot be read"),
+    "run.plan_place_unreadable": Text("The plan cannot be written: what is in {path} cannot be read"),
     "run.plan_file_damaged": Text(
         "The plan {path} is damaged or of another version of this program ({place}).",
         "Save it again with {command:check INPUT --save FILE}.",
@@ -110,6 +121,8 @@ RUN_TEXTS: Final[dict[str, Text]] = {
     "run.archive_not_a_file": Text(
         "{setting:input.archive} moves a file of this machine; {source} is none.", "Leave {setting:input.archive} out."
     ),
+    "run.archive_unusable": Text("The archive folder {folder} cannot be used", "Name a folder that can be written."),
+    "run.archive_not_moved": Text("{source} could not be moved to {folder}"),
     "run.archive_is_input_folder": Text(
         "{setting:input.archive}: {folder} is the folder of the input.", "Name another one."
     ),

@@ -1,4 +1,4 @@
-"""Notifications about the end of a run, sent with apprise.
+"""Notifications about the end of a run: their title and text, and their delivery with apprise.
 
 Addresses hold secrets: messages name only what stands before `://`.
 """
@@ -13,7 +13,9 @@ from typing import Any
 
 from batch_enroll.errors import JobError
 from batch_enroll.messages import Message, message
+from batch_enroll.reporting.formatting import duration_text
 from batch_enroll.reporting.run_result import RunResult
+from batch_enroll.reporting.run_state import RunSnapshot, RunStage
 
 _MARGIN_S = 2.0  # waited for a message beyond its timeout
 
@@ -80,6 +82,61 @@ class _NotificationThread(threading.Thread):
             self.delivered = bool(self._service.notify(body=self._text, title=self._title, notify_type=kind))
         except Exception:  # a plugin's error may quote its address, so it is not shown
             self.delivered = False
+
+
+def build_title(state: RunSnapshot, ending: RunResult) -> str:
+    """Return one line: the job and how it ended."""
+    unknown = ending.counts.unknown if ending.counts else 0
+    refused = ending.counts.error + ending.counts.invalid if ending.counts else 0
+    parts = [_ending(state, ending)]
+    parts += [message("monitoring.rows_unknown", rows=unknown)] if unknown else []
+    parts += [message("monitoring.rows_refused", rows=refused)] if refused else []
+    return str(message("monitoring.title", job=state.job, parts=tuple(parts)))
+
+
+def build_text(state: RunSnapshot, ending: RunResult, *, host: str) -> str:
+    """Return a few lines without personal data: run, counts, reason, exit code and next step."""
+    about = [message("monitoring.scenario", scenario=state.scenario)] if state.scenario is not None else []
+    if ending.parts:
+        about.append(message("monitoring.inputs", inputs=len(ending.parts)))
+    else:
+        name = ending.about or state.input_name
+        about += [message("monitoring.run", run_id=state.run_id)] if state.run_id else []
+        about += [message("monitoring.input", name=name)] if name else []
+    place = message("monitoring.about_on", about=tuple(about), host=host) if about else None
+    lines = [str(place or message("monitoring.on", host=host)), *_counts(ending)]
+    for part in ending.parts:
+        sentences = " ".join(filter(None, [*_counts(part), part.reason, part.advice]))
+        lines.append(str(message("monitoring.part", name=part.about, exit_code=part.exit_code, sentences=sentences)))
+    lines += [ending.reason] if ending.reason else []
+    lines.append(str(message("monitoring.exit_code", exit_code=ending.exit_code, meaning=ending.meaning)))
+    lines += [ending.advice] if ending.advice else []
+    return "\n".join(lines)
+
+
+def _ending(state: RunSnapshot, ending: RunResult) -> Message:
+    if ending.exit_code == 5:
+        return message("monitoring.not_started")
+    if ending.finished:
+        return message("monitoring.finished" if ending.counts else "monitoring.nothing_to_do")
+    if ending.parts:
+        return message("monitoring.not_every_input")
+    if state.stage is RunStage.FAILED:
+        return message("monitoring.failed")
+    if state.begun_before and not state.began:
+        return message("monitoring.not_resumed", rows=state.counts.not_sent)
+    return message("monitoring.stopped")
+
+
+def _counts(ending: RunResult) -> list[str]:
+    if ending.counts is None:
+        return []
+    named = [f"{count:,} {name}" for name, count in ending.counts.as_dict().items() if count and name != "rows"]
+    counts, rows = ", ".join(named) or message("monitoring.nothing"), ending.counts.rows
+    if ending.duration_s is None:
+        return [str(message("monitoring.counts", counts=counts, rows=rows))]
+    took = duration_text(ending.duration_s)
+    return [str(message("monitoring.counts_and_time", counts=counts, rows=rows, took=took))]
 
 
 def _service(address: str, number: int, timeout_s: float) -> Any:

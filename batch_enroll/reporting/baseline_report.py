@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batch_enroll.reporting.formatting import rows_text
+from batch_enroll.messages import Message, message
 
 UNUSUAL_FACTOR = 2.0
 """A number of rows to send is unusual when it is this many times the median, or the median this many times it."""
@@ -33,15 +33,14 @@ class RunBaseline:
 def baseline_sentences(usual: RunBaseline, *, rows: int, to_send: int, scenario: int) -> tuple[str, ...]:
     """Compare a plan with earlier runs; never empty."""
     if not usual.any_run:
-        return ("This ledger remembers no earlier run, so there is nothing to compare with.",)
+        return (str(message("report.no_earlier_run")),)
     sentences: list[str] = []
     if usual.rows:
-        count = len(usual.rows)
-        runs = f"the last {count} runs" if count > 1 else "the last run"
-        whose = "this input" if usual.of_input else "this scenario"
-        sentences.append(f"This input has {rows_text(rows)}; {runs} of {whose} had {_range(usual.rows)}.")
+        whose = message("report.this_input") if usual.of_input else message("report.this_scenario")
+        id = "report.usual_rows" if len(usual.rows) > 1 else "report.usual_rows_once"
+        sentences.append(str(message(id, rows=rows, runs=len(usual.rows), whose=whose, usual=_range(usual.rows))))
     sentences += unusual_sentences(usual, to_send=to_send, scenario=scenario)
-    return tuple(sentences) or ("This scenario was used before, but no earlier run says how many rows are usual.",)
+    return tuple(sentences) or (str(message("report.no_usual_rows")),)
 
 
 def unusual_sentences(usual: RunBaseline, *, to_send: int, scenario: int) -> tuple[str, ...]:
@@ -50,11 +49,12 @@ def unusual_sentences(usual: RunBaseline, *, to_send: int, scenario: int) -> tup
         return ()
     sentences: list[str] = []
     if not usual.scenario_used:
-        sentences.append(f"No run that this ledger remembers has used scenario #{scenario} of this platform before.")
+        sentences.append(str(message("report.new_scenario", scenario=scenario)))
     if (factor := _factor(usual, to_send)) is not None:
         sentences.append(factor)
     if usual.changed_mapping:
-        sentences.append(f"The mapping is not that of {usual.mapped_in}: {'; '.join(usual.changed_mapping)}.")
+        changes = "; ".join(usual.changed_mapping)
+        sentences.append(str(message("report.other_mapping", run=usual.mapped_in, changes=changes)))
     return tuple(sentences)
 
 
@@ -71,9 +71,9 @@ def baseline_to_json(usual: RunBaseline) -> dict[str, object]:
     }
 
 
-def _range(counts: Sequence[int]) -> str:
+def _range(counts: Sequence[int]) -> Message | int:
     least, most = min(counts), max(counts)
-    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+    return least if least == most else message("report.range", least=least, most=most)
 
 
 def _factor(usual: RunBaseline, to_send: int) -> str | None:
@@ -81,7 +81,7 @@ def _factor(usual: RunBaseline, to_send: int) -> str | None:
     if not median or not to_send:
         return None
     if to_send >= UNUSUAL_FACTOR * median:
-        return f"{rows_text(to_send)} will be sent, {to_send / median:.2g} times the usual {median:,.0f}."
+        return str(message("report.many_rows", to_send=to_send, factor=to_send / median, median=float(median)))
     if median >= UNUSUAL_FACTOR * to_send:
-        return f"Only {rows_text(to_send)} will be sent; {median:,.0f} are usual."
+        return str(message("report.few_rows", to_send=to_send, median=float(median)))
     return None

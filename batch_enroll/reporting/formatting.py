@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from batch_enroll.messages import message
 from batch_enroll.models import Counts
 
 _SHOWN_ROWS = 5
@@ -14,20 +15,11 @@ def rows_text(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
-def requests_text(count: int) -> str:
-    """`1 request`, `12 requests`."""
-    return "1 request" if count == 1 else f"{count:,} requests"
-
-
 def begun_before_text(counts: Counts) -> str:
     """Describe a run whose resumption sent nothing; "" when no row was ever sent."""
     if not counts.sent:
         return ""
-    are = "is" if counts.not_sent == 1 else "are"
-    return (
-        f"An earlier start of this run sent {rows_text(counts.sent)}; {counts.not_sent:,} {are} left, "
-        "and the same command resumes the run."
-    )
+    return str(message("report.begun_before", sent=counts.sent, left=counts.not_sent))
 
 
 def duration_text(seconds: float) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import IO
 
+from batch_enroll.messages import message
+
 
 class Level(StrEnum):
     """Severity of a finding."""
@@ -59,7 +61,7 @@ def print_findings(findings: Sequence[HealthFinding], stream: IO[str]) -> None:
         if many[level]
     ]
     if not counted:
-        counted = ["No problem; not everything was checked" if many[Level.SKIPPED] else "Everything is in order"]
+        counted = [str(message("report.not_all_checked" if many[Level.SKIPPED] else "report.all_in_order"))]
     screen.line(f"\n{', '.join(counted)}.")
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import AlreadyFinished
+from batch_enroll.messages import Message, message
 from batch_enroll.models import Counts
 
 _WORST_FIRST = (130, 143, 3, 5, 2, 4, 1, 0)
@@ -58,8 +59,14 @@ def multi_summary_line(together: dict[str, object]) -> str:
     runs, counts = together["runs"], together["counts"]
     assert isinstance(runs, list)
     assert isinstance(counts, dict)
-    counted = ", ".join(f"{many:,} {name}" for name, many in counts.items() if many and name != "rows")
-    return f"{len(runs):,} inputs together: {counted or 'nothing was sent'}; exit code {together['exit_code']}."
+    return str(
+        message(
+            "report.inputs_together",
+            inputs=len(runs),
+            counts=_counted(counts) or message("report.nothing_sent"),
+            exit_code=together["exit_code"],
+        )
+    )
 
 
 def build_nothing_new_summary(
@@ -119,13 +126,19 @@ def build_refused_summary(
     }
 
 
-def nothing_new_line(input_name: str, *, earlier: AlreadyFinished | None, passed_over: str = "") -> str:
+def nothing_new_line(input_name: str, *, earlier: AlreadyFinished | None, skipped: str = "") -> str:
     """Explain in one line why there was nothing to enroll."""
     if earlier is None:
-        return f"Nothing new: there is no file to enroll in {input_name}. {passed_over}".rstrip()
-    when = f" on {earlier.finished_at.astimezone():%Y-%m-%d at %H:%M}" if earlier.finished_at else ""
-    counted = ", ".join(f"{n:,} {name}" for name, n in earlier.counts.as_dict().items() if n and name != "rows")
-    return f"Nothing new: {input_name} was enrolled by run {earlier.run_id}{when} ({counted})."
+        return " ".join(filter(None, [str(message("report.no_new_file", name=input_name)), skipped]))
+    when: Message | str = ""
+    if finished := earlier.finished_at and earlier.finished_at.astimezone():
+        when = message("report.on_day", day=f"{finished:%Y-%m-%d}", time=f"{finished:%H:%M}")
+    counts = _counted(earlier.counts.as_dict())
+    return str(message("report.nothing_new", name=input_name, run_id=earlier.run_id, when=when, counts=counts))
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count and name != "rows")
 
 
 def _nothing_sent(asked: RequestedRun, *, at: datetime, reason: str | None, exit_code: int) -> dict[str, object]:

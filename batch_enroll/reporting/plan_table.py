@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, assert_never
+from typing import IO, TYPE_CHECKING
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.messages import Message, message
@@ -125,7 +125,8 @@ def print_plan(plan: PlanView, stream: IO[str], *, width: int | None = None) -> 
     from batch_enroll.reporting.rich_console import TextScreen
 
     screen = TextScreen(stream, width=width)
-    screen.line(f"Plan of run {plan.run_id}{', which is resumed' if plan.carries_on else ''}\n", style="bold")
+    title = message("report.plan_resumed" if plan.carries_on else "report.plan", run_id=plan.run_id)
+    screen.line(f"{title}\n", style="bold")
     screen.columns(_settings(plan))
     screen.line()
     screen.columns(_numbers(plan), right={1})
@@ -160,47 +161,34 @@ def _settings(plan: PlanView) -> list[tuple[str, str]]:
         ("input", f"{plan.input_name} ({plan.input_form})" if plan.input_form else plan.input_name),
         ("scenario", "\n".join(filter(None, [scenario, plan.reentry]))),
         ("matching", plan.matching),
-        ("delivery", _delivery_text(plan.delivery)),
+        ("delivery", str(message(f"report.{plan.delivery.name.lower()}"))),
         ("rate", _rate_text(plan)),
         *([("hours", plan.hours)] if plan.hours else []),
     ]
 
 
-def _delivery_text(delivery: Delivery) -> str:
-    match delivery:
-        case Delivery.AT_MOST_ONCE:
-            return "at most once: a row without a clear answer is held as unknown, never sent again by itself"
-        case Delivery.AT_LEAST_ONCE:
-            return "at least once: a row without a clear answer is sent again, so customers may get the message twice"
-    assert_never(delivery)
-
-
 def _rate_text(plan: PlanView) -> str:
     if plan.rate_per_s is None or plan.needed_s is None:
-        return f"as fast as the platform answers, {plan.concurrency} at once"
-    return f"{rate_text(plan.rate_per_s)} a second, {plan.concurrency} at once: {duration_text(plan.needed_s)}"
+        return str(message("report.plan_rate_unlimited", concurrency=plan.concurrency))
+    rate, needed = rate_text(plan.rate_per_s), duration_text(plan.needed_s)
+    return str(message("report.plan_rate", rate=rate, concurrency=plan.concurrency, needed=needed))
 
 
 def _numbers(plan: PlanView) -> list[tuple[str, str, str]]:
-    match plan.on_duplicate:
-        case Duplicates.SKIP:
-            duplicates = "skipped: the same profile is in an earlier row"
-        case Duplicates.SEND:
-            duplicates = "among those sent: the same profile is in an earlier row"
-        case Duplicates.STOP:
-            duplicates = "the same profile is in an earlier row; the run stops before it sends"
-        case _:
-            assert_never(plan.on_duplicate)
     lines = [
         ("rows", plan.rows, ""),
         ("will be sent", plan.to_send, ""),
-        ("done before", plan.settled, "have their outcome already"),
-        ("duplicates", plan.duplicates, duplicates),
-        ("already enrolled", plan.already_enrolled, "skipped: an earlier run enrolled the profile"),
-        ("held", plan.held, "skipped: unknown since an earlier run, until it is resolved"),
-        ("invalid", plan.invalid, "cannot be sent as they are"),
+        ("done before", plan.settled, "settled"),
+        ("duplicates", plan.duplicates, f"duplicates_{plan.on_duplicate}"),
+        ("already enrolled", plan.already_enrolled, "already_enrolled"),
+        ("held", plan.held, "held"),
+        ("invalid", plan.invalid, "invalid"),
     ]
-    return [(name, f"{count:,}", note) for name, count, note in lines if count or name in {"rows", "will be sent"}]
+    return [
+        (name, f"{count:,}", str(message(f"report.{note}")) if note else "")
+        for name, count, note in lines
+        if count or not note
+    ]
 
 
 def _print_reasons(title: str, reasons: list[_Reason], screen: TextScreen) -> None:

@@ -22,7 +22,8 @@ from batch_enroll.events import (
     Stopping,
     WritingResults,
 )
-from batch_enroll.reporting.formatting import duration_text, rate_text, requests_text, rows_text
+from batch_enroll.messages import message
+from batch_enroll.reporting.formatting import duration_text, rate_text
 from batch_enroll.reporting.run_state import RunSnapshot, RunStateTracker
 
 if TYPE_CHECKING:
@@ -132,20 +133,22 @@ class Progress:
                 self._shown_at = self._clock.monotonic()
                 display.sending(self._state.snapshot())
             case RateChanged(pause_s=pause_s) if pause_s >= _SHORTEST_SHOWN_PAUSE_S:
-                display.say(f"The platform asked for a pause of {duration_text(pause_s)}.")
+                display.say(str(message("report.platform_pause", pause=duration_text(pause_s))))
             case RateSet(rate_per_s=rate_per_s, concurrency=concurrency):
-                rate = "without a limit" if rate_per_s is None else f"{rate_text(rate_per_s)} a second"
-                display.say(f"The rate was set: {rate}, {concurrency:,} at once.")
+                if rate_per_s is None:
+                    display.say(str(message("report.rate_unlimited", concurrency=concurrency)))
+                else:
+                    display.say(str(message("report.rate_set", rate=rate_text(rate_per_s), concurrency=concurrency)))
             case Paused(in_flight=in_flight):
-                awaited = f" Waiting for {requests_text(in_flight)} in flight." if in_flight else ""
                 state = self._state.snapshot()
-                display.say(f"Paused; `batch-enroll resume {state.run_id}` continues it.{awaited}")
+                id = "report.paused_waiting" if in_flight else "report.paused"
+                display.say(str(message(id, run_id=state.run_id, in_flight=in_flight)))
                 display.sending(state)
             case Resumed():
-                display.say("Resumed.")
+                display.say(str(message("report.resumed")))
                 display.sending(self._state.snapshot())
             case Stopping(reason=reason):
-                display.say(f"Stopping, waiting for the requests in flight: {reason}")
+                display.say(str(message("report.stopping", reason=reason)))
             case WritingResults(rows=rows, of=of):
                 self._end_sending(display)
                 if self._is_due():
@@ -179,7 +182,8 @@ class BarDisplay:
 
     def reading(self, rows: int, *, run_id: str | None) -> None:
         if self._bar is None:
-            self._bar = self._open(total=None, bar_format=f"{_prefix(run_id)}read {{n:,}} rows", leave=False)
+            prefix = f"run {run_id}: " if run_id else ""
+            self._bar = self._open(total=None, bar_format=f"{prefix}read {{n:,}} rows", leave=False)
         self._bar.update(rows - self._bar.n)
 
     def sending(self, state: RunSnapshot) -> None:
@@ -231,20 +235,21 @@ class LogDisplay:
         self._stream = stream
 
     def reading(self, rows: int, *, run_id: str | None) -> None:
-        self.say(f"{_prefix(run_id)}read {rows_text(rows)}")
+        self.say(str(message("report.reading_run" if run_id else "report.reading", run_id=run_id, rows=rows)))
 
     def sending(self, state: RunSnapshot) -> None:
         if not state.done and not state.paused:
-            self.say(f"sending {rows_text(state.to_send)}")
+            self.say(str(message("report.sending", rows=state.to_send)))
             return
-        rate = ""
+        progress = message("report.progress", done=state.done, to_send=state.to_send, counts=_counts_text(state))
         if state.rows_per_s and not state.paused:
-            left_s = (state.to_send - state.done) / state.rows_per_s
-            rate = f"; {rate_text(state.rows_per_s)} a second, {duration_text(left_s)} left"
-        self.say(f"{state.done:,} of {rows_text(state.to_send)}: {_counts_text(state)}{rate}")
+            left = duration_text((state.to_send - state.done) / state.rows_per_s)
+            rate = rate_text(state.rows_per_s)
+            progress = message("report.progress_rate", progress=progress, rate=rate, left=left)
+        self.say(str(progress))
 
     def writing(self, rows: int, of: int) -> None:
-        self.say(f"writing results: {rows:,} of {rows_text(of)}")
+        self.say(str(message("report.writing", rows=rows, of=of)))
 
     def say(self, sentence: str) -> None:
         self._stream.write(f"{sentence}\n")
@@ -252,10 +257,6 @@ class LogDisplay:
 
     def close(self) -> None:
         pass
-
-
-def _prefix(run_id: str | None) -> str:
-    return f"run {run_id}: " if run_id else ""
 
 
 def _counts_text(state: RunSnapshot) -> str:

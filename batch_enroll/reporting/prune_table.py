@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import IO
 
 from batch_enroll.clock import iso_utc
+from batch_enroll.messages import message
 from batch_enroll.models import Counts
 
 
@@ -49,14 +50,6 @@ class PrunePlan:
 
 
 _MIB = 1024 * 1024
-WHAT_STAYS = (
-    "The totals stay, and so does the memory of whom these runs enrolled: nobody is enrolled twice because of this.\n"
-    "What goes: the rows themselves, and what happened to each. `report`, `retry` and `resolve` need them."
-)
-WHAT_FORGETTING_MEANS = (
-    "--forget also removes the memory of whom these runs enrolled. The same file, an edited one and --window will NOT\n"
-    "recognise these people any more: give such a file again, and every one of them gets the message a second time."
-)
 
 
 def print_prune_plan(plan: PrunePlan, stream: IO[str]) -> None:
@@ -66,9 +59,9 @@ def print_prune_plan(plan: PrunePlan, stream: IO[str]) -> None:
     screen = TextScreen(stream)
     day = f"{plan.before.astimezone():%Y-%m-%d %H:%M}"
     if not plan.prunable:
-        screen.line(f"There is nothing to prune among the runs that ended before {day}.")
+        screen.line(str(message("report.nothing_to_prune", day=day)))
     else:
-        screen.line(f"To prune: what ended before {day}\n", style="bold")
+        screen.line(f"{message('report.prune', day=day)}\n", style="bold")
         screen.columns(
             [
                 (
@@ -83,8 +76,8 @@ def print_prune_plan(plan: PrunePlan, stream: IO[str]) -> None:
             right={2, 3},
         )
         screen.line()
-        screen.line(WHAT_FORGETTING_MEANS if plan.forget else WHAT_STAYS)
-        screen.line("Results files beside your spreadsheets are not touched.")
+        screen.line(str(message("report.prune_forgets" if plan.forget else "report.prune_keeps")))
+        screen.line(str(message("report.prune_leaves_results")))
     if plan.kept:
         screen.line("\nKept all the same\n", style="bold")
         screen.columns([(one.run_id, one.why, one.what_now) for one in plan.kept])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from batch_enroll.messages import message
 from batch_enroll.models import Counts, RowStatus
 
 SUCCESS_CODES = frozenset({0, 1})
@@ -52,7 +53,7 @@ def combine_results(parts: Sequence[RunResult], *, exit_code: int, meaning: str,
     return RunResult(
         exit_code=exit_code,
         meaning=meaning,
-        reason=f"Left for the next time: {', '.join(left)}." if left else "",
+        reason=str(message("report.inputs_left", names=tuple(left))) if left else "",
         counts=sum_counts(counted) if counted else None,
         requests=sum(part.requests or 0 for part in parts),
         duration_s=sum(part.duration_s or 0.0 for part in parts),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import IO
 
-from batch_enroll.reporting.formatting import duration_text, rate_text, rows_text
+from batch_enroll.messages import message
+from batch_enroll.reporting.formatting import duration_text, rate_text
 from batch_enroll.reporting.rich_console import TextScreen
 from batch_enroll.reporting.summary import RunEnd, RunSummary, assert_totals_match
 
@@ -40,23 +41,18 @@ def print_summary(run: RunSummary, stream: IO[str], *, width: int | None = None)
 def next_step(run: RunSummary) -> tuple[str, str]:
     """Return the next step as a sentence, and the command or file that it names ("" when there is none)."""
     counts = run.counts
-    stay = "stays" if counts.unknown == 1 else "stay"
-    held = f", and {rows_text(counts.unknown)} of unknown outcome {stay} held until resolved" if counts.unknown else ""
     if run.end is RunEnd.STOPPED or counts.not_sent:
-        return f"Next: give the same command again; it resumes with {rows_text(counts.not_sent)}{held}.", ""
+        id = "report.next_held_one" if counts.unknown == 1 else "report.next_held"
+        held = message(id, unknown=counts.unknown) if counts.unknown else ""
+        return str(message("report.next_resume", left=counts.not_sent, held=held)), ""
     if counts.unknown:
-        are = "is" if counts.unknown == 1 else "are"
-        return (
-            f"Next: {rows_text(counts.unknown)} {are} unknown and may have been enrolled; look them up "
-            "on the platform, then record your decisions:",
-            f"batch-enroll resolve {run.run_id}",
-        )
+        return str(message("report.next_resolve", unknown=counts.unknown)), f"batch-enroll resolve {run.run_id}"
     refused = counts.error + counts.invalid
     if refused and run.failed:
-        return f"Next: correct the {rows_text(refused)} in the failed file and run it:", str(run.failed)
+        return str(message("report.next_correct", refused=refused)), str(run.failed)
     if refused:
-        return f"Next: correct {rows_text(refused)}; this writes them to a file:", f"batch-enroll report {run.run_id}"
-    return "Nothing is left to do: every row is enrolled or was skipped.", ""
+        return str(message("report.next_write_failed", refused=refused)), f"batch-enroll report {run.run_id}"
+    return str(message("report.next_nothing")), ""
 
 
 def trouble_text(run: RunSummary) -> str:
@@ -67,14 +63,21 @@ def trouble_text(run: RunSummary) -> str:
         return run.stop_reason
     counts = run.counts
     named = [(counts.not_sent, "not sent"), (counts.unknown, "unknown"), (counts.error + counts.invalid, "refused")]
-    wrong = [f"{rows_text(many)} {name}" for many, name in named if many]
-    return f"Run {run.run_id} {run.end}: {', '.join(wrong)}." if wrong else ""
+    wrong = tuple(message("report.count", count=many, what=name) for many, name in named if many)
+    return str(message("report.trouble", run_id=run.run_id, end=run.end.value, counts=wrong)) if wrong else ""
 
 
 def _headline(run: RunSummary) -> str:
-    took = f"{rows_text(run.counts.rows)} in {duration_text(run.duration_s)}"
-    rate = f", {rate_text(run.rate_per_s)} requests a second" if run.rate_per_s else ""
-    return f"Run {run.run_id} {run.end}: {took}{rate}."
+    return str(
+        message(
+            "report.headline",
+            run_id=run.run_id,
+            end=run.end.value,
+            rows=run.counts.rows,
+            took=duration_text(run.duration_s),
+            rate=message("report.headline_rate", rate=rate_text(run.rate_per_s)) if run.rate_per_s else "",
+        )
+    )
 
 
 def _print_reasons(run: RunSummary, screen: TextScreen) -> None:
@@ -84,4 +87,5 @@ def _print_reasons(run: RunSummary, screen: TextScreen) -> None:
     shown, more = run.reasons[:_SHOWN_REASONS], run.reasons[_SHOWN_REASONS:]
     screen.columns([(f"{line.count:,}", line.status, line.text(screen.arrow)) for line in shown], right={0})
     if more:
-        screen.line(f"  and {rows_text(sum(line.count for line in more))} for {len(more):,} more reasons")
+        rows = sum(line.count for line in more)
+        screen.line(f"  {message('report.more_reasons', rows=rows, reasons=len(more))}")

@@ -175,7 +175,7 @@ def read_approved(path: Path) -> ApprovedPlan:
     Raises:
         JobError: it is not there, or no plan of this program's.
     """
-    with translate_os_errors(f"The plan {path} cannot be read", to=JobError), path.open("rb") as file:
+    with translate_os_errors(message("run.plan_unreadable", path=str(path)), to=JobError), path.open("rb") as file:
         content = file.read(_MAX_BYTES + 1)
     marked = _parse_plan(content)
     if marked is None:
@@ -196,7 +196,7 @@ def check_plan_writable(path: Path) -> None:
     require_writable(path)
     if not path.exists():
         return
-    what = f"The plan cannot be written: what is in {path} cannot be read"
+    what = message("run.plan_place_unreadable", path=str(path))
     with translate_os_errors(what, to=JobError), path.open("rb") as file:
         content = file.read(_MAX_BYTES + 1)
     if _parse_plan(content) is None:
@@ -240,7 +240,7 @@ def _file_differences(approved: ApprovedPlan, sha256: str) -> Iterator[Message]:
 
 
 def _scenario_differences(approved: ApprovedScenario, plan: PlanView) -> Iterator[Message]:
-    """Compare what the platform said of the scenario, when it was asked both times."""
+    """Compare what the platform answered about the scenario, when it was asked both times."""
     if approved.name is None or not plan.reentry:
         return
     now = (plan.scenario_name, plan.database, plan.reentry_mode)

@@ -80,7 +80,9 @@ def job_lock(name: str, ledger: Ledger) -> AbstractContextManager[None]:
         RunLocked: another process runs the job.
         LedgerError: the ledger's file system cannot lock.
     """
-    return ledger.lock(f"job {name}", what=f"Job {Path(name).name.rstrip()}") if name else nullcontext()
+    if not name:
+        return nullcontext()
+    return ledger.lock(f"job {name}", what=str(message("run.lock_job", job=Path(name).name.rstrip())))
 
 
 def scenario_lock(job: Job, ledger: Ledger) -> AbstractContextManager[None]:
@@ -96,7 +98,7 @@ def scenario_lock(job: Job, ledger: Ledger) -> AbstractContextManager[None]:
         return nullcontext()
     return ledger.lock(
         f"window {job.url} {job.scenario}",
-        what=f"Scenario {job.scenario} (runs with a window go one after the other)",
+        what=str(message("run.lock_scenario", scenario=job.scenario)),
     )
 
 

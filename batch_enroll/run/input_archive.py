@@ -16,7 +16,7 @@ from pathlib import Path
 from batch_enroll.atomic_file import OWNER_ONLY, AtomicFile, sync_folder
 from batch_enroll.config.job import Job
 from batch_enroll.errors import JobError, RunStopped
-from batch_enroll.messages import message
+from batch_enroll.messages import hint_of, message
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.summary import RunEnd, RunSummary
 
@@ -36,13 +36,14 @@ def check_archive(folder: Path, source: object) -> None:
     """
     if not isinstance(source, Path):
         raise JobError(message("run.archive_not_a_file", source="this input"))
-    what, hint = f"The archive folder {folder} cannot be used", "Name a folder that can be written."
-    with translate_os_errors(what, to=JobError, hint=hint, writes=folder):
+    unusable = message("run.archive_unusable", folder=str(folder))
+    hint = hint_of(unusable)
+    with translate_os_errors(unusable, to=JobError, hint=hint, writes=folder):
         folder.mkdir(exist_ok=True)
         if folder.samefile(source.absolute().parent):
             raise JobError(message("run.archive_is_input_folder", folder=str(folder)))
     probe = folder / f".{secrets.token_hex(4)}.part"
-    with translate_os_errors(what, to=JobError, hint=hint, writes=probe):
+    with translate_os_errors(unusable, to=JobError, hint=hint, writes=probe):
         probe.touch(exist_ok=False)
         probe.unlink()
 
@@ -70,7 +71,8 @@ def archive_input(source: Path, folder: Path, *, sha256: str) -> Path:
     Raises:
         RunStopped: it cannot be moved, or another file replaced it; it stays where it is.
     """
-    with translate_os_errors(f"{source} could not be moved to {folder}", hint=str(message("run.archive_by_hand"))):
+    not_moved = message("run.archive_not_moved", source=str(source), folder=str(folder))
+    with translate_os_errors(not_moved, hint=message("run.archive_by_hand")):
         if source.is_symlink():
             raise RunStopped(
                 message("run.archive_is_link", source=str(source), folder=str(folder)),

@@ -12,7 +12,6 @@ from batch_enroll.config.job import Job, StopSection
 from batch_enroll.errors import JobError
 from batch_enroll.messages import Message, hint_of, message
 from batch_enroll.models import StopCause, StopReason
-from batch_enroll.reporting.formatting import rows_text
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.sending import Threshold
 
@@ -116,13 +115,12 @@ def hours_text(job: Job, now: datetime, *, to_send: int) -> str:
     if hours is None:
         return ""
     if not hours.is_open(now):
-        there = " there" if hours.zone else ""
-        return f"{hours}; it is {hours.time_at(now)}{there} now, so nothing would be sent"
+        id = "run.hours_closed_there" if hours.zone else "run.hours_closed"
+        return str(message(id, hours=str(hours), time=hours.time_at(now)))
     closes = hours.closes_at(now)
     left = to_send - math.floor((closes - now).total_seconds() * job.send.rate) if job.send.rate else 0
     if left > 0:
-        when = hours.time_at(closes)
-        return f"{hours}; about {rows_text(left)} will be left at {when}; the same command resumes with them"
+        return str(message("run.hours_too_short", hours=str(hours), left=left, closes=hours.time_at(closes)))
     return str(hours)
 
 
@@ -143,7 +141,7 @@ def _too_different(max_change: str | None, plan: PlanView) -> Iterator[PlanRefus
     if least <= plan.to_send <= most:
         return
     needed = math.ceil(abs(plan.to_send - median) / median * 100)
-    allowed = f"{least:,} to {most:,}" if least else f"at most {most:,}"
+    allowed = message("run.allowed_range" if least else "run.allowed_most", least=least, most=most)
     yield PlanRefusal(
         limit="max_change",
         content=message(

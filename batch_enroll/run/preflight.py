@@ -135,11 +135,11 @@ async def diagnose(
             return _diagnosis(Finding.FINE, message("sending.fine_but_refused", fine=fine))
 
 
-def _diagnosis(finding: Finding, said: Message) -> Diagnosis:
+def _diagnosis(finding: Finding, content: Message) -> Diagnosis:
     advice = _ADVICE.get(finding)
     if advice is None:
-        return Diagnosis(finding, message("sending.diagnosis", said=said))
-    return Diagnosis(finding, message("sending.diagnosis_with_advice", said=said, advice=message(advice)))
+        return Diagnosis(finding, message("sending.diagnosis", said=content))
+    return Diagnosis(finding, message("sending.diagnosis_with_advice", said=content, advice=message(advice)))
 
 
 async def _rows_at_fault(run: RunLedger, fine: Message) -> Message:

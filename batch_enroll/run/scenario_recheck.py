@@ -1,7 +1,7 @@
 """Decide whether a refusal concerns one row or the whole scenario, by asking the platform about the scenario.
 
-Nobody outside knows which code the platform gives for a scenario that was switched off during a run: it may be new to
-the run, or the same as "no such profile". So the platform is asked at the first refusal with a code that nobody listed,
+It is not known which code the platform gives for a scenario that was switched off during a run: it may be new to
+the run, or the same as "no such profile". So the platform is asked at the first refusal with a code that is not listed,
 and when refusals follow one another without a success between, but not for each refused row. A row whose refusal
 turns out to be the scenario's stays planned.
 """
