@@ -15,7 +15,7 @@ class Figure:
     what: str
     measured: float
     sign: str = ""  #: ">=", "<" or "<=": how the figure should stand to the goal
-    goal: float | None = None  #: None = nobody set one
+    goal: float | None = None  #: None = no goal
     form: str = "{:,.1f}"  #: of both, with the unit
     how: str = ""  #: spread, CPU seconds, sizes
 
@@ -48,8 +48,8 @@ def line(entry: Line) -> str:
     measured = entry.form.format(entry.measured)
     if entry.goal is None:
         return f"| {entry.what} | | {measured} | | {entry.how} |\n"
-    goal, verdict = entry.form.format(entry.goal), "met" if entry.is_met else "NOT MET"
-    return f"| {entry.what} | {entry.sign} {goal} | {measured} | {verdict} | {entry.how} |\n"
+    goal, state = entry.form.format(entry.goal), "met" if entry.is_met else "NOT MET"
+    return f"| {entry.what} | {entry.sign} {goal} | {measured} | {state} | {entry.how} |\n"
 
 
 def spread(values: Sequence[float], form: str = "{:,.1f}") -> str:

@@ -24,7 +24,7 @@ _GEN_LARGE = Path(__file__).resolve().parent.parent / "tests" / "gen_large.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class ProcessResult:
     """A process that ended well."""
 
     began_at: float  #: seconds since 1970
@@ -34,7 +34,7 @@ class Ended:
     out: str
 
 
-def measure(*command: str, most_s: float = _MOST_S) -> Ended:
+def measure(*command: str, most_s: float = _MOST_S) -> ProcessResult:
     """Run a Python module or script to its end on the client's cores.
 
     Raises:
@@ -43,7 +43,7 @@ def measure(*command: str, most_s: float = _MOST_S) -> Ended:
     return measure_program(sys.executable, *command, most_s=most_s)
 
 
-def measure_program(*command: str, most_s: float = _MOST_S) -> Ended:
+def measure_program(*command: str, most_s: float = _MOST_S) -> ProcessResult:
     """Run any program to its end on the client's cores.
 
     Raises:
@@ -58,9 +58,9 @@ def measure_program(*command: str, most_s: float = _MOST_S) -> Ended:
         out.seek(0)
         if process.returncode != 0:
             talk.seek(0)
-            said = (out.read() + talk.read()).decode()[-2000:]
-            raise SystemExit(f"{' '.join(command)}: exit {process.returncode}\n{said}")
-        return Ended(
+            output = (out.read() + talk.read()).decode()[-2000:]
+            raise SystemExit(f"{' '.join(command)}: exit {process.returncode}\n{output}")
+        return ProcessResult(
             began_at=began_at,
             wall_s=wall_s,
             cpu_s=usage.ru_utime + usage.ru_stime,
@@ -97,8 +97,8 @@ def people(rows: int) -> Iterator[Path]:
         yield path
 
 
-def enroll(source: Path, url: str, *flags: str, in_flight: int = 64, most_s: float = _MOST_S) -> Ended:
-    """Run `batch-enroll run` over a whole file with everything on and a ledger of its own, without a rate unless told.
+def enroll(source: Path, url: str, *flags: str, in_flight: int = 64, most_s: float = _MOST_S) -> ProcessResult:
+    """Run `batch-enroll run` over a whole file with everything on and a ledger of its own, without a rate by default.
 
     Raises:
         SystemExit: not every row was enrolled.
@@ -129,7 +129,7 @@ def results_in(folder: Path) -> Path:
     return folder / "results.csv"
 
 
-def check(source: Path, *, most_s: float = _MOST_S) -> Ended:
+def check(source: Path, *, most_s: float = _MOST_S) -> ProcessResult:
     """Run `batch-enroll check` over a whole file, without the platform."""
     with tempfile.TemporaryDirectory(prefix="batch-enroll-check-") as name:
         return measure(

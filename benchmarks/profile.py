@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.machine import CLIENT_CORES, SERVER_CORES, on_cores
+from benchmarks.nginx_server import cheap_server
 from benchmarks.processes import ENVIRONMENT, people, run_words
-from benchmarks.server import cheap_server
 
 _MOST_S = 1_800.0
 
@@ -42,7 +42,7 @@ def record(out: Path, *, rows: int) -> None:
             start_new_session=True,
         )
         try:
-            said, _ = process.communicate(timeout=_MOST_S)
+            output, _ = process.communicate(timeout=_MOST_S)
         except subprocess.TimeoutExpired:
             raise SystemExit(f"The run took longer than {_MOST_S:.0f} s and was ended.") from None
         finally:
@@ -50,4 +50,4 @@ def record(out: Path, *, rows: int) -> None:
                 os.killpg(process.pid, signal.SIGKILL)  # py-spy and the run that it started
                 process.wait()
     if process.returncode != 0 or not out.exists():
-        raise SystemExit(f"py-spy did not record:\n{said.decode()[-2000:]}")
+        raise SystemExit(f"py-spy did not record:\n{output.decode()[-2000:]}")

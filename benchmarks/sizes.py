@@ -22,7 +22,7 @@ class Sizes:
     growth: tuple[int, ...] = (10_000, 50_000, 100_000, 1_000_000)  #: the second is the base of memory's growth
     report: int = 1_000_000
     starts: int = 10
-    pace_s: float = 5.0
+    rate_s: float = 5.0
     hidden_s: float = 60.0  #: of each of the three hidden limits
 
 
@@ -38,7 +38,7 @@ QUICK = Sizes(
     growth=(2_000, 5_000, 20_000),
     report=200_000,
     starts=5,
-    pace_s=2.0,
+    rate_s=2.0,
     hidden_s=20.0,
 )
 FULL = replace(USUAL, growth=(*USUAL.growth, FIVE_MILLION))

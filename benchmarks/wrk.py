@@ -27,8 +27,8 @@ def wrk_per_s(url: str, *, in_flight: int, seconds: int) -> float:
         script = Path(name) / "post.lua"
         script.write_text(_SCRIPT.format(body=json.dumps(_BODY)), encoding="ascii")
         words = ["wrk", "-t1", f"-c{in_flight}", f"-d{seconds}s", "-s", str(script), f"{url}/api/v1.1/workflows/start"]
-        said = measure_program(*words).out
-    rate = re.search(r"^Requests/sec:\s+([0-9.]+)", said, re.MULTILINE)
-    if rate is None or "Non-2xx" in said or "Socket errors" in said:
-        raise SystemExit(f"wrk did not measure:\n{said}")
+        output = measure_program(*words).out
+    rate = re.search(r"^Requests/sec:\s+([0-9.]+)", output, re.MULTILINE)
+    if rate is None or "Non-2xx" in output or "Socket errors" in output:
+        raise SystemExit(f"wrk did not measure:\n{output}")
     return float(rate[1])

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.clock import clock_server, missing
 from benchmarks.figures import Figure, NotRun, line, spread
 from benchmarks.measures import MEASURES
 from benchmarks.processes import run_words
 from benchmarks.sizes import QUICK
+from benchmarks.timing_server import clock_server, missing
 from benchmarks.windows import around_longest_pause, mean_per_s, most_in
 
 
@@ -85,7 +85,7 @@ def test_every_measure_has_a_docstring():
 def test_missing_programs_are_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("sys.platform", "linux")
-    lines = [entry for name in ("newman", "wrk", "pace") for entry in MEASURES[name](QUICK)]
+    lines = [entry for name in ("newman", "wrk", "rate") for entry in MEASURES[name](QUICK)]
     assert {type(entry) for entry in lines} == {NotRun}
     whys = [entry.why for entry in lines if isinstance(entry, NotRun)]
     assert whys == ["newman is not installed", *["there is no C compiler (cc)"] * 3]

@@ -26,7 +26,7 @@ MAINTENANCE_TEXTS: Final[dict[str, Text]] = {
     "maintenance.newest_run": Text("The newest is {run}."),
     "maintenance.runs_lists_them": Text(_LIST),
     # Resolving and pruning.
-    "maintenance.two_decisions": Text("Row {row:d} has two verdicts.", "Leave one of them."),
+    "maintenance.two_decisions": Text("Row {row:d} has two decisions.", "Leave one of them."),
     "maintenance.not_unknown": Text(
         "Row {row:d} of run {run_id} is not unknown, so there is nothing to resolve.",
         "{command:resolve {run_id}} lists the rows that are.",

@@ -118,7 +118,7 @@ async def _confirm(prepared: PreparedRun, context: RunContext, scenario: Scenari
 
     Raises:
         ApprovedPlanMismatch, PlanLimitExceeded: it may not be sent.
-        RunDeclined: the person said no.
+        RunDeclined: the person declined.
     """
     plan = await complete_plan(prepared, context, scenario)
     plan = check_plan_matches_approved(context.approved, plan, sha256=prepared.ledger.record.input_sha256)

@@ -69,7 +69,7 @@ def build_canary(wanted: int | None, counts: Counts, *, asks: bool) -> Canary | 
     is_reviewable = sent >= wanted and (asks or not (counts.error or counts.unknown))
     if sent < wanted or is_reviewable:
         canary = Canary(rows=wanted, left=max(0, wanted - sent), before=Counts())
-    else:  # it failed before, and nobody is asked
+    else:  # it failed before: no question
         canary = Canary(rows=wanted, left=wanted, before=counts)
     return canary if canary.left < counts.not_sent else None
 

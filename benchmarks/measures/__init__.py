@@ -11,22 +11,22 @@ from collections.abc import Callable, Iterator
 
 from benchmarks.figures import Line
 from benchmarks.measures.adaptive import adaptive
+from benchmarks.measures.comparisons import comparisons
 from benchmarks.measures.growth import growth
 from benchmarks.measures.newman import newman
-from benchmarks.measures.pace import pace
-from benchmarks.measures.rivals import rivals
+from benchmarks.measures.rate import rate
 from benchmarks.measures.single import checking, reporting, starting
 from benchmarks.measures.waits import waits
 from benchmarks.sizes import Sizes
 
 MEASURES: dict[str, Callable[[Sizes], Iterator[Line]]] = {
-    "rivals": rivals,
+    "comparisons": comparisons,
     "newman": newman,
     "wrk": waits,
     "check": checking,
     "growth": growth,
     "report": reporting,
     "start": starting,
-    "pace": pace,
+    "rate": rate,
     "adaptive": adaptive,
 }

@@ -12,7 +12,7 @@ from batch_enroll.sandbox.child_process import SandboxHandle, sandbox_process
 from batch_enroll.sandbox.sandbox_settings import SandboxSettings
 from benchmarks.figures import Figure
 from benchmarks.machine import SERVER_CORES, on_cores
-from benchmarks.processes import TOKEN, Ended, enroll, people
+from benchmarks.processes import TOKEN, ProcessResult, enroll, people
 from benchmarks.sizes import Sizes
 
 _HIDDEN_PER_S = (200, 60, 200)
@@ -72,7 +72,7 @@ def adaptive(sizes: Sizes) -> Iterator[Figure]:
     )
 
 
-def _play(sandbox: SandboxHandle, run: Future[Ended], seconds: float) -> list[_Phase]:
+def _play(sandbox: SandboxHandle, run: Future[ProcessResult], seconds: float) -> list[_Phase]:
     _wait_for_first(sandbox, run)
     phases = []
     for limit in _HIDDEN_PER_S:
@@ -85,7 +85,7 @@ def _play(sandbox: SandboxHandle, run: Future[Ended], seconds: float) -> list[_P
     return phases
 
 
-def _wait_for_first(sandbox: SandboxHandle, run: Future[Ended]) -> None:
+def _wait_for_first(sandbox: SandboxHandle, run: Future[ProcessResult]) -> None:
     deadline = time.monotonic() + _START_S
     while not sandbox.totals()["requests"]:
         if run.done() or time.monotonic() > deadline:

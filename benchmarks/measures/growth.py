@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from benchmarks.figures import Figure
 from benchmarks.machine import SERVER_CORES
-from benchmarks.processes import Ended, check, enroll, people
-from benchmarks.server import cheap_server
+from benchmarks.nginx_server import cheap_server
+from benchmarks.processes import ProcessResult, check, enroll, people
 from benchmarks.sizes import FIVE_MILLION, Sizes
 
 
 def growth(sizes: Sizes) -> Iterator[Figure]:
     """Check and run each size once: CPU by row, the peaks compared with those of the second size."""
-    checked: dict[int, Ended] = {}
-    ran: dict[int, Ended] = {}
+    checked: dict[int, ProcessResult] = {}
+    ran: dict[int, ProcessResult] = {}
     with cheap_server(SERVER_CORES) as server:
         for rows in sizes.growth:
             most_s = max(900.0, rows / 1_000)
@@ -43,7 +43,7 @@ def growth(sizes: Sizes) -> Iterator[Figure]:
     )
 
 
-def _cost(kind: str, ended: dict[int, Ended], rows: int) -> Figure:
+def _cost(kind: str, ended: dict[int, ProcessResult], rows: int) -> Figure:
     smaller = max((each for each in ended if each < rows), default=0)
     how = f"{ended[rows].wall_s:,.1f} s"
     if smaller:

@@ -7,9 +7,9 @@ from statistics import median
 
 from benchmarks.figures import Figure, Line, NotRun, spread
 from benchmarks.machine import SERVER_CORES
-from benchmarks.newman import NoNewman, newman_program, newman_run
+from benchmarks.newman_program import NoNewman, newman_program, newman_run
+from benchmarks.nginx_server import cheap_server
 from benchmarks.processes import enroll, people
-from benchmarks.server import cheap_server
 from benchmarks.sizes import Sizes
 
 _WHAT = "whole run against newman"

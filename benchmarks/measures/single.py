@@ -8,8 +8,8 @@ from statistics import median
 
 from benchmarks.figures import Figure, spread
 from benchmarks.machine import SERVER_CORES
+from benchmarks.nginx_server import cheap_server
 from benchmarks.processes import check, enroll, measure, people
-from benchmarks.server import cheap_server
 from benchmarks.sizes import Sizes
 
 

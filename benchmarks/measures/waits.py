@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Iterator
 from statistics import median
 
-from benchmarks import clock
-from benchmarks.clock import clock_server
+from benchmarks import timing_server
 from benchmarks.figures import Figure, Line, NotRun, spread
 from benchmarks.machine import SERVER_CORES
 from benchmarks.processes import enroll, people
 from benchmarks.sizes import Sizes
+from benchmarks.timing_server import clock_server
 from benchmarks.wrk import wrk_per_s
 
 
@@ -19,7 +19,7 @@ def waits(sizes: Sizes) -> Iterator[Line]:
     """Compare with `wrk -t1` at the same number in flight, which builds no request and looks at no answer."""
     for delay_ms, in_flight, rows in sizes.waits:
         what = f"whole run against wrk, server of {delay_ms} ms, {in_flight} in flight"
-        why = clock.missing() or ("" if shutil.which("wrk") else "wrk is not installed")
+        why = timing_server.missing() or ("" if shutil.which("wrk") else "wrk is not installed")
         yield NotRun(what=what, why=why) if why else _compare(what, sizes, delay_ms, in_flight, rows)
 
 

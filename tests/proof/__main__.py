@@ -27,7 +27,7 @@ from batch_enroll.sandbox import SandboxHandle, SandboxSettings, sandbox_process
 from tests.proof.harness import Trial
 from tests.proof.inputs import leads, mixed_faults
 from tests.proof.interruptions import random_strikes
-from tests.proof.invariants import Verdict
+from tests.proof.invariants import ProofResult
 from tests.proof.simulation import simulate
 from tests.support.ledgers import quick_folder
 
@@ -58,7 +58,7 @@ class ProofTotals:
     statuses: Counter[str] = field(default_factory=Counter)
     complaints: list[str] = field(default_factory=list)
 
-    def add(self, verdict: Verdict, *, name: str) -> None:
+    def add(self, verdict: ProofResult, *, name: str) -> None:
         self.runs += 1
         self.rows += verdict.rows
         self.duplicated += verdict.duplicated

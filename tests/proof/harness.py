@@ -29,9 +29,9 @@ from batch_enroll.reporting.result_paths import result_paths
 from batch_enroll.run.result_files import write_files
 from batch_enroll.sandbox import SandboxHandle
 from tests.proof.inputs import write_leads
-from tests.proof.invariants import RunReport, Verdict, check
+from tests.proof.invariants import ProofResult, ReportedRun, check
 
-CHILD = Path(__file__).with_name("child.py")
+CHILD = Path(__file__).with_name("traced_command.py")
 PACKAGE_ROOT = Path(batch_enroll.__path__[0]).parent
 PATIENCE_S = 90.0
 FINISHED = {0, 1, 4}
@@ -42,7 +42,7 @@ _MOST_STOPS = 60  #: a run that stops by itself more often than this gets nowher
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedProcess:
     """How a process ended."""
 
     code: int
@@ -63,7 +63,7 @@ class Strike:
 
     act: Callable[[Trial, subprocess.Popen[str]], None] = _nothing
     """From outside; returns when it is done, or when the process has ended by itself."""
-    words: tuple[str, ...] = ()  #: from inside, as `child.py` takes them
+    words: tuple[str, ...] = ()  #: from inside, as `traced_command.py` takes them
 
 
 @dataclass(kw_only=True)
@@ -78,14 +78,14 @@ class Trial:
     name: str = "leads"  #: of the input
     results_name: str = ""  #: of the results; "" = the input's
     encoding: str = "utf-8"
-    before: Sequence[RunReport] = ()  #: what earlier trials told that sent to the same sandbox
+    before: Sequence[ReportedRun] = ()  #: what earlier trials reported that sent to the same sandbox
     source: Path = field(init=False)
     results: Path = field(init=False)
     kills: int = 0
     cuts: int = 0  #: kills, and whatever else abandoned requests in flight
     starts: int = 0
     codes: list[int] = field(default_factory=list)  #: of the processes that ended, in order
-    broken: list[Verdict] = field(default_factory=list)  #: what was wrong between two processes
+    broken: list[ProofResult] = field(default_factory=list)  #: what was wrong between two processes
 
     def __post_init__(self) -> None:
         heed_signals()
@@ -102,7 +102,7 @@ class Trial:
         return self.results.with_suffix(".summary.json")
 
     def edited(self, rows: Sequence[tuple[str, str]], *, encoding: str = "utf-8") -> Trial:
-        """Put other rows into the same file; they are a trial of their own, that knows what this one has told."""
+        """Put other rows into the same file; they are a trial of their own, that knows what this one has reported."""
         before = anyio.run(self.report)
         return replace(
             self,
@@ -125,7 +125,7 @@ class Trial:
         """Start the command.
 
         Args:
-            words: what the process does to itself, as `child.py` takes it.
+            words: what the process does to itself, as `traced_command.py` takes it.
             under: a command that runs this one.
         """
         self.starts += 1
@@ -166,22 +166,22 @@ class Trial:
             encoding="utf-8",
         )
 
-    def end(self, process: subprocess.Popen[str]) -> Ended:
+    def end(self, process: subprocess.Popen[str]) -> EndedProcess:
         """Wait for a process and keep account of how it ended."""
         out, err = process.communicate(timeout=PATIENCE_S)
         self.codes.append(process.returncode)
         if process.returncode == KILLED:
             self.kills += 1
             self.cuts += 1
-        return Ended(process.returncode, out or "", err or "")
+        return EndedProcess(process.returncode, out or "", err or "")
 
-    def once(self, *words: str, strike: Strike = Strike(), under: Sequence[str] = ()) -> Ended:
+    def once(self, *words: str, strike: Strike = Strike(), under: Sequence[str] = ()) -> EndedProcess:
         """Start the command, perhaps strike it, and wait for its end."""
         with started(self.start(*words, *strike.words, under=under)) as process:
             strike.act(self, process)
             return self.end(process)
 
-    def until_finished(self, *words: str, strikes: Iterable[Strike] = ()) -> Ended:
+    def until_finished(self, *words: str, strikes: Iterable[Strike] = ()) -> EndedProcess:
         """Give the command until the run is finished, each time struck by the next strike while there are any.
 
         What the ledger says between two processes must be true as well; `broken` gets what is not.
@@ -197,7 +197,7 @@ class Trial:
             assert ended.code in (KILLED, STOPPED, 130, 143), f"start {self.starts}: {ended}"
         raise AssertionError(f"not finished after {self.starts} starts: {ended}")
 
-    def verdict(self, *, is_finished: bool = True) -> Verdict:
+    def verdict(self, *, is_finished: bool = True) -> ProofResult:
         """Give the command once more, which must be refused and send nothing; then check everything.
 
         Args:
@@ -210,18 +210,18 @@ class Trial:
             again = self.once()
             assert again.code == REFUSED, f"a finished run was not refused: {again}"
             assert self.sandbox.totals()["requests"] == sent, "a finished run asked the platform something"
-        return next(iter(self.broken), self._check(self.told()))
+        return next(iter(self.broken), self._check(self.reported()))
 
     def glance(self) -> None:
         """Check what the ledger says now, whether or not the run is finished."""
-        told = anyio.run(self.report)
-        if told is not None and not (verdict := self._check(told)).holds:
+        reported = anyio.run(self.report)
+        if reported is not None and not (verdict := self._check(reported)).holds:
             self.broken.append(verdict)
 
-    def _check(self, told: RunReport) -> Verdict:
-        return check(self.sandbox.stats(), [*self.before, told], cuts=self.cuts, in_flight=self.concurrency)
+    def _check(self, reported: ReportedRun) -> ProofResult:
+        return check(self.sandbox.stats(), [*self.before, reported], cuts=self.cuts, in_flight=self.concurrency)
 
-    def other(self, *command: object, strike: Strike = Strike()) -> Ended:
+    def other(self, *command: object, strike: Strike = Strike()) -> EndedProcess:
         """Give another command about the same ledger, and wait for its end."""
         with started(self._open(strike.words, command)) as process:
             strike.act(self, process)
@@ -233,15 +233,15 @@ class Trial:
         (folder,) = self.ledger.with_name(f"{self.ledger.name}.runs").iterdir()
         return folder.name
 
-    def told(self) -> RunReport:
+    def reported(self) -> ReportedRun:
         """Read the run's files."""
         with self.results.open(encoding="utf-8-sig", newline="") as file:
             results = list(csv.DictReader(file))
-        return RunReport(
+        return ReportedRun(
             planned=self.rows, results=results, summary=json.loads(self.summary.read_text(encoding="utf-8"))
         )
 
-    async def report(self) -> RunReport | None:
+    async def report(self) -> ReportedRun | None:
         """Write the files of this input's run as it stands, as `report` does; None while it is being planned."""
         state = self.folder / "home" / "state" / "batch-enroll"
         ledger = SqliteLedger(self.ledger, clock=SystemClock(), state_folder=state)
@@ -255,7 +255,7 @@ class Trial:
         finally:
             await run.close_unchanged()
         self.summary.write_text(json.dumps({"counts": written.counts.as_dict()}), encoding="utf-8")
-        return self.told()
+        return self.reported()
 
     def arrived(self) -> int:
         """How many start requests the sandbox has got, whatever became of them."""
@@ -288,7 +288,7 @@ def started(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
 
 
 def heed_signals() -> None:
-    """Let what is started here heed signals, also when a shell has told this process to ignore them (`&`, nohup).
+    """Let what is started here heed signals, also when a shell made this process ignore them (`&`, nohup).
 
     A signal that is ignored stays ignored in every child; one that has a handler, if only an idle one, does not.
     """

@@ -45,7 +45,7 @@ def mixed_faults(*, throttled: float) -> list[FaultRule]:
     """About 13 % of the requests go wrong, in every way in which an answer can fail to come.
 
     Args:
-        throttled: share of requests that are told to come back later. Each makes the whole run wait a second.
+        throttled: share of requests that the platform asks to retry later. Each makes the whole run wait a second.
     """
     shares = {
         "drop_after_acting": 0.022,

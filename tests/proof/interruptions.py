@@ -12,7 +12,7 @@ from tests.proof.harness import Strike, Trial, at_moment, watch
 
 
 def kill_at(point: str, nth: int = 1) -> Strike:
-    """SIGKILL at a named point of `child.py`, such as `before:settle`."""
+    """SIGKILL at a named point of `traced_command.py`, such as `before:settle`."""
     return Strike(words=("--kill", f"{point}:{nth}"))
 
 

@@ -25,8 +25,8 @@ _SHOWN_COMPLAINTS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunReport:
-    """What one run told about its input."""
+class ReportedRun:
+    """What one run reported about its input."""
 
     planned: Sequence[tuple[str, ...]]  #: the input's data rows in order; the first cell is the identity
     results: Sequence[Mapping[str, str]]  #: the lines of the results file
@@ -34,7 +34,7 @@ class RunReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class ProofResult:
     """How it went, in numbers. `duplicated`, `lost` and `misreported` must be 0."""
 
     statuses: Mapping[str, int]  #: status -> rows
@@ -67,13 +67,13 @@ class Verdict:
 
 
 def check(
-    platform: Mapping[str, Any], told: Sequence[RunReport], *, cuts: int, in_flight: int, matched: str = "email"
-) -> Verdict:
-    """Compare what runs told with what really happened.
+    platform: Mapping[str, Any], reported: Sequence[ReportedRun], *, cuts: int, in_flight: int, matched: str = "email"
+) -> ProofResult:
+    """Compare what runs reported with what really happened.
 
     Args:
         platform: the sandbox's counts, `Stats.as_dict`, since before the first of the runs.
-        told: each run that sent to it, with all rows in their last state.
+        reported: each run that sent to it, with all rows in their last state.
         cuts: how often requests in flight were abandoned: kills, break-offs, freezes longer than the deadline.
         in_flight: how many there can be at once.
         matched: how the platform finds profiles, the part of the platform's keys before the colon.
@@ -82,19 +82,19 @@ def check(
     received = _by_person(platform["received"], matched)
     statuses: Counter[str] = Counter()
     attempts: Counter[str] = Counter()
-    said: dict[str, Counter[str]] = {}
+    counted: dict[str, Counter[str]] = {}
     misread: list[str] = []
-    for run in told:
+    for run in reported:
         misread += _misread(run)
         for line in run.results:
             person = _person(next(iter(line.values())))
             statuses[line["enroll_status"]] += 1
             attempts[person] += int(line["enroll_attempts"] or 0)
-            said.setdefault(person, Counter())[line["enroll_status"]] += 1
+            counted.setdefault(person, Counter())[line["enroll_status"]] += 1
     duplicated = [f"{person} was enrolled {times} times" for person, times in enrolled.items() if times > 1]
     lost = []
-    for person in enrolled.keys() | received.keys() | said.keys():
-        words = said.get(person, Counter())
+    for person in enrolled.keys() | received.keys() | counted.keys():
+        words = counted.get(person, Counter())
         told_of = ", ".join(f"{times} x {status}" for status, times in words.items()) or "no row"
         happened = f"{person} was enrolled {enrolled[person]} times in {received[person]} requests"
         success, unknown = words[RowStatus.SUCCESS], words[RowStatus.UNKNOWN]
@@ -102,7 +102,7 @@ def check(
             lost.append(f"{happened}, but the results say {told_of}")
         if success + unknown < enrolled[person] <= 1 or received[person] > attempts[person]:
             misread.append(f"{happened}, but the results say {told_of} in {attempts[person]} attempts")
-    return Verdict(
+    return ProofResult(
         statuses=dict(statuses),
         duplicated=len(duplicated),
         lost=len(lost),
@@ -112,12 +112,12 @@ def check(
     )
 
 
-def _misread(told: RunReport) -> Iterator[str]:
+def _misread(reported: ReportedRun) -> Iterator[str]:
     """Compare the results with the input line by line, and with the summary."""
-    if len(told.planned) != len(told.results):
-        yield f"{len(told.planned)} rows went in, {len(told.results)} lines came out"
+    if len(reported.planned) != len(reported.results):
+        yield f"{len(reported.planned)} rows went in, {len(reported.results)} lines came out"
     number = 1
-    for planned, line in zip(told.planned, told.results, strict=False):
+    for planned, line in zip(reported.planned, reported.results, strict=False):
         cells = tuple(unguard(cell) for name, cell in line.items() if name not in ADDED_COLUMNS)
         if cells != planned:
             yield f"{planned} is due, the line holds {cells}"
@@ -126,11 +126,11 @@ def _misread(told: RunReport) -> Iterator[str]:
         number = int(line["enroll_row"])
         if line["enroll_status"] not in set(RowStatus):
             yield f"row {number} has the status {line['enroll_status']!r}"
-    found = Counter(line["enroll_status"] for line in told.results)
-    counts = dict(told.summary["counts"])
+    found = Counter(line["enroll_status"] for line in reported.results)
+    counts = dict(reported.summary["counts"])
     rows = counts.pop("rows")
-    if rows != sum(counts.values()) or rows != len(told.planned):
-        yield f"the summary's totals do not add up to {len(told.planned)}: {told.summary['counts']}"
+    if rows != sum(counts.values()) or rows != len(reported.planned):
+        yield f"the summary's totals do not add up to {len(reported.planned)}: {reported.summary['counts']}"
     if {status: count for status, count in counts.items() if count} != dict(found):
         yield f"the summary says {counts}, the results {dict(found)}"
 

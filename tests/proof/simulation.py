@@ -1,8 +1,8 @@
 """Deterministic simulation: whole runs in virtual time, with every choice drawn from one seed.
 
 Real are the run from the file to the report, the worker pool, limiter, retry, breaker, client, classification and the
-SQLite ledger, without its threads. Simulated are the network and the platform (`Platform`, an httpx transport), the
-time that the ledger takes (`SlowLedger`: each call takes time before and after its work, so that a kill can come on
+SQLite ledger, without its threads. Simulated are the network and the platform (`SimulatedPlatform`, for httpx),
+the time that the ledger takes (`SlowLedger`: each call takes time before and after its work, so that a kill can come on
 either side), and the kill itself: the ledger releases the run as if its process had ended, so that nothing more is
 written, and the platform accepts no more requests from it.
 """
@@ -32,7 +32,7 @@ from batch_enroll.ledger.records import RunRecord
 from batch_enroll.ledger.sqlite import SqliteLedger, SqliteRunLedger
 from batch_enroll.run.api import enroll_async
 from tests.proof.inputs import leads, write_leads
-from tests.proof.invariants import RunReport, Verdict, check
+from tests.proof.invariants import ProofResult, ReportedRun, check
 from tests.support.commands import read_results
 from tests.support.ledgers import InlineThreads, kill
 from tests.support.scripted_platform import OK, SCENARIO
@@ -66,7 +66,7 @@ _SURELY_REFUSED = {"refused", "429", "503 come back", "401"}
 _FATES = {"none": 0.25, "death": 0.50, "stop": 0.12, "break off": 0.13}
 
 
-class VirtualClock:
+class SimulatedClock:
     """The clock of the simulation: trio's, which jumps when everybody waits."""
 
     def now(self) -> datetime:
@@ -79,11 +79,11 @@ class VirtualClock:
         await anyio.sleep(max(0.0, seconds))
 
 
-class _Post:
+class _SimulatedPost:
     method = b"POST"
 
 
-class Platform(httpx.AsyncBaseTransport):
+class SimulatedPlatform(httpx.AsyncBaseTransport):
     """The oracle: decides what becomes of each request, and counts what it really did."""
 
     def __init__(self, luck: random.Random) -> None:
@@ -116,7 +116,7 @@ class Platform(httpx.AsyncBaseTransport):
             self.log.append(f"{person}: {kind}")
             await anyio.sleep(10.0 if kind == "connect timeout" else 0.0)
             raise httpx.ConnectTimeout("") if kind == "connect timeout" else httpx.ConnectError("")
-        await request.extensions["trace"]("http11.send_request_headers.started", {"request": _Post})
+        await request.extensions["trace"]("http11.send_request_headers.started", {"request": _SimulatedPost})
         return await self._act(person, kind)
 
     async def _act(self, person: str, kind: str) -> httpx.Response:
@@ -173,7 +173,7 @@ class Platform(httpx.AsyncBaseTransport):
 
 
 class _Line(httpx.AsyncBaseTransport):
-    def __init__(self, platform: Platform, process: int) -> None:
+    def __init__(self, platform: SimulatedPlatform, process: int) -> None:
         self._platform = platform
         self._process = process
 
@@ -194,7 +194,7 @@ class SlowLedger(SqliteLedger):
         super().__init__(
             folder / "ledger.sqlite",
             state_folder=folder / "state",
-            clock=VirtualClock(),
+            clock=SimulatedClock(),
             threads=InlineThreads(),
         )
         self._pause = pause
@@ -241,8 +241,8 @@ class SimulatedRun:
 
     seed: int
     steps: list[str] = field(default_factory=list)
-    platform: Platform = field(init=False)
-    verdict: Verdict = field(init=False)  #: when it is told to the end
+    platform: SimulatedPlatform = field(init=False)
+    verdict: ProofResult = field(init=False)  #: when it is reported to the end
     deaths: int = 0
     cuts: int = 0
     lives: int = 0
@@ -276,7 +276,7 @@ async def _tell(story: SimulatedRun, folder: Path) -> None:
     luck = random.Random(story.seed)
     rows = leads(luck.randint(1, 30), luck)
     source = write_leads(folder / "leads.csv", rows)
-    story.platform = platform = Platform(luck)
+    story.platform = platform = SimulatedPlatform(luck)
     ledger = SlowLedger(folder / "runs", lambda: anyio.sleep(luck.uniform(0, 0.01)))
     job = _job(luck)
     is_finished = False
@@ -290,13 +290,13 @@ async def _tell(story: SimulatedRun, folder: Path) -> None:
         await _enroll(job, source, ledger, platform, Control(), story.lives)
     assert platform.requests == sent, f"a finished run asked the platform something\n{story}"
     await anyio.sleep(60)  # whatever is still under way at the platform happens
-    told = _told(folder, rows)
-    story.verdict = check(platform.counts(), [told], cuts=story.cuts, in_flight=job.send.concurrency)
+    reported = _report_of(folder, rows)
+    story.verdict = check(platform.counts(), [reported], cuts=story.cuts, in_flight=job.send.concurrency)
 
 
-def _told(folder: Path, rows: Sequence[tuple[str, str]]) -> RunReport:
+def _report_of(folder: Path, rows: Sequence[tuple[str, str]]) -> ReportedRun:
     (results,), (summary,) = folder.glob("*.results.csv"), folder.glob("*.summary.json")
-    return RunReport(
+    return ReportedRun(
         planned=rows, results=read_results(results), summary=json.loads(summary.read_text(encoding="utf-8"))
     )
 
@@ -366,12 +366,12 @@ async def _live(story: SimulatedRun, luck: random.Random, job: Job, source: Path
     except Exception as error:
         if not is_dead:
             raise
-        story.steps.append(f"  dying, it said {type(error).__name__}")
+        story.steps.append(f"  its last error was {type(error).__name__}")
     return is_finished and not is_dead
 
 
 async def _enroll(
-    job: Job, source: Path, ledger: SlowLedger, platform: Platform, control: Control, process: int
+    job: Job, source: Path, ledger: SlowLedger, platform: SimulatedPlatform, control: Control, process: int
 ) -> Any:
     return await enroll_async(
         job,
@@ -380,5 +380,5 @@ async def _enroll(
         ledger=ledger,
         control=control,
         transport=platform.of(process),
-        clock=VirtualClock(),
+        clock=SimulatedClock(),
     )

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.proof.invariants import RunReport, check
+from tests.proof.invariants import ReportedRun, check
 
 PEOPLE = [("anna@example.com", "Anna"), ("boris@example.com", "=1+1"), ("clara@example.com", ""), ("Total", "")]
 
@@ -39,8 +39,8 @@ def platform(enrolled=(), received=None, **changes):
 def judge(real, results, *, planned=PEOPLE, counts=None, cuts=0, in_flight=1):
     found = Counter(line["enroll_status"] for line in results)
     counts = counts or {**found, "rows": len(results)}
-    told = RunReport(planned=planned, results=results, summary={"counts": counts})
-    return check(real, [told], cuts=cuts, in_flight=in_flight)
+    reported = ReportedRun(planned=planned, results=results, summary={"counts": counts})
+    return check(real, [reported], cuts=cuts, in_flight=in_flight)
 
 
 GOOD = lines("success", "error", "unknown", "invalid")

@@ -70,7 +70,7 @@ def test_missing_duplicate_check_enrolls_twice(trial):
 
 
 def _two_at_once(the, *words):
-    """Let a second process begin while the first sleeps in the middle, then let both go on to their ends."""
+    """Let a second process begin while the first sleeps in the middle, then let both continue to their ends."""
     with started(the.start(*words)) as first:
         watch(first, until=lambda: the.arrived() >= 8)
         first.send_signal(signal.SIGSTOP)

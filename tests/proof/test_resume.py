@@ -87,7 +87,7 @@ def test_alternating_killed_versions_send_no_row_twice(trial):
     luck = random.Random(1)
     first = trial(leads(80, luck), concurrency=4)
     second = replace(first, rows=[*reversed(first.rows), ("late@example.com", "Late")], results_name="second")
-    told = []
+    reported = []
     for _ in range(3):
         for version in (first, second):
             write_leads(version.source, version.rows)
@@ -95,8 +95,8 @@ def test_alternating_killed_versions_send_no_row_twice(trial):
     for version in (first, second):
         write_leads(version.source, version.rows)
         version.once()
-        told.append(anyio.run(version.report))
-    verdict = check(first.sandbox.stats(), told, cuts=first.cuts + second.cuts, in_flight=first.concurrency)
+        reported.append(anyio.run(version.report))
+    verdict = check(first.sandbox.stats(), reported, cuts=first.cuts + second.cuts, in_flight=first.concurrency)
     assert verdict.holds, verdict
     assert first.cuts + second.cuts >= 4
     assert "not_sent" not in verdict.statuses
@@ -181,7 +181,7 @@ def test_one_of_several_simultaneous_starts_runs(trial):
 @pytest.mark.parametrize("moment", ["before:create:1", "before:seal:1", "before:open:1"])
 def test_start_frozen_during_another_run_sends_no_row_twice(trial, moment):
     the = trial(leads(30))
-    if moment == "before:open:1":  # there is something to carry on
+    if moment == "before:open:1":  # there is a run to resume
         assert the.once(strike=kill_at("after:settle", 5)).code == KILLED
     with started(the.start("--freeze", moment)) as slow:
         os.waitid(os.P_PID, slow.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
@@ -200,7 +200,7 @@ def test_abandoned_run_is_resumed_at_once(trial):
     the = trial(leads(60), latency_s=0.05, concurrency=4)
     with started(the.start()) as process:
         watch(process, until=lambda: the.arrived() >= 10)
-        process.kill()  # and nobody has asked yet how it ended: the system still lists it
+        process.kill()  # its exit status was not read yet, so the system still lists it
         ended = the.once()
         assert ended.code in FINISHED, ended
         the.end(process)

@@ -30,7 +30,7 @@ pytestmark = [
 
 def moments(log):
     """Turn a trace into words: `synced` when a sync of the ledger's log is over, `sent` when a request's first byte is
-    handed over, `told 3` when the log says how row 3 ended."""
+    handed over, `reported 3` when the log says how row 3 ended."""
     syncing = set()
     for line in log.splitlines():
         found = _CALL.match(line)
@@ -48,7 +48,7 @@ def moments(log):
         elif call == "sendto" and "POST /api/v1.1/workflows/start" in rest:
             yield "sent"
         elif call == "write" and (row := re.search(r"leads\.log>, .*row finished run=\S+ row=(\d+)", rest)):
-            yield f"told {row[1]}"
+            yield f"reported {row[1]}"
 
 
 def traced(the, *words):
@@ -60,13 +60,13 @@ def traced(the, *words):
 
 
 def complaints(words):
-    """Say what is out of order: before each request a sync of its own, and after it one before anything is told."""
+    """Say what is out of order: before each request a sync of its own, and after it one before anything is reported."""
     syncs, last = 0, ""
     for word in words:
         if word == "synced":
             syncs += 1
             continue
-        # A success is told on the screen alone, so two requests may follow each other here: an outcome and an intent.
+        # A success is only on the screen, so two requests may follow each other here: an outcome and an intent.
         if syncs < (2 if word == last == "sent" else 1):
             yield f"{word} comes after {last or 'nothing'} and {syncs} syncs"
         syncs, last = 0, word
@@ -85,7 +85,7 @@ def test_rows_are_synced_before_sending_and_reporting(trial, mostly_nobody):
     the = trial(mostly_nobody, concurrency=1, flags=("--log-file", "leads.log"))
     ended, words = traced(the)
     assert ended.code == 1, ended
-    assert (words.count("sent"), sum(word.startswith("told") for word in words)) == (ROWS, ROWS - ROWS // 7)
+    assert (words.count("sent"), sum(word.startswith("reported") for word in words)) == (ROWS, ROWS - ROWS // 7)
     assert not list(complaints(words))
     verdict = the.verdict()
     assert verdict.holds, verdict

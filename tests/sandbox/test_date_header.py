@@ -13,7 +13,7 @@ from tests.support.sandbox import RawClient
 BEGUN = datetime(2026, 11, 25, 10, 3, 7, 400_000, tzinfo=UTC)
 
 
-class Clock:
+class SteppedClock:
     """Stands still until it is moved; counts how often it is asked for the date."""
 
     def __init__(self):
@@ -31,7 +31,7 @@ class Clock:
 
 
 def test_date_line_is_rebuilt_once_a_second():
-    clock = Clock()
+    clock = SteppedClock()
     date = DateHeader(clock)
     for moved_s, second in ((0.0, 7), (0.3, 7), (0.599, 7), (0.6, 8), (1.59, 8), (1.6, 9), (60.0, 7)):
         clock.moved_s = moved_s

@@ -25,7 +25,7 @@ def said(body: object, status: int = 200, **headers: str) -> HttpAnswer:
     return HttpAnswer(http_status=status, headers=named, body=raw)
 
 
-class Platform:
+class ScenarioList:
     """Gives the scripted answers, the last one again and again."""
 
     def __init__(self, *answers: HttpAnswer | Exception) -> None:
@@ -41,7 +41,7 @@ class Platform:
 
 
 async def test_scenario_is_requested_by_its_number(clock):
-    platform = Platform(listed(SCENARIO))
+    platform = ScenarioList(listed(SCENARIO))
     found = await check_scenario(platform, 12, clock=clock)
     assert platform.calls == [("workflows/list", {"from_id": 12, "limit": 1})]
     assert (found.scenario, found.name, found.database, found.mode) == (12, "Welcome", 1, "skip")
@@ -59,7 +59,7 @@ async def test_scenario_is_requested_by_its_number(clock):
     ],
 )
 async def test_mode_gives_the_effect_of_a_repeated_start(clock, mode, words):
-    found = await check_scenario(Platform(listed({**SCENARIO, "mode": mode})), 12, clock=clock)
+    found = await check_scenario(ScenarioList(listed({**SCENARIO, "mode": mode})), 12, clock=clock)
     assert words in str(found.repeated_start)
 
 
@@ -76,12 +76,12 @@ async def test_mode_gives_the_effect_of_a_repeated_start(clock, mode, words):
 )
 async def test_default_start_node_is_checked(clock, nodes, has):
     assert (
-        await check_scenario(Platform(listed({**SCENARIO, "nodes": nodes})), 12, clock=clock)
+        await check_scenario(ScenarioList(listed({**SCENARIO, "nodes": nodes})), 12, clock=clock)
     ).has_default_start is has
 
 
 async def test_missing_keys_are_allowed(clock):
-    found = await check_scenario(Platform(listed({"id": 12})), 12, clock=clock)
+    found = await check_scenario(ScenarioList(listed({"id": 12})), 12, clock=clock)
     assert (found.name, found.database, found.mode, found.has_default_start) == ("", None, "", None)
 
 
@@ -106,7 +106,7 @@ async def test_missing_keys_are_allowed(clock):
     ids=lambda value: value[:20] if isinstance(value, str) else None,
 )
 async def test_permanent_error_is_reported_without_a_retry(clock, answer, message, hint):
-    platform = Platform(answer)
+    platform = ScenarioList(answer)
     with pytest.raises(PreflightError, match=message) as caught:
         await check_scenario(platform, 12, clock=clock)
     assert hint in caught.value.hint
@@ -126,8 +126,8 @@ async def test_permanent_error_is_reported_without_a_retry(clock, answer, messag
     ids=["refused", "timeout", "502", "503", "code 500", "code 429"],
 )
 async def test_temporary_error_is_retried_and_a_lasting_one_reported(clock, failure):
-    assert (await check_scenario(Platform(failure, failure, listed(SCENARIO)), 12, clock=clock)).name == "Welcome"
-    platform = Platform(failure)
+    assert (await check_scenario(ScenarioList(failure, failure, listed(SCENARIO)), 12, clock=clock)).name == "Welcome"
+    platform = ScenarioList(failure)
     with pytest.raises(PreflightError, match="could not be asked"):
         await check_scenario(platform, 12, clock=clock)
     assert len(platform.calls) == 3

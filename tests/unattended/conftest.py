@@ -44,7 +44,7 @@ log_format = "json"
 status_file = "status.json"
 metrics_file = "night.prom"
 [notify]
-urls = ["json://{address}/told"]
+urls = ["json://{address}/received"]
 heartbeat = "http://{address}/beat"
 """
 
@@ -59,7 +59,7 @@ class Night:
     """How one night ended, for whoever looks in the collect."""
 
     ended: Ended
-    told: tuple[ReceivedRequest, ...]
+    received: tuple[ReceivedRequest, ...]
     status: dict[str, Any]
     log: str
     metrics: str
@@ -67,7 +67,7 @@ class Night:
     @property
     def message(self) -> dict[str, Any]:
         """The one notification."""
-        (message,) = [each.json for each in self.told if each.path == "/told"]
+        (message,) = [each.json for each in self.received if each.path == "/received"]
         assert isinstance(message, dict)
         return message
 
@@ -84,25 +84,25 @@ class Night:
             state: of the status file, if the exit code does not determine it.
             left: rows that are not sent yet.
         """
-        said = self.ended.err
-        assert self.ended.code == code, said
+        stderr = self.ended.err
+        assert self.ended.code == code, stderr
         assert self.ended.json["exit_code"] == code
         assert self.ended.json["counts"]["not_sent"] == left
         assert (self.status["exit_code"], self.status["state"]) == (code, state or STATES[code])
-        assert [each.path for each in self.told if each.path != "/told"] == [
+        assert [each.path for each in self.received if each.path != "/received"] == [
             "/beat/start",
             "/beat" if code in (0, 1) else "/beat/fail",
         ]
-        assert self.told[-1].path == "/told"
+        assert self.received[-1].path == "/received"
         text = self.message["message"]
         assert f"Exit code {code}: " in text
-        assert self.told[-2].body == text
+        assert self.received[-2].body == text
         for word in words:
             assert word in text
-            assert not code or word in said
-        assert "Traceback" not in said
-        assert bool(said) == bool(code)
-        assert not code or said.startswith("batch-enroll: ")
+            assert not code or word in stderr
+        assert "Traceback" not in stderr
+        assert bool(stderr) == bool(code)
+        assert not code or stderr.startswith("batch-enroll: ")
         last = json.loads(self.log.splitlines()[-1])
         assert (last["event"], last["exit_code"]) == ("run ended", code)
         assert f'batch_enroll_exit_code{{job_name="nightly",scenario="3"}} {code}.0' in self.metrics
@@ -141,16 +141,25 @@ class Nights:
         heard, logged = len(self.receiver.requests), len(self.log)
         return self.collect(self.cli("run", source, "--job", job, *words), self.receiver.requests[heard:], logged)
 
-    def collect(self, ended: Ended, told: Sequence[ReceivedRequest], logged: int = 0) -> Night:
+    def collect(self, ended: Ended, received: Sequence[ReceivedRequest], logged: int = 0) -> Night:
         """Collect all reports, and check that they hold no personal data.
 
         Args:
-            told: the requests of this command to the receiver.
+            received: the requests of this command to the receiver.
             logged: the length of the log before the command.
         """
-        night = Night(ended, tuple(told), json.loads(self.read_file("status.json")), self.log[logged:], self.metrics)
+        night = Night(
+            ended, tuple(received), json.loads(self.read_file("status.json")), self.log[logged:], self.metrics
+        )
         json.loads(ended.out)  # one object and nothing else
-        for text in (*(each.body for each in told), ended.out, ended.err, self.log, self.metrics, *self._statuses()):
+        for text in (
+            *(each.body for each in received),
+            ended.out,
+            ended.err,
+            self.log,
+            self.metrics,
+            *self._statuses(),
+        ):
             for word in PERSONAL:
                 assert word not in text.lower()
         return night

@@ -41,7 +41,7 @@ def ended_at(nights, clock, moment, when, source, job, *words):
 
 
 @pytest.mark.parametrize(
-    ("stop", "moment", "said"),
+    ("stop", "moment", "expected"),
     [
         ('deadline = "05:30"', BEGIN.replace(hour=5, minute=30, second=1), "The deadline 05:30 has come."),
         ('deadline = "3h"', BEGIN.replace(hour=5, minute=1), "The deadline 05:00 has come."),
@@ -52,12 +52,12 @@ def ended_at(nights, clock, moment, when, source, job, *words):
         ),
     ],
 )
-def test_run_stopped_by_its_end_time_is_resumed_next_night(nights, sandbox, clock, stop, moment, said):
+def test_run_stopped_by_its_end_time_is_resumed_next_night(nights, sandbox, clock, stop, moment, expected):
     server = sandbox(latency_s=(LONG_S, LONG_S))
     source, job = nights.file("monday"), nights.job(server.url, stop=stop)
     night = ended_at(nights, clock, moment, lambda: len(server.enrolments()) > 1, source, job)
     early = enrolled_once(server)
-    night.check_reports(3, said, "Next: give the same command again", left=30 - len(early))
+    night.check_reports(3, expected, "Next: give the same command again", left=30 - len(early))
     assert 1 < len(early) < 30
     assert check_results(night, source, server) == set()
     assert night.ended.json["counts"]["success"] == len(early)

@@ -88,7 +88,7 @@ def test_machine_crashes_during_the_run(nights, sandbox):
     wait_until(lambda: len(server.enrolments()) > 10 and status_of(nights).get("state") == "sending", timeout_s=120)
     process.kill()
     process.communicate(timeout=60)
-    assert status_of(nights)["exit_code"] is None  # what it said last
+    assert status_of(nights)["exit_code"] is None  # its last content
 
     server.control(latency_s=(0, 0))
     rest = nights.night(source, job)
@@ -97,7 +97,7 @@ def test_machine_crashes_during_the_run(nights, sandbox):
 
 
 def test_two_simultaneous_starts(nights, sandbox):
-    """Nobody waits for anybody; which of the two is first is the machine's affair."""
+    """Neither start waits for the other; either may be first."""
     server = sandbox()
     job = nights.job(server.url)
     for number in range(1, ROUNDS + 1):
@@ -141,17 +141,17 @@ def two_at_once(nights: Nights, server: SandboxHandle, source: Path, job: Path) 
     check_all_enrolled(night, source, server)
 
 
-def refused(nights: Nights, ended: Ended, told: Sequence[ReceivedRequest], *, at_work: int) -> None:
-    """The second start has said whom it found, everywhere but in the status file, which is the first one's."""
-    said = f"Job nightly.toml is being worked on by process {at_work}"
+def refused(nights: Nights, ended: Ended, received: Sequence[ReceivedRequest], *, at_work: int) -> None:
+    """The second start reports whom it found, everywhere but in the status file, which is the first one's."""
+    expected = f"Job nightly.toml is being worked on by process {at_work}"
     assert ended.code == 5, ended.err
-    assert ended.err.startswith(f"batch-enroll: {said}")
+    assert ended.err.startswith(f"batch-enroll: {expected}")
     assert (ended.json["exit_code"], ended.json["status"], ended.json["requests"]) == (5, "refused", 0)
-    (message,) = [each.json for each in told if each.path == "/told"]
+    (message,) = [each.json for each in received if each.path == "/received"]
     assert message["title"] == "batch-enroll nightly: not started, another process is at work"
     assert "Exit code 5: another process is working on this run." in message["message"]
-    assert said in message["message"]
-    assert [each.body for each in told if each.path == "/beat/fail"] == [message["message"]]
+    assert expected in message["message"]
+    assert [each.body for each in received if each.path == "/beat/fail"] == [message["message"]]
     status = status_of(nights)
     assert (status["pid"], status["exit_code"]) == (at_work, None)
 

@@ -63,8 +63,8 @@ def is_out_of_reach(night: Night, source, server) -> int:
 def is_still_out_of_reach(night: Night, sent: int) -> None:
     left = night.ended.json["counts"]["not_sent"]
     assert sent + left == 30
-    said = f"An earlier start of this run sent {sent} rows; {left} are left, and the same command resumes the run."
-    night.check_reports(2, "The platform could not be asked about scenario 3", said, state="stopped", left=left)
+    expected = f"An earlier start of this run sent {sent} rows; {left} are left, and the same command resumes the run."
+    night.check_reports(2, "The platform could not be asked about scenario 3", expected, state="stopped", left=left)
     assert night.message["title"] == f"batch-enroll nightly: not resumed, {left} rows left"
     assert night.ended.json["requests"] == 0
 
@@ -104,13 +104,13 @@ def test_network_drops_everything(nights, sandbox, line, clock):
 
     line.mend()
     rest = nights.night(source, job)
-    assert rest.ended.code == 4  # what was in flight is told apart from what never left
+    assert rest.ended.code == 4  # rows in flight differ from rows that never left
     check_all_enrolled(rest, source, server)
 
 
 @pytest.mark.parametrize("anyio_backend", [("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})])
 async def test_outage_of_an_hour_in_virtual_time(tmp_path, quick_path, anyio_backend):
-    """Each start gives up in the end, and says so; the first one after that hour carries on to the end."""
+    """Each start gives up in the end, and reports it; the first one after that hour continues to the end."""
     clock, platform = VirtualClock(), ScriptedPlatform()
     began = clock.monotonic()
 

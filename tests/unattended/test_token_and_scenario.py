@@ -50,17 +50,17 @@ def test_token_is_revoked_during_the_run(nights, sandbox):
 
 
 @pytest.mark.parametrize(
-    ("trouble", "repair", "said"),
+    ("trouble", "repair", "expected"),
     [
         ({"token_revoked": True}, {"token_revoked": False}, "The platform refused the token"),
         ({"scenarios": {"3": False}}, {"scenarios": {"3": True}}, "Scenario 3 (Welcome) is not active."),
     ],
 )
-def test_token_or_scenario_fails_before_the_run(nights, sandbox, trouble, repair, said):
+def test_token_or_scenario_fails_before_the_run(nights, sandbox, trouble, repair, expected):
     server = sandbox(**trouble)
     source, job = nights.file("monday"), nights.job(server.url)
     night = nights.night(source, job)
-    night.check_reports(2, said, state="failed")
+    night.check_reports(2, expected, state="failed")
     assert night.message["title"] == "batch-enroll nightly: failed, nothing was sent"
     assert night.ended.json["status"] == "refused"
     assert server.received() == {}

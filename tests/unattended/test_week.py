@@ -51,7 +51,7 @@ def test_week_of_runs_with_one_ledger(nights, sandbox):
     assert enrolled <= everybody
     assert everybody - enrolled <= unknown
     assert "email:zinaida7@tuesday.example.com" in unknown | enrolled
-    assert unknown & enrolled  # the platform acted and nobody heard of it
+    assert unknown & enrolled  # the platform acted and its answer was lost
     assert unknown - enrolled  # it never did
     assert all(json.loads(line)["time"] for line in nights.log.splitlines())
     assert 'batch_enroll_runs_total{exit_code="3",job_name="nightly",scenario="3"} 2.0' in nights.metrics

@@ -1,4 +1,6 @@
-"""`batch-enroll` with an injected kill or fault: `child.py [--kill WHEN:POINT:N] [--sabotage NAME] -- run ...`.
+"""`batch-enroll` with an injected kill or fault.
+
+    traced_command.py [--kill WHEN:POINT:N] [--sabotage NAME] -- run ...
 
 The process kills itself with SIGKILL `before` or `after` the n-th call of a named point, or `during` it (shortly
 after it began); with `--freeze` it stops with SIGSTOP until it gets SIGCONT. A sabotage breaks one rule of the
@@ -139,7 +141,7 @@ def lock_nothing() -> None:
 
 
 def compare_nothing() -> None:
-    """Go on when the ledger says that the row does not stand where the move begins: no compare-and-set."""
+    """Continue when the ledger says that the row does not stand where the move begins: no compare-and-set."""
     from batch_enroll.errors import LedgerError
 
     def change(move: Any) -> Any:

@@ -42,7 +42,7 @@ http {{
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
+class ListeningServer:
     """A server that listens."""
 
     url: str
@@ -51,7 +51,7 @@ class Server:
 
 
 @contextmanager
-def cheap_server(cores: set[int]) -> Iterator[Server]:
+def cheap_server(cores: set[int]) -> Iterator[ListeningServer]:
     """Start nginx on these cores, wait until it listens, and end it with the block."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
     if program is None:
@@ -64,7 +64,7 @@ def cheap_server(cores: set[int]) -> Iterator[Server]:
         try:
             _wait_for(process, port)
             url = f"http://127.0.0.1:{port}"
-            yield Server(url=url, timed_url=f"{url}/timed", moments=folder / "moments.log")
+            yield ListeningServer(url=url, timed_url=f"{url}/timed", moments=folder / "moments.log")
         finally:
             process.terminate()
             try:
@@ -94,4 +94,4 @@ def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:
             time.sleep(0.02)
         else:
             return
-    raise SystemExit("nginx did not start; what it said stands above.")
+    raise SystemExit("nginx did not start; its output stands above.")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.processes import TOKEN, Ended, measure_program
+from benchmarks.processes import TOKEN, ProcessResult, measure_program
 
 _INSTALL_S = 300.0
 _BODY = {
@@ -51,7 +51,7 @@ def newman_program() -> Iterator[str]:
         yield str(Path(name) / "node_modules" / ".bin" / "newman")
 
 
-def newman_run(program: str, source: Path, url: str) -> Ended:
+def newman_run(program: str, source: Path, url: str) -> ProcessResult:
     """Send every row of a CSV, one after the other.
 
     Raises:

@@ -1,6 +1,6 @@
 """Fuzz the command line with arguments, job files and spreadsheets: each command ends with an exit code and a message.
 
-    python -m tests.fuzz.commands --seconds 300 --seed 1
+    python -m tests.fuzz.command_line --seconds 300 --seed 1
 
 Commands run in this process, against a sandbox of their own, in a folder that is recreated at times. An internal error,
 an undocumented exit code or an exception ends the fuzzing, with the input that caused it.
@@ -160,12 +160,12 @@ def hunt(*, seconds: float, most: int, seed: int) -> int:
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 sys.stdin = stdin
-            said = err.getvalue()
+            errors = err.getvalue()
             codes[f"{line[0]} {code}"] += 1
-            if "a bug in batch-enroll" in said or code not in EXIT_CODES or "Traceback" in said:
-                _show(f"\n{seed}:{nth} exit code {code}\n{line}\n{Path('job.toml').read_text()}\n{said}")
+            if "a bug in batch-enroll" in errors or code not in EXIT_CODES or "Traceback" in errors:
+                _show(f"\n{seed}:{nth} exit code {code}\n{line}\n{Path('job.toml').read_text()}\n{errors}")
                 return 1
-            if code == 2 and not said.strip() and not out.getvalue().strip():
+            if code == 2 and not errors.strip() and not out.getvalue().strip():
                 _show(f"\n{seed}:{nth} exit code 2 without a word\n{line}\n{Path('job.toml').read_text()}")
                 return 1
     _show(f"{nth} commands: {dict(sorted(codes.items()))}")

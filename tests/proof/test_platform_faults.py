@@ -22,7 +22,7 @@ from batch_enroll.sandbox import (
 )
 from batch_enroll.sending.httpx_transport import SingleConnectionTransports
 from tests.proof.inputs import leads, write_leads
-from tests.proof.invariants import RunReport, check
+from tests.proof.invariants import ReportedRun, check
 from tests.support.commands import read_results
 from tests.support.sandbox import wait_until
 
@@ -60,12 +60,12 @@ class InProcessRuns:
 
     def verdict(self, sandbox=None):
         assert self.summary.results is not None
-        told = RunReport(
+        reported = ReportedRun(
             planned=self.rows,
             results=read_results(self.summary.results),
             summary={"counts": self.summary.counts.as_dict()},
         )
-        return check((sandbox or self.sandbox).stats(), [told], cuts=0, in_flight=self.in_flight)
+        return check((sandbox or self.sandbox).stats(), [reported], cuts=0, in_flight=self.in_flight)
 
 
 @pytest.fixture
@@ -120,8 +120,8 @@ async def test_throttled_rows_are_enrolled_once(desk, form):
 
 
 async def test_503_is_ambiguous_without_retry_after(desk):
-    told = FaultRule(fault="http_503_retry_after", contains="000001", times=1)
-    the = desk(faults=[told, FaultRule(fault="http_503_before_acting", contains="000002")])
+    retry_after = FaultRule(fault="http_503_retry_after", contains="000001", times=1)
+    the = desk(faults=[retry_after, FaultRule(fault="http_503_before_acting", contains="000002")])
     summary = await the.run(leads(4))
     verdict = the.verdict()
     assert verdict.holds, verdict

@@ -1,6 +1,6 @@
 """The loops that a run is compared with: 64 workers that read no file and record nothing.
 
-    python -m benchmarks.rivals httpx|aiohttp URL ROWS
+    python -m benchmarks.comparison_loops httpx|aiohttp URL ROWS
 
 Prints the wall and the CPU seconds of the loop, without the start of the program.
 """
