@@ -11,13 +11,12 @@
         RunLocked           another process is working on this run
         RunNotActive        no process is working on this run, so it cannot be paused or stopped
         LedgerError         the ledger cannot be written, or does not match
-          RowTaken            the row is not planned any more
           NoSuchRun           the ledger has no run with this id
-        Fenced              this worker lost its claim on its rows
         ServiceRefused      token refused, scenario inactive, circuit breaker: the next row would be refused too
         FileSystemError     the operating system refused a file or a folder (see `os_errors.py`)
       RowError            this row ends with an outcome, the run continues
         InvalidRow          never sent; lists every problem of the row
+        RowTaken            not planned any more: another worker has taken it
       AttemptError        this attempt ends
         Retryable           surely not accepted: safe to send again
         Ambiguous           perhaps accepted: sending again could enroll twice
@@ -137,14 +136,6 @@ class LedgerError(RunStopped):
     """What must be on disk cannot be put there, or what is there does not fit."""
 
 
-class RowTaken(LedgerError):
-    """The row is not planned any more: it must not be sent, it has no outcome here, and that is no fault."""
-
-
-class Fenced(RunStopped):
-    """This worker was given up for dead: it takes no more rows and sends nothing."""
-
-
 class NoSuchRun(LedgerError):
     """The ledger knows no run of this name."""
 
@@ -182,6 +173,18 @@ class InvalidRow(RowError):
 
     def __str__(self) -> str:
         return "; ".join(str(problem.message) for problem in self.problems)
+
+
+class RowTaken(RowError):
+    """The row is not planned any more, since another worker has taken it: this one must not send it.
+
+    Attributes:
+        seq: its place in the plan.
+    """
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(f"place {seq} of the plan is taken")
+        self.seq = seq
 
 
 class AttemptError(BatchEnrollError):

@@ -11,6 +11,8 @@ import pytest
 from batch_enroll.errors import LedgerError
 from batch_enroll.events import RowFinished
 from batch_enroll.ledger.sqlite import group_commit
+from batch_enroll.ledger.sqlite.worker_ledger import SqliteWorkerLedger
+from batch_enroll.models import Outcome, RowStatus
 from batch_enroll.run.api import enroll_async
 from tests.support.commands import people, write_csv
 from tests.support.ledgers import sqlite_ledger
@@ -44,6 +46,47 @@ async def test_broken_ledger_during_sending_releases_the_run(tmp_path, monkeypat
     assert summary.counts.unknown <= 2  # in flight when it broke
     assert summary.counts.success == ROWS - summary.counts.unknown
     assert len(set(platform.emails())) == len(platform.emails())
+
+
+async def test_row_taken_by_another_worker_is_not_sent(tmp_path, monkeypatch):
+    plain = SqliteWorkerLedger.record_intent
+
+    async def record_intent(self, seq, *, at):
+        if seq == 20:  # another worker is quicker
+            await plain(self, seq, at=at)
+            await self.record_outcome(Outcome(seq=seq, status=RowStatus.SUCCESS))
+        return await plain(self, seq, at=at)
+
+    monkeypatch.setattr(SqliteWorkerLedger, "record_intent", record_intent)
+    ledger, platform, finished = sqlite_ledger(tmp_path), ScriptedPlatform(), []
+
+    def note(event):
+        if isinstance(event, RowFinished):
+            finished.append(event.outcome.seq)
+
+    source = write_csv(tmp_path / "in.csv", *people(ROWS))
+    summary = await enroll_async(make_job(), source, token="t", ledger=ledger, transport=platform.transport, emit=note)
+
+    assert (summary.exit_code, summary.counts.success) == (0, ROWS)
+    assert sorted(finished) == [seq for seq in range(1, ROWS + 1) if seq != 20]
+    assert len(platform.emails()) == ROWS - 1
+
+
+async def test_illegal_transition_stops_the_run(tmp_path, monkeypatch):
+    plain = SqliteWorkerLedger.record_intent
+
+    async def record_intent(self, seq, *, at):
+        return await plain(self, ROWS + 1 if seq == 20 else seq, at=at)
+
+    monkeypatch.setattr(SqliteWorkerLedger, "record_intent", record_intent)
+    ledger, platform = sqlite_ledger(tmp_path), ScriptedPlatform()
+    source = write_csv(tmp_path / "in.csv", *people(ROWS))
+    summary = await enroll_async(
+        make_job(send__concurrency=1), source, token="t", ledger=ledger, transport=platform.transport
+    )
+    assert summary.exit_code == 3
+    assert "is not in state PLANNED" in str(summary.stop_reason)
+    assert len(platform.emails()) == 19
 
 
 async def test_undeletable_owner_note_keeps_no_lock(tmp_path, monkeypatch):

@@ -8,10 +8,9 @@ from typing import Any, Final
 from batch_enroll.clock import Clock
 from batch_enroll.config.load import build_rate_settings
 from batch_enroll.control.request_files import ControlCommand, ControlReply, ControlRequestFile
-from batch_enroll.errors import RunLocked, RunNotActive
+from batch_enroll.errors import NoSuchRun, RunLocked, RunNotActive
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.records import RunState
-from batch_enroll.ledger.transitions import no_such_run
 from batch_enroll.messages import message
 from batch_enroll.models import Counts
 
@@ -43,7 +42,7 @@ async def send_control_command(
     build_rate_settings(pace or {})
     state = await _state(ledger, run_id)
     if state is None:
-        raise no_such_run(run_id)
+        raise NoSuchRun(message("ledger.no_such_run", run_id=run_id))
     if not await ledger.lock_owner(run_id):
         raise _not_active(run_id, state)
     request = ControlRequestFile.post(

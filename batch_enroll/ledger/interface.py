@@ -90,7 +90,9 @@ class Stage(Protocol):
 class WorkerLedger(Protocol):
     """A run's rows as one of its workers sends them.
 
-    A change is on disk when its call returns. A cancelled call still completes its change before it raises.
+    A change is on disk when its call returns. A cancelled call still completes its change, and only then raises the
+    cancellation; if the change could not be made it raises the error instead, so a cancelled `record_intent` has
+    recorded the intent.
     """
 
     async def claim_block(self) -> Block | None:

@@ -1,7 +1,4 @@
-"""Where runs are remembered when nobody says otherwise: the user's data folder.
-
-In: what `--ledger` says. Out: a ledger, or how it stands. Never: a run.
-"""
+"""Open the ledger at a given location, by default in the user's data folder."""
 
 from __future__ import annotations
 
@@ -10,48 +7,46 @@ from pathlib import Path
 from batch_enroll.errors import JobError
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.ledger_health import LedgerHealth
+from batch_enroll.messages import message
 
 _NAME = "batch-enroll"
 
 
 def open_ledger(where: str | None) -> Ledger:
-    """Open the ledger at `where`, or in the user's data folder.
+    """Return the ledger at `where`, the path of its index file; None means the user's data folder.
 
     Raises:
-        JobError: the place is of a kind that this version does not know.
-        LedgerError: the place cannot keep a promise.
+        JobError: `where` is a folder, a URL, or begins with an unknown user's home folder.
     """
     from batch_enroll.clock import SystemClock
     from batch_enroll.ledger.sqlite import SqliteLedger
 
-    path, state_folder = _places(where)
+    path, state_folder = _locate(where)
     return SqliteLedger(path, clock=SystemClock(), state_folder=state_folder)
 
 
 def examine_ledger(where: str | None) -> LedgerHealth:
-    """Look at the ledger at `where`, or in the user's data folder, and at its disk; it blocks.
+    """Examine the ledger at `where` (as for `open_ledger`) and its disk; it blocks.
 
     Raises:
-        JobError, LedgerError: as `open_ledger`.
+        JobError: as for `open_ledger`.
+        LedgerError: no ledger can be kept there.
     """
     from batch_enroll.ledger.sqlite.health_check import examine
 
-    return examine(*_places(where))
+    return examine(*_locate(where))
 
 
-def _places(where: str | None) -> tuple[Path, Path]:
-    """Give the index's path and the folder of the marks."""
+def _locate(where: str | None) -> tuple[Path, Path]:
+    """Return the path of the index and the folder that tells whether an older copy of the ledger was restored."""
     from platformdirs import user_data_path, user_state_path
 
     if where is not None and "://" in where:
-        raise JobError(
-            f"--ledger: {where.split('://', 1)[0]}:// is no place that this version can keep a ledger in.",
-            hint="Name a file on a disk of this machine.",
-        )
+        raise JobError(message("ledger.unknown_scheme", scheme=where.split("://", 1)[0]))
     try:
         path = Path(where).expanduser().absolute() if where else user_data_path(_NAME) / "ledger.sqlite"
-    except RuntimeError:  # ~somebody
-        raise JobError(f"--ledger: there is no home folder for {where}.", hint="Name a file.") from None
+    except RuntimeError:  # ~user of a user that does not exist
+        raise JobError(message("ledger.no_home", path=where)) from None
     if path.is_dir():
-        raise JobError(f"--ledger: {path} is a folder.", hint=f"Name a file in it, such as {path / 'ledger.sqlite'}.")
+        raise JobError(message("ledger.is_folder", path=str(path), example=str(path / "ledger.sqlite")))
     return path, user_state_path(_NAME)

@@ -1,13 +1,10 @@
-"""The rows of a run at rest between plan and send, so that a file that changes later cannot change the run.
+"""The staged rows of a run in a file: every row with its request, so that a changed input cannot change the run.
 
-In: rows in plan order with the request each became. Out: the same rows, in the same order, as often as asked.
-Never: a decision, a token. The file holds personal data: its owner alone can read it, and it lies in the run's folder.
-
-One line of UTF-8 for each row, its fields separated by U+001F: row number, problems as JSON ("" when none), the
-request's JSON body without the token ("" when invalid), then the input's cells. The first line holds the input's
-header in the last part. A backslash escapes a backslash, a line feed or U+001F inside a field; few hold one, and a
-line without is written by one `join` and read by one `split`. (CSV would double every quote of every body, at ten
-times the cost.)
+The file holds personal data, so only its owner can read it. It is UTF-8, one line for each row, the fields separated by
+U+001F: row number, problems as a JSON array ("" when none), the request's JSON body without the token ("" when
+invalid), then the input's cells; in the first line the input's header takes the place of the cells. A backslash escapes
+a backslash, a line feed or U+001F inside a field. Few fields have one, and a line without is one `join` to write and
+one `split` to read; CSV, which doubles every quote of every body, takes ten times as long.
 """
 
 from __future__ import annotations
@@ -26,43 +23,39 @@ from typing import Any, BinaryIO
 from batch_enroll.atomic_file import OWNER_ONLY, AtomicFile
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.records import StagedRow
-from batch_enroll.messages import Message, verbatim
+from batch_enroll.messages import Message, message, verbatim
 from batch_enroll.models import Problem, Row
 from batch_enroll.os_errors import os_error_reason, translate_os_errors
 
 STAGE_NAME = "rows.staged"
-_BETWEEN = "\x1f"
-_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", _BETWEEN: "\\f"})
-_MEANT = {"\\": "\\", "n": "\n", "f": _BETWEEN}
+_SEPARATOR = "\x1f"
+_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", _SEPARATOR: "\\f"})
+_UNESCAPED = {"\\": "\\", "n": "\n", "f": _SEPARATOR}
 _ESCAPED = re.compile(r"\\(.)")
 _BLOCK_ROWS = 1_000
-_OWN_COLUMNS = ["number", "problems", "body"]
-_STEP_BYTES = 1 << 16  #: from one known place in the file to the next
+_FIRST_FIELDS = ["number", "problems", "body"]
+_STEP_BYTES = 1 << 16  #: between two places of the file whose line numbers are known
 
 
 class FileStageWriter:
-    """Writes the staged rows of one run; the file is whole or not there. The caller holds the run's lock.
+    """Writes the staged rows of one run; the file exists only when it is complete. The caller holds the run's lock.
 
     Raises:
-        LedgerError: the disk does not take the file.
+        LedgerError: the file cannot be written.
     """
 
     def __init__(self, folder: Path, columns: Sequence[str]) -> None:
         self._path = folder / STAGE_NAME
-        with _translated(self._path):
-            for left in _partial_files(folder):  # by a process that died while it planned
-                left.unlink(missing_ok=True)
+        with _translate_write_errors(self._path):
+            for partial in _partial_files(folder):  # of a process that died while it planned
+                partial.unlink(missing_ok=True)
             self._atomic = AtomicFile(self._path, mode=OWNER_ONLY)
             self._file = io.TextIOWrapper(self._atomic.binary, encoding="utf-8", errors="surrogatepass", newline="\n")
-            self._file.write(_line([*_OWN_COLUMNS, *columns]))
+            self._file.write(_line([*_FIRST_FIELDS, *columns]))
 
     def write(self, rows: Sequence[tuple[Row, str]]) -> None:
-        """Add a block of (row, body) in plan order.
-
-        Raises:
-            LedgerError: the disk does not take it.
-        """
-        with _translated(self._path):
+        """Add a block of (row, body) in plan order."""
+        with _translate_write_errors(self._path):
             self._file.writelines(
                 [
                     _line([str(row.number), _problems_text(row.problems) if row.problems else "", body, *row.cells])
@@ -71,12 +64,8 @@ class FileStageWriter:
             )
 
     def finish(self) -> None:
-        """Put the file on disk under its name.
-
-        Raises:
-            LedgerError: the disk does not take it.
-        """
-        with _translated(self._path):
+        """Sync the file to the disk and give it its name."""
+        with _translate_write_errors(self._path):
             self._file.flush()
             self._atomic.commit()
 
@@ -91,15 +80,15 @@ class FileStage:
     """The staged rows of one run in its folder. Every method blocks.
 
     Raises:
-        LedgerError: the file is gone (pruned) or damaged, or cannot be read or written.
+        LedgerError: the file was removed or is damaged, or cannot be read or written.
     """
 
     def __init__(self, folder: Path, rows: Callable[[], int]) -> None:
-        """Read and write nothing yet.
+        """Take the names; no file is opened yet.
 
         Args:
-            folder: the run's own.
-            rows: gives how many rows the whole plan holds, as the ledger knows it.
+            folder: the run's folder.
+            rows: returns how many rows the whole plan has according to the ledger.
         """
         self._folder = folder
         self._path = folder / STAGE_NAME
@@ -107,16 +96,16 @@ class FileStage:
         self._lines_before: list[int] = []  #: how many lines end before each `_STEP_BYTES` of the file
 
     def writer(self, columns: Sequence[str]) -> FileStageWriter:
-        """Stage the rows of a new plan; `columns` is the input's own header."""
+        """Begin to stage the rows of a new plan; `columns` is the input's own header."""
         return FileStageWriter(self._folder, columns)
 
     def columns(self) -> tuple[str, ...]:
-        """Give the input's own header, column by column."""
+        """Return the input's own header, column by column."""
         with self._reading() as file:
             return _columns(file.readline())
 
     def check(self) -> None:
-        """Count the lines and check that they are text, without reading the rows: 0.2 s of CPU for a million."""
+        """Check the number of lines and their encoding without parsing them: 0.2 s of CPU for a million rows."""
         self.columns()
         lines_before, lines, is_whole = [], 0, False
         decoder = getincrementaldecoder("utf-8")("surrogatepass")
@@ -134,7 +123,7 @@ class FileStage:
         self._lines_before = lines_before
 
     def rows(self, lo: int, hi: int) -> list[StagedRow]:
-        """Read the rows from place `lo` to place `hi` of the plan, from anywhere in the file."""
+        """Read the rows from place `lo` to place `hi` of the plan, both included; fewer where the plan ends."""
         if not self._lines_before:
             self.check()
         seq, hi = lo, min(hi, self._rows())
@@ -160,8 +149,8 @@ class FileStage:
             yield self.rows(lo, lo + _BLOCK_ROWS - 1)
 
     def delete(self) -> bool:
-        """Remove the personal data of a run; what happened to its rows stays in the ledger. False: it was gone."""
-        with _translated(self._path):
+        """Remove the file and what a dead process left unfinished; returns False if there was no finished file."""
+        with _translate_write_errors(self._path):
             for path in _partial_files(self._folder):
                 path.unlink(missing_ok=True)
             try:
@@ -171,44 +160,38 @@ class FileStage:
         return True
 
     def size(self) -> int:
-        """How many bytes `delete` would free, what a dead process left unfinished included."""
+        """Return how many bytes `delete` would free."""
         files = [self._path, *_partial_files(self._folder)]
         return sum(path.stat().st_size for path in files if path.exists())
 
     def damaged(self, seq: int) -> LedgerError:
-        """Build the error that the file is not as it was written from a row of the plan on; 0 is the header."""
+        """Build the error that the file is damaged from place `seq` of the plan on; 0 is the header."""
         return LedgerError(
-            f"The kept rows of run {self._folder.name} are damaged from line {seq + 1} of {self._path} on, "
-            "so they can be neither sent nor reported.",
-            hint="Put a good copy of that file back, then give the same command again; "
-            f"`batch-enroll show {self._folder.name}` tells how far the run came.",
+            message("ledger.staged_damaged", run_id=self._folder.name, line=seq + 1, path=str(self._path))
         )
 
     @contextmanager
     def _reading(self) -> Iterator[BinaryIO]:
-        """Open the file; errors of the system or the decoder while it is read become a LedgerError."""
+        """Open the file; an `OSError` or a decoding error while it is read becomes a LedgerError."""
         run_id = self._folder.name
         try:
             with self._path.open("rb") as file:
                 yield file
         except FileNotFoundError as error:
-            raise LedgerError(
-                f"The rows of run {run_id} are no longer kept ({self._path} is gone).",
-                hint=f"Its totals are still shown by `batch-enroll show {run_id}`; its files cannot be written again.",
-            ) from error
+            raise LedgerError(message("ledger.staged_gone", run_id=run_id, path=str(self._path))) from error
         except OSError as error:
+            reason = os_error_reason(error)
             raise LedgerError(
-                f"The kept rows of run {run_id} cannot be read at {self._path}: {os_error_reason(error)}.",
-                hint="Correct that, then give the same command again.",
+                message("ledger.staged_not_read", run_id=run_id, path=str(self._path), reason=reason)
             ) from error
-        except ValueError as error:  # the header is no header, or no text
+        except ValueError as error:  # the first line is not a header, or not UTF-8
             raise self.damaged(0) from error
 
 
 def _columns(header: bytes) -> tuple[str, ...]:
-    own, columns = (fields := _fields(header))[: len(_OWN_COLUMNS)], fields[len(_OWN_COLUMNS) :]
-    if own != _OWN_COLUMNS:
-        raise ValueError("this is no header")
+    first, columns = (fields := _fields(header))[: len(_FIRST_FIELDS)], fields[len(_FIRST_FIELDS) :]
+    if first != _FIRST_FIELDS:
+        raise ValueError("the first line is not a header")
     return tuple(columns)
 
 
@@ -219,15 +202,15 @@ def _staged(fields: list[str]) -> tuple[Row, str]:
 
 
 def _problem(content: dict[str, Any]) -> Problem:
-    said = content["message"]  # plain text in rows staged before messages had ids
-    said = verbatim(said) if isinstance(said, str) else Message.from_json(said)
-    return Problem(code=content["code"], message=said, column=content["column"])
+    stored = content["message"]  # plain text in rows staged before messages had ids
+    problem = verbatim(stored) if isinstance(stored, str) else Message.from_json(stored)
+    return Problem(code=content["code"], message=problem, column=content["column"])
 
 
 def _line(fields: Sequence[str]) -> str:
-    line = _BETWEEN.join(fields)
-    if "\\" in line or "\n" in line or line.count(_BETWEEN) >= len(fields):
-        line = _BETWEEN.join(field.translate(_ESCAPES) for field in fields)
+    line = _SEPARATOR.join(fields)
+    if "\\" in line or "\n" in line or line.count(_SEPARATOR) >= len(fields):
+        line = _SEPARATOR.join(field.translate(_ESCAPES) for field in fields)
     return line + "\n"
 
 
@@ -235,12 +218,12 @@ def _fields(binary: bytes) -> list[str]:
     line = binary.decode("utf-8", "surrogatepass")
     if not line.endswith("\n"):
         raise ValueError("the line is cut off")
-    fields = line[:-1].split(_BETWEEN)
+    fields = line[:-1].split(_SEPARATOR)
     return [_ESCAPED.sub(_unescaped, field) for field in fields] if "\\" in line else fields
 
 
 def _unescaped(found: re.Match[str]) -> str:
-    return _MEANT[found[1]]
+    return _UNESCAPED[found[1]]
 
 
 def _problems_text(problems: tuple[Problem, ...]) -> str:
@@ -259,9 +242,9 @@ def _partial_files(folder: Path) -> list[Path]:
     return list(folder.glob(f"{STAGE_NAME}*.part"))
 
 
-def _translated(path: Path) -> AbstractContextManager[None]:
+def _translate_write_errors(path: Path) -> AbstractContextManager[None]:
     return translate_os_errors(
-        f"The rows of this run cannot be kept at {path}",
+        message("ledger.staged_not_written", path=str(path)),
         to=LedgerError,
-        hint="Make room or choose another place with --ledger, then give the same command again.",
+        hint=message("ledger.make_room_or_choose_another"),
     )

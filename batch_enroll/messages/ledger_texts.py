@@ -94,4 +94,67 @@ LEDGER_TEXTS: Final[dict[str, Text]] = {
     ),
     "ledger.owner": Text("process {pid} on {host} since {since}"),
     "ledger.owner_unknown": Text("another process"),
+    # Its location.
+    "ledger.unknown_scheme": Text(
+        "{setting:output.ledger}: this version cannot keep a ledger at {scheme}://.", "Give a file on a local disk."
+    ),
+    "ledger.no_home": Text("{setting:output.ledger}: there is no home folder for {path}.", "Give the path of a file."),
+    "ledger.is_folder": Text(
+        "{setting:output.ledger}: {path} is a folder.", "Give a file in that folder, such as {example}."
+    ),
+    # Runs.
+    "ledger.no_such_run": Text("There is no run {run_id}.", "{command:runs} lists them."),
+    "ledger.run_exists": Text("Run {run_id} was begun by another process just now.", "Give the same command again."),
+    "ledger.run_not_open": Text("Run {run_id} is not open for this step."),
+    "ledger.run_has_worker": Text(
+        "Run {run_id} has a worker already.", "A ledger in a file allows one worker at a time."
+    ),
+    "ledger.run_being_planned": Text("Run {run_id} is still being planned; there is nothing to read yet."),
+    "ledger.run_pruned": Text(
+        "Run {run_id} was pruned: its totals are kept, the outcomes of its rows are not.",
+        "{command:show {run_id}} shows the totals. Set {setting:send.again} to send the same file once more.",
+    ),
+    "ledger.run_kept_unknown": Text(
+        "Run {run_id} is kept: the outcome of {rows} of its rows is unknown.",
+        "Decide about them first: {command:resolve {run_id}}.",
+    ),
+    "ledger.run_kept_unfinished": Text(
+        "Run {run_id} is kept: it is unfinished.", "Give the same run command again to resume it."
+    ),
+    "ledger.run_has_sent": Text("Run {run_id} has sent rows, so it is kept."),
+    # Rows.
+    "ledger.plan_size": Text("The plan should hold {expected:d} rows and holds {found:d}."),
+    "ledger.plan_order": Text("Place {seq:d} of the plan does not follow place {last:d}."),
+    "ledger.illegal_transition": Text(
+        "Place {seq:d} of the plan is not in state {needed}, so the ledger does not change it.",
+        "This is a fault of the program: please report it with the run's number.",
+    ),
+    "ledger.row_interrupted": Text("The program ended while this row was being sent; no answer is known."),
+    "ledger.row_in_flight": Text("This row is being sent; no answer is known yet."),
+    "ledger.row_resolved": Text("Resolved by hand on {at}: {decision}."),
+    "ledger.skipped_duplicate": Text("The same profile is in an earlier row."),
+    "ledger.skipped_duplicate_of": Text("The same profile is in row {row:d}."),
+    "ledger.skipped_enrolled": Text("An earlier run enrolled the profile."),
+    "ledger.skipped_enrolled_by": Text("Run {run_id} enrolled this profile{when}."),
+    "ledger.skipped_unknown": Text("An earlier run may have enrolled the profile; that is still unknown."),
+    "ledger.skipped_unknown_in": Text("Run {run_id} sent this profile{when} and got no clear answer."),
+    # Staged rows.
+    "ledger.staged_damaged": Text(
+        "The kept rows of run {run_id} are damaged from line {line:d} of {path} on, so they can be neither sent nor "
+        "reported.",
+        "Restore a good copy of that file, then give the same command again; {command:show {run_id}} shows how far the "
+        "run came.",
+    ),
+    "ledger.staged_gone": Text(
+        "The rows of run {run_id} are no longer kept ({path} is gone).",
+        "{command:show {run_id}} still shows its totals; its result files cannot be written again.",
+    ),
+    "ledger.staged_not_read": Text(
+        "The kept rows of run {run_id} cannot be read at {path}: {reason}.",
+        "Correct that, then give the same command again.",
+    ),
+    "ledger.staged_not_written": Text("The rows of this run cannot be kept at {path}"),
+    "ledger.make_room_or_choose_another": Text(
+        "Make room or set {setting:output.ledger} to another file, then give the same command again."
+    ),
 }

@@ -242,6 +242,9 @@ class _Sender(RowObserver):
 
     async def _work(self, row: RowToSend) -> None:
         outcome = await self._row_sender.enroll(row)
+        if outcome is None:  # another worker has taken the row
+            await self._blocks.end_row(row, given_up=False)
+            return
         if outcome.status is RowStatus.NOT_SENT and outcome.code == "stopped":
             return
         self._emit(RowFinished(at=self._clock.now(), row_number=row.number, outcome=outcome, key=row.key))

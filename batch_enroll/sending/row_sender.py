@@ -16,7 +16,7 @@ import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from batch_enroll.clock import Clock
-from batch_enroll.errors import AttemptError, RunStopped, ServiceRefused
+from batch_enroll.errors import AttemptError, RowTaken, RunStopped, ServiceRefused
 from batch_enroll.messages import NO_TEXT, Message, advice_message, message
 from batch_enroll.models import Delivery, Outcome, RowStatus
 from batch_enroll.sending.classify import HttpAnswer, Verdict, VerdictKind, classify, verdict_for_failure
@@ -40,10 +40,13 @@ class RowToSend(NamedTuple):
 
 
 class RowLedger(Protocol):
-    """The ledger's methods that one row needs. A write is on disk when it returns, and completes when cancelled."""
+    """The ledger's methods that one row needs. A write is on disk when it returns, and completes when cancelled.
+
+    A write that could not be made raises its error, also when it is cancelled.
+    """
 
     async def record_intent(self, seq: int, *, at: datetime) -> int:
-        """Record that a request is about to leave; returns the attempt's number."""
+        """Record that a request is about to leave; returns the attempt's number. Raises RowTaken: do not send it."""
 
     async def release(self, seq: int, *, code: str, message: Message) -> None:
         """Record that surely nothing was accepted: the row is planned again."""
@@ -138,12 +141,12 @@ class RowSender:
         self._rules = rules or SendingRules()
         self._observer = observer or RowObserver()
 
-    async def enroll(self, row: RowToSend) -> Outcome:
+    async def enroll(self, row: RowToSend) -> Outcome | None:
         """Enroll one row, in as many attempts as are safe and allowed.
 
         Returns:
             The outcome, already in the ledger. NOT_SENT (`attempts_used_up`, `stopped`) is no state there: the row
-            stays planned.
+            stays planned. None: another worker has taken the row, so nothing was sent and nothing recorded.
         Raises:
             ServiceRefused: the next row would be refused too; this row is planned again, or unknown.
             LedgerError: the ledger cannot be written; the row is shown as unknown.
@@ -158,6 +161,8 @@ class RowSender:
                 jitter=self._rules.jitter,
                 on_wait=lambda verdict, attempt, wait_s: self._observer.on_retry(row, verdict, attempt, wait_s),
             )
+        except RowTaken:  # raised before anything is sent; never while an earlier attempt is in doubt
+            return None
         except StopRequested:
             return await self._finish_unsent(progress, "stopped", message("reason.stopped"))
         except BaseException:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from batch_enroll.errors import LedgerError, RunLocked
+from batch_enroll.errors import LedgerError, RowTaken, RunLocked
 from batch_enroll.ledger.interface import Ledger, RunLedger
 from batch_enroll.ledger.records import Pending, PlanRules, Reason, Resolution, RunState
 from batch_enroll.messages import NO_TEXT, verbatim
@@ -143,7 +143,7 @@ async def test_duplicate_row_is_skipped_and_names_the_first_row(ledger: Ledger):
         (5, 6, 2),
     ]
     (outcome,) = await run.outcomes(after_seq=3, limit=1)
-    assert (outcome.code, str(outcome.message)) == ("duplicate", "The same profile stands in row 2.")
+    assert (outcome.code, str(outcome.message)) == ("duplicate", "The same profile is in row 2.")
     await run.close_unchanged()
 
 
@@ -384,7 +384,8 @@ async def test_illegal_transition_is_refused_and_changes_nothing(ledger: Ledger,
     run, seq_of = await one_row_in_each_state(ledger)
     before = await run.outcomes(after_seq=0, limit=9)
 
-    with pytest.raises(LedgerError):
+    is_taken = move is intend and state not in ("invalid", "not there")
+    with pytest.raises(RowTaken if is_taken else LedgerError):
         await move(run, seq_of[state])
 
     assert await run.outcomes(after_seq=0, limit=9) == before
@@ -517,7 +518,7 @@ async def test_reasons_are_ordered_by_frequency_with_first_rows(ledger: Ledger):
         Reason(
             status=SKIPPED,
             code="duplicate",
-            message="The same profile stands in an earlier row.",
+            message="The same profile is in an earlier row.",
             count=3,
             first_rows=(10, 11, 12),
         ),
@@ -656,7 +657,7 @@ async def test_rows_sent_by_another_run_meanwhile_are_skipped(ledger: Ledger):
     assert [code for code, _ in words] == ["already_enrolled", "held_unknown"]
     assert all("edited" in message for _, message in words)
     assert (await run.counts()).rows == 4
-    with pytest.raises(LedgerError):
+    with pytest.raises(RowTaken):
         await record_intent(run, 1, at=NOON)
     await run.close_unchanged()
 

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from batch_enroll.errors import LedgerError
+from batch_enroll.errors import LedgerError, RowTaken
 from batch_enroll.ledger.interface import Ledger, RunLedger
 from batch_enroll.ledger.records import STATUS_OF, Resolution, RowState, RunState
-from batch_enroll.ledger.transitions import VERDICTS
+from batch_enroll.ledger.transitions import STATE_AFTER_DECISION
 from batch_enroll.messages import verbatim
 from batch_enroll.models import Counts, Outcome, RowStatus
 from tests.ledger.building import NOON, die, open_run, record_intent, record_outcome, release_row
@@ -78,7 +78,7 @@ class LedgersAgree(RuleBasedStateMachine):
         async def answer(run: RunLedger) -> Any:
             try:
                 return await question(run)
-            except LedgerError:
+            except (LedgerError, RowTaken):
                 return REFUSED
 
         first, *others = [self.portal.call(answer, run) for run in self.runs]
@@ -111,14 +111,14 @@ class LedgersAgree(RuleBasedStateMachine):
         answer = self.ask(lambda run: record_outcome(run, outcome))
         assert (answer is None) == self.model.move(seq, RowState.INTENT, state)
 
-    @rule(seq=seqs, verdict=st.sampled_from(sorted(VERDICTS)))
+    @rule(seq=seqs, verdict=st.sampled_from(sorted(STATE_AFTER_DECISION)))
     def resolve(self, seq: int, verdict: str) -> None:
         word = Resolution(seq=seq, verdict=verdict, by="anna", at=NOON, why="asked")
         left_alone = self.ask(lambda run: run.resolve([word]))
         unknown = self.model.state.get(seq) is RowState.UNKNOWN
         assert left_alone == ([] if unknown else [seq])
         if unknown:
-            self.model.state[seq] = VERDICTS[verdict]
+            self.model.state[seq] = STATE_AFTER_DECISION[verdict]
             if verdict == "resend":
                 self.model.run = RunState.OPEN
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from batch_enroll.errors import LedgerError, RowTaken, RunLocked
@@ -95,6 +96,25 @@ async def test_row_that_is_not_planned_is_taken(ledger: Ledger):
     with pytest.raises(RowTaken):
         await worker.record_intent(1, at=NOON)
     assert (await run.counts()).success == 1
+
+
+@pytest.mark.parametrize("seq", [2, 99], ids=["invalid", "not in the plan"])
+async def test_row_that_must_not_be_sent_is_not_taken(ledger: Ledger, seq: int):
+    worker = await (await open_run(ledger, ["ann", None])).join()
+    with pytest.raises(LedgerError, match="not in state PLANNED"):
+        await worker.record_intent(seq, at=NOON)
+
+
+async def test_taken_row_is_an_error_also_when_cancelled(ledger: Ledger):
+    """Else the caller would release what the other worker sends."""
+    run = await open_run(ledger, ["ann"])
+    worker = await run.join()
+    await worker.record_intent(1, at=NOON)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        with pytest.raises(RowTaken):
+            await worker.record_intent(1, at=NOON)
+    assert (await run.counts()).unknown == 1
 
 
 async def test_second_worker_is_refused_or_gets_other_rows(ledger: Ledger):

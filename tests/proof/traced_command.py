@@ -142,11 +142,11 @@ def lock_nothing() -> None:
 
 def compare_nothing() -> None:
     """Continue when the ledger says that the row does not stand where the move begins: no compare-and-set."""
-    from batch_enroll.errors import LedgerError
+    from batch_enroll.errors import LedgerError, RowTaken
 
     def change(move: Any) -> Any:
         async def moved(*args: Any, **named: Any) -> Any:
-            with contextlib.suppress(LedgerError):
+            with contextlib.suppress(LedgerError, RowTaken):
                 return await move(*args, **named)
             return 1
 

@@ -20,6 +20,7 @@ from batch_enroll.errors import (
     Ambiguous,
     LedgerError,
     Retryable,
+    RowTaken,
     ServiceRefused,
 )
 from batch_enroll.messages import Message, verbatim
@@ -62,6 +63,10 @@ class OneRowLedger:
         self.takes_s = 0.0
 
     async def record_intent(self, seq, *, at):
+        if self.state == "TAKEN":
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(self.takes_s)
+            raise RowTaken(seq)  # an error comes before a cancellation
         self._move("PLANNED", "INTENT", "intent")
         self.attempts += 1
         await self._disk()
@@ -136,6 +141,7 @@ class Setup(RowObserver):
         self.ledger = OneRowLedger()
         self.stop = StopSignal()
         self.sent = 0
+        self.take_on_retry = False
         self.reports: list[object] = []
         self.limiter = FakeLimiter(self.ledger.log, self.reports)
         self._script = list(script)
@@ -151,7 +157,12 @@ class Setup(RowObserver):
         )
 
     async def run(self, row: RowToSend) -> Outcome:
-        return await self._sender.enroll(row)
+        outcome = await self._sender.enroll(row)
+        assert outcome is not None
+        return outcome
+
+    async def is_passed_over(self, row: RowToSend) -> bool:
+        return await self._sender.enroll(row) is None
 
     async def start_workflow(self, body: str, transmission: TransmissionState) -> HttpAnswer:
         assert self.ledger.state == "INTENT"
@@ -167,6 +178,8 @@ class Setup(RowObserver):
         return result
 
     def on_retry(self, row, verdict, attempt, wait_s) -> None:
+        if self.take_on_retry:
+            self.ledger.state = "TAKEN"
         self.reports.append((row.number, verdict.code, attempt, wait_s))
 
     async def reason_to_stop(self, refusal: Verdict) -> Message | None:
@@ -448,6 +461,41 @@ async def test_nothing_is_sent_when_the_intent_fails(clock, monkeypatch):
 
     setup = Setup(clock, [])
     monkeypatch.setattr(setup.ledger, "record_intent", full)
+    with pytest.raises(LedgerError):
+        await setup.run(ROW)
+    assert setup.sent == 0
+
+
+async def test_row_taken_by_another_worker_is_passed_over(clock):
+    setup = Setup(clock, [])
+    setup.ledger.state = "TAKEN"
+    assert await setup.is_passed_over(ROW)
+    assert setup.ledger.log == ["permit"]
+    assert (setup.sent, setup.ledger.outcome) == (0, None)
+
+
+@pytest.mark.parametrize("delivery", Delivery)
+async def test_row_taken_between_two_attempts_is_passed_over(clock, delivery):
+    setup = Setup(clock, [NO_ROUTE], delivery=delivery)
+    setup.take_on_retry = True
+    assert await setup.is_passed_over(ROW)
+    assert setup.ledger.log == ["permit", "intent", "send", "release connection_refused", "permit"]
+    assert (setup.sent, setup.ledger.outcome) == (1, None)
+
+
+async def test_taken_row_is_not_released_when_cancelled(clock):
+    """Another worker may be sending it: PLANNED, it would be sent twice."""
+    setup = Setup(clock, [])
+    setup.ledger.state, setup.ledger.takes_s = "TAKEN", 2.0
+    with anyio.move_on_after(1.0):
+        await setup.is_passed_over(ROW)
+    assert setup.ledger.log == ["permit"]
+    assert setup.ledger.state == "TAKEN"
+
+
+async def test_illegal_transition_stops_the_run(clock):
+    setup = Setup(clock, [])
+    setup.ledger.state = "INVALID"
     with pytest.raises(LedgerError):
         await setup.run(ROW)
     assert setup.sent == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 
 from batch_enroll.clock import Clock, SystemClock
-from batch_enroll.errors import LedgerError, RunLocked
+from batch_enroll.errors import LedgerError, NoSuchRun, RunLocked
 from batch_enroll.ledger.records import RunRecord, RunState, finished_before, may_send_same_rows
 from batch_enroll.ledger.sqlite.connection import translate_sqlite_errors
 from batch_enroll.ledger.sqlite.filesystem import check_location
@@ -22,7 +22,6 @@ from batch_enroll.ledger.sqlite.process_lock import OwnedLock
 from batch_enroll.ledger.sqlite.run_directory import RunFiles
 from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.ledger.sqlite.run_ledger import SqliteRunLedger
-from batch_enroll.ledger.transitions import exists_already, no_such_run, still_needed
 from batch_enroll.messages import message
 from batch_enroll.models import Notice
 
@@ -137,9 +136,9 @@ class SqliteLedger:
         with files.lock.held_briefly():
             record = self._record(run_id)
             if record.state is not RunState.FINISHED:
-                raise still_needed(run_id, unknown=0)
+                raise LedgerError(message("ledger.run_kept_unfinished", run_id=run_id))
             if unknown := files.unknown():
-                raise still_needed(run_id, unknown=unknown)
+                raise LedgerError(message("ledger.run_kept_unknown", run_id=run_id, rows=unknown))
             files.prune()
             self._index.mark_merged(run_id)
 
@@ -149,15 +148,16 @@ class SqliteLedger:
         with files.lock.held_briefly():
             record = self._record(run_id)
             if record.state is not RunState.PLANNING:
-                unknown = files.unknown()
-                if unknown or (record.state is RunState.OPEN and files.anything_sent()):
-                    raise still_needed(run_id, unknown=unknown)
+                if unknown := files.unknown():
+                    raise LedgerError(message("ledger.run_kept_unknown", run_id=run_id, rows=unknown))
+                if record.state is RunState.OPEN and files.anything_sent():
+                    raise LedgerError(message("ledger.run_kept_unfinished", run_id=run_id))
             files.purge()
 
     def _record(self, run_id: str) -> RunRecord:
         records = self._index.records("run_id = ?", run_id)
         if not records:
-            raise no_such_run(run_id)
+            raise NoSuchRun(message("ledger.no_such_run", run_id=run_id))
         return records[0]
 
     async def _acquire_files(self, run_id: str) -> RunFiles:
@@ -179,7 +179,7 @@ class SqliteLedger:
     def _check_new(self, record: RunRecord, others: Sequence[RunRecord]) -> None:
         """Check also that no run of the same id exists."""
         if any(other.run_id == record.run_id and other.state is not RunState.PLANNING for other in others):
-            raise exists_already(record.run_id)
+            raise RunLocked(message("ledger.run_exists", run_id=record.run_id))
         self._check_exclusive(record, others)
 
     def _check_exclusive(self, record: RunRecord, others: Sequence[RunRecord]) -> None:

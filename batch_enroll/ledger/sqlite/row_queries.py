@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
 
+from batch_enroll.errors import LedgerError, RowTaken
 from batch_enroll.ledger.records import STATUS_OF, Pending, Reason, Resolution, RowState
 from batch_enroll.ledger.sqlite.plan_queries import duplicates
 from batch_enroll.ledger.sqlite.schema import from_micros, one_by_one, to_micros
@@ -17,12 +17,11 @@ from batch_enroll.ledger.transitions import (
     IN_FLIGHT,
     INTERRUPTED,
     SKIPPED_IN_SHORT,
-    VERDICTS,
-    illegal,
+    STATE_AFTER_DECISION,
     why_resolved,
     why_skipped,
 )
-from batch_enroll.messages import NO_TEXT, verbatim
+from batch_enroll.messages import NO_TEXT, message, verbatim
 from batch_enroll.models import Counts, Outcome, RowStatus
 
 # The payloads travel as one JSON array and each work is a few statements for any number of rows (see `group_commit`).
@@ -53,7 +52,8 @@ WHERE seq IN (SELECT json_extract(value, '$[0]') FROM json_each(?))
 def record_intent(connection: sqlite3.Connection, moves: Sequence[tuple[int, int]]) -> list[int]:
     """PLANNED -> INTENT for each (seq, microseconds); gives the attempts' numbers."""
     batch = json.dumps(moves)
-    _check(connection.execute(_INTEND, (batch,)), moves, RowState.PLANNED)
+    if connection.execute(_INTEND, (batch,)).rowcount != len(moves):
+        raise _intent_refused(connection, moves[0][0])
     attempts: list[int] = json.loads(connection.execute(_ATTEMPTS, (batch,)).fetchone()[0])
     return attempts
 
@@ -63,7 +63,8 @@ def record_outcome(
 ) -> Sequence[None]:
     """INTENT -> the state given (PLANNED when it is released), for each (seq, state, HTTP status, code, message)."""
     batch = json.dumps(moves)
-    _check(connection.execute(_SETTLE, (batch,)), moves, RowState.INTENT)
+    if connection.execute(_SETTLE, (batch,)).rowcount != len(moves):
+        raise _illegal_transition(moves[0][0], needed=RowState.INTENT)
     if any(move[1] is not RowState.SUCCESS for move in moves):
         remembered = json.dumps([move for move in moves if move[1] is not RowState.SUCCESS])
         connection.execute(_REMEMBER, (remembered,))
@@ -133,17 +134,17 @@ def outcomes(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Outc
         else {}
     )
     words = []
-    for seq, state, code, message, http_status, attempts, sent_at in found:
+    for seq, state, code, text, http_status, attempts, sent_at in found:
         if state == RowState.SKIPPED:
-            code, message = why_skipped(skipped[seq])
+            code, text = why_skipped(skipped[seq])
         elif state == RowState.INTENT:
-            code, message, http_status = *IN_FLIGHT, None
+            code, text, http_status = *IN_FLIGHT, None
         words.append(
             Outcome(
                 seq=seq,
                 status=STATUS_OF[state],
                 code=code or "",
-                message=verbatim(message) if message else NO_TEXT,
+                message=verbatim(text) if text else NO_TEXT,
                 http_status=http_status,
                 attempts=attempts,
                 sent_at=from_micros(sent_at) if sent_at is not None else None,
@@ -193,7 +194,7 @@ def _planned_rows(
 def _resolve(connection: sqlite3.Connection, verdict: Resolution) -> bool:
     moved = connection.execute(
         f"UPDATE row SET state = ?, code = ?, message = ? WHERE seq = ? AND state = {RowState.UNKNOWN:d}",
-        (int(VERDICTS[verdict.verdict]), *why_resolved(verdict), verdict.seq),
+        (int(STATE_AFTER_DECISION[verdict.verdict]), *why_resolved(verdict), verdict.seq),
     ).rowcount
     if moved:
         kept = (verdict.seq, verdict.verdict, verdict.by, to_micros(verdict.at), verdict.why)
@@ -225,7 +226,13 @@ def _count(connection: sqlite3.Connection, state: RowState) -> int:
     return many
 
 
-def _check(moved: sqlite3.Cursor, moves: Sequence[tuple[Any, ...]], origin: RowState) -> None:
-    """Check that every row was updated: else one of them was not in state `origin`."""
-    if moved.rowcount != len(moves):
-        raise illegal(moves[0][0], wanted=origin)
+def _intent_refused(connection: sqlite3.Connection, seq: int) -> Exception:
+    """Build the error of a row that is not PLANNED; of several rows in one statement it is about the first."""
+    found = connection.execute("SELECT state FROM row WHERE seq = ?", (seq,)).fetchone()
+    if found is None or found[0] == RowState.INVALID:
+        return _illegal_transition(seq, needed=RowState.PLANNED)
+    return RowTaken(seq)
+
+
+def _illegal_transition(seq: int, *, needed: RowState) -> LedgerError:
+    return LedgerError(message("ledger.illegal_transition", seq=seq, needed=needed.name))

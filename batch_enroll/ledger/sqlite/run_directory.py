@@ -28,7 +28,6 @@ from batch_enroll.ledger.sqlite.row_queries import anything_sent, counts, recove
 from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.ledger.sqlite.schema import count_commit, read_commits, totals_agree
 from batch_enroll.ledger.staged_rows import FileStage
-from batch_enroll.ledger.transitions import is_pruned
 from batch_enroll.messages import Message, message
 
 FILE_NAME = "run.sqlite"
@@ -105,7 +104,7 @@ class RunFiles:
             with closed_on_error(connection):
                 rows = self._check(connection)
                 if pruning.has_no_rows(connection):
-                    raise is_pruned(self._run_id)
+                    raise LedgerError(message("ledger.run_pruned", run_id=self._run_id))
                 if not totals_agree(connection, rows=rows):
                     raise self._damaged(message("ledger.totals_differ"))
                 connection.execute("BEGIN IMMEDIATE")

@@ -11,6 +11,7 @@ from typing import Self
 
 import anyio
 
+from batch_enroll.errors import LedgerError, RunLocked
 from batch_enroll.ledger.records import (
     Duplicate,
     Pending,
@@ -28,15 +29,8 @@ from batch_enroll.ledger.sqlite.run_directory import RunFiles
 from batch_enroll.ledger.sqlite.schema import one_by_one
 from batch_enroll.ledger.sqlite.worker_ledger import SqliteWorkerLedger
 from batch_enroll.ledger.staged_rows import FileStage
-from batch_enroll.ledger.transitions import (
-    VERDICTS,
-    has_sent,
-    has_worker,
-    not_open,
-    out_of_order,
-    still_planned,
-    wrong_size,
-)
+from batch_enroll.ledger.transitions import STATE_AFTER_DECISION
+from batch_enroll.messages import message
 from batch_enroll.models import (
     Counts,
     Duplicates,
@@ -82,7 +76,7 @@ class SqliteRunLedger:
     async def read(cls, record: RunRecord, files: RunFiles, threads: LedgerThreads) -> Self:
         """Open for reading, whoever has acquired the files."""
         if record.state is RunState.PLANNING:
-            raise still_planned(record.run_id)
+            raise LedgerError(message("ledger.run_being_planned", run_id=record.run_id))
         return cls(record, files, threads, SerialExecutor(await threads.run(files.read), files.path, threads))
 
     @property
@@ -106,7 +100,7 @@ class SqliteRunLedger:
         self._writable(RunState.PLANNING, marked=False)
         for seq, row in enumerate(block, start=self._planned + 1):
             if row.seq != seq:
-                raise out_of_order(row.seq, last=seq - 1)
+                raise LedgerError(message("ledger.plan_order", seq=row.seq, last=seq - 1))
         await self._executor.submit(plan_queries.add_rows, block)
         self._planned += len(block)
 
@@ -128,7 +122,7 @@ class SqliteRunLedger:
     async def finish_planning(self, *, rows: int) -> None:
         self._writable(RunState.PLANNING, marked=True)
         if rows != self._planned:
-            raise wrong_size(expected=rows, found=self._planned)
+            raise LedgerError(message("ledger.plan_size", expected=rows, found=self._planned))
         with anyio.CancelScope(shield=True):
             await self._executor.submit(plan_queries.finish_planning, rows)
             await self._executor.stop()
@@ -152,7 +146,7 @@ class SqliteRunLedger:
     async def join(self) -> SqliteWorkerLedger:
         self._writable(RunState.OPEN)
         if self._worker is not None:
-            raise has_worker(self._record.run_id)
+            raise RunLocked(message("ledger.run_has_worker", run_id=self._record.run_id))
         self._worker = SqliteWorkerLedger(self, self._forget_worker)
         return self._worker
 
@@ -204,7 +198,7 @@ class SqliteRunLedger:
 
     async def resolve(self, verdicts: Sequence[Resolution]) -> list[int]:
         self._writable()
-        states = [VERDICTS[verdict.verdict] for verdict in verdicts]
+        states = [STATE_AFTER_DECISION[verdict.verdict] for verdict in verdicts]
         with anyio.CancelScope(shield=True):
             moved = await self._executor.submit(row_queries.resolve, verdicts)
             if any(was_unknown and state is RowState.PLANNED for was_unknown, state in zip(moved, states, strict=True)):
@@ -231,7 +225,7 @@ class SqliteRunLedger:
             if self._record.state is not RunState.PLANNING and await self._executor.submit(
                 row_queries.anything_sent, None
             ):
-                raise has_sent(self._record.run_id)
+                raise LedgerError(message("ledger.run_has_sent", run_id=self._record.run_id))
             self._closed = True
             await self._executor.stop()
             await self._threads.run(self._files.delete)
@@ -256,13 +250,13 @@ class SqliteRunLedger:
 
     def _readable(self) -> LedgerExecutor:
         if self._closed:
-            raise not_open(self._record.run_id)
+            raise LedgerError(message("ledger.run_not_open", run_id=self._record.run_id))
         return self._executor
 
     def _writable(self, state: RunState | None = None, *, marked: bool | None = None) -> None:
         wrong_state = state is not None and self._record.state is not state
         if self._closed or not self._files.lock.held or wrong_state or marked not in (None, self._marked):
-            raise not_open(self._record.run_id)
+            raise LedgerError(message("ledger.run_not_open", run_id=self._record.run_id))
 
 
 def _writer(threads: LedgerThreads, connection: sqlite3.Connection, files: RunFiles) -> LedgerExecutor:

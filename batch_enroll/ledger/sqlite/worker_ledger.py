@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from batch_enroll.ledger.records import BLOCK_ROWS, Block, Pending, RowState
 from batch_enroll.ledger.sqlite import row_queries
 from batch_enroll.ledger.sqlite.schema import to_micros
-from batch_enroll.ledger.transitions import SETTLED, storable_text
+from batch_enroll.ledger.transitions import STATE_AFTER_ATTEMPT, storable_text
 from batch_enroll.messages import Message
 from batch_enroll.models import Outcome
 
@@ -44,7 +44,7 @@ class SqliteWorkerLedger:
         return await self._run.write(row_queries.record_intent, (seq, to_micros(at)), begins=True)
 
     async def record_outcome(self, outcome: Outcome) -> None:
-        state = SETTLED[outcome.status]
+        state = STATE_AFTER_ATTEMPT[outcome.status]
         texts = storable_text(outcome.code), storable_text(str(outcome.message))
         await self._run.write(row_queries.record_outcome, (outcome.seq, state, outcome.http_status, *texts))
 
