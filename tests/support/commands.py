@@ -1,22 +1,34 @@
-"""`batch-enroll` as a child process, as a shell starts it."""
+"""`batch-enroll` for tests: in the test's own process, or as a child process that a shell would start.
+
+Starting an interpreter costs more than most commands, so a command runs in the process unless the test is about one.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import csv
+import io
 import json
 import os
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
+from batch_enroll.cli import console
 from tests.support.secrecy import MARKER, said_token
 
 PATIENCE_S = 600.0
+DEFAULT_PROGRAM = ("-m", "batch_enroll")
+_READ_ONCE = ("PYTHON", "LC_", "LANG", "TZ", "SSL_")  # variables that an interpreter or a library reads once
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +51,9 @@ class Cli(Protocol):
     folder: Path
     program: tuple[str, ...]  #: how the interpreter is told what to run
 
-    def __call__(self, *words: object, stdin: bytes = b"", measured: bool = False, **environment: str) -> Ended: ...
+    def __call__(
+        self, *words: object, stdin: bytes = b"", measured: bool = False, child: bool = False, **environment: str
+    ) -> Ended: ...
 
     def start(self, *words: object, stdin: int = ..., **environment: str) -> subprocess.Popen[str]: ...
 
@@ -49,6 +63,7 @@ def cli(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cli]:
     """The command in a folder of its own; what it says is searched for the token, whatever the test looks at."""
     commands = _Cli(tmp_path)
     yield commands
+    commands.end()
     if request.node.get_closest_marker(MARKER) is None:
         told = [words for words, out, err in commands.heard if said_token(out, err)]
         assert not told, f"the token was said by {told}"
@@ -87,10 +102,30 @@ class _Overheard(subprocess.Popen[str]):
 class _Cli:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.program: tuple[str, ...] = ("-m", "batch_enroll")
+        self.program: tuple[str, ...] = DEFAULT_PROGRAM
         self.heard: list[tuple[list[str], str, str]] = []  #: words, standard output, standard error
+        self._started: list[subprocess.Popen[str]] = []
 
-    def __call__(self, *words: object, stdin: bytes = b"", measured: bool = False, **environment: str) -> Ended:
+    def __call__(
+        self, *words: object, stdin: bytes = b"", measured: bool = False, child: bool = False, **environment: str
+    ) -> Ended:
+        """Run a command to its end.
+
+        Args:
+            measured: as a child process that reports its `peak_kb`.
+            child: as a child process.
+        """
+        own = self.program != DEFAULT_PROGRAM or any(name.startswith(_READ_ONCE) for name in environment)
+        if measured or child or own or not _can_run_here():
+            ended = self._run_child(words, stdin, measured=measured, environment=environment)
+        else:
+            ended = self._run_here(words, stdin, environment)
+        self.heard.append(([*map(str, words)], ended.out, ended.err))
+        return ended
+
+    def _run_child(
+        self, words: Sequence[object], stdin: bytes, *, measured: bool, environment: dict[str, str]
+    ) -> Ended:
         done = subprocess.run(
             [sys.executable, "-c", _MEASURED, *map(str, words)] if measured else self._words(words),
             input=stdin,
@@ -100,12 +135,24 @@ class _Cli:
             timeout=PATIENCE_S,
             check=False,
         )
-        ended = Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
-        self.heard.append(([*map(str, words)], ended.out, ended.err))
-        return ended
+        return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def _run_here(self, words: Sequence[object], stdin: bytes, environment: dict[str, str]) -> Ended:
+        from batch_enroll.cli.job_options import warn_if_open
+        from batch_enroll.cli.main import main
+
+        warn_if_open.cache_clear()  # each process warns once
+        with _standard_streams(stdin) as (out, err), pytest.MonkeyPatch.context() as patch:
+            for name, value in self._environment(environment).items():
+                patch.setenv(name, value)
+            patch.chdir(self.folder)
+            patch.setattr(tempfile, "tempdir", None)  # the module remembers the folder of the first TMPDIR
+            patch.setattr(console, "_secrets", set())
+            code = main([*map(str, words)])
+            return Ended(code, _written(out), _written(err))
 
     def start(self, *words: object, stdin: int = subprocess.DEVNULL, **environment: str) -> subprocess.Popen[str]:
-        return _Overheard(
+        process = _Overheard(
             self.heard,
             self._words(words),
             stdin=stdin,
@@ -116,6 +163,18 @@ class _Cli:
             text=True,
             encoding="utf-8",
         )
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End what a test left running, and close its pipes."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
 
     def _words(self, words: Sequence[object]) -> list[str]:
         return [sys.executable, *self.program, *map(str, words)]
@@ -123,6 +182,45 @@ class _Cli:
     def _environment(self, more: dict[str, str]) -> dict[str, str]:
         root = str(Path(__file__).resolve().parents[2])
         return {**os.environ, "BATCH_ENROLL_TOKEN": "sandbox-token", "PYTHONPATH": root, **more}
+
+
+def _can_run_here() -> bool:
+    """Tell whether a command may handle signals and start an event loop here."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        return False
+    return True
+
+
+@contextmanager
+def _standard_streams(stdin: bytes) -> Iterator[tuple[io.TextIOWrapper, io.TextIOWrapper]]:
+    """Replace the three standard streams; yields standard output and standard error."""
+    read_end, write_end = os.pipe()
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(write_end, "wb", buffering=0) as pipe:
+            pipe.write(stdin)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    before = sys.stdin, sys.stdout, sys.stderr
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="backslashreplace")
+    with os.fdopen(read_end, encoding="utf-8") as source:
+        sys.stdin, sys.stdout, sys.stderr = source, out, err
+        try:
+            yield out, err
+        finally:
+            sys.stdin, sys.stdout, sys.stderr = before
+    writer.join()
+
+
+def _written(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    assert isinstance(stream.buffer, io.BytesIO)
+    return stream.buffer.getvalue().decode()
 
 
 def write_csv(path: Path, *rows: Sequence[str], header: Sequence[str] = ("email", "first_name")) -> Path:
