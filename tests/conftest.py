@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from batch_enroll.messages import Wording, set_default_wording
 
@@ -16,6 +18,49 @@ pytest_plugins = (
     "tests.support.receiver",
     "tests.support.s3",
 )
+
+TESTS = Path(__file__).parent
+
+# Whole files and folders that are slow: kills, nights, fuzz, recipes, and what starts an interpreter for each test.
+# A single slow test carries the marker itself.
+SLOW = (
+    "fuzz",
+    "legacy_ledger",
+    "proof",
+    "unattended",
+    "ledger/test_full_disk.py",
+    "ledger/test_killed_process.py",
+    "ledger/test_power_cut.py",
+    "ledger/test_two_processes.py",
+    "loading/test_xlsb.py",
+    "test_benchmarks.py",
+    "test_concurrent_starts.py",
+    "test_control.py",
+    "test_control_before_sending.py",
+    "test_life_cycle.py",
+    "test_memory_use.py",
+    "test_recipe_runs.py",
+    "test_recipes.py",
+    "test_recipes_airflow.py",
+    "test_recipes_kubernetes.py",
+    "test_remote_s3.py",
+    "test_remote_sftp.py",
+)
+
+# `examples` of tests/support takes its share of these: the fast tests try a fifth of the examples.
+settings.register_profile("fast", max_examples=20)
+settings.register_profile("thorough", max_examples=100)
+settings.load_profile("fast")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `SLOW` names."""
+    slow = [TESTS / name for name in SLOW]
+    if gone := [str(path) for path in slow if not path.exists()]:
+        raise pytest.UsageError(f"SLOW of tests/conftest.py names files that do not exist: {', '.join(gone)}")
+    for item in items:
+        if any(item.path.is_relative_to(path) for path in slow):
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)

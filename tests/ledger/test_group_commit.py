@@ -95,7 +95,8 @@ async def test_run_is_closed_even_when_everything_is_cancelled(tmp_path: Path):
         scope.cancel()
         await run.close_unchanged()
 
-    again = await ledger.open("run-1", read_only=False)
+    again = await ledger.open("run-1", read_only=False)  # refused while another holds the run
+    assert await statuses(again) == [RowStatus.NOT_SENT]
     await again.close_unchanged()
 
 

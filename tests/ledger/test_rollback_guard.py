@@ -10,7 +10,7 @@ import pytest
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.records import RunState
 from batch_enroll.models import RowStatus
-from tests.ledger.building import NOON, die, make_record, open_run, send
+from tests.ledger.building import NOON, die, make_record, open_run, send, statuses
 from tests.support.ledgers import sqlite_ledger
 
 OLDER = "older than the one that was used here last"
@@ -132,4 +132,5 @@ async def test_moved_ledger_still_works(tmp_path: Path):
     shutil.move(tmp_path / "data", tmp_path / "moved" / "data")
 
     moved = await sqlite_ledger(tmp_path / "moved").open("run-1", read_only=False)
+    assert await statuses(moved) == [RowStatus.NOT_SENT]
     await moved.close_unchanged()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from batch_enroll.loading import open_table
 from batch_enroll.models import InputOptions
 from batch_enroll.result_columns import ADDED_COLUMNS, guard
+from tests.support.examples import examples
 
 
 def results(columns: list[str], rows: list[list[str]]) -> bytes:
@@ -43,7 +44,7 @@ def test_customer_column_of_the_same_name_is_kept(load):
     assert loaded.cells == [("'=x", "Anna")]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.text(alphabet="'=+-@ a1\t,\n", max_size=6), min_size=1, max_size=5))
 def test_input_cells_survive_results_and_reload(tmp_path_factory, values):
     data = results(["id", "value"], [[f"r{number}", value] for number, value in enumerate(values)])

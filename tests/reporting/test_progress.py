@@ -247,8 +247,11 @@ def test_closed_terminal_does_not_end_the_run(kind):
     with ShownProgress(stream, StillClock()) as progress:
         progress(started(1))
         stream.close()
+        with pytest.raises(ValueError, match="closed file"):
+            stream.write("x")
         progress(Stopping(at=AT, reason="x"))
         progress(FINISHED)
+    assert stream.closed
 
 
 def test_reporting_imports_no_heavy_library():

@@ -15,6 +15,7 @@ from batch_enroll.sending.concurrency import ConcurrencyLimit
 from batch_enroll.sending.rate_limiter import Limiter, RateSchedule
 from batch_enroll.sending.stop_signal import StopRequested, StopSignal
 from batch_enroll.sending.worker_pool import run_pool
+from tests.support.examples import examples
 
 
 def in_virtual_time(scenario):
@@ -35,7 +36,7 @@ async def at(seconds, act):
 wishes = st.lists(st.tuples(st.floats(0, 40), st.integers(1, 12)), max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.integers(0, 80),
     st.integers(1, 12),
@@ -215,7 +216,7 @@ def begin_to_count(sending, begun):
     begun.append(len(sending.left))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.sampled_from([3.0, 10.0, 60.0]),
     st.lists(

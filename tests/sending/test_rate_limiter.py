@@ -23,6 +23,7 @@ from batch_enroll.sending.rate_limiter import (
     RateSchedule,
 )
 from tests.sending.conftest import VirtualClock
+from tests.support.examples import examples
 
 
 class FixedWindow:
@@ -86,7 +87,7 @@ events = st.lists(
 rates = st.sampled_from([0.3, 1.0, 2.5, 5.0, 10.0, 50.0]) | st.floats(0.1, 100)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(rates, events)
 def test_no_window_is_exceeded_in_any_sequence(rate, events):
     times = simulate(RateSchedule(rate), events)

@@ -29,6 +29,7 @@ from batch_enroll.sending.classify import HttpAnswer, Verdict, VerdictKind
 from batch_enroll.sending.retry import RetryPolicy
 from batch_enroll.sending.row_sender import RowObserver, RowSender, RowToSend, SendingRules
 from batch_enroll.sending.stop_signal import StopSignal, TransmissionState
+from tests.support.examples import examples
 
 AT_LEAST_ONCE = {"delivery": Delivery.AT_LEAST_ONCE}
 BODY = '{"id":12,"matching":"email","email":"john@example.com"}'
@@ -520,7 +521,7 @@ def test_row_is_named_without_personal_data():
 ANSWERS = [OK, BAD, SLOW, LOST, DEAD, BOTH, NO_ROUTE, DROPPED]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.lists(st.sampled_from([*ANSWERS, forever, connecting]), min_size=4, max_size=4),
     st.sampled_from(Delivery),

@@ -25,8 +25,9 @@ from batch_enroll.sending.client import Client
 from batch_enroll.sending.httpx_transport import SingleConnectionTransports, trust
 from tests.sending.http_responses import ANSWERS
 from tests.sending.scripted_server import BODY, TOKEN, Server, answer, reset, serving
+from tests.support.examples import examples
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", examples(200)))
 SECOND = b'{"error":0,"error_text":"the second"}'
 Verdict = HttpAnswer | Ambiguous | Retryable
 

@@ -127,7 +127,7 @@ def request_bytes(method: str, **body: object) -> bytes:
     return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_s: float = PATIENCE_S) -> None:
+def wait_until(condition: Callable[[], bool], *, timeout_s: float = 6 * PATIENCE_S) -> None:
     """Ask again and again until it is so."""
     give_up = time.monotonic() + timeout_s
     while not condition():
