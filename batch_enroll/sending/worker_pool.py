@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import anyio
+from anyio.abc import TaskGroup
 
 from batch_enroll.errors import RunStopped
 from batch_enroll.sending.concurrency import ConcurrencyLimit
@@ -49,77 +50,104 @@ async def run_pool(
             the program comes before a `RunStopped`, the first before a later one.
     """
     limit = workers if isinstance(workers, ConcurrencyLimit) else ConcurrencyLimit(workers)
-    give, take = anyio.create_memory_object_stream[Sequence[T]]()
-    rows: deque[T] = deque()  #: what is left of the last block
-    fetching = anyio.Lock()
-    failures: list[Exception] = []
-    producing = anyio.CancelScope()
-    working = anyio.CancelScope()
+    pool = _Pool(work, limit, stop, on_failure)
+    with pool.give, pool.take, limit.session():
+        async with anyio.create_task_group() as watchers:
+            watchers.start_soon(pool.stop_in_time, drain_s)
+            with pool.working:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(pool.produce, blocks)
+                    pool.start_workers(tasks)
+            watchers.cancel_scope.cancel()
+    pool.raise_failure()
 
-    def fail(error: Exception) -> None:
-        failures.append(error)
-        stop.set()
-        on_failure(error)
 
-    async def producer() -> None:
+class _Pool(Generic[T]):
+    """What the producer and the workers of one `run_pool` share."""
+
+    def __init__(
+        self,
+        work: Callable[[T], Awaitable[None]],
+        limit: ConcurrencyLimit,
+        stop: Stop,
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        self.give, self.take = anyio.create_memory_object_stream[Sequence[T]]()
+        self.working = anyio.CancelScope()
+        self._producing = anyio.CancelScope()
+        self._work = work
+        self._limit = limit
+        self._stop = stop
+        self._on_failure = on_failure
+        self._rows: deque[T] = deque()  #: what is left of the last block
+        self._fetching = anyio.Lock()
+        self._failures: list[Exception] = []
+
+    async def produce(self, blocks: AsyncIterator[Sequence[T]]) -> None:
+        """Hand the blocks to the workers, one at a time."""
         try:
-            with producing, give:
+            with self._producing, self.give:
                 async for block in blocks:
-                    await give.send(block)
+                    await self.give.send(block)
         except Exception as error:
-            fail(error)
+            self._fail(error)
         finally:
             await _close(blocks)
 
-    async def next_block() -> bool:
+    def start_workers(self, tasks: TaskGroup) -> None:
+        """Start as many workers as the limit allows, now and whenever it is raised."""
+
+        def start() -> None:
+            while self._limit.present < self._limit.size and not self._stop.is_set():
+                self._limit.present += 1
+                tasks.start_soon(self._worker)
+
+        def start_more() -> None:
+            if self._limit.present:  # else all is done, and the task group may be closed
+                start()
+
+        start()
+        self._limit.start_workers = start_more
+
+    async def stop_in_time(self, drain_s: float) -> None:
+        """When the stop is set, end the producer now and the workers after `drain_s` seconds."""
+        await self._stop.wait()
+        self._producing.cancel()
+        self.working.deadline = anyio.current_time() + drain_s
+
+    def raise_failure(self) -> None:
+        """Raise what ended the pool, a fault of the program before a `RunStopped`."""
+        if self._failures:
+            raise next((error for error in self._failures if not isinstance(error, RunStopped)), self._failures[0])
+
+    def _fail(self, error: Exception) -> None:
+        self._failures.append(error)
+        self._stop.set()
+        self._on_failure(error)
+
+    async def _next_block(self) -> bool:
         """Fetch the next block, unless another worker has; False when there is none."""
-        async with fetching:
-            while not rows:
+        async with self._fetching:
+            while not self._rows:
                 try:
-                    rows.extend(await take.receive())
+                    self._rows.extend(await self.take.receive())
                 except anyio.EndOfStream:
                     return False
         return True
 
-    async def worker() -> None:
+    async def _worker(self) -> None:
+        rows, limit, work = self._rows, self._limit, self._work
         try:
-            while (rows or await next_block()) and not (stop.is_set() or limit.over_limit):
+            while (rows or await self._next_block()) and not (self._stop.is_set() or limit.over_limit):
                 limit.busy += 1
                 try:
                     await work(rows.popleft())
                 finally:
                     limit.busy -= 1
         except Exception as error:
-            fail(error)
+            self._fail(error)
         finally:
             limit.present -= 1
-
-    async def stop_in_time() -> None:
-        await stop.wait()
-        producing.cancel()
-        working.deadline = anyio.current_time() + drain_s
-
-    with give, take, limit.session():
-        async with anyio.create_task_group() as watchers:
-            watchers.start_soon(stop_in_time)
-            with working:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(producer)
-
-                    def start_workers() -> None:
-                        while limit.present < limit.size and not stop.is_set():
-                            limit.present += 1
-                            tasks.start_soon(worker)
-
-                    def resume_workers() -> None:
-                        if limit.present:  # else all is done, and the task group may be closed
-                            start_workers()
-
-                    start_workers()
-                    limit.start_workers = resume_workers
-            watchers.cancel_scope.cancel()
-    if failures:
-        raise next((error for error in failures if not isinstance(error, RunStopped)), failures[0])
 
 
 async def _close(blocks: object) -> None:
