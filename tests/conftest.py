@@ -47,6 +47,22 @@ SLOW = (
     "test_remote_sftp.py",
 )
 
+# Files that together use every library of pyproject.toml within a minute, for other versions of them and of Python.
+SMOKE = (
+    "ledger/test_staged_rows.py",
+    "loading/test_corpus.py",
+    "mapping/test_row_mapper.py",
+    "monitoring/test_run_monitor.py",
+    "monitoring/test_status_and_metrics_files.py",
+    "reporting/test_plan_table.py",
+    "reporting/test_results_writer.py",
+    "sending/test_httpx_transport.py",
+    "sending/test_retry.py",
+    "test_examples.py",
+    "test_logs.py",
+    "test_secrets.py",
+)
+
 # `examples` of tests/support takes its share of these: the fast tests try a fifth of the examples.
 settings.register_profile("fast", max_examples=20)
 settings.register_profile("thorough", max_examples=100)
@@ -54,13 +70,14 @@ settings.load_profile("fast")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `SLOW` names."""
-    slow = [TESTS / name for name in SLOW]
-    if gone := [str(path) for path in slow if not path.exists()]:
-        raise pytest.UsageError(f"SLOW of tests/conftest.py names files that do not exist: {', '.join(gone)}")
-    for item in items:
-        if any(item.path.is_relative_to(path) for path in slow):
-            item.add_marker("slow")
+    """Mark what `SLOW` and `SMOKE` name."""
+    for marker, names in (("slow", SLOW), ("smoke", SMOKE)):
+        paths = [TESTS / name for name in names]
+        if gone := [str(path) for path in paths if not path.exists()]:
+            raise pytest.UsageError(f"tests/conftest.py marks files that do not exist: {', '.join(gone)}")
+        for item in items:
+            if any(item.path.is_relative_to(path) for path in paths):
+                item.add_marker(marker)
 
 
 @pytest.fixture(autouse=True)
