@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -24,31 +24,16 @@ from batch_enroll.models import Counts, Outcome, RowStatus
 from batch_enroll.monitoring.status_file import StatusFile
 from batch_enroll.reporting.run_result import RunResult, redact_personal_data
 from batch_enroll.reporting.run_state import RunStage, RunStateTracker
+from tests.support.clocks import ManualClock
 
 BEGIN = datetime(2026, 11, 25, tzinfo=UTC)
-
-
-class HandClock:
-    """A clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.s = 0.0
-
-    def now(self) -> datetime:
-        return BEGIN + timedelta(seconds=self.s)
-
-    def monotonic(self) -> float:
-        return self.s
-
-    async def sleep(self, seconds: float) -> None:
-        self.s += seconds
 
 
 class Run:
     """Events of a run of ten rows."""
 
     def __init__(self, *, unknown: int = 0) -> None:
-        self.clock = HandClock()
+        self.clock = ManualClock(BEGIN)
         self.tracker = RunStateTracker(job="nightly", scenario=3, clock=self.clock)
         self.counts = Counts(not_sent=10, skipped=2, unknown=unknown)
 
@@ -102,13 +87,13 @@ def test_rate_covers_the_last_ten_seconds():
     run.start()
     assert run.tracker.snapshot().rate_per_s is None
     for _ in range(5):
-        run.clock.s += 1
+        run.clock.moved_s += 1
         run.finish()
         run.tracker.snapshot()
     assert run.tracker.snapshot().rate_per_s == pytest.approx(1.0)
     assert run.tracker.snapshot().eta_s == pytest.approx(5.0)
     for _ in range(20):
-        run.clock.s += 1
+        run.clock.moved_s += 1
         run.tracker.snapshot()
     standing = run.tracker.snapshot()
     assert (standing.rate_per_s, standing.eta_s) == (0.0, None)
@@ -167,7 +152,7 @@ def test_stages_of_a_run():
     stages.append(run.tracker.snapshot().stage)
     run.tracker(RateChanged(at=run.clock.now(), rate_per_s=1.0, pause_s=5.0))
     stages.append(run.tracker.snapshot().stage)
-    run.clock.s += 6
+    run.clock.moved_s += 6
     stages.append(run.tracker.snapshot().stage)
     run.tracker(Stopping(at=run.clock.now(), reason="enough"))
     stages.append(run.tracker.snapshot().stage)

@@ -27,30 +27,15 @@ from batch_enroll.events import (
 from batch_enroll.models import Counts, Outcome, RowStatus
 from batch_enroll.reporting.progress import progress_on
 from batch_enroll.reporting.run_state import RunStateTracker
+from tests.support.clocks import ManualClock
 
 AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
-
-
-class StillClock:
-    """Time stands until the test moves it."""
-
-    def __init__(self) -> None:
-        self.time_s = 1_000.0
-
-    def now(self) -> datetime:
-        return AT
-
-    def monotonic(self) -> float:
-        return self.time_s
-
-    async def sleep(self, seconds: float) -> None:
-        raise AssertionError("progress never waits")
 
 
 class ShownProgress:
     """A run's state and its display, which hear each event in this order."""
 
-    def __init__(self, stream: io.StringIO, clock: StillClock, *, quiet: bool = False) -> None:
+    def __init__(self, stream: io.StringIO, clock: ManualClock, *, quiet: bool = False) -> None:
         self.state = RunStateTracker(job="nightly", scenario=3, clock=clock)
         self.display = progress_on(stream, state=self.state, clock=clock, quiet=quiet)
 
@@ -84,12 +69,12 @@ FINISHED = RunFinished(at=AT, run_id="r1", counts=Counts())
 
 
 def test_log_line_every_30_seconds():
-    clock, stream = StillClock(), io.StringIO()
+    clock, stream = ManualClock(AT), io.StringIO()
     with ShownProgress(stream, clock) as progress:
         progress(started(2_000))
         for seq in range(1, 1_001):
             progress(row(seq, RowStatus.ERROR if seq % 100 == 0 else RowStatus.SUCCESS))
-            clock.time_s += 0.125
+            clock.moved_s += 0.125
         progress(FINISHED)
     assert stream.getvalue().splitlines() == [
         "sending 2,000 rows",
@@ -102,13 +87,13 @@ def test_log_line_every_30_seconds():
 
 
 def test_writing_results_is_shown():
-    clock, stream = StillClock(), io.StringIO()
+    clock, stream = ManualClock(AT), io.StringIO()
     with ShownProgress(stream, clock) as progress:
         progress(started(1))
         progress(row(1))
         for rows in range(0, 1_000_001, 100_000):
             progress(WritingResults(at=AT, run_id="r1", rows=rows, of=1_000_000))
-            clock.time_s += 7.5
+            clock.moved_s += 7.5
         progress(FINISHED)
     assert stream.getvalue().splitlines() == [
         "sending 1 row",
@@ -119,16 +104,16 @@ def test_writing_results_is_shown():
 
 
 def test_pause_is_shown_and_not_counted_as_time():
-    clock, stream = StillClock(), io.StringIO()
+    clock, stream = ManualClock(AT), io.StringIO()
     with ShownProgress(stream, clock) as progress:
         progress(started(100))
         for seq in range(1, 21):
             progress(row(seq))
-            clock.time_s += 0.5
+            clock.moved_s += 0.5
         progress(Paused(at=AT, in_flight=1))
-        clock.time_s += 600
+        clock.moved_s += 600
         progress(row(21))
-        clock.time_s += 3_000
+        clock.moved_s += 3_000
         progress(RateSet(at=AT, rate_per_s=None, concurrency=3))
         progress(Resumed(at=AT))
         progress(FINISHED)
@@ -145,7 +130,7 @@ def test_pause_is_shown_and_not_counted_as_time():
 
 
 def test_bar_shows_pause():
-    clock, terminal = StillClock(), Terminal()
+    clock, terminal = ManualClock(AT), Terminal()
     with ShownProgress(terminal, clock) as progress:
         progress(started(100))
         progress(row(1))
@@ -156,20 +141,20 @@ def test_bar_shows_pause():
 
 
 def test_reading_is_shown_at_intervals():
-    clock, stream = StillClock(), io.StringIO()
+    clock, stream = ManualClock(AT), io.StringIO()
     progress = ShownProgress(stream, clock)
     for rows in (10_000, 20_000, 30_000):
         progress(RowsRead(at=AT, rows=rows))
-        clock.time_s += 15
+        clock.moved_s += 15
     assert stream.getvalue() == "read 30,000 rows\n"
 
 
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
 def test_reading_shows_run_id(stream):
-    clock = StillClock()
+    clock = ManualClock(AT)
     progress = ShownProgress(stream, clock)
     progress(PlanningStarted(at=AT, run_id="a906cc51", folder=Path("/runs/a906cc51"), input_name="in.csv"))
-    clock.time_s += 31
+    clock.moved_s += 31
     progress(RowsRead(at=AT, rows=30_000))
     assert "run a906cc51: read 30,000 rows" in stream.getvalue()
     progress.display.close()
@@ -177,7 +162,7 @@ def test_reading_shows_run_id(stream):
 
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
 def test_throttling_and_stop_are_shown(stream):
-    with ShownProgress(stream, StillClock()) as progress:
+    with ShownProgress(stream, ManualClock(AT)) as progress:
         progress(started(2))
         progress(RateChanged(at=AT, rate_per_s=7, pause_s=0.2))
         progress(RateChanged(at=AT, rate_per_s=7, pause_s=30))
@@ -189,12 +174,12 @@ def test_throttling_and_stop_are_shown(stream):
 
 
 def test_bar_is_drawn_at_most_ten_times_a_second():
-    clock, stream = StillClock(), Terminal()
+    clock, stream = ManualClock(AT), Terminal()
     with ShownProgress(stream, clock) as progress:
         progress(started(1_000))
         for seq in range(1, 1_001):
             progress(row(seq, RowStatus.UNKNOWN if seq == 1 else RowStatus.SUCCESS))
-            clock.time_s += 0.001
+            clock.moved_s += 0.001
         progress(FINISHED)
     text = stream.getvalue()
     assert 10 <= text.count("\r") <= 25  # each drawing is one or two of them
@@ -207,7 +192,7 @@ def test_bar_ends_its_line_on_exception():
     stream = Terminal()
 
     def run() -> None:
-        with ShownProgress(stream, StillClock()) as progress:
+        with ShownProgress(stream, ManualClock(AT)) as progress:
             progress(started(2))
             raise ZeroDivisionError
 
@@ -217,9 +202,9 @@ def test_bar_ends_its_line_on_exception():
 
 
 def test_progress_continues_after_a_prompt():
-    clock, stream = StillClock(), Terminal()
+    clock, stream = ManualClock(AT), Terminal()
     progress = ShownProgress(stream, clock)
-    clock.time_s += 1
+    clock.moved_s += 1
     progress(RowsRead(at=AT, rows=5))
     progress.display.close()
     stream.write("Start 5 profiles? ")
@@ -233,7 +218,7 @@ def test_progress_continues_after_a_prompt():
 
 def test_quiet_shows_nothing():
     stream = Terminal()
-    with ShownProgress(stream, StillClock(), quiet=True) as progress:
+    with ShownProgress(stream, ManualClock(AT), quiet=True) as progress:
         progress(started(1))
         progress(row(1))
         progress(Stopping(at=AT, reason="x"))
@@ -244,7 +229,7 @@ def test_quiet_shows_nothing():
 @pytest.mark.parametrize("kind", [io.StringIO, Terminal])
 def test_closed_terminal_does_not_end_the_run(kind):
     stream = kind()
-    with ShownProgress(stream, StillClock()) as progress:
+    with ShownProgress(stream, ManualClock(AT)) as progress:
         progress(started(1))
         stream.close()
         with pytest.raises(ValueError, match="closed file"):

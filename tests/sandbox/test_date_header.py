@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import pytest
 
 from batch_enroll.sandbox.http11_server import DateHeader, with_date_header
+from tests.support.clocks import ManualClock
 from tests.support.sandbox import RawClient
 
 BEGUN = datetime(2026, 11, 25, 10, 3, 7, 400_000, tzinfo=UTC)
 
 
-class SteppedClock:
-    """Stands still until it is moved; counts how often it is asked for the date."""
-
-    def __init__(self):
-        self.moved_s, self.looks = 0.0, 0
-
-    def now(self):
-        self.looks += 1
-        return BEGUN + timedelta(seconds=self.moved_s)
-
-    def monotonic(self):
-        return 5_000.0 + self.moved_s
-
-    async def sleep(self, seconds):
-        raise NotImplementedError
-
-
 def test_date_line_is_rebuilt_once_a_second():
-    clock = SteppedClock()
+    clock = ManualClock(BEGUN)
     date = DateHeader(clock)
     for moved_s, second in ((0.0, 7), (0.3, 7), (0.599, 7), (0.6, 8), (1.59, 8), (1.6, 9), (60.0, 7)):
         clock.moved_s = moved_s
         assert date.now() == f"Date: Wed, 25 Nov 2026 10:0{4 if moved_s == 60 else 3}:{second:02} GMT\r\n".encode()
-    assert clock.looks == 4
+    assert clock.reads == 4
 
 
 def test_only_http_responses_get_a_date():
