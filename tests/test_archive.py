@@ -73,6 +73,7 @@ def test_stopped_run_leaves_its_input_in_place(cli, sandbox):
     assert not source.exists()
 
 
+@pytest.mark.slow
 def test_file_replaced_meanwhile_is_not_moved(cli, sandbox):
     server = sandbox(latency_s=(0.3, 0.3))
     source = lay(cli.folder / "new.csv", *group("a"))

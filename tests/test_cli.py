@@ -156,6 +156,7 @@ def test_exit_4_when_some_rows_are_unknown(cli, sandbox):
     assert [row["email"] for row in unknown] == [people(4)[1][0], people(4)[3][0]]
 
 
+@pytest.mark.slow
 def test_exit_5_while_another_process_runs(cli, sandbox):
     server = sandbox(latency_s=(0.3, 0.3))
     source = write_csv(cli.folder / "in.csv", *people(30))
@@ -172,6 +173,7 @@ def test_exit_5_while_another_process_runs(cli, sandbox):
     assert first.returncode == 143
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "check"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_ends_the_wait_for_a_silent_pipe(cli, sandbox, command, number, code):
@@ -197,6 +199,7 @@ def test_signal_ends_the_wait_for_a_silent_pipe(cli, sandbox, command, number, c
         assert (status["exit_code"], status["state"]) == (code, "failed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_exit_130_and_143_save_sent_rows_and_resume(cli, sandbox, number, code):
     server = sandbox(latency_s=(0.05, 0.05))

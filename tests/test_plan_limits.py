@@ -245,6 +245,7 @@ def test_check_reports_each_limit_that_run_would_refuse(cli, sandbox):
     assert cli("check", source, *flags(server, "--json")).json["refused"] == []
 
 
+@pytest.mark.slow
 def test_limits_apply_to_a_retry_batch_and_refusal_changes_nothing(cli, sandbox):
     server = sandbox()
     nobodies = [(f"nobody{number}@example.com", "") for number in range(3)]
@@ -309,6 +310,7 @@ sys.exit(main(words))
 """
 
 
+@pytest.mark.slow
 def test_run_stops_when_the_hours_end_and_resumes(cli, sandbox):
     server = sandbox()
     source, late = write_csv(cli.folder / "in.csv", *people(40)), cli.folder / "late"
@@ -380,6 +382,7 @@ def test_above_confirm_above_the_number_must_be_typed(typed, code):
     assert next(answers, None) is None
 
 
+@pytest.mark.slow
 def test_on_a_terminal_yes_is_not_accepted_for_the_number(cli, sandbox):
     server = sandbox()
     source = write_csv(cli.folder / "in.csv", *people(12))
@@ -399,6 +402,7 @@ def test_on_a_terminal_yes_is_not_accepted_for_the_number(cli, sandbox):
     assert start_requests(server) == 12
 
 
+@pytest.mark.slow
 def test_up_to_confirm_above_yes_is_enough(cli, sandbox):
     server = sandbox()
     source = write_csv(cli.folder / "in.csv", *people(12))

@@ -153,6 +153,7 @@ def test_off_a_terminal_prune_needs_yes(cli, send, more):
     assert b"user00001" in kept_bytes(cli.folder)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no pty")
 @pytest.mark.parametrize(
     ("more", "answer", "gone"),

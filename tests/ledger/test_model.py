@@ -19,6 +19,7 @@ from batch_enroll.ledger.transitions import STATE_AFTER_DECISION
 from batch_enroll.messages import verbatim
 from batch_enroll.models import Counts, Outcome, RowStatus
 from tests.ledger.building import NOON, die, open_run, record_intent, record_outcome, release_row
+from tests.support.examples import examples
 from tests.support.ledgers import quick_folder, sqlite_ledger
 
 PEOPLE = ["ann", "bob", None, "ann", "cid", "dan"]
@@ -169,7 +170,7 @@ class LedgersAgree(RuleBasedStateMachine):
 
 TestLedgersAgree = LedgersAgree.TestCase
 TestLedgersAgree.settings = settings(
-    max_examples=300 if LONG else 20,
+    max_examples=300 if LONG else examples(50),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
