@@ -135,7 +135,7 @@ async def sources_of(args: argparse.Namespace, job: Job, *, ledger: Ledger, cloc
             return await select_inputs(remote, job, ledger=ledger, clock=clock)
         return SelectedInputs(files=(remote,))
     # a name that is too long, a folder on the way that may not be entered
-    with translate_os_errors("The input cannot be looked at", to=InputError, hint="Check its name."):
+    with translate_os_errors(message("job.input_unusable"), to=InputError, hint=message("file.check_name")):
         if is_multi_input(args.input):
             own = job_file_path(args)
             leave = (own.resolve(),) if own else ()

@@ -33,6 +33,7 @@ from batch_enroll.events import (
     RunStarted,
     Stopping,
 )
+from batch_enroll.messages import message
 from batch_enroll.models import RowStatus
 from batch_enroll.os_errors import os_error_reason, translate_os_errors
 from batch_enroll.reporting.run_result import SUCCESS_CODES, redact_personal_data
@@ -51,7 +52,8 @@ def log_to(job: Job, token: str) -> Iterator[Listener]:
     handlers: list[logging.Handler] = []
     if job.output.log_file is not None:
         path = job.output.log_file
-        with translate_os_errors(f"The log file {path} cannot be written", to=JobError, writes=path):
+        unwritable = message("job.log_unwritable", path=str(path))
+        with translate_os_errors(unwritable, to=JobError, writes=path):
             handlers.append(_LogFile(path, encoding="utf-8"))
     if job.output.verbose:
         handlers.append(logging.StreamHandler())

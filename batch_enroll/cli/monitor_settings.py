@@ -17,7 +17,7 @@ from batch_enroll.config.job import Job, NotifySection
 from batch_enroll.config.load import merge_settings, notify_section_in
 from batch_enroll.config.secrets import read_secret_file
 from batch_enroll.errors import JobError
-from batch_enroll.messages import Message
+from batch_enroll.messages import Message, message
 
 if TYPE_CHECKING:
     from batch_enroll.monitoring.heartbeat import Heartbeat
@@ -128,7 +128,7 @@ def build_heartbeat(section: NotifySection) -> Heartbeat | None:
     if not address and section.heartbeat_file is not None:
         address = _lines_of(section.heartbeat_file, what="file with the heartbeat's address")[0]
         if not address.startswith(("http://", "https://")):
-            raise JobError(f"{section.heartbeat_file} holds no http:// or https:// address.")
+            raise JobError(message("job.no_web_address_in", path=str(section.heartbeat_file)))
     if not address:
         return None
     _register_secrets([address])
@@ -144,7 +144,7 @@ def _lines_of(path: Path, *, what: str) -> list[str]:
     warn_if_open(path)
     addresses = [line for line in lines if line and not line.startswith("#")]
     if not addresses:
-        raise JobError(f"The {what} {path} holds no address.")
+        raise JobError(message("job.no_address_in", what=what, path=str(path)))
     return addresses
 
 

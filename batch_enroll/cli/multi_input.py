@@ -23,6 +23,7 @@ from batch_enroll.errors import (
     RunStopped,
 )
 from batch_enroll.loading.remote_address import Remote
+from batch_enroll.messages import message
 from batch_enroll.reporting.multi_summary import (
     RequestedRun,
     build_multi_summary,
@@ -92,8 +93,7 @@ def require_single_input(sources: Sequence[Source], flag: str) -> None:
     """
     if len(sources) > 1:
         raise JobError(
-            f"{flag} is about one input, but {len(sources)} were picked: {', '.join(map(_name, sources))}.",
-            hint="Name one of them.",
+            message("job.flag_for_one_input", flag=flag, count=len(sources), names=tuple(map(_name, sources)))
         )
 
 

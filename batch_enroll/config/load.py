@@ -47,7 +47,8 @@ def read_job_file(path: Path) -> dict[str, Any]:
     Raises:
         JobError: it cannot be read or is not TOML; the message names the line.
     """
-    with translate_os_errors(f"The job file {path} cannot be read", to=JobError), path.open("rb") as file:
+    unreadable = message("job.file_unreadable", path=str(path))
+    with translate_os_errors(unreadable, to=JobError), path.open("rb") as file:
         written = file.read(_MAX_BYTES + 1)
     try:
         if len(written) > _MAX_BYTES:

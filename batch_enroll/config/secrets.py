@@ -53,7 +53,8 @@ def read_secret_file(path: Path, *, what: str) -> str:
     Raises:
         JobError: the file cannot be read or is empty; the message never holds its content.
     """
-    with translate_os_errors(f"The {what} {path} cannot be read", to=JobError), path.open("rb") as file:
+    unreadable = message("job.secret_file_unreadable", what=what, path=str(path))
+    with translate_os_errors(unreadable, to=JobError), path.open("rb") as file:
         content = file.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:  # a spreadsheet, or an endless device
         raise JobError(message("job.secret_file_too_long", what=what, path=str(path)))

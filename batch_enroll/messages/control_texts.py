@@ -7,6 +7,10 @@ from typing import Final
 from batch_enroll.messages.message_text import Text
 
 CONTROL_TEXTS: Final[dict[str, Text]] = {
+    # A command that cannot be given.
+    "control.nothing_to_set": Text(
+        "There is nothing to set.", "Give {setting:send.rate}, {setting:send.concurrency} or both."
+    ),
     # What a command did; the sentence of a reply begins with the run.
     "control.reply": Text("Run {run_id} {said}"),
     "control.not_changed": Text("was not changed: {problem}"),

@@ -95,6 +95,7 @@ JOB_TEXTS: Final[dict[str, Text]] = {
         "or add {setting:insecure_http} if that is really meant"
     ),
     # The job file and its profiles.
+    "job.file_unreadable": Text("The job file {path} cannot be read"),
     "job.file_too_long": Text("{path} is far too long for a job file.", "Is it the spreadsheet? That one is INPUT."),
     "job.file_not_utf8": Text("The job file {path} is not UTF-8 text.", "Save it as UTF-8."),
     "job.file_not_toml": Text(
@@ -113,6 +114,7 @@ JOB_TEXTS: Final[dict[str, Text]] = {
     "job.token_in_variable": Text("the variable {name}"),
     "job.token_in_file": Text("the file {path}"),
     "job.token_in_keyring": Text("the system's keyring"),
+    "job.secret_file_unreadable": Text("The {what} {path} cannot be read"),
     "job.no_token": Text(
         "No API token was given.",
         "Put it into the variable {variable}, or into a file and give {setting:token_file} FILE, or into the "
@@ -129,5 +131,18 @@ JOB_TEXTS: Final[dict[str, Text]] = {
     # INPUT and RUN on the command line.
     "job.input_is_a_folder": Text("{name} is a folder.", "Name the spreadsheet in it."),
     "job.no_such_file": Text("There is no file {name}."),
+    "job.input_unusable": Text("The input cannot be looked at"),
+    "job.flag_for_one_input": Text("{flag} is about one input, but {count} were picked: {names}.", "Name one of them."),
     "job.run_must_be_named": Text("Off a terminal the run must be named: its id or a beginning of it."),
+    # The job file that `init` proposes.
+    "job.init_without_input": Text("init needs a spreadsheet.", "For example: {command:init leads.csv}"),
+    "job.file_exists": Text("{path} exists already.", "Give another name with --output, or remove the file."),
+    "job.no_matching_column": Text(
+        "No column of {name} looks like an email, a phone, a profile id or a client number."
+    ),
+    "job.columns_are": Text("The columns are: {names}."),
+    # Log, notifications and heartbeat.
+    "job.log_unwritable": Text("The log file {path} cannot be written"),
+    "job.no_web_address_in": Text("{path} holds no http:// or https:// address."),
+    "job.no_address_in": Text("The {what} {path} holds no address."),
 }

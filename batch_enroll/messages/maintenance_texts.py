@@ -27,6 +27,21 @@ MAINTENANCE_TEXTS: Final[dict[str, Text]] = {
     "maintenance.runs_lists_them": Text(_LIST),
     # Resolving and pruning.
     "maintenance.two_decisions": Text("Row {row:d} has two decisions.", "Leave one of them."),
+    "maintenance.rows_and_verdict": Text(
+        "--rows and --verdict go together.", "For example: {command:resolve {run} --rows 5,7-9 --verdict enrolled}"
+    ),
+    "maintenance.decision_is_final": Text(
+        "A decision is final, and `last` may be another run by now: name the run by its id or the beginning of it."
+    ),
+    "maintenance.no_decision": Text("There is no decision to record.", "Fill in the column verdict: {words}."),
+    "maintenance.verdicts_place": Text("{path}, row {row:d}"),
+    "maintenance.not_a_row": Text("{place}: '{text}' is not a row number."),
+    "maintenance.rows_example": Text("Write for example 5,7-9, or all."),
+    "maintenance.not_a_decision": Text("{place}: '{text}' is not a decision.", "Write one of: {words}."),
+    "maintenance.prune_needs_yes": Text(
+        "Nothing was removed: there is no terminal to ask on.", "Give --yes to remove it."
+    ),
+    "maintenance.no_log_file": Text("There is no log file {path}.", "Leave --log-file away, or correct it."),
     "maintenance.not_unknown": Text(
         "Row {row:d} of run {run_id} is not unknown, so there is nothing to resolve.",
         "{command:resolve {run_id}} lists the rows that are.",

@@ -33,9 +33,8 @@ SANDBOX_TEXTS: Final[dict[str, Text]] = {
     "sandbox.no_table": Text("{name} is not a table."),
     "sandbox.not_started": Text("The mock server did not start."),
     "sandbox.port_range": Text("There is no port {port}."),
-    "sandbox.port_unavailable": Text(
-        "Port {port} of {host} cannot be opened", "Choose another with --port, or --port 0 for any free one."
-    ),
+    "sandbox.port_unavailable": Text("Port {port} of {host} cannot be opened"),
+    "sandbox.other_port": Text("Choose another with --port, or --port 0 for any free one."),
     "sandbox.rate_range": Text("The rate must be above 0, not {rate}."),
     "sandbox.scenario_switches": Text("`scenarios` maps the id of a scenario to true or false."),
     "sandbox.settings_not_json": Text("The settings are not a JSON object."),

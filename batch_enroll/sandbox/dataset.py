@@ -177,7 +177,7 @@ def load_dataset(path: Path | None) -> Dataset:
         return Dataset()
     what = message("sandbox.dataset_unreadable", path=path)
     try:
-        with translate_os_errors(str(what), to=JobError):
+        with translate_os_errors(what, to=JobError):
             text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except ValueError as error:

@@ -15,7 +15,7 @@ from typing import Any
 
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import JobError
-from batch_enroll.messages import hint_of, message
+from batch_enroll.messages import message
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.sandbox.http11_server import DateHeader, ServerConnection, ServerRequest
 from batch_enroll.sandbox.platform import API, Platform
@@ -37,7 +37,7 @@ async def serve(settings: SandboxSettings, *, started: Callable[[str], None] = l
     """
     sandbox = Sandbox(settings, clock=SystemClock())
     unavailable = message("sandbox.port_unavailable", port=str(settings.port), host=HOST)
-    with translate_os_errors(str(unavailable), to=JobError, hint=hint_of(unavailable)):
+    with translate_os_errors(unavailable, to=JobError, hint=message("sandbox.other_port")):
         server = await asyncio.get_running_loop().create_server(
             lambda: ServerConnection(sandbox), HOST, settings.port, backlog=BACKLOG
         )

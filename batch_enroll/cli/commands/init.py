@@ -11,6 +11,7 @@ from typing import BinaryIO
 from batch_enroll.cli import console
 from batch_enroll.cli.options import add_setting_flags
 from batch_enroll.config.settings import get_setting
+from batch_enroll.messages import message
 
 _SAMPLE_ROWS = 500
 _DEFAULT_URL = "https://ru.altkraft.com"
@@ -45,12 +46,12 @@ def execute(args: argparse.Namespace) -> int:
         console.print_output(json.dumps(job_schema(), indent=2, ensure_ascii=False))
         return 0
     if args.input is None:
-        raise JobError("init needs a spreadsheet.", hint="For example: batch-enroll init leads.csv")
+        raise JobError(message("job.init_without_input"))
     remote = remote_input(args.input, plain_allowed=is_loopback) if is_remote(args.input) else None
     shown = remote.shown if remote else str(args.input)
     target: Path = args.output or Path(Path(remote.file_name if remote else args.input).stem + ".toml")
     if target.exists():
-        raise JobError(f"{target} exists already.", hint="Give another name with --output, or remove the file.")
+        raise JobError(message("job.file_exists", path=str(target)))
     from batch_enroll.mapping.column_suggestions import suggest
     from batch_enroll.mapping.job_template import job_file_text
     from batch_enroll.os_errors import translate_os_errors
@@ -58,10 +59,7 @@ def execute(args: argparse.Namespace) -> int:
     columns, rows, sheet = anyio.run(_read_sample, args)
     proposal = suggest(columns, rows)
     if proposal is None:
-        raise InputError(
-            f"No column of {shown} looks like an email, a phone, a profile id or a client number.",
-            hint=f"The columns are: {', '.join(columns)}.",
-        )
+        raise InputError(message("job.no_matching_column", name=shown), hint=message("job.columns_are", names=columns))
     text = job_file_text(
         proposal,
         input_name=shown,

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from batch_enroll.cli import console
 from batch_enroll.cli.ledger_options import add_json_flag, add_ledger_flags, ledger_from
+from batch_enroll.messages import message
 
 _CONFIRMATION = "forget"
 
@@ -60,7 +61,7 @@ async def _prune(args: argparse.Namespace) -> int:
         return 0
     if not args.yes:
         if not console.is_terminal():
-            raise JobError("Nothing was removed: there is no terminal to ask on.", hint="Give --yes to remove it.")
+            raise JobError(message("maintenance.prune_needs_yes"))
         if not _agreed(len(plan.prunable), forget=args.forget):
             console.print_message("Nothing was removed.")
             return 2
@@ -96,4 +97,4 @@ def _age_s(text: str) -> float:
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise JobError(f"--older-than: {error}.") from None
+        raise JobError(message("job.problem_at", place="--older-than", problem=error.args[0])) from None

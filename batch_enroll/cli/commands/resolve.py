@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from batch_enroll.cli import console
 from batch_enroll.cli.ledger_options import add_ledger_flags, ledger_from, run_of
+from batch_enroll.messages import Message, message
 
 if TYPE_CHECKING:
     from batch_enroll.maintenance.resolve import RowVerdict
 
 _COLUMNS = ("row", "verdict", "why", "identity", "sent_at", "code", "message", "http_status", "attempts")
-_NOT_LAST = "A decision is final, and `last` may be another run by now: name the run by its id or the beginning of it."
 _DECISIONS = ("enrolled", "not_enrolled", "resend")
 
 
@@ -62,9 +62,9 @@ async def _resolve(args: argparse.Namespace) -> int:
 
     ledger = ledger_from(args)
     if bool(args.rows) != bool(args.verdict):
-        raise JobError("--rows and --verdict go together.", hint="For example: --rows 5,7-9 --verdict enrolled")
+        raise JobError(message("maintenance.rows_and_verdict", run=args.run))
     is_list = args.verdicts is None and not args.rows
-    run_id = await run_of(args, ledger, why_not_last="" if is_list else _NOT_LAST)
+    run_id = await run_of(args, ledger, why_not_last="" if is_list else message("maintenance.decision_is_final"))
     unknown = await unknown_rows(ledger, run_id)
     if is_list:
         writer = csv.writer(console.data_stream(), lineterminator="\n")
@@ -81,8 +81,7 @@ async def _resolve(args: argparse.Namespace) -> int:
             RowVerdict(number=number, verdict=ResolveVerdict(args.verdict), why=args.why) for number in numbers
         ]
     if not decisions:
-        words = ", ".join(_DECISIONS)
-        raise JobError("There is no decision to record.", hint=f"Fill in the column verdict: {words}.")
+        raise JobError(message("maintenance.no_decision", words=_DECISIONS))
     counts = await resolve_rows(ledger, run_id, decisions, by=args.by or getpass.getuser(), at=SystemClock().now())
     totals = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
     console.print_message(f"Recorded {len(decisions):,} decisions. Run {run_id} now: {totals}.")
@@ -127,26 +126,25 @@ def _read_verdicts(path: Path, stack: ExitStack) -> list[RowVerdict]:
     why_at = find_column(table.columns, "why") if "why" in table.columns else None
     for block in table.blocks():
         for line in block:
+            place = message("maintenance.verdicts_place", path=str(path), row=line.number)
             word = line.cells[word_at].strip().lower()
             if not word:
                 continue
             if not line.cells[row_at].strip().isdecimal():
-                raise JobError(f"{path}, row {line.number}: '{line.cells[row_at]}' is not a row number.")
+                raise JobError(message("maintenance.not_a_row", place=place, text=line.cells[row_at]))
             why = line.cells[why_at] if why_at is not None else ""
-            decisions.append(_parse_decision(int(line.cells[row_at]), word, why, place=f"{path}, row {line.number}"))
+            decisions.append(_parse_decision(int(line.cells[row_at]), word, why, place=place))
     return decisions
 
 
-def _parse_decision(number: int, word: str, why: str, *, place: str) -> RowVerdict:
+def _parse_decision(number: int, word: str, why: str, *, place: Message) -> RowVerdict:
     from batch_enroll.errors import JobError
     from batch_enroll.maintenance.resolve import ResolveVerdict, RowVerdict
 
     try:
         return RowVerdict(number=number, verdict=ResolveVerdict(word), why=why)
     except ValueError:
-        raise JobError(
-            f"{place}: '{word}' is not a decision.", hint=f"Write one of: {', '.join(_DECISIONS)}."
-        ) from None
+        raise JobError(message("maintenance.not_a_decision", place=place, text=word, words=_DECISIONS)) from None
 
 
 def _parse_row_numbers(text: str) -> list[int]:
@@ -156,6 +154,8 @@ def _parse_row_numbers(text: str) -> list[int]:
     for part in text.replace(" ", "").split(","):
         first, dash, last = part.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise JobError(f"--rows: '{part}' is not a row number.", hint="Write for example 5,7-9, or all.")
+            raise JobError(
+                message("maintenance.not_a_row", place="--rows", text=part), hint=message("maintenance.rows_example")
+            )
         numbers += range(int(first), int(last or first) + 1)
     return numbers

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from batch_enroll.cli import console
 from batch_enroll.cli.exit_codes import exit_codes_text
 from batch_enroll.cli.options import add_job_flags, settings_help
+from batch_enroll.messages import message
 
 if TYPE_CHECKING:
     from batch_enroll.cli.run_session import RunCallbacks
@@ -101,7 +102,7 @@ async def _run(args: argparse.Namespace) -> int:
                     with callbacks.control.stoppable():
                         here = await stack.enter_async_context(local_copy(source, job, ledger))
                     if callbacks.control.reason:
-                        raise RunStopped(f"{callbacks.control.reason} Nothing was sent.")
+                        raise RunStopped(message("run.stopped_before_sending", reason=callbacks.control.reason))
                     return await enroll_async(
                         job,
                         here,

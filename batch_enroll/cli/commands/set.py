@@ -7,6 +7,7 @@ import argparse
 from batch_enroll.cli.control_requests import add_control_flags, send_command
 from batch_enroll.cli.options import add_setting_flags
 from batch_enroll.errors import JobError
+from batch_enroll.messages import message
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,5 +22,5 @@ def execute(args: argparse.Namespace) -> int:
     """Send the command to the run's process."""
     pace = {name: value for name in ("rate", "concurrency") if (value := getattr(args, name)) is not None}
     if not pace:
-        raise JobError("There is nothing to set.", hint="Give --rate, --concurrency or both.")
+        raise JobError(message("control.nothing_to_set"))
     return send_command(args, "set", pace=pace)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from batch_enroll.cli import console
 from batch_enroll.cli.ledger_options import add_ledger_flags, ledger_from, run_of
+from batch_enroll.messages import message
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,7 @@ async def _support(args: argparse.Namespace) -> int:
     from batch_enroll.maintenance.support_bundle import collect, write_bundle
 
     if args.log_file is not None and not args.log_file.is_file():
-        raise JobError(f"There is no log file {args.log_file}.", hint="Leave --log-file away, or correct it.")
+        raise JobError(message("maintenance.no_log_file", path=str(args.log_file)))
     if args.out is not None:
         require_writable(args.out)
     ledger = ledger_from(args)
