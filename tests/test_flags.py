@@ -9,6 +9,7 @@ import pytest
 
 from batch_enroll.cli.main import COMMANDS, build_parser
 from batch_enroll.config.settings import GROUPS, flagged_settings
+from batch_enroll.installed_versions import tool_version
 from tests.support.commands import people, write_csv
 
 FLAGS = ("--scenario", "3", "--match", "email=email")
@@ -19,6 +20,8 @@ FLAGS = ("--scenario", "3", "--match", "email=email")
     [
         (("rnu", "in.csv"), "There is no command 'rnu'. Did you mean run?\n              See `batch-enroll --help`"),
         (("frobnicate",), "There is no command 'frobnicate'.\n"),
+        (("--rate",), "There is no flag --rate.\n"),
+        (("set", "--rate"), "Argument --rate: expected one argument.\n"),
         (
             ("run", "in.csv", "--ratee", "5"),
             "no flag --ratee. Did you mean --rate?\n              See `batch-enroll run",
@@ -33,6 +36,34 @@ def test_unknown_word_suggests_the_nearest_known_one(cli, words, said):
     ended = cli(*words)
     assert (ended.code, ended.out) == (2, "")
     assert said in ended.err
+
+
+@pytest.mark.parametrize("flag", ["-V", "--version"])
+def test_version_is_one_line(cli, flag):
+    ended = cli(flag)
+    assert (ended.code, ended.out, ended.err) == (0, f"batch-enroll {tool_version()}\n", "")
+
+
+def test_without_a_command_help_is_shown_and_it_is_no_success(cli):
+    ended = cli()
+    assert (ended.code, ended.err) == (2, "")
+    assert ended.out == cli("--help").out
+
+
+def test_no_flag_may_be_shortened(cli):
+    ended = cli("runs", "--jso")
+    assert (ended.code, ended.out) == (2, "")
+    assert "There is no flag --jso. Did you mean --json?" in ended.err
+
+
+@pytest.mark.parametrize("value", [("--scenario", "x"), ("--scenario=1.5",)])
+def test_init_refuses_a_scenario_that_is_no_number(cli, value):
+    write_csv(cli.folder / "in.csv", *people(3))
+    ended = cli("init", "in.csv", *value)
+    assert (ended.code, ended.out) == (2, "")
+    assert "--scenario: '" in ended.err
+    assert "is not a whole number.\n" in ended.err
+    assert not (cli.folder / "in.toml").exists()
 
 
 @pytest.mark.parametrize(

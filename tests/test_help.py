@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import re
@@ -13,8 +12,8 @@ import sys
 import pytest
 
 from batch_enroll.cli.exit_codes import EXIT_CODES
-from batch_enroll.cli.help_formatter import HelpFormatter
 from batch_enroll.cli.main import COMMANDS, build_parser
+from batch_enroll.cli.parser import CommandParser
 from batch_enroll.config.settings import flagged_settings
 
 LONG = ("run", "check")
@@ -37,7 +36,7 @@ def test_help_lines_fit_terminal_and_readable_width(name, columns, monkeypatch):
 
 def test_prose_is_wrapped_and_tables_are_not(monkeypatch):
     monkeypatch.setenv("COLUMNS", "42")
-    parser = argparse.ArgumentParser("x", formatter_class=HelpFormatter, add_help=False)
+    parser = CommandParser("x")
     parser.description = (
         "One sentence that goes\non here.\n\nwords:\n  a     short\n  long  so long that it goes on below itself"
     )
@@ -106,4 +105,4 @@ def test_page_loads_no_other_command_and_no_heavy_library(words):
     loaded = set(ended.stderr.split())
     own = {f"batch_enroll.cli.commands.{COMMANDS[name][0]}" for name in words if name in COMMANDS}
     assert {name for name in loaded if name.startswith("batch_enroll.cli.commands.")} == own
-    assert not loaded & {"asyncio", "anyio", "httpx", "openpyxl", "pandas", "pydantic", "sqlite3", "tqdm"}
+    assert not loaded & {"asyncio", "anyio", "httpx", "openpyxl", "pandas", "pydantic", "shtab", "sqlite3", "tqdm"}

@@ -60,6 +60,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "prometheus_client": ("monitoring/metrics_file.py",),
     "keyring": ("config/secrets.py",),
     "pythonjsonlogger": ("cli/logging_setup.py",),
+    "shtab": ("cli/parser.py", "cli/commands/completion.py"),
     "xlrd": ("loading/xls_xlsb_worker.py",),
     "xlsxwriter": ("reporting/",),
     "phonenumbers": ("mapping/",),

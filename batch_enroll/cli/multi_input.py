@@ -5,14 +5,16 @@ No input is started after a run that stopped before its end.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from batch_enroll.cli import console
 from batch_enroll.cli.exit_codes import exit_code_for_error
+from batch_enroll.cli.job_options import input_name, sources_of
 from batch_enroll.cli.run_monitor import RunMonitor
 from batch_enroll.cli.run_session import EmitJson, RunCallbacks, RunSession, is_nothing_to_do, output_json
-from batch_enroll.clock import Clock
+from batch_enroll.clock import SystemClock
 from batch_enroll.config.job import Job
 from batch_enroll.daemon_threads import run_in_thread
 from batch_enroll.errors import (
@@ -22,6 +24,7 @@ from batch_enroll.errors import (
     NoSuchInput,
     RunStopped,
 )
+from batch_enroll.ledger.interface import Ledger
 from batch_enroll.loading.remote_address import Remote
 from batch_enroll.messages import message
 from batch_enroll.reporting.multi_summary import (
@@ -41,7 +44,7 @@ Enroll = Callable[[Source, RunCallbacks], Awaitable[RunSummary]]
 _CONTINUE_AFTER = (0, 1, 2, 4)  # a run that stopped early would stop the next one too
 
 
-async def run_each(session: RunSession, sources: Sequence[Source], enroll: Enroll, *, clock: Clock) -> int:
+async def run_each(session: RunSession, sources: Sequence[Source], enroll: Enroll) -> int:
     """Enroll every input in turn.
 
     A single input is run as if it had been named. With several, an input that cannot be sent does not stop the others;
@@ -54,7 +57,7 @@ async def run_each(session: RunSession, sources: Sequence[Source], enroll: Enrol
     """
     job, monitor = session.job, session.monitor
     if len(sources) == 1:
-        return await _run(session, sources[0], enroll, clock=clock, emit_json=None)
+        return await _run(session, sources[0], enroll, emit_json=None)
     results: list[dict[str, object]] = []
     codes: list[int] = []
     for source in sources:
@@ -62,7 +65,7 @@ async def run_each(session: RunSession, sources: Sequence[Source], enroll: Enrol
             console.print_message(f"{'' if not codes else chr(10)}Input {len(codes) + 1} of {len(sources)}: {source}")
         continues = True
         try:
-            code = await _run(session, source, enroll, clock=clock, emit_json=results.append)
+            code = await _run(session, source, enroll, emit_json=results.append)
         except RunStopped as error:
             console.print_error(f"{source}: {error.message}", hint=error.hint)
             monitor.fail(error, about=_name(source))
@@ -85,19 +88,34 @@ async def run_each(session: RunSession, sources: Sequence[Source], enroll: Enrol
     return exit_code
 
 
-def require_single_input(sources: Sequence[Source], flag: str) -> None:
-    """Require a single input for a flag that names one file.
+async def select_or_report(
+    args: argparse.Namespace, job: Job, ledger: Ledger, *file_flags: str, monitor: RunMonitor | None = None
+) -> Sequence[Source]:
+    """Find the inputs of a command; when there is none and the job allows that, report it and give none.
 
+    Args:
+        file_flags: flags of the command that name a file about one input.
+        monitor: of a run, which also archives what an earlier run enrolled; None = a dry run.
     Raises:
-        JobError: there are several.
+        InputError: there is no such file, or it is open which of several is meant.
+        JobError: there are several inputs, and one of the flags is given.
     """
-    if len(sources) > 1:
-        raise JobError(
-            message("job.flag_for_one_input", flag=flag, count=len(sources), names=tuple(map(_name, sources)))
-        )
+    picked = await sources_of(args, job, ledger=ledger, clock=SystemClock())
+    if monitor is not None:
+        await run_in_thread(_archive_done, job, picked.enrolled_before)
+    if not picked.files:
+        _report_nothing_new(job, input_name(args), monitor=monitor, passed_over=picked.skipped_text)
+        return ()
+    if picked.skipped_text and not job.output.quiet:
+        console.print_message(picked.skipped_text)
+    for flag in file_flags:
+        if len(picked.files) > 1 and getattr(args, flag.lstrip("-")) is not None:
+            names = tuple(map(_name, picked.files))
+            raise JobError(message("job.flag_for_one_input", flag=flag, count=len(names), names=names))
+    return picked.files
 
 
-def archive_done(job: Job, inputs: Sequence[tuple[Path, str]]) -> None:
+def _archive_done(job: Job, inputs: Sequence[tuple[Path, str]]) -> None:
     """Move inputs that an earlier run enrolled, but did not archive, to the job's archive.
 
     Args:
@@ -117,26 +135,25 @@ def archive_done(job: Job, inputs: Sequence[tuple[Path, str]]) -> None:
             console.print_message(f"Moved {path}, which was enrolled before, to {moved}.")
 
 
-def report_nothing_new(
+def _report_nothing_new(
     job: Job,
-    input_name: str,
+    name: str,
     *,
-    clock: Clock,
     monitor: RunMonitor | None = None,
     passed_over: str = "",
     emit_json: EmitJson | None = None,
 ) -> int:
     """Report that there is no new file to enroll, which is not an error; give exit code 0."""
-    line = nothing_new_line(input_name, earlier=None, skipped=passed_over)
+    line = nothing_new_line(name, earlier=None, skipped=passed_over)
     if not job.output.quiet:
         console.print_message(line)
     if monitor is not None:
-        monitor.end(0, about=input_name, reason=line)
-    output_json(job, build_nothing_new_summary(_requested(job, input_name), at=clock.now(), earlier=None), emit_json)
+        monitor.end(0, about=name, reason=line)
+    output_json(job, build_nothing_new_summary(_requested(job, name), at=SystemClock().now(), earlier=None), emit_json)
     return 0
 
 
-async def _run(session: RunSession, source: Source, enroll: Enroll, *, clock: Clock, emit_json: EmitJson | None) -> int:
+async def _run(session: RunSession, source: Source, enroll: Enroll, *, emit_json: EmitJson | None) -> int:
     """Enroll one input, or report that nothing in it is new."""
     job, name = session.job, _name(source)
     try:
@@ -144,7 +161,7 @@ async def _run(session: RunSession, source: Source, enroll: Enroll, *, clock: Cl
     except NoSuchInput as missing:
         if not is_nothing_to_do(missing, job):
             raise
-        return report_nothing_new(job, name, clock=clock, monitor=session.monitor, emit_json=emit_json)
+        return _report_nothing_new(job, name, monitor=session.monitor, emit_json=emit_json)
     except AlreadyFinished as earlier:
         if not is_nothing_to_do(earlier, job):
             raise
@@ -153,8 +170,9 @@ async def _run(session: RunSession, source: Source, enroll: Enroll, *, clock: Cl
             console.print_message(line)
         session.monitor.end(0, about=name, reason=line)
         if isinstance(source, Path):
-            await run_in_thread(archive_done, job, [(source, earlier.input_sha256)])
-        output_json(job, build_nothing_new_summary(_requested(job, source), at=clock.now(), earlier=earlier), emit_json)
+            await run_in_thread(_archive_done, job, [(source, earlier.input_sha256)])
+        nothing_new = build_nothing_new_summary(_requested(job, source), at=SystemClock().now(), earlier=earlier)
+        output_json(job, nothing_new, emit_json)
         return 0
 
 

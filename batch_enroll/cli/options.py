@@ -1,12 +1,15 @@
-"""The flags of `run` and `check`, made of the declared settings, and the values that flags and variables give."""
+"""The flags that commands share, made of the declared settings, and the values that flags and variables give."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batch_enroll.cli import console
+from batch_enroll.cli.parser import CommandParser, FileArgument, Suggested
 from batch_enroll.config.settings import (
     GROUPS,
     JOB_VARIABLE,
@@ -19,10 +22,13 @@ from batch_enroll.config.settings import (
     get_setting,
 )
 from batch_enroll.errors import JobError
-from batch_enroll.messages import Wording, message
+from batch_enroll.messages import Message, Wording, message
 
 if TYPE_CHECKING:
     from batch_enroll.config.load import SettingValue
+    from batch_enroll.ledger.interface import Ledger
+
+_LEDGER = get_setting("output.ledger")
 
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
@@ -43,10 +49,12 @@ class CliWording(Wording):
         return flag or variable or in_file
 
 
-def add_job_flags(parser: argparse.ArgumentParser) -> None:
+def add_job_flags(parser: CommandParser) -> None:
     """Add `--job`, `--profile` and every setting to a command's parser, in groups; `--help` comes last."""
     job = parser.add_argument_group("the job")
-    job.add_argument("--job", metavar="FILE", help=f"job file in TOML (or {JOB_VARIABLE}); flags go before it")
+    job.add_argument(
+        "--job", metavar="FILE", action=FileArgument, help=f"job file in TOML (or {JOB_VARIABLE}); flags go before it"
+    )
     job.add_argument(
         "--profile", metavar="NAME", help=f"use [profile.NAME] of the job file as well (or {PROFILE_VARIABLE})"
     )
@@ -54,26 +62,71 @@ def add_job_flags(parser: argparse.ArgumentParser) -> None:
     for removed in REMOVED:
         parser.add_argument(removed.flag, help=argparse.SUPPRESS)
     for setting in flagged_settings():
-        text = setting.meaning.replace("%", "%%")
-        if setting.key == "content":
-            groups[setting.group].add_argument(setting.flag, action="append", metavar=setting.metavar, help=text)
-        elif setting.metavar:
-            groups[setting.group].add_argument(setting.flag, metavar=setting.metavar, help=text)
-        else:
-            groups[setting.group].add_argument(setting.flag, action="store_true", default=None, help=text)
-    add_help(parser, group="help")
+        _add_flag(groups[setting.group].add_argument, setting, setting.meaning)
+    parser.add_help_flag(group="help")
 
 
-def add_setting_flags(parser: argparse.ArgumentParser, *keys: str) -> None:
+def add_setting_flags(parser: CommandParser, *keys: str) -> None:
     """Add the flags of some settings to a command that takes no whole job; their values stay text."""
     for setting in map(get_setting, keys):
-        parser.add_argument(setting.flag, metavar=setting.metavar, help=setting.description.replace("%", "%%"))
+        _add_flag(parser.add_argument, setting, setting.description)
 
 
-def add_help(parser: argparse.ArgumentParser, *, group: str = "") -> None:
-    """Add `--help`, in a group of its own when one is named."""
-    holder = parser.add_argument_group(group) if group else parser
-    holder.add_argument("-h", "--help", action="help", help="show this page")
+def _add_flag(add_argument: Callable[..., object], setting: Setting, text: str) -> None:
+    how: dict[str, Any] = {"metavar": setting.metavar}
+    if not setting.metavar:
+        how = {"action": "store_true", "default": None}
+    elif setting.key == "content":
+        how["action"] = "append"
+    elif setting.metavar == "FILE":
+        how["action"] = FileArgument
+    elif setting.choices:
+        how["choices"] = Suggested(setting.choices)
+    add_argument(setting.flag, help=text.replace("%", "%%"), **how)
+
+
+def add_run_argument(parser: CommandParser, *, active: bool = False) -> None:
+    """Add RUN; for commands about an active run it may be left out."""
+    named = "the run: its id as `batch-enroll runs` lists it, a beginning of it, or last (the newest)"
+    if active:
+        named += "; on a terminal it may be left out while only one run goes"
+    parser.add_argument("run", metavar="RUN", nargs="?" if active else None, help=named)
+
+
+def add_ledger_flag(parser: CommandParser) -> None:
+    """Add `--ledger`."""
+    _add_flag(parser.add_argument, _LEDGER, f"{_LEDGER.description} (or {_LEDGER.variable})")
+
+
+def add_json_flag(parser: CommandParser) -> None:
+    """Add `--json`."""
+    parser.add_argument("--json", action="store_true", help="print JSON on standard output")
+
+
+async def run_of(
+    args: argparse.Namespace, ledger: Ledger, *, active: bool = False, why_not_last: Message | None = None
+) -> str:
+    """Give the id of the run that RUN means; arguments and errors as `resolve_run_id`."""
+    from batch_enroll.maintenance.run_lookup import resolve_run_id
+
+    return await resolve_run_id(ledger, args.run, active=active, why_not_last=why_not_last or "")
+
+
+def unless_seen() -> Message | None:
+    """Say why a command that changes something must name its run; None on a terminal: a person sees which it is."""
+    return None if console.is_terminal() else message("job.run_must_be_named")
+
+
+def ledger_from(args: argparse.Namespace) -> Ledger:
+    """Open the ledger that the flag or the variable names, or the default one."""
+    from batch_enroll.ledger.location import open_ledger
+
+    return open_ledger(ledger_place(args))
+
+
+def ledger_place(args: argparse.Namespace) -> str | None:
+    """Give what the flag or the variable says, None when neither says anything."""
+    return args.ledger or os.environ.get(_LEDGER.variable) or None
 
 
 def settings_help(key: str) -> str:

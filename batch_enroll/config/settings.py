@@ -5,13 +5,12 @@ This module is loaded for `--help`: it imports nothing heavy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from types import EllipsisType
 from typing import Any, Final, Literal, get_args
 
-from batch_enroll.models import Delivery, Duplicates, FieldType, MatchingMode
+from batch_enroll.models import Delivery, Duplicates, FieldType, MatchingMode, Pick
 
 KeyPath = tuple[str, ...]
 """Where a setting stands in the job file, such as ("send", "rate")."""
@@ -48,6 +47,7 @@ class Setting:
     default_text: str  #: the default as people read it; "" = there is none to name
     group: str
     is_file: bool  #: a path: relative to the job file when it stands there, else to the working directory
+    choices: tuple[str, ...]  #: the only values that it takes; () = others too
     removed: str  #: id of the message that refuses a setting of an earlier release; "" for all others
 
     @property
@@ -83,6 +83,7 @@ def _setting(
     flag: str | None = None,
     variable: str | None = None,
     is_file: bool = False,
+    choices: Iterable[str] = (),
     removed: str = "",
 ) -> Setting:
     """Declare a setting; its flag and its variable are named after its key unless they are given."""
@@ -96,16 +97,17 @@ def _setting(
         variable=variable,
         metavar=metavar,
         help=text,
-        unit=unit,
+        unit=unit or (one_of(choices) if choices else ""),
         default=default,
         default_text=default_text or _default_text(default),
         group=group,
         is_file=is_file,
+        choices=tuple(map(str, choices)),
         removed=removed,
     )
 
 
-def one_of(values: type[StrEnum] | Sequence[str]) -> str:
+def one_of(values: Iterable[str]) -> str:
     """List the values that a setting takes: `skip, send or stop`."""
     *most, last = map(str, values)
     return f"{', '.join(most)} or {last}"
@@ -145,7 +147,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "MODE",
         "how the platform finds the profile",
         MATCHING,
-        unit=one_of(MatchingMode),
+        choices=MatchingMode,
         default=...,
         flag="",
     ),
@@ -156,7 +158,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "TYPE",
         "JSON type of a custom field's value",
         MATCHING,
-        unit=one_of(FieldType),
+        choices=FieldType,
         default=FieldType.STRING,
     ),
     _setting("match.resource_id", "N", "look for the email or phone in this resource only", MATCHING),
@@ -171,7 +173,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _setting("input.password_file", "FILE", "file with the workbook's password", INPUT, is_file=True),
     _setting("input.start_row", "N", "first row to take, by its number in the file", INPUT),
     _setting("input.limit", "N", "take at most this many rows", INPUT),
-    _setting("input.pick", "WHICH", "of several files: newest, or new (each not enrolled before)", SELECTION),
+    _setting(
+        "input.pick",
+        "WHICH",
+        "of several files, the one changed last, or each that was not enrolled before",
+        SELECTION,
+        choices=Pick,
+    ),
     _setting(
         "input.settle",
         "10s",
@@ -216,7 +224,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "WHAT",
         "a profile that stands twice in the file",
         SENDING,
-        unit=one_of(Duplicates),
+        choices=Duplicates,
         default=Duplicates.SKIP,
     ),
     _setting(
@@ -232,7 +240,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "HOW",
         "whether a row without a clear answer is sent again, which may enroll twice",
         SENDING,
-        unit=one_of(Delivery),
+        choices=Delivery,
         default=Delivery.AT_MOST_ONCE,
     ),
     _setting(
@@ -260,7 +268,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _setting("output.quiet", "", "print only what went wrong", OUTPUT, default=False),
     _setting("output.verbose", "", "print more: each failed attempt, each change of the rate", OUTPUT, default=False),
     _setting("output.log_file", "FILE", "write a log there", OUTPUT, is_file=True),
-    _setting("output.log_format", "FORM", "form of the log", OUTPUT, unit=one_of(get_args(LogFormat)), default="text"),
+    _setting("output.log_format", "FORM", "form of the log", OUTPUT, choices=get_args(LogFormat), default="text"),
     _setting(
         "name",
         "NAME",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import abc
 from collections.abc import Container, Sequence
-from typing import IO
+from typing import IO, Literal
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -43,6 +43,11 @@ class TextScreen:
         unicode = (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
         self.arrow = "→" if unicode else "->"
 
+    @property
+    def width(self) -> int:
+        """Columns of the terminal; many more when it is none."""
+        return self._console.width
+
     def line(self, text: str = "", *, style: str = "") -> None:
         """Print a sentence, wrapped between words on a terminal."""
         self._write(Text(plain(text), style=style))
@@ -63,7 +68,8 @@ class TextScreen:
         table = Table.grid(padding=(0, 2, 0, 0))
         width = max(map(len, lines), default=0)
         for position in range(width):
-            table.add_column(justify="right" if position in right else "left", no_wrap=position < width - 1)
+            justify: Literal["left", "right"] = "right" if position in right else "left"
+            table.add_column(justify=justify, no_wrap=position < width - 1, overflow="fold")
         for line in lines:
             table.add_row(*(Text(plain(cell), style=styles.get(cell, "")) for cell in line))
         self._write(Padding.indent(table, 2))

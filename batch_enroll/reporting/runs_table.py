@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from batch_enroll.reporting.rich_console import TextScreen
 
 
+_INDENT, _GAP = 2, 2  #: columns, of a table on the screen
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunTotal:
     """One run and the outcomes of its rows. Times are aware UTC."""
@@ -42,9 +45,13 @@ class RunTotal:
         return "unfinished" if self.state == "open" else self.state
 
 
-def print_runs(runs: Sequence[RunTotal], stream: IO[str]) -> None:
-    """Print runs, one on a line."""
-    screen = _screen(stream)
+def print_runs(runs: Sequence[RunTotal], stream: IO[str], *, width: int | None = None) -> None:
+    """Print runs, one on a line; on a terminal too narrow for that, input and counts one below the other.
+
+    Args:
+        width: as for `TextScreen`.
+    """
+    screen = _screen(stream, width)
     head = ("run", "begun", "state", "scenario", "rows", "success", "other", "input")
     lines = [
         (
@@ -59,7 +66,15 @@ def print_runs(runs: Sequence[RunTotal], stream: IO[str]) -> None:
         )
         for run in runs
     ]
-    screen.columns([head, *lines], right={3, 4, 5})
+    widest = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
+    if _INDENT + sum(widest) + _GAP * (len(widest) - 1) <= screen.width:
+        screen.columns([head, *lines], right={3, 4, 5})
+        return
+    below = []
+    for run_id, begun, state, scenario, rows, success, other, name in lines:
+        counts = f"{scenario}: {rows} rows, {success} success{other and f', {other}'}"
+        below.append((run_id, begun, state, f"{name}\n{counts}"))
+    screen.columns([("run", "begun", "state", "input, scenario and rows"), *below])
 
 
 def print_run(run: RunTotal, stream: IO[str]) -> None:
@@ -92,7 +107,7 @@ def _others(run: RunTotal) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in named.items() if count and name not in ("success", "rows"))
 
 
-def _screen(stream: IO[str]) -> TextScreen:
+def _screen(stream: IO[str], width: int | None = None) -> TextScreen:
     from batch_enroll.reporting.rich_console import TextScreen
 
-    return TextScreen(stream)
+    return TextScreen(stream, width=width)

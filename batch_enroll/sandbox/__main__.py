@@ -6,6 +6,7 @@ import sys
 from batch_enroll.sandbox.command_line import add_arguments, execute
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m batch_enroll.sandbox")
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m batch_enroll.sandbox", formatter_class=formatter)
     add_arguments(parser)
     sys.exit(execute(parser.parse_args()))

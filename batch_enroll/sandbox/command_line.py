@@ -42,7 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the sandbox."""
     parser.description = "Start a local mock server of the Altcraft platform on 127.0.0.1. No message is sent."
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add("--port", type=int, default=DEFAULT_PORT, metavar="N", help="default %(default)s; 0 = a free one")
     add("--token", default=DEFAULT_TOKEN, metavar="TEXT", help="the token to accept (default %(default)s)")

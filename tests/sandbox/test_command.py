@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from batch_enroll.cli.commands import sandbox
 from batch_enroll.errors import JobError
-from batch_enroll.sandbox import SandboxSettings, sandbox_process, serve
+from batch_enroll.sandbox import SandboxSettings, command_line, sandbox_process, serve
 from tests.support.sandbox import RawClient, wait_until
 
 SERVE = [sys.executable, "-m", "batch_enroll.sandbox"]
@@ -23,8 +22,8 @@ SERVE = [sys.executable, "-m", "batch_enroll.sandbox"]
 
 def execute(*flags: str) -> int:
     parser = argparse.ArgumentParser()
-    sandbox.add_arguments(parser)
-    return sandbox.execute(parser.parse_args(flags))
+    command_line.add_arguments(parser)
+    return command_line.execute(parser.parse_args(flags))
 
 
 def first_line(child: subprocess.Popen[str]) -> str:

@@ -10,7 +10,9 @@ from typing import BinaryIO
 
 from batch_enroll.cli import console
 from batch_enroll.cli.options import add_setting_flags
+from batch_enroll.cli.parser import CommandParser, FileArgument
 from batch_enroll.config.settings import get_setting
+from batch_enroll.errors import InputError, JobError
 from batch_enroll.messages import message
 
 _SAMPLE_ROWS = 500
@@ -18,26 +20,30 @@ _DEFAULT_URL = "https://ru.altkraft.com"
 _DEFAULT_SCENARIO = 1
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add INPUT and what the job file should say."""
-    parser.add_argument("input", metavar="INPUT", nargs="?", help="CSV or Excel file, or its address")
+def add_init(parser: CommandParser) -> None:
+    """Declare the command."""
     parser.add_argument(
-        "--output", metavar="FILE", type=Path, help="the job file to write (default: INPUT's name, .toml)"
+        "input", metavar="INPUT", nargs="?", action=FileArgument, help="CSV or Excel file, or its address"
     )
-    parser.add_argument("--url", help=f"address of the platform (default {_DEFAULT_URL})")
-    parser.add_argument("--scenario", type=int, metavar="ID", help="number of the scenario (default 1)")
-    add_setting_flags(parser, "input.sheet", "input.header_row", "input.encoding", "input.delimiter")
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        action=FileArgument,
+        help="the job file to write (default: INPUT's name, .toml)",
+    )
+    add_setting_flags(parser, "url", "scenario", "input.sheet", "input.header_row", "input.encoding", "input.delimiter")
     parser.add_argument(
         "--schema", action="store_true", help="print the JSON Schema of the job file and do nothing else"
     )
+    parser.set_defaults(execute=_init)
 
 
-def execute(args: argparse.Namespace) -> int:
+def _init(args: argparse.Namespace) -> int:
     """Write the proposal; refuses to overwrite."""
     import anyio
 
     from batch_enroll.config.value_parsers import is_loopback
-    from batch_enroll.errors import InputError, JobError
     from batch_enroll.loading.remote_address import is_remote, remote_input
 
     if args.schema:
@@ -52,6 +58,7 @@ def execute(args: argparse.Namespace) -> int:
     target: Path = args.output or Path(Path(remote.file_name if remote else args.input).stem + ".toml")
     if target.exists():
         raise JobError(message("job.file_exists", path=str(target)))
+    scenario = _DEFAULT_SCENARIO if args.scenario is None else _parse_scenario(args.scenario)
     from batch_enroll.mapping.column_suggestions import suggest
     from batch_enroll.mapping.job_template import job_file_text
     from batch_enroll.os_errors import translate_os_errors
@@ -65,7 +72,7 @@ def execute(args: argparse.Namespace) -> int:
         input_name=shown,
         job_name=str(target),
         url=args.url or _DEFAULT_URL,
-        scenario=_DEFAULT_SCENARIO if args.scenario is None else args.scenario,
+        scenario=scenario,
         sheet=args.sheet and sheet,
         meaning=lambda key: get_setting(key).description,
     )
@@ -78,6 +85,14 @@ def execute(args: argparse.Namespace) -> int:
         f"{f'Fill in {missing}, then' if missing else 'Then'}: batch-enroll check {shown} --job {target}"
     )
     return 0
+
+
+def _parse_scenario(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        problem = message("job.not_an_integer", value=f"'{text}'")
+        raise JobError(message("job.problem_at", place="--scenario", problem=problem)) from None
 
 
 async def _read_sample(args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[str, ...]], str | None]:

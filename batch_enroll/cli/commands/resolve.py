@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_enroll.cli import console
-from batch_enroll.cli.ledger_options import add_ledger_flags, ledger_from, run_of
+from batch_enroll.cli.options import add_ledger_flag, add_run_argument, ledger_from, run_of
+from batch_enroll.cli.parser import CommandParser, FileArgument
 from batch_enroll.messages import Message, message
 
 if TYPE_CHECKING:
@@ -21,11 +22,16 @@ _COLUMNS = ("row", "verdict", "why", "identity", "sent_at", "code", "message", "
 _DECISIONS = ("enrolled", "not_enrolled", "resend")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add RUN, the decisions and who made them."""
-    add_ledger_flags(parser)
+def add_resolve(parser: CommandParser) -> None:
+    """Declare the command."""
+    add_run_argument(parser)
+    add_ledger_flag(parser)
     parser.add_argument(
-        "--verdicts", metavar="FILE", type=Path, help="CSV or Excel file with the columns row and verdict"
+        "--verdicts",
+        metavar="FILE",
+        type=Path,
+        action=FileArgument,
+        help="CSV or Excel file with the columns row and verdict",
     )
     parser.add_argument("--rows", metavar="LIST", help="row numbers such as 5,7-9, or all; goes with --verdict")
     parser.add_argument("--verdict", choices=_DECISIONS, help="the decision on these rows")
@@ -40,16 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the customer gets the message twice\n"
     )
     parser.epilog = "Rows without a decision stay unknown. Each decision is recorded with who made it, when and why."
-
-
-def execute(args: argparse.Namespace) -> int:
-    """List the unknown rows, or record decisions."""
-    import anyio
-
-    return anyio.run(_resolve, args)
+    parser.set_defaults(execute=_resolve)
 
 
 async def _resolve(args: argparse.Namespace) -> int:
+    """List the unknown rows, or record decisions."""
     from batch_enroll.clock import SystemClock
     from batch_enroll.daemon_threads import open_in_thread
     from batch_enroll.errors import JobError
@@ -64,7 +65,7 @@ async def _resolve(args: argparse.Namespace) -> int:
     if bool(args.rows) != bool(args.verdict):
         raise JobError(message("maintenance.rows_and_verdict", run=args.run))
     is_list = args.verdicts is None and not args.rows
-    run_id = await run_of(args, ledger, why_not_last="" if is_list else message("maintenance.decision_is_final"))
+    run_id = await run_of(args, ledger, why_not_last=None if is_list else message("maintenance.decision_is_final"))
     unknown = await unknown_rows(ledger, run_id)
     if is_list:
         writer = csv.writer(console.data_stream(), lineterminator="\n")

@@ -1,0 +1,269 @@
+"""`batch-enroll run`, `check` and `retry`: send an input, show what would be sent, send rows of an earlier run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batch_enroll.cli import console
+from batch_enroll.cli.exit_codes import exit_codes_text
+from batch_enroll.cli.options import add_job_flags, add_run_argument, given_settings, run_of, settings_help, unless_seen
+from batch_enroll.cli.parser import CommandParser, FileArgument
+
+if TYPE_CHECKING:
+    from batch_enroll.cli.run_session import RunCallbacks
+    from batch_enroll.config.job import Job
+    from batch_enroll.ledger.interface import Ledger
+    from batch_enroll.reporting.summary import RunSummary
+    from batch_enroll.run.input_source import Source
+
+_RUN = """\
+Enroll every row of a spreadsheet: plan it, ask the platform about the scenario,
+show both and ask you, send, and write what became of each row. The same command
+resumes a run that stopped before its end.
+
+examples:
+  batch-enroll run leads.xlsx --job leads.toml
+  batch-enroll run leads.xlsx --job leads.toml --canary 10 --rate 5
+  batch-enroll run /in --pick new --if-changed --job nightly.toml --yes --json
+"""
+_CHECK = """\
+The dry run: all that `run` does before the first request, with the same flags.
+Shows what would be sent, which rows would not be and why; sends nothing.
+
+examples:
+  batch-enroll check leads.xlsx --job leads.toml
+  batch-enroll check leads.xlsx --job leads.toml --problems problems.csv
+  batch-enroll check leads.xlsx --job leads.toml --save plan.json
+"""
+
+
+def add_run(parser: CommandParser) -> None:
+    """Declare the command."""
+    plan = "send what `check --save FILE` showed and nothing else, without asking; refuse if it has changed"
+    _add_input_flags(parser, {"--plan": plan})
+    parser.usage = "batch-enroll run INPUT [--job FILE] [flags]"
+    parser.description = _with_settings_help(_RUN)
+    parser.epilog = exit_codes_text()
+    parser.set_defaults(execute=_run)
+
+
+def add_check(parser: CommandParser) -> None:
+    """Declare the command."""
+    _add_input_flags(
+        parser,
+        {
+            "--problems": "write every problem as a CSV to work through",
+            "--save": "save the plan, for `run --plan FILE` to send this and nothing else",
+        },
+    )
+    parser.usage = "batch-enroll check INPUT [--job FILE] [flags]"
+    parser.description = _with_settings_help(_CHECK)
+    parser.epilog = (
+        "Without a token the platform is not asked.\n\n"
+        "exit codes:\n"
+        "  0 no problem   1 some rows are invalid   2 something is wrong, or beyond a limit of the job"
+    )
+    parser.set_defaults(execute=_check)
+
+
+def add_retry(parser: CommandParser) -> None:
+    """Declare the command; the run's own settings are the default of its flags."""
+    add_run_argument(parser)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--errors", action="store_true", help="the rows that the platform refused")
+    which.add_argument("--not-sent", action="store_true", help="the rows that were not sent")
+    add_job_flags(parser)
+    parser.usage = "batch-enroll retry RUN --errors | --not-sent [flags]"
+    parser.epilog = "The rows are sent as they were planned; rate and limits can be set again."
+    parser.set_defaults(execute=_retry)
+
+
+def _add_input_flags(parser: CommandParser, files: dict[str, str]) -> None:
+    """Add INPUT, flags that name a file, and every flag of a job."""
+    group = parser.add_argument_group("the input")
+    group.add_argument(
+        "input",
+        metavar="INPUT",
+        action=FileArgument,
+        help="CSV or Excel file, an address, a folder, a pattern like 'in/*.csv', or -",
+    )
+    for flag, text in files.items():
+        group.add_argument(flag, metavar="FILE", type=Path, action=FileArgument, help=text)
+    add_job_flags(parser)
+
+
+def _with_settings_help(text: str) -> str:
+    return f"{text}\n`batch-enroll init leads.xlsx` proposes the job file. {settings_help('stop.max_errors')}"
+
+
+async def _run(args: argparse.Namespace) -> int:
+    """Run to the end; give the exit code."""
+    from batch_enroll.cli.job_options import STDIN, input_name, job_name, ledger_of, token_of
+    from batch_enroll.cli.multi_input import run_each, select_or_report
+    from batch_enroll.cli.run_monitor import monitored_job
+    from batch_enroll.cli.run_session import RunSession
+    from batch_enroll.daemon_threads import entered
+    from batch_enroll.errors import RunStopped
+    from batch_enroll.messages import message
+    from batch_enroll.run.api import enroll_async
+    from batch_enroll.run.approved_plan import read_approved
+    from batch_enroll.run.context import job_lock
+    from batch_enroll.run.input_source import local_copy
+
+    with monitored_job(args, input_name=input_name(args)) as (job, monitor):
+        approved = read_approved(args.plan) if args.plan is not None else None
+        ledger = ledger_of(job)
+        async with entered(job_lock(job_name(args), ledger)):
+            sources = await select_or_report(args, job, ledger, "--plan", monitor=monitor)
+            if not sources:
+                return 0
+            token = token_of(job)
+
+            async def enroll(source: Source, callbacks: RunCallbacks) -> RunSummary:
+                async with AsyncExitStack() as stack:
+                    with callbacks.control.stoppable():
+                        here = await stack.enter_async_context(local_copy(source, job, ledger))
+                    if callbacks.control.reason:
+                        raise RunStopped(message("run.stopped_before_sending", reason=callbacks.control.reason))
+                    return await enroll_async(
+                        job,
+                        here,
+                        token=token,
+                        ledger=ledger,
+                        emit=callbacks.emit,
+                        confirm=callbacks.confirm,
+                        look=callbacks.look,
+                        control=callbacks.control,
+                        approved=approved,
+                        clock=callbacks.clock,
+                    )
+
+            session = RunSession(
+                job=job,
+                token=token,
+                monitor=monitor,
+                asks=not job.output.yes and console.is_terminal() and args.input != STDIN,
+                approved=approved is not None,
+            )
+            return await run_each(session, sources, enroll)
+
+
+async def _check(args: argparse.Namespace) -> int:
+    """Check; 0 when every row can be sent or is skipped, 1 when some are invalid, 2 when a limit forbids it."""
+    from batch_enroll.atomic_file import require_writable
+    from batch_enroll.cli.job_options import build_job_from_args, ledger_of, token_of
+    from batch_enroll.cli.multi_input import select_or_report
+    from batch_enroll.cli.run_monitor import check_notifications
+    from batch_enroll.errors import JobError
+    from batch_enroll.run.approved_plan import check_plan_writable
+
+    if args.save is not None:
+        check_plan_writable(args.save)
+    job = build_job_from_args(args)
+    check_notifications(job)
+    if args.problems is not None:
+        require_writable(args.problems)
+    ledger = ledger_of(job)
+    sources = await select_or_report(args, job, ledger, "--problems", "--save")
+    if not sources:
+        return 0
+    try:
+        token = None if job.send.skip_preflight else token_of(job)
+    except JobError:
+        token = None
+        console.print_message("No token was given, so the platform is not asked about the scenario.")
+    found = [await _check_one(job, source, args, token=token, ledger=ledger) for source in sources]
+    exit_code = max(code for code, _ in found)
+    if job.output.json_:
+        several = {"checks": [told for _, told in found], "exit_code": exit_code}
+        console.print_json(found[0][1] if len(found) == 1 else several)
+    return exit_code
+
+
+async def _check_one(
+    job: Job, source: Source, args: argparse.Namespace, *, token: str | None, ledger: Ledger
+) -> tuple[int, dict[str, object]]:
+    """Check one input and show what was found; give the exit code and the JSON object."""
+    from batch_enroll.clock import SystemClock
+    from batch_enroll.messages import advice_for
+    from batch_enroll.reporting.plan_table import plan_to_json, print_plan
+    from batch_enroll.reporting.progress import progress_on
+    from batch_enroll.reporting.results_writer import write_problems
+    from batch_enroll.reporting.run_state import RunStateTracker
+    from batch_enroll.run.api import check_async
+    from batch_enroll.run.approved_plan import approve, save_approved
+    from batch_enroll.run.input_source import local_copy
+
+    clock = SystemClock()
+    state = RunStateTracker(job=job.name, scenario=job.scenario, clock=clock)
+    with progress_on(sys.stderr, state=state, clock=clock, quiet=job.output.quiet) as progress:
+        async with local_copy(source, job, ledger) as here:
+            checked = await check_async(job, here, token=token, ledger=ledger, emit=progress)
+    exit_code = 2 if checked.refused else 1 if checked.plan.invalid else 0
+    if args.problems is not None:
+        write_problems(args.problems, checked.invalid_rows, columns=checked.columns, advice=advice_for)
+        console.print_message(f"Problems: {args.problems}")
+    if not job.output.quiet:
+        print_plan(checked.plan, sys.stderr)
+        console.print_message("\nNothing was sent.")
+    if args.save is not None and not checked.refused:
+        now = clock.now()
+        save_approved(args.save, approve(job, checked.plan, sha256=checked.input_sha256, now=now))
+        console.print_message(f"Plan: {args.save}; to send this and nothing else, give `run` with --plan {args.save}")
+    if args.save is not None and checked.refused:
+        console.print_message("The plan was not saved.")
+    for refusal in checked.refused:
+        console.print_error(f"`run` would refuse this: {refusal.message}", hint=refusal.hint)
+    refused = [refusal.as_dict() for refusal in checked.refused]
+    return exit_code, {**plan_to_json(checked.plan), "refused": refused, "exit_code": exit_code}
+
+
+async def _retry(args: argparse.Namespace) -> int:
+    """Send the rows; the exit code is that of `run`."""
+    from batch_enroll.cli.job_options import job_file_of, token_of
+    from batch_enroll.cli.run_monitor import monitored_job
+    from batch_enroll.cli.run_session import RunSession
+    from batch_enroll.config.job import Job
+    from batch_enroll.config.load import build_job
+    from batch_enroll.ledger.location import open_ledger
+    from batch_enroll.models import RowStatus
+    from batch_enroll.run.api import retry_async
+
+    given = given_settings(args, os.environ)
+    where = next((item.value for item in reversed(given) if item.path == ("output", "ledger")), None)
+    ledger = open_ledger(where)
+    run_id = await run_of(args, ledger, why_not_last=unless_seen())
+    run = await ledger.open(run_id, read_only=True)
+    record = run.record
+    await run.close_unchanged()
+
+    def job_of_run(args: argparse.Namespace) -> Job:
+        file = job_file_of(args)
+        settings = {**Job.settings_from_json(record.settings_json), **file.settings}
+        name = file.name or f"run {run_id}"
+        return build_job(file=settings, file_name=name, file_places=file.places, given=given)
+
+    status = RowStatus.ERROR if args.errors else RowStatus.NOT_SENT
+    with monitored_job(args, input_name=record.input_name, build=job_of_run) as (job, monitor):
+        token = token_of(job)
+        asks = not job.output.yes and console.is_terminal()
+        session = RunSession(job=job, token=token, monitor=monitor, asks=asks)
+        return await session.run(
+            record.input_name,
+            lambda callbacks: retry_async(
+                job,
+                run_id,
+                status,
+                token=token,
+                ledger=ledger,
+                emit=callbacks.emit,
+                confirm=callbacks.confirm,
+                control=callbacks.control,
+                clock=callbacks.clock,
+            ),
+        )

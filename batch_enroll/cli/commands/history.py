@@ -1,0 +1,93 @@
+"""`batch-enroll runs`, `show` and `report`: earlier runs and their files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from batch_enroll.cli import console
+from batch_enroll.cli.options import add_json_flag, add_ledger_flag, add_run_argument, ledger_from, run_of
+from batch_enroll.cli.parser import CommandParser, FileArgument
+
+
+def add_runs(parser: CommandParser) -> None:
+    """Declare the command."""
+    add_ledger_flag(parser)
+    add_json_flag(parser)
+    parser.set_defaults(execute=_list_runs)
+
+
+def add_show(parser: CommandParser) -> None:
+    """Declare the command."""
+    add_run_argument(parser)
+    add_ledger_flag(parser)
+    add_json_flag(parser)
+    parser.set_defaults(execute=_show)
+
+
+def add_report(parser: CommandParser) -> None:
+    """Declare the command."""
+    add_run_argument(parser)
+    add_ledger_flag(parser)
+    parser.add_argument(
+        "--results",
+        metavar="FILE",
+        type=Path,
+        action=FileArgument,
+        help="results file, .csv or .xlsx (default: as before)",
+    )
+    parser.set_defaults(execute=_report)
+
+
+async def _list_runs(args: argparse.Namespace) -> int:
+    """List the runs, the newest first."""
+    from batch_enroll.maintenance.run_history import run_as_dict, run_totals
+
+    runs = await run_totals(ledger_from(args))
+    if args.json:
+        console.print_output(json.dumps([run_as_dict(total) for total in runs], ensure_ascii=False))
+    elif not runs:
+        console.print_message("No runs yet.")
+    else:
+        from batch_enroll.reporting.runs_table import print_runs
+
+        print_runs(runs, console.data_stream())
+    return 0
+
+
+async def _show(args: argparse.Namespace) -> int:
+    """Show one run."""
+    from batch_enroll.maintenance.run_history import run_as_dict, run_total
+    from batch_enroll.monitoring.status_file import read_status
+
+    ledger = ledger_from(args)
+    total = await run_total(ledger, await run_of(args, ledger))
+    if args.json:
+        status = read_status(total.folder) if total.folder else None
+        console.print_output(json.dumps({**run_as_dict(total), "status": status}, ensure_ascii=False))
+    else:
+        from batch_enroll.reporting.runs_table import print_run
+
+        print_run(total, console.data_stream())
+    return 0
+
+
+async def _report(args: argparse.Namespace) -> int:
+    """Write the files and print their paths."""
+    from batch_enroll.atomic_file import require_writable
+    from batch_enroll.run.result_files import report_again
+
+    if args.results is not None:
+        require_writable(args.results)
+    ledger = ledger_from(args)
+    run = await ledger.open(await run_of(args, ledger), read_only=True)
+    try:
+        summary = await report_again(run, args.results)
+    finally:
+        await run.close_unchanged()
+    for path in summary.files.values():
+        console.print_output(str(path))
+    totals = ", ".join(f"{count:,} {name}" for name, count in summary.counts.as_dict().items() if count)
+    console.print_message(f"Run {run.record.run_id}: {totals}.")
+    return 0
