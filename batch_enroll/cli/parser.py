@@ -71,7 +71,8 @@ class FileArgument(argparse.Action):
         """The functions of each shell that complete file names; shtab looks for this name."""
         import shtab
 
-        return shtab.FILE
+        files: Mapping[str, object] = shtab.FILE
+        return files
 
     def __call__(self, parser: object, namespace: argparse.Namespace, values: object, _flag: str | None = None) -> None:
         setattr(namespace, self.dest, values)
