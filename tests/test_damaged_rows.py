@@ -152,6 +152,7 @@ def drop_row_1400(content):
     return b"".join([*all_lines[:1400], *all_lines[1401:], all_lines[-1]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [cut_after_row_1500, drop_row_1400])
 async def test_rows_damaged_during_sending_stop_the_run(tmp_path, damage):
     """The damage lies beyond what was read ahead when it happens."""

@@ -180,6 +180,7 @@ def test_on_a_terminal_prune_asks(cli, send, more, answer, gone):
     assert (b"user00001" not in kept_bytes(cli.folder)) is gone
 
 
+@pytest.mark.slow
 def test_active_run_is_not_pruned(cli, sandbox):
     server = sandbox(latency_s=[0.5, 0.5])
     leads = write_csv(cli.folder / "leads.csv", *people(40))
@@ -195,6 +196,7 @@ def test_active_run_is_not_pruned(cli, sandbox):
     assert b"user00001" in kept_bytes(cli.folder)
 
 
+@pytest.mark.slow
 def test_killed_check_leaves_nothing_after_prune(cli, sandbox):
     server = sandbox(latency_s=[5, 5])
     leads = write_csv(cli.folder / "leads.csv", *people(5))

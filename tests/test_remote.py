@@ -271,6 +271,7 @@ def test_missing_extra_names_the_command_that_installs_it(cli, sandbox, tidy):
     assert "pip install 'batch-enroll[remote]'" in ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_during_a_download_leaves_no_copy(cli, sandbox, web, tidy, number, code):
     server = sandbox()

@@ -115,6 +115,7 @@ def test_check_reads_the_picked_file(cli, sandbox, far):
 # S3: there are no folders, only names
 
 
+@pytest.mark.slow
 def test_new_bucket_objects_are_enrolled_once(cli, sandbox, s3):
     platform = sandbox()
     command = ("run", "s3://crm-export/out/", *flags(platform), "--pick", "new", "--if-changed", "--settle", "0s")

@@ -109,6 +109,7 @@ def test_each_command_takes_an_id_prefix_in_any_case(cli, sandbox, form):
     assert set(server.enrolments().values()) == {1}
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_ambiguous_prefix_lists_both_runs(cli, kept):
     async with kept(left=["a906cc51", "a90fee12", "b7000000"]):
@@ -125,6 +126,7 @@ async def test_ambiguous_prefix_lists_both_runs(cli, kept):
         assert (await asked(cli, "show", "a906")).out.startswith("Run a906cc51 ")
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_full_id_wins_over_a_longer_id(cli, kept):
     async with kept(left=["a906cc51", "a906cc51-2"]):
@@ -134,6 +136,7 @@ async def test_full_id_wins_over_a_longer_id(cli, kept):
         assert "could be 2 runs" in (await asked(cli, "show", "a906cc5")).err
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_missing_run_suggests_the_nearest(cli, kept):
     async with kept(left=["a906cc51", "b7000000"]):
