@@ -47,6 +47,20 @@ class RunPlanned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingForScenario(Event):
+    """Another run sends to the scenario; this one begins when it has ended."""
+
+    message: str  #: which run, in one sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolledMeanwhile(Event):
+    """`rows` planned rows are skipped: other runs enrolled, or may have enrolled, these profiles since the plan."""
+
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
     """Sending begins: `to_send` of `counts.rows` rows will be sent; the others have their outcome."""
 

@@ -51,6 +51,14 @@ class Duplicates(StrEnum):
     STOP = "stop"
 
 
+class EnrolledBefore(StrEnum):
+    """What happens to a row whose identity was enrolled in the scenario before, by whatever input."""
+
+    SKIP = "skip"
+    SEND = "send"
+    STOP = "stop"
+
+
 class Pick(StrEnum):
     """Which of several files in a folder are enrolled."""
 

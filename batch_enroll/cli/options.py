@@ -13,6 +13,7 @@ from batch_enroll.cli.parser import CommandParser, FileArgument, Suggested
 from batch_enroll.config.settings import (
     GROUPS,
     JOB_VARIABLE,
+    ONLY_FLAGS,
     PROFILE_VARIABLE,
     REMOVED,
     SETTINGS,
@@ -151,6 +152,8 @@ def given_settings(args: argparse.Namespace, environment: Mapping[str, str]) -> 
     settings = (*SETTINGS, *REMOVED)
     for setting in settings:
         if setting.variable and (text := environment.get(setting.variable, "")).strip():
+            if setting.key in ONLY_FLAGS:
+                raise JobError(message(ONLY_FLAGS[setting.key], place=setting.variable))
             given += _parse_text(setting, text, place=setting.variable)
     for setting in settings:
         value = getattr(args, setting.name, None) if setting.flag else None

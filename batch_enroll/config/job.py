@@ -39,6 +39,7 @@ from batch_enroll.messages import message
 from batch_enroll.models import (
     Delivery,
     Duplicates,
+    EnrolledBefore,
     FieldType,
     InputOptions,
     Matching,
@@ -121,8 +122,10 @@ class SendSection(Section):
     concurrency: int = declared("send.concurrency", ge=1, le=1024)
     timeout: float = declared("send.timeout", gt=0, le=3600)
     duplicates: Duplicates = declared("send.duplicates")
+    enrolled_before: EnrolledBefore = declared("send.enrolled_before")
     window: Duration | None = declared("send.window")
     again: bool = declared("send.again")
+    wait: Duration | None = declared("send.wait")
     delivery: Delivery = declared("send.delivery")
     canary: int | None = declared("send.canary", ge=0)
     skip_preflight: bool = declared("send.skip_preflight")
@@ -211,6 +214,8 @@ class Job(Section):
             raise ValueError(message("job.again_with_if_changed"))
         if self.send.again and self.input.pick is Pick.NEW:
             raise ValueError(message("job.again_with_pick_new"))
+        if self.send.window is not None and self.send.enrolled_before is EnrolledBefore.SEND:
+            raise ValueError(message("job.window_with_send"))
         if self.output.results and self.input.pick is Pick.NEW:
             raise ValueError(message("job.results_with_pick_new"))
         return self

@@ -21,7 +21,7 @@ from batch_enroll.config.job import (
     Section,
     SendSection,
 )
-from batch_enroll.config.settings import SETTINGS, KeyPath
+from batch_enroll.config.settings import ONLY_FLAGS, SETTINGS, KeyPath
 from batch_enroll.config.validation_messages import explain_errors
 from batch_enroll.errors import JobError
 from batch_enroll.messages import message
@@ -60,6 +60,7 @@ def read_job_file(path: Path) -> dict[str, Any]:
         raise JobError(message("job.file_not_toml", path=str(path), reason=str(error))) from error
     profiles = content.get("profile")
     for settings in (content, *(profiles.values() if isinstance(profiles, dict) else ())):
+        _refuse_only_flags(settings, str(path))
         _resolve_paths(path.parent, settings)
     return content
 
@@ -140,6 +141,14 @@ def _validated(model: type[_S], values: Mapping[str, Any], file_name: str, place
 def deep_copy(value: Mapping[str, Any]) -> dict[str, Any]:
     """Copy a table and the tables in it."""
     return {key: deep_copy(inner) if isinstance(inner, dict) else inner for key, inner in value.items()}
+
+
+def _refuse_only_flags(settings: object, place: str) -> None:
+    for key, refusal in ONLY_FLAGS.items():
+        section, name = key.split(".")
+        holder = settings.get(section) if isinstance(settings, dict) else None
+        if isinstance(holder, dict) and name in holder:
+            raise JobError(message(refusal, place=place))
 
 
 def _resolve_paths(folder: Path, settings: object) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any, Final, Literal, get_args
 
-from batch_enroll.models import Delivery, Duplicates, FieldType, MatchingMode, Pick
+from batch_enroll.models import Delivery, Duplicates, EnrolledBefore, FieldType, MatchingMode, Pick
 
 KeyPath = tuple[str, ...]
 """Where a setting stands in the job file, such as ("send", "rate")."""
@@ -228,13 +228,34 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default=Duplicates.SKIP,
     ),
     _setting(
+        "send.enrolled_before",
+        "WHAT",
+        "a profile that any file enrolled in this scenario before",
+        SENDING,
+        unit=one_of(EnrolledBefore),
+        default=EnrolledBefore.SKIP,
+    ),
+    _setting(
         "send.window",
         "7d",
-        "skip profiles enrolled in this scenario this recently, by any run",
+        "how long a profile counts as enrolled before; without it for ever",
         SENDING,
         unit="duration",
     ),
-    _setting("send.again", "", "send once more what an earlier run of this input enrolled", SENDING, default=False),
+    _setting(
+        "send.again",
+        "",
+        "send everybody of this input once more, also rows held as unknown; the window is set aside",
+        SENDING,
+        default=False,
+    ),
+    _setting(
+        "send.wait",
+        "30m",
+        "when another run sends to the scenario, wait this long for its end",
+        SENDING,
+        unit="duration",
+    ),
     _setting(
         "send.delivery",
         "HOW",
@@ -334,6 +355,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
 
 REMOVED: Final[tuple[Setting, ...]] = (_setting("send.processes", "N", "", SENDING, removed="job.processes_removed"),)
 """Settings of earlier releases: refused with what to do; in the kept settings of an older run they are ignored."""
+
+ONLY_FLAGS: Final = {"send.again": "job.again_only_flag"}
+"""Settings that a person gives for one run, never a job file or a variable; the id of the message that refuses them."""
 
 JOB_VARIABLE: Final = "BATCH_ENROLL_JOB"
 PROFILE_VARIABLE: Final = "BATCH_ENROLL_PROFILE"

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from batch_enroll.canonical_form import canonical_url
 from batch_enroll.messages import message
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)\Z")
@@ -93,10 +94,9 @@ def parse_url(value: object) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(message("job.url_with_extras"))
     try:
-        _ = parts.port
+        return canonical_url(text)
     except ValueError:
         raise ValueError(message("job.url_bad_port", value=str(value))) from None
-    return text
 
 
 def parse_words(value: object) -> object:

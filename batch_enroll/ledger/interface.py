@@ -189,6 +189,10 @@ class RunLedger(Protocol):
         """Add a block of rows in seq order to a run in state PLANNING."""
         ...
 
+    async def add_aliases(self, aliases: Sequence[tuple[int, bytes]]) -> None:
+        """Add other keys (seq, key) under which an earlier release may have recorded the same profile."""
+        ...
+
     async def mark_duplicates(self, rules: PlanRules) -> int:
         """Find the duplicates once all rows are planned, and return how many there are.
 
@@ -325,16 +329,25 @@ class Ledger(Protocol):
         """Return the folder of a run; it exists before the run can be opened, while it is being planned."""
         ...
 
-    async def find(self, identity: str) -> list[RunRecord]:
-        """Return the runs with this identity, the newest first."""
+    async def find(self, identities: Sequence[str]) -> list[RunRecord]:
+        """Return the runs with one of these identities, the newest first."""
         ...
 
-    def lock(self, name: str, *, what: str) -> AbstractContextManager[None]:
+    async def recorded_urls(self, scenario: int) -> list[str]:
+        """Return the addresses, as they were written, of runs of a scenario by releases that kept them so."""
+        ...
+
+    async def collect_sent(self) -> None:
+        """Take into the memory what runs sent that died, or are active now."""
+        ...
+
+    def lock(self, name: str, *, what: str, doing: str = "") -> AbstractContextManager[None]:
         """Lock something that is not a run, such as a job, while the block runs; it does not wait.
 
         Args:
             name: identifies the lock.
             what: describes it to people, in the error of the second one who wants it.
+            doing: what holds it, such as `run a906cc51 of leads.csv`, for the same error.
         Raises:
             RunLocked: another process, or another part of this one, holds it; names its process and host.
         """

@@ -84,16 +84,6 @@ class RunRecord:
     results_path: str = ""
 
 
-def may_send_same_rows(record: RunRecord, other: RunRecord) -> bool:
-    """Return whether another run is unfinished and has the same input path, platform URL and scenario."""
-    return (
-        other.run_id != record.run_id
-        and other.state is not RunState.FINISHED
-        and record.input_path == other.input_path != NO_PATH
-        and (record.url, record.scenario) == (other.url, other.scenario)
-    )
-
-
 def finished_before(records: Iterable[RunRecord], moment: datetime) -> list[RunRecord]:
     """Return the runs that were finished before a moment (aware UTC), in their order."""
     return [
@@ -118,10 +108,11 @@ class PlanRules:
     """What makes a row a duplicate."""
 
     duplicates: Duplicates
-    enrolled_since: datetime | None = None  #: skip rows that any earlier run enrolled after this moment (aware UTC)
-    enrolled_by_path: str | None = None  #: skip rows that earlier runs of the input at this path enrolled
-    hold_unknown: bool = True  #: skip rows that an earlier run left unknown and nobody resolved
-    later_runs_only: bool = False  #: of the other runs consider only those that were created after this one
+    skip_enrolled: bool = True  #: rows whose profile another run enrolled are skipped; False = only noted
+    enrolled_since: datetime | None = None  #: profiles enrolled at or before this moment do not count; None = all count
+    hold_unknown: bool = True  #: so are rows that another run left unknown and nobody resolved; False = only noted
+    refused_by: tuple[str, ...] = ()  #: identities of runs: what a finished one of them had refused is skipped
+    since_planned: datetime | None = None  #: only runs begun after this one count, or what they sent after this moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +125,9 @@ class Duplicate:
     earlier_run: str | None = None
     earlier_at: datetime | None = None  #: aware UTC
     held: bool = False  #: the earlier run left it unknown
-    changed: bool = False  #: the content differs from what the earlier run sent
+    refused: bool = False  #: the platform refused it in the earlier run, which had the same input
+    changed: bool = False  #: the content differs from what was sent then
+    code: str = ""  #: why the row is skipped; "" = it is sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

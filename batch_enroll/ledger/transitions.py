@@ -32,6 +32,7 @@ IN_FLIGHT: Final = ("in_flight", str(message("ledger.row_in_flight")))
 SKIPPED_IN_SHORT: Final[dict[str, str]] = {
     "duplicate": str(message("ledger.skipped_duplicate")),
     "already_enrolled": str(message("ledger.skipped_enrolled")),
+    "refused_before": str(message("ledger.skipped_refused")),
     "held_unknown": str(message("ledger.skipped_unknown")),
 }
 """Why rows are skipped, by code, without the row or run that differs from one to the next."""
@@ -44,10 +45,12 @@ def storable_text(text: str) -> str:
 
 def why_skipped(duplicate: Duplicate) -> tuple[str, str]:
     """Return the code and the text of a row that is skipped as a duplicate."""
-    if duplicate.earlier_run is None:
+    if duplicate.earlier_run is None or duplicate.code == "duplicate":
         return "duplicate", str(message("ledger.skipped_duplicate_of", row=duplicate.first_number))
     run_id = duplicate.earlier_run
     when = f" on {iso_utc(duplicate.earlier_at)}" if duplicate.earlier_at else ""
+    if duplicate.refused:
+        return "refused_before", str(message("ledger.skipped_refused_in", run_id=run_id, when=when))
     if duplicate.held:
         return "held_unknown", str(message("ledger.skipped_unknown_in", run_id=run_id, when=when))
     return "already_enrolled", str(message("ledger.skipped_enrolled_by", run_id=run_id, when=when))

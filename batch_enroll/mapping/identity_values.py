@@ -147,13 +147,13 @@ def _phone(text: str, country: str | None) -> IdentityValue | Problem:
     if phone.startswith("+"):
         if not _is_possible(phone, None):
             return _problem("phone_invalid", text, "phone_impossible")
-        return IdentityValue(phone, "+" + digits, tidied)
+        return IdentityValue(phone, digits, tidied)  # with and without the plus it is one number
     if country is None:
         return IdentityValue(phone, digits, tidied)
     international = _international(phone, country)
     if international is None:
         return _problem("phone_invalid", text, "phone_not_of_country", country=country)
-    return IdentityValue(international, international, (*tidied, "country_added"))
+    return IdentityValue(international, international.lstrip("+"), (*tidied, "country_added"))
 
 
 def _is_possible(phone: str, country: str | None) -> bool:

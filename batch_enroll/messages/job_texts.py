@@ -82,6 +82,16 @@ JOB_TEXTS: Final[dict[str, Text]] = {
         "{setting:send.again} sends what was enrolled before once more, {setting:input.if_changed} leaves it out; "
         "give one of them"
     ),
+    "job.again_only_flag": Text(
+        "{place}: {setting:send.again} sends everybody of an input once more, so it is given for one run by a person.",
+        "Take it out there. For a job whose people may be enrolled again use {setting:send.enrolled_before} send, or "
+        "{setting:send.window} for a memory that ends.",
+    ),
+    "job.window_with_send": Text(
+        "{setting:send.window} limits how long people count as enrolled before, and {setting:send.enrolled_before} "
+        "send does not look at that at all.",
+        "Use one of the two.",
+    ),
     "job.again_with_pick_new": Text(
         "{setting:send.again} sends what was enrolled before once more, {setting:input.pick} new leaves it out; "
         "give one of them"

@@ -93,6 +93,7 @@ LEDGER_TEXTS: Final[dict[str, Text]] = {
         "Wait until that has ended, or stop it; then give the same command again.",
     ),
     "ledger.owner": Text("process {pid} on {host} since {since}"),
+    "ledger.owner_run": Text("{doing} ({process})"),
     "ledger.owner_unknown": Text("another process"),
     # Its location.
     "ledger.unknown_scheme": Text(
@@ -136,6 +137,8 @@ LEDGER_TEXTS: Final[dict[str, Text]] = {
     "ledger.skipped_duplicate_of": Text("The same profile is in row {row:d}."),
     "ledger.skipped_enrolled": Text("An earlier run enrolled the profile."),
     "ledger.skipped_enrolled_by": Text("Run {run_id} enrolled this profile{when}."),
+    "ledger.skipped_refused": Text("The platform refused this row in an earlier run of the same input."),
+    "ledger.skipped_refused_in": Text("The platform refused this row in run {run_id}{when}."),
     "ledger.skipped_unknown": Text("An earlier run may have enrolled the profile; that is still unknown."),
     "ledger.skipped_unknown_in": Text("Run {run_id} sent this profile{when} and got no clear answer."),
     # Staged rows.

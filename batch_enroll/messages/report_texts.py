@@ -120,7 +120,13 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     "report.duplicates_skip": Text("skipped: the same profile is in an earlier row"),
     "report.duplicates_send": Text("among those sent: the same profile is in an earlier row"),
     "report.duplicates_stop": Text("the same profile is in an earlier row; the run stops before it sends"),
-    "report.already_enrolled": Text("skipped: an earlier run enrolled the profile"),
+    "report.enrolled": Text("skipped: enrolled in this scenario before, {last}"),
+    "report.enrolled_may_enter": Text(
+        "skipped: enrolled in this scenario before, {last}.\nThis scenario lets people enter again; to start them "
+        "again: {setting:send.enrolled_before} send"
+    ),
+    "report.enrolled_sent": Text("among those sent: enrolled in this scenario before, {last}"),
+    "report.refused_before": Text("skipped: the platform refused the row in an earlier run of this input"),
     "report.held": Text("skipped: unknown since an earlier run, until it is resolved"),
     "report.invalid": Text("cannot be sent as they are"),
     # Prune

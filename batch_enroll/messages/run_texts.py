@@ -7,6 +7,27 @@ from typing import Final
 from batch_enroll.messages.message_text import Text
 
 RUN_TEXTS: Final[dict[str, Text]] = {
+    "run.enrolled_before_stop": Text(
+        "{enrolled} of {rows:row} were enrolled in scenario {scenario:d} before, {last}; {held} more may have been.",
+        "Take them out of the input, or use {setting:send.enrolled_before} skip, which sends only the others.",
+    ),
+    "run.held_before_stop": Text(
+        "{held:row} were sent to scenario {scenario:d} before, without a clear answer.",
+        "Take them out of the input, or find out on the platform what became of them.",
+    ),
+    "run.last_enrolled": Text("last on {when} by {input}"),
+    "run.enrolled_before_default": Text(
+        "{count:row} will not be sent: the profiles were enrolled in this scenario before, {last}. Earlier releases "
+        "looked only at files of the same name.",
+        'Write enrolled_before = "skip" into [send] of the job file to keep it so, or "send" to enroll them again.',
+    ),
+    "run.window_changed": Text(
+        "A window now limits how long people count as enrolled before; rows without a clear answer are held for ever.",
+        'Write enrolled_before = "skip" into [send] beside it: this note is then not shown.',
+    ),
+    "run.scenario_busy_hint": Text(
+        "Wait for its end, or give {setting:send.wait} 30m: the run then begins when the other one has ended."
+    ),
     "run.lines": Text("{first}\n{rest}"),
     "run.listed": Text("{first}\n- {item}"),
     "run.nothing_sent": Text("Nothing was sent."),
@@ -26,7 +47,8 @@ RUN_TEXTS: Final[dict[str, Text]] = {
         "Finish it first: {command:retry {run_id} --not-sent}. Then change the settings.",
     ),
     "run.lock_job": Text("Job {job}"),
-    "run.lock_scenario": Text("Scenario {scenario:d} (runs with a window go one after the other)"),
+    "run.lock_scenario": Text("Scenario {scenario:d} at {url}"),
+    "run.lock_owner": Text("run {run_id} of {input}"),
     # Inputs.
     "run.skipped_files": Text("Skipped: {files}."),
     "run.no_input_found": Text(

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.messages import Message, message
-from batch_enroll.models import Delivery, Duplicates, Notice
+from batch_enroll.models import Delivery, Duplicates, EnrolledBefore, Notice
 from batch_enroll.reporting.baseline_report import (
     RunBaseline,
     baseline_sentences,
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 TOKEN_MASK = "***"
 START_PATH = "/api/v1.1/workflows/start"
 _SHOWN_REASONS = 10
+_ONCE_EVER = "skip_in_any_case"  #: the platform's mode in which nobody enters a second time
 
 _Reason = tuple[str, str, str, int, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanView:
-    """The plan of a run: rows = to_send + duplicates that are skipped + already_enrolled + held
+    """The plan of a run: rows = to_send + duplicates that are skipped + already_enrolled + held + refused_before
     + invalid + settled.
     """
 
@@ -46,6 +47,10 @@ class PlanView:
     on_duplicate: Duplicates = Duplicates.SKIP
     already_enrolled: int = 0  #: skipped: accepted in an earlier run
     held: int = 0  #: skipped: unknown since an earlier run, not resolved
+    refused_before: int = 0  #: skipped: the platform refused the row in an earlier run of the same input
+    enrolled: int = 0  #: rows whose profile an earlier run enrolled, skipped or sent again
+    last_enrolled: Message | None = None  #: when the last of them was enrolled and by which file
+    enrolled_before: EnrolledBefore = EnrolledBefore.SKIP  #: what the job does with them
     invalid: int = 0
     settled: int = 0  #: have their outcome already, in a resumed run
     problems: tuple[ReasonLine, ...] = ()  #: why rows are invalid, the most frequent first; a row may have several
@@ -66,7 +71,8 @@ class PlanView:
 
     def __post_init__(self) -> None:
         skipped = self.duplicates if self.on_duplicate is Duplicates.SKIP else 0
-        counted = self.to_send + skipped + self.already_enrolled + self.held + self.invalid + self.settled
+        counted = self.to_send + skipped + self.already_enrolled + self.held + self.refused_before
+        counted += self.invalid + self.settled
         if counted != self.rows:
             raise LedgerError(message("report.plan_differs", rows=self.rows, counted=counted))
 
@@ -93,6 +99,10 @@ def plan_to_json(plan: PlanView) -> dict[str, object]:
         "on_duplicate": plan.on_duplicate.value,
         "already_enrolled": plan.already_enrolled,
         "held": plan.held,
+        "refused_before": plan.refused_before,
+        "enrolled": plan.enrolled,
+        "last_enrolled": str(plan.last_enrolled) if plan.last_enrolled else None,
+        "enrolled_before": plan.enrolled_before.value,
         "invalid": plan.invalid,
         "settled": plan.settled,
         "problems": [reason_to_json(problem) for problem in plan.problems],
@@ -178,17 +188,26 @@ def _numbers(plan: PlanView) -> list[tuple[str, str, str]]:
     lines = [
         ("rows", plan.rows, ""),
         ("will be sent", plan.to_send, ""),
-        ("done before", plan.settled, "settled"),
-        ("duplicates", plan.duplicates, f"duplicates_{plan.on_duplicate}"),
-        ("already enrolled", plan.already_enrolled, "already_enrolled"),
-        ("held", plan.held, "held"),
-        ("invalid", plan.invalid, "invalid"),
+        ("done before", plan.settled, _note("settled")),
+        ("duplicates", plan.duplicates, _note(f"duplicates_{plan.on_duplicate}")),
+        ("enrolled before", plan.enrolled, _enrolled_text(plan)),
+        ("held", plan.held, _note("held")),
+        ("refused before", plan.refused_before, _note("refused_before")),
+        ("invalid", plan.invalid, _note("invalid")),
     ]
-    return [
-        (name, f"{count:,}", str(message(f"report.{note}")) if note else "")
-        for name, count, note in lines
-        if count or not note
-    ]
+    return [(name, f"{count:,}", note) for name, count, note in lines if count or not note]
+
+
+def _note(about: str) -> str:
+    return str(message(f"report.{about}"))
+
+
+def _enrolled_text(plan: PlanView) -> str:
+    """Say what becomes of people whom an earlier run enrolled, and how to change that."""
+    if plan.enrolled_before is EnrolledBefore.SEND:
+        return str(message("report.enrolled_sent", last=plan.last_enrolled))
+    may_enter_again = plan.reentry_mode and plan.reentry_mode != _ONCE_EVER
+    return str(message("report.enrolled_may_enter" if may_enter_again else "report.enrolled", last=plan.last_enrolled))
 
 
 def _print_reasons(title: str, reasons: list[_Reason], screen: TextScreen) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from batch_enroll.daemon_threads import entered, run_abandonable, run_in_thread
+from batch_enroll.daemon_threads import run_abandonable, run_in_thread
 from batch_enroll.errors import RunDeclined
 from batch_enroll.events import RunPlanned
 from batch_enroll.messages import message
@@ -19,7 +19,7 @@ from batch_enroll.run.context import RunContext, build_client, scenario_lock
 from batch_enroll.run.input_archive import archive_finished, check_archive
 from batch_enroll.run.input_source import LocalInput, path_text, readable
 from batch_enroll.run.life_cycle import reported, undo_on_error
-from batch_enroll.run.plan import PreparedRun, complete_plan, prepare_run, requeue, resume_run
+from batch_enroll.run.plan import PreparedRun, complete_plan, prepare_run, requeue, resume_run, skip_enrolled_meanwhile
 from batch_enroll.run.plan_limits import PlanLimitExceeded, broken_limits, check_allowed_hours
 from batch_enroll.run.preflight import ask_while_sending, diagnose, preflight
 from batch_enroll.run.result_files import local_input_path, result_paths_for
@@ -33,11 +33,10 @@ async def enroll_input(context: RunContext, source: LocalInput) -> RunSummary:
 
     async def enroll() -> RunSummary:
         await context.until_stopped(lambda: _check_before_reading(context, source))
-        async with entered(scenario_lock(job, context.ledger)):
-            prepared = await context.until_stopped(lambda: prepare_run(context, source))
-            summary = await _execute(prepared, context)
-            sha256 = prepared.ledger.record.input_sha256
-            return await run_in_thread(lambda: archive_finished(summary, source, job, sha256=sha256))
+        prepared = await context.until_stopped(lambda: prepare_run(context, source))
+        summary = await _execute(prepared, context)
+        sha256 = prepared.ledger.record.input_sha256
+        return await run_in_thread(lambda: archive_finished(summary, source, job, sha256=sha256))
 
     return await context.supervise(enroll)
 
@@ -47,9 +46,8 @@ async def retry_rows(context: RunContext, run_id: str, status: RowStatus) -> Run
 
     async def retry() -> RunSummary:
         check_allowed_hours(context.job, context.clock.now())
-        async with entered(scenario_lock(context.job, context.ledger)):
-            prepared = await context.until_stopped(lambda: resume_run(context, run_id, again=status))
-            return await _execute(prepared, context)
+        prepared = await context.until_stopped(lambda: resume_run(context, run_id, again=status))
+        return await _execute(prepared, context)
 
     return await context.supervise(retry)
 
@@ -85,7 +83,9 @@ async def _execute(prepared: PreparedRun, context: RunContext) -> RunSummary:
                 scenario = await preflight(job, client, clock)
             if not control.reason:
                 await _confirm(prepared, context, scenario)
-            check_allowed_hours(job, clock.now())  # again: a person may take hours to answer
+            await stack.enter_async_context(scenario_lock(context, run.record))
+            check_allowed_hours(job, clock.now())  # again: a person may take hours to answer, another run to end
+            await skip_enrolled_meanwhile(prepared, context)
             await requeue(prepared, context)  # last: from here on nothing refuses the run
         async with reported(run, context, paths=paths, scenario=scenario) as report:
             ask = None if job.send.skip_preflight else partial(ask_while_sending, job, client, clock)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from batch_enroll.canonical_form import canonical_path
 from batch_enroll.config.job import Job
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import Ledger
-from batch_enroll.ledger.records import RunRecord, RunState
+from batch_enroll.ledger.records import NO_PATH, RunRecord, RunState
 from batch_enroll.messages import Message, message
 from batch_enroll.reporting.baseline_report import RunBaseline
 from batch_enroll.run.run_identity import is_dry_run
@@ -34,7 +36,8 @@ async def load_baseline(ledger: Ledger, job: Job, *, path: str, run_id: str) -> 
     """
     runs = [run for run in await ledger.runs() if _is_sent(run) and run.run_id != run_id]
     of_scenario = [run for run in runs if (run.url, run.scenario) == (job.url, job.scenario)]
-    of_input = [run for run in of_scenario if run.input_path == path]
+    place = _place(path)
+    of_input = [run for run in of_scenario if run.input_path == path or _place(run.input_path) == place]
     alike = of_input or of_scenario
     sizes_of_input = await _sizes(ledger, of_input)
     sizes = sizes_of_input or await _sizes(ledger, of_scenario)
@@ -75,6 +78,11 @@ def mapping_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterat
 
 def _or_none(value: object) -> str:
     return "none" if value is None else str(value)
+
+
+def _place(path: str) -> str:
+    """Give an input's place in canonical form: through a link or a linked folder it is the same file."""
+    return path if path == NO_PATH or "://" in path else str(canonical_path(Path(path)))
 
 
 async def _sizes(ledger: Ledger, runs: Sequence[RunRecord]) -> list[tuple[int, int]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,11 +13,12 @@ from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.config.job import Job
 from batch_enroll.control.control_server import ControlServer
 from batch_enroll.control.run_control import Control
-from batch_enroll.daemon_threads import run_with_background
-from batch_enroll.errors import RunStopped
-from batch_enroll.events import Event, Listener
+from batch_enroll.daemon_threads import entered, run_with_background
+from batch_enroll.errors import RunLocked, RunStopped
+from batch_enroll.events import Event, Listener, WaitingForScenario
 from batch_enroll.installed_versions import tool_version
 from batch_enroll.ledger.interface import Ledger
+from batch_enroll.ledger.records import RunRecord
 from batch_enroll.messages import message
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.run.approved_plan import ApprovedPlan
@@ -24,6 +26,8 @@ from batch_enroll.run.canary import CanaryReview
 from batch_enroll.sending import Client, Transport
 
 T = TypeVar("T")
+
+_WAIT_STEP_S = 0.5
 
 Confirm = Callable[[PlanView], Awaitable[bool]]
 """Shown the plan before the first request, says whether to send it."""
@@ -85,21 +89,44 @@ def job_lock(name: str, ledger: Ledger) -> AbstractContextManager[None]:
     return ledger.lock(f"job {name}", what=str(message("run.lock_job", job=Path(name).name.rstrip())))
 
 
-def scenario_lock(job: Job, ledger: Ledger) -> AbstractContextManager[None]:
-    """Let only one run with a window over a scenario go at a time.
+@asynccontextmanager
+async def scenario_lock(context: RunContext, run: RunRecord) -> AsyncIterator[None]:
+    """Let one run at a time send to a scenario of a platform; the job says how long to wait for another's end.
 
-    A plan reads what other runs sent so far: of two that plan at the same moment neither would see what the other is
-    about to send, and both would enroll a person who is in both files.
+    Two runs at the same moment would not see each other's people and enroll them twice.
 
     Raises:
-        RunLocked, LedgerError: as for `job_lock`.
+        RunLocked: another run sends to it, also after the wait, the deadline or the allowed hours.
+        RunStopped: the run was stopped while it waited.
+        LedgerError: the ledger's file system cannot lock.
     """
-    if not job.send.window:
-        return nullcontext()
-    return ledger.lock(
-        f"window {job.url} {job.scenario}",
-        what=str(message("run.lock_scenario", scenario=job.scenario)),
-    )
+    job, ledger, clock = context.job, context.ledger, context.clock
+    name = f"scenario {job.url} {job.scenario}"
+    give_up_at = clock.monotonic() + (job.send.wait or 0)
+    deadline = job.deadline_at(clock.now())
+    is_told = False
+    async with AsyncExitStack() as stack:
+        while True:
+            lock = ledger.lock(
+                name,
+                what=str(message("run.lock_scenario", scenario=job.scenario, url=job.url)),
+                doing=str(message("run.lock_owner", run_id=run.run_id, input=run.input_name)),
+            )
+            try:
+                await stack.enter_async_context(entered(lock))
+                break
+            except RunLocked as error:
+                now = clock.now()
+                ends = (deadline is not None and now >= deadline) or (
+                    job.hours is not None and not job.hours.is_open(now)
+                )
+                if ends or clock.monotonic() >= give_up_at:
+                    raise RunLocked(error.content, hint=message("run.scenario_busy_hint")) from None
+                if not is_told:
+                    context.emit(WaitingForScenario(at=now, message=error.message))
+                    is_told = True
+            await context.until_stopped(partial(clock.sleep, _WAIT_STEP_S))
+        yield
 
 
 def build_client(job: Job, token: str, transport: Transport | None) -> Client:

@@ -21,7 +21,6 @@ from batch_enroll.messages import message
 from batch_enroll.models import DownloadedInput, Pick
 from batch_enroll.reporting.result_paths import result_paths
 from batch_enroll.run.input_source import Source, file_name, local_copy, open_input
-from batch_enroll.run.run_identity import run_identity
 
 _SHOWN = 5
 
@@ -118,10 +117,10 @@ async def _is_finished(path: Path, job: Job, ledger: Ledger) -> bool:
     """Look for a finished run over the job's sheet and rows; what cannot be read counts as new, and its run fails."""
     try:
         async with open_input(path, job) as table:
-            identity = run_identity(job, table)
+            identities = await run_identities(job, table, ledger)
     except InputError:
         return False
-    return any(record.state is RunState.FINISHED for record in await ledger.find(identity))
+    return any(record.state is RunState.FINISHED for record in await ledger.find(identities))
 
 
 def _own_files(job: Job) -> list[Path]:

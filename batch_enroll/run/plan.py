@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 import anyio
 
-from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
 from batch_enroll.daemon_threads import raise_if_abandoned, run_abandonable, run_in_thread
-from batch_enroll.errors import InputError, RunStopped
-from batch_enroll.events import PlanningStarted, RowsRead
+from batch_enroll.errors import AlreadyFinished, InputError, RunStopped
+from batch_enroll.events import EnrolledMeanwhile, PlanningStarted, RowsRead
 from batch_enroll.installed_versions import tool_version
 from batch_enroll.ledger.interface import RunLedger
-from batch_enroll.ledger.records import NO_PATH, Duplicate, PlannedRow, PlanRules, RunRecord, RunState
+from batch_enroll.ledger.records import Duplicate, PlannedRow, PlanRules, RunRecord, RunState
 from batch_enroll.loading import InputTable
-from batch_enroll.mapping.row_mapper import Mapper
 from batch_enroll.messages import advice_for, message
-from batch_enroll.models import Counts, Duplicates, Notice, RowStatus
+from batch_enroll.models import Counts, Duplicates, EnrolledBefore, Notice, RowStatus
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.reason_counts import ReasonLine
 from batch_enroll.run.baseline import load_baseline
 from batch_enroll.run.context import RunContext
+from batch_enroll.run.enrolled_before import (
+    add_aliases,
+    build_mapper,
+    check_nobody_enrolled,
+    is_last_run_of_earlier_release,
+    is_nothing_left,
+    last_enrolled,
+    memory_notices,
+    recall,
+    rules_for_plan,
+    rules_since_planned,
+)
+from batch_enroll.run.identity_keys import identity_keys
 from batch_enroll.run.input_source import LocalInput, name_text, open_input, path_text
 from batch_enroll.run.plan_limits import hours_text
 from batch_enroll.run.row_planner import PlanCounters, RowPlanner
@@ -32,7 +41,7 @@ from batch_enroll.run.run_identity import (
     check_same_requests,
     dry_run_identity,
     new_run_id,
-    run_identity,
+    run_identities,
 )
 from batch_enroll.sending import ScenarioInfo
 
@@ -52,6 +61,7 @@ class PreparedRun:
     input_path: str  #: as `path_text` gives it
     columns: tuple[str, ...] = ()  #: of a run that was planned now
     again: RowStatus | None = None  #: rows of this status are to be sent once more, see `requeue`
+    finished: AlreadyFinished | None = None  #: of a dry run: why `run` would refuse this input
 
 
 async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool = False) -> PreparedRun:
@@ -66,29 +76,22 @@ async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool 
     """
     job, ledger, clock = context.job, context.ledger, context.clock
     async with open_input(source, job) as table:
-        identity = run_identity(job, table)
-        earlier = [] if dry_run else await ledger.find(identity)
-        for record in earlier:
+        identity, *former = await run_identities(job, table, ledger)
+        earlier = await ledger.find((identity, *former))
+        for record in [] if dry_run else earlier:
             if record.state is RunState.OPEN:
                 check_same_requests(record, job)
                 return await resume_run(context, record.run_id)
         finished = [record for record in earlier if record.state is RunState.FINISHED]
-        if finished and not job.send.again:
-            raise await already_finished(ledger, finished[0])
-        mapper = Mapper(
-            columns=table.columns,
-            scenario=job.scenario,
-            matching=job.matching,
-            content=job.content,
-            resource_id=job.match.resource_id,
-            country=job.match.country,
-        )
-        path = path_text(source)
+        done = await already_finished(ledger, finished[0]) if finished and not job.send.again else None
+        if done and not dry_run and is_nothing_left(done.counts, job):
+            raise done
+        mapper = build_mapper(job, table.columns)
         record = RunRecord(
             run_id=new_run_id(identity, taken=[record.run_id for record in finished], dry_run=dry_run),
             identity=dry_run_identity(identity) if dry_run else identity,
             input_name=name_text(source),
-            input_path=NO_PATH if dry_run else path,  # else a dry run would lock the input
+            input_path=path_text(source),
             input_sha256=table.sha256,
             url=job.url,
             scenario=job.scenario,
@@ -97,13 +100,8 @@ async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool 
             tool_version=tool_version(),
             created_at=clock.now(),
         )
-        rules = PlanRules(
-            duplicates=job.send.duplicates,
-            enrolled_since=clock.now() - timedelta(seconds=job.send.window) if job.send.window else None,
-            enrolled_by_path=None if job.send.again or path == NO_PATH else path,
-            hold_unknown=not job.send.again,
-        )
-        planner = RowPlanner(job, mapper, salt=await ledger.salt())
+        rules = rules_for_plan(job, clock.now(), identities=(identity, *former))
+        planner = RowPlanner(job, mapper, await identity_keys(job, ledger), salt=await ledger.salt())
         run = await ledger.create(record)
         try:
             if not dry_run:
@@ -115,14 +113,38 @@ async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool 
             await _stage_rows(context, run, table, planner, rules)
             await run.finish_planning(rows=planner.counters.rows)
             counts = await run.counts()
+            if done and not counts.not_sent and not dry_run:
+                raise done
+            memory = await recall(ledger, planner.counters)
+            check_nobody_enrolled(job, memory, counts.rows)
             plan = _build_plan(run.record, job, counts, await _first_bodies(run), planner.counters)
-            notices = (*table.notices, *mapper.notices(), *ledger.notices())
-            plan = replace(plan, input_form=table.form, notices=notices)
+            about_memory = memory_notices(
+                job,
+                memory,
+                skipped=planner.counters.skipped["already_enrolled"],
+                by_earlier_release=await is_last_run_of_earlier_release(ledger, job, except_run=record.run_id),
+            )
+            notices = (*about_memory, *table.notices, *mapper.notices(), *ledger.notices())
+            plan = replace(
+                plan,
+                input_form=table.form,
+                notices=notices,
+                enrolled=memory.enrolled,
+                last_enrolled=last_enrolled(memory),
+                enrolled_before=EnrolledBefore.SEND if job.send.again else job.send.enrolled_before,
+            )
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await run.discard()
             raise
-        return PreparedRun(plan=plan, counts=counts, ledger=run, input_path=path, columns=table.columns)
+        return PreparedRun(
+            plan=plan,
+            counts=counts,
+            ledger=run,
+            input_path=record.input_path,
+            columns=table.columns,
+            finished=done if done and not counts.not_sent else None,
+        )
 
 
 async def _stage_rows(
@@ -149,6 +171,8 @@ async def _stage_rows(
         emitted = 0
         while rows := await run_abandonable(next_rows):
             await run.plan(rows)
+            if aliases := planner.take_aliases():
+                await run.add_aliases(aliases)
             if counters.rows - emitted >= _EMIT_EVERY_ROWS:
                 emitted = counters.rows
                 context.emit(RowsRead(at=context.clock.now(), rows=counters.rows))
@@ -195,10 +219,11 @@ def _build_plan(
         input_name=record.input_name,
         rows=counts.rows,
         to_send=counts.not_sent,
-        duplicates=counters.duplicates["inside"] if counters else 0,
+        duplicates=counters.repeated if counters else 0,
         on_duplicate=job.send.duplicates,
-        already_enrolled=counters.duplicates["enrolled"] if counters else 0,
-        held=counters.duplicates["held"] if counters else 0,
+        already_enrolled=counters.skipped["already_enrolled"] if counters else 0,
+        held=counters.skipped["held_unknown"] if counters else 0,
+        refused_before=counters.skipped["refused_before"] if counters else 0,
         invalid=counts.invalid,
         settled=done if counters else done + counts.skipped,
         problems=_problems(counters) if counters else (),
@@ -269,10 +294,11 @@ async def resume_run(context: RunContext, run_id: str, *, again: RowStatus | Non
     try:
         interrupted = await run.recover()
         await run_in_thread(run.stage.check)
+        await add_aliases(run, context.ledger, context.job)
         if again is None:
             if run.record.state is RunState.FINISHED:  # by another process, since `find`
                 raise await already_finished(context.ledger, run.record)
-            await run.skip_sent(_rules_since_planned(run.record, context.clock))
+            await run.skip_sent(rules_since_planned(run.record, context.clock.now()))
         counts = await run.counts()
         if again is RowStatus.ERROR:
             counts = replace(counts, error=0, not_sent=counts.not_sent + counts.error)
@@ -301,24 +327,20 @@ async def requeue(prepared: PreparedRun, context: RunContext) -> None:
         return
     if context.control.reason and prepared.again is RowStatus.ERROR:
         raise RunStopped(message("run.stopped_before_sending", reason=context.control.reason))
-    rules = _rules_since_planned(prepared.ledger.record, context.clock)
+    rules = rules_since_planned(prepared.ledger.record, context.clock.now())
     await prepared.ledger.requeue(status=prepared.again, rules=rules)
 
 
-def _rules_since_planned(record: RunRecord, clock: Clock) -> PlanRules:
-    """Skip what other runs sent since this one was planned: an edited input has a run of its own, and the run's window
-    covers all of them.
+async def skip_enrolled_meanwhile(prepared: PreparedRun, context: RunContext) -> None:
+    """Look the planned people up once more, when no other run can send to the scenario any more.
 
-    Not by the clock, which may have been set back: whatever they sent counts, since the plan skipped what it knew. Only
-    a run that was to send everything once more (`--again`) was planned over older ones.
+    Raises:
+        LedgerError: the ledger cannot be read or written.
     """
-    send = json.loads(record.settings_json)["send"]
-    return PlanRules(
-        duplicates=Duplicates.SKIP,
-        enrolled_since=clock.now() - timedelta(seconds=send["window"]) if send["window"] else None,
-        enrolled_by_path=None if record.input_path == NO_PATH else record.input_path,
-        later_runs_only=send["again"],
-    )
+    run, now = prepared.ledger, context.clock.now()
+    await context.ledger.collect_sent()
+    if run.record.state is RunState.OPEN and (rows := await run.skip_sent(rules_since_planned(run.record, now))):
+        context.emit(EnrolledMeanwhile(at=now, rows=rows))
 
 
 def _interrupted(rows: int, run_id: str) -> Notice:

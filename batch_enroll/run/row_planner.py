@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from batch_enroll.config.job import Job
 from batch_enroll.errors import InvalidRow
@@ -13,6 +14,7 @@ from batch_enroll.ledger.records import Duplicate, PlannedRow
 from batch_enroll.mapping.row_mapper import Mapper
 from batch_enroll.messages import Message
 from batch_enroll.models import Problem, Row
+from batch_enroll.run.identity_keys import IdentityKeys
 from batch_enroll.sending.request_body import BodyWriter, UnsendableValue
 
 _FIRST_ROWS = 5
@@ -26,7 +28,12 @@ class PlanCounters:
     #: by code of the problem, the first message and row numbers
     examples: dict[str, tuple[Message | str, list[int]]] = field(default_factory=dict)
     invalid: Counter[str] = field(default_factory=Counter)  #: by code of the problem
-    duplicates: Counter[str] = field(default_factory=Counter)  #: `inside` this input, `enrolled` earlier, or `held`
+    skipped: Counter[str] = field(default_factory=Counter)  #: by code, why rows with a valid request are not sent
+    repeated: int = 0  #: rows whose profile stands in an earlier row of this input, skipped or not
+    enrolled: int = 0  #: rows whose profile another run enrolled, skipped or not
+    held: int = 0  #: rows whose profile another run left unknown, skipped or not
+    last_at: datetime | None = None  #: when the last of the enrolled ones was enrolled
+    last_run: str = ""  #: by which run
 
     def count_problem(self, problem: Problem, number: int) -> None:
         """Count a reason why a row cannot be sent."""
@@ -38,13 +45,22 @@ class PlanCounters:
     def count_duplicates(self, duplicates: Sequence[Duplicate]) -> None:
         """Count rows whose profile stands in an earlier row or run."""
         for duplicate in duplicates:
-            self.duplicates["held" if duplicate.held else "enrolled" if duplicate.earlier_run else "inside"] += 1
+            if duplicate.code:
+                self.skipped[duplicate.code] += 1
+            if duplicate.earlier_run is None:
+                self.repeated += 1
+            elif duplicate.held:
+                self.held += 1
+            elif not duplicate.refused:
+                self.enrolled += 1
+                if duplicate.earlier_at and (self.last_at is None or duplicate.earlier_at > self.last_at):
+                    self.last_at, self.last_run = duplicate.earlier_at, duplicate.earlier_run
 
 
 class RowPlanner:
     """Plans the rows of one table, in their order."""
 
-    def __init__(self, job: Job, mapper: Mapper, *, salt: bytes) -> None:
+    def __init__(self, job: Job, mapper: Mapper, keys: IdentityKeys, *, salt: bytes) -> None:
         """Prepare what all rows have in common: the mapping, the request's form, the keyed hashes."""
         self.counters = PlanCounters()
         self._build = mapper.build
@@ -54,9 +70,14 @@ class RowPlanner:
             field_name=job.match.field_name,
             resource_id=job.match.resource_id,
         ).body
-        self._key = hashlib.blake2b(key=salt, digest_size=16)  #: initialised once, copied for each row
-        self._key.update(f"{job.url}\n{job.scenario}\n{job.match.mode}\n{job.match.field_name or ''}\n".encode())
-        self._content = hashlib.blake2b(key=salt, digest_size=8)
+        self._keys = keys
+        self._content = hashlib.blake2b(key=salt, digest_size=8)  #: initialised once, copied for each row
+        self._aliases: list[tuple[int, bytes]] = []
+
+    def take_aliases(self) -> list[tuple[int, bytes]]:
+        """Give (seq, key) for the other keys of the rows planned since the last call."""
+        taken, self._aliases = self._aliases, []
+        return taken
 
     def plan(self, block: Sequence[Row]) -> tuple[list[PlannedRow], list[tuple[Row, str]]]:
         """Plan the next rows.
@@ -83,10 +104,12 @@ class RowPlanner:
                 body = ""
                 planned.append(PlannedRow(seq, row.number, None, b"", problem.code))
             else:
-                key, content = self._key.copy(), self._content.copy()
-                key.update(compare.encode())  # cannot fail: the body, which holds the same letters, could be encoded
+                content = self._content.copy()
                 content.update(body.encode())
-                planned.append(PlannedRow(seq, row.number, key.digest(), content.digest()))
+                key = self._keys.key(compare)  # cannot fail: the body, which holds the same letters, could be encoded
+                planned.append(PlannedRow(seq, row.number, key, content.digest()))
+                if self._keys.has_aliases:
+                    self._aliases += [(seq, alias) for alias in self._keys.aliases(compare)]
             staged.append((row, body))
         self.counters.rows = seq
         return planned, staged

@@ -13,18 +13,22 @@ from batch_enroll.ledger.records import RunRecord
 from batch_enroll.loading import InputTable
 from batch_enroll.messages import message
 from batch_enroll.models import Counts
+from batch_enroll.run.identity_keys import former_urls
 
 _DRY_RUN = "dry run of "
 
 
-def run_identity(job: Job, table: InputTable) -> str:
+def run_identity(job: Job, table: InputTable, *, url: str = "") -> str:
     """Hash what a run is about: the same command on the same input gives the same hex sha256.
 
     The sheet and the part of the rows belong to the input: two sheets of one workbook are two inputs.
+
+    Args:
+        url: the platform's address as an earlier release recorded it; "" = the job's, in canonical form.
     """
     parts = [
         table.sha256,
-        job.url,
+        url or job.url,
         job.scenario,
         job.matching,
         table.sheet or "",
@@ -33,6 +37,12 @@ def run_identity(job: Job, table: InputTable) -> str:
         job.input.limit or "",
     ]
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+
+
+async def run_identities(job: Job, table: InputTable, ledger: Ledger) -> tuple[str, ...]:
+    """Give the identity of a run, then those that earlier releases gave to the same run."""
+    former = await former_urls(job, ledger)
+    return tuple(dict.fromkeys([run_identity(job, table), *(run_identity(job, table, url=url) for url in former)]))
 
 
 def dry_run_identity(identity: str) -> str:
@@ -50,6 +60,7 @@ def new_run_id(identity: str, *, taken: Iterable[str], dry_run: bool) -> str:
     name = identity[:8]
     if dry_run:
         return f"check-{name}"
+    taken = [other for other in taken if other.partition("-")[0] == name]  # a former identity gave another name
     last = max((1 if other == name else int(other.rpartition("-")[2]) for other in taken), default=0)
     return f"{name}-{last + 1}" if last else name
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import anyio
 
+from batch_enroll.canonical_form import canonical_path
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import LedgerError, NoSuchRun, RunLocked
-from batch_enroll.ledger.records import RunRecord, RunState, finished_before, may_send_same_rows
+from batch_enroll.ledger.records import RunRecord, RunState, finished_before
 from batch_enroll.ledger.sqlite.connection import translate_sqlite_errors
 from batch_enroll.ledger.sqlite.filesystem import check_location
 from batch_enroll.ledger.sqlite.group_commit import LedgerThreads
@@ -41,7 +42,7 @@ class SqliteLedger:
             clock: for the note that says since when a run is locked; None = the machine's.
             threads: runs the blocking work; None = worker threads.
         """
-        self._path = path.absolute()
+        self._path = canonical_path(path)
         self._clock = clock or SystemClock()
         self._threads = threads or LedgerThreads()
         self._state_folder = state_folder
@@ -69,8 +70,15 @@ class SqliteLedger:
     def folder(self, run_id: str) -> Path:
         return self._files(run_id).folder
 
-    async def find(self, identity: str) -> list[RunRecord]:
-        return await self._threads.run(self._index.records, "identity = ?", identity)
+    async def find(self, identities: Sequence[str]) -> list[RunRecord]:
+        marks = ", ".join("?" * len(identities))
+        return await self._threads.run(self._index.records, f"identity IN ({marks})", *identities)
+
+    async def recorded_urls(self, scenario: int) -> list[str]:
+        return await self._threads.run(self._index.recorded_urls, scenario)
+
+    async def collect_sent(self) -> None:
+        await self._threads.run(self._merge_unmerged)
 
     async def delete_staged_rows(self, *, before: datetime) -> int:
         old = finished_before(await self.runs(), before)
@@ -87,13 +95,13 @@ class SqliteLedger:
         await self._threads.run(self._delete_run, run_id)
 
     @contextmanager
-    def lock(self, name: str, *, what: str) -> Iterator[None]:
+    def lock(self, name: str, *, what: str, doing: str = "") -> Iterator[None]:
         self.notices()
         folder = self._path.with_name(self._path.name + ".locks")
         with translate_sqlite_errors(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = OwnedLock(folder, hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:16], what=what)
-        lock.acquire(now=self._clock.now())
+        lock.acquire(now=self._clock.now(), doing=doing)
         try:
             yield
         finally:
@@ -118,8 +126,8 @@ class SqliteLedger:
             return await SqliteRunLedger.read(record, self._files(run_id), self._threads)
         files = await self._acquire_files(run_id)
         try:
-            record = await run(self._record, run_id)  # read again: the last owner may have changed it
-            others = await run(self._index.records, "input_path = ?", record.input_path)
+            record = await run(self._record, run_id)  # as the last owner left it
+            others = await run(self._index.records, "identity = ?", record.identity)
             await run(self._check_exclusive, record, others)
             await run(self._merge_unmerged)
             await run(lambda: self._index.update(record, unmerged=record.state is not RunState.PLANNING))
@@ -183,11 +191,9 @@ class SqliteLedger:
         self._check_exclusive(record, others)
 
     def _check_exclusive(self, record: RunRecord, others: Sequence[RunRecord]) -> None:
-        """Check that no other run of the same input is locked: both would send the same rows."""
+        """Refuse a run while another one with the same identity is worked on."""
         for other in others:
-            if other.run_id != record.run_id and (
-                other.identity == record.identity or may_send_same_rows(record, other)
-            ):
+            if other.run_id != record.run_id and other.identity == record.identity:
                 with self._files(other.run_id).lock.held_briefly():
                     pass
 

@@ -6,20 +6,24 @@ would write a page for each row and slow down as the plan grows. The file is not
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from uuid import uuid4
 
-from batch_enroll.ledger.records import Duplicate, PlannedRow, RowState
+from batch_enroll.ledger.records import Duplicate, PlannedRow, PlanRules, RowState
 from batch_enroll.ledger.sqlite.connection import open_for_planning, stamp
 from batch_enroll.ledger.sqlite.schema import (
+    ALIAS_TABLE,
     SCHEMA,
     from_micros,
     one_by_one,
     start_tally,
 )
+from batch_enroll.models import Duplicates
 
 _BLOCK_ROWS = 1_000
 
@@ -32,15 +36,28 @@ _ANY = "key IS NOT NULL"
 _REPEATED = "key IN (SELECT key FROM row WHERE key IS NOT NULL GROUP BY key HAVING count(*) > 1)"
 
 
+class Standing(IntEnum):
+    """How an earlier run left a profile; the numbers are what is on disk."""
+
+    ENROLLED = 0
+    HELD = 1  #: unknown
+    REFUSED = 2
+
+
+SKIP_CODES = {Standing.ENROLLED: "already_enrolled", Standing.HELD: "held_unknown", Standing.REFUSED: "refused_before"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierSend:
     """What an earlier run did with a key."""
 
     run_id: str
     at: int  #: microseconds
-    held: bool
+    standing: Standing
     content_hash: bytes
 
+
+_SKIP_CODE = "CASE held " + " ".join(f"WHEN {kind:d} THEN '{code}'" for kind, code in SKIP_CODES.items()) + " END"
 
 Lookup = Callable[[Sequence[bytes]], Mapping[bytes, EarlierSend]]
 """Gives what earlier runs did with some keys, as far as the rules count it."""
@@ -52,6 +69,7 @@ def create_file(path: Path, run_id: str) -> sqlite3.Connection:
         left.unlink()
     connection = open_for_planning(path)
     connection.executescript(SCHEMA)
+    connection.execute(ALIAS_TABLE)
     stamp(connection)
     connection.execute("INSERT INTO run VALUES (?, ?, 0, NULL)", (run_id, str(uuid4())))
     return connection
@@ -63,54 +81,94 @@ def add_rows(connection: sqlite3.Connection, rows: Sequence[PlannedRow]) -> None
     connection.executemany(_ADD, rows)
 
 
-def mark_duplicates(connection: sqlite3.Connection, lookup: Lookup | None, *, skip_inside: bool) -> int:
-    """Record every row whose key occurred before, here or in an earlier run; skip those that must not be sent.
+@one_by_one
+def add_aliases(connection: sqlite3.Connection, aliases: Sequence[tuple[int, bytes]]) -> None:
+    """Add other keys (seq, key) of rows."""
+    connection.execute(ALIAS_TABLE)  # a file of an earlier release has none
+    connection.executemany("INSERT OR IGNORE INTO alias(seq, key) VALUES (?, ?)", aliases)
+
+
+def mark_duplicates(connection: sqlite3.Connection, lookup: Lookup | None, rules: PlanRules) -> int:
+    """Note every row whose key was met before, here or in an earlier run, and skip those that must not be sent.
 
     Without a lookup no earlier run counts, and only keys that occur twice here are read.
     """
     connection.executemany("INSERT INTO duplicate VALUES (?, ?, ?, ?, ?, ?)", _find_duplicates(connection, lookup))
+    if lookup is not None:
+        _note_earlier(connection, _met_as_alias(connection, lookup))
     connection.execute(
         f"""
-        UPDATE row SET state = {RowState.SKIPPED:d}, code = CASE
-            WHEN earlier_run IS NULL THEN 'duplicate' WHEN held THEN 'held_unknown' ELSE 'already_enrolled' END
-        FROM duplicate WHERE duplicate.seq = row.seq AND (earlier_run IS NOT NULL OR ?)
+        UPDATE row SET state = {RowState.SKIPPED:d},
+            code = iif(earlier_run IS NOT NULL AND held IN (SELECT value FROM json_each(?1)), {_SKIP_CODE}, 'duplicate')
+        FROM duplicate WHERE duplicate.seq = row.seq AND (
+            (earlier_run IS NOT NULL AND held IN (SELECT value FROM json_each(?1))) OR (first_seq IS NOT NULL AND ?2))
         """,
-        (skip_inside,),
+        (json.dumps(_skipped_standings(rules)), rules.duplicates is Duplicates.SKIP),
     )
     (many,) = connection.execute("SELECT count(*) FROM duplicate").fetchone()
     return int(many)
 
 
 def skip_sent(connection: sqlite3.Connection, lookup: Lookup | None) -> int:
-    """Skip the planned rows whose key another run has sent meanwhile."""
+    """Skip the planned rows whose key another run has sent meanwhile; return how many there are."""
     if lookup is None:
         return 0
-    planned = connection.execute(
-        f"SELECT key, seq, content_hash FROM row WHERE state = {RowState.PLANNED:d} ORDER BY key, seq"
+    planned = f"state = {RowState.PLANNED:d}"
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS met(seq, run_id, at, held, changed)")
+    connection.execute("DELETE FROM met")
+    by_key = connection.execute(_BY_KEY % planned)
+    for found in (_earlier_of(by_key, lookup), _met_as_alias(connection, lookup, planned)):
+        connection.executemany("INSERT INTO met VALUES (?, ?, ?, ?, ?)", found)
+    _note_earlier(connection, connection.execute("SELECT * FROM met").fetchall())
+    skipped = connection.execute(
+        f"""
+        UPDATE row SET state = {RowState.SKIPPED:d}, code = {_SKIP_CODE}, message = NULL
+        FROM duplicate WHERE duplicate.seq = row.seq AND row.seq IN (SELECT seq FROM met)
+        """
     )
-    many = 0
-    while block := planned.fetchmany(_BLOCK_ROWS):
+    return skipped.rowcount
+
+
+def _skipped_standings(rules: PlanRules) -> list[Standing]:
+    skipped = {Standing.ENROLLED: rules.skip_enrolled, Standing.HELD: rules.hold_unknown, Standing.REFUSED: True}
+    return [standing for standing, is_skipped in skipped.items() if is_skipped]
+
+
+def _note_earlier(connection: sqlite3.Connection, found: Iterable[tuple[object, ...]]) -> None:
+    """Note which rows another run sent; the latest one counts, a held one before all others."""
+    connection.executemany(
+        f"""
+        INSERT INTO duplicate VALUES (?, NULL, ?, ?, ?, ?)
+        ON CONFLICT(seq) DO UPDATE SET earlier_run = excluded.earlier_run, earlier_at = excluded.earlier_at,
+            held = excluded.held, changed = excluded.changed
+        WHERE earlier_run IS NULL OR excluded.held = {Standing.HELD:d} OR excluded.earlier_at > earlier_at
+        """,
+        found,
+    )
+
+
+def _met_as_alias(connection: sqlite3.Connection, lookup: Lookup, where: str = "true") -> Iterator[tuple[object, ...]]:
+    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'alias'").fetchone():
+        query = f"SELECT alias.key, seq, content_hash FROM alias JOIN row USING (seq) WHERE {where} ORDER BY alias.key"
+        yield from _earlier_of(connection.execute(query), lookup)
+
+
+def _earlier_of(rows: sqlite3.Cursor, lookup: Lookup) -> Iterator[tuple[object, ...]]:
+    """Look up rows (key, seq, content hash); give what `_note_earlier` takes."""
+    while block := rows.fetchmany(_BLOCK_ROWS):
         sent_before = lookup([key for key, _, _ in block])
-        found = [
-            (seq, sent.run_id, sent.at, sent.held, sent.content_hash != content_hash)
-            for key, seq, content_hash in block
-            if (sent := sent_before.get(key))
-        ]
-        connection.executemany("INSERT OR REPLACE INTO duplicate VALUES (?, NULL, ?, ?, ?, ?)", found)
-        connection.executemany(
-            f"UPDATE row SET state = {RowState.SKIPPED:d}, code = ?, message = NULL WHERE seq = ?",
-            [("held_unknown" if held else "already_enrolled", seq) for seq, _, _, held, _ in found],
-        )
-        many += len(found)
-    return many
+        for key, seq, content_hash in block:
+            if sent := sent_before.get(key):
+                yield seq, sent.run_id, sent.at, sent.standing, sent.content_hash != content_hash
 
 
 @one_by_one
 def duplicates(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Duplicate]:
     """The duplicates with seq > page[0], at most page[1]."""
     found = connection.execute(
-        """
-        SELECT duplicate.seq, row.number, first.number, earlier_run, earlier_at, held, changed
+        f"""
+        SELECT duplicate.seq, row.number, first.number, earlier_run, earlier_at, held, changed,
+            iif(row.state = {RowState.SKIPPED:d}, row.code, '')
         FROM duplicate JOIN row USING (seq) LEFT JOIN row AS first ON first.seq = first_seq
         WHERE duplicate.seq > ? ORDER BY duplicate.seq LIMIT ?
         """,
@@ -123,10 +181,12 @@ def duplicates(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Du
             first_number=first_number,
             earlier_run=earlier_run,
             earlier_at=None if earlier_at is None else from_micros(earlier_at),
-            held=bool(held),
+            held=held == Standing.HELD,
+            refused=held == Standing.REFUSED,
             changed=bool(changed),
+            code=code,
         )
-        for seq, number, first_number, earlier_run, earlier_at, held, changed in found
+        for seq, number, first_number, earlier_run, earlier_at, held, changed, code in found
     ]
 
 
@@ -150,6 +210,6 @@ def _find_duplicates(connection: sqlite3.Connection, lookup: Lookup | None) -> I
             sent = sent_before.get(key)
             if sent:
                 changed = sent.content_hash != content_hash
-                yield seq, first_seq if inside else None, sent.run_id, sent.at, sent.held, changed
+                yield seq, first_seq if inside else None, sent.run_id, sent.at, sent.standing, changed
             elif inside:
                 yield seq, first_seq, None, None, False, first_hash != content_hash

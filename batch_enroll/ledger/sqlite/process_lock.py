@@ -42,7 +42,7 @@ class OwnedLock:
         """Whether this object has the lock."""
         return self._lock.is_locked
 
-    def acquire(self, *, now: datetime) -> None:
+    def acquire(self, *, now: datetime, doing: str = "") -> None:
         """Acquire the lock and write the note.
 
         Raises:
@@ -55,7 +55,8 @@ class OwnedLock:
             except filelock.Timeout as error:
                 raise self._locked() from error
             self._owner_file.write_text(
-                json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": iso_utc(now)}), encoding="utf-8"
+                json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": iso_utc(now), "doing": doing}),
+                encoding="utf-8",
             )
 
     def release(self) -> None:
@@ -99,6 +100,8 @@ class OwnedLock:
     def _read_owner(self) -> Message:
         try:
             owner = json.loads(self._owner_file.read_text(encoding="utf-8"))
-            return message("ledger.owner", pid=str(owner["pid"]), host=owner["host"], since=owner["since"])
+            process = message("ledger.owner", pid=str(owner["pid"]), host=owner["host"], since=owner["since"])
+            doing = owner.get("doing")
+            return message("ledger.owner_run", doing=doing, process=process) if doing else process
         except (OSError, ValueError, TypeError, KeyError):
             return message("ledger.owner_unknown")

@@ -6,11 +6,12 @@ It is open only for one short transaction at a time, so that any number of proce
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 from batch_enroll.atomic_file import OWNER_ONLY, write_atomic
+from batch_enroll.canonical_form import canonical_url
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.records import PlanRules, RowState, RunRecord, RunState
 from batch_enroll.ledger.sqlite.connection import (
@@ -27,7 +29,7 @@ from batch_enroll.ledger.sqlite.connection import (
     stamp,
     translate_sqlite_errors,
 )
-from batch_enroll.ledger.sqlite.plan_queries import EarlierSend, Lookup
+from batch_enroll.ledger.sqlite.plan_queries import EarlierSend, Lookup, Standing
 from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
 from batch_enroll.ledger.sqlite.schema import from_micros, to_micros
 from batch_enroll.messages import message
@@ -67,16 +69,27 @@ _MERGE = """
 INSERT INTO sent SELECT ?, id, ?, ?, ? FROM run WHERE run_id = ?
 ON CONFLICT DO UPDATE SET at = excluded.at, state = excluded.state, content_hash = excluded.content_hash
 """
-_COUNTS = f"""
-FROM sent JOIN run ON run.id = sent.run
-WHERE run.run_id <> ? AND run.id > ? AND (
-    (sent.state = {RowState.UNKNOWN:d} AND ?)
-    OR (sent.state = {RowState.SUCCESS:d} AND (sent.at > ? OR run.input_path = ?)))
-"""
-_ANYTHING = f"SELECT 1 {_COUNTS} LIMIT 1"
+# ?1 own id, ?2 planned at, ?3 enrolled since, ?4 identities; then the keys.
 _LOOK_UP = f"""
-SELECT sent.key, run.run_id, sent.at, sent.state = {RowState.UNKNOWN:d}, sent.content_hash
-{_COUNTS} AND sent.key IN (%s) ORDER BY sent.at, sent.run
+SELECT sent.key, run.run_id, sent.at, sent.state, sent.content_hash
+FROM sent JOIN run ON run.id = sent.run
+WHERE run.id <> ?1 AND (?2 IS NULL OR run.id > ?1 OR sent.at > ?2) AND (
+    sent.state = {RowState.UNKNOWN:d}
+    OR (sent.state = {RowState.SUCCESS:d} AND (?3 IS NULL OR sent.at > ?3))
+    OR (sent.state = {RowState.PLANNED:d} AND run.state = '{RunState.FINISHED}'
+        AND run.identity IN (SELECT value FROM json_each(?4))))
+AND sent.key IN (%s) ORDER BY sent.at, sent.run
+"""
+_STANDING = {
+    RowState.SUCCESS: Standing.ENROLLED,
+    RowState.UNKNOWN: Standing.HELD,
+    RowState.PLANNED: Standing.REFUSED,
+}
+_OTHER_RUNS = f"SELECT 1 FROM run WHERE id <> ? AND scenario = ? AND state <> '{RunState.PLANNING}' LIMIT 1"
+# The settings of releases that kept addresses as they were written have no `enrolled_before`.
+_RECORDED_URLS = """
+SELECT DISTINCT url FROM run
+WHERE scenario = ? AND json_extract(settings_json, '$.send.enrolled_before') IS NULL ORDER BY url
 """
 
 
@@ -130,12 +143,12 @@ class RunIndex:
         """Insert a new record; it replaces an unfinished plan of the same id.
 
         Args:
-            check: looks at the runs of the same id, identity or input path, and raises to refuse.
+            check: looks at the runs of the same id or identity, and raises to refuse.
         """
         columns = ", ".join(_COLUMNS)
         with self._change() as connection:
-            query = f"SELECT {columns} FROM run WHERE run_id = ? OR identity = ? OR input_path = ?"
-            related = connection.execute(query, (record.run_id, record.identity, record.input_path))
+            query = f"SELECT {columns} FROM run WHERE run_id = ? OR identity = ?"
+            related = connection.execute(query, (record.run_id, record.identity))
             check([_record(values) for values in related])
             connection.execute("DELETE FROM run WHERE run_id = ?", (record.run_id,))
             marks = ", ".join("?" * len(_COLUMNS))
@@ -174,31 +187,39 @@ class RunIndex:
             with self._change() as connection:
                 connection.executemany(_MERGE, lines)
 
+    def recorded_urls(self, scenario: int) -> list[str]:
+        """Give the addresses, as they were written, of runs of a scenario by releases that kept them so."""
+        with self._read() as connection:
+            if connection is None:
+                return []
+            return [url for (url,) in connection.execute(_RECORDED_URLS, (scenario,))]
+
     @contextmanager
     def lookup(self, run_id: str, rules: PlanRules) -> Iterator[Lookup | None]:
-        """Give a function that returns what other runs did with some keys, as far as the rules count it.
+        """Give the function that tells what runs other than `run_id` did with some keys, as far as the rules count it.
 
-        None when no other run sent anything that the rules count.
+        None when there is no other run of the scenario.
         """
-        since = None if rules.enrolled_since is None else to_micros(rules.enrolled_since)
+        planned, since = (None if at is None else to_micros(at) for at in (rules.since_planned, rules.enrolled_since))
         with translate_sqlite_errors(self.path):
             connection = open_for_reading(self.path)
-            (own,) = connection.execute("SELECT id FROM run WHERE run_id = ?", (run_id,)).fetchone()
-        after = own if rules.later_runs_only else 0
-        counted = (run_id, after, rules.hold_unknown, since, rules.enrolled_by_path)
+            query = "SELECT id, scenario FROM run WHERE run_id = ?"
+            own, scenario = connection.execute(query, (run_id,)).fetchone()
+        identities = json.dumps(rules.refused_by)
+        counted = (own, planned, since, identities)
 
         def look_up(keys: Sequence[bytes]) -> Mapping[bytes, EarlierSend]:
             with translate_sqlite_errors(self.path):
                 found = connection.execute(_LOOK_UP % ", ".join("?" * len(keys)), (*counted, *keys))
                 return {
-                    key: EarlierSend(run_id=run, at=at, held=bool(held), content_hash=content_hash)
-                    for key, run, at, held, content_hash in found  # the latest comes last and stays
+                    key: EarlierSend(run_id=run, at=at, standing=_STANDING[state], content_hash=content_hash)
+                    for key, run, at, state, content_hash in found  # the latest comes last and stays
                 }
 
         with closing(connection):
             with translate_sqlite_errors(self.path):
-                anything = connection.execute(_ANYTHING, counted).fetchone()
-            yield look_up if anything else None
+                others = connection.execute(_OTHER_RUNS, (own, scenario)).fetchone()
+            yield look_up if others else None
 
     def _salt_hash(self) -> bytes | None:
         with self._read() as connection:
@@ -273,6 +294,8 @@ def _values(record: RunRecord) -> list[object]:
 def _record(values: Sequence[Any]) -> RunRecord:
     by_name = dict(zip(_COLUMNS, values, strict=True))
     by_name["state"] = RunState(by_name["state"])
+    with suppress(ValueError):  # releases before this one kept the address as it was written
+        by_name["url"] = canonical_url(by_name["url"])
     by_name["created_at"] = from_micros(by_name["created_at"])
     if by_name["finished_at"] is not None:
         by_name["finished_at"] = from_micros(by_name["finished_at"])

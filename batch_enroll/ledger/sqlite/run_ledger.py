@@ -33,7 +33,6 @@ from batch_enroll.ledger.transitions import STATE_AFTER_DECISION
 from batch_enroll.messages import message
 from batch_enroll.models import (
     Counts,
-    Duplicates,
     Outcome,
     RowStatus,
 )
@@ -104,15 +103,18 @@ class SqliteRunLedger:
         await self._executor.submit(plan_queries.add_rows, block)
         self._planned += len(block)
 
+    async def add_aliases(self, aliases: Sequence[tuple[int, bytes]]) -> None:
+        self._writable()
+        await self._executor.submit(plan_queries.add_aliases, aliases)
+
     async def mark_duplicates(self, rules: PlanRules) -> int:
         self._writable(RunState.PLANNING, marked=False)
         self._marked = True
 
         @one_by_one
         def mark(connection: sqlite3.Connection, rules: PlanRules) -> int:
-            with self._files.index.lookup(self._record.run_id, rules) as lookup:
-                skip_inside = rules.duplicates is Duplicates.SKIP
-                return plan_queries.mark_duplicates(connection, lookup, skip_inside=skip_inside)
+            with self._files.index.lookup(self._record.run_id, rules) as look_up:
+                return plan_queries.mark_duplicates(connection, look_up, rules)
 
         return await self._executor.submit(mark, rules)
 

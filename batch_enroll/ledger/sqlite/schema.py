@@ -15,6 +15,12 @@ R = TypeVar("R")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
+ALIAS_TABLE = """
+CREATE TABLE IF NOT EXISTS alias(  -- other keys by which an earlier release knew the profile of a row
+    key BLOB NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (key, seq)
+) STRICT, WITHOUT ROWID
+"""
+
 SCHEMA = """
 CREATE TABLE run(
     run_id TEXT NOT NULL,
