@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from batch_enroll.messages import Message
-from batch_enroll.models import Counts, Outcome
+from batch_enroll.models import Counts, Notice, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,7 @@ class RunPlanned(Event):
     folder: Path  #: of the run's own files, readable by their owner only
     input_name: str
     input_sha256: str
+    notices: tuple[Notice, ...] = ()  #: what unattended runs report too, not only their plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,8 +173,12 @@ REASONS: Final[dict[str, Text]] = {
     "date_out_of_range": Text("A cell holds no date that exists", "Format the cell as text or as a number."),
     "already_enrolled": Text(
         "An earlier run enrolled this person",
-        "An earlier run enrolled this person; use {setting:send.again} or a shorter {setting:send.window} to send it "
-        "again.",
+        "Nothing needs to be done. To enroll people again, use {setting:send.enrolled_before} send, or "
+        "{setting:send.window} for a memory that ends.",
+    ),
+    "refused_before": Text(
+        "The platform refused this row in an earlier run of the same input",
+        "Correct the row and load it in a file of its own, or use {command:retry RUN --errors}.",
     ),
 }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from batch_enroll.atomic_file import write_atomic
 from batch_enroll.clock import iso_utc
+from batch_enroll.reporting.reason_counts import notice_to_json
 from batch_enroll.reporting.run_state import RunSnapshot
 
 STATUS_NAME = "status.json"
@@ -38,6 +39,7 @@ def status_to_json(state: RunSnapshot, *, pid: int, host: str) -> dict[str, obje
         "eta_s": None if state.eta_s is None else round(state.eta_s, 1),
         "paused_until": iso_utc(state.paused_until) if state.paused_until else None,
         "stop_reason": state.stop_reason or None,
+        "notices": [notice_to_json(notice) for notice in state.notices],
         "exit_code": ending.exit_code if ending else None,
         "started_at": iso_utc(state.started_at),
         "progress_at": iso_utc(state.progress_at) if state.progress_at else None,

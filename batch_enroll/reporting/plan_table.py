@@ -16,7 +16,7 @@ from batch_enroll.reporting.baseline_report import (
     unusual_sentences,
 )
 from batch_enroll.reporting.formatting import duration_text, rate_text
-from batch_enroll.reporting.reason_counts import ReasonLine, reason_text, reason_to_json
+from batch_enroll.reporting.reason_counts import ReasonLine, notice_to_json, reason_text, reason_to_json
 
 if TYPE_CHECKING:
     from batch_enroll.reporting.rich_console import TextScreen
@@ -89,10 +89,7 @@ def plan_to_json(plan: PlanView) -> dict[str, object]:
         "carries_on": plan.carries_on,
         "input": plan.input_name,
         "input_form": str(plan.input_form or ""),
-        "notices": [
-            {"code": n.code, "message": str(n.message), "advice": n.hint, "count": n.count, "first_rows": list(n.rows)}
-            for n in plan.notices
-        ],
+        "notices": [notice_to_json(notice) for notice in plan.notices],
         "rows": plan.rows,
         "to_send": plan.to_send,
         "duplicates": plan.duplicates,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batch_enroll.models import RowStatus
+from batch_enroll.models import Notice, RowStatus
 from batch_enroll.reporting.formatting import first_rows_text
 
 
@@ -41,6 +41,17 @@ def reason_to_json(reason: ReasonLine) -> dict[str, object]:
         "advice": reason.advice,
         "count": reason.count,
         "first_rows": list(reason.first_rows),
+    }
+
+
+def notice_to_json(notice: Notice) -> dict[str, object]:
+    """Return the JSON object: `code`, `message`, `advice`, `count`, `first_rows`."""
+    return {
+        "code": notice.code,
+        "message": str(notice.message),
+        "advice": notice.hint,
+        "count": notice.count,
+        "first_rows": list(notice.rows),
     }
 
 

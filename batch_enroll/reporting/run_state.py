@@ -25,7 +25,7 @@ from batch_enroll.events import (
     Stopping,
     WritingResults,
 )
-from batch_enroll.models import Counts, RowStatus
+from batch_enroll.models import Counts, Notice, RowStatus
 from batch_enroll.reporting.run_result import RunResult
 
 RATE_WINDOW_S = 10.0
@@ -78,6 +78,7 @@ class RunSnapshot:
     progress_at: datetime | None = None  #: when the last row got its outcome
     updated_at: datetime
     stop_reason: str = ""
+    notices: tuple[Notice, ...] = ()  #: what the people who run the job should change
     ending: RunResult | None = None
 
     @property
@@ -112,6 +113,7 @@ class RunStateTracker:
         self._paused_until: datetime | None = None
         self._progress_at: datetime | None = None
         self._stop_reason = ""
+        self._notices: tuple[Notice, ...] = ()
         self._ending: RunResult | None = None
         self._samples: deque[tuple[float, int]] = deque()
 
@@ -148,6 +150,7 @@ class RunStateTracker:
                     self._held, self._run_id, self._input_name = True, run_id, input_name
                 case RunPlanned(run_id=run_id, resumed=resumed, folder=folder, input_name=input_name, counts=counts):
                     self._reset()
+                    self._notices = event.notices
                     self._begun_before = resumed and counts.sent > 0
                     self._held, self._run_id, self._folder, self._input_name = True, run_id, folder, input_name
                     self._set_counts(counts)
@@ -191,6 +194,7 @@ class RunStateTracker:
         self._sending_since = None
         self._unknown = Counter()
         self._stop_reason = ""
+        self._notices = ()
 
     def snapshot(self) -> RunSnapshot:
         """Return the state at this moment."""
@@ -228,6 +232,7 @@ class RunStateTracker:
                 progress_at=self._progress_at,
                 updated_at=now,
                 stop_reason=self._stop_reason,
+                notices=self._notices,
                 ending=self._ending,
             )
 

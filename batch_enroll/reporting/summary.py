@@ -12,9 +12,9 @@ from batch_enroll.atomic_file import ANYONE, write_atomic
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import LedgerError
 from batch_enroll.messages import message
-from batch_enroll.models import Counts
+from batch_enroll.models import Counts, Notice
 from batch_enroll.os_errors import translate_os_errors
-from batch_enroll.reporting.reason_counts import ReasonLine, reason_to_json
+from batch_enroll.reporting.reason_counts import ReasonLine, notice_to_json, reason_to_json
 
 EXIT_DONE = 0  #: every row is success or skipped
 EXIT_SOME_REFUSED = 1  #: finished, some rows are error or invalid
@@ -48,6 +48,7 @@ class RunSummary:
     scenario_name: str = ""
     input_name: str
     reasons: tuple[ReasonLine, ...] = ()  #: the most frequent first
+    notices: tuple[Notice, ...] = ()  #: what the people who run the job should change
     results: Path | None = None  #: files that were written; None when they were not
     failed: Path | None = None
     unknown: Path | None = None
@@ -92,7 +93,7 @@ def summary_to_json(run: RunSummary) -> dict[str, object]:
     `errors.Finding`, null when the platform was not asked why), `counts` (the six statuses and `rows`), `duration_s`,
     `requests`, `files` (kind -> path, only those that exist; `input` when it was moved to the archive), `exit_code`,
     `scenario` (`id`, `name`), `url`, `input`, `started_at` (ISO 8601 UTC), `reasons` (a list
-    of `status`, `code`, `message`, `advice`, `count`, `first_rows`).
+    of `status`, `code`, `message`, `advice`, `count`, `first_rows`), `notices` (a list of the same without `status`).
 
     Raises:
         LedgerError: the totals do not add up.
@@ -113,6 +114,7 @@ def summary_to_json(run: RunSummary) -> dict[str, object]:
         "input": run.input_name,
         "started_at": iso_utc(run.started_at),
         "reasons": [reason_to_json(reason) for reason in run.reasons],
+        "notices": [notice_to_json(notice) for notice in run.notices],
     }
 
 

@@ -87,7 +87,7 @@ async def _execute(prepared: PreparedRun, context: RunContext) -> RunSummary:
             check_allowed_hours(job, clock.now())  # again: a person may take hours to answer, another run to end
             await skip_enrolled_meanwhile(prepared, context)
             await requeue(prepared, context)  # last: from here on nothing refuses the run
-        async with reported(run, context, paths=paths, scenario=scenario) as report:
+        async with reported(prepared, context, paths=paths, scenario=scenario) as report:
             ask = None if job.send.skip_preflight else partial(ask_while_sending, job, client, clock)
             await send_rows(run, context, client, counter=report.counter, ask=ask)
             report.sending_ended()
@@ -109,6 +109,7 @@ def _emit_planned(prepared: PreparedRun, context: RunContext) -> None:
             folder=prepared.ledger.folder,
             input_name=record.input_name,
             input_sha256=record.input_sha256,
+            notices=prepared.reported,
         )
     )
 

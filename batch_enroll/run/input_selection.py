@@ -21,6 +21,7 @@ from batch_enroll.messages import message
 from batch_enroll.models import DownloadedInput, Pick
 from batch_enroll.reporting.result_paths import result_paths
 from batch_enroll.run.input_source import Source, file_name, local_copy, open_input
+from batch_enroll.run.run_identity import run_identities
 
 _SHOWN = 5
 

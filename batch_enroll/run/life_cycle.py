@@ -12,7 +12,6 @@ from batch_enroll.atomic_file import file_mode_from
 from batch_enroll.daemon_threads import run_abandonable, run_in_thread
 from batch_enroll.errors import RunStopped
 from batch_enroll.events import RunDiagnosed, RunFinished, WritingResults
-from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.records import RunState
 from batch_enroll.messages import message
 from batch_enroll.models import StopCause, StopReason
@@ -56,10 +55,11 @@ class RunReport:
     summary: RunSummary  #: once it is written
 
     def __init__(
-        self, run: RunLedger, context: RunContext, *, paths: ResultPaths, scenario: ScenarioInfo | None
+        self, prepared: PreparedRun, context: RunContext, *, paths: ResultPaths, scenario: ScenarioInfo | None
     ) -> None:
         self.counter = RequestCounter()
-        self._run = run
+        self._run = prepared.ledger
+        self._notices = prepared.reported
         self._context = context
         self._paths = paths
         self._scenario_name = scenario.name if scenario else ""
@@ -127,6 +127,7 @@ class RunReport:
             scenario_name=self._scenario_name,
             input_name=run.record.input_name,
             reasons=await reason_lines(run),
+            notices=self._notices,
             results=written.results,
             failed=written.failed,
             unknown=written.unknown,
@@ -148,14 +149,14 @@ class RunReport:
 
 @asynccontextmanager
 async def reported(
-    run: RunLedger, context: RunContext, *, paths: ResultPaths, scenario: ScenarioInfo | None
+    prepared: PreparedRun, context: RunContext, *, paths: ResultPaths, scenario: ScenarioInfo | None
 ) -> AsyncIterator[RunReport]:
     """Send in the block; whatever ends it, the results are written and the run is closed. Only `break_off` stops that.
 
     Raises:
         RunStopped: the results could not be written.
     """
-    report = RunReport(run, context, paths=paths, scenario=scenario)
+    report = RunReport(prepared, context, paths=paths, scenario=scenario)
     try:
         yield report
     except BaseException as error:
@@ -164,7 +165,7 @@ async def reported(
             try:
                 await report.write()
             except Exception as why:  # the caller must see what ended the sending
-                logger.warning("the results of run %s were not written: %s", run.record.run_id, why)
+                logger.warning("the results of run %s were not written: %s", prepared.ledger.record.run_id, why)
         raise
     with anyio.CancelScope(shield=True):
         await report.write()

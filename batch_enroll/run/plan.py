@@ -62,6 +62,7 @@ class PreparedRun:
     columns: tuple[str, ...] = ()  #: of a run that was planned now
     again: RowStatus | None = None  #: rows of this status are to be sent once more, see `requeue`
     finished: AlreadyFinished | None = None  #: of a dry run: why `run` would refuse this input
+    reported: tuple[Notice, ...] = ()  #: the notices that an unattended run reports too, not only its plan
 
 
 async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool = False) -> PreparedRun:
@@ -144,6 +145,7 @@ async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool 
             input_path=record.input_path,
             columns=table.columns,
             finished=done if done and not counts.not_sent else None,
+            reported=tuple(about_memory),
         )
 
 
