@@ -72,8 +72,10 @@ def columns_moved(cli, server):
 
 def as_workbook(cli, server):
     book = openpyxl.Workbook()
+    sheet = book.create_sheet("People", 0)
     for row in (("email", "first_name"), *PEOPLE):
-        book.active.append(row)
+        sheet.append(row)
+    book.remove(book.worksheets[1])
     book.save(cli.folder / "in.xlsx")
     return cli("run", "in.xlsx", *flags(server))
 

@@ -34,7 +34,6 @@ from tests.ledger.building import (
     statuses,
 )
 
-SAME_PATH = PlanRules(duplicates=Duplicates.SKIP, enrolled_by_path="/in/leads.csv")
 SUCCESS, ERROR, UNKNOWN = RowStatus.SUCCESS, RowStatus.ERROR, RowStatus.UNKNOWN
 INVALID, SKIPPED, NOT_SENT = RowStatus.INVALID, RowStatus.SKIPPED, RowStatus.NOT_SENT
 
@@ -191,7 +190,6 @@ EVERYBODY = ["ann", "bob", "cid", "dan", "eve"]
 @pytest.mark.parametrize(
     ("rules", "skipped"),
     [
-        pytest.param(PlanRules(duplicates=Duplicates.SKIP), {"bob", "dan"}, id="unknown is held"),
         pytest.param(
             PlanRules(duplicates=Duplicates.SKIP, enrolled_since=NOON - minutes(1)),
             {"ann", "bob", "dan"},
@@ -202,15 +200,13 @@ EVERYBODY = ["ann", "bob", "cid", "dan", "eve"]
             {"bob", "dan"},
             id="before the window",
         ),
+        pytest.param(PlanRules(duplicates=Duplicates.SEND), {"ann", "bob", "dan"}, id="for ever"),
         pytest.param(
-            PlanRules(duplicates=Duplicates.SEND, enrolled_by_path="/in/leads.csv"),
-            {"ann", "bob", "dan"},
-            id="same path",
+            PlanRules(duplicates=Duplicates.SEND, skip_enrolled=False), {"bob", "dan"}, id="the enrolled are sent"
         ),
         pytest.param(
-            PlanRules(duplicates=Duplicates.SEND, enrolled_by_path="/in/other.csv"), {"bob", "dan"}, id="other path"
+            PlanRules(duplicates=Duplicates.SKIP, skip_enrolled=False, hold_unknown=False), set(), id="all over again"
         ),
-        pytest.param(PlanRules(duplicates=Duplicates.SKIP, hold_unknown=False), set(), id="all over again"),
     ],
 )
 async def test_rows_of_earlier_runs_are_skipped_by_the_rules(ledger: Ledger, rules: PlanRules, skipped: set[str]):
@@ -219,9 +215,11 @@ async def test_rows_of_earlier_runs_are_skipped_by_the_rules(ledger: Ledger, rul
     run = await open_run(ledger, EVERYBODY, record=make_record("new"), rules=rules)
 
     found = await all_duplicates(run)
-    assert {EVERYBODY[one.seq - 1] for one in found} == skipped
+    forgotten = {"ann"} if rules.enrolled_since and rules.enrolled_since > NOON else set()
+    assert {EVERYBODY[one.seq - 1] for one in found} == {"ann", "bob", "dan"} - forgotten
     assert all((one.earlier_run, one.earlier_at) == ("old", NOON) for one in found)
-    assert {EVERYBODY[one.seq - 1] for one in found if one.held} == skipped - {"ann"}
+    assert {EVERYBODY[one.seq - 1] for one in found if one.held} == {"bob", "dan"}
+    assert {EVERYBODY[one.seq - 1] for one in found if one.code} == skipped
     by_name = dict(zip(EVERYBODY, await statuses(run), strict=True))
     assert {name for name, status in by_name.items() if status is SKIPPED} == skipped
     await run.close_unchanged()
@@ -260,13 +258,17 @@ async def test_resolved_unknown_row_no_longer_blocks_its_identity(ledger: Ledger
 
     run = await open_run(ledger, EVERYBODY, record=make_record("new"))
 
-    assert await all_duplicates(run) == []
+    found = await all_duplicates(run)
+    assert [(EVERYBODY[one.seq - 1], one.code) for one in found] == [
+        ("ann", "already_enrolled"),
+        ("dan", "already_enrolled"),
+    ]
     await run.close_unchanged()
 
 
 async def test_later_of_two_earlier_runs_counts(ledger: Ledger):
     for name, at in (("first", NOON), ("second", NOON + minutes(5))):
-        run = await open_run(ledger, ["ann"], record=make_record(name))
+        run = await open_run(ledger, ["ann"], record=make_record(name), rules=replace(SKIP, skip_enrolled=False))
         await send(run, 1, SUCCESS, at=at)
         await run.close_unchanged()
 
@@ -565,8 +567,8 @@ async def test_runs_are_listed_newest_first(ledger: Ledger):
         await run.close(state=RunState.FINISHED, stop_reason="", at=NOON)
 
     assert [record.run_id for record in await ledger.runs()] == ["c", "b", "a"]
-    assert [record.run_id for record in await ledger.find("same")] == ["c", "a"]
-    assert await ledger.find("none") == []
+    assert [record.run_id for record in await ledger.find(["same"])] == ["c", "a"]
+    assert await ledger.find(["none"]) == []
 
 
 async def test_end_of_a_run_is_stored(ledger: Ledger):
@@ -618,27 +620,6 @@ async def test_input_is_planned_by_one_process_at_a_time(ledger: Ledger):
     assert [record.run_id for record in await ledger.runs()] == ["a"]
 
 
-async def test_second_unfinished_run_on_one_scenario_is_refused(ledger: Ledger):
-    """Two unfinished runs over one file and scenario are not sent at once."""
-    stopped = await open_run(ledger, ["ann"], record=make_record("stopped"))
-    await stopped.close_unchanged()
-    working = await open_run(ledger, ["ann", "bob"], record=make_record("working"))
-
-    with pytest.raises(RunLocked):
-        await ledger.create(make_record("another"))
-    with pytest.raises(RunLocked):
-        await ledger.open("stopped", read_only=False)
-    other_scenario = await ledger.create(replace(make_record("other-scenario"), scenario=5))
-    await other_scenario.discard()
-    other_input = await ledger.create(make_record("other-input", input_path="/in/others.csv"))
-    await other_input.discard()
-    for name in ("x", "y"):
-        await (await ledger.create(make_record(name, input_path="-"))).discard()
-    await working.close_unchanged()
-    again = await ledger.open("stopped", read_only=False)
-    await again.close_unchanged()
-
-
 async def test_rows_sent_by_another_run_meanwhile_are_skipped(ledger: Ledger):
     run = await open_run(ledger, ["ann", "bob", "eve", "joe"], record=make_record("stopped"))
     await send(run, 4, SUCCESS)
@@ -649,9 +630,8 @@ async def test_rows_sent_by_another_run_meanwhile_are_skipped(ledger: Ledger):
     await edited.close_unchanged()
 
     run = await ledger.open("stopped", read_only=False)
-    rules = replace(SKIP, enrolled_by_path="/in/leads.csv")
-    assert await run.skip_sent(rules) == 2
-    assert await run.skip_sent(rules) == 0
+    assert await run.skip_sent(SKIP) == 2
+    assert await run.skip_sent(SKIP) == 0
     assert await statuses(run) == [SKIPPED, SKIPPED, NOT_SENT, SUCCESS]
     words = [(one.code, str(one.message)) for one in await run.outcomes(after_seq=0, limit=2)]
     assert [code for code, _ in words] == ["already_enrolled", "held_unknown"]
@@ -672,19 +652,39 @@ async def test_requeue_skips_rows_sent_by_another_run_meanwhile(ledger: Ledger):
     await edited.close_unchanged()
 
     run = await ledger.open("refused", read_only=False)
-    assert await run.requeue(status=ERROR, rules=replace(SKIP, enrolled_by_path="/in/leads.csv")) == 2
+    assert await run.requeue(status=ERROR, rules=SKIP) == 2
     assert await statuses(run) == [SKIPPED, NOT_SENT]
     await run.close_unchanged()
 
 
-async def test_only_earlier_runs_count_as_earlier(ledger: Ledger):
-    earlier = await open_run(ledger, ["ann"], record=make_record("earlier"))
-    await send(earlier, 1, SUCCESS, at=NOON + minutes(1))
+async def test_only_what_was_sent_since_the_plan_counts(ledger: Ledger):
+    """A run that enrolls people again skips whom another run enrolled after its plan."""
+    send_again = replace(SKIP, skip_enrolled=False)
+    earlier = await open_run(ledger, ["ann", "bob"], record=make_record("earlier"))
+    await send(earlier, 1, SUCCESS, at=NOON - minutes(1))
     await earlier.close_unchanged()
-    run = await open_run(ledger, ["ann"], record=make_record("again"))
+    run = await open_run(ledger, ["ann", "bob"], record=make_record("again"), rules=send_again)
+    await run.close_unchanged()
+    earlier = await ledger.open("earlier", read_only=False)
+    await send(earlier, 2, SUCCESS, at=NOON + minutes(1))
+    await earlier.close_unchanged()
 
-    assert await run.skip_sent(replace(SKIP, enrolled_by_path="/in/leads.csv", later_runs_only=True)) == 0
-    assert await statuses(run) == [NOT_SENT]
+    run = await ledger.open("again", read_only=False)
+    assert await run.skip_sent(replace(SKIP, since_planned=NOON)) == 1
+    assert await statuses(run) == [NOT_SENT, SKIPPED]
+    await run.close_unchanged()
+
+
+async def test_another_key_of_the_same_profile_is_looked_up(ledger: Ledger):
+    earlier = await open_run(ledger, ["ann"], record=make_record("earlier"))
+    await send(earlier, 1, SUCCESS)
+    await earlier.close_unchanged()
+    run = await open_run(ledger, ["Ann by her new key", "bob"], record=make_record("new"))
+    await run.add_aliases([(1, key_of("ann"))])
+    await run.add_aliases([(1, key_of("ann"))])
+
+    assert await run.skip_sent(SKIP) == 1
+    assert await statuses(run) == [SKIPPED, NOT_SENT]
     await run.close_unchanged()
 
 
@@ -787,14 +787,14 @@ async def test_pruned_run_keeps_totals_and_reasons_without_rows(ledger: Ledger):
     assert await reader.duplicates(after_seq=0, limit=9) == []
     assert await reader.pending(after_seq=0, limit=9) == []
     await reader.close_unchanged()
-    assert [record.run_id for record in await ledger.find("identity of old")] == ["old"]
+    assert [record.run_id for record in await ledger.find(["identity of old"])] == ["old"]
 
 
 async def test_pruned_run_still_knows_its_enrolled_identities(ledger: Ledger):
     await finished(ledger)
     await ledger.prune("old")
 
-    by_path = await open_run(ledger, ["ann", "bob"], record=make_record("edited"), rules=SAME_PATH)
+    by_path = await open_run(ledger, ["ann", "bob"], record=make_record("edited"), rules=SKIP)
     assert await statuses(by_path) == [SKIPPED, NOT_SENT]
     await by_path.close_unchanged()
     since = PlanRules(duplicates=Duplicates.SKIP, enrolled_since=NOON - minutes(1))
@@ -825,10 +825,10 @@ async def test_forgotten_run_allows_enrolling_its_identities_again(ledger: Ledge
 
     assert await ledger.runs() == []
     assert not folder.exists()
-    run = await open_run(ledger, ["ann", "bob"], record=make_record("new"), rules=SAME_PATH)
+    run = await open_run(ledger, ["ann", "bob"], record=make_record("new"), rules=SKIP)
     assert await statuses(run) == [NOT_SENT, NOT_SENT]
     await run.close_unchanged()
-    third = await open_run(ledger, ["ann"], record=make_record("third"), rules=SAME_PATH)
+    third = await open_run(ledger, ["ann"], record=make_record("third"), rules=SKIP)
     assert await statuses(third) == [NOT_SENT], "what the forgotten run sent is not laid at another's door"
     await third.close_unchanged()
     again = await open_run(ledger, ["ann"], record=make_record("old"))  # its name is free
@@ -890,7 +890,7 @@ async def test_decision_of_a_dead_process_survives_pruning(ledger: Ledger):
 
     await ledger.prune("old")
 
-    later = await open_run(ledger, ["ann", "bob"], record=make_record("edited"), rules=SAME_PATH)
+    later = await open_run(ledger, ["ann", "bob"], record=make_record("edited"), rules=SKIP)
     assert [one.held for one in await all_duplicates(later)] == [False, False]
     await later.close_unchanged()
 

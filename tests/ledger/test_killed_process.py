@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ import pytest
 from batch_enroll.ledger.records import RunState
 from batch_enroll.models import RowStatus
 from tests.ledger import child
-from tests.ledger.building import SKIP, make_record, open_run, statuses
+from tests.ledger.building import make_record, open_run, statuses
 from tests.support.ledgers import sqlite_ledger
 
 LONG = "BATCH_ENROLL_LONG_TESTS" in os.environ
@@ -104,8 +103,7 @@ async def test_next_plan_knows_the_rows_of_a_killed_run(tmp_path: Path, point: s
     (old,) = await ledger.runs()
     assert old.state is RunState.OPEN
 
-    rules = replace(SKIP, enrolled_by_path=old.input_path)
-    run = await open_run(ledger, ["p1", "stranger", "p60"], record=make_record("new"), rules=rules)
+    run = await open_run(ledger, ["p1", "stranger", "p60"], record=make_record("new"))
 
     assert await statuses(run) == [RowStatus.SKIPPED, RowStatus.NOT_SENT, RowStatus.SKIPPED]
     await run.close_unchanged()

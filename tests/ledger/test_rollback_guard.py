@@ -106,7 +106,7 @@ async def test_ledger_copy_from_before_the_last_run_is_refused(tmp_path: Path):
     put_back(tmp_path / "copy", tmp_path / "data")
 
     with pytest.raises(LedgerError, match=OLDER):
-        await ledger.find("identity of run-2")
+        await ledger.find(["identity of run-2"])
     with pytest.raises(LedgerError, match=OLDER):
         await ledger.create(make_record("run-2"))
 
