@@ -63,7 +63,7 @@ def job_file_text(
 
 
 _SETTINGS = {
-    "send": ("rate = 10", "concurrency = 8", 'duplicates = "skip"'),
+    "send": ("rate = 10", "concurrency = 8", 'duplicates = "skip"', 'enrolled_before = "skip"', '# window = "7d"'),
     "stop": ('max_errors = "20%"', "max_unknown = 50"),
 }
 _UNATTENDED = ('max_change = "100%"', 'allowed_hours = "09:00-20:00 Europe/Moscow"')
@@ -73,8 +73,8 @@ def _setting_lines(meaning: Callable[[str], str]) -> list[str]:
     """Write the settings that most jobs have, each with its meaning, and those of unattended jobs as comments."""
 
     def line(section: str, setting: str, mark: str = "") -> str:
-        key = setting.partition(" ")[0]
-        return f"{mark + setting:<21} # {meaning(f'{section}.{key}')}"
+        key = setting.removeprefix("# ").partition(" ")[0]
+        return f"{mark + setting:<24} # {meaning(f'{section}.{key}')}"
 
     lines: list[str] = []
     for section, settings in _SETTINGS.items():

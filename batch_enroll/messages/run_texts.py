@@ -38,9 +38,13 @@ RUN_TEXTS: Final[dict[str, Text]] = {
         "This very input was sent to scenario {scenario:d} before: run {run_id}, finished{when} ({rows:row}: {counts})."
         " Nothing was sent now."
     ),
-    "run.already_finished_again": Text("Set {setting:send.again} to send it once more."),
-    "run.already_finished_unknown": Text(
-        "{command:resolve {run_id}} lists the unknown rows. {setting:send.again} would send every row again."
+    "run.already_finished_again": Text(
+        "To enroll everybody of it once more, give {setting:send.again}; each of them gets the message a second time."
+    ),
+    "run.already_finished_unknown": Text("{command:resolve {run_id}} lists the unknown rows for a decision."),
+    "run.already_finished_error": Text("{command:retry {run_id} --errors} sends the refused rows again."),
+    "run.already_finished_invalid": Text(
+        "Correct the invalid rows, in the input or in the file of failed rows, and load it; only they are sent."
     ),
     "run.planned_otherwise": Text(
         "Run {run_id} over this very input is unfinished and was planned with other settings for the {what}.",

@@ -222,13 +222,18 @@ async def check_async(
                 columns=prepared.columns,
                 invalid_rows=await run_abandonable(_invalid_rows, prepared),
                 input_sha256=prepared.ledger.record.input_sha256,
-                refused=broken_limits(job.stop, plan),
+                refused=(*_refused_as_finished(prepared), *broken_limits(job.stop, plan)),
             )
         finally:
             with anyio.CancelScope(shield=True):
                 await prepared.ledger.discard()
 
     return await run_with_background(check)
+
+
+def _refused_as_finished(prepared: PreparedRun) -> list[PlanRefusal]:
+    done = prepared.finished
+    return [PlanRefusal(limit="already_finished", content=done.content, advice=next(iter(done.advice), None))] if done else []
 
 
 def _invalid_rows(prepared: PreparedRun) -> list[Row]:

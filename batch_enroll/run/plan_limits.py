@@ -22,6 +22,7 @@ class PlanRefusal:
 
     limit: str  #: its key in the job file's `[stop]`
     content: Message
+    advice: Message | None = None  #: what to do about it, if the catalogue has no hint for `content`
 
     @property
     def message(self) -> str:
@@ -31,7 +32,7 @@ class PlanRefusal:
     @property
     def hint(self) -> str:
         """What to do about it, in the current wording."""
-        return hint_of(self.content)
+        return str(self.advice) if self.advice else hint_of(self.content)
 
     def as_dict(self) -> dict[str, str]:
         """The JSON object."""

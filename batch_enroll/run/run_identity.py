@@ -83,7 +83,8 @@ async def already_finished(ledger: Ledger, record: RunRecord) -> AlreadyFinished
     totals = await _totals(ledger, record)
     counts = tuple(f"{count:,} {name}" for name, count in totals.as_dict().items() if count and name != "rows")
     when = f" on {record.finished_at.astimezone():%Y-%m-%d at %H:%M}" if record.finished_at else ""
-    hint = "run.already_finished_unknown" if totals.unknown else "run.already_finished_again"
+    left = ("unknown" * bool(totals.unknown), "error" * bool(totals.error), "invalid" * bool(totals.invalid), "again")
+    hint = f"run.already_finished_{next(filter(None, left))}"
     return AlreadyFinished(
         message(
             "run.already_finished",

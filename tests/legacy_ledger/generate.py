@@ -90,7 +90,7 @@ class Platform:
 
     def reply(self, body: dict[str, Any]) -> dict[str, Any]:
         """Answer one start."""
-        email = body["email"]
+        email = body.get("email") or body["phone"]
         with self._lock:
             self.asked.append(email)
             count = len(self.asked)
