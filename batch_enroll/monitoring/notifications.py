@@ -111,6 +111,7 @@ def build_text(state: RunSnapshot, ending: RunResult, *, host: str) -> str:
     lines += [ending.reason] if ending.reason else []
     lines.append(str(message("monitoring.exit_code", exit_code=ending.exit_code, meaning=ending.meaning)))
     lines += [ending.advice] if ending.advice else []
+    lines += [f"{notice.message} {notice.hint}".strip() for notice in state.notices]
     return "\n".join(lines)
 
 

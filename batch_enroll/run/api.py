@@ -232,8 +232,10 @@ async def check_async(
 
 
 def _refused_as_finished(prepared: PreparedRun) -> list[PlanRefusal]:
-    done = prepared.finished
-    return [PlanRefusal(limit="already_finished", content=done.content, advice=next(iter(done.advice), None))] if done else []
+    if prepared.finished is None:
+        return []
+    content, advice = prepared.finished.content, prepared.finished.advice
+    return [PlanRefusal(limit="already_finished", content=content, advice=next(iter(advice), None))]
 
 
 def _invalid_rows(prepared: PreparedRun) -> list[Row]:

@@ -28,7 +28,9 @@ def main() -> None:
             write(name, "E-mail", emails)
             command("run", f"{name}.csv", "--url", url, code=130 if name == "stopped" else 0)
         write("phones", "Phone", PHONES)
-        (FOLDER / "job.toml").write_text("insecure_http = true\n[output]\nledger = 'ledger/ledger.sqlite'\nyes = true\n")
+        (FOLDER / "job.toml").write_text(
+            "insecure_http = true\n[output]\nledger = 'ledger/ledger.sqlite'\nyes = true\n"
+        )
         flags = ("--url", "http://platform.example", "--scenario", "3", "--match", "phone=Phone")
         command("run", "phones.csv", *flags, code=0)
         shutil.rmtree(FILES, ignore_errors=True)

@@ -38,39 +38,38 @@ def upgraded(cli):
             assert ended.code == code, ended.err
             return ended, sorted(started)
 
-        command.folder = cli.folder
         yield command
 
 
 @pytest.mark.parametrize("name", ["capitals", "port"])
 @pytest.mark.parametrize("way", ["edited", "same"])
-def test_people_of_another_spelling_of_the_address(upgraded, name, way):
+def test_people_of_another_spelling_of_the_address(cli, upgraded, name, way):
     rows = [(f"{name}{number}@leads.example", f"Name {number}") for number in range(1, 5)]
     if way == "edited":
         rows = [("new@leads.example", "New"), *rows[::-1]]
-        write_csv(upgraded.folder / f"{name}.csv", *rows, header=("E-mail", "First name"))
+        write_csv(cli.folder / f"{name}.csv", *rows, header=("E-mail", "First name"))
     refused = 2 if way == "same" else 0
     _, started = upgraded("run", f"{name}.csv", *PLATFORM, *EMAIL, "--content", "first_name=First name", code=refused)
     assert started == (["new@leads.example"] if way == "edited" else [])
 
 
-def test_phones_with_and_without_the_plus(upgraded):
+def test_phones_with_and_without_the_plus(cli, upgraded):
     rows = [("79000000001", "1"), ("+79000000002", "2"), ("79000000003", "3"), ("+79000000004", "4")]
-    write_csv(upgraded.folder / "other.csv", *rows, header=("Phone", "First name"))
+    write_csv(cli.folder / "other.csv", *rows, header=("Phone", "First name"))
     _, started = upgraded("run", "other.csv", *PLATFORM, *PHONE)
     assert started == ["+79000000004"]
 
 
-def test_unfinished_run_is_found_under_the_canonical_address(upgraded):
+def test_unfinished_run_is_found_under_the_canonical_address(cli, upgraded):
     content = ("--content", "first_name=First name")
     _, started = upgraded("run", "stopped.csv", *PLATFORM, *EMAIL, *content)
     assert len(started) == 12
-    assert Counter(row["enroll_status"] for row in read_results(upgraded.folder / "new.results.csv")) == {"success": 24}
+    assert Counter(row["enroll_status"] for row in read_results(cli.folder / "new.results.csv")) == {"success": 24}
 
 
-def test_old_unfinished_run_skips_whom_a_new_run_enrolled(upgraded):
+def test_old_unfinished_run_skips_whom_a_new_run_enrolled(cli, upgraded):
     people = [(f"stopped{number:02d}@leads.example", "Name") for number in range(1, 25)]
-    write_csv(upgraded.folder / "other.csv", *people[::-1], header=("E-mail", "First name"))
+    write_csv(cli.folder / "other.csv", *people[::-1], header=("E-mail", "First name"))
     _, started = upgraded("run", "other.csv", *PLATFORM, *EMAIL)
     assert len(started) == 12
     assert not set(started) & {f"stopped{number:02d}@leads.example" for number in range(1, 13)}
