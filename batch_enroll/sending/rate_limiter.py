@@ -79,7 +79,8 @@ class RateSchedule:
         if rate_per_s is not None and not (0 < rate_per_s < math.inf):
             raise ValueError(f"a rate is a number above 0, not {rate_per_s}")
         self._limit = self._rate = rate_per_s
-        kept = 0 if rate_per_s is None else math.ceil(rate_per_s)
+        self._most = 0 if rate_per_s is None else math.ceil(rate_per_s)
+        kept = max(self._most, self._log.maxlen or 0)  # a lower limit must not forget what a later, higher one counts
         self._log = deque(self._log, maxlen=kept)
         self._left = deque(self._left, maxlen=kept)
 
@@ -88,8 +89,8 @@ class RateSchedule:
         if self._rate is None:
             return max(now, self._paused_until)
         at = max(now, self._paused_until, self._last + WINDOW_S / self._rate)
-        if len(self._log) == self._log.maxlen:
-            at = max(at, self._log[0] + WINDOW_S)
+        if len(self._log) >= self._most:
+            at = max(at, self._log[-self._most] + WINDOW_S)
         return at
 
     def consume(self, now: float) -> None:
@@ -101,9 +102,9 @@ class RateSchedule:
 
     def next_departure_at(self, now: float) -> float:
         """Say when a request that has its permit may leave: `now`, or when the last second has room for it."""
-        if self._rate is None or len(self._left) < (self._left.maxlen or 0):
+        if self._rate is None or len(self._left) < self._most:
             return now
-        return max(now, self._left[0] + WINDOW_S)
+        return max(now, self._left[-self._most] + WINDOW_S)
 
     def record_departure(self, now: float) -> None:
         """Note that a request leaves now. Callers ask `next_departure_at` first."""

@@ -381,3 +381,20 @@ def test_negative_control_without_departure_check_exceeds_limit():
     rate = 10.0
     gone = sorted(number / rate + (0.4 if number < 4 else 0.0) for number in range(30))
     assert max(sum(start <= other < start + 1.0 for other in gone) for start in gone) > rate
+
+
+def test_a_lower_limit_in_between_forgets_no_permit():
+    """The rate is set to 240, to 20 and back to 240 within a second: the second still holds at most 240."""
+    schedule, now, left = RateSchedule(60.0), 0.0, []
+    changes = [(0.5, 240.0), (1.0, 20.0), (1.0, 240.0)]
+    while now < 3.0:
+        due = max(now, schedule.next_permit_at(now))
+        while changes and changes[0][0] <= due:
+            now, rate = changes.pop(0)
+            schedule.set_rate(rate)
+            due = max(now, schedule.next_permit_at(now))
+        schedule.consume(due)
+        now = max(due, schedule.next_departure_at(due))
+        schedule.record_departure(now)
+        left.append(now)
+    assert max(sum(begin <= time < begin + 1.0 for time in left) for begin in left) == 240
