@@ -52,7 +52,9 @@ def test_proposed_text_is_toml_whatever_the_headers_hold():
         meaning=lambda key: f"about {key}",
     )
     read = tomllib.loads(text)
-    assert "rate = 10             # about send.rate\n" in text
+    assert "rate = 10                # about send.rate\n" in text
+    assert read["send"]["enrolled_before"] == "skip"
+    assert '# window = "7d"          # about send.window\n' in text
     assert read["match"] == {"mode": "email", "column": "email"}
     lines = [line.removeprefix("# ") if " = " in line else line for line in text.splitlines()]
     uncommented = tomllib.loads("\n".join(lines))

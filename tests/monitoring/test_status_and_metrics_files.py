@@ -19,7 +19,7 @@ FLAGS = ("--scenario", "3", "--match", "email=email", "--rate", "none", "--concu
 LABELS = {"job_name": "nightly", "scenario": "3"}
 KEYS = {
     *("run", "state", "job", "scenario", "input", "counts", "rows_read", "to_send", "done", "requests", "throttled"),
-    *("unknown_by_code", "rate_per_s", "eta_s", "paused_until", "stop_reason", "exit_code", "started_at"),
+    *("unknown_by_code", "rate_per_s", "eta_s", "paused_until", "stop_reason", "notices", "exit_code", "started_at"),
     *("progress_at", "updated_at", "ended_at", "pid", "host"),
 }
 
