@@ -27,6 +27,8 @@ PLAN = PlanView(
     to_send=1_829,
     duplicates=5,
     already_enrolled=3,
+    enrolled=3,
+    last_enrolled=verbatim("last on 2026-11-28 at 21:04 by leads-3.csv"),
     held=1,
     invalid=4,
     problems=(
@@ -63,13 +65,14 @@ Plan of run 7f3a
             sent again by itself
   rate      10 a second, 8 at once: 3 min 3 s
 
-  rows              1,842
-  will be sent      1,829
-  duplicates            5  skipped: the same profile is in an earlier row
-  already enrolled      3  skipped: an earlier run enrolled the profile
-  held                  1  skipped: unknown since an earlier run, until it is
-                           resolved
-  invalid               4  cannot be sent as they are
+  rows             1,842
+  will be sent     1,829
+  duplicates           5  skipped: the same profile is in an earlier row
+  enrolled before      3  skipped: enrolled in this scenario before, last on
+                          2026-11-28 at 21:04 by leads-3.csv
+  held                 1  skipped: unknown since an earlier run, until it is
+                          resolved
+  invalid              4  cannot be sent as they are
 
 Invalid rows
   4  Column 'E-mail': 'ivan@' is not an e-mail address (email_invalid): rows 12,
@@ -127,7 +130,7 @@ def test_missing_limit_is_stated():
 def test_resumed_run_shows_finished_rows():
     plan = replace(PLAN, carries_on=True, to_send=29, settled=1_800)
     assert "which is resumed" in printed(plan)
-    assert "done before       1,800" in printed(plan)
+    assert "done before      1,800" in printed(plan)
 
 
 def test_json_object_has_the_numbers():

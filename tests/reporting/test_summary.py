@@ -101,6 +101,7 @@ def test_json_object_has_the_documented_keys():
                 "first_rows": [3],
             }
         ],
+        "notices": [],
     }
 
 
