@@ -178,7 +178,7 @@ REASONS: Final[dict[str, Text]] = {
     ),
     "refused_before": Text(
         "The platform refused this row in an earlier run of the same input",
-        "Correct the row and load it in a file of its own, or use {command:retry RUN --errors}.",
+        "Correct the row and load it in a file of its own, or let the earlier run send its refused rows again.",
     ),
 }
 
