@@ -232,7 +232,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "WHAT",
         "a profile that any file enrolled in this scenario before",
         SENDING,
-        unit=one_of(EnrolledBefore),
+        choices=EnrolledBefore,
         default=EnrolledBefore.SKIP,
     ),
     _setting(
