@@ -32,6 +32,7 @@ INSERT INTO row(seq, number, key, content_hash, code, state)
 VALUES (?1, ?2, ?3, ?4, nullif(?5, ''), iif(?3 IS NULL, {RowState.INVALID:d}, {RowState.PLANNED:d}))
 """  # of a PlannedRow, as it stands
 _BY_KEY = "SELECT key, seq, content_hash FROM row WHERE %s ORDER BY key, seq"
+_KEYS = "SELECT key, seq FROM row WHERE %s ORDER BY key, seq"
 _ANY = "key IS NOT NULL"
 _REPEATED = "key IN (SELECT key FROM row WHERE key IS NOT NULL GROUP BY key HAVING count(*) > 1)"
 
@@ -198,18 +199,30 @@ def finish_planning(connection: sqlite3.Connection, rows: int) -> None:
 
 
 def _find_duplicates(connection: sqlite3.Connection, lookup: Lookup | None) -> Iterator[tuple[object, ...]]:
-    """Yield a line of the table `duplicate` for each row whose key occurred before."""
-    by_key = connection.execute(_BY_KEY % (_ANY if lookup else _REPEATED))
-    last_key, first_seq, first_hash = None, 0, b""
+    """Yield a line of the table `duplicate` for each row whose key occurred before.
+
+    Most blocks hold no such row: their keys are compared all at once, and no content hash is read.
+    """
+    by_key = connection.execute(_KEYS % (_ANY if lookup else _REPEATED))
+    last_key, first_seq = None, 0
     while block := by_key.fetchmany(_BLOCK_ROWS):
-        sent_before = lookup([key for key, _, _ in block]) if lookup else {}
-        for key, seq, content_hash in block:
+        keys = [key for key, _ in block]
+        sent_before = lookup(keys) if lookup else {}
+        if not sent_before and keys[0] != last_key and len(set(keys)) == len(keys):
+            last_key, first_seq = block[-1]
+            continue
+        for key, seq in block:
             inside = key == last_key
             if not inside:
-                last_key, first_seq, first_hash = key, seq, content_hash
-            sent = sent_before.get(key)
-            if sent:
-                changed = sent.content_hash != content_hash
+                last_key, first_seq = key, seq
+            if sent := sent_before.get(key):
+                changed = sent.content_hash != _content_hash(connection, seq)
                 yield seq, first_seq if inside else None, sent.run_id, sent.at, sent.standing, changed
             elif inside:
-                yield seq, first_seq, None, None, False, first_hash != content_hash
+                changed = _content_hash(connection, seq) != _content_hash(connection, first_seq)
+                yield seq, first_seq, None, None, False, changed
+
+
+def _content_hash(connection: sqlite3.Connection, seq: int) -> bytes:
+    (found,) = connection.execute("SELECT content_hash FROM row WHERE seq = ?", (seq,)).fetchone()
+    return bytes(found)
