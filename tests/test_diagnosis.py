@@ -74,7 +74,7 @@ def test_new_row_error_stops_the_run_after_five_rows(cli, sandbox):
     server = sandbox(reentry="refuse")
     assert cli("run", write_csv(cli.folder / "inside.csv", *people(30)), *flags(server)).code == 0
     mixed = write_csv(cli.folder / "mixed.csv", *people(9, domain="example.org"), *people(30))
-    ended = cli("run", mixed, *flags(server), "--json")
+    ended = cli("run", mixed, *flags(server), "--enrolled-before", "send", "--json")
     assert (ended.code, ended.json["finding"]) == (3, "rows")
     assert ended.json["stop_reason"].startswith("A new error came 5 times running: code 409, which no row had before.")
     assert 5 <= ended.json["counts"]["error"] <= 6

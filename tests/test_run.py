@@ -169,12 +169,14 @@ async def test_edited_file_sends_only_unenrolled_rows(world, tmp_path):
     assert summary.counts == Counts(success=1, skipped=1)
 
 
-async def test_other_file_with_same_rows_is_sent_unless_in_a_window(world, tmp_path):
+async def test_people_of_another_file_are_skipped_unless_asked_for(world, tmp_path):
     await world.run(write_csv(tmp_path / "may.csv", *people(2)))
-    await world.run(write_csv(tmp_path / "june.csv", *people(3)))
-    assert len(world.platform.started) == 5
-    summary = await world.run(write_csv(tmp_path / "july.csv", *people(4)), job=make_job(send__window="7d"))
-    assert summary.counts == Counts(success=1, skipped=3)
+    june = await world.run(write_csv(tmp_path / "june.csv", *people(3)))
+    assert june.counts == Counts(success=1, skipped=2)
+    july = await world.run(write_csv(tmp_path / "july.csv", *people(4)), job=make_job(send__window="7d"))
+    assert july.counts == Counts(success=1, skipped=3)
+    again = make_job(send__enrolled_before="send")
+    assert (await world.run(write_csv(tmp_path / "august.csv", *people(5)), job=again)).counts == Counts(success=5)
 
 
 async def test_unknown_row_is_held_in_later_files_too(world, tmp_path):

@@ -154,6 +154,7 @@ def _nothing_sent(asked: RequestedRun, *, at: datetime, reason: str | None, exit
         "input": asked.input_name,
         "started_at": iso_utc(at),
         "reasons": [],
+        "notices": [],
         "finding": None,
     }
 
