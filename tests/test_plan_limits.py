@@ -96,7 +96,9 @@ def test_baseline_ignores_nights_without_new_rows(cli, sandbox):
 def test_plan_compares_a_new_file_with_runs_of_its_scenario(cli, sandbox):
     server = sandbox()
     assert cli("run", write_csv(cli.folder / "monday.csv", *people(4)), *flags(server)).code == 0
-    ended = cli("check", write_csv(cli.folder / "tuesday.csv", *people(5, domain="b.example")), *flags(server, "--json"))
+    ended = cli(
+        "check", write_csv(cli.folder / "tuesday.csv", *people(5, domain="b.example")), *flags(server, "--json")
+    )
     assert ended.json["compared"] == ["This input has 5 rows; the last run of this scenario had 4."]
 
 
