@@ -44,8 +44,12 @@ LEAKS = {
         "def test_it(tmp_path):\n    with zipfile.ZipFile(tmp_path / 'r.xlsx', 'w', zipfile.ZIP_DEFLATED) as book:\n"
         "        book.writestr('sheet.xml', f'<c>{TOKEN}</c>')"
     ),
-    "standard output": f"def test_it(leaky):\n    leaky({SAY.format(stream='stdout')!r})",
-    "standard error": f"def test_it(leaky):\n    leaky({SAY.format(stream='stderr')!r})",
+    "standard output": f"def test_it(leaky):\n    leaky({SAY.format(stream='stdout')!r}, child=True)",
+    "standard error": f"def test_it(leaky):\n    leaky({SAY.format(stream='stderr')!r}, child=True)",
+    "a command in the test's own process": (
+        "def test_it(cli, monkeypatch):\n"
+        "    monkeypatch.setattr('batch_enroll.cli.main.main', lambda words: print(TOKEN) or 0)\n    cli('run')"
+    ),
     "a command left running": f"def test_it(leaky):\n    leaky.start({SAY.format(stream='stderr')!r}).communicate()",
     "what the test's own process prints": "def test_it():\n    print('Authorization:', TOKEN)",
     "what the test's own process logs": "def test_it():\n    __import__('logging').error('token %s', TOKEN)",
@@ -54,7 +58,7 @@ LEAKS = {
 INNOCENT = {
     "a token file": "def test_it(tmp_path):\n    (tmp_path / 'token').write_text(TOKEN + '\\n')",
     "a command that is meant to": f"@pytest.mark.shows_token\ndef test_it(leaky):\n"
-    f"    leaky({SAY.format(stream='stdout')!r})",
+    f"    leaky({SAY.format(stream='stdout')!r}, child=True)",
     "a folder without it": "def test_it(tmp_path):\n    (tmp_path / 'log').write_text('row 1 refused')",
 }
 
