@@ -14,7 +14,7 @@ import pytest
 from batch_enroll.control.run_control import Control
 from batch_enroll.errors import LedgerError
 from batch_enroll.events import RowFinished, Stopping
-from batch_enroll.ledger.staged_rows import STAGE_NAME
+from batch_enroll.ledger.staged_rows import STAGE_NAME, FileStage
 from batch_enroll.models import Counts, RowStatus
 from batch_enroll.run.api import enroll_async, retry_async
 from batch_enroll.run.result_files import report_again
@@ -186,6 +186,28 @@ async def test_rows_damaged_during_sending_stop_the_run(tmp_path, damage):
     assert sorted(platform.emails()) == [email for email, _ in people(3000)]
     assert summary.results is not None
     assert [row["enroll_status"] for row in read_results(summary.results)] == ["success"] * 3000
+
+
+async def test_planned_row_without_a_request_is_damage(tmp_path):
+    """Only a row that was erased has none, and such a row is not planned any more."""
+    ledger, platform, reasons, control = sqlite_ledger(tmp_path), ScriptedPlatform(), [], Control()
+    source, job = write_csv(tmp_path / "in.csv", *people(ROWS)), make_job(send__concurrency=1)
+
+    def stop_early(event):
+        if isinstance(event, RowFinished):
+            control.stop("Stopped by the test.")
+
+    def note(event):
+        if isinstance(event, Stopping):
+            reasons.append(event.reason)
+
+    arguments: dict[str, Any] = {"token": "t", "ledger": ledger, "transport": platform.transport}
+    run_id = (await enroll_async(job, source, emit=stop_early, control=control, **arguments)).run_id
+    FileStage(ledger.folder(run_id), lambda: ROWS).forget([20])
+
+    assert (await enroll_async(job, source, emit=note, **arguments)).counts.not_sent
+    assert f"The kept rows of run {run_id} are damaged from line 21" in str(reasons[0])
+    assert people(20)[-1][0] not in platform.emails()
 
 
 def assert_sent_what_was_planned(platform):

@@ -16,6 +16,7 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.records import (
     Block,
     Duplicate,
+    FoundRow,
     Pending,
     PlannedRow,
     PlanRules,
@@ -60,6 +61,10 @@ class Stage(Protocol):
 
     def writer(self, columns: Sequence[str]) -> StageWriter:
         """Begin to stage the rows of a new plan; `columns` is the input's own header."""
+        ...
+
+    def exists(self) -> bool:
+        """Return whether the rows are still stored."""
         ...
 
     def columns(self) -> tuple[str, ...]:
@@ -245,8 +250,13 @@ class RunLedger(Protocol):
         """Set the rows of a status to PLANNED and the run to OPEN; returns how many rows have that status.
 
         The status is `error`, or `not_sent`, whose rows are PLANNED already. With `rules` the rows that other runs have
-        sent meanwhile are skipped in the same transaction, as by `skip_sent`. An error leaves every row unchanged.
+        sent meanwhile are skipped in the same transaction, as by `skip_sent`. An error leaves every row unchanged. Rows
+        of erased profiles stay as they are and do not count.
         """
+        ...
+
+    async def retryable(self) -> int:
+        """Return how many rows are `error` and can be set to PLANNED again: not those of erased profiles."""
         ...
 
     async def resolve(self, verdicts: Sequence[Resolution]) -> list[int]:
@@ -311,6 +321,32 @@ class Ledger(Protocol):
             RunLocked: a process is working on it.
             LedgerError: rows of it are unknown, or it is unfinished and has sent rows.
         """
+        ...
+
+    async def find_rows(self, run_id: str, keys: Sequence[bytes]) -> list[FoundRow]:
+        """Return the rows of a planned run whose profile has one of these keys, in plan order.
+
+        Of a pruned run only what it sent is known: the row numbers and the reasons are gone.
+        """
+        ...
+
+    async def forget_rows(self, run_id: str, keys: Sequence[bytes], *, seqs: Sequence[int] = ()) -> None:
+        """Erase the profile with these keys from the rows of a planned run; can be repeated.
+
+        Its rows keep number, status and code; a PLANNED one becomes SKIPPED with the code `forgotten`. Their keys and
+        texts are removed, and so are the cells and requests of their staged rows. What the run sent is still in the
+        memory of all runs, see `forget_sent`.
+
+        Args:
+            seqs: further rows of the same person, such as invalid ones, which have no key.
+        Raises:
+            RunLocked: a process is working on the run.
+            LedgerError: one of the rows is unknown; nothing was changed.
+        """
+        ...
+
+    async def forget_sent(self, keys: Sequence[bytes]) -> None:
+        """Erase keys from the memory of what all runs sent: their profiles would be sent again."""
         ...
 
     async def salt(self) -> bytes:

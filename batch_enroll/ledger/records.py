@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import ClassVar, NamedTuple
 
-from batch_enroll.models import Duplicates, Row, RowStatus
+from batch_enroll.models import Duplicates, Outcome, Row, RowStatus
 
 NO_PATH = "-"
 """The input path of a run whose input is not a file."""
@@ -28,7 +28,8 @@ class RowState(IntEnum):
         INTENT  -> UNKNOWN                when the run is opened after the process that recorded the intent has died
         UNKNOWN -> SUCCESS|ERROR|PLANNED  `resolve`, a person's decision, stored with who, when and why
         ERROR   -> PLANNED                `requeue`, the command `retry --errors`
-        PLANNED -> SKIPPED                `skip_sent`, when another run has sent the profile since the plan was made
+        PLANNED -> SKIPPED                `skip_sent`, when another run has sent the profile since the plan was made,
+                                          or `forget_rows`, when the profile is erased
 
     SKIPPED and INVALID are final. A row that is still PLANNED when the run ends is reported as `not_sent`.
     """
@@ -177,4 +178,11 @@ class StagedRow(NamedTuple):
 
     seq: int  #: place in the plan, from 1
     row: Row  #: with the problems that the loader and the mapping found
-    body: str  #: the request's JSON object without the token; "" when the row is invalid
+    body: str  #: the request's JSON object without the token; "" when the row is invalid or its profile was erased
+
+
+class FoundRow(NamedTuple):
+    """A row whose profile somebody looks for."""
+
+    number: int | None  #: the row number that people see; None when only the memory of what was sent knows the profile
+    outcome: Outcome  #: so far; its seq is 0 when the number is None

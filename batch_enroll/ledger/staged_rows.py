@@ -14,7 +14,7 @@ import json
 import re
 from bisect import bisect_left
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -99,6 +99,10 @@ class FileStage:
         """Begin to stage the rows of a new plan; `columns` is the input's own header."""
         return FileStageWriter(self._folder, columns)
 
+    def exists(self) -> bool:
+        """Return whether the rows are still stored."""
+        return self._path.exists()
+
     def columns(self) -> tuple[str, ...]:
         """Return the input's own header, column by column."""
         with self._reading() as file:
@@ -159,6 +163,23 @@ class FileStage:
                 return False
         return True
 
+    def forget(self, seqs: Iterable[int]) -> None:
+        """Empty the cells, problems and bodies of some rows; the caller holds the run's lock.
+
+        Every line keeps its place and its length: a reader that has opened the older file goes on with this one.
+        """
+        if not self.exists():
+            return
+        self.check()
+        chosen = set(seqs)
+        with _translate_write_errors(self._path):
+            for left in _partial_files(self._folder):
+                left.unlink(missing_ok=True)
+            with self._path.open("rb") as file, AtomicFile(self._path, mode=OWNER_ONLY) as emptied:
+                for seq, line in enumerate(file):
+                    emptied.binary.write(_emptied(line) if seq in chosen else line)
+                emptied.commit()
+
     def size(self) -> int:
         """Return how many bytes `delete` would free."""
         files = [self._path, *_partial_files(self._folder)]
@@ -212,6 +233,13 @@ def _line(fields: Sequence[str]) -> str:
     if "\\" in line or "\n" in line or line.count(_SEPARATOR) >= len(fields):
         line = _SEPARATOR.join(field.translate(_ESCAPES) for field in fields)
     return line + "\n"
+
+
+def _emptied(line: bytes) -> bytes:
+    """Keep the row number and the number of cells; blanks before the number fill up the line."""
+    number, _, _, *cells = _fields(line)
+    emptied = _line([number.strip(), "", "", *("" for _ in cells)]).encode()
+    return b" " * (len(line) - len(emptied)) + emptied
 
 
 def _fields(binary: bytes) -> list[str]:

@@ -34,6 +34,7 @@ SKIPPED_IN_SHORT: Final[dict[str, str]] = {
     "already_enrolled": str(message("ledger.skipped_enrolled")),
     "refused_before": str(message("ledger.skipped_refused")),
     "held_unknown": str(message("ledger.skipped_unknown")),
+    "forgotten": str(message("ledger.skipped_forgotten")),
 }
 """Why rows are skipped, by code, without the row or run that differs from one to the next."""
 

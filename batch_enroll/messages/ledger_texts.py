@@ -141,6 +141,7 @@ LEDGER_TEXTS: Final[dict[str, Text]] = {
     "ledger.skipped_refused_in": Text("The platform refused this row in run {run_id}{when}."),
     "ledger.skipped_unknown": Text("An earlier run may have enrolled the profile; that is still unknown."),
     "ledger.skipped_unknown_in": Text("Run {run_id} sent this profile{when} and got no clear answer."),
+    "ledger.skipped_forgotten": Text("The person was erased before the row was sent."),
     # Staged rows.
     "ledger.staged_damaged": Text(
         "The kept rows of run {run_id} are damaged from line {line:d} of {path} on, so they can be neither sent nor "

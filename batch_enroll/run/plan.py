@@ -303,7 +303,8 @@ async def resume_run(context: RunContext, run_id: str, *, again: RowStatus | Non
             await run.skip_sent(rules_since_planned(run.record, context.clock.now()))
         counts = await run.counts()
         if again is RowStatus.ERROR:
-            counts = replace(counts, error=0, not_sent=counts.not_sent + counts.error)
+            rows = await run.retryable()
+            counts = replace(counts, error=counts.error - rows, not_sent=counts.not_sent + rows)
         plan = _build_plan(run.record, context.job, counts, await _first_bodies(run, again=again))
         if interrupted:
             plan = replace(plan, notices=(_interrupted(interrupted, run_id),))
@@ -358,7 +359,7 @@ async def _first_bodies(run: RunLedger, *, again: RowStatus | None = None) -> tu
         return ()
     block = await run_in_thread(run.stage.rows, first[0], min(first[-1], first[0] + 999))
     bodies = {staged.seq: staged.body for staged in block}
-    return tuple(bodies[seq] for seq in first if seq in bodies)
+    return tuple(bodies[seq] for seq in first if bodies.get(seq))
 
 
 async def _first_with_status(run: RunLedger, status: RowStatus) -> list[int]:

@@ -57,6 +57,7 @@ class RowBlocks:
     def _with_requests(self, block: Block) -> list[RowToSend]:
         staged = {row.seq: row for row in self._stage.rows(block.rows[0].seq, block.rows[-1].seq)}
         for planned in block.rows:
-            if staged[planned.seq].row.number != planned.number:
+            row = staged[planned.seq]
+            if row.row.number != planned.number or not row.body:
                 raise self._stage.damaged(planned.seq)
         return [RowToSend(row.seq, row.number, staged[row.seq].body, row.key) for row in block.rows]

@@ -108,3 +108,39 @@ def test_abandoned_rows_leave_nothing(tmp_path):
     assert partial.stat().st_mode & 0o077 == 0
     writer.abandon()
     assert list(tmp_path.iterdir()) == []
+
+
+ODD_CELLS = [("a", "b", "c"), ("", "", ""), ("\\", "\n", "\x1f"), ("\x1f\\n", "\ud800é", "\r\n"), ("z", "", "\u2028")]
+
+
+@pytest.mark.parametrize("forgotten", [{1}, {2}, {3, 4}, {1, 2, 3, 4, 5}])
+def test_forgotten_rows_keep_number_place_and_cell_count(tmp_path, forgotten):
+    stage(tmp_path, ("x", "y", "z"), [(Row(n, cells), cells[0]) for n, cells in enumerate(ODD_CELLS, start=2)])
+    path, reader = tmp_path / STAGE_NAME, stage_in(tmp_path, 5)
+    before = reader.rows(1, 5)
+    size = path.stat().st_size
+
+    for _ in range(2):  # an interrupted erasure is repeated
+        stage_in(tmp_path, 5).forget(forgotten)
+        assert reader.rows(1, 5) == [
+            StagedRow(one.seq, Row(one.row.number, ("", "", "")), "") if one.seq in forgotten else one for one in before
+        ], "a reader goes on with the places that it knows"
+        assert (path.stat().st_size, path.stat().st_mode & 0o777) == (size, 0o600)
+
+
+def test_problems_of_a_forgotten_row_are_removed(tmp_path):
+    problem = Problem(code="email_invalid", message=verbatim("'anna@' is no address."), column=1)
+    stage(tmp_path, ("x",), [(Row(number=7, cells=("anna@",), problems=(problem,)), "")])
+    (tmp_path / f"{STAGE_NAME}.0a1b2c3d.part").write_text("anna@")
+    stage_in(tmp_path, 1).forget([1])
+    assert stage_in(tmp_path, 1).rows(1, 1)[0].row == Row(7, ("",))
+    assert [b"anna" in path.read_bytes() for path in tmp_path.iterdir()] == [False]
+
+
+def test_nothing_is_forgotten_where_rows_are_gone_or_damaged(tmp_path):
+    stage_in(tmp_path, 1).forget([1])
+    assert not stage_in(tmp_path, 1).exists()
+    stage(tmp_path, ("x",), [(Row(number=7, cells=("a",)), "{}")])
+    assert stage_in(tmp_path, 1).exists()
+    with pytest.raises(LedgerError, match="damaged"):
+        stage_in(tmp_path, 2).forget([1])

@@ -15,7 +15,7 @@ import anyio
 from batch_enroll.canonical_form import canonical_path
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import LedgerError, NoSuchRun, RunLocked
-from batch_enroll.ledger.records import RunRecord, RunState, finished_before
+from batch_enroll.ledger.records import FoundRow, RunRecord, RunState, finished_before
 from batch_enroll.ledger.sqlite.connection import translate_sqlite_errors
 from batch_enroll.ledger.sqlite.filesystem import check_location
 from batch_enroll.ledger.sqlite.group_commit import LedgerThreads
@@ -94,6 +94,15 @@ class SqliteLedger:
     async def delete_run(self, run_id: str) -> None:
         await self._threads.run(self._delete_run, run_id)
 
+    async def find_rows(self, run_id: str, keys: Sequence[bytes]) -> list[FoundRow]:
+        return await self._threads.run(self._find_rows, run_id, keys)
+
+    async def forget_rows(self, run_id: str, keys: Sequence[bytes], *, seqs: Sequence[int] = ()) -> None:
+        await self._threads.run(self._forget_rows, run_id, keys, seqs)
+
+    async def forget_sent(self, keys: Sequence[bytes]) -> None:
+        await self._threads.run(self._index.forget, keys)
+
     @contextmanager
     def lock(self, name: str, *, what: str, doing: str = "") -> Iterator[None]:
         self.notices()
@@ -161,6 +170,20 @@ class SqliteLedger:
                 if record.state is RunState.OPEN and files.anything_sent():
                     raise LedgerError(message("ledger.run_kept_unfinished", run_id=run_id))
             files.purge()
+
+    def _find_rows(self, run_id: str, keys: Sequence[bytes]) -> list[FoundRow]:
+        if self._record(run_id).state is RunState.PLANNING:
+            raise LedgerError(message("ledger.run_being_planned", run_id=run_id))
+        # Also for a run with its rows: an erasure may have been interrupted before the memory.
+        return self._files(run_id).find_rows(keys) or self._index.sent_rows(run_id, keys)
+
+    def _forget_rows(self, run_id: str, keys: Sequence[bytes], seqs: Sequence[int]) -> None:
+        self.notices()
+        files = self._files(run_id)
+        with files.lock.held_briefly():
+            if self._record(run_id).state is RunState.PLANNING:
+                raise LedgerError(message("ledger.run_being_planned", run_id=run_id))
+            files.forget_rows(keys, seqs)
 
     def _record(self, run_id: str) -> RunRecord:
         records = self._index.records("run_id = ?", run_id)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from batch_enroll.errors import LedgerError, RowTaken
 from batch_enroll.ledger.records import STATUS_OF, Pending, Reason, Resolution, RowState
 from batch_enroll.ledger.sqlite.plan_queries import duplicates
-from batch_enroll.ledger.sqlite.schema import from_micros, one_by_one, to_micros
+from batch_enroll.ledger.sqlite.schema import NOT_FORGOTTEN, from_micros, one_by_one, to_micros
 from batch_enroll.ledger.transitions import (
     IN_FLIGHT,
     INTERRUPTED,
@@ -88,10 +88,20 @@ def recover(connection: sqlite3.Connection, _: None) -> int:
 
 @one_by_one
 def requeue(connection: sqlite3.Connection, origin: RowState) -> int:
-    """ERROR -> PLANNED for every row; for PLANNED only counts."""
+    """ERROR -> PLANNED for every row that has a request; for PLANNED only counts."""
     if origin is RowState.PLANNED:
         return _count(connection, origin)
-    return connection.execute(f"UPDATE row SET state = {RowState.PLANNED:d} WHERE state = ?", (int(origin),)).rowcount
+    return connection.execute(
+        f"UPDATE row SET state = {RowState.PLANNED:d} WHERE state = ? AND {NOT_FORGOTTEN}", (int(origin),)
+    ).rowcount
+
+
+@one_by_one
+def retryable(connection: sqlite3.Connection, _: None) -> int:
+    """How many rows `requeue` would move from ERROR."""
+    query = f"SELECT count(*) FROM row WHERE state = {RowState.ERROR:d} AND {NOT_FORGOTTEN}"
+    many: int = connection.execute(query).fetchone()[0]
+    return many
 
 
 @one_by_one
@@ -136,7 +146,8 @@ def outcomes(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Outc
     words = []
     for seq, state, code, text, http_status, attempts, sent_at in found:
         if state == RowState.SKIPPED:
-            code, text = why_skipped(skipped[seq])
+            # The line in `duplicate` of an erased profile is gone.
+            code, text = why_skipped(skipped[seq]) if seq in skipped else (code, SKIPPED_IN_SHORT[code])
         elif state == RowState.INTENT:
             code, text, http_status = *IN_FLIGHT, None
         words.append(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import shutil
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.records import RunRecord
-from batch_enroll.ledger.sqlite import pruning
+from batch_enroll.ledger.records import FoundRow, RunRecord
+from batch_enroll.ledger.sqlite import erasure, pruning
 from batch_enroll.ledger.sqlite.connection import (
     check_stamp,
     closed_on_error,
@@ -192,6 +193,35 @@ class RunFiles:
             self._check(connection)
             pruning.remove_rows(connection)
             self.mark(connection).advance(read_commits(connection))
+
+    def find_rows(self, keys: Sequence[bytes]) -> list[FoundRow]:
+        """Find the rows with some keys; none when the rows were removed."""
+        with translate_sqlite_errors(self.path), closing(self.read()) as connection:
+            return [] if pruning.has_no_rows(connection) else erasure.find_rows(connection, keys)
+
+    def forget_rows(self, keys: Sequence[bytes], seqs: Sequence[int]) -> None:
+        """Erase a profile from its rows; the caller holds the lock.
+
+        In this order a crash in the middle leaves rows that are never sent and that the next call finds again.
+
+        Raises:
+            LedgerError: one of the rows is unknown.
+        """
+        with translate_sqlite_errors(self.path):
+            self._check_exists()
+            with closing(open_for_sending(self.path)) as connection:
+                self._check(connection)
+                if pruning.has_no_rows(connection):
+                    return
+                seqs = sorted({*seqs, *erasure.find_seqs(connection, keys)})
+                if not seqs:
+                    return
+                if unknown := erasure.count_unknown(connection, seqs):
+                    raise LedgerError(message("ledger.run_kept_unknown", run_id=self._run_id, rows=unknown))
+                erasure.empty_rows(connection, seqs)
+                self.stage.forget(seqs)
+                erasure.remove_keys(connection, seqs)
+                self.mark(connection).advance(read_commits(connection))
 
     def purge(self) -> None:
         """Remove every trace of a run; the caller holds the lock.

@@ -21,7 +21,7 @@ from uuid import uuid4
 from batch_enroll.atomic_file import OWNER_ONLY, write_atomic
 from batch_enroll.canonical_form import canonical_url
 from batch_enroll.errors import LedgerError
-from batch_enroll.ledger.records import PlanRules, RowState, RunRecord, RunState
+from batch_enroll.ledger.records import STATUS_OF, FoundRow, PlanRules, RowState, RunRecord, RunState
 from batch_enroll.ledger.sqlite.connection import (
     check_stamp,
     open_for_reading,
@@ -31,8 +31,9 @@ from batch_enroll.ledger.sqlite.connection import (
 )
 from batch_enroll.ledger.sqlite.plan_queries import EarlierSend, Lookup, Standing
 from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
-from batch_enroll.ledger.sqlite.schema import from_micros, to_micros
+from batch_enroll.ledger.sqlite.schema import NOT_FORGOTTEN, from_micros, marks, to_micros
 from batch_enroll.messages import message
+from batch_enroll.models import Outcome
 
 _COLUMNS = [field.name for field in fields(RunRecord)]
 _MERGE_ROWS = 20_000  # in one transaction
@@ -63,7 +64,7 @@ _SENT_BY_RUN = f"""
 SELECT key, sent_at, max(CASE
     WHEN state IN ({RowState.INTENT:d}, {RowState.UNKNOWN:d}) THEN {RowState.UNKNOWN:d}
     WHEN state = {RowState.SUCCESS:d} THEN {RowState.SUCCESS:d} ELSE {RowState.PLANNED:d} END), content_hash
-FROM row WHERE attempts > 0 GROUP BY key ORDER BY key
+FROM row WHERE attempts > 0 AND {NOT_FORGOTTEN} GROUP BY key ORDER BY key
 """
 _MERGE = """
 INSERT INTO sent SELECT ?, id, ?, ?, ? FROM run WHERE run_id = ?
@@ -84,6 +85,10 @@ _STANDING = {
     RowState.SUCCESS: Standing.ENROLLED,
     RowState.UNKNOWN: Standing.HELD,
     RowState.PLANNED: Standing.REFUSED,
+}
+_STATUS_WHEN_SENT = {
+    **{state: STATUS_OF[state] for state in (RowState.SUCCESS, RowState.UNKNOWN)},
+    RowState.PLANNED: STATUS_OF[RowState.ERROR],
 }
 _OTHER_RUNS = f"SELECT 1 FROM run WHERE id <> ? AND scenario = ? AND state <> '{RunState.PLANNING}' LIMIT 1"
 # The settings of releases that kept addresses as they were written have no `enrolled_before`.
@@ -186,6 +191,30 @@ class RunIndex:
             lines = [(key, at, state, content_hash, run_id) for key, at, state, content_hash in block]
             with self._change() as connection:
                 connection.executemany(_MERGE, lines)
+
+    def sent_rows(self, run_id: str, keys: Sequence[bytes]) -> list[FoundRow]:
+        """Give what a run sent for some keys; a key that weighs nothing was refused."""
+        query = (
+            "SELECT sent.at, sent.state FROM sent JOIN run ON run.id = sent.run "
+            f"WHERE run_id = ? AND key IN ({marks(keys)}) ORDER BY sent.at"
+        )
+        with self._read() as connection:
+            if connection is None:
+                return []
+            found = connection.execute(query, (run_id, *keys)).fetchall()
+        return [
+            FoundRow(None, Outcome(seq=0, status=_STATUS_WHEN_SENT[state], attempts=1, sent_at=from_micros(at)))
+            for at, state in found
+        ]
+
+    def forget(self, keys: Sequence[bytes]) -> None:
+        """Delete sent keys so that no byte of them stays in the file."""
+        with self._change() as connection:
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute(f"DELETE FROM sent WHERE key IN ({marks(keys)})", keys)
+        # What was deleted is overwritten; a copy that an earlier change left in free space goes with this.
+        with translate_sqlite_errors(self.path), closing(open_index(self.path)) as connection:
+            connection.execute("VACUUM")
 
     def recorded_urls(self, scenario: int) -> list[str]:
         """Give the addresses, as they were written, of runs of a scenario by releases that kept them so."""

@@ -198,6 +198,9 @@ class SqliteRunLedger:
         self._record = record
         return many
 
+    async def retryable(self) -> int:
+        return await self._readable().submit(row_queries.retryable, None)
+
     async def resolve(self, verdicts: Sequence[Resolution]) -> list[int]:
         self._writable()
         states = [STATE_AFTER_DECISION[verdict.verdict] for verdict in verdicts]

@@ -31,8 +31,8 @@ CREATE TABLE run(
 CREATE TABLE row(
     seq INTEGER PRIMARY KEY,
     number INTEGER NOT NULL,
-    key BLOB,                    -- keyed hash of the identity; NULL when invalid
-    content_hash BLOB NOT NULL,
+    key BLOB,                    -- keyed hash of the identity; NULL when invalid or forgotten
+    content_hash BLOB NOT NULL,  -- empty when invalid or forgotten
     state INTEGER NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     sent_at INTEGER,             -- microseconds since 1970, UTC: when the last attempt began
@@ -58,6 +58,9 @@ CREATE TABLE resolution(         -- a person's decision; append only
 CREATE TABLE tally(state INTEGER PRIMARY KEY, rows INTEGER NOT NULL) STRICT;
 """
 
+NOT_FORGOTTEN = "content_hash <> x''"
+"""Of the valid rows, those whose profile was not erased: only these have a request that can be sent."""
+
 _FOLLOW = """
 CREATE TRIGGER row_moved AFTER UPDATE OF state ON row WHEN old.state <> new.state BEGIN
     UPDATE tally SET rows = rows - 1 WHERE state = old.state;
@@ -73,6 +76,11 @@ def one_by_one(function: Callable[[sqlite3.Connection, P], R]) -> Callable[[sqli
         return [function(connection, payload) for payload in payloads]
 
     return work
+
+
+def marks(values: Sequence[object]) -> str:
+    """Give the placeholders of a list of values in a statement."""
+    return ", ".join("?" * len(values))
 
 
 def to_micros(moment: datetime) -> int:
