@@ -50,6 +50,31 @@ MAINTENANCE_TEXTS: Final[dict[str, Text]] = {
         "it is unfinished: {not_sent} of {rows:row} were not sent", "Give its run command again to finish it."
     ),
     "maintenance.kept_unknown": Text("the outcome of {unknown} of {rows:row} is unknown", _RESOLVE),
+    # One person.
+    "maintenance.nobody_found": Text("No run of this ledger knows this person."),
+    "maintenance.forget_active": Text(
+        "Nothing was changed: run {run_id} has this person and is being worked on by {owner}.",
+        "Stop it first: {command:stop {run_id}}.",
+    ),
+    "maintenance.forget_unknown": Text(
+        "Nothing was changed: the outcome of {rows:row} of this person in run {run_id} is unknown.", _RESOLVE
+    ),
+    "maintenance.forget_both": Text("--forget and --forget-who do not go together.", "Leave --forget out."),
+    "maintenance.forget_what": Text(
+        "These rows keep their number and status; their cells, their request and the memory of this person are erased. "
+        "A row that was not sent yet is skipped. The next file with this person starts the person again."
+    ),
+    "maintenance.forget_unused_plans": Text(
+        "Removed too: {plans}, plans of processes that ended before they sent anything; they may hold this person."
+    ),
+    "maintenance.forgotten": Text("Erased this person from {rows:row} of {runs:run}."),
+    "maintenance.forgotten_files": Text("These results files are yours and were not changed:"),
+    "maintenance.forgotten_rest": Text(
+        "Inputs, logs, saved plans and backups are yours too: delete the person there as well."
+    ),
+    "maintenance.forgotten_elsewhere": Text(
+        "Rows of other people have this value in one of their cells and were not changed: {runs}."
+    ),
     # Doctor: this machine and the job.
     "maintenance.versions": Text("batch-enroll {version}, Python {python}, {system}"),
     "maintenance.libraries_missing": Text(

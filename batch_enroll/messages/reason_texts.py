@@ -176,6 +176,10 @@ REASONS: Final[dict[str, Text]] = {
         "Nothing needs to be done. To enroll people again, use {setting:send.enrolled_before} send, or "
         "{setting:send.window} for a memory that ends.",
     ),
+    "forgotten": Text(
+        "The person was erased before the row was sent",
+        "Nothing needs to be done. To enroll the person after all, give them in a new file.",
+    ),
     "refused_before": Text(
         "The platform refused this row in an earlier run of the same input",
         "Correct the row and load it in a file of its own, or let the earlier run send its refused rows again.",

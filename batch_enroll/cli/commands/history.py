@@ -13,6 +13,11 @@ from batch_enroll.cli.parser import CommandParser, FileArgument
 
 def add_runs(parser: CommandParser) -> None:
     """Declare the command."""
+    parser.add_argument(
+        "--who",
+        metavar="VALUE",
+        help="list only the rows about one person: an address, phone, profile id or custom value; it is stored nowhere",
+    )
     add_ledger_flag(parser)
     add_json_flag(parser)
     parser.set_defaults(execute=_list_runs)
@@ -42,9 +47,13 @@ def add_report(parser: CommandParser) -> None:
 
 async def _list_runs(args: argparse.Namespace) -> int:
     """List the runs, the newest first."""
+    from batch_enroll.cli.person import list_person_rows
     from batch_enroll.maintenance.run_history import run_as_dict, run_totals
 
-    runs = await run_totals(ledger_from(args))
+    ledger = ledger_from(args)
+    if args.who is not None:
+        return await list_person_rows(args, ledger)
+    runs = await run_totals(ledger)
     if args.json:
         console.print_output(json.dumps([run_as_dict(total) for total in runs], ensure_ascii=False))
     elif not runs:

@@ -71,8 +71,13 @@ def add_support(parser: CommandParser) -> None:
 
 def add_prune(parser: CommandParser) -> None:
     """Declare the command."""
-    parser.add_argument(
-        "--older-than", metavar="AGE", required=True, help="runs that ended longer ago than this, for example 90d"
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--older-than", metavar="AGE", help="runs that ended longer ago than this, for example 90d")
+    what.add_argument(
+        "--forget-who",
+        metavar="VALUE",
+        help="erase one person, by address, phone, profile id or custom value, from all runs: "
+        "the next file may start this person again",
     )
     parser.add_argument(
         "--forget",
@@ -166,11 +171,16 @@ async def _support(args: argparse.Namespace) -> int:
 
 async def _prune(args: argparse.Namespace) -> int:
     """Show, ask, remove."""
+    from batch_enroll.cli.person import forget_person
     from batch_enroll.clock import SystemClock
     from batch_enroll.maintenance.prune import plan_prune, prune
     from batch_enroll.reporting.prune_table import print_prune_plan, prune_to_json, size_text
 
     ledger = ledger_from(args)
+    if args.forget_who is not None:
+        if args.forget:
+            raise JobError(message("maintenance.forget_both"))
+        return await forget_person(args, ledger)
     before = SystemClock().now() - timedelta(seconds=_age_s(args.older_than))
     plan = await plan_prune(ledger, before=before, forget=args.forget)
     print_prune_plan(plan, sys.stderr)
