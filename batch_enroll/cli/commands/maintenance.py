@@ -92,8 +92,9 @@ def add_prune(parser: CommandParser) -> None:
     parser.epilog = (
         "Removes the rows (personal data) of finished runs and what happened to each of them. Their totals stay, and\n"
         "so does the record of whom they enrolled: nobody is enrolled twice because of it. Unfinished runs and runs\n"
-        "with unknown rows are kept.\n\n--forget-who shows what is stored about one person, asks, and erases it. Results files "
-        "are yours and stay.\n\nexit codes: 0 done, or nothing to do; 2 not done; 5 a run was in use"
+        "with unknown rows are kept.\n\n"
+        "--forget-who shows what is stored about one person, asks, and erases it. Results files are yours and stay.\n\n"
+        "exit codes: 0 done, or nothing to do; 2 not done; 5 a run was in use"
     )
     parser.set_defaults(execute=_prune)
 
