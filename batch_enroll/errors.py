@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from batch_enroll.messages import Message, hint_of, verbatim
+from batch_enroll.messages import Message, hint_of
 from batch_enroll.models import Counts, Finding, Problem
 
 
@@ -44,11 +44,9 @@ class RunStopped(BatchEnrollError):
         advice: what the person can do; a message of its own, else the hint that the catalogue has for `content`.
     """
 
-    def __init__(self, content: Message | str, *, hint: Message | str = "") -> None:
-        self.content = verbatim(content) if isinstance(content, str) else content
-        self.advice: list[Message] = []
-        if hint:
-            self.advice.append(verbatim(hint) if isinstance(hint, str) else hint)
+    def __init__(self, content: Message, *, hint: Message | None = None) -> None:
+        self.content = content
+        self.advice: list[Message] = [hint] if hint else []
         super().__init__(self.content)
 
     @property
@@ -61,9 +59,9 @@ class RunStopped(BatchEnrollError):
         """What the person can do, in the current wording; "" when there is nothing to add."""
         return " ".join(filter(None, [hint_of(self.content), *map(str, self.advice)]))
 
-    def add_hint(self, hint: Message | str) -> None:
+    def add_hint(self, hint: Message) -> None:
         """Add one sentence that says what the person can do or should know."""
-        self.advice.append(verbatim(hint) if isinstance(hint, str) else hint)
+        self.advice.append(hint)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
@@ -88,7 +86,7 @@ class PreflightError(RunStopped):
         finding: what is wrong, for programs.
     """
 
-    def __init__(self, message: Message | str, *, hint: Message | str = "", finding: Finding = Finding.UNCLEAR) -> None:
+    def __init__(self, message: Message, *, hint: Message | None = None, finding: Finding = Finding.UNCLEAR) -> None:
         super().__init__(message, hint=hint)
         self.finding = finding
 
@@ -109,9 +107,9 @@ class AlreadyFinished(RunStopped):
 
     def __init__(
         self,
-        message: Message | str,
+        message: Message,
         *,
-        hint: Message | str = "",
+        hint: Message | None = None,
         run_id: str,
         finished_at: datetime | None,
         counts: Counts,
@@ -147,7 +145,7 @@ class ServiceRefused(RunStopped):
         code: the platform's, when the answer to a row stopped the run; "" otherwise.
     """
 
-    def __init__(self, message: Message | str, *, hint: Message | str = "", code: str = "") -> None:
+    def __init__(self, message: Message, *, hint: Message | None = None, code: str = "") -> None:
         super().__init__(message, hint=hint)
         self.code = code
 

@@ -122,7 +122,7 @@ class Problem:
     """One reason why a row, or one cell of it, cannot be used."""
 
     code: str  #: a stable slug such as `email_invalid`; advice is looked up by it
-    message: Message | str  #: one sentence that names the column and shows the value
+    message: Message  #: one sentence that names the column and shows the value
     column: int | None = None  #: position in the header from 0; None = the whole row
 
 
@@ -143,8 +143,8 @@ class Notice:
     """A fact about the input, the plan or the ledger that people should know before anything is sent."""
 
     code: str
-    message: Message | str  #: one sentence
-    advice: Message | str = ""  #: what to do about it, if the catalogue has no hint for `message`
+    message: Message  #: one sentence
+    advice: Message | None = None  #: what to do about it, if the catalogue has no hint for `message`
     rows: tuple[int, ...] = ()  #: the first few row numbers concerned
     count: int = 0  #: how many rows in all; 0 when it is about the file
 

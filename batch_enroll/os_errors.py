@@ -28,10 +28,10 @@ _OTHER_HINT = message("file.other_place")
 
 @contextmanager
 def translate_os_errors(
-    what: Message | str | Path,
+    what: Message | Path,
     *,
     to: type[RunStopped] = RunStopped,
-    hint: Message | str = "",
+    hint: Message | None = None,
     writes: Path | None = None,
 ) -> Iterator[None]:
     """Raise an `OSError` of the block as `to`, with the message "WHAT: REASON."
@@ -50,21 +50,21 @@ def translate_os_errors(
 
 def translate_os_error(
     error: OSError,
-    what: Message | str | Path = "",
+    what: Message | Path | None = None,
     *,
     to: type[_E],
-    hint: Message | str = "",
+    hint: Message | None = None,
     writes: Path | None = None,
 ) -> _E:
     """Build the error that `translate_os_errors` raises; without `what` the message begins with the file's name."""
     advice = hint or _HINTS.get(error.errno or 0, _OTHER_HINT)
     if isinstance(what, Path):
         return to(message("file.not_written", path=str(what), reason=os_error_reason(error, writes=what)), hint=advice)
-    what = what or (error.filename if isinstance(error.filename, str) else "")
     reason = os_error_reason(error, writes=writes)
-    if not what:
+    named = what or (error.filename if isinstance(error.filename, str) else "")
+    if not named:
         return to(message("file.refused_unnamed", reason=reason), hint=advice)
-    return to(message("file.refused", what=what, reason=reason), hint=advice)
+    return to(message("file.refused", what=named, reason=reason), hint=advice)
 
 
 def os_error_reason(error: OSError, *, writes: Path | None = None) -> Message:

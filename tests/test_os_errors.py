@@ -14,6 +14,7 @@ from batch_enroll.errors import (
     JobError,
     RunStopped,
 )
+from batch_enroll.messages import verbatim
 from batch_enroll.os_errors import translate_os_error, translate_os_errors
 
 
@@ -33,7 +34,7 @@ def refused(number):
     ],
 )
 def test_reason_and_hint_follow_the_error(number, message, hint):
-    with pytest.raises(InputError) as told, translate_os_errors("x cannot be read", to=InputError):
+    with pytest.raises(InputError) as told, translate_os_errors(verbatim("x cannot be read"), to=InputError):
         raise refused(number)
     assert told.value.message == message
     assert told.value.hint.startswith(hint)
@@ -52,15 +53,15 @@ def test_reason_and_hint_follow_the_error(number, message, hint):
 )
 def test_reason_names_the_folder_of_a_file_that_is_written(number, reason):
     path = Path("out/x.csv")
-    with pytest.raises(RunStopped) as told, translate_os_errors(path, hint="Do that."):
+    with pytest.raises(RunStopped) as told, translate_os_errors(path, hint=verbatim("Do that.")):
         raise refused(number)
     assert (told.value.message, told.value.hint) == (f"{path} cannot be written: {reason}.", "Do that.")
 
 
 def test_other_errors_pass():
-    with pytest.raises(JobError, match="mine"), translate_os_errors("x", to=InputError):
-        raise JobError("mine")
-    with pytest.raises(ValueError, match="a bug"), translate_os_errors("x", to=InputError):
+    with pytest.raises(JobError, match="mine"), translate_os_errors(verbatim("x"), to=InputError):
+        raise JobError(verbatim("mine"))
+    with pytest.raises(ValueError, match="a bug"), translate_os_errors(verbatim("x"), to=InputError):
         raise ValueError("a bug")
 
 

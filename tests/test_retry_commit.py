@@ -13,6 +13,7 @@ from batch_enroll.control.run_control import Control
 from batch_enroll.errors import LedgerError, PreflightError, RunDeclined, RunStopped
 from batch_enroll.ledger.records import RunState
 from batch_enroll.ledger.sqlite.run_index import RunIndex
+from batch_enroll.messages import verbatim
 from batch_enroll.models import Counts, RowStatus
 from batch_enroll.run.api import enroll_async, retry_async
 from tests.support.commands import people, write_csv
@@ -89,7 +90,7 @@ async def test_stop_before_the_first_row_leaves_rows_refused(world, moment, monk
     await world.nothing_changed()
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), RunDeclined("No."), ValueError("a bug")], ids=repr)
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RunDeclined(verbatim("No.")), ValueError("a bug")], ids=repr)
 async def test_error_at_the_question_leaves_rows_refused(world, error):
     async def confirm(_):
         raise error
@@ -136,7 +137,7 @@ async def test_unusable_index_leaves_rows_refused(world, method, monkeypatch):
 
     async def confirm(_):
         def fails(*_, **__):
-            raise LedgerError("The disk that holds the index is full.")
+            raise LedgerError(verbatim("The disk that holds the index is full."))
 
         patch.setattr(RunIndex, method, fails)
         return True

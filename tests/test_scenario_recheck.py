@@ -26,7 +26,7 @@ from tests.support.ledgers import sqlite_ledger
 from tests.support.scripted_platform import OK, ScriptedPlatform
 from tests.support.threads import no_threads
 
-OFF = PreflightError("Scenario 3 is not active.", finding=Finding.SCENARIO_OFF)
+OFF = PreflightError(verbatim("Scenario 3 is not active."), finding=Finding.SCENARIO_OFF)
 SAME_CODE = {"error": 404, "error_text": "Not found"}
 
 

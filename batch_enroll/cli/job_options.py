@@ -111,7 +111,7 @@ def source_of(name: str) -> Path | BinaryIO:
     if not path.exists():
         near = _nearest_file(path)
         raise InputError(
-            message("job.no_such_file", name=name), hint=message("job.did_you_mean", near=near) if near else ""
+            message("job.no_such_file", name=name), hint=message("job.did_you_mean", near=near) if near else None
         )
     return path
 

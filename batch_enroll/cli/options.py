@@ -110,7 +110,7 @@ async def run_of(
     """Give the id of the run that RUN means; arguments and errors as `resolve_run_id`."""
     from batch_enroll.maintenance.run_lookup import resolve_run_id
 
-    return await resolve_run_id(ledger, args.run, active=active, why_not_last=why_not_last or "")
+    return await resolve_run_id(ledger, args.run, active=active, why_not_last=why_not_last)
 
 
 def unless_seen() -> Message | None:

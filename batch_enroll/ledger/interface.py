@@ -377,7 +377,7 @@ class Ledger(Protocol):
         """Take into the memory what runs sent that died, or are active now."""
         ...
 
-    def lock(self, name: str, *, what: str, doing: str = "") -> AbstractContextManager[None]:
+    def lock(self, name: str, *, what: Message, doing: Message | None = None) -> AbstractContextManager[None]:
         """Lock something that is not a run, such as a job, while the block runs; it does not wait.
 
         Args:

@@ -18,7 +18,7 @@ _SHOWN = 5
 
 
 async def resolve_run_id(
-    ledger: Ledger, given: str | None, *, active: bool = False, why_not_last: Message | str = ""
+    ledger: Ledger, given: str | None, *, active: bool = False, why_not_last: Message | None = None
 ) -> str:
     """Find the run that RUN names.
 

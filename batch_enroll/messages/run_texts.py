@@ -147,7 +147,8 @@ RUN_TEXTS: Final[dict[str, Text]] = {
     "run.archive_not_a_file": Text(
         "{setting:input.archive} moves a file of this machine; {source} is none.", "Leave {setting:input.archive} out."
     ),
-    "run.archive_unusable": Text("The archive folder {folder} cannot be used", "Name a folder that can be written."),
+    "run.archive_unusable": Text("The archive folder {folder} cannot be used"),
+    "run.archive_unusable_hint": Text("Name a folder that can be written."),
     "run.archive_not_moved": Text("{source} could not be moved to {folder}"),
     "run.archive_is_input_folder": Text(
         "{setting:input.archive}: {folder} is the folder of the input.", "Name another one."

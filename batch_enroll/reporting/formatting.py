@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from batch_enroll.messages import message
+from batch_enroll.messages import Message, message
 from batch_enroll.models import Counts
 
 _SHOWN_ROWS = 5
@@ -15,11 +15,9 @@ def rows_text(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
-def begun_before_text(counts: Counts) -> str:
-    """Describe a run whose resumption sent nothing; "" when no row was ever sent."""
-    if not counts.sent:
-        return ""
-    return str(message("report.begun_before", sent=counts.sent, left=counts.not_sent))
+def begun_before_message(counts: Counts) -> Message | None:
+    """Describe a run whose resumption sent nothing; None when no row was ever sent."""
+    return message("report.begun_before", sent=counts.sent, left=counts.not_sent) if counts.sent else None
 
 
 def duration_text(seconds: float) -> str:

@@ -86,7 +86,7 @@ def job_lock(name: str, ledger: Ledger) -> AbstractContextManager[None]:
     """
     if not name:
         return nullcontext()
-    return ledger.lock(f"job {name}", what=str(message("run.lock_job", job=Path(name).name.rstrip())))
+    return ledger.lock(f"job {name}", what=message("run.lock_job", job=Path(name).name.rstrip()))
 
 
 @asynccontextmanager
@@ -109,8 +109,8 @@ async def scenario_lock(context: RunContext, run: RunRecord) -> AsyncIterator[No
         while True:
             lock = ledger.lock(
                 name,
-                what=str(message("run.lock_scenario", scenario=job.scenario, url=job.url)),
-                doing=str(message("run.lock_owner", run_id=run.run_id, input=run.input_name)),
+                what=message("run.lock_scenario", scenario=job.scenario, url=job.url),
+                doing=message("run.lock_owner", run_id=run.run_id, input=run.input_name),
             )
             try:
                 await stack.enter_async_context(entered(lock))

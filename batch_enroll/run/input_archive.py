@@ -16,7 +16,7 @@ from pathlib import Path
 from batch_enroll.atomic_file import OWNER_ONLY, AtomicFile, sync_folder
 from batch_enroll.config.job import Job
 from batch_enroll.errors import JobError, RunStopped
-from batch_enroll.messages import hint_of, message
+from batch_enroll.messages import message
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.summary import RunEnd, RunSummary
 
@@ -37,13 +37,12 @@ def check_archive(folder: Path, source: object) -> None:
     if not isinstance(source, Path):
         raise JobError(message("run.archive_not_a_file", source="this input"))
     unusable = message("run.archive_unusable", folder=str(folder))
-    hint = hint_of(unusable)
-    with translate_os_errors(unusable, to=JobError, hint=hint, writes=folder):
+    with translate_os_errors(unusable, to=JobError, hint=message("run.archive_unusable_hint"), writes=folder):
         folder.mkdir(exist_ok=True)
         if folder.samefile(source.absolute().parent):
             raise JobError(message("run.archive_is_input_folder", folder=str(folder)))
     probe = folder / f".{secrets.token_hex(4)}.part"
-    with translate_os_errors(unusable, to=JobError, hint=hint, writes=probe):
+    with translate_os_errors(unusable, to=JobError, hint=message("run.archive_unusable_hint"), writes=probe):
         probe.touch(exist_ok=False)
         probe.unlink()
 

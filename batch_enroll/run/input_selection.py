@@ -17,7 +17,7 @@ from batch_enroll.loading.download import list_files
 from batch_enroll.loading.file_selection import FileMatches, SkippedFiles, find_files
 from batch_enroll.loading.input_copy import sha256_of
 from batch_enroll.loading.remote_address import Remote
-from batch_enroll.messages import message
+from batch_enroll.messages import message, verbatim
 from batch_enroll.models import DownloadedInput, Pick
 from batch_enroll.reporting.result_paths import result_paths
 from batch_enroll.run.input_source import Source, file_name, local_copy, open_input
@@ -69,7 +69,7 @@ async def select_inputs(
         case _:
             picked = SelectedInputs(files=found.files, skipped=found.passed_over)
     if not picked.files and not job.input.if_changed:
-        raise InputError(message("run.no_input_found", name=str(name)), hint=picked.skipped_text)
+        raise InputError(message("run.no_input_found", name=str(name)), hint=verbatim(picked.skipped_text))
     return picked
 
 

@@ -15,7 +15,7 @@ from batch_enroll.events import RunDiagnosed, RunFinished, WritingResults
 from batch_enroll.ledger.records import RunState
 from batch_enroll.messages import message
 from batch_enroll.models import StopCause, StopReason
-from batch_enroll.reporting.formatting import begun_before_text
+from batch_enroll.reporting.formatting import begun_before_message
 from batch_enroll.reporting.result_paths import ResultPaths
 from batch_enroll.reporting.summary import (
     RunEnd,
@@ -44,8 +44,9 @@ async def undo_on_error(prepared: PreparedRun) -> AsyncIterator[None]:
                 await prepared.ledger.close_unchanged()
             else:
                 await prepared.ledger.discard()
-        if isinstance(error, RunStopped) and prepared.plan.carries_on:
-            error.add_hint(begun_before_text(prepared.counts))
+        begun_before = begun_before_message(prepared.counts)
+        if isinstance(error, RunStopped) and prepared.plan.carries_on and begun_before:
+            error.add_hint(begun_before)
         raise
 
 

@@ -26,7 +26,7 @@ class PlanCounters:
 
     rows: int = 0
     #: by code of the problem, the first message and row numbers
-    examples: dict[str, tuple[Message | str, list[int]]] = field(default_factory=dict)
+    examples: dict[str, tuple[Message, list[int]]] = field(default_factory=dict)
     invalid: Counter[str] = field(default_factory=Counter)  #: by code of the problem
     skipped: Counter[str] = field(default_factory=Counter)  #: by code, why rows with a valid request are not sent
     repeated: int = 0  #: rows whose profile stands in an earlier row of this input, skipped or not

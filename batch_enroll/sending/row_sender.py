@@ -308,7 +308,7 @@ def _no_more_rows(verdict: Verdict) -> Message:
 
 
 def _refused(verdict: Verdict, reason: Message) -> ServiceRefused:
-    return ServiceRefused(reason, hint=advice_message(verdict.code) or "", code=verdict.code)
+    return ServiceRefused(reason, hint=advice_message(verdict.code), code=verdict.code)
 
 
 def _without_person(verdict: Verdict, row: RowToSend) -> Verdict:

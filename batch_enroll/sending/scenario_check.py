@@ -74,7 +74,7 @@ async def check_scenario(
     except PreflightError:
         raise
     except RunStopped as error:
-        raise PreflightError(error.content, hint=error.advice[0] if error.advice else "") from error
+        raise PreflightError(error.content, hint=error.advice[0] if error.advice else None) from error
     if isinstance(listing, Verdict):
         raise PreflightError(
             message("sending.scenario_unreachable", scenario=scenario, text=listing.message, code=listing.code),

@@ -899,12 +899,12 @@ async def test_decision_of_a_dead_process_survives_pruning(ledger: Ledger):
 
 
 async def test_named_lock_has_one_holder_and_is_free_afterwards(ledger: Ledger):
-    with ledger.lock("job /jobs/nightly.toml", what="Job nightly.toml"):
+    with ledger.lock("job /jobs/nightly.toml", what=verbatim("Job nightly.toml")):
         with pytest.raises(RunLocked, match=r"^Job nightly\.toml is being worked on"):
-            ledger.lock("job /jobs/nightly.toml", what="Job nightly.toml").__enter__()
-        with ledger.lock("job /jobs/weekly.toml", what="Job weekly.toml"):
+            ledger.lock("job /jobs/nightly.toml", what=verbatim("Job nightly.toml")).__enter__()
+        with ledger.lock("job /jobs/weekly.toml", what=verbatim("Job weekly.toml")):
             pass
-    with pytest.raises(ZeroDivisionError), ledger.lock("job /jobs/nightly.toml", what="Job nightly.toml"):
+    with pytest.raises(ZeroDivisionError), ledger.lock("job /jobs/nightly.toml", what=verbatim("Job nightly.toml")):
         raise ZeroDivisionError
-    with ledger.lock("job /jobs/nightly.toml", what="Job nightly.toml"):
+    with ledger.lock("job /jobs/nightly.toml", what=verbatim("Job nightly.toml")):
         pass

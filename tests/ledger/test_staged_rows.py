@@ -50,7 +50,9 @@ def test_problems_are_stored_exactly(tmp_path):
 
 def test_problems_of_an_older_release_are_read_as_text(tmp_path):
     stage(
-        tmp_path, ("x",), [(Row(number=7, cells=("a",), problems=(Problem(code="cut_off", message="It ends."),)), "")]
+        tmp_path,
+        ("x",),
+        [(Row(number=7, cells=("a",), problems=(Problem(code="cut_off", message=verbatim("It ends.")),)), "")],
     )
     assert b'"message": "It ends."' in (tmp_path / STAGE_NAME).read_bytes()
     problem = stage_in(tmp_path, 1).rows(1, 1)[0].row.problems[0]

@@ -6,6 +6,7 @@ import pytest
 
 from batch_enroll.errors import InputError, InvalidRow
 from batch_enroll.mapping.row_mapper import Mapper
+from batch_enroll.messages import verbatim
 from batch_enroll.models import (
     FieldType,
     Matching,
@@ -64,19 +65,19 @@ def test_empty_identity_names_its_column():
 
 
 def test_every_problem_of_a_row_is_listed():
-    cut = Problem(code="excel_error", message="B2 holds #N/A", column=1)
+    cut = Problem(code="excel_error", message=verbatim("B2 holds #N/A"), column=1)
     with pytest.raises(InvalidRow) as caught:
         mapper().build(row("Total: 3", "", "", "", problems=(cut,)))
     assert [problem.code for problem in caught.value.problems] == ["email_invalid", "excel_error"]
 
 
 def test_problem_in_an_unused_column_is_ignored():
-    unused = Problem(code="excel_error", message="C2 holds #N/A", column=2)
+    unused = Problem(code="excel_error", message=verbatim("C2 holds #N/A"), column=2)
     assert mapper().build(row("anna@example.com", "", "", "", problems=(unused,)))
 
 
 def test_problem_of_the_whole_row_stops_it():
-    long = Problem(code="too_many_cells", message="line 3 has 5 cells")
+    long = Problem(code="too_many_cells", message=verbatim("line 3 has 5 cells"))
     with pytest.raises(InvalidRow):
         mapper().build(row("anna@example.com", "", "", "", problems=(long,)))
 

@@ -70,7 +70,7 @@ def test_message_survives_json(catalogue):
 
 def test_error_shows_text_and_hint(catalogue):
     error = InputError(message("t.rows", count=3, name="x", at="t", run="r9"))
-    error.add_hint("And look again.")
+    error.add_hint(verbatim("And look again."))
     assert error.message == "3 rows of 'x' at t."
     assert str(error) == "3 rows of 'x' at t. Lower `send.rate`, then `batch-enroll resume r9`. And look again."
 

@@ -11,7 +11,7 @@ from batch_enroll.cli.monitor_settings import MonitorSettings
 from batch_enroll.cli.run_monitor import RunMonitor
 from batch_enroll.config.job import NotifySection
 from batch_enroll.errors import JobError, RunLocked
-from batch_enroll.messages import Message
+from batch_enroll.messages import Message, verbatim
 from batch_enroll.monitoring import notifications
 from batch_enroll.reporting.run_result import RunResult
 
@@ -54,7 +54,7 @@ def test_internal_error_notifies_without_its_text(receiver):
     assert "anna" not in message
 
 
-@pytest.mark.parametrize("error", [RunLocked("Process 7 is at work."), JobError("No.")])
+@pytest.mark.parametrize("error", [RunLocked(verbatim("Process 7 is at work.")), JobError(verbatim("No."))])
 def test_startup_error_notifies(receiver, error):
     watch = RunMonitor(settings(urls=[f"json://{receiver.address}"], on="stop"))
     watch.begin()

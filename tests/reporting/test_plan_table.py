@@ -22,7 +22,13 @@ PLAN = PlanView(
     run_id="7f3a",
     input_name="customers.csv",
     input_form=verbatim("CSV, UTF-8, semicolons"),
-    notices=(Notice(code="encoding", message="Read as windows-1251.", advice="Give --encoding if names look wrong."),),
+    notices=(
+        Notice(
+            code="encoding",
+            message=verbatim("Read as windows-1251."),
+            advice=verbatim("Give --encoding if names look wrong."),
+        ),
+    ),
     rows=1_842,
     to_send=1_829,
     duplicates=5,

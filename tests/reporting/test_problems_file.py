@@ -4,6 +4,7 @@ import csv
 
 import pytest
 
+from batch_enroll.messages import verbatim
 from batch_enroll.models import Problem, Row
 from batch_enroll.reporting.results_writer import PROBLEM_COLUMNS, write_problems
 
@@ -13,8 +14,8 @@ ADVICE = {"email_invalid": "Correct it."}
 def test_each_problem_is_a_line_with_row_and_column(tmp_path):
     path = tmp_path / "problems.csv"
     problems = (
-        Problem(code="email_invalid", message="=1+1 is no address.", column=1),
-        Problem(code="too_many_cells", message="The row has 4 cells."),
+        Problem(code="email_invalid", message=verbatim("=1+1 is no address."), column=1),
+        Problem(code="too_many_cells", message=verbatim("The row has 4 cells.")),
     )
     rows = [Row(number=2, cells=("", "")), Row(number=3, cells=("", "=1+1"), problems=problems)]
     write_problems(path, rows, columns=("ID", "E-mail"), advice=lambda code: ADVICE.get(code, ""))

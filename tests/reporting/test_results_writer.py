@@ -15,6 +15,7 @@ from openpyxl.utils.escape import unescape
 
 from batch_enroll.atomic_file import file_mode_from
 from batch_enroll.errors import RunStopped
+from batch_enroll.messages import verbatim
 from batch_enroll.models import (
     Counts,
     Outcome,
@@ -84,8 +85,8 @@ def test_csv_has_bom_and_crlf(tmp_path):
 
 def test_invalid_row_lists_each_problem_and_advice_once(tmp_path):
     problems = (
-        Problem(code="email_invalid", message="'a' is no address.", column=0),
-        Problem(code="email_invalid", message="'b' is no address.", column=1),
+        Problem(code="email_invalid", message=verbatim("'a' is no address."), column=0),
+        Problem(code="email_invalid", message=verbatim("'b' is no address."), column=1),
     )
     written = write(tmp_path, [pair(1, RowStatus.INVALID, problems=problems)])
     line = read(written.results)[1]

@@ -100,7 +100,7 @@ async def test_exhausted_attempts_give_the_last_verdict(clock):
     assert seen == list(range(1, 9))
 
 
-@pytest.mark.parametrize("error", [Ambiguous("read_timeout"), ServiceRefused("s"), ValueError("v")])
+@pytest.mark.parametrize("error", [Ambiguous("read_timeout"), ServiceRefused(verbatim("s")), ValueError("v")])
 @pytest.mark.parametrize("before", [0, 2])
 async def test_exception_is_not_retried(clock, error, before):
     cycle, seen = failing(*[refused() for _ in range(before)], error)

@@ -93,7 +93,7 @@ class OneRowLedger:
 
     def _move(self, before, after, what):
         if self.state != before:
-            raise LedgerError(f"{what} of a row that is {self.state}")
+            raise LedgerError(verbatim(f"{what} of a row that is {self.state}"))
         self.state = after
         self.log.append(what)
 
@@ -458,7 +458,7 @@ async def test_program_error_is_recorded_and_stops_the_run(clock):
 
 async def test_nothing_is_sent_when_the_intent_fails(clock, monkeypatch):
     async def full(seq, *, at):
-        raise LedgerError("disk full")
+        raise LedgerError(verbatim("disk full"))
 
     setup = Setup(clock, [])
     monkeypatch.setattr(setup.ledger, "record_intent", full)
@@ -504,7 +504,7 @@ async def test_illegal_transition_stops_the_run(clock):
 
 async def test_failed_outcome_leaves_the_intent(clock, monkeypatch):
     async def full(outcome):
-        raise LedgerError("disk full")
+        raise LedgerError(verbatim("disk full"))
 
     setup = Setup(clock, [OK])
     monkeypatch.setattr(setup.ledger, "record_outcome", full)

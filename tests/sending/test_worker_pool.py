@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from batch_enroll.errors import LedgerError, ServiceRefused
+from batch_enroll.messages import verbatim
 from batch_enroll.sending.stop_signal import StopSignal
 from batch_enroll.sending.worker_pool import run_pool
 
@@ -129,7 +130,9 @@ async def test_set_stop_prevents_the_start():
     await run_pool(Rows(100).blocks(), lambda row: pytest.fail("began"), workers=3, stop=stop)
 
 
-@pytest.mark.parametrize("error", [ServiceRefused("token refused"), RuntimeError("a bug"), LedgerError("disk full")])
+@pytest.mark.parametrize(
+    "error", [ServiceRefused(verbatim("token refused")), RuntimeError("a bug"), LedgerError(verbatim("disk full"))]
+)
 async def test_failure_is_raised_after_the_other_rows_ended(error):
     stop, begun, ended = StopSignal(), [], []
 
@@ -154,7 +157,7 @@ async def test_failure_is_reported_before_the_other_rows_end():
     async def work(row: int) -> None:
         await anyio.sleep(100 if row else 1)
         if row == 0:
-            raise ServiceRefused("token refused")
+            raise ServiceRefused(verbatim("token refused"))
 
     began = anyio.current_time()
     with pytest.raises(ServiceRefused):
@@ -172,7 +175,7 @@ async def test_failure_is_reported_before_the_other_rows_end():
 async def test_refusal_does_not_hide_a_program_error():
     async def work(row: int) -> None:
         await anyio.sleep(1 + row)
-        raise ServiceRefused("refused") if row == 0 else RuntimeError("a bug")
+        raise ServiceRefused(verbatim("refused")) if row == 0 else RuntimeError("a bug")
 
     with pytest.raises(RuntimeError, match="a bug"):
         await run_pool(Rows(2).blocks(), work, workers=2, stop=StopSignal())
@@ -183,7 +186,7 @@ async def test_failing_source_lets_rows_in_flight_finish():
 
     async def blocks():
         yield [1, 2]
-        raise LedgerError("the rows are gone")
+        raise LedgerError(verbatim("the rows are gone"))
 
     async def work(row: int) -> None:
         await anyio.sleep(5)

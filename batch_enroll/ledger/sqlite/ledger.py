@@ -23,7 +23,7 @@ from batch_enroll.ledger.sqlite.process_lock import OwnedLock
 from batch_enroll.ledger.sqlite.run_directory import RunFiles
 from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.ledger.sqlite.run_ledger import SqliteRunLedger
-from batch_enroll.messages import message
+from batch_enroll.messages import Message, message
 from batch_enroll.models import Notice
 
 
@@ -104,7 +104,7 @@ class SqliteLedger:
         await self._threads.run(self._index.forget, keys)
 
     @contextmanager
-    def lock(self, name: str, *, what: str, doing: str = "") -> Iterator[None]:
+    def lock(self, name: str, *, what: Message, doing: Message | None = None) -> Iterator[None]:
         self.notices()
         folder = self._path.with_name(self._path.name + ".locks")
         with translate_sqlite_errors(folder):

@@ -23,7 +23,7 @@ _WAIT_S = 0.3  # `held_briefly` holds the lock for a moment only
 class OwnedLock:
     """A lock file, and beside it a note with the process, host and time of its owner."""
 
-    def __init__(self, folder: Path, name: str, *, what: Message | str) -> None:
+    def __init__(self, folder: Path, name: str, *, what: Message) -> None:
         """Name the files; nothing is locked yet.
 
         Args:
@@ -42,7 +42,7 @@ class OwnedLock:
         """Whether this object has the lock."""
         return self._lock.is_locked
 
-    def acquire(self, *, now: datetime, doing: str = "") -> None:
+    def acquire(self, *, now: datetime, doing: Message | None = None) -> None:
         """Acquire the lock and write the note.
 
         Raises:
@@ -55,7 +55,14 @@ class OwnedLock:
             except filelock.Timeout as error:
                 raise self._locked() from error
             self._owner_file.write_text(
-                json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": iso_utc(now), "doing": doing}),
+                json.dumps(
+                    {
+                        "pid": os.getpid(),
+                        "host": socket.gethostname(),
+                        "since": iso_utc(now),
+                        "doing": doing and doing.to_json(),
+                    }
+                ),
                 encoding="utf-8",
             )
 
@@ -102,6 +109,6 @@ class OwnedLock:
             owner = json.loads(self._owner_file.read_text(encoding="utf-8"))
             process = message("ledger.owner", pid=str(owner["pid"]), host=owner["host"], since=owner["since"])
             doing = owner.get("doing")
-            return message("ledger.owner_run", doing=doing, process=process) if doing else process
+            return message("ledger.owner_run", doing=Message.from_json(doing), process=process) if doing else process
         except (OSError, ValueError, TypeError, KeyError):
             return message("ledger.owner_unknown")
