@@ -1,4 +1,4 @@
-"""Two starts at once through the command line: by job, and by scenario when a window is asked for."""
+"""Two starts at once through the command line: of one job, and to one scenario."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_active_job_is_not_started_again_with_another_input(cli, sandbox):
         second = cli("run", "b.csv", "--job", cli.folder / "nightly.toml", *flags(server))
         assert second.code == 5
         assert f"Job nightly.toml is being worked on by process {first.pid}" in second.err
-        other = cli("run", "b.csv", *flags(server))
+        other = cli("run", "b.csv", *flags(server), "--scenario", "5")
         assert other.code == 0, other.err
     finally:
         first.send_signal(signal.SIGTERM)
@@ -27,11 +27,11 @@ def test_active_job_is_not_started_again_with_another_input(cli, sandbox):
     assert cli("run", "a.csv", "--job", "nightly.toml", *flags(server), "--limit", "1").code == 0
 
 
-def test_two_runs_with_a_window_on_one_scenario_are_sequential(cli, sandbox):
+def test_two_runs_to_one_scenario_are_sequential(cli, sandbox):
     server = sandbox(latency_s=(0.3, 0.3))
     lay(cli.folder / "a.csv", *group("a", 20))
     lay(cli.folder / "b.csv", *group("a", 20)[::-1], ("more@example.com", ""))
-    command = (*flags(server), "--window", "7d", "--concurrency", "1")
+    command = (*flags(server), "--concurrency", "1")
     first = cli.start("run", "a.csv", *command)
     try:
         wait_until(lambda: bool(server.enrolments()))

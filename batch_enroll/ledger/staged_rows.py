@@ -258,7 +258,7 @@ def _problems_text(problems: tuple[Problem, ...]) -> str:
     found = [
         {
             "code": problem.code,
-            "message": problem.message if isinstance(problem.message, str) else problem.message.to_json(),
+            "message": problem.message.to_json(),
             "column": problem.column,
         }
         for problem in problems
