@@ -6,7 +6,7 @@ This module is loaded for `--help`: it imports nothing heavy.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from types import EllipsisType
 from typing import Any, Final, Literal, get_args
 
@@ -33,27 +33,47 @@ GROUPS = PLATFORM, MATCHING, INPUT, SELECTION, GUARDS, SENDING, STOPPING, OUTPUT
 """Titles of the help page's groups, in its order."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+_BY_KEY: Final = "by its key"
+"""A flag or a variable that is named after the setting's key."""
+
+
+@dataclass(frozen=True)
 class Setting:
     """One setting, with everything that a flag, a variable, the job file or a page says of it."""
 
-    path: KeyPath
-    flag: str  #: `--rate`; "" = none
-    variable: str  #: `BATCH_ENROLL_RATE`; "" = none
+    key: str  #: `send.rate`
     metavar: str  #: "" = a switch
     help: str
-    unit: str  #: the unit, or the values that it takes; "" when the help says it
-    default: Any  #: `...` = must be given; None = none
-    default_text: str  #: the default as people read it; "" = there is none to name
     group: str
-    is_file: bool  #: a path: relative to the job file when it stands there, else to the working directory
-    choices: tuple[str, ...]  #: the only values that it takes; () = others too
-    removed: str  #: id of the message that refuses a setting of an earlier release; "" for all others
+    _: KW_ONLY
+    unit: str = ""  #: the unit, or the values that it takes; "" when the help says it
+    default: Any = None  #: `...` = must be given; None = none
+    default_text: str = ""  #: the default as people read it; "" = there is none to name
+    flag: str = _BY_KEY  #: `--rate`; "" = none
+    variable: str = _BY_KEY  #: `BATCH_ENROLL_RATE`; "" = none
+    is_file: bool = False  #: a path: relative to the job file when it stands there, else to the working directory
+    choices: Iterable[str] = ()  #: the only values that it takes; () = others too
+    removed: str = ""  #: id of the message that refuses a setting of an earlier release; "" for all others
+
+    def __post_init__(self) -> None:
+        """Fill in what follows from the rest."""
+        flag = f"--{self.path[-1].replace('_', '-')}" if self.flag == _BY_KEY else self.flag
+        variable = f"BATCH_ENROLL_{flag[2:].replace('-', '_').upper()}" if flag else ""
+        choices = tuple(map(str, self.choices))
+        filled = {
+            "flag": flag,
+            "variable": variable if self.variable == _BY_KEY else self.variable,
+            "choices": choices,
+            "unit": self.unit or (one_of(choices) if choices else ""),
+            "default_text": self.default_text or _default_text(self.default),
+        }
+        for name, value in filled.items():
+            object.__setattr__(self, name, value)
 
     @property
-    def key(self) -> str:
-        """`send.rate`."""
-        return ".".join(self.path)
+    def path(self) -> KeyPath:
+        """`("send", "rate")`."""
+        return tuple(self.key.split("."))
 
     @property
     def name(self) -> str:
@@ -69,42 +89,6 @@ class Setting:
     def meaning(self) -> str:
         """The help with the unit and the default."""
         return _with_notes(self.help, self.unit, self.default_text and f"default {self.default_text}")
-
-
-def _setting(
-    key: str,
-    metavar: str,
-    text: str,
-    group: str,
-    *,
-    unit: str = "",
-    default: Any = None,
-    default_text: str = "",
-    flag: str | None = None,
-    variable: str | None = None,
-    is_file: bool = False,
-    choices: Iterable[str] = (),
-    removed: str = "",
-) -> Setting:
-    """Declare a setting; its flag and its variable are named after its key unless they are given."""
-    path = tuple(key.split("."))
-    flag = f"--{path[-1].replace('_', '-')}" if flag is None else flag
-    if variable is None:
-        variable = f"BATCH_ENROLL_{flag[2:].replace('-', '_').upper()}" if flag else ""
-    return Setting(
-        path=path,
-        flag=flag,
-        variable=variable,
-        metavar=metavar,
-        help=text,
-        unit=unit or (one_of(choices) if choices else ""),
-        default=default,
-        default_text=default_text or _default_text(default),
-        group=group,
-        is_file=is_file,
-        choices=tuple(map(str, choices)),
-        removed=removed,
-    )
 
 
 def one_of(values: Iterable[str]) -> str:
@@ -130,19 +114,19 @@ def _with_notes(text: str, *notes: str) -> str:
 
 
 SETTINGS: Final[tuple[Setting, ...]] = (
-    _setting("url", "URL", "address of the platform, for example https://ru.altkraft.com", PLATFORM, default=...),
-    _setting("scenario", "ID", "number of the scenario, after # beside its name", PLATFORM, default=...),
-    _setting("token_file", "FILE", "file with the API token, or set BATCH_ENROLL_TOKEN", PLATFORM, is_file=True),
-    _setting("insecure_http", "", "allow http:// to other machines than this one", PLATFORM, default=False),
-    _setting("send.skip_preflight", "", "do not ask the platform about the scenario first", PLATFORM, default=False),
-    _setting(
+    Setting("url", "URL", "address of the platform, for example https://ru.altkraft.com", PLATFORM, default=...),
+    Setting("scenario", "ID", "number of the scenario, after # beside its name", PLATFORM, default=...),
+    Setting("token_file", "FILE", "file with the API token, or set BATCH_ENROLL_TOKEN", PLATFORM, is_file=True),
+    Setting("insecure_http", "", "allow http:// to other machines than this one", PLATFORM, default=False),
+    Setting("send.skip_preflight", "", "do not ask the platform about the scenario first", PLATFORM, default=False),
+    Setting(
         "match",
         "MODE=COLUMN",
         "email=E-mail, phone=Phone, profile_id=ID or custom:FIELD=COLUMN",
         MATCHING,
         default=...,
     ),
-    _setting(
+    Setting(
         "match.mode",
         "MODE",
         "how the platform finds the profile",
@@ -151,9 +135,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default=...,
         flag="",
     ),
-    _setting("match.column", "COLUMN", "column that holds the value to match", MATCHING, default=..., flag=""),
-    _setting("match.field_name", "FIELD", "name of the database field, for mode custom only", MATCHING, flag=""),
-    _setting(
+    Setting("match.column", "COLUMN", "column that holds the value to match", MATCHING, default=..., flag=""),
+    Setting("match.field_name", "FIELD", "name of the database field, for mode custom only", MATCHING, flag=""),
+    Setting(
         "match.field_type",
         "TYPE",
         "JSON type of a custom field's value",
@@ -161,26 +145,26 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         choices=FieldType,
         default=FieldType.STRING,
     ),
-    _setting("match.resource_id", "N", "look for the email or phone in this resource only", MATCHING),
-    _setting("match.country", "CC", "phones without + are numbers of this country, for example RU", MATCHING),
-    _setting(
+    Setting("match.resource_id", "N", "look for the email or phone in this resource only", MATCHING),
+    Setting("match.country", "CC", "phones without + are numbers of this country, for example RU", MATCHING),
+    Setting(
         "content", "NAME=COLUMN", "send a column along as {apicontent.NAME}; may be repeated", MATCHING, default=()
     ),
-    _setting("input.sheet", "NAME", "sheet of the workbook", INPUT),
-    _setting("input.header_row", "N", "row that holds the column names; the first is 1", INPUT),
-    _setting("input.encoding", "E", "for example utf-8 or windows-1251", INPUT),
-    _setting("input.delimiter", "D", "one character, or tab, comma, semicolon, pipe", INPUT),
-    _setting("input.password_file", "FILE", "file with the workbook's password", INPUT, is_file=True),
-    _setting("input.start_row", "N", "first row to take, by its number in the file", INPUT),
-    _setting("input.limit", "N", "take at most this many rows", INPUT),
-    _setting(
+    Setting("input.sheet", "NAME", "sheet of the workbook", INPUT),
+    Setting("input.header_row", "N", "row that holds the column names; the first is 1", INPUT),
+    Setting("input.encoding", "E", "for example utf-8 or windows-1251", INPUT),
+    Setting("input.delimiter", "D", "one character, or tab, comma, semicolon, pipe", INPUT),
+    Setting("input.password_file", "FILE", "file with the workbook's password", INPUT, is_file=True),
+    Setting("input.start_row", "N", "first row to take, by its number in the file", INPUT),
+    Setting("input.limit", "N", "take at most this many rows", INPUT),
+    Setting(
         "input.pick",
         "WHICH",
         "of several files, the one changed last, or each that was not enrolled before",
         SELECTION,
         choices=Pick,
     ),
-    _setting(
+    Setting(
         "input.settle",
         "10s",
         "take a file from a folder only when it has not changed for this long",
@@ -189,27 +173,27 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default=10.0,
         default_text="10s",
     ),
-    _setting(
+    Setting(
         "input.if_changed", "", "nothing new to enroll is not an error: one line, exit code 0", SELECTION, default=False
     ),
-    _setting(
+    Setting(
         "input.archive", "FOLDER", "move the input there when no row of it is left to send", SELECTION, is_file=True
     ),
-    _setting("stop.max_rows", "N", "refuse an input with more rows to send than this", GUARDS),
-    _setting("stop.max_change", "P%", "refuse a number to send this far from the median of the last runs", GUARDS),
-    _setting("stop.max_invalid", "N|P%", "refuse an input with more invalid rows than this", GUARDS),
-    _setting(
+    Setting("stop.max_rows", "N", "refuse an input with more rows to send than this", GUARDS),
+    Setting("stop.max_change", "P%", "refuse a number to send this far from the median of the last runs", GUARDS),
+    Setting("stop.max_invalid", "N|P%", "refuse an input with more invalid rows than this", GUARDS),
+    Setting(
         "stop.allowed_hours", "HOURS", "send within these hours only, for example '09:00-20:00 Europe/Moscow'", GUARDS
     ),
-    _setting(
+    Setting(
         "stop.confirm_above",
         "N",
         "on a terminal, have the number of profiles typed when it is above this",
         GUARDS,
         default=1_000,
     ),
-    _setting("output.yes", "", "do not ask before sending", GUARDS, default=False),
-    _setting(
+    Setting("output.yes", "", "do not ask before sending", GUARDS, default=False),
+    Setting(
         "send.rate",
         "N",
         "highest rate, decimals allowed; none = no limit",
@@ -217,9 +201,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         unit="requests per second",
         default=10.0,
     ),
-    _setting("send.concurrency", "N", "requests in flight at once", SENDING, default=8),
-    _setting("send.timeout", "S", "time limit of one whole request", SENDING, unit="seconds", default=30.0),
-    _setting(
+    Setting("send.concurrency", "N", "requests in flight at once", SENDING, default=8),
+    Setting("send.timeout", "S", "time limit of one whole request", SENDING, unit="seconds", default=30.0),
+    Setting(
         "send.duplicates",
         "WHAT",
         "a profile that stands twice in the file",
@@ -227,7 +211,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         choices=Duplicates,
         default=Duplicates.SKIP,
     ),
-    _setting(
+    Setting(
         "send.enrolled_before",
         "WHAT",
         "a profile that any file enrolled in this scenario before",
@@ -235,28 +219,28 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         choices=EnrolledBefore,
         default=EnrolledBefore.SKIP,
     ),
-    _setting(
+    Setting(
         "send.window",
         "7d",
         "how long a profile counts as enrolled before; without it for ever",
         SENDING,
         unit="duration",
     ),
-    _setting(
+    Setting(
         "send.again",
         "",
         "send everybody of this input once more, also rows held as unknown; the window is set aside",
         SENDING,
         default=False,
     ),
-    _setting(
+    Setting(
         "send.wait",
         "30m",
         "when another run sends to the scenario, wait this long for its end",
         SENDING,
         unit="duration",
     ),
-    _setting(
+    Setting(
         "send.delivery",
         "HOW",
         "whether a row without a clear answer is sent again, which may enroll twice",
@@ -264,16 +248,16 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         choices=Delivery,
         default=Delivery.AT_MOST_ONCE,
     ),
-    _setting(
+    Setting(
         "send.canary",
         "N",
         "send N rows first, then continue only when none of them failed; 0 = no such check",
         SENDING,
     ),
-    _setting("stop.max_errors", "N|P%", "stop when more rows than this are refused", STOPPING),
-    _setting("stop.max_unknown", "N|P%", "stop when more rows than this are unknown", STOPPING),
-    _setting("stop.deadline", "HH:MM|DURATION", "take no more rows after this time", STOPPING),
-    _setting(
+    Setting("stop.max_errors", "N|P%", "stop when more rows than this are refused", STOPPING),
+    Setting("stop.max_unknown", "N|P%", "stop when more rows than this are unknown", STOPPING),
+    Setting("stop.deadline", "HH:MM|DURATION", "take no more rows after this time", STOPPING),
+    Setting(
         "output.results",
         "FILE",
         "results file, .csv or .xlsx",
@@ -281,16 +265,16 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default_text="beside the input",
         is_file=True,
     ),
-    _setting("output.ledger", "FILE", "the file that remembers what was sent", OUTPUT),
-    _setting(
+    Setting("output.ledger", "FILE", "the file that remembers what was sent", OUTPUT),
+    Setting(
         "output.keep", "DAYS", "keep a run's rows this long; 0 = not after it ends", OUTPUT, unit="days", default=30
     ),
-    _setting("output.json", "", "print one JSON object about the run on standard output", OUTPUT, default=False),
-    _setting("output.quiet", "", "print only what went wrong", OUTPUT, default=False),
-    _setting("output.verbose", "", "print more: each failed attempt, each change of the rate", OUTPUT, default=False),
-    _setting("output.log_file", "FILE", "write a log there", OUTPUT, is_file=True),
-    _setting("output.log_format", "FORM", "form of the log", OUTPUT, choices=get_args(LogFormat), default="text"),
-    _setting(
+    Setting("output.json", "", "print one JSON object about the run on standard output", OUTPUT, default=False),
+    Setting("output.quiet", "", "print only what went wrong", OUTPUT, default=False),
+    Setting("output.verbose", "", "print more: each failed attempt, each change of the rate", OUTPUT, default=False),
+    Setting("output.log_file", "FILE", "write a log there", OUTPUT, is_file=True),
+    Setting("output.log_format", "FORM", "form of the log", OUTPUT, choices=get_args(LogFormat), default="text"),
+    Setting(
         "name",
         "NAME",
         "the job's name in metrics and messages",
@@ -298,10 +282,10 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default="",
         default_text="the job file's name",
     ),
-    _setting("output.status_file", "FILE", "JSON file with the run's current state", MONITORING, is_file=True),
-    _setting("output.metrics_file", "FILE", "metrics for Prometheus' textfile collector", MONITORING, is_file=True),
+    Setting("output.status_file", "FILE", "JSON file with the run's current state", MONITORING, is_file=True),
+    Setting("output.metrics_file", "FILE", "metrics for Prometheus' textfile collector", MONITORING, is_file=True),
     # Secrets come from a variable, a file or the job file, never from a flag, which every user of the machine can see.
-    _setting(
+    Setting(
         "notify.urls",
         "URLS",
         "addresses to notify, as apprise writes them; better in urls_file",
@@ -310,7 +294,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         flag="",
         variable="BATCH_ENROLL_NOTIFY",
     ),
-    _setting(
+    Setting(
         "notify.urls_file",
         "FILE",
         "addresses to notify, one a line, as apprise writes them",
@@ -318,7 +302,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         flag="--notify-file",
         is_file=True,
     ),
-    _setting(
+    Setting(
         "notify.on",
         "ENDS",
         "notify of these ends of a run",
@@ -326,7 +310,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default=get_args(RunEnd),
         flag="--notify-on",
     ),
-    _setting(
+    Setting(
         "notify.heartbeat",
         "URL",
         "address of a check that waits for this job; better in heartbeat_file",
@@ -334,15 +318,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         flag="",
         variable="BATCH_ENROLL_HEARTBEAT",
     ),
-    _setting(
+    Setting(
         "notify.heartbeat_file",
         "FILE",
         "file with the address of a check that waits for this job",
         MONITORING,
         is_file=True,
     ),
-    _setting("notify.timeout", "S", "time limit of one message", MONITORING, unit="seconds", default=10.0, flag=""),
-    _setting(
+    Setting("notify.timeout", "S", "time limit of one message", MONITORING, unit="seconds", default=10.0, flag=""),
+    Setting(
         "codes",
         "CODE=CLASS",
         "what an error code of the platform means",
@@ -353,7 +337,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     ),
 )
 
-REMOVED: Final[tuple[Setting, ...]] = (_setting("send.processes", "N", "", SENDING, removed="job.processes_removed"),)
+REMOVED: Final[tuple[Setting, ...]] = (Setting("send.processes", "N", "", SENDING, removed="job.processes_removed"),)
 """Settings of earlier releases: refused with what to do; in the kept settings of an older run they are ignored."""
 
 ONLY_FLAGS: Final = {"send.again": "job.again_only_flag"}
@@ -362,7 +346,7 @@ ONLY_FLAGS: Final = {"send.again": "job.again_only_flag"}
 JOB_VARIABLE: Final = "BATCH_ENROLL_JOB"
 PROFILE_VARIABLE: Final = "BATCH_ENROLL_PROFILE"
 
-_BY_KEY = {setting.key: setting for setting in SETTINGS}
+_SETTINGS_BY_KEY = {setting.key: setting for setting in SETTINGS}
 
 
 def get_setting(key: str) -> Setting:
@@ -371,7 +355,7 @@ def get_setting(key: str) -> Setting:
     Raises:
         KeyError: there is no such setting.
     """
-    return _BY_KEY[key]
+    return _SETTINGS_BY_KEY[key]
 
 
 def flagged_settings() -> Iterable[Setting]:
