@@ -22,6 +22,7 @@ from batch_enroll.events import RowFinished
 from batch_enroll.ledger.location import open_ledger
 from batch_enroll.ledger.sqlite.process_lock import OwnedLock
 from batch_enroll.maintenance.person_lookup import PersonLookup
+from batch_enroll.messages import verbatim
 from batch_enroll.models import RowStatus
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.run.api import enroll_async, retry_async
@@ -342,7 +343,7 @@ def test_value_in_another_persons_row_is_told_and_stays(installed):
 
 def test_forget_is_refused_while_the_run_is_active(installed):
     run_id = installed.run("in.csv", (ANNA, "Anna"), ("bob@example.com", "Bob"), ("c@example.com", "C"), stop_after=1)
-    lock = OwnedLock(installed.ledger.folder(run_id), "run", what="Run")
+    lock = OwnedLock(installed.ledger.folder(run_id), "run", what=verbatim("Run"))
     lock.acquire(now=SystemClock().now())
     try:
         refused = installed.forget(ANNA, code=2)
