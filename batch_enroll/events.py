@@ -51,7 +51,7 @@ class RunPlanned(Event):
 class WaitingForScenario(Event):
     """Another run sends to the scenario; this one begins when it has ended."""
 
-    message: str  #: which run, in one sentence
+    owner: Message  #: which run, with its process; one sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,7 +151,7 @@ class Notice:
     @property
     def hint(self) -> str:
         """What to do about it, in the current wording; "" when there is nothing to do."""
-        return str(self.advice) or (hint_of(self.message) if isinstance(self.message, Message) else "")
+        return str(self.advice) if self.advice else hint_of(self.message)
 
 
 class StartRequest(NamedTuple):

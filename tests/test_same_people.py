@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 from pathlib import Path
@@ -250,3 +251,63 @@ def test_the_plan_says_who_was_enrolled_before(cli, sandbox):
     assert [notice["code"] for notice in checked["notices"]] == ["enrolled_before_default"]
     said = cli("check", other, *flags(server), "--enrolled-before", "skip", "--json").json
     assert not said["notices"]
+
+
+def test_send_alone_still_holds_unknown_rows(cli, sandbox):
+    server = sandbox(faults="drop_after_acting@1")
+    write_csv(cli.folder / "in.csv", *PEOPLE)
+    assert cli("run", "in.csv", *flags(server), "--concurrency", "1", "--json").json["counts"]["unknown"] == 1
+    other = write_csv(cli.folder / "other.csv", *PEOPLE[::-1])
+    counts = cli("run", other, *flags(server), "--enrolled-before", "send", "--json").json["counts"]
+    assert (counts["success"], counts["skipped"]) == (5, 1)
+    assert server.enrolments()[f"email:{PEOPLE[0][0]}"] == 1
+    assert cli("run", other, *flags(server), "--again", "--json").json["counts"]["success"] == 6
+
+
+def test_a_window_never_forgets_an_unknown_row(cli, sandbox):
+    server = sandbox(faults="drop_after_acting@1")
+    write_csv(cli.folder / "in.csv", *PEOPLE)
+    assert cli("run", "in.csv", *flags(server), "--concurrency", "1", "--json").json["counts"]["unknown"] == 1
+    other = write_csv(cli.folder / "other.csv", *PEOPLE[::-1])
+    wait_until(lambda: cli("check", other, *flags(server), "--window", "1s", "--json").json["to_send"] == 5)
+
+
+def test_rows_that_became_valid_are_planned_again(cli, sandbox):
+    """The job's setting was wrong: the same file sends only what was invalid, and no hint offers `--again`."""
+    server = sandbox()
+    write_csv(cli.folder / "in.csv", ("12", "A"), ("0013", "B"), header=("id", "first_name"))
+    common = ("run", "in.csv", *flags(server), "--match", "custom:CRM_ID=id")
+    first = cli(*common, "--field-type", "int", "--json")
+    assert first.json["counts"]["invalid"] == 1
+    refused = cli(*common, "--field-type", "int")
+    assert (refused.code, "--again" in refused.err) == (REFUSED, False)
+    second = cli(*common, "--field-type", "string", "--json")
+    assert (second.json["counts"]["skipped"], second.json["counts"]["not_sent"]) == (1, 0)
+    assert second.json["counts"]["success"] + second.json["counts"]["error"] == 1
+
+
+def test_a_job_that_does_not_say_what_it_wants_is_told(cli, sandbox):
+    server = sandbox()
+    assert cli("run", write_csv(cli.folder / "in.csv", *PEOPLE), *flags(server)).code == DONE
+    other = write_csv(cli.folder / "other.csv", *PEOPLE, ("new@example.com", "New"))
+    ended = cli("run", other, *flags(server), "--json", "--status-file", "status.json")
+    (notice,) = ended.json["notices"]
+    assert notice["code"] == "enrolled_before_default"
+    assert 'enrolled_before = "skip"' in notice["advice"]
+    assert json.loads((cli.folder / "status.json").read_text())["notices"] == ended.json["notices"]
+
+
+def test_a_paused_run_keeps_the_scenario(cli, sandbox):
+    server = sandbox(latency_s=(0.2, 0.2))
+    write_csv(cli.folder / "in.csv", *PEOPLE)
+    write_csv(cli.folder / "other.csv", *group("b", 2))
+    ledger = ("--ledger", "ledger/ledger.sqlite")
+    first = cli.start("run", "in.csv", *flags(server), "--concurrency", "1")
+    wait_until(lambda: bool(server.enrolments()))
+    (run_id,) = (run["run"] for run in cli("runs", *ledger, "--json").json)
+    assert cli("pause", run_id, *ledger).code == DONE
+    assert cli("run", "other.csv", *flags(server)).code == BUSY
+    assert cli("check", "other.csv", *flags(server)).code == DONE
+    assert cli("resume", run_id, *ledger).code == DONE
+    assert first.wait(60) == 0
+    assert cli("run", "other.csv", *flags(server)).code == DONE

@@ -19,6 +19,7 @@ from batch_enroll.config.job import Job
 from batch_enroll.errors import JobError
 from batch_enroll.events import (
     AttemptFailed,
+    EnrolledMeanwhile,
     Event,
     Listener,
     Paused,
@@ -32,6 +33,7 @@ from batch_enroll.events import (
     RunPlanned,
     RunStarted,
     Stopping,
+    WaitingForScenario,
 )
 from batch_enroll.messages import message
 from batch_enroll.models import RowStatus
@@ -136,6 +138,10 @@ class _Listener:
             case RunPlanned(run_id=run_id, counts=counts, resumed=resumed, input_sha256=sha256):
                 self._stamp.run_id = run_id
                 _log_event("run planned", rows=counts.rows, resumed=resumed, input=sha256[:_HASH_CHARS])
+            case WaitingForScenario(owner=owner):
+                _log_event("waiting", reason=str(owner))
+            case EnrolledMeanwhile(rows=rows):
+                _log_event("skipped meanwhile", rows=rows)
             case RunStarted(run_id=run_id, to_send=to_send, counts=counts):
                 self._stamp.run_id = run_id
                 _log_event("run started", to_send=to_send, rows=counts.rows)

@@ -102,6 +102,8 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     "report.reading": Text("read {rows:row}"),
     "report.reading_run": Text("run {run_id}: read {rows:row}"),
     "report.sending": Text("sending {rows:row}"),
+    "report.waiting_for_scenario": Text("{owner} This run waits for its end and then begins."),
+    "report.enrolled_meanwhile": Text("{rows:row} skipped: other runs enrolled these profiles since the plan."),
     "report.writing": Text("writing results: {rows} of {of:row}"),
     "report.progress": Text("{done} of {to_send:row}: {counts}"),
     "report.progress_rate": Text("{progress}; {rate} a second, {left} left"),

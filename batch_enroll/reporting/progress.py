@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Never, Protocol, Self
 
 from batch_enroll.clock import Clock
 from batch_enroll.events import (
+    EnrolledMeanwhile,
     Event,
     Paused,
     PlanningStarted,
@@ -20,6 +21,7 @@ from batch_enroll.events import (
     RunFinished,
     RunStarted,
     Stopping,
+    WaitingForScenario,
     WritingResults,
 )
 from batch_enroll.messages import message
@@ -127,6 +129,10 @@ class Progress:
             case RowsRead(rows=rows):
                 if self._is_due():
                     display.reading(rows, run_id=self._state.snapshot().run_id)
+            case WaitingForScenario(owner=owner):
+                display.say(str(message("report.waiting_for_scenario", owner=owner)))
+            case EnrolledMeanwhile(rows=rows):
+                display.say(str(message("report.enrolled_meanwhile", rows=rows)))
             case RunStarted():
                 display.close()
                 self._is_sending = True

@@ -123,7 +123,7 @@ async def scenario_lock(context: RunContext, run: RunRecord) -> AsyncIterator[No
                 if ends or clock.monotonic() >= give_up_at:
                     raise RunLocked(error.content, hint=message("run.scenario_busy_hint")) from None
                 if not is_told:
-                    context.emit(WaitingForScenario(at=now, message=error.message))
+                    context.emit(WaitingForScenario(at=now, owner=error.content))
                     is_told = True
             await context.until_stopped(partial(clock.sleep, _WAIT_STEP_S))
         yield
