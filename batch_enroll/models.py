@@ -126,6 +126,13 @@ class Problem:
     column: int | None = None  #: position in the header from 0; None = the whole row
 
 
+class EarlierResult(NamedTuple):
+    """What a results file, given as input, says of a row: an earlier run sent it, or may have sent it."""
+
+    status: RowStatus  #: SUCCESS or UNKNOWN
+    run_id: str  #: "" when the file does not say it
+
+
 class Row(NamedTuple):
     """One data row of the input, all text. A tuple itself, as there are millions.
 
@@ -136,6 +143,7 @@ class Row(NamedTuple):
     number: int  #: the sheet's own row number; in CSV the physical line on which the row begins; the first is 1
     cells: tuple[str, ...]  #: as many as the header has columns; "" when the cell is empty
     problems: tuple[Problem, ...] = ()  #: found while reading: too many cells, a NUL byte, an Excel error
+    earlier: EarlierResult | None = None  #: only in a results file, and only of a row that was or may have been sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -198,6 +198,13 @@ class RunLedger(Protocol):
         """Add other keys (seq, key) under which an earlier release may have recorded the same profile."""
         ...
 
+    async def add_enrolled_elsewhere(self, rows: Sequence[tuple[int, str]]) -> None:
+        """Store, before the duplicates are marked, which rows (seq, run) were or may have been sent by an unknown run.
+
+        The input says it, not this ledger. `mark_duplicates` skips every row of these profiles.
+        """
+        ...
+
     async def mark_duplicates(self, rules: PlanRules) -> int:
         """Find the duplicates once all rows are planned, and return how many there are.
 

@@ -127,6 +127,7 @@ class Duplicate:
     earlier_at: datetime | None = None  #: aware UTC
     held: bool = False  #: the earlier run left it unknown
     refused: bool = False  #: the platform refused it in the earlier run, which had the same input
+    elsewhere: bool = False  #: only the input says so, see `RunLedger.add_enrolled_elsewhere`
     changed: bool = False  #: the content differs from what was sent then
     code: str = ""  #: why the row is skipped; "" = it is sent
 

@@ -35,6 +35,7 @@ SKIPPED_IN_SHORT: Final[dict[str, str]] = {
     "refused_before": str(message("ledger.skipped_refused")),
     "held_unknown": str(message("ledger.skipped_unknown")),
     "forgotten": str(message("ledger.skipped_forgotten")),
+    "enrolled_elsewhere": str(message("ledger.skipped_elsewhere")),
 }
 """Why rows are skipped, by code, without the row or run that differs from one to the next."""
 
@@ -50,6 +51,9 @@ def why_skipped(duplicate: Duplicate) -> tuple[str, str]:
         return "duplicate", str(message("ledger.skipped_duplicate_of", row=duplicate.first_number))
     run_id = duplicate.earlier_run
     when = f" on {iso_utc(duplicate.earlier_at)}" if duplicate.earlier_at else ""
+    if duplicate.elsewhere:
+        text = message("ledger.skipped_elsewhere_by", run_id=run_id) if run_id else message("ledger.skipped_elsewhere")
+        return "enrolled_elsewhere", str(text)
     if duplicate.refused:
         return "refused_before", str(message("ledger.skipped_refused_in", run_id=run_id, when=when))
     if duplicate.held:

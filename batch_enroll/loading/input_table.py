@@ -11,11 +11,12 @@ from batch_enroll.errors import InputError
 from batch_enroll.loading.header_detection import HEAD_ROWS, HeaderCandidate, Place, find_header, location
 from batch_enroll.loading.reader_warnings import ReaderWarnings
 from batch_enroll.messages import Message, message
-from batch_enroll.models import InputOptions, Notice, Row
+from batch_enroll.models import EarlierResult, InputOptions, Notice, Row, RowStatus
 from batch_enroll.result_columns import ADDED_COLUMNS, unguard
 
 BLOCK_ROWS = 1_000
 _OWN_MARKS = {"enroll_row", "enroll_status"}  # no customer's file has both
+_SENT = {status.value: status for status in (RowStatus.SUCCESS, RowStatus.UNKNOWN)}
 
 
 class InputReader(Protocol):
@@ -43,6 +44,7 @@ class InputTable:
         sheet: None when the file has no sheets.
         form: one phrase, "CSV, UTF-8, separated by ';'".
         sha256: hex, of the input's bytes.
+        is_results: it is one of our own results files, so that rows may have an `earlier` result.
     """
 
     def __init__(self, reader: InputReader, *, options: InputOptions, wanted: Sequence[str], sha256: str) -> None:
@@ -57,6 +59,7 @@ class InputTable:
             place=reader.place,
         )
         self._own = _OwnResults.detect(self._header.cells)
+        self.is_results = self._own is not None
         self.columns = self._own.cells(self._header.cells) if self._own else tuple(self._header.cells)
         for name in wanted:
             find_column(self.columns, name)
@@ -99,13 +102,24 @@ class _OwnResults:
     """The mapping of a results file to the columns of the input it was made from."""
 
     kept: tuple[int, ...]  #: positions of the input's own columns
+    status_at: int  #: position of `enroll_status`
+    run_at: int | None  #: position of `enroll_run`; None when somebody removed the column
 
     @classmethod
     def detect(cls, header: Sequence[str]) -> _OwnResults | None:
-        """Recognise a results file by its header; None for any other file."""
+        """Recognise a results file by its header; None for any other file.
+
+        Of several columns with one name the last is the added one: the input itself may have had such a column.
+        """
         if not _OWN_MARKS.issubset(header):
             return None
-        return cls(tuple(column for column, name in enumerate(header) if name not in ADDED_COLUMNS))
+        added = {name: column for column, name in enumerate(header) if name in ADDED_COLUMNS}
+        positions = set(added.values())
+        return cls(
+            kept=tuple(column for column in range(len(header)) if column not in positions),
+            status_at=added["enroll_status"],
+            run_at=added.get("enroll_run"),
+        )
 
     def cells(self, cells: Sequence[str]) -> tuple[str, ...]:
         """Remove the added columns and the apostrophes that guard formulas."""
@@ -118,7 +132,15 @@ class _OwnResults:
             for problem in row.problems
             if problem.column is None or problem.column in self.kept
         )
-        return Row(number=row.number, cells=self.cells(row.cells), problems=problems)
+        return Row(
+            number=row.number, cells=self.cells(row.cells), problems=problems, earlier=self._earlier_result(row.cells)
+        )
+
+    def _earlier_result(self, cells: Sequence[str]) -> EarlierResult | None:
+        status = _SENT.get(cells[self.status_at].strip().lower())
+        if status is None:
+            return None
+        return EarlierResult(status=status, run_id="" if self.run_at is None else cells[self.run_at].strip())
 
 
 def _head(lines: Iterator[HeaderCandidate], *, through: int) -> list[HeaderCandidate]:

@@ -140,6 +140,10 @@ LEDGER_TEXTS: Final[dict[str, Text]] = {
     "ledger.skipped_refused": Text("The platform refused this row in an earlier run of the same input."),
     "ledger.skipped_refused_in": Text("The platform refused this row in run {run_id}{when}."),
     "ledger.skipped_unknown": Text("An earlier run may have enrolled the profile; that is still unknown."),
+    "ledger.skipped_elsewhere": Text("By the results file a run that this ledger does not know sent the profile."),
+    "ledger.skipped_elsewhere_by": Text(
+        "By the results file run {run_id}, which this ledger does not know, sent this profile."
+    ),
     "ledger.skipped_unknown_in": Text("Run {run_id} sent this profile{when} and got no clear answer."),
     "ledger.skipped_forgotten": Text("The person was erased before the row was sent."),
     # Staged rows.

@@ -180,6 +180,11 @@ REASONS: Final[dict[str, Text]] = {
         "The person was erased before the row was sent",
         "Nothing needs to be done. To enroll the person after all, give them in a new file.",
     ),
+    "enrolled_elsewhere": Text(
+        "A run that this ledger does not know sent this person",
+        "The results file does not name its scenario. If it was another one, use {setting:send.enrolled_before} send; "
+        "rows with the status unknown are sent with {setting:send.again} only.",
+    ),
     "refused_before": Text(
         "The platform refused this row in an earlier run of the same input",
         "Correct the row and load it in a file of its own, or let the earlier run send its refused rows again.",

@@ -128,6 +128,7 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
         "again: {setting:send.enrolled_before} send"
     ),
     "report.enrolled_sent": Text("among those sent: enrolled in this scenario before, {last}"),
+    "report.enrolled_elsewhere": Text("skipped: sent by a run that this ledger does not know"),
     "report.refused_before": Text("skipped: the platform refused the row in an earlier run of this input"),
     "report.held": Text("skipped: unknown since an earlier run, until it is resolved"),
     "report.invalid": Text("cannot be sent as they are"),

@@ -21,6 +21,16 @@ RUN_TEXTS: Final[dict[str, Text]] = {
         "looked only at files of the same name.",
         'Write enrolled_before = "skip" into [send] of the job file to keep it so, or "send" to enroll them again.',
     ),
+    "run.enrolled_elsewhere": Text(
+        "{count:row} of this results file will not be sent: a run that this ledger does not know has sent them. "
+        "The file does not name its scenario.",
+        "If it was another scenario, use {setting:send.enrolled_before} send to enroll them in this one.",
+    ),
+    "run.unknown_elsewhere": Text(
+        "{count:row} of this results file will not be sent: a run that this ledger does not know got no clear answer. "
+        "The file does not name its scenario.",
+        "Look the profiles up in the platform; {setting:send.again} sends everybody of this input once more.",
+    ),
     "run.window_changed": Text(
         "A window now limits how long people count as enrolled before; rows without a clear answer are held for ever.",
         'Write enrolled_before = "skip" into [send] beside it: this note is then not shown.',

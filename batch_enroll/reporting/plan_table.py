@@ -32,7 +32,7 @@ _Reason = tuple[str, str, str, int, tuple[int, ...]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanView:
     """The plan of a run: rows = to_send + duplicates that are skipped + already_enrolled + held + refused_before
-    + invalid + settled.
+    + enrolled_elsewhere + invalid + settled.
     """
 
     run_id: str
@@ -48,6 +48,7 @@ class PlanView:
     already_enrolled: int = 0  #: skipped: accepted in an earlier run
     held: int = 0  #: skipped: unknown since an earlier run, not resolved
     refused_before: int = 0  #: skipped: the platform refused the row in an earlier run of the same input
+    enrolled_elsewhere: int = 0  #: skipped: a results file as input says that a run of another ledger sent them
     enrolled: int = 0  #: rows whose profile an earlier run enrolled, skipped or sent again
     last_enrolled: Message | None = None  #: when the last of them was enrolled and by which file
     enrolled_before: EnrolledBefore = EnrolledBefore.SKIP  #: what the job does with them
@@ -72,7 +73,7 @@ class PlanView:
     def __post_init__(self) -> None:
         skipped = self.duplicates if self.on_duplicate is Duplicates.SKIP else 0
         counted = self.to_send + skipped + self.already_enrolled + self.held + self.refused_before
-        counted += self.invalid + self.settled
+        counted += self.enrolled_elsewhere + self.invalid + self.settled
         if counted != self.rows:
             raise LedgerError(message("report.plan_differs", rows=self.rows, counted=counted))
 
@@ -97,6 +98,7 @@ def plan_to_json(plan: PlanView) -> dict[str, object]:
         "already_enrolled": plan.already_enrolled,
         "held": plan.held,
         "refused_before": plan.refused_before,
+        "enrolled_elsewhere": plan.enrolled_elsewhere,
         "enrolled": plan.enrolled,
         "last_enrolled": str(plan.last_enrolled) if plan.last_enrolled else None,
         "enrolled_before": plan.enrolled_before.value,
@@ -190,6 +192,7 @@ def _numbers(plan: PlanView) -> list[tuple[str, str, str]]:
         ("enrolled before", plan.enrolled, _enrolled_text(plan)),
         ("held", plan.held, _note("held")),
         ("refused before", plan.refused_before, _note("refused_before")),
+        ("enrolled elsewhere", plan.enrolled_elsewhere, _note("enrolled_elsewhere")),
         ("invalid", plan.invalid, _note("invalid")),
     ]
     return [(name, f"{count:,}", note) for name, count, note in lines if count or not note]

@@ -32,6 +32,7 @@ from batch_enroll.run.enrolled_before import (
     rules_for_plan,
     rules_since_planned,
 )
+from batch_enroll.run.enrolled_elsewhere import elsewhere_notices, enrolled_elsewhere
 from batch_enroll.run.identity_keys import identity_keys
 from batch_enroll.run.input_source import LocalInput, name_text, open_input, path_text
 from batch_enroll.run.plan_limits import hours_text
@@ -102,7 +103,13 @@ async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool 
             created_at=clock.now(),
         )
         rules = rules_for_plan(job, clock.now(), identities=(identity, *former))
-        planner = RowPlanner(job, mapper, await identity_keys(job, ledger), salt=await ledger.salt())
+        planner = RowPlanner(
+            job,
+            mapper,
+            await identity_keys(job, ledger),
+            salt=await ledger.salt(),
+            elsewhere=await enrolled_elsewhere(job, table, ledger),
+        )
         run = await ledger.create(record)
         try:
             if not dry_run:
@@ -124,6 +131,11 @@ async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool 
                 memory,
                 skipped=planner.counters.skipped["already_enrolled"],
                 by_earlier_release=await is_last_run_of_earlier_release(ledger, job, except_run=record.run_id),
+            )
+            about_memory += elsewhere_notices(
+                job,
+                skipped=planner.counters.skipped["enrolled_elsewhere"],
+                first_rows=planner.counters.first_elsewhere,
             )
             notices = (*about_memory, *table.notices, *mapper.notices(), *ledger.notices())
             plan = replace(
@@ -175,6 +187,8 @@ async def _stage_rows(
             await run.plan(rows)
             if aliases := planner.take_aliases():
                 await run.add_aliases(aliases)
+            if elsewhere := planner.take_enrolled_elsewhere():
+                await run.add_enrolled_elsewhere(elsewhere)
             if counters.rows - emitted >= _EMIT_EVERY_ROWS:
                 emitted = counters.rows
                 context.emit(RowsRead(at=context.clock.now(), rows=counters.rows))
@@ -194,7 +208,9 @@ async def _mark_duplicates(run: RunLedger, rules: PlanRules, counters: PlanCount
     after_seq = 0
     while found := await run.duplicates(after_seq=after_seq, limit=_PAGE_ROWS):
         if rules.duplicates is Duplicates.STOP:
-            raise _stop_at_duplicate(found[0], job.match.column)
+            for duplicate in found:
+                if duplicate.first_number is not None or not duplicate.elsewhere:
+                    raise _stop_at_duplicate(duplicate, job.match.column)
         counters.count_duplicates(found)
         after_seq = found[-1].seq
 
@@ -226,6 +242,7 @@ def _build_plan(
         already_enrolled=counters.skipped["already_enrolled"] if counters else 0,
         held=counters.skipped["held_unknown"] if counters else 0,
         refused_before=counters.skipped["refused_before"] if counters else 0,
+        enrolled_elsewhere=counters.skipped["enrolled_elsewhere"] if counters else 0,
         invalid=counts.invalid,
         settled=done if counters else done + counts.skipped,
         problems=_problems(counters) if counters else (),

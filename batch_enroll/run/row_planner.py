@@ -14,6 +14,7 @@ from batch_enroll.ledger.records import Duplicate, PlannedRow
 from batch_enroll.mapping.row_mapper import Mapper
 from batch_enroll.messages import Message
 from batch_enroll.models import Problem, Row
+from batch_enroll.run.enrolled_elsewhere import EnrolledElsewhere
 from batch_enroll.run.identity_keys import IdentityKeys
 from batch_enroll.sending.request_body import BodyWriter, UnsendableValue
 
@@ -32,6 +33,7 @@ class PlanCounters:
     repeated: int = 0  #: rows whose profile stands in an earlier row of this input, skipped or not
     enrolled: int = 0  #: rows whose profile another run enrolled, skipped or not
     held: int = 0  #: rows whose profile another run left unknown, skipped or not
+    first_elsewhere: list[int] = field(default_factory=list)  #: first row numbers of those enrolled elsewhere
     last_at: datetime | None = None  #: when the last of the enrolled ones was enrolled
     last_run: str = ""  #: by which run
 
@@ -49,6 +51,9 @@ class PlanCounters:
                 self.skipped[duplicate.code] += 1
             if duplicate.earlier_run is None:
                 self.repeated += 1
+            elif duplicate.elsewhere:
+                if len(self.first_elsewhere) < _FIRST_ROWS:
+                    self.first_elsewhere.append(duplicate.number)
             elif duplicate.held:
                 self.held += 1
             elif not duplicate.refused:
@@ -60,8 +65,14 @@ class PlanCounters:
 class RowPlanner:
     """Plans the rows of one table, in their order."""
 
-    def __init__(self, job: Job, mapper: Mapper, keys: IdentityKeys, *, salt: bytes) -> None:
-        """Prepare what all rows have in common: the mapping, the request's form, the keyed hashes."""
+    def __init__(
+        self, job: Job, mapper: Mapper, keys: IdentityKeys, *, salt: bytes, elsewhere: EnrolledElsewhere | None = None
+    ) -> None:
+        """Prepare what all rows have in common: the mapping, the request's form, the keyed hashes.
+
+        Args:
+            elsewhere: which results of a results file count; None = the input is none.
+        """
         self.counters = PlanCounters()
         self._build = mapper.build
         self._body = BodyWriter(
@@ -73,10 +84,17 @@ class RowPlanner:
         self._keys = keys
         self._content = hashlib.blake2b(key=salt, digest_size=8)  #: initialised once, copied for each row
         self._aliases: list[tuple[int, bytes]] = []
+        self._elsewhere = elsewhere
+        self._enrolled_elsewhere: list[tuple[int, str]] = []
 
     def take_aliases(self) -> list[tuple[int, bytes]]:
         """Give (seq, key) for the other keys of the rows planned since the last call."""
         taken, self._aliases = self._aliases, []
+        return taken
+
+    def take_enrolled_elsewhere(self) -> list[tuple[int, str]]:
+        """Give (seq, run) for the rows planned since the last call that a run of another ledger sent."""
+        taken, self._enrolled_elsewhere = self._enrolled_elsewhere, []
         return taken
 
     def plan(self, block: Sequence[Row]) -> tuple[list[PlannedRow], list[tuple[Row, str]]]:
@@ -108,6 +126,8 @@ class RowPlanner:
                 content.update(body.encode())
                 key = self._keys.key(compare)  # cannot fail: the body, which holds the same letters, could be encoded
                 planned.append(PlannedRow(seq, row.number, key, content.digest()))
+                if row.earlier and self._elsewhere and self._elsewhere.is_skipped(row.earlier):
+                    self._enrolled_elsewhere.append((seq, row.earlier.run_id))
                 if self._keys.has_aliases:
                     self._aliases += [(seq, alias) for alias in self._keys.aliases(compare)]
             staged.append((row, body))

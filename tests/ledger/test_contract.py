@@ -238,6 +238,45 @@ async def test_row_skipped_for_an_earlier_run_names_that_run(ledger: Ledger):
     await run.close_unchanged()
 
 
+@pytest.mark.parametrize(
+    ("rules", "codes"),
+    [
+        pytest.param(SKIP, ["already_enrolled", "held_unknown", "enrolled_elsewhere", "enrolled_elsewhere"], id="skip"),
+        pytest.param(
+            replace(SKIP, skip_enrolled=False),
+            ["enrolled_elsewhere", "held_unknown", "enrolled_elsewhere", "enrolled_elsewhere"],
+            id="the enrolled are sent",
+        ),
+    ],
+)
+async def test_profiles_enrolled_elsewhere_are_skipped(ledger: Ledger, rules: PlanRules, codes: list[str]):
+    await sent_before(ledger)
+    people = ["ann", "bob", "new", "new", None, "other"]
+    run = await ledger.create(make_record("new"))
+    await run.plan(make_rows(people[:3]))
+    await run.add_enrolled_elsewhere([(1, "theirs"), (2, "theirs")])
+    await run.plan(make_rows(people[3:], first=4))
+    await run.add_enrolled_elsewhere([(4, "")])
+
+    assert await run.mark_duplicates(rules) == 4
+    with pytest.raises(LedgerError):
+        await run.add_enrolled_elsewhere([(6, "theirs")])
+    await run.finish_planning(rows=6)
+
+    assert [outcome.code for outcome in await run.outcomes(after_seq=0, limit=4)] == codes
+    assert await statuses(run) == [SKIPPED] * 4 + [INVALID, NOT_SENT]
+    found = await all_duplicates(run)
+    assert [one.code for one in found if one.elsewhere] == [code for code in codes if code == "enrolled_elsewhere"]
+    assert [(one.first_number, one.earlier_run, one.earlier_at) for one in found[2:]] == [
+        (None, "", None),
+        (4, "", None),
+    ]
+    assert not any(one.changed for one in found if one.elsewhere)
+    assert (await run.counts()).rows == 6
+    assert {reason.code for reason in await run.reasons(limit=9) if reason.status is SKIPPED} == set(codes)
+    await run.close_unchanged()
+
+
 async def test_row_with_duplicates_here_and_earlier_names_both(ledger: Ledger):
     await sent_before(ledger)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_enroll.loading import open_table
-from batch_enroll.models import InputOptions
+from batch_enroll.models import InputOptions, RowStatus
 from batch_enroll.result_columns import ADDED_COLUMNS, guard
 from tests.support.examples import examples
 
@@ -42,6 +43,22 @@ def test_customer_column_of_the_same_name_is_kept(load):
     loaded = load("enroll_status,name\n'=x,Anna\n")
     assert loaded.table.columns == ("enroll_status", "name")
     assert loaded.cells == [("'=x", "Anna")]
+
+
+def test_result_of_a_sent_row_stays_with_it(load):
+    header = "enroll_status,email,enroll_row,enroll_status,enroll_run\n"
+    statuses = ["success", "Unknown ", "error", "invalid", "skipped", "not_sent", ""]
+    loaded = load(header + "".join(f"success,a@example.com,2,{status}, R1\n" for status in statuses))
+    assert loaded.table.is_results
+    assert loaded.table.columns == ("enroll_status", "email")
+    assert [row.earlier for row in loaded.rows] == [(RowStatus.SUCCESS, "R1"), (RowStatus.UNKNOWN, "R1"), *[None] * 5]
+
+
+@pytest.mark.parametrize("header", ["enroll_status,enroll_run,email", "enroll_row,enroll_run,email"])
+def test_other_files_have_no_earlier_results(load, header):
+    loaded = load(f"{header}\nsuccess,R1,a@example.com\n")
+    assert not loaded.table.is_results
+    assert loaded.rows[0].earlier is None
 
 
 @settings(max_examples=examples(100), deadline=None)

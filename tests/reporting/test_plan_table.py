@@ -123,6 +123,14 @@ def test_sent_duplicates_count_as_sent():
     assert "among those sent" in printed(plan)
 
 
+def test_rows_enrolled_elsewhere_are_counted():
+    plan = replace(PLAN, to_send=1_819, enrolled_elsewhere=10)
+    assert "enrolled elsewhere     10  skipped: sent by a run that this ledger does not know" in printed(plan)
+    assert plan_to_json(plan)["enrolled_elsewhere"] == 10
+    with pytest.raises(LedgerError):
+        replace(plan, to_send=1_829)
+
+
 def test_sending_twice_is_stated():
     assert "customers may get the message twice" in printed(replace(PLAN, delivery=Delivery.AT_LEAST_ONCE))
 

@@ -43,9 +43,15 @@ class Standing(IntEnum):
     ENROLLED = 0
     HELD = 1  #: unknown
     REFUSED = 2
+    ELSEWHERE = 3  #: enrolled or unknown, but only by the input itself
 
 
-SKIP_CODES = {Standing.ENROLLED: "already_enrolled", Standing.HELD: "held_unknown", Standing.REFUSED: "refused_before"}
+SKIP_CODES = {
+    Standing.ENROLLED: "already_enrolled",
+    Standing.HELD: "held_unknown",
+    Standing.REFUSED: "refused_before",
+    Standing.ELSEWHERE: "enrolled_elsewhere",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +59,7 @@ class EarlierSend:
     """What an earlier run did with a key."""
 
     run_id: str
-    at: int  #: microseconds
+    at: int | None  #: microseconds; None = not known
     standing: Standing
     content_hash: bytes
 
@@ -89,12 +95,20 @@ def add_aliases(connection: sqlite3.Connection, aliases: Sequence[tuple[int, byt
     connection.executemany("INSERT OR IGNORE INTO alias(seq, key) VALUES (?, ?)", aliases)
 
 
+@one_by_one
+def add_enrolled_elsewhere(connection: sqlite3.Connection, rows: Sequence[tuple[int, str]]) -> None:
+    """Note which rows (seq, run) a run of another ledger has sent, until the duplicates are marked."""
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS elsewhere(seq INTEGER PRIMARY KEY, run_id TEXT NOT NULL)")
+    connection.executemany("INSERT INTO elsewhere VALUES (?, ?)", rows)
+
+
 def mark_duplicates(connection: sqlite3.Connection, lookup: Lookup | None, rules: PlanRules) -> int:
     """Note every row whose key was met before, here or in an earlier run, and skip those that must not be sent.
 
     Without a lookup no earlier run counts, and only keys that occur twice here are read.
     """
-    connection.executemany("INSERT INTO duplicate VALUES (?, ?, ?, ?, ?, ?)", _find_duplicates(connection, lookup))
+    of_keys = _with_elsewhere(connection, lookup, rules)
+    connection.executemany("INSERT INTO duplicate VALUES (?, ?, ?, ?, ?, ?)", _find_duplicates(connection, of_keys))
     if lookup is not None:
         _note_earlier(connection, _met_as_alias(connection, lookup))
     connection.execute(
@@ -131,8 +145,31 @@ def skip_sent(connection: sqlite3.Connection, lookup: Lookup | None) -> int:
 
 
 def _skipped_standings(rules: PlanRules) -> list[Standing]:
-    skipped = {Standing.ENROLLED: rules.skip_enrolled, Standing.HELD: rules.hold_unknown, Standing.REFUSED: True}
-    return [standing for standing, is_skipped in skipped.items() if is_skipped]
+    sent = {Standing.ENROLLED: not rules.skip_enrolled, Standing.HELD: not rules.hold_unknown}
+    return [standing for standing in Standing if not sent.get(standing)]
+
+
+def _with_elsewhere(connection: sqlite3.Connection, lookup: Lookup | None, rules: PlanRules) -> Lookup | None:
+    """Let a lookup also find the profiles that the input says were enrolled, unless they are skipped anyway."""
+    if not connection.execute("SELECT 1 FROM sqlite_temp_schema WHERE name = 'elsewhere'").fetchone():
+        return lookup
+    connection.execute("CREATE TEMP TABLE elsewhere_key(key BLOB PRIMARY KEY, run_id TEXT NOT NULL) WITHOUT ROWID")
+    connection.execute(
+        "INSERT OR IGNORE INTO elsewhere_key SELECT key, run_id FROM elsewhere JOIN row USING (seq) "
+        "WHERE key IS NOT NULL ORDER BY key, seq"
+    )
+    skipped = _skipped_standings(rules)
+
+    def look_up(keys: Sequence[bytes]) -> Mapping[bytes, EarlierSend]:
+        found = dict(lookup(keys)) if lookup else {}
+        marks = ", ".join("?" * len(keys))
+        query = f"SELECT key, run_id FROM elsewhere_key WHERE key IN ({marks})"
+        for key, run_id in connection.execute(query, keys):
+            if key not in found or found[key].standing not in skipped:
+                found[key] = EarlierSend(run_id=run_id, at=None, standing=Standing.ELSEWHERE, content_hash=b"")
+        return found
+
+    return look_up
 
 
 def _note_earlier(connection: sqlite3.Connection, found: Iterable[tuple[object, ...]]) -> None:
@@ -184,6 +221,7 @@ def duplicates(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Du
             earlier_at=None if earlier_at is None else from_micros(earlier_at),
             held=held == Standing.HELD,
             refused=held == Standing.REFUSED,
+            elsewhere=held == Standing.ELSEWHERE,
             changed=bool(changed),
             code=code,
         )
@@ -216,7 +254,8 @@ def _find_duplicates(connection: sqlite3.Connection, lookup: Lookup | None) -> I
             if not inside:
                 last_key, first_seq = key, seq
             if sent := sent_before.get(key):
-                changed = sent.content_hash != _content_hash(connection, seq)
+                known = sent.standing is not Standing.ELSEWHERE
+                changed = known and sent.content_hash != _content_hash(connection, seq)
                 yield seq, first_seq if inside else None, sent.run_id, sent.at, sent.standing, changed
             elif inside:
                 changed = _content_hash(connection, seq) != _content_hash(connection, first_seq)

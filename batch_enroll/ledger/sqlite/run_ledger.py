@@ -107,6 +107,10 @@ class SqliteRunLedger:
         self._writable()
         await self._executor.submit(plan_queries.add_aliases, aliases)
 
+    async def add_enrolled_elsewhere(self, rows: Sequence[tuple[int, str]]) -> None:
+        self._writable(RunState.PLANNING, marked=False)
+        await self._executor.submit(plan_queries.add_enrolled_elsewhere, rows)
+
     async def mark_duplicates(self, rules: PlanRules) -> int:
         self._writable(RunState.PLANNING, marked=False)
         self._marked = True
