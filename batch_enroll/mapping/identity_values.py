@@ -165,6 +165,18 @@ def _is_possible(phone: str, country: str | None) -> bool:
         return False
 
 
+def country_of_phone(phone: str) -> str:
+    """Return the ISO 3166 code of the country of a phone that begins with a plus; "" when it is none of a country."""
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(phone)
+    except phonenumbers.NumberParseException:
+        return ""
+    country = phonenumbers.region_code_for_number(number)
+    return country if country and country.isalpha() else ""  # 001 is no country
+
+
 def _international(phone: str, country: str) -> str | None:
     import phonenumbers
 

@@ -75,6 +75,12 @@ ROW_TEXTS: Final[dict[str, Text]] = {
     "row.tel": Text("'tel:' before the '{column}' in {count:row} is left out."),
     "row.apostrophe": Text("An apostrophe before the '{column}' in {count:row} is left out."),
     "row.country_added": Text("The job's country code was added to the '{column}' in {count:row}."),
+    "row.phone_spellings": Text(
+        "The last ten digits of the '{column}' in {count:row} stand in several spellings, such as 8… and +7…. Without "
+        "a country they are different people: one person may get the message twice.",
+        'If they are phones of one country, write country = "{country}" into [match] of the job file, or give '
+        "{setting:match.country} {country}.",
+    ),
     "row.lookalike_letters": Text(
         "One word of the '{column}' mixes two alphabets in {count:row} (a Cyrillic 'а' looks like a Latin 'a').",
         "Check these addresses: they are sent as they stand and may reach nobody.",

@@ -35,6 +35,7 @@ from batch_enroll.run.enrolled_before import (
 from batch_enroll.run.enrolled_elsewhere import elsewhere_notices, enrolled_elsewhere
 from batch_enroll.run.identity_keys import identity_keys
 from batch_enroll.run.input_source import LocalInput, name_text, open_input, path_text
+from batch_enroll.run.phone_spellings import Respelled, compare_phones
 from batch_enroll.run.plan_limits import hours_text
 from batch_enroll.run.row_planner import PlanCounters, RowPlanner
 from batch_enroll.run.run_identity import (
@@ -103,13 +104,8 @@ async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool 
             created_at=clock.now(),
         )
         rules = rules_for_plan(job, clock.now(), identities=(identity, *former))
-        planner = RowPlanner(
-            job,
-            mapper,
-            await identity_keys(job, ledger),
-            salt=await ledger.salt(),
-            elsewhere=await enrolled_elsewhere(job, table, ledger),
-        )
+        keys, salt = await identity_keys(job, ledger), await ledger.salt()
+        elsewhere = await enrolled_elsewhere(job, table, ledger)
         run = await ledger.create(record)
         try:
             if not dry_run:
@@ -118,7 +114,10 @@ async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool 
                         at=clock.now(), run_id=record.run_id, folder=run.folder, input_name=record.input_name
                     )
                 )
-            await _stage_rows(context, run, table, planner, rules)
+            with compare_phones(job, run.folder) as phones:
+                planner = RowPlanner(job, mapper, keys, salt=salt, elsewhere=elsewhere, phones=phones)
+                await _stage_rows(context, run, table, planner, rules)
+                respelled = await run_abandonable(phones.find) if phones else None
             await run.finish_planning(rows=planner.counters.rows)
             counts = await run.counts()
             if done and not counts.not_sent and not dry_run:
@@ -137,7 +136,8 @@ async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool 
                 skipped=planner.counters.skipped["enrolled_elsewhere"],
                 first_rows=planner.counters.first_elsewhere,
             )
-            notices = (*about_memory, *table.notices, *mapper.notices(), *ledger.notices())
+            about_rows = (*mapper.notices(), *await _spelling_notices(run, respelled, column=job.match.column))
+            notices = (*about_memory, *table.notices, *about_rows, *ledger.notices())
             plan = replace(
                 plan,
                 input_form=table.form,
@@ -213,6 +213,14 @@ async def _mark_duplicates(run: RunLedger, rules: PlanRules, counters: PlanCount
                     raise _stop_at_duplicate(duplicate, job.match.column)
         counters.count_duplicates(found)
         after_seq = found[-1].seq
+
+
+async def _spelling_notices(run: RunLedger, found: Respelled | None, *, column: str) -> tuple[Notice, ...]:
+    if found is None:
+        return ()
+    numbers = [(await run_in_thread(run.stage.rows, seq, seq))[0].row.number for seq in found.first_seqs]
+    said = message("row.phone_spellings", count=found.rows, column=column, country=found.country)
+    return (Notice(code="phone_spellings", message=said, rows=tuple(numbers), count=found.rows),)
 
 
 def _stop_at_duplicate(first: Duplicate, column: str) -> InputError:

@@ -16,6 +16,7 @@ from batch_enroll.messages import Message
 from batch_enroll.models import Problem, Row
 from batch_enroll.run.enrolled_elsewhere import EnrolledElsewhere
 from batch_enroll.run.identity_keys import IdentityKeys
+from batch_enroll.run.phone_spellings import PhoneSpellings
 from batch_enroll.sending.request_body import BodyWriter, UnsendableValue
 
 _FIRST_ROWS = 5
@@ -66,12 +67,20 @@ class RowPlanner:
     """Plans the rows of one table, in their order."""
 
     def __init__(
-        self, job: Job, mapper: Mapper, keys: IdentityKeys, *, salt: bytes, elsewhere: EnrolledElsewhere | None = None
+        self,
+        job: Job,
+        mapper: Mapper,
+        keys: IdentityKeys,
+        *,
+        salt: bytes,
+        elsewhere: EnrolledElsewhere | None = None,
+        phones: PhoneSpellings | None = None,
     ) -> None:
         """Prepare what all rows have in common: the mapping, the request's form, the keyed hashes.
 
         Args:
             elsewhere: which results of a results file count; None = the input is none.
+            phones: gets every phone; None = their spellings are not compared.
         """
         self.counters = PlanCounters()
         self._build = mapper.build
@@ -84,6 +93,7 @@ class RowPlanner:
         self._keys = keys
         self._content = hashlib.blake2b(key=salt, digest_size=8)  #: initialised once, copied for each row
         self._aliases: list[tuple[int, bytes]] = []
+        self._phones = phones
         self._elsewhere = elsewhere
         self._enrolled_elsewhere: list[tuple[int, str]] = []
 
@@ -126,6 +136,8 @@ class RowPlanner:
                 content.update(body.encode())
                 key = self._keys.key(compare)  # cannot fail: the body, which holds the same letters, could be encoded
                 planned.append(PlannedRow(seq, row.number, key, content.digest()))
+                if self._phones:
+                    self._phones.add(seq, str(request.identity), compare)
                 if row.earlier and self._elsewhere and self._elsewhere.is_skipped(row.earlier):
                     self._enrolled_elsewhere.append((seq, row.earlier.run_id))
                 if self._keys.has_aliases:
