@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from batch_enroll.messages import Wording, set_default_wording
 
@@ -64,8 +64,10 @@ SMOKE = (
 )
 
 # `examples` of tests/support takes its share of these: the fast tests try a fifth of the examples.
-settings.register_profile("fast", max_examples=20)
-settings.register_profile("thorough", max_examples=100)
+# A slow machine fails no test: neither an example's time nor that of making examples is judged.
+TIMELESS = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("fast", max_examples=20, **TIMELESS)
+settings.register_profile("thorough", max_examples=100, **TIMELESS)
 settings.load_profile("fast")
 
 

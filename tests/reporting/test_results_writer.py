@@ -120,7 +120,7 @@ def test_stale_failed_file_is_removed(tmp_path):
 CELLS = st.text(alphabet=st.characters(exclude_categories=["Cs"])) | st.text(alphabet="=+-@'\t\r\n\",; \0a1")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=5), st.sampled_from([",", ";", "\t"]))
 def test_cells_are_written_exactly(tmp_path, rows, delimiter):
     pairs = [pair(seq, RowStatus.ERROR, cells=cells) for seq, cells in enumerate(rows, start=1)]
