@@ -65,9 +65,9 @@ SMOKE = (
 
 # `examples` of tests/support takes its share of these: the fast tests try a fifth of the examples.
 # A slow machine fails no test: neither an example's time nor that of making examples is judged.
-TIMELESS = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("fast", max_examples=20, **TIMELESS)
-settings.register_profile("thorough", max_examples=100, **TIMELESS)
+TIMELESS = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fast", TIMELESS, max_examples=20)
+settings.register_profile("thorough", TIMELESS, max_examples=100)
 settings.load_profile("fast")
 
 
