@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import signal
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
+
+from batch_enroll.config.job import Job
+from batch_enroll.errors import RunLocked
+from batch_enroll.events import Event
+from batch_enroll.messages import message
+from batch_enroll.run.context import RunContext, scenario_lock
+from tests.support.clocks import ManualClock
 from tests.support.input_files import enrolled, flags, group, lay
 from tests.support.sandbox import wait_until
 
@@ -47,3 +59,48 @@ def test_two_runs_to_one_scenario_are_sequential(cli, sandbox):
     assert rest.code == 0
     assert rest.json["counts"]["skipped"] > 0
     assert len(enrolled(server)) == 21
+
+
+class SleepingClock(ManualClock):
+    """Whoever waits moves it."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.moved_s += seconds
+
+
+class BusyLedger:
+    """Another run sends to the scenario and does not end."""
+
+    @contextmanager
+    def lock(self, name, *, what, doing):
+        yield self._refuse(what, doing)
+
+    def _refuse(self, what, doing):
+        raise RunLocked(message("ledger.locked", what=what, owner=doing))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("send", "stop", "waited_s"),
+    [
+        ({}, {}, 0),
+        ({"wait": "30m"}, {}, 1800),
+        ({"wait": "30m"}, {"deadline": "10m"}, 600),
+        ({"wait": "30m"}, {"allowed_hours": "09:00-12:20 UTC"}, 1200),
+    ],
+    ids=["no wait", "to its end", "to the deadline", "to the end of the allowed hours"],
+)
+async def test_the_wait_for_a_scenario_ends(send, stop, waited_s):
+    clock = SleepingClock(datetime(2026, 11, 25, 12, tzinfo=UTC))
+    told: list[Event] = []
+    match = {"mode": "email", "column": "email"}
+    job = Job.model_validate({"url": "https://x.example", "scenario": 3, "match": match, "send": send, "stop": stop})
+    context = RunContext(job=job, ledger=cast(Any, BusyLedger()), clock=clock, emit=told.append)
+    context.control.expect(rate_per_s=1.0, concurrency=1)
+    record = SimpleNamespace(run_id="a906cc51", input_name="b.csv")
+    with pytest.raises(RunLocked) as refused:
+        async with scenario_lock(context, cast(Any, record)):
+            pass
+    assert "send.wait" in refused.value.hint
+    assert clock.moved_s == pytest.approx(waited_s, abs=1)
+    assert len(told) == (1 if send else 0)

@@ -35,9 +35,7 @@ RUN_TEXTS: Final[dict[str, Text]] = {
         "A window now limits how long people count as enrolled before; rows without a clear answer are held for ever.",
         'Write enrolled_before = "skip" into [send] beside it: this note is then not shown.',
     ),
-    "run.scenario_busy_hint": Text(
-        "Wait for its end, or give {setting:send.wait} 30m: the run then begins when the other one has ended."
-    ),
+    "run.scenario_busy_hint": Text("With {setting:send.wait} 30m this run waits for that end and then begins."),
     "run.lines": Text("{first}\n{rest}"),
     "run.listed": Text("{first}\n- {item}"),
     "run.nothing_sent": Text("Nothing was sent."),
