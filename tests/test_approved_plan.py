@@ -188,9 +188,10 @@ def test_plan_replaces_only_an_older_plan_file(cli, saved):
     server, source, plan = saved
     assert cli("check", source, *flags(server, scenario="5"), "--save", plan).code == 0
     assert json.loads(plan.read_text(encoding="utf-8"))["scenario"]["id"] == 5
+    other = write_csv(cli.folder / "other.csv", *people(2))
     content = source.read_bytes()
     for path, said in (
-        (source, "exists and is not a plan"),
+        (other, "exists and is not a plan"),
         (cli.folder, "is a folder"),
         (cli.folder / "nowhere" / "plan.json", "nowhere is not there"),
     ):

@@ -20,6 +20,7 @@ SHARED = {
     "events",
     "models",
     "os_errors",
+    "output_guard",
     "result_columns",
     "installed_versions",
 }

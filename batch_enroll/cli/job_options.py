@@ -121,6 +121,13 @@ def input_name(args: argparse.Namespace) -> str:
     return Remote(args.input).shown if is_remote(args.input) else str(args.input)
 
 
+def local_input(args: argparse.Namespace) -> Path | None:
+    """Give the path of the input when it is one file of this machine, whether it is there or not."""
+    if args.input == STDIN or is_remote(args.input) or is_multi_input(args.input):
+        return None
+    return Path(args.input)
+
+
 async def sources_of(args: argparse.Namespace, job: Job, *, ledger: Ledger, clock: Clock) -> SelectedInputs:
     """Find the inputs: one, or those that the job picks of a folder or a pattern, with what was passed over.
 

@@ -18,6 +18,7 @@ from batch_enroll.config.load import merge_settings, notify_section_in
 from batch_enroll.config.secrets import read_secret_file
 from batch_enroll.errors import JobError
 from batch_enroll.messages import Message, message
+from batch_enroll.run.job_outputs import setting_in
 
 if TYPE_CHECKING:
     from batch_enroll.monitoring.heartbeat import Heartbeat
@@ -56,7 +57,7 @@ class PartialJob:
     url: str | None
     scenario: int | None
     json_: bool  #: a JSON object is wanted
-    _settings: Mapping[str, Any]
+    settings: Mapping[str, Any]  #: by section
 
     @classmethod
     def from_args(cls, args: argparse.Namespace) -> PartialJob:
@@ -73,31 +74,26 @@ class PartialJob:
             name=str(settings.get("name") or Path(args.job or "").stem or _NO_NAME),
             url=url if isinstance(url, str) else None,
             scenario=int(str(scenario)) if str(scenario).isdecimal() else None,
-            json_=_in_output(settings, "json") in (True, "true"),
-            _settings=settings,
+            json_=setting_in(settings, "output.json") in (True, "true"),
+            settings=settings,
         )
 
     def monitor_settings(self) -> MonitorSettings | None:
         """Give the monitoring settings; None when these are invalid too."""
-        notify = notify_section_in(self._settings)
+        notify = notify_section_in(self.settings)
         if notify is None:
             return None
         return MonitorSettings(
             name=self.name,
             scenario=self.scenario,
-            status_file=_path_in(self._settings, "status_file"),
-            metrics_file=_path_in(self._settings, "metrics_file"),
+            status_file=_path_in(self.settings, "output.status_file"),
+            metrics_file=_path_in(self.settings, "output.metrics_file"),
             notify=notify,
         )
 
 
-def _in_output(settings: Mapping[str, Any], key: str) -> object:
-    section = settings.get("output")
-    return section.get(key) if isinstance(section, dict) else None
-
-
 def _path_in(settings: Mapping[str, Any], key: str) -> Path | None:
-    value = _in_output(settings, key)
+    value = setting_in(settings, key)
     return Path(value) if isinstance(value, str) else None
 
 

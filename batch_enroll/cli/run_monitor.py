@@ -10,11 +10,12 @@ import contextlib
 import platform
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from batch_enroll.atomic_file import require_writable
 from batch_enroll.cli import console
 from batch_enroll.cli.exit_codes import EXIT_CODES, exit_code_for_error
-from batch_enroll.cli.job_options import build_job_from_args
+from batch_enroll.cli.job_options import build_job_from_args, job_file_path
 from batch_enroll.cli.monitor_settings import (
     MonitorSettings,
     PartialJob,
@@ -34,10 +35,12 @@ from batch_enroll.events import Event
 from batch_enroll.monitoring.notifications import build_text, build_title
 from batch_enroll.monitoring.status_file import StatusFile
 from batch_enroll.os_errors import os_error_reason, translate_os_error
+from batch_enroll.output_guard import Output
 from batch_enroll.reporting.multi_summary import RequestedRun, StartedRun, build_refused_summary
 from batch_enroll.reporting.run_result import RunResult, combine_results, redact_personal_data
 from batch_enroll.reporting.run_state import RunSnapshot, RunStateTracker
 from batch_enroll.reporting.summary import RunSummary
+from batch_enroll.run.job_outputs import files_read, job_outputs, monitoring_outputs
 
 STATUS_EVERY_S = 1.0
 METRICS_EVERY_S = 5.0
@@ -202,6 +205,7 @@ def monitored_job(
     args: argparse.Namespace,
     *,
     input_name: str | None,
+    source: Path | None = None,
     build: Callable[[argparse.Namespace], Job] = build_job_from_args,
 ) -> Iterator[tuple[Job, RunMonitor]]:
     """Build the job, and tell how the block ended, also when there was no job to begin with.
@@ -210,14 +214,16 @@ def monitored_job(
 
     Args:
         input_name: as the person gave it; None when only a run was named.
+        source: the input, when it is one file of this machine.
     Raises:
-        JobError: as `build` and `RunMonitor` do.
+        JobError: as `build` and `RunMonitor` do, or an output would overwrite a file that is read.
     """
     try:
         job = build(args)
+        check_outputs(args, job, source=source)
         monitor = RunMonitor(MonitorSettings.from_job(job))
     except RunStopped as error:
-        _report_invalid_job(args, error, input_name=input_name)
+        _report_invalid_job(args, error, input_name=input_name, source=source)
         raise
     monitor.begin()
     try:
@@ -242,7 +248,20 @@ def check_notifications(job: Job) -> None:
     RunMonitor(MonitorSettings.from_job(job))
 
 
-def _report_invalid_job(args: argparse.Namespace, error: RunStopped, *, input_name: str | None) -> None:
+def check_outputs(args: argparse.Namespace, job: Job, *others: Output, source: Path | None) -> None:
+    """Make sure that no output of the job, and none of a command's `others`, overwrites a file that is read.
+
+    Raises:
+        JobError: one would.
+    """
+    approved = getattr(args, "plan", None)
+    reads = files_read(job.model_dump(), source=source, job_file=job_file_path(args), approved=approved)
+    reads.check(*others, *job_outputs(job))
+
+
+def _report_invalid_job(
+    args: argparse.Namespace, error: RunStopped, *, input_name: str | None, source: Path | None
+) -> None:
     """Report an invalid job as far as its monitoring settings are valid: an unattended failure must be noticed."""
     partial = PartialJob.from_args(args)
     if partial.json_:
@@ -250,6 +269,9 @@ def _report_invalid_job(args: argparse.Namespace, error: RunStopped, *, input_na
         console.print_json(_refusal(error, asked=asked, exit_code=exit_code_for_error(error)))
     settings = partial.monitor_settings()
     try:
+        if settings is not None:
+            reads = files_read(partial.settings, source=source, job_file=job_file_path(args))
+            reads.check(*monitoring_outputs(settings.status_file, settings.metrics_file))
         monitor = None if settings is None else RunMonitor(settings)
     except RunStopped:
         return

@@ -300,6 +300,11 @@ class Ledger(Protocol):
         """
         ...
 
+    @property
+    def place(self) -> tuple[Path, Path]:
+        """The path of the index, and the folder of the marks that detect an older copy."""
+        ...
+
     async def delete_staged_rows(self, *, before: datetime) -> int:
         """Remove the staged rows (personal data) of runs that finished before a moment; returns of how many runs."""
         ...

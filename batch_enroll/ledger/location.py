@@ -21,7 +21,7 @@ def open_ledger(where: str | None) -> Ledger:
     from batch_enroll.clock import SystemClock
     from batch_enroll.ledger.sqlite import SqliteLedger
 
-    path, state_folder = _locate(where)
+    path, state_folder = locate_ledger(where)
     return SqliteLedger(path, clock=SystemClock(), state_folder=state_folder)
 
 
@@ -34,11 +34,15 @@ def examine_ledger(where: str | None) -> LedgerHealth:
     """
     from batch_enroll.ledger.sqlite.health_check import examine
 
-    return examine(*_locate(where))
+    return examine(*locate_ledger(where))
 
 
-def _locate(where: str | None) -> tuple[Path, Path]:
-    """Return the path of the index and the folder that tells whether an older copy of the ledger was restored."""
+def locate_ledger(where: str | None) -> tuple[Path, Path]:
+    """Return the path of the index and the folder that tells whether an older copy of the ledger was restored.
+
+    Raises:
+        JobError: as for `open_ledger`.
+    """
     from platformdirs import user_data_path, user_state_path
 
     if where is not None and "://" in where:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from batch_enroll.atomic_file import require_writable
 from batch_enroll.errors import JobError
 from batch_enroll.messages import message
+from batch_enroll.output_guard import Output, ReadFiles
 
 STDIN = "-"
 XLSX_ROWS = 1_048_576
@@ -33,6 +33,11 @@ class ResultPaths:
     def is_xlsx(self) -> bool:
         """Whether the results are a workbook; the other files never are."""
         return self.results.suffix.lower() == ".xlsx"
+
+    def outputs(self) -> tuple[Output, ...]:
+        """The four, for the check that they overwrite nothing."""
+        what, elsewhere = message("report.the_results"), message("report.other_results")
+        return tuple(Output(path, what, elsewhere) for path in self.all())
 
     def all(self) -> tuple[Path, ...]:
         """The four, results first."""
@@ -63,22 +68,22 @@ def is_address(input_path: str) -> bool:
     return "://" in input_path
 
 
-def check_writable(paths: ResultPaths, *, rows: int = 0, source: Path | None = None) -> None:
+def check_writable(paths: ResultPaths, *, rows: int = 0, reads: ReadFiles | None = None) -> None:
     """Make sure, before anything is sent, that the files can be written at the end.
 
     Args:
         paths: where they go; a temporary file is created there and removed.
         rows: data rows of the input, as far as known.
-        source: the input's file, which must not be among them; None for standard input.
+        reads: the files that the run reads, which must not be among them.
     Raises:
-        JobError: the input would be overwritten, a path is no file, a sheet cannot hold so many rows, or the folder is
-            not there or cannot be written.
+        JobError: a file that the run reads would be overwritten, a path is no file, a sheet cannot hold so many rows,
+            or the folder is not there or cannot be written.
     """
     if paths.is_xlsx and rows >= XLSX_ROWS:
         raise JobError(message("report.sheet_too_short", rows=rows, path=str(paths.results), most=XLSX_ROWS))
+    if reads is not None:
+        reads.check(*paths.outputs())
     for path in paths.all():
-        if source is not None and _same_file(path, source):
-            raise JobError(message("report.overwrites_input", path=str(path)))
         if path.exists() and not path.is_file():
             raise JobError(message("report.not_a_file", path=str(path)))
     require_writable(paths.results, hint=message("report.other_results"))
@@ -91,9 +96,3 @@ def _source(input_path: str) -> Path:
         name = unquote(urlsplit(input_path).path).rpartition("/")[2]
         return Path(re.sub(r"[^\w.() +-]", "_", name)[:100] or "input")
     return Path(input_path)
-
-
-def _same_file(path: Path, other: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return path.samefile(other)
-    return False

@@ -18,6 +18,7 @@ from batch_enroll.run.approved_plan import check_job_matches_approved, check_pla
 from batch_enroll.run.context import RunContext, build_client, scenario_lock
 from batch_enroll.run.input_archive import archive_finished, check_archive
 from batch_enroll.run.input_source import LocalInput, path_text, readable
+from batch_enroll.run.job_outputs import files_read
 from batch_enroll.run.life_cycle import reported, undo_on_error
 from batch_enroll.run.plan import PreparedRun, complete_plan, prepare_run, requeue, resume_run, skip_enrolled_meanwhile
 from batch_enroll.run.plan_limits import PlanLimitExceeded, broken_limits, check_allowed_hours
@@ -57,8 +58,8 @@ async def _check_before_reading(context: RunContext, source: LocalInput) -> None
     job, now = context.job, context.clock.now()
     if isinstance(source, Path | DownloadedInput):
         paths = result_paths(path_text(source), run_id="new", results=job.output.results)
-        own = source if isinstance(source, Path) else None
-        await run_abandonable(lambda: check_writable(paths, source=own))
+        reads = files_read(job.model_dump(), source=source, ledger=context.ledger.place)
+        await run_abandonable(lambda: check_writable(paths, reads=reads))
     check_allowed_hours(job, now)
     check_job_matches_approved(context.approved, job, readable(source))
     if job.input.archive is not None:
@@ -74,9 +75,9 @@ async def _execute(prepared: PreparedRun, context: RunContext) -> RunSummary:
             _emit_planned(prepared, context)
             client = await stack.enter_async_context(build_client(job, context.token, context.transport))
             paths = result_paths_for(run, job.output.results)
-            source = local_input_path(run)
+            reads = files_read(job.model_dump(), source=local_input_path(run), ledger=context.ledger.place)
             await context.until_stopped(
-                lambda: run_abandonable(lambda: check_writable(paths, rows=prepared.counts.rows, source=source))
+                lambda: run_abandonable(lambda: check_writable(paths, rows=prepared.counts.rows, reads=reads))
             )
             scenario = None
             with control.stoppable():

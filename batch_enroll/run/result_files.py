@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 
 from batch_enroll.atomic_file import file_mode_from
+from batch_enroll.config.job import Job
 from batch_enroll.daemon_threads import run_abandonable, run_in_thread
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunLedger
@@ -19,6 +20,7 @@ from batch_enroll.reporting.reason_counts import ReasonLine
 from batch_enroll.reporting.result_paths import (
     STDIN,
     ResultPaths,
+    check_writable,
     is_address,
     result_paths,
 )
@@ -29,6 +31,7 @@ from batch_enroll.reporting.summary import (
     exit_code_for,
     write_summary,
 )
+from batch_enroll.run.job_outputs import files_read
 from batch_enroll.sending.request_body import IDENTITY, identity_of, restore
 
 MAX_REASONS = 10
@@ -80,13 +83,19 @@ async def write_files(
             await run_abandonable(writer.__exit__, None, None, None)
 
 
-async def report_again(run: RunLedger, results: Path | None) -> RunSummary:
+async def report_again(run: RunLedger, results: Path | None, *, ledger: tuple[Path, Path] | None = None) -> RunSummary:
     """Write all files of a run as it stands now, also while another process works on it.
 
+    Args:
+        ledger: its `place`; None = the one that the run's settings name.
     Raises:
+        JobError: a file that the run read would be overwritten.
         RunStopped: the disk does not take them; nothing is lost, they can be written again.
     """
     record, paths = run.record, result_paths_for(run, results)
+    settings = Job.settings_from_json(record.settings_json)
+    reads = files_read(settings, source=local_input_path(run), ledger=ledger)
+    await run_abandonable(lambda: check_writable(paths, rows=record.rows, reads=reads))
     written = await write_files(run, paths)
     ended = record.finished_at or record.created_at
     summary = RunSummary(

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from batch_enroll.errors import JobError, RunStopped
+from batch_enroll.messages import message
+from batch_enroll.output_guard import ReadFiles
 from batch_enroll.reporting.result_paths import (
     XLSX_ROWS,
     ResultPaths,
@@ -16,6 +18,10 @@ from batch_enroll.reporting.result_paths import (
 
 def paths_in(folder: Path, name: str = "x.results.csv") -> ResultPaths:
     return result_paths("in.csv", run_id="r1", results=folder / name)
+
+
+def reads(path: Path) -> ReadFiles:
+    return ReadFiles(files=((message("report.read_input"), path),))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +61,7 @@ def test_other_files_are_named_after_the_results(results, stem):
 
 
 def test_write_check_leaves_nothing_behind(tmp_path):
-    check_writable(paths_in(tmp_path), source=tmp_path / "in.csv")
+    check_writable(paths_in(tmp_path), reads=reads(tmp_path / "in.csv"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -76,7 +82,7 @@ def test_result_path_cannot_be_the_input(tmp_path, name):
     source = tmp_path / name
     source.write_text("kept")
     with pytest.raises(JobError, match="would overwrite the input"):
-        check_writable(paths_in(tmp_path), source=tmp_path / "." / name)
+        check_writable(paths_in(tmp_path), reads=reads(tmp_path / "." / name))
     assert source.read_text() == "kept"
 
 

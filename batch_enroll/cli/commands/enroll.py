@@ -103,9 +103,9 @@ def _with_settings_help(text: str) -> str:
 
 async def _run(args: argparse.Namespace) -> int:
     """Run to the end; give the exit code."""
-    from batch_enroll.cli.job_options import STDIN, input_name, job_name, ledger_of, token_of
+    from batch_enroll.cli.job_options import STDIN, input_name, job_name, ledger_of, local_input, token_of
     from batch_enroll.cli.multi_input import run_each, select_or_report
-    from batch_enroll.cli.run_monitor import monitored_job
+    from batch_enroll.cli.run_monitor import check_outputs, monitored_job
     from batch_enroll.cli.run_session import RunSession
     from batch_enroll.daemon_threads import entered
     from batch_enroll.errors import RunStopped
@@ -115,13 +115,15 @@ async def _run(args: argparse.Namespace) -> int:
     from batch_enroll.run.context import job_lock
     from batch_enroll.run.input_source import local_copy
 
-    with monitored_job(args, input_name=input_name(args)) as (job, monitor):
+    with monitored_job(args, input_name=input_name(args), source=local_input(args)) as (job, monitor):
         approved = read_approved(args.plan) if args.plan is not None else None
         ledger = ledger_of(job)
         async with entered(job_lock(job_name(args), ledger)):
             sources = await select_or_report(args, job, ledger, "--plan", monitor=monitor)
             if not sources:
                 return 0
+            for source in sources:
+                check_outputs(args, job, source=source if isinstance(source, Path) else None)
             token = token_of(job)
 
             async def enroll(source: Source, callbacks: RunCallbacks) -> RunSummary:
@@ -156,15 +158,23 @@ async def _run(args: argparse.Namespace) -> int:
 async def _check(args: argparse.Namespace) -> int:
     """Check; 0 when every row can be sent or is skipped, 1 when some are invalid, 2 when a limit forbids it."""
     from batch_enroll.atomic_file import require_writable
-    from batch_enroll.cli.job_options import build_job_from_args, ledger_of, token_of
+    from batch_enroll.cli.job_options import build_job_from_args, ledger_of, local_input, token_of
     from batch_enroll.cli.multi_input import select_or_report
-    from batch_enroll.cli.run_monitor import check_notifications
+    from batch_enroll.cli.run_monitor import check_notifications, check_outputs
     from batch_enroll.errors import JobError
+    from batch_enroll.messages import message
+    from batch_enroll.output_guard import flag_output
     from batch_enroll.run.approved_plan import check_plan_writable
 
+    job = build_job_from_args(args)
+    others = []
+    if args.problems is not None:
+        others.append(flag_output(args.problems, message("report.the_problems"), "--problems"))
+    if args.save is not None:
+        others.append(flag_output(args.save, message("report.the_plan"), "--save"))
+    check_outputs(args, job, *others, source=local_input(args))
     if args.save is not None:
         check_plan_writable(args.save)
-    job = build_job_from_args(args)
     check_notifications(job)
     if args.problems is not None:
         require_writable(args.problems)
@@ -172,6 +182,8 @@ async def _check(args: argparse.Namespace) -> int:
     sources = await select_or_report(args, job, ledger, "--problems", "--save")
     if not sources:
         return 0
+    for source in sources:
+        check_outputs(args, job, *others, source=source if isinstance(source, Path) else None)
     try:
         token = None if job.send.skip_preflight else token_of(job)
     except JobError:
@@ -225,13 +237,14 @@ async def _check_one(
 
 async def _retry(args: argparse.Namespace) -> int:
     """Send the rows; the exit code is that of `run`."""
-    from batch_enroll.cli.job_options import job_file_of, token_of
+    from batch_enroll.cli.job_options import STDIN, job_file_of, token_of
     from batch_enroll.cli.run_monitor import monitored_job
     from batch_enroll.cli.run_session import RunSession
     from batch_enroll.config.job import Job
     from batch_enroll.config.load import build_job
     from batch_enroll.ledger.location import open_ledger
     from batch_enroll.models import RowStatus
+    from batch_enroll.reporting.result_paths import is_address
     from batch_enroll.run.api import retry_async
 
     given = given_settings(args, os.environ)
@@ -249,7 +262,8 @@ async def _retry(args: argparse.Namespace) -> int:
         return build_job(file=settings, file_name=name, file_places=file.places, given=given)
 
     status = RowStatus.ERROR if args.errors else RowStatus.NOT_SENT
-    with monitored_job(args, input_name=record.input_name, build=job_of_run) as (job, monitor):
+    source = None if is_address(record.input_path) or record.input_path == STDIN else Path(record.input_path)
+    with monitored_job(args, input_name=record.input_name, source=source, build=job_of_run) as (job, monitor):
         token = token_of(job)
         asks = not job.output.yes and console.is_terminal()
         session = RunSession(job=job, token=token, monitor=monitor, asks=asks)

@@ -84,15 +84,12 @@ async def _show(args: argparse.Namespace) -> int:
 
 async def _report(args: argparse.Namespace) -> int:
     """Write the files and print their paths."""
-    from batch_enroll.atomic_file import require_writable
     from batch_enroll.run.result_files import report_again
 
-    if args.results is not None:
-        require_writable(args.results)
     ledger = ledger_from(args)
     run = await ledger.open(await run_of(args, ledger), read_only=True)
     try:
-        summary = await report_again(run, args.results)
+        summary = await report_again(run, args.results, ledger=ledger.place)
     finally:
         await run.close_unchanged()
     for path in summary.files.values():

@@ -145,12 +145,17 @@ async def _support(args: argparse.Namespace) -> int:
     from batch_enroll.config.secrets import TOKEN_VARIABLE
     from batch_enroll.maintenance.doctor import DoctorTarget, examine
     from batch_enroll.maintenance.support_bundle import collect, write_bundle
+    from batch_enroll.output_guard import ReadFiles, flag_output
 
     if args.log_file is not None and not args.log_file.is_file():
         raise JobError(message("maintenance.no_log_file", path=str(args.log_file)))
-    if args.out is not None:
-        require_writable(args.out)
     ledger = ledger_from(args)
+    if args.out is not None:
+        log = () if args.log_file is None else ((message("report.read_log"), args.log_file),)
+        index, state = ledger.place
+        output = flag_output(args.out, message("report.the_support"), "--out")
+        ReadFiles(files=log, ledger=index, ledger_state=state).check(output)
+        require_writable(args.out)
     run_id = await run_of(args, ledger)
     target = DoctorTarget(job=None, environment={}, ledger=ledger_place(args), ask_platform=False)
     texts = await collect(

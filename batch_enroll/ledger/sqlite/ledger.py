@@ -57,6 +57,10 @@ class SqliteLedger:
         notice = check_location(self._path.parent)
         return (notice,) if notice else ()
 
+    @property
+    def place(self) -> tuple[Path, Path]:
+        return self._path, self._state_folder
+
     async def salt(self) -> bytes:
         await self._threads.run(self.notices)
         return await self._threads.run(self._index.salt)
