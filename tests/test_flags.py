@@ -163,6 +163,80 @@ def test_each_job_file_error_is_a_line_without_secrets(cli):
     assert "pydantic" not in ended.err.lower()
 
 
+@pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("BATCH_ENROLL_MAXROWS", "BATCH_ENROLL_MAXROWS is not a known variable. Did you mean BATCH_ENROLL_MAX_ROWS?"),
+        ("BATCH_ENROLL_TOKN", "BATCH_ENROLL_TOKN is not a known variable. Did you mean BATCH_ENROLL_TOKEN?"),
+        ("BATCH_ENROLL_IMAGE_Q", "BATCH_ENROLL_IMAGE_Q is not a known variable. Unset it, or give it another name."),
+        ("BATCH_ENROLL_SERVICE_HOSTS", "BATCH_ENROLL_SERVICE_HOSTS is not a known variable."),
+    ],
+)
+def test_unknown_variable_is_refused(cli, sandbox, command, name, said):
+    server = sandbox()
+    write_csv(cli.folder / "in.csv", *people(3))
+    ended = cli(command, "in.csv", "--url", server.url, *FLAGS, **{name: "2"})
+    assert (ended.code, ended.out, said in ended.err) == (2, "", True), ended.err
+    assert not server.totals()["requests"].get("workflows/start")
+
+
+def test_unknown_variable_is_refused_by_retry_not_by_runs(cli, sandbox):
+    server = sandbox()
+    write_csv(cli.folder / "in.csv", *people(3))
+    run = cli("run", "in.csv", "--url", server.url, *FLAGS, "--json", "--yes").json["run"]
+    ended = cli("retry", run, "--not-sent", "--yes", BATCH_ENROLL_MAXROWS="2")
+    assert (ended.code, "Did you mean BATCH_ENROLL_MAX_ROWS?" in ended.err) == (2, True), ended.err
+    assert cli("runs", BATCH_ENROLL_MAXROWS="2").code == 0
+    assert cli("show", run, BATCH_ENROLL_MAXROWS="2").code == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SERVICE_HOST",
+        "SERVICE_PORT",
+        "SERVICE_PORT_METRICS",
+        "PORT",
+        "PORT_8080_TCP",
+        "PORT_8080_TCP_ADDR",
+        "METRICS_SERVICE_HOST",
+        "METRICS_PORT_53_UDP_PROTO",
+    ],
+)
+def test_variables_of_kubernetes_are_left_alone(cli, sandbox, name):
+    write_csv(cli.folder / "in.csv", *people(3))
+    ended = cli("check", "in.csv", "--url", sandbox().url, *FLAGS, **{f"BATCH_ENROLL_{name}": "tcp://10.0.0.1:80"})
+    assert ended.code == 0, ended.err
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("scenario = true", "scenario: true is not a whole number."),
+        ("[input]\nlimit = true", "[input] limit: true is not a whole number."),
+        ("[input]\nsettle = false", "[input] settle: false is not a number."),
+        ("[send]\nrate = true", "[send] rate: true is not a number."),
+        ("[send]\ntimeout = true", "[send] timeout: true is not a number."),
+        ("[send]\nconcurrency = true", "[send] concurrency: true is not a whole number."),
+        ("[send]\ncanary = true", "[send] canary: true is not a whole number."),
+        ("[stop]\nmax_rows = true", "[stop] max_rows: true is not a whole number."),
+        ("[stop]\nmax_errors = true", "[stop] max_errors: 'True' is neither a number of rows"),
+        ("[output]\nkeep = true", "[output] keep: true is not a whole number."),
+    ],
+)
+def test_boolean_is_no_number(cli, sandbox, key, said):
+    server = sandbox()
+    write_csv(cli.folder / "in.csv", *people(3))
+    scenario = "" if key.startswith("scenario") else "scenario = 3\n"
+    match = '[match]\nmode = "email"\ncolumn = "email"\n'
+    text = f'url = "{server.url}"\n{scenario}{key}\n{match}'
+    (cli.folder / "job.toml").write_text(text, encoding="utf-8")
+    ended = cli("run", "in.csv", "--job", "job.toml", "--yes")
+    assert (ended.code, f"job.toml: {said}" in ended.err) == (2, True), ended.err
+    assert not server.totals()["requests"].get("workflows/start")
+
+
 def test_secret_of_the_wrong_type_is_not_shown(cli):
     write_csv(cli.folder / "in.csv", *people(1))
     (cli.folder / "job.toml").write_text("[notify]\nurls = {a = 'pa-ss-word'}\n", encoding="utf-8")

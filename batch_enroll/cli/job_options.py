@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from batch_enroll.cli import console
-from batch_enroll.cli.options import given_settings
+from batch_enroll.cli.options import given_settings, refuse_unknown_variables
 from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
 from batch_enroll.config.load import build_job, read_job_file
@@ -46,6 +46,7 @@ def build_job_from_args(args: argparse.Namespace) -> Job:
     Raises:
         JobError: with every mistake and its place.
     """
+    refuse_unknown_variables(os.environ)
     file = job_file_of(args)
     return build_job(
         file={"name": Path(file.name).stem, **file.settings},

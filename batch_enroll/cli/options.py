@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from batch_enroll.config.settings import (
     PROFILE_VARIABLE,
     REMOVED,
     SETTINGS,
+    VARIABLE_PREFIX,
     KeyPath,
     Setting,
     flagged_settings,
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 _LEDGER = get_setting("output.ledger")
 
+_OF_KUBERNETES = re.compile(
+    rf"{VARIABLE_PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)\Z"
+)  # set in each container for each service whose name begins with batch-enroll
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
 
@@ -164,6 +169,26 @@ def given_settings(args: argparse.Namespace, environment: Mapping[str, str]) -> 
         elif value is not None:
             given += _parse_text(setting, value, place=setting.flag)
     return tuple(given)
+
+
+def refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    """Refuse variables that look like settings and are none; a misspelt limit would be no limit.
+
+    Raises:
+        JobError: lists each with the nearest known name.
+    """
+    from batch_enroll.config.secrets import TOKEN_VARIABLE
+    from batch_enroll.config.validation_messages import join_messages, unknown_variable
+
+    known = {setting.variable for setting in (*SETTINGS, *REMOVED)}
+    known |= {TOKEN_VARIABLE, JOB_VARIABLE, PROFILE_VARIABLE}
+    unknown = [
+        name
+        for name in sorted(environment)
+        if name.startswith(VARIABLE_PREFIX) and name not in known and not _OF_KUBERNETES.match(name)
+    ]
+    if unknown:
+        raise JobError(join_messages(unknown_variable(name, known - {""}) for name in unknown))
 
 
 def _parse_text(setting: Setting, text: str, *, place: str) -> list[SettingValue]:

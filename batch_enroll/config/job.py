@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -15,7 +15,9 @@ from pydantic import (
     Field,
     PositiveInt,
     SecretStr,
+    ValidationInfo,
     field_serializer,
+    field_validator,
     model_validator,
 )
 
@@ -35,7 +37,7 @@ from batch_enroll.config.value_parsers import (
     parse_web_address,
     parse_words,
 )
-from batch_enroll.messages import message
+from batch_enroll.messages import Message, message
 from batch_enroll.models import (
     Delivery,
     Duplicates,
@@ -58,8 +60,24 @@ def declared(key: str, **rules: Any) -> Any:
     return Field(default=setting.default, description=setting.description, **rules)
 
 
+def _types_in(annotation: Any) -> set[Any]:
+    """Give the types that a union or an annotated type names."""
+    return {annotation}.union(*map(_types_in, get_args(annotation)))
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean_for_a_number(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse `scenario = true`, which pydantic reads as scenario 1."""
+        if isinstance(value, bool) and info.field_name:
+            types = _types_in(cls.model_fields[info.field_name].annotation)
+            if types & {int, float}:
+                problem = "job.not_an_integer" if int in types else "job.not_a_number"
+                raise ValueError(Message(problem, {"value": str(value).lower()}))
+        return value
 
 
 class InputSection(Section):

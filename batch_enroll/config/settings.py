@@ -343,6 +343,7 @@ REMOVED: Final[tuple[Setting, ...]] = (Setting("send.processes", "N", "", SENDIN
 ONLY_FLAGS: Final = {"send.again": "job.again_only_flag"}
 """Settings that a person gives for one run, never a job file or a variable; the id of the message that refuses them."""
 
+VARIABLE_PREFIX: Final = "BATCH_ENROLL_"
 JOB_VARIABLE: Final = "BATCH_ENROLL_JOB"
 PROFILE_VARIABLE: Final = "BATCH_ENROLL_PROFILE"
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from batch_enroll.config.job import Job
-from batch_enroll.config.settings import REMOVED, KeyPath
+from batch_enroll.config.settings import REMOVED, VARIABLE_PREFIX, KeyPath
 from batch_enroll.messages import Message, message
 
 _MISSING = {
@@ -87,6 +87,14 @@ def unknown_key(place: str, path: KeyPath, known: list[str]) -> Message:
     if near := difflib.get_close_matches(path[-1], known, n=1):
         return message("job.unknown_key_near", place=place, near=near[0])
     return message("job.unknown_key", place=place, known=tuple(known))
+
+
+def unknown_variable(name: str, known: Iterable[str]) -> Message:
+    """Say that a variable is not known, with the nearest one that is."""
+    names = [one.removeprefix(VARIABLE_PREFIX) for one in known]
+    if near := difflib.get_close_matches(name.removeprefix(VARIABLE_PREFIX), names, n=1):
+        return message("job.unknown_variable_near", place=name, near=VARIABLE_PREFIX + near[0])
+    return message("job.unknown_variable", place=name)
 
 
 def _explain(

@@ -21,6 +21,8 @@ JOB_TEXTS: Final[dict[str, Text]] = {
     "job.problem": Text("{problem}."),
     "job.unknown_key": Text("{place} is not a known key. Known: {known}."),
     "job.unknown_key_near": Text("{place} is not a known key. Did you mean '{near}'?"),
+    "job.unknown_variable": Text("{place} is not a known variable. Unset it, or give it another name."),
+    "job.unknown_variable_near": Text("{place} is not a known variable. Did you mean {near}?"),
     "job.processes_removed": Text("{place} was removed, because one process is faster; delete it."),
     "job.url_missing": Text(
         'The address of the platform is missing: give {setting:url} or url = "https://…" in the job file.'

@@ -16,7 +16,7 @@ from tests.ledger import child
 from tests.ledger.building import make_record, open_run, statuses
 from tests.support.ledgers import sqlite_ledger
 
-LONG = "BATCH_ENROLL_LONG_TESTS" in os.environ
+LONG = "LONG_TESTS" in os.environ
 PASSES = range(1, 9) if LONG else (1, 3)  # 60 rows, 8 in flight: no point is passed less than 8 times
 ROOT = Path(__file__).parents[2]
 

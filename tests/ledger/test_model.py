@@ -23,7 +23,7 @@ from tests.support.examples import examples
 from tests.support.ledgers import quick_folder, sqlite_ledger
 
 PEOPLE = ["ann", "bob", None, "ann", "cid", "dan"]
-LONG = "BATCH_ENROLL_LONG_TESTS" in os.environ
+LONG = "LONG_TESTS" in os.environ
 seqs = st.integers(min_value=0, max_value=len(PEOPLE) + 1)
 REFUSED = "refused"
 

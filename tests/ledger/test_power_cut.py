@@ -20,7 +20,7 @@ from tests.ledger.crash_vfs import Connection, Disk, RecordingVFS
 from tests.support.ledgers import sqlite_ledger
 
 ROWS = 1000  # long enough for a checkpoint in the middle
-IMAGES = 2000 if "BATCH_ENROLL_LONG_TESTS" in os.environ else 250
+IMAGES = 2000 if "LONG_TESTS" in os.environ else 250
 
 
 @pytest.fixture

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from batch_enroll.cli import console
 from batch_enroll.cli.exit_codes import exit_codes_text
-from batch_enroll.cli.options import add_job_flags, add_run_argument, given_settings, run_of, settings_help, unless_seen
+from batch_enroll.cli.options import (
+    add_job_flags,
+    add_run_argument,
+    given_settings,
+    refuse_unknown_variables,
+    run_of,
+    settings_help,
+    unless_seen,
+)
 from batch_enroll.cli.parser import CommandParser, FileArgument
 
 if TYPE_CHECKING:
@@ -256,6 +264,7 @@ async def _retry(args: argparse.Namespace) -> int:
     await run.close_unchanged()
 
     def job_of_run(args: argparse.Namespace) -> Job:
+        refuse_unknown_variables(os.environ)
         file = job_file_of(args)
         settings = {**Job.settings_from_json(record.settings_json), **file.settings}
         name = file.name or f"run {run_id}"
