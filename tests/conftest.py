@@ -45,6 +45,7 @@ SLOW = (
     "test_recipes_kubernetes.py",
     "test_remote_s3.py",
     "test_remote_sftp.py",
+    "test_secrecy.py",
 )
 
 # Files that together use every library of pyproject.toml within a minute, for other versions of them and of Python.

@@ -16,7 +16,7 @@ from tests.support.sandbox import wait_until
 FLAGS = ("--scenario", "3", "--match", "email=email", "--rate", "none", "--concurrency", "1", "--json", "--quiet")
 RUN_KEYS = {
     *("run", "status", "stop_reason", "finding", "counts", "duration_s", "requests", "files", "exit_code"),
-    *("scenario", "url", "input", "started_at", "reasons"),
+    *("scenario", "url", "input", "started_at", "reasons", "notices"),
 }
 
 

@@ -153,6 +153,7 @@ async def test_missing_run_suggests_the_nearest(cli, kept):
             assert "is too short to name a run" in ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_active_check_is_not_a_candidate(cli, kept):
     async with kept(left=["c0ffee00"], checks=["check-a906cc51"], going=[]):
@@ -179,6 +180,7 @@ async def test_last_of_an_empty_ledger_is_an_error(cli, kept):
         assert (ended.code, "There is no run yet." in ended.err) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_changing_commands_need_an_id_off_a_terminal(cli, kept):
     async with kept(left=["a906cc51"], going=["b7000000"]):
@@ -205,6 +207,7 @@ async def test_decision_needs_the_run_id_on_a_terminal_too(cli, kept):
 # A run that goes
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_several_active_runs_need_an_id(cli, kept):
     async with kept(left=["c0ffee00"], going=["a906cc51", "b7000000"]):
@@ -226,9 +229,10 @@ async def test_no_active_run_on_a_terminal_is_an_error(cli, kept):
         assert (code, "No process works on run a906cc51." in seen) == (2, True)
 
 
+@pytest.mark.slow
 def test_single_active_run_is_the_default_on_a_terminal(cli, sandbox):
     server = sandbox(latency_s=(0.1, 0.1))
-    source = write_csv(cli.folder / "in.csv", *people(400))
+    source = write_csv(cli.folder / "in.csv", *people(4_000))
     flags = ("--url", server.url, "--scenario", "3", "--match", "email=email", "--rate", "10", "--yes", *LEDGER)
     done = write_csv(cli.folder / "done.csv", *people(2, domain="done.example.com"))
     assert cli("run", done, *flags).code == 0

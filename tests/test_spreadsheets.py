@@ -30,6 +30,7 @@ def test_case_sends_and_reports_the_expected_rows(cli, sandbox, name):
         assert not [cell for line in played.results for cell in line if cell.startswith(rule)]
 
 
+@pytest.mark.slow
 def test_file_overwritten_during_the_run_gives_the_old_rows(cli, sandbox):
     case = CASES["changing-file"]
     server = sandbox(latency_s=(0.001, 0.001))
@@ -58,6 +59,7 @@ def large_file(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the system's own accounting")
 def test_million_rows_are_checked_in_little_memory(cli, large_file):
     flags = ("--match", "custom:CRM_ID=client_id", "--url", "https://x.example", "--scenario", "3", "--skip-preflight")
