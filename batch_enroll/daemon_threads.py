@@ -193,3 +193,16 @@ class _ThreadCall(Generic[T]):
     def remove(self, callback: Callable[[], object]) -> None:
         with self._lock:
             self._on_abandon = [other for other in self._on_abandon if other is not callback]
+
+
+def run_without_event_loop(call: Callable[[], Coroutine[Any, Any, T]], *, name: str, instead: str) -> T:
+    """Run a coroutine in an event loop of its own, for the functions that wait for the end.
+
+    Raises:
+        RuntimeError: an event loop runs in this thread already, as in a notebook.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return anyio.run(call)
+    raise RuntimeError(f"{name}() waits for the end, which an event loop that runs cannot; write `{instead}`")

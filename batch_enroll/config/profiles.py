@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from batch_enroll.config.job import Job
-from batch_enroll.config.load import deep_copy
+from batch_enroll.config.load import build_job, deep_copy, read_job_file
 from batch_enroll.config.settings import KeyPath
 from batch_enroll.config.validation_messages import join_messages, known_keys, unknown_key
 from batch_enroll.errors import JobError
@@ -53,6 +54,20 @@ def choose_profile(
         for path in _leaves(profiles[name])
     }
     return settings, places
+
+
+def load_job(path: Path | str, *, profile: str | None = None) -> Job:
+    """Read a job file; variables and flags are not looked at.
+
+    Args:
+        path: the job file; relative paths in it start at its folder.
+        profile: laid over the rest of the file; None for none.
+    Raises:
+        JobError: it cannot be read, or lists every mistake in it, each with its place.
+    """
+    name = str(path)
+    settings, places = choose_profile(read_job_file(Path(path)), profile, file_name=name, place="profile")
+    return build_job(file={"name": Path(path).stem, **settings}, file_name=name, file_places=places, given=())
 
 
 def job_schema() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from batch_enroll.messages import message
 _NAME = "batch-enroll"
 
 
-def open_ledger(where: str | None) -> Ledger:
+def open_ledger(where: str | Path | None) -> Ledger:
     """Return the ledger at `where`, the path of its index file; None means the user's data folder.
 
     Raises:
@@ -21,7 +21,7 @@ def open_ledger(where: str | None) -> Ledger:
     from batch_enroll.clock import SystemClock
     from batch_enroll.ledger.sqlite import SqliteLedger
 
-    path, state_folder = locate_ledger(where)
+    path, state_folder = locate_ledger(str(where) if isinstance(where, Path) else where)
     return SqliteLedger(path, clock=SystemClock(), state_folder=state_folder)
 
 

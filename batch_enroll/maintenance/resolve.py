@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 
+from batch_enroll.clock import SystemClock
+from batch_enroll.daemon_threads import run_without_event_loop
 from batch_enroll.errors import JobError
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.records import Resolution
@@ -99,3 +102,21 @@ async def resolve_rows(ledger: Ledger, run_id: str, verdicts: Sequence[RowVerdic
         return await run.counts()
     finally:
         await run.close_unchanged()
+
+
+def resolve(ledger: Ledger, run_id: str, verdicts: Sequence[RowVerdict], *, by: str) -> Counts:
+    """Do as `resolve_rows` does, now, and wait for the end; for programs without an event loop.
+
+    Args:
+        ledger: where the run is kept.
+        run_id: as `runs` lists it.
+        verdicts: one for each row.
+        by: who decided.
+    Returns:
+        The run's counts afterwards.
+    Raises:
+        JobError, RunLocked, LedgerError: as `resolve_rows`.
+        RuntimeError: an event loop runs in this thread, as in a notebook; the message names the call to use.
+    """
+    call = partial(resolve_rows, ledger, run_id, verdicts, by=by, at=SystemClock().now())
+    return run_without_event_loop(call, name="resolve", instead="await resolve_rows(...)")

@@ -14,7 +14,7 @@ import anyio
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.config.job import Job
 from batch_enroll.control.run_control import Control
-from batch_enroll.daemon_threads import run_abandonable, run_with_background
+from batch_enroll.daemon_threads import run_abandonable, run_with_background, run_without_event_loop
 from batch_enroll.events import Listener
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.models import Row, RowStatus
@@ -46,7 +46,7 @@ class CheckResult:
 
 async def enroll_async(
     job: Job,
-    source: LocalInput,
+    source: LocalInput | str,
     *,
     token: str,
     ledger: Ledger,
@@ -102,11 +102,11 @@ async def enroll_async(
         transport=transport,
         clock=clock or SystemClock(),
     )
-    return await enroll_input(context, source)
+    return await enroll_input(context, _path_if_text(source))
 
 
 def enroll(
-    job: Job, source: Path | BinaryIO, *, token: str, ledger: Ledger, emit: Listener = ignore_event
+    job: Job, source: Path | BinaryIO | str, *, token: str, ledger: Ledger, emit: Listener = ignore_event
 ) -> RunSummary:
     """Do as `enroll_async` does and wait for the end; for programs without an event loop.
 
@@ -123,8 +123,34 @@ def enroll(
     Raises:
         RunStopped: nothing was sent, or the ledger or the results cannot be written; its kinds are those of
             `enroll_async`.
+        RuntimeError: an event loop runs in this thread, as in a notebook; the message names the call to use.
     """
-    return anyio.run(partial(enroll_async, job, source, token=token, ledger=ledger, emit=emit))
+    call = partial(enroll_async, job, source, token=token, ledger=ledger, emit=emit)
+    return run_without_event_loop(call, name="enroll", instead="await enroll_async(...)")
+
+
+def retry(
+    job: Job, run_id: str, status: RowStatus, *, token: str, ledger: Ledger, emit: Listener = ignore_event
+) -> RunSummary:
+    """Do as `retry_async` does and wait for the end; for programs without an event loop.
+
+    Args:
+        job: the run's own settings; rate and limits may differ.
+        run_id: as `runs` lists it.
+        status: ERROR or NOT_SENT.
+        token: the platform's API token.
+        ledger: the one that recorded the run.
+        emit: receives every event, in order; must return quickly.
+
+    Returns:
+        What became of the whole run, as for `enroll`.
+
+    Raises:
+        RunStopped: its kinds are those of `retry_async`.
+        RuntimeError: as `enroll`.
+    """
+    call = partial(retry_async, job, run_id, status, token=token, ledger=ledger, emit=emit)
+    return run_without_event_loop(call, name="retry", instead="await retry_async(...)")
 
 
 async def retry_async(
@@ -179,7 +205,7 @@ async def retry_async(
 
 async def check_async(
     job: Job,
-    source: LocalInput,
+    source: LocalInput | str,
     *,
     token: str | None,
     ledger: Ledger,
@@ -210,7 +236,7 @@ async def check_async(
     context = RunContext(job=job, ledger=ledger, emit=emit, transport=transport, clock=clock or SystemClock())
 
     async def check() -> CheckResult:
-        prepared = await prepare_run(context, source, dry_run=True)
+        prepared = await prepare_run(context, _path_if_text(source), dry_run=True)
         try:
             scenario = None
             if token is not None:
@@ -229,6 +255,10 @@ async def check_async(
                 await prepared.ledger.discard()
 
     return await run_with_background(check)
+
+
+def _path_if_text(source: LocalInput | str) -> LocalInput:
+    return Path(source) if isinstance(source, str) else source
 
 
 def _refused_as_finished(prepared: PreparedRun) -> list[PlanRefusal]:
