@@ -60,9 +60,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """Run the slow tests: kills, nights, fuzz, recipes."""
+    """Run the slow tests (kills, nights, fuzz, recipes), and the property tests with all their examples."""
     install(session, "test")
-    session.run("pytest", "-q", "-n", "auto", "-m", "slow", *session.posargs)
+    marked = ("-m", "slow or hypothesis", "--hypothesis-profile", "thorough")  # as in .ci/run
+    session.run("pytest", "-q", "-n", "auto", *marked, *session.posargs)
 
 
 @nox.session
