@@ -280,6 +280,18 @@ def test_check_shows_problems_and_sends_nothing(cli, sandbox):
     assert cli("runs", "--json").json == []
 
 
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_no_person_is_shown_off_a_terminal(cli, sandbox, command):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(3))
+    shown = cli(command, source, *run_flags(server), "--samples", "--content", "first=first_name", "--limit", "2")
+    assert '"first": "Name 1"' in shown.out + shown.err
+    ended = cli(command, source, *run_flags(server), "--content", "first=first_name")
+    assert (ended.code, "Plan of run" in ended.out + ended.err) == (0, True), ended.err
+    assert "user0000" not in ended.out + ended.err
+    assert "Name " not in ended.out + ended.err
+
+
 def test_init_proposes_a_job_file_that_check_accepts(cli, sandbox):
     server = sandbox()
     write_csv(cli.folder / "leads.csv", *people(5))

@@ -146,6 +146,7 @@ def test_console_examples_match_the_output(page, cli, sandbox):
     assert [command.split()[1] for command, _ in shown] == ["init", "check", "run"]
     for command, lines in shown:
         words = shlex.split(command.replace("http://127.0.0.1:8765", server.url))
+        words += [] if words[1] == "init" else ["--samples"]  # as a terminal shows it
         ended = cli(*words[1:], BATCH_ENROLL_RATE="none" if words[1] == "run" else "", BATCH_ENROLL_TOKEN="")
         printed = kinds((ended.out + ended.err).replace(str(cli.folder), "/home/me"))
         assert fits(kinds("\n".join(lines)).splitlines(), printed.splitlines()), f"{command} prints:\n{printed}"

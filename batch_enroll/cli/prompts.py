@@ -24,6 +24,7 @@ class Questions:
         approved: the plan was approved before: it is shown and not asked about.
         quiet: do not even show the plan, unless something is asked.
         before: called before anything is printed, so that a progress bar makes room.
+        samples: show the first requests also off a terminal.
         confirm_above: above so many profiles their number must be typed, "yes" is not enough.
     """
 
@@ -34,19 +35,21 @@ class Questions:
         approved: bool = False,
         quiet: bool,
         before: Callable[[], None],
+        samples: bool = False,
         confirm_above: int,
     ) -> None:
         self._asks = asks
         self._approved = approved
         self._quiet = quiet
         self._before = before
+        self._samples = samples
         self._confirm_above = confirm_above
 
     def show(self, plan: PlanView) -> None:
         """Show the plan, unless `quiet`."""
         self._before()
         if self._asks or not self._quiet:
-            print_plan(plan, sys.stderr)
+            print_plan(plan, sys.stderr, samples=self._samples)
             console.print_message("")
 
     async def confirm(self, plan: PlanView) -> bool:

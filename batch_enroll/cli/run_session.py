@@ -56,6 +56,7 @@ class RunSession:
         monitor: gets every event and the end of each run.
         asks: ask on the terminal.
         approved: the plan was approved before, so it is shown and not asked about.
+        samples: the plan shows its first requests also off a terminal.
     """
 
     job: Job
@@ -63,6 +64,7 @@ class RunSession:
     monitor: RunMonitor
     asks: bool
     approved: bool = False
+    samples: bool = False
 
     async def run(
         self,
@@ -92,6 +94,7 @@ class RunSession:
                 approved=self.approved,
                 quiet=job.output.quiet,
                 before=progress.close,
+                samples=self.samples,
                 confirm_above=job.stop.confirm_above,
             )
 

@@ -125,10 +125,11 @@ def plan_to_json(plan: PlanView) -> dict[str, object]:
     }
 
 
-def print_plan(plan: PlanView, stream: IO[str], *, width: int | None = None) -> None:
+def print_plan(plan: PlanView, stream: IO[str], *, samples: bool = False, width: int | None = None) -> None:
     """Print the plan.
 
     Args:
+        samples: print the first requests, which hold personal data, although the stream is not a terminal.
         width: wrap at this column although the stream is not a terminal.
     """
     from batch_enroll.reporting.rich_console import TextScreen
@@ -146,7 +147,7 @@ def print_plan(plan: PlanView, stream: IO[str], *, width: int | None = None) -> 
     if compared := _compared(plan):
         screen.line("\nCompared with earlier runs", style="bold")
         screen.columns([("-", sentence) for sentence in compared], styles=dict.fromkeys(_unusual(plan), "yellow"))
-    if plan.first_requests:
+    if plan.first_requests and (samples or stream.isatty()):
         screen.line("\nFirst requests", style="bold")
         screen.unbroken(f"POST {plan.url.rstrip('/')}{START_PATH}")
         for body in plan.first_requests:

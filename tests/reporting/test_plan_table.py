@@ -99,14 +99,19 @@ First requests
 """
 
 
-def printed(plan: PlanView, *, width: int | None = None) -> str:
+def printed(plan: PlanView, *, samples: bool = True, width: int | None = None) -> str:
     stream = io.StringIO()
-    print_plan(plan, stream, width=width)
+    print_plan(plan, stream, samples=samples, width=width)
     return stream.getvalue()
 
 
 def test_table_fits_80_columns():
     assert printed(PLAN, width=80) == GOLDEN
+
+
+def test_first_requests_are_shown_on_request_off_a_terminal():
+    assert "a@b.ru" in printed(PLAN)
+    assert printed(PLAN, samples=False, width=80) == GOLDEN.partition("\nFirst requests")[0]
 
 
 def test_token_is_always_masked():

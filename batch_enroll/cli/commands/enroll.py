@@ -102,6 +102,9 @@ def _add_input_flags(parser: CommandParser, files: dict[str, str]) -> None:
     )
     for flag, text in files.items():
         group.add_argument(flag, metavar="FILE", type=Path, action=FileArgument, help=text)
+    group.add_argument(
+        "--samples", action="store_true", help="show the first requests, with people's data, also off a terminal"
+    )
     add_job_flags(parser)
 
 
@@ -159,6 +162,7 @@ async def _run(args: argparse.Namespace) -> int:
                 monitor=monitor,
                 asks=not job.output.yes and console.is_terminal() and args.input != STDIN,
                 approved=approved is not None,
+                samples=args.samples,
             )
             return await run_each(session, sources, enroll)
 
@@ -229,7 +233,7 @@ async def _check_one(
         write_problems(args.problems, checked.invalid_rows, columns=checked.columns, advice=advice_for)
         console.print_message(f"Problems: {args.problems}")
     if not job.output.quiet:
-        print_plan(checked.plan, sys.stderr)
+        print_plan(checked.plan, sys.stderr, samples=args.samples)
         console.print_message("\nNothing was sent.")
     if args.save is not None and not checked.refused:
         now = clock.now()
