@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import os
 import sys
@@ -124,9 +125,10 @@ def input_name(args: argparse.Namespace) -> str:
 
 def local_input(args: argparse.Namespace) -> Path | None:
     """Give the path of the input when it is one file of this machine, whether it is there or not."""
-    if args.input == STDIN or is_remote(args.input) or is_multi_input(args.input):
-        return None
-    return Path(args.input)
+    with contextlib.suppress(OSError):  # a name that is too long: `sources_of` says so
+        if args.input != STDIN and not is_remote(args.input) and not is_multi_input(args.input):
+            return Path(args.input)
+    return None
 
 
 async def sources_of(args: argparse.Namespace, job: Job, *, ledger: Ledger, clock: Clock) -> SelectedInputs:
