@@ -5,6 +5,7 @@
         JobError            flags, environment or job file are wrong; nothing was sent
         InputError          the input cannot be used; nothing was sent
           NoSuchInput         the input does not exist
+          EmptyInput          the input has a header but no rows
         PreflightError      the platform's answer shows that the job cannot work; nothing was sent
         RunDeclined         the person did not confirm the plan; nothing was sent
         AlreadyFinished     the same input was sent to the same scenario before
@@ -77,6 +78,10 @@ class InputError(RunStopped):
 
 class NoSuchInput(InputError):
     """There is no such input; perhaps it has not come yet."""
+
+
+class EmptyInput(InputError):
+    """The input has a header but no rows; perhaps there is nothing new."""
 
 
 class PreflightError(RunStopped):

@@ -59,6 +59,30 @@ def test_missing_file_with_if_changed_exits_0_otherwise_2(cli, sandbox, name):
     assert not server.enrolments()
 
 
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_file_without_rows_with_if_changed_exits_0_otherwise_2(cli, sandbox, command):
+    server = sandbox()
+    lay(cli.folder / "new.csv")
+    plain = cli(command, "new.csv", *flags(server))
+    assert (plain.code, "a header (line 1) but no rows" in plain.err) == (2, True), plain.err
+    ended = cli(command, "new.csv", *flags(server), "--if-changed", "--json")
+    assert (ended.code, ended.err.splitlines()) == (0, ["Nothing new: new.csv has no rows."])
+    assert (ended.json["run"], ended.json["status"], ended.json["exit_code"]) == (None, "unchanged", 0)
+    assert cli("runs", "--json", "--ledger", "ledger/ledger.sqlite").json == []
+    lay(cli.folder / "new.csv", *group("a"))
+    assert cli(command, "new.csv", *flags(server), "--if-changed").code == 0
+    assert len(server.enrolments()) == (3 if command == "run" else 0)
+
+
+def test_folder_with_a_file_without_rows_enrolls_the_others(cli, sandbox):
+    server = sandbox()
+    lay(cli.folder / "drop" / "a.csv", age_s=9_000)
+    lay(cli.folder / "drop" / "b.csv", *group("b"), age_s=5_000)
+    ended = cli("run", "drop", *flags(server), "--pick", "new", "--if-changed")
+    assert ended.code == 0, ended.err
+    assert enrolled(server) == emails("b")
+
+
 @pytest.mark.parametrize("name", ["x" * 300, "\udcff*.csv", "in.csv/leads.csv", "[", "**/" * 50])
 def test_invalid_name_is_one_error(cli, sandbox, name):
     lay(cli.folder / "in.csv", *group("a"))

@@ -19,6 +19,7 @@ from batch_enroll.config.job import Job
 from batch_enroll.daemon_threads import run_in_thread
 from batch_enroll.errors import (
     AlreadyFinished,
+    EmptyInput,
     InputError,
     JobError,
     NoSuchInput,
@@ -104,7 +105,7 @@ async def select_or_report(
     if monitor is not None:
         await run_in_thread(_archive_done, job, picked.enrolled_before)
     if not picked.files:
-        _report_nothing_new(job, input_name(args), monitor=monitor, passed_over=picked.skipped_text)
+        report_nothing_new(job, input_name(args), monitor=monitor, passed_over=picked.skipped_text)
         return ()
     if picked.skipped_text and not job.output.quiet:
         console.print_message(picked.skipped_text)
@@ -135,16 +136,17 @@ def _archive_done(job: Job, inputs: Sequence[tuple[Path, str]]) -> None:
             console.print_message(f"Moved {path}, which was enrolled before, to {moved}.")
 
 
-def _report_nothing_new(
+def report_nothing_new(
     job: Job,
     name: str,
     *,
     monitor: RunMonitor | None = None,
+    is_empty: bool = False,
     passed_over: str = "",
     emit_json: EmitJson | None = None,
 ) -> int:
-    """Report that there is no new file to enroll, which is not an error; give exit code 0."""
-    line = nothing_new_line(name, earlier=None, skipped=passed_over)
+    """Report that there is no new file to enroll, or no row in it, which is not an error; give exit code 0."""
+    line = nothing_new_line(name, earlier=None, is_empty=is_empty, skipped=passed_over)
     if not job.output.quiet:
         console.print_message(line)
     if monitor is not None:
@@ -158,10 +160,11 @@ async def _run(session: RunSession, source: Source, enroll: Enroll, *, emit_json
     job, name = session.job, _name(source)
     try:
         return await session.run(name, lambda callbacks: enroll(source, callbacks), emit_json=emit_json)
-    except NoSuchInput as missing:
-        if not is_nothing_to_do(missing, job):
+    except (NoSuchInput, EmptyInput) as nothing:
+        if not is_nothing_to_do(nothing, job):
             raise
-        return _report_nothing_new(job, name, monitor=session.monitor, emit_json=emit_json)
+        is_empty = isinstance(nothing, EmptyInput)
+        return report_nothing_new(job, name, monitor=session.monitor, is_empty=is_empty, emit_json=emit_json)
     except AlreadyFinished as earlier:
         if not is_nothing_to_do(earlier, job):
             raise

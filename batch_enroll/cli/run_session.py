@@ -15,7 +15,7 @@ from batch_enroll.cli.signal_handlers import stop_on_signals
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.config.job import Job
 from batch_enroll.control.run_control import Control
-from batch_enroll.errors import AlreadyFinished, NoSuchInput, RunDeclined, RunStopped
+from batch_enroll.errors import AlreadyFinished, EmptyInput, NoSuchInput, RunDeclined, RunStopped
 from batch_enroll.events import Event, Listener
 from batch_enroll.models import Pick
 from batch_enroll.reporting.multi_summary import RequestedRun
@@ -43,7 +43,7 @@ def is_nothing_to_do(error: RunStopped, job: Job) -> bool:
     """Check whether a run ended only because nothing is new, which the job does not treat as an error."""
     if isinstance(error, AlreadyFinished):
         return job.input.if_changed or job.input.pick is Pick.NEW
-    return isinstance(error, NoSuchInput) and job.input.if_changed
+    return isinstance(error, NoSuchInput | EmptyInput) and job.input.if_changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

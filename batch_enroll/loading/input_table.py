@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from batch_enroll.column_lookup import find_column
-from batch_enroll.errors import InputError
+from batch_enroll.errors import EmptyInput, InputError
 from batch_enroll.loading.header_detection import HEAD_ROWS, HeaderCandidate, Place, find_header, location
 from batch_enroll.loading.reader_warnings import ReaderWarnings
 from batch_enroll.messages import Message, message
@@ -94,7 +94,7 @@ class InputTable:
             place = location(self._reader.place, self.header_row)
             if first:
                 raise InputError(message("input.only_earlier_rows", place=place, first=first))
-            raise InputError(message("input.only_header", place=place))
+            raise EmptyInput(message("input.only_header", place=place))
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,7 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     "report.inputs_together": Text("{inputs:input} together: {counts}; exit code {exit_code:d}."),
     "report.nothing_sent": Text("nothing was sent"),
     "report.no_new_file": Text("Nothing new: there is no file to enroll in {name}."),
+    "report.no_new_row": Text("Nothing new: {name} has no rows."),
     "report.nothing_new": Text("Nothing new: {name} was enrolled by run {run_id}{when} ({counts})."),
     "report.on_day": Text(" on {day} at {time}"),
     # Comparison with earlier runs

@@ -126,8 +126,12 @@ def build_refused_summary(
     }
 
 
-def nothing_new_line(input_name: str, *, earlier: AlreadyFinished | None, skipped: str = "") -> str:
+def nothing_new_line(
+    input_name: str, *, earlier: AlreadyFinished | None, is_empty: bool = False, skipped: str = ""
+) -> str:
     """Explain in one line why there was nothing to enroll."""
+    if is_empty:
+        return str(message("report.no_new_row", name=input_name))
     if earlier is None:
         return " ".join(filter(None, [str(message("report.no_new_file", name=input_name)), skipped]))
     when: Message | str = ""

@@ -8,7 +8,7 @@ import anyio
 
 from batch_enroll.config.job import Job
 from batch_enroll.daemon_threads import raise_if_abandoned, run_abandonable, run_in_thread
-from batch_enroll.errors import AlreadyFinished, InputError, RunStopped
+from batch_enroll.errors import AlreadyFinished, EmptyInput, InputError, RunStopped
 from batch_enroll.events import EnrolledMeanwhile, PlanningStarted, RowsRead
 from batch_enroll.installed_versions import tool_version
 from batch_enroll.ledger.interface import RunLedger
@@ -193,7 +193,7 @@ async def _stage_rows(
                 emitted = counters.rows
                 context.emit(RowsRead(at=context.clock.now(), rows=counters.rows))
         if not counters.rows:
-            raise InputError(message("run.no_rows"))
+            raise EmptyInput(message("run.no_rows"))
         await _mark_duplicates(run, rules, counters, context.job)
         await run_in_thread(stage.finish)
     except BaseException:

@@ -170,10 +170,11 @@ async def _run(args: argparse.Namespace) -> int:
 async def _check(args: argparse.Namespace) -> int:
     """Check; 0 when every row can be sent or is skipped, 1 when some are invalid, 2 when a limit forbids it."""
     from batch_enroll.atomic_file import require_writable
-    from batch_enroll.cli.job_options import build_job_from_args, ledger_of, local_input, token_of
-    from batch_enroll.cli.multi_input import select_or_report
+    from batch_enroll.cli.job_options import build_job_from_args, input_name, ledger_of, local_input, token_of
+    from batch_enroll.cli.multi_input import report_nothing_new, select_or_report
     from batch_enroll.cli.run_monitor import check_notifications, check_outputs
-    from batch_enroll.errors import JobError
+    from batch_enroll.cli.run_session import is_nothing_to_do
+    from batch_enroll.errors import EmptyInput, JobError
     from batch_enroll.messages import message
     from batch_enroll.output_guard import flag_output
     from batch_enroll.run.approved_plan import check_plan_writable
@@ -201,7 +202,12 @@ async def _check(args: argparse.Namespace) -> int:
     except JobError:
         token = None
         console.print_message("No token was given, so the platform is not asked about the scenario.")
-    found = [await _check_one(job, source, args, token=token, ledger=ledger) for source in sources]
+    try:
+        found = [await _check_one(job, source, args, token=token, ledger=ledger) for source in sources]
+    except EmptyInput as empty:
+        if len(sources) > 1 or not is_nothing_to_do(empty, job):
+            raise
+        return report_nothing_new(job, input_name(args), is_empty=True)
     exit_code = max(code for code, _ in found)
     if job.output.json_:
         several = {"checks": [told for _, told in found], "exit_code": exit_code}
