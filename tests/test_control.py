@@ -234,7 +234,7 @@ def test_runs_counts_requests_in_flight_as_not_unknown(going, sandbox):
         assert "3 unknown, " in run.cli("runs").out
 
 
-@pytest.mark.parametrize("command", [("set", "--rate", "5"), ("pause",), ("resume",), ("stop",)], ids=lambda c: c[0])
+@pytest.mark.parametrize("command", [("set", "--rate", "5"), ("pause",), ("stop",)], ids=lambda c: c[0])
 def test_exit_2_when_no_process_runs(cli, sandbox, command):
     server = sandbox(faults="token_revoked@3+")
     source = write_csv(cli.folder / "in.csv", *people(9))

@@ -101,7 +101,7 @@ def test_each_command_takes_an_id_prefix_in_any_case(cli, sandbox, form):
     bundle = cli("support", word)
     assert bundle.out.strip() == f"batch-enroll-support-{run}.zip"
     assert zipfile.ZipFile(cli.folder / bundle.out.strip()).namelist()[0].startswith(f"batch-enroll-support-{run}/")
-    for command in ("pause", "resume", "stop"):
+    for command in ("pause", "stop"):
         assert f"No process works on run {run}." in cli(command, word).err
     assert f"No process works on run {run}." in cli("set", word, "--rate", "5").err
     sent = cli("retry", word, "--not-sent", "--json", "--yes")

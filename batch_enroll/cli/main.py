@@ -37,14 +37,14 @@ COMMAND_GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "while a run is active, from another terminal": {
         "set": ("control", "change its rate or concurrency"),
         "pause": ("control", "send nothing until it is resumed"),
-        "resume": ("control", "resume a paused run at its rate"),
+        "resume": ("resume", "let a paused run go on, or continue one that stopped or crashed"),
         "stop": ("control", "end it after the requests in flight; it can be resumed later"),
     },
     "afterwards": {
         "runs": ("history", "list the runs with their totals"),
         "show": ("history", "show one run: totals, reasons and files"),
         "report": ("history", "write a run's files again, at any time, also while it is active"),
-        "retry": ("enroll", "send the refused or the unsent rows in a retry batch"),
+        "retry": ("resume", "send the refused or the unsent rows in a retry batch"),
         "resolve": ("resolve", "list the unknown rows, and record your decisions on them"),
     },
     "maintenance": {
@@ -55,7 +55,7 @@ COMMAND_GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
 }
 COMMANDS = {name: line for group in COMMAND_GROUPS.values() for name, line in group.items()}
-_SENDING = {"run", "retry"}  # commands that may have sent something when the system refuses them a file
+_SENDING = {"run", "resume", "retry"}  # commands that may have sent something when the system refuses them a file
 
 
 def build_parser(only: str | None = None, *, for_completion: bool = False) -> CommandParser:

@@ -58,12 +58,7 @@ class CliWording(Wording):
 def add_job_flags(parser: CommandParser) -> None:
     """Add `--job`, `--profile` and every setting to a command's parser, in groups; `--help` comes last."""
     job = parser.add_argument_group("the job")
-    job.add_argument(
-        "--job", metavar="FILE", action=FileArgument, help=f"job file in TOML (or {JOB_VARIABLE}); flags go before it"
-    )
-    job.add_argument(
-        "--profile", metavar="NAME", help=f"use [profile.NAME] of the job file as well (or {PROFILE_VARIABLE})"
-    )
+    _add_job_file_flags(job.add_argument, f"job file in TOML (or {JOB_VARIABLE}); flags go before it")
     groups = {name: parser.add_argument_group(name) for name in GROUPS}
     for removed in REMOVED:
         parser.add_argument(removed.flag, help=argparse.SUPPRESS)
@@ -99,8 +94,16 @@ def add_run_argument(parser: CommandParser, *, active: bool = False) -> None:
     parser.add_argument("run", metavar="RUN", nargs="?" if active else None, help=named)
 
 
+def _add_job_file_flags(add_argument: Callable[..., object], text: str) -> None:
+    add_argument("--job", metavar="FILE", action=FileArgument, help=text)
+    add_argument(
+        "--profile", metavar="NAME", help=f"use [profile.NAME] of the job file as well (or {PROFILE_VARIABLE})"
+    )
+
+
 def add_ledger_flag(parser: CommandParser) -> None:
-    """Add `--ledger`."""
+    """Add `--ledger`, and `--job` with `--profile`, whose ledger is looked at without it."""
+    _add_job_file_flags(parser.add_argument, f"look at the ledger of this job file (or {JOB_VARIABLE})")
     _add_flag(parser.add_argument, _LEDGER, f"{_LEDGER.description} (or {_LEDGER.variable})")
 
 
@@ -124,15 +127,27 @@ def unless_seen() -> Message | None:
 
 
 def ledger_from(args: argparse.Namespace) -> Ledger:
-    """Open the ledger that the flag or the variable names, or the default one."""
+    """Open the ledger that the flag, the variable or the job file names, or the default one."""
     from batch_enroll.ledger.location import open_ledger
 
     return open_ledger(ledger_place(args))
 
 
 def ledger_place(args: argparse.Namespace) -> str | None:
-    """Give what the flag or the variable says, None when neither says anything."""
-    return args.ledger or os.environ.get(_LEDGER.variable) or None
+    """Give what the flag, the variable or the job file says; None when none of them says anything.
+
+    Raises:
+        JobError: the job file cannot be read, or has no such profile.
+    """
+    if place := args.ledger or os.environ.get(_LEDGER.variable):
+        return str(place)
+    if not (args.job or args.profile or os.environ.get(JOB_VARIABLE)):
+        return None
+    from batch_enroll.cli.job_options import job_file_of
+
+    section = job_file_of(args).settings.get("output")
+    place = section.get("ledger") if isinstance(section, dict) else None
+    return place if isinstance(place, str) and place else None
 
 
 def settings_help(key: str) -> str:

@@ -46,6 +46,16 @@ RUN_TEXTS: Final[dict[str, Text]] = {
         "This very input was sent to scenario {scenario:d} before: run {run_id}, finished{when} ({rows:row}: {counts})."
         " Nothing was sent now."
     ),
+    "run.nothing_to_resume": Text("Run {run_id} is finished{when} ({rows:row}: {counts}). No row is left to send."),
+    "run.no_plan_to_resume": Text(
+        "The plan of run {run_id} ({input}) was not completed, so there is nothing to resume. Nothing was sent.",
+        "Give {command:run INPUT} again.",
+    ),
+    "run.sent_as_planned": Text(
+        "Run {run_id} is resumed as it was planned: {names} cannot be changed.",
+        "Leave out what differs, or begin a new run with {command:run INPUT}.",
+    ),
+    "run.kept_as_planned": Text("Run {run_id} keeps what it was planned with; not used of what is set now: {names}."),
     "run.already_finished_again": Text(
         "To enroll everybody of it once more, give {setting:send.again}; each of them gets the message a second time."
     ),

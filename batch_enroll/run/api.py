@@ -162,11 +162,14 @@ async def retry_async(
     ledger: Ledger,
     emit: Listener = ignore_event,
     confirm: Confirm | None = None,
+    look: CanaryReview | None = None,
     control: Control | None = None,
     transport: Transport | None = None,
     clock: Clock | None = None,
 ) -> RunSummary:
-    """Send rows of an earlier run in a retry batch: those that were refused, or those that were not sent.
+    """Send rows of an earlier run: those that were refused, or those that were not sent, which resumes the run.
+
+    The requests are the ones that were planned; the input is not needed.
 
     Args:
         job: the run's own settings; rate and limits may differ.
@@ -176,7 +179,7 @@ async def retry_async(
         ledger: the one that recorded the run.
         emit: receives every event, in order; must return quickly.
         confirm: shown the plan, says whether to send it; None = send it.
-        control: as for `enroll_async`.
+        look, control: as for `enroll_async`.
         transport: replaces the network, for tests.
         clock: replaces the machine's clock, for tests.
 
@@ -185,6 +188,7 @@ async def retry_async(
 
     Raises:
         LedgerError: there is no such run, or its kept rows are gone or damaged.
+        AlreadyFinished: the run is finished and has no row that was not sent.
         JobError: as for `enroll_async`, like the next three.
         PreflightError: the platform says that the job cannot work; nothing was sent.
         RunDeclined: `confirm` said no; nothing was sent.
@@ -196,6 +200,7 @@ async def retry_async(
         ledger=ledger,
         emit=emit,
         confirm=confirm,
+        look=look,
         control=control or Control(),
         transport=transport,
         clock=clock or SystemClock(),

@@ -43,6 +43,7 @@ from batch_enroll.run.run_identity import (
     check_same_requests,
     dry_run_identity,
     new_run_id,
+    nothing_to_resume,
     run_identities,
 )
 from batch_enroll.sending import ScenarioInfo
@@ -314,7 +315,7 @@ async def resume_run(context: RunContext, run_id: str, *, again: RowStatus | Non
             They stay as they are until `requeue`: a plan that is declined must change nothing.
     Raises:
         RunLocked: another process is working on it.
-        AlreadyFinished: another process has just finished it.
+        AlreadyFinished: no row is left, or another process has just finished it.
         LedgerError: there is no such run, or its kept rows are gone or damaged.
     """
     run = await context.ledger.open(run_id, read_only=False)
@@ -327,6 +328,8 @@ async def resume_run(context: RunContext, run_id: str, *, again: RowStatus | Non
                 raise await already_finished(context.ledger, run.record)
             await run.skip_sent(rules_since_planned(run.record, context.clock.now()))
         counts = await run.counts()
+        if again is RowStatus.NOT_SENT and run.record.state is RunState.FINISHED and not counts.not_sent:
+            raise await nothing_to_resume(context.ledger, run.record)
         if again is RowStatus.ERROR:
             rows = await run.retryable()
             counts = replace(counts, error=counts.error - rows, not_sent=counts.not_sent + rows)

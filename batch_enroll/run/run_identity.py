@@ -102,6 +102,22 @@ async def already_finished(ledger: Ledger, record: RunRecord) -> AlreadyFinished
     )
 
 
+async def nothing_to_resume(ledger: Ledger, record: RunRecord) -> AlreadyFinished:
+    """Build the error that says how a run ended that has no row left to send."""
+    finished = await already_finished(ledger, record)
+    totals = finished.counts
+    values = {name: finished.content.values[name] for name in ("run_id", "when", "rows", "counts")}
+    hint = "unknown" if totals.unknown else "error" if totals.error else ""
+    return AlreadyFinished(
+        message("run.nothing_to_resume", **values),
+        hint=message(f"run.already_finished_{hint}", run_id=record.run_id) if hint else None,
+        run_id=record.run_id,
+        finished_at=record.finished_at,
+        counts=totals,
+        input_sha256=record.input_sha256,
+    )
+
+
 async def _totals(ledger: Ledger, record: RunRecord) -> Counts:
     run = await ledger.open(record.run_id, read_only=True)
     try:

@@ -1,4 +1,4 @@
-"""`batch-enroll set`, `pause`, `resume` and `stop`: control the active run of another process."""
+"""`batch-enroll set`, `pause` and `stop`: control the active run of another process."""
 
 from __future__ import annotations
 
@@ -48,11 +48,6 @@ def add_pause(parser: CommandParser) -> None:
     )
 
 
-def add_resume(parser: CommandParser) -> None:
-    """Declare the command."""
-    _add_flags(parser, description="Resume a paused run at its rate; it does not catch up for the pause.")
-
-
 def add_stop(parser: CommandParser) -> None:
     """Declare the command."""
     _add_flags(
@@ -84,7 +79,7 @@ async def _send(args: argparse.Namespace) -> int:
     build_rate_settings(pace)  # an invalid rate is refused before the run is looked up
     ledger = ledger_from(args)
     reply = await _reply(args, ledger, await _find_run(args, ledger), pace)
-    _print_reply(reply, as_json=args.json)
+    print_reply(reply, as_json=args.json)
     return 0 if reply.done else 2
 
 
@@ -106,7 +101,7 @@ async def _stop(args: argparse.Namespace) -> int:
         said = f"Run {run_id} has stopped with {rows_text(counts.not_sent)} not sent; the same command resumes it."
     else:
         said = f"Run {run_id} has ended: no row is left to send."
-    _print_reply(replace(reply, said=said, in_flight=0), as_json=args.json, counts=counts and counts.as_dict())
+    print_reply(replace(reply, said=said, in_flight=0), as_json=args.json, counts=counts and counts.as_dict())
     return 0
 
 
@@ -124,7 +119,7 @@ async def _find_run(args: argparse.Namespace, ledger: Ledger) -> str:
     return await run_of(args, ledger, active=True, why_not_last=unless_seen())
 
 
-def _print_reply(reply: ControlReply, *, as_json: bool, **more: object) -> None:
+def print_reply(reply: ControlReply, *, as_json: bool, **more: object) -> None:
     """Print a reply as a sentence or as a JSON object."""
     if as_json:
         console.print_output(json.dumps({**asdict(reply), **more}, ensure_ascii=False))

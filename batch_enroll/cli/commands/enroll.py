@@ -1,9 +1,8 @@
-"""`batch-enroll run`, `check` and `retry`: send an input, show what would be sent, send rows of an earlier run."""
+"""`batch-enroll run` and `check`: send an input, or show what would be sent."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,15 +10,7 @@ from typing import TYPE_CHECKING
 
 from batch_enroll.cli import console
 from batch_enroll.cli.exit_codes import exit_codes_text
-from batch_enroll.cli.options import (
-    add_job_flags,
-    add_run_argument,
-    given_settings,
-    refuse_unknown_variables,
-    run_of,
-    settings_help,
-    unless_seen,
-)
+from batch_enroll.cli.options import add_job_flags, settings_help
 from batch_enroll.cli.parser import CommandParser, FileArgument
 
 if TYPE_CHECKING:
@@ -77,18 +68,6 @@ def add_check(parser: CommandParser) -> None:
         "  0 no problem   1 some rows are invalid   2 something is wrong, or beyond a limit of the job"
     )
     parser.set_defaults(execute=_check)
-
-
-def add_retry(parser: CommandParser) -> None:
-    """Declare the command; the run's own settings are the default of its flags."""
-    add_run_argument(parser)
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--errors", action="store_true", help="the rows that the platform refused")
-    which.add_argument("--not-sent", action="store_true", help="the rows that were not sent")
-    add_job_flags(parser)
-    parser.usage = "batch-enroll retry RUN --errors | --not-sent [flags]"
-    parser.epilog = "The rows are sent as they were planned; rate and limits can be set again."
-    parser.set_defaults(execute=_retry)
 
 
 def _add_input_flags(parser: CommandParser, files: dict[str, str]) -> None:
@@ -251,52 +230,3 @@ async def _check_one(
         console.print_error(f"`run` would refuse this: {refusal.message}", hint=refusal.hint)
     refused = [refusal.as_dict() for refusal in checked.refused]
     return exit_code, {**plan_to_json(checked.plan), "refused": refused, "exit_code": exit_code}
-
-
-async def _retry(args: argparse.Namespace) -> int:
-    """Send the rows; the exit code is that of `run`."""
-    from batch_enroll.cli.job_options import STDIN, job_file_of, token_of
-    from batch_enroll.cli.run_monitor import monitored_job
-    from batch_enroll.cli.run_session import RunSession
-    from batch_enroll.config.job import Job
-    from batch_enroll.config.load import build_job
-    from batch_enroll.ledger.location import open_ledger
-    from batch_enroll.models import RowStatus
-    from batch_enroll.reporting.result_paths import is_address
-    from batch_enroll.run.api import retry_async
-
-    given = given_settings(args, os.environ)
-    where = next((item.value for item in reversed(given) if item.path == ("output", "ledger")), None)
-    ledger = open_ledger(where)
-    run_id = await run_of(args, ledger, why_not_last=unless_seen())
-    run = await ledger.open(run_id, read_only=True)
-    record = run.record
-    await run.close_unchanged()
-
-    def job_of_run(args: argparse.Namespace) -> Job:
-        refuse_unknown_variables(os.environ)
-        file = job_file_of(args)
-        settings = {**Job.settings_from_json(record.settings_json), **file.settings}
-        name = file.name or f"run {run_id}"
-        return build_job(file=settings, file_name=name, file_places=file.places, given=given)
-
-    status = RowStatus.ERROR if args.errors else RowStatus.NOT_SENT
-    source = None if is_address(record.input_path) or record.input_path == STDIN else Path(record.input_path)
-    with monitored_job(args, input_name=record.input_name, source=source, build=job_of_run) as (job, monitor):
-        token = token_of(job)
-        asks = not job.output.yes and console.is_terminal()
-        session = RunSession(job=job, token=token, monitor=monitor, asks=asks)
-        return await session.run(
-            record.input_name,
-            lambda callbacks: retry_async(
-                job,
-                run_id,
-                status,
-                token=token,
-                ledger=ledger,
-                emit=callbacks.emit,
-                confirm=callbacks.confirm,
-                control=callbacks.control,
-                clock=callbacks.clock,
-            ),
-        )
