@@ -119,5 +119,5 @@ async def test_sqlite_without_full_sync_is_refused(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(sqlite3, "connect", lambda name, /, **options: plain(name, factory=Deaf, **options))
 
-    with pytest.raises(LedgerError, match="refuses to write"):
+    with pytest.raises(LedgerError, match="does not sync"):
         await open_run(sqlite_ledger(tmp_path), ["ann"])

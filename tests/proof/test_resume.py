@@ -71,7 +71,7 @@ def test_restored_file_sends_no_row_twice(interrupted):
 
 
 def test_file_edited_during_its_run_sends_no_row_twice(trial):
-    first = trial(leads(60), latency_s=1.0)
+    first = trial(leads(400), latency_s=1.0)  # long enough for a second start on a slow machine
     with started(first.start()) as process:
         watch(process, until=lambda: first.arrived() >= 8)
         second = first.edited([*first.rows, ("late@example.com", "Late")])
@@ -80,7 +80,7 @@ def test_file_edited_during_its_run_sends_no_row_twice(trial):
         first.sandbox.control(latency_s=0)
         first.end(process)
     second.until_finished()
-    assert sorted(first.sandbox.received().values()) == [1] * 61
+    assert sorted(first.sandbox.received().values()) == [1] * 401
 
 
 def test_alternating_killed_versions_send_no_row_twice(trial):
