@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import stat
@@ -61,6 +62,11 @@ class AtomicFile:
         if self._sync:
             os.fsync(self.binary.fileno())
         self.binary.close()
+
+    def sha256(self) -> str:
+        """Return the hex digest of the saved content."""
+        with self._partial.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def commit(self) -> None:
         """Rename the file to its name, in place of an older one; saves it first if that was not done."""

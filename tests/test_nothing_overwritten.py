@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -129,3 +130,83 @@ def test_two_outputs_are_two_files(cli, job):
 def test_other_place_is_accepted(cli, job, output):
     command, flag = OUTPUTS[output]
     assert cli(command, "leads.csv", *flags(job), flag, "other.csv").code == 0
+
+
+KINDS = ("x.csv", "x.failed.csv", "x.unknown.csv", "x.summary.json")
+
+
+@pytest.fixture
+def ran(cli, sandbox):
+    """A run that wrote every kind of file under `x.csv`."""
+    server = sandbox(faults="drop_after_acting@2")
+    write_csv(cli.folder / "leads.csv", *group("a"), ("nobody@example.com", ""))
+    command = ("--url", server.url, *COMMON, "--ledger", "ledger.sqlite", "--results", "x.csv", "--concurrency", "1")
+    ended = cli("run", "leads.csv", *command, "--json")
+    assert ended.code == 4
+    assert all((cli.folder / name).exists() for name in KINDS)
+    return server, command, ended.json["run"]
+
+
+def report(cli, *more):
+    return cli("report", "last", "--ledger", "ledger.sqlite", *more)
+
+
+def test_unchanged_results_are_replaced(cli, ran):
+    names = {path.name for path in cli.folder.iterdir()}
+    for _ in range(2):
+        ended = report(cli)
+        assert (ended.code, "kept" in ended.err) == (0, False)
+    assert {path.name for path in cli.folder.iterdir()} == names
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_corrected_file_is_kept_and_the_new_one_lies_beside(cli, ran, name):
+    _, _, run = ran
+    changed = cli.folder / name
+    changed.write_bytes(changed.read_bytes().replace(b"example.com", b"x.org").replace(b"leads.csv", b"other.csv"))
+    before = {path: path.read_bytes() for path in map(cli.folder.joinpath, KINDS)}
+    ended = report(cli)
+    assert ended.code == 0
+    assert f"the results are in leads.{run}.results.csv" in ended.err.replace(str(cli.folder) + "/", "")
+    assert {path: path.read_bytes() for path in before} == before
+    assert report(cli).code == 0
+    assert not (cli.folder / f"leads.{run}.3.results.csv").exists()
+
+
+def test_results_of_an_older_release_stop_no_run(cli, ran):
+    server, command, _ = ran
+    summary = cli.folder / "x.summary.json"
+    content = json.loads(summary.read_text(encoding="utf-8"))
+    del content["sha256"]
+    summary.write_text(json.dumps(content), encoding="utf-8")
+    before = (cli.folder / "x.csv").read_bytes()
+    server.control(faults="")
+    write_csv(cli.folder / "more.csv", *group("b"))
+    ended = cli("run", "more.csv", *command, "--json")
+    assert ended.code == 0
+    assert "results_beside" in [notice["code"] for notice in ended.json["notices"]]
+    assert ended.json["files"]["results"].endswith(f"more.{ended.json['run']}.results.csv")
+    assert (cli.folder / "x.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("command", ["run", "report"])
+def test_file_of_somebody_else_is_refused(cli, ran, command, name):
+    server, flags, _ = ran
+    write_csv(cli.folder / "more.csv", *group("b"))
+    target = cli.folder / name.replace("x.", "y.")
+    target.write_text("E-mail;Budget\n")
+    sent = len(server.enrolments())
+    if command == "run":
+        ended = cli("run", "more.csv", *flags, "--results", "y.csv")
+    else:
+        ended = report(cli, "--results", "y.csv")
+    assert (ended.code, "is no results file of this program" in ended.err) == (2, True)
+    assert target.read_text() == "E-mail;Budget\n"
+    assert len(server.enrolments()) == sent
+
+
+def test_empty_file_is_replaced(cli, ran):
+    (cli.folder / "y.csv").touch()
+    assert report(cli, "--results", "y.csv").code == 0
+    assert (cli.folder / "y.csv").stat().st_size

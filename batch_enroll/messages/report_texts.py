@@ -61,6 +61,11 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     "report.other_log": Text("Choose another place with {setting:output.log_file}."),
     "report.other_archive": Text("Choose another place with {setting:input.archive}."),
     "report.other_flag": Text("Choose another place with {flag}."),
+    "report.not_ours": Text("{path} is there already, and it is no results file of this program."),
+    "report.results_beside": Text(
+        "{wanted} or a file beside it was changed after a run wrote it, or that cannot be told; it is kept, and the "
+        "results are in {path}."
+    ),
     "report.not_a_file": Text("{path} is not a file.", "Choose another place with {setting:output.results}."),
     "report.other_results": Text("Choose another place with {setting:output.results}."),
     "report.results_kept": Text(

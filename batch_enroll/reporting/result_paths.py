@@ -39,6 +39,10 @@ class ResultPaths:
         what, elsewhere = message("report.the_results"), message("report.other_results")
         return tuple(Output(path, what, elsewhere) for path in self.all())
 
+    def by_kind(self) -> tuple[tuple[str, Path], ...]:
+        """The four with their kind, as `files` of the summary names it."""
+        return tuple(zip(("results", "failed", "unknown", "summary"), self.all(), strict=True))
+
     def all(self) -> tuple[Path, ...]:
         """The four, results first."""
         return self.results, self.failed, self.unknown, self.summary
@@ -54,6 +58,11 @@ def result_paths(input_path: str, *, run_id: str, results: Path | None = None) -
         source = _source(input_path)
         stem = _INPUT_SUFFIX.sub("", source.name) or source.name
         results = source.with_name(f"{stem}.{run_id}.results.csv")
+    return companion_paths(results)
+
+
+def companion_paths(results: Path) -> ResultPaths:
+    """Name the other files after the results."""
     stem = _RESULTS_SUFFIX.sub("", results.name) or results.name
     return ResultPaths(
         results=results,

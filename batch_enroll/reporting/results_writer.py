@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +38,7 @@ class WrittenFiles:
     results: Path
     failed: Path | None
     unknown: Path | None
+    sha256: Mapping[str, str]  #: hex, by kind: results, failed, unknown
 
 
 class ResultsWriter:
@@ -124,9 +125,12 @@ class ResultsWriter:
             RunStopped: the disk does not take them, or an older file is in use.
         """
         results, failed, unknown, _ = self._paths.all()
-        for path, sheet in self._sheets.items():
-            with _translated(path):
-                sheet.save()
+        sha256: dict[str, str] = {}
+        for kind, path in (("results", results), ("failed", failed), ("unknown", unknown)):
+            if path in self._sheets:
+                with _translated(path):
+                    self._sheets[path].save()
+                    sha256[kind] = self._sheets[path].sha256()
         for path in (unknown, failed, results):
             with _translated(path):
                 if path in self._sheets:
@@ -140,6 +144,7 @@ class ResultsWriter:
             results=results,
             failed=failed if failed in self._sheets else None,
             unknown=unknown if unknown in self._sheets else None,
+            sha256=sha256,
         )
 
     def abandon(self) -> None:

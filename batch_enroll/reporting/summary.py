@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -53,6 +55,7 @@ class RunSummary:
     failed: Path | None = None
     unknown: Path | None = None
     summary: Path | None = None
+    sha256: Mapping[str, str] = field(default_factory=dict)  #: hex, of results, failed and unknown rows as written
     archived: Path | None = None  #: where the input was moved; None when it was not
     archive_problem: str = ""  #: why it was not moved although it should have been, one sentence
 
@@ -129,12 +132,21 @@ def assert_totals_match(counts: Counts, *, planned_rows: int) -> None:
 
 
 def write_summary(path: Path, run: RunSummary, *, mode: int = ANYONE) -> None:
-    """Write the JSON object of `summary_to_json` as a file.
+    """Write the JSON object of `summary_to_json` as a file, with `sha256`: the hex digest of each file by its kind.
+
+    By these a later run tells whether a file is still as it was written, see `own_results`.
 
     Raises:
         LedgerError: the totals do not add up.
         RunStopped: the disk does not take it.
     """
-    text = json.dumps(summary_to_json(run), ensure_ascii=False, indent=2) + "\n"
+    content = {**summary_to_json(run), "sha256": dict(run.sha256)}
+    content["sha256"] = {**run.sha256, "summary": hashlib.sha256(summary_bytes(content)).hexdigest()}
     with translate_os_errors(path):
-        write_atomic(path, text.encode(errors="backslashreplace"), mode=mode)  # half a surrogate pair: \ud83d in JSON
+        write_atomic(path, summary_bytes(content), mode=mode)
+
+
+def summary_bytes(content: Mapping[str, object]) -> bytes:
+    """Write the content of a summary file."""
+    text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+    return text.encode(errors="backslashreplace")  # half a surrogate pair: \ud83d in JSON

@@ -44,6 +44,10 @@ class TableWriter(Protocol):
         """Put every byte on disk, not yet under the file's name."""
         ...
 
+    def sha256(self) -> str:
+        """Return the hex digest of the saved file."""
+        ...
+
     def commit(self) -> None:
         """Rename the saved file to its name; when that fails, an older file is unchanged."""
         ...
@@ -67,6 +71,9 @@ class CsvTableWriter:
     def save(self) -> None:
         self._text.flush()
         self._file.save()
+
+    def sha256(self) -> str:
+        return self._file.sha256()
 
     def commit(self) -> None:
         self._file.commit()
@@ -117,6 +124,9 @@ class XlsxTableWriter:
         except FileCreateError as error:  # wraps the OSError
             raise OSError(*error.args[0].args) from error
         self._file.save()
+
+    def sha256(self) -> str:
+        return self._file.sha256()
 
     def commit(self) -> None:
         self._file.commit()

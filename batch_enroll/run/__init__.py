@@ -12,6 +12,7 @@ from batch_enroll.errors import RunDeclined
 from batch_enroll.events import RunPlanned
 from batch_enroll.messages import message
 from batch_enroll.models import DownloadedInput, RowStatus
+from batch_enroll.reporting.own_results import check_replaceable
 from batch_enroll.reporting.result_paths import check_writable, result_paths
 from batch_enroll.reporting.summary import RunSummary
 from batch_enroll.run.approved_plan import check_job_matches_approved, check_plan_matches_approved
@@ -60,6 +61,8 @@ async def _check_before_reading(context: RunContext, source: LocalInput) -> None
         paths = result_paths(path_text(source), run_id="new", results=job.output.results)
         reads = files_read(job.model_dump(), source=source, ledger=context.ledger.place)
         await run_abandonable(lambda: check_writable(paths, reads=reads))
+        if job.output.results is not None:
+            await run_abandonable(lambda: check_replaceable(paths))
     check_allowed_hours(job, now)
     check_job_matches_approved(context.approved, job, readable(source))
     if job.input.archive is not None:

@@ -26,7 +26,7 @@ from batch_enroll.reporting.summary import (
 from batch_enroll.run.context import RunContext
 from batch_enroll.run.plan import PreparedRun
 from batch_enroll.run.preflight import Diagnosis
-from batch_enroll.run.result_files import local_input_path, reason_lines, write_files
+from batch_enroll.run.result_files import choose_paths, local_input_path, reason_lines, write_files
 from batch_enroll.run.send import RequestCounter
 from batch_enroll.sending import ScenarioInfo, restore
 
@@ -110,6 +110,7 @@ class RunReport:
             run_id, of = run.record.run_id, run.record.rows
             self._context.emit(WritingResults(at=clock.now(), run_id=run_id, rows=rows, of=of))
 
+        self._paths, notices = await choose_paths(run, self._paths)
         written = await write_files(run, self._paths, on_progress=emit)
         duration_s = clock.monotonic() - self._began if self._duration_s is None else self._duration_s
         summary = RunSummary(
@@ -128,11 +129,12 @@ class RunReport:
             scenario_name=self._scenario_name,
             input_name=run.record.input_name,
             reasons=await reason_lines(run),
-            notices=self._notices,
+            notices=(*self._notices, *notices),
             results=written.results,
             failed=written.failed,
             unknown=written.unknown,
             summary=self._paths.summary,
+            sha256=written.sha256,
         )
         mode = await run_abandonable(lambda: file_mode_from(local_input_path(run), earlier=self._paths.results))
         await run_abandonable(lambda: write_summary(self._paths.summary, summary, mode=mode))

@@ -15,7 +15,8 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.records import Reason
 from batch_enroll.messages import advice_for, message, title_for, verbatim
-from batch_enroll.models import Outcome, Row, RowStatus
+from batch_enroll.models import Notice, Outcome, Row, RowStatus
+from batch_enroll.reporting.own_results import check_replaceable, replaceable_paths
 from batch_enroll.reporting.reason_counts import ReasonLine
 from batch_enroll.reporting.result_paths import (
     STDIN,
@@ -52,6 +53,16 @@ def result_paths_for(run: RunLedger, results: Path | None) -> ResultPaths:
     if results is None and run.record.results_path:
         results = Path(run.record.results_path)
     return result_paths(run.record.input_path, run_id=run.record.run_id, results=results)
+
+
+async def choose_paths(run: RunLedger, wanted: ResultPaths) -> tuple[ResultPaths, tuple[Notice, ...]]:
+    """Choose names that replace nothing but unchanged results, with a notice when they are not the wanted ones."""
+    default = result_paths(run.record.input_path, run_id=run.record.run_id).results
+    paths = await run_abandonable(lambda: replaceable_paths(wanted, default))
+    if paths == wanted:
+        return paths, ()
+    said = message("report.results_beside", wanted=str(wanted.results), path=str(paths.results))
+    return paths, (Notice(code="results_beside", message=said),)
 
 
 async def write_files(
@@ -96,6 +107,9 @@ async def report_again(run: RunLedger, results: Path | None, *, ledger: tuple[Pa
     settings = Job.settings_from_json(record.settings_json)
     reads = files_read(settings, source=local_input_path(run), ledger=ledger)
     await run_abandonable(lambda: check_writable(paths, rows=record.rows, reads=reads))
+    if results is not None:
+        await run_abandonable(lambda: check_replaceable(paths))
+    paths, notices = await choose_paths(run, paths)
     written = await write_files(run, paths)
     ended = record.finished_at or record.created_at
     summary = RunSummary(
@@ -116,6 +130,8 @@ async def report_again(run: RunLedger, results: Path | None, *, ledger: tuple[Pa
         failed=written.failed,
         unknown=written.unknown,
         summary=paths.summary,
+        sha256=written.sha256,
+        notices=notices,
     )
     mode = await run_abandonable(lambda: file_mode_from(local_input_path(run), earlier=paths.results))
     await run_abandonable(lambda: write_summary(paths.summary, summary, mode=mode))

@@ -92,6 +92,8 @@ async def _report(args: argparse.Namespace) -> int:
         summary = await report_again(run, args.results, ledger=ledger.place)
     finally:
         await run.close_unchanged()
+    for notice in summary.notices:
+        console.print_message(str(notice.message))
     for path in summary.files.values():
         console.print_output(str(path))
     totals = ", ".join(f"{count:,} {name}" for name, count in summary.counts.as_dict().items() if count)
