@@ -80,7 +80,7 @@ def docs(session: nox.Session) -> None:
 def settings(session: nox.Session) -> None:
     """Make the tables of docs/settings.md from the declared settings."""
     session.install("-e", ".")
-    session.run("python", "-m", "batch_enroll.config.settings_page", SETTINGS_PAGE)
+    session.run("python", "-m", "batch_enroll.config.settings_reference", SETTINGS_PAGE)
 
 
 @nox.session

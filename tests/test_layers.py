@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "batch_enroll"
 STAGES = {"loading", "mapping", "ledger", "sending", "reporting"}
 SHARED = {
     "atomic_file",
-    "canonical_form",
+    "canonical_address",
     "daemon_threads",
     "clock",
     "column_lookup",

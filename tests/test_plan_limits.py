@@ -20,8 +20,8 @@ from batch_enroll.errors import JobError
 from batch_enroll.models import Delivery
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.run.api import enroll_async
-from batch_enroll.run.baseline import load_baseline
 from batch_enroll.run.context import RunContext
+from batch_enroll.run.earlier_runs import load_baseline
 from batch_enroll.run.plan import prepare_run
 from tests.support.commands import people, write_csv
 from tests.support.ledgers import sqlite_ledger

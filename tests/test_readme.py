@@ -15,7 +15,7 @@ from batch_enroll.config.job import Job
 from batch_enroll.config.load import build_job, read_job_file
 from batch_enroll.config.profiles import choose_profile, job_schema
 from batch_enroll.config.settings import SETTINGS, flagged_settings
-from batch_enroll.config.settings_page import with_tables
+from batch_enroll.config.settings_reference import with_tables
 from batch_enroll.models import RowStatus
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +39,7 @@ SHOWN_JOB = section("The job file", SETTINGS_PAGE).partition("```toml\n")[2].par
 
 
 def test_settings_page_matches_the_declarations():
-    again = "python -m batch_enroll.config.settings_page docs/settings.md"
+    again = "python -m batch_enroll.config.settings_reference docs/settings.md"
     assert with_tables(SETTINGS_PAGE) == SETTINGS_PAGE, f"make it again: {again}"
     assert len([line for line in SETTINGS_PAGE.splitlines() if line.startswith("| `")]) == len(SETTINGS)
 

@@ -10,7 +10,7 @@ from batch_enroll.config.job import Job, StopSection
 from batch_enroll.config.value_parsers import parse_change, parse_limit
 from batch_enroll.errors import JobError
 from batch_enroll.models import Delivery, StopCause
-from batch_enroll.reporting.baseline_report import RunBaseline
+from batch_enroll.reporting.earlier_runs_report import RunBaseline
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.run.plan_limits import (
     broken_limits,

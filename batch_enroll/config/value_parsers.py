@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from batch_enroll.canonical_form import canonical_url
+from batch_enroll.canonical_address import canonical_url
 from batch_enroll.messages import message
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)\Z")

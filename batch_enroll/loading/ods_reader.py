@@ -13,8 +13,8 @@ from datetime import timedelta
 from xml.etree.ElementTree import Element, ParseError
 from zipfile import ZipFile
 
+from batch_enroll.loading.cell_text import duration_text, number_text
 from batch_enroll.loading.merged_cells import Merge, Merges
-from batch_enroll.loading.number_formats import duration_text, number_text
 from batch_enroll.loading.sheet_rows import CellProblem, SheetRow
 from batch_enroll.loading.sheet_selection import Sheet, choose_sheet
 from batch_enroll.loading.xml_stream import iter_xml, local_name

@@ -15,11 +15,11 @@ from zipfile import BadZipFile
 
 from batch_enroll.column_lookup import column_letter, column_title, visible
 from batch_enroll.errors import InputError
+from batch_enroll.loading.cell_text import Format, date_text, number_text, shows_other
 from batch_enroll.loading.file_type import FileType
 from batch_enroll.loading.header_detection import HeaderCandidate, Place
 from batch_enroll.loading.input_table import BLOCK_ROWS
 from batch_enroll.loading.merged_cells import Merges
-from batch_enroll.loading.number_formats import Format, date_text, number_text, shows_other
 from batch_enroll.loading.reader_warnings import ReaderWarnings
 from batch_enroll.messages import Message, message
 from batch_enroll.models import Problem, Row

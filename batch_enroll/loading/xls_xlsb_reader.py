@@ -15,15 +15,15 @@ from pathlib import Path
 
 from batch_enroll.daemon_threads import on_abandon
 from batch_enroll.errors import InputError
-from batch_enroll.loading.file_type import FileType
-from batch_enroll.loading.merged_cells import Merge, Merges
-from batch_enroll.loading.number_formats import (
+from batch_enroll.loading.cell_text import (
     BUILT_IN_FORMATS,
     UNKNOWN_FORMAT,
     Format,
     format_of,
     value_text,
 )
+from batch_enroll.loading.file_type import FileType
+from batch_enroll.loading.merged_cells import Merge, Merges
 from batch_enroll.loading.sheet_rows import CellProblem, SheetRow
 from batch_enroll.loading.sheet_selection import Sheet, choose_sheet
 from batch_enroll.messages import message

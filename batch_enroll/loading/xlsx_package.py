@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, ParseError
 from zipfile import ZipFile
 
 from batch_enroll.errors import InputError
-from batch_enroll.loading.number_formats import BUILT_IN_FORMATS, UNKNOWN_FORMAT, Format, format_of
+from batch_enroll.loading.cell_text import BUILT_IN_FORMATS, UNKNOWN_FORMAT, Format, format_of
 from batch_enroll.loading.sheet_selection import Sheet
 from batch_enroll.loading.xml_stream import iter_xml, local_name
 from batch_enroll.messages import message

@@ -13,8 +13,8 @@ from datetime import datetime
 from xml.etree.ElementTree import Element
 from zipfile import ZipFile
 
+from batch_enroll.loading.cell_text import Format, value_text
 from batch_enroll.loading.merged_cells import Merge, Merges, column_index
-from batch_enroll.loading.number_formats import Format, value_text
 from batch_enroll.loading.sheet_rows import CellProblem, SheetRow
 from batch_enroll.loading.sheet_selection import Sheet, choose_sheet
 from batch_enroll.loading.xlsx_package import Package, rich_text, unescape

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 from batch_enroll.errors import LedgerError
 from batch_enroll.messages import Message, message
 from batch_enroll.models import Delivery, Duplicates, EnrolledBefore, Notice
-from batch_enroll.reporting.baseline_report import (
+from batch_enroll.reporting.earlier_runs_report import (
     RunBaseline,
     baseline_sentences,
     baseline_to_json,

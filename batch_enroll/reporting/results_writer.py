@@ -20,8 +20,8 @@ from batch_enroll.models import (
     RowStatus,
 )
 from batch_enroll.os_errors import translate_os_errors
+from batch_enroll.reporting.csv_xlsx_writers import CsvTableWriter, TableWriter, XlsxTableWriter
 from batch_enroll.reporting.result_paths import ResultPaths
-from batch_enroll.reporting.table_writers import CsvTableWriter, TableWriter, XlsxTableWriter
 from batch_enroll.result_columns import ADDED_COLUMNS, guard
 
 PROBLEM_COLUMNS = ("row", "column", "code", "message", "advice")

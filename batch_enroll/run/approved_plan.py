@@ -23,7 +23,7 @@ from batch_enroll.models import Notice
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.formatting import duration_text
 from batch_enroll.reporting.plan_table import PlanView
-from batch_enroll.run.baseline import mapping_changes
+from batch_enroll.run.earlier_runs import mapping_changes
 
 _MARK = "batch_enroll_plan"
 _MAX_BYTES = 1_000_000  # a plan has a few thousand; a larger file is none

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from batch_enroll.canonical_form import canonical_url
+from batch_enroll.canonical_address import canonical_url
 from batch_enroll.config.job import Job
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.models import MatchingMode

@@ -18,8 +18,8 @@ from batch_enroll.messages import advice_for, message
 from batch_enroll.models import Counts, Duplicates, EnrolledBefore, Notice, RowStatus
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.reason_counts import ReasonLine
-from batch_enroll.run.baseline import load_baseline
 from batch_enroll.run.context import RunContext
+from batch_enroll.run.earlier_runs import load_baseline
 from batch_enroll.run.enrolled_before import (
     add_aliases,
     build_mapper,

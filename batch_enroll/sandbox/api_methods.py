@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from batch_enroll.errors import BatchEnrollError
 from batch_enroll.messages import verbatim
 from batch_enroll.models import MatchingMode
-from batch_enroll.sandbox.dataset import Dataset, ProfileIdentity, Scenario
+from batch_enroll.sandbox.platform_data import Dataset, ProfileIdentity, Scenario
 from batch_enroll.sandbox.sandbox_settings import ReEntry
 
 BAD_REQUEST = 400

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from batch_enroll.errors import JobError
 from batch_enroll.sandbox import serve
-from batch_enroll.sandbox.dataset import (
+from batch_enroll.sandbox.faults import FAULT_NAMES, parse_faults
+from batch_enroll.sandbox.platform_data import (
     NOBODY,
     NOBODY_ENDING,
     Dataset,
     load_dataset,
 )
-from batch_enroll.sandbox.faults import FAULT_NAMES, parse_faults
 from batch_enroll.sandbox.sandbox_settings import (
     DEFAULT_PORT,
     DEFAULT_TOKEN,

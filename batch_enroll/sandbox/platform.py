@@ -17,7 +17,6 @@ from batch_enroll.errors import JobError
 from batch_enroll.messages import message
 from batch_enroll.sandbox import api_methods
 from batch_enroll.sandbox.api_methods import ApiRefusal, ApiReply, Body
-from batch_enroll.sandbox.dataset import ProfileIdentity, load_dataset
 from batch_enroll.sandbox.faults import (
     START,
     FaultKind,
@@ -25,6 +24,7 @@ from batch_enroll.sandbox.faults import (
     FaultRule,
 )
 from batch_enroll.sandbox.http11_server import ServerRequest
+from batch_enroll.sandbox.platform_data import ProfileIdentity, load_dataset
 from batch_enroll.sandbox.sandbox_settings import ErrorStatus, SandboxSettings
 from batch_enroll.sandbox.scripted_response import (
     ScriptedResponse,

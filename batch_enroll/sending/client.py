@@ -25,9 +25,9 @@ from batch_enroll.errors import Ambiguous, AttemptError, JobError
 from batch_enroll.messages import Message, message
 from batch_enroll.sending.classify import HttpAnswer
 from batch_enroll.sending.http11_connections import Http11Connections
+from batch_enroll.sending.http11_response_parser import MAX_BODY_BYTES, ResponseParser
 from batch_enroll.sending.httpx_transport import SingleConnectionTransports, proxy_for, trust
 from batch_enroll.sending.request_body import MASK, with_token
-from batch_enroll.sending.response_parser import MAX_BODY_BYTES, ResponseParser
 from batch_enroll.sending.stop_signal import TransmissionState
 from batch_enroll.sending.transport_errors import BEFORE_SENDING, FOREIGN, translate_transport_error
 

@@ -21,8 +21,8 @@ from typing import Any, Final, cast
 import anyio
 import httpx
 
+from batch_enroll.sending.http11_response_parser import ResponseParser
 from batch_enroll.sending.httpx_transport import KEEPALIVE_EXPIRY_S
-from batch_enroll.sending.response_parser import ResponseParser
 
 _RACE: Final[dict[str, Any]] = {"happy_eyeballs_delay": 0.25}
 """A host's addresses are tried in turn, IPv6 and IPv4, the next one after this time or a failure. Source: RFC 8305."""

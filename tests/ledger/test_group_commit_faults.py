@@ -13,8 +13,8 @@ import pytest
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.sqlite import SqliteRunLedger, group_commit, row_queries
-from batch_enroll.ledger.sqlite.filesystem import DiskReserve
-from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
+from batch_enroll.ledger.sqlite.filesystem_checks import DiskReserve
+from batch_enroll.ledger.sqlite.restored_copy_guard import HighWaterMark
 from batch_enroll.models import Counts, Outcome, RowStatus
 from tests.ledger.building import NOON, open_run, record_intent, record_outcome
 from tests.support.ledgers import sqlite_ledger

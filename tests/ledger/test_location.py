@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from batch_enroll.errors import LedgerError, RunLocked
-from batch_enroll.ledger.sqlite import filesystem
+from batch_enroll.ledger.sqlite import filesystem_checks
 from batch_enroll.models import RowStatus
 from tests.ledger.building import make_record, open_run, send, statuses
 from tests.support.ledgers import sqlite_ledger
@@ -51,19 +51,19 @@ def anyio_backend() -> str:
     ],
 )
 def test_deepest_and_latest_mount_gives_the_disk_type(folder: str, kind: str):
-    assert filesystem._type_at(Path(folder), filesystem._linux_mounts(MOUNTINFO)) == kind
+    assert filesystem_checks._type_at(Path(folder), filesystem_checks._linux_mounts(MOUNTINFO)) == kind
 
 
 @pytest.mark.parametrize(("folder", "kind"), [("/Users/anna", "apfs"), ("/Volumes/team share/x", "smbfs")])
 def test_macos_mounts_are_parsed(folder: str, kind: str):
-    assert filesystem._type_at(Path(folder), filesystem._mac_mounts(MAC_MOUNTS)) == kind
+    assert filesystem_checks._type_at(Path(folder), filesystem_checks._mac_mounts(MAC_MOUNTS)) == kind
 
 
 @pytest.mark.parametrize(
     "kind", ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "lustre", "gpfs", "fuse.sshfs", "virtiofs"]
 )
 async def test_network_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str):
-    monkeypatch.setattr(filesystem, "file_system", lambda _: kind)
+    monkeypatch.setattr(filesystem_checks, "file_system", lambda _: kind)
 
     with pytest.raises(LedgerError, match="network file system") as refused:
         await sqlite_ledger(tmp_path).create(make_record())
@@ -73,13 +73,13 @@ async def test_network_disk_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "overlay", "apfs", "fuseblk", ""])
 def test_local_disk_is_accepted_without_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str):
-    monkeypatch.setattr(filesystem, "file_system", lambda _: kind)
+    monkeypatch.setattr(filesystem_checks, "file_system", lambda _: kind)
 
     assert sqlite_ledger(tmp_path).notices() == ()
 
 
 def test_memory_file_system_is_accepted_with_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(filesystem, "file_system", lambda _: "tmpfs")
+    monkeypatch.setattr(filesystem_checks, "file_system", lambda _: "tmpfs")
 
     (notice,) = sqlite_ledger(tmp_path).notices()
     assert notice.code == "ledger_not_durable"

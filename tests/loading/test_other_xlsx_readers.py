@@ -11,7 +11,7 @@ import pandas
 import pytest
 import xlsxwriter
 
-from batch_enroll.loading.number_formats import value_text
+from batch_enroll.loading.cell_text import value_text
 
 
 def workbook(seed: int) -> bytes:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from batch_enroll.reporting.baseline_report import (
+from batch_enroll.reporting.earlier_runs_report import (
     RunBaseline,
     baseline_sentences,
     baseline_to_json,

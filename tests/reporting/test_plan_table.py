@@ -14,7 +14,7 @@ from batch_enroll.models import (
     Notice,
     RowStatus,
 )
-from batch_enroll.reporting.baseline_report import RunBaseline
+from batch_enroll.reporting.earlier_runs_report import RunBaseline
 from batch_enroll.reporting.plan_table import PlanView, plan_to_json, print_plan
 from batch_enroll.reporting.reason_counts import ReasonLine
 

@@ -23,7 +23,6 @@ from batch_enroll.models import (
     Row,
     RowStatus,
 )
-from batch_enroll.reporting import table_writers
 from batch_enroll.reporting.result_paths import result_paths
 from batch_enroll.reporting.results_writer import ResultsWriter
 from batch_enroll.result_columns import ADDED_COLUMNS, unguard
@@ -183,7 +182,7 @@ def test_cell_too_long_for_a_workbook_is_an_error(tmp_path):
 
 
 def test_too_many_rows_for_a_sheet_are_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(table_writers, "XLSX_ROWS", 3)
+    monkeypatch.setattr(csv_xlsx_writers, "XLSX_ROWS", 3)
     with pytest.raises(RunStopped, match="an Excel sheet has 3 lines"):
         write(tmp_path, [pair(1), pair(2), pair(3)], name="x.xlsx")
     assert names(tmp_path) == set()

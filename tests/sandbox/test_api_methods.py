@@ -6,7 +6,7 @@ import pytest
 
 from batch_enroll.sandbox import api_methods
 from batch_enroll.sandbox.api_methods import ApiRefusal, ApiReply, Enrolment
-from batch_enroll.sandbox.dataset import Dataset
+from batch_enroll.sandbox.platform_data import Dataset
 from batch_enroll.sandbox.sandbox_settings import ReEntry
 
 JOHN = {"id": 3, "matching": "email", "email": "john@example.com"}

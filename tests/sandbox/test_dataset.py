@@ -8,7 +8,7 @@ import pytest
 
 from batch_enroll.errors import JobError
 from batch_enroll.models import MatchingMode
-from batch_enroll.sandbox.dataset import (
+from batch_enroll.sandbox.platform_data import (
     Dataset,
     Profile,
     ProfileIdentity,

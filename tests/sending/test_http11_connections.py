@@ -17,8 +17,8 @@ import pytest
 
 from batch_enroll.sending import http11_connections
 from batch_enroll.sending.http11_connections import Http11Connections
+from batch_enroll.sending.http11_response_parser import MAX_BODY_BYTES, ResponseParser
 from batch_enroll.sending.httpx_transport import trust
-from batch_enroll.sending.response_parser import MAX_BODY_BYTES, ResponseParser
 from tests.sending.http_responses import ANSWERS, BUSY, CHUNKED, LENGTH, OK
 from tests.sending.scripted_server import Server, answer, ok, reset, serving
 

@@ -17,9 +17,9 @@ import pytest
 from batch_enroll.clock import Clock
 from batch_enroll.ledger.sqlite import SqliteLedger, SqliteRunLedger
 from batch_enroll.ledger.sqlite.connection import translate_sqlite_errors
-from batch_enroll.ledger.sqlite.filesystem import DiskReserve
+from batch_enroll.ledger.sqlite.filesystem_checks import DiskReserve
 from batch_enroll.ledger.sqlite.group_commit import LedgerExecutor, LedgerThreads, Work
-from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
+from batch_enroll.ledger.sqlite.restored_copy_guard import HighWaterMark
 from batch_enroll.ledger.sqlite.schema import count_commit
 
 P = TypeVar("P")

@@ -24,8 +24,8 @@ import anyio.to_thread
 
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.sqlite.connection import is_full, translate_sqlite_error, translate_sqlite_errors
-from batch_enroll.ledger.sqlite.filesystem import DiskReserve
-from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
+from batch_enroll.ledger.sqlite.filesystem_checks import DiskReserve
+from batch_enroll.ledger.sqlite.restored_copy_guard import HighWaterMark
 from batch_enroll.ledger.sqlite.schema import count_commit, read_commits
 from batch_enroll.messages import message
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.ledger_health import LedgerHealth
 from batch_enroll.ledger.sqlite.connection import open_for_reading, translate_sqlite_errors
-from batch_enroll.ledger.sqlite.filesystem import check_location, file_system, probe
+from batch_enroll.ledger.sqlite.filesystem_checks import check_location, file_system, probe
 from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.messages import message
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import anyio
 
-from batch_enroll.canonical_form import canonical_path
+from batch_enroll.canonical_address import canonical_path
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import LedgerError, NoSuchRun, RunLocked
 from batch_enroll.ledger.records import FoundRow, RunRecord, RunState, finished_before
 from batch_enroll.ledger.sqlite.connection import translate_sqlite_errors
-from batch_enroll.ledger.sqlite.filesystem import check_location
+from batch_enroll.ledger.sqlite.filesystem_checks import check_location
 from batch_enroll.ledger.sqlite.group_commit import LedgerThreads
 from batch_enroll.ledger.sqlite.process_lock import OwnedLock
 from batch_enroll.ledger.sqlite.run_directory import RunFiles

@@ -21,10 +21,10 @@ from batch_enroll.ledger.sqlite.connection import (
     open_for_sending,
     translate_sqlite_errors,
 )
-from batch_enroll.ledger.sqlite.filesystem import DiskReserve, probe
+from batch_enroll.ledger.sqlite.filesystem_checks import DiskReserve, probe
 from batch_enroll.ledger.sqlite.plan_queries import create_file
 from batch_enroll.ledger.sqlite.process_lock import OwnedLock
-from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
+from batch_enroll.ledger.sqlite.restored_copy_guard import HighWaterMark
 from batch_enroll.ledger.sqlite.row_queries import anything_sent, counts, recover
 from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.ledger.sqlite.schema import count_commit, read_commits, totals_agree

@@ -19,7 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 from batch_enroll.atomic_file import OWNER_ONLY, write_atomic
-from batch_enroll.canonical_form import canonical_url
+from batch_enroll.canonical_address import canonical_url
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.records import STATUS_OF, FoundRow, PlanRules, RowState, RunRecord, RunState
 from batch_enroll.ledger.sqlite.connection import (
@@ -30,7 +30,7 @@ from batch_enroll.ledger.sqlite.connection import (
     translate_sqlite_errors,
 )
 from batch_enroll.ledger.sqlite.plan_queries import EarlierSend, Lookup, Standing
-from batch_enroll.ledger.sqlite.rollback_guard import HighWaterMark
+from batch_enroll.ledger.sqlite.restored_copy_guard import HighWaterMark
 from batch_enroll.ledger.sqlite.schema import NOT_FORGOTTEN, from_micros, marks, to_micros
 from batch_enroll.messages import message
 from batch_enroll.models import Outcome

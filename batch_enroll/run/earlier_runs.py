@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from batch_enroll.canonical_form import canonical_path
+from batch_enroll.canonical_address import canonical_path
 from batch_enroll.config.job import Job
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.records import NO_PATH, RunRecord, RunState
 from batch_enroll.messages import Message, message
-from batch_enroll.reporting.baseline_report import RunBaseline
+from batch_enroll.reporting.earlier_runs_report import RunBaseline
 from batch_enroll.run.run_identity import is_dry_run
 
 LAST_RUNS = 5

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_enroll.sending.response_parser import MAX_HEAD_BYTES, ResponseParser
+from batch_enroll.sending.http11_response_parser import MAX_HEAD_BYTES, ResponseParser
 from tests.sending.http_responses import ANSWERS, BUSY, CHUNKED, INTERIM, LENGTH, OK, TRAILERS, UNTIL_CLOSED
 
 STATUS = {"no content": 204, "not modified": 304, "busy": 429}

@@ -1,4 +1,4 @@
-"""Write the tables of docs/settings.md: `python -m batch_enroll.config.settings_page docs/settings.md`."""
+"""Write the tables of docs/settings.md: `python -m batch_enroll.config.settings_reference docs/settings.md`."""
 
 from __future__ import annotations
 
