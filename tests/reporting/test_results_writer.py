@@ -23,6 +23,7 @@ from batch_enroll.models import (
     Row,
     RowStatus,
 )
+from batch_enroll.reporting import csv_xlsx_writers
 from batch_enroll.reporting.result_paths import result_paths
 from batch_enroll.reporting.results_writer import ResultsWriter
 from batch_enroll.result_columns import ADDED_COLUMNS, unguard
