@@ -159,6 +159,14 @@ def test_unchanged_results_are_replaced(cli, ran):
     assert {path.name for path in cli.folder.iterdir()} == names
 
 
+def test_results_without_a_summary_after_a_crash_are_replaced(cli, ran):
+    """The program was killed after it had named the results and before it wrote the summary."""
+    (cli.folder / "x.summary.json").unlink()
+    names = {path.name for path in cli.folder.iterdir()}
+    assert report(cli).code == 0
+    assert {path.name for path in cli.folder.iterdir()} == names | {"x.summary.json"}
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_corrected_file_is_kept_and_the_new_one_lies_beside(cli, ran, name):
     _, _, run = ran

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from batch_enroll.messages import message
 from batch_enroll.reporting.result_paths import ResultPaths, companion_paths
 from batch_enroll.reporting.summary import summary_bytes
 from batch_enroll.result_columns import ADDED_COLUMNS
+
+WRITTEN_NAME = "written.sha256"
+"""In the folder of a run: what it wrote, a digest a line."""
 
 _HEAD_BYTES = 1 << 20  #: a header of ours ends before that
 _MAX_SUMMARY_BYTES = 1 << 24
@@ -33,16 +36,18 @@ def check_replaceable(paths: ResultPaths) -> None:
             raise JobError(message("report.not_ours", path=str(path)), hint=message("report.other_results"))
 
 
-def replaceable_paths(paths: ResultPaths, default: Path) -> ResultPaths:
+def replaceable_paths(paths: ResultPaths, default: Path, *, written: Path) -> ResultPaths:
     """Choose names that replace only result files which nobody has changed: the wanted ones, or others beside them.
 
     Args:
         paths: the wanted ones.
         default: name of the results when the wanted ones are taken; with a number when it is taken too.
+        written: the run's list of what it wrote, see `ResultsWriter`.
     """
+    own = _read_digests(written)
     for candidate in _candidates(paths, default.name):
         summary = _read_summary(candidate.summary)
-        if all(_is_free(path) or _is_unchanged(path, kind, summary) for kind, path in candidate.by_kind()):
+        if all(_is_free(path) or _is_unchanged(path, kind, summary, own) for kind, path in candidate.by_kind()):
             return candidate
     raise AssertionError("names never end")
 
@@ -63,18 +68,24 @@ def _is_free(path: Path) -> bool:
         return False
 
 
-def _is_unchanged(path: Path, kind: str, summary: dict[str, Any]) -> bool:
+def _is_unchanged(path: Path, kind: str, summary: dict[str, Any], own: Collection[str]) -> bool:
     recorded = summary.get("sha256")
-    if not isinstance(recorded, dict) or not isinstance(recorded.get(kind), str):
-        return False
+    recorded = recorded if isinstance(recorded, dict) else {}
     if kind == "summary":
         others = {name: value for name, value in recorded.items() if name != kind}
-        return bool(hashlib.sha256(summary_bytes({**summary, "sha256": others})).hexdigest() == recorded[kind])
-    if not _names(summary, kind, path):
-        return False
+        digest = hashlib.sha256(summary_bytes({**summary, "sha256": others})).hexdigest()
+        return bool(recorded and digest == recorded.get(kind))
     with contextlib.suppress(OSError), path.open("rb") as file:
-        return bool(hashlib.file_digest(file, "sha256").hexdigest() == recorded[kind])
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return digest in own or bool(_names(summary, kind, path) and digest == recorded.get(kind))
     return False
+
+
+def _read_digests(written: Path) -> frozenset[str]:
+    try:
+        return frozenset(written.read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        return frozenset()
 
 
 def _is_result(path: Path, kind: str, summary: dict[str, Any]) -> bool:

@@ -51,6 +51,7 @@ class ResultsWriter:
         advice: what a person can do about a code; "" when there is nothing to say.
         delimiter: of the CSV files. The input's own is best: the person's spreadsheet program is set to it.
         mode: permissions before the umask, see `file_mode_from`.
+        written: a file of the run's own folder that lists the sha256 of what was written, also before a crash.
     """
 
     def __init__(
@@ -62,8 +63,10 @@ class ResultsWriter:
         advice: Callable[[str], str],
         delimiter: str = ",",
         mode: int = ANYONE,
+        written: Path | None = None,
     ) -> None:
         self._paths = paths
+        self._written = written
         self._header = [*map(guard, columns), *ADDED_COLUMNS]
         self._run_id = run_id
         self._advice = advice
@@ -131,6 +134,9 @@ class ResultsWriter:
                 with _translated(path):
                     self._sheets[path].save()
                     sha256[kind] = self._sheets[path].sha256()
+        if self._written is not None:  # before the first rename: a crash between here and the summary loses no name
+            with _translated(self._written), self._written.open("a", encoding="ascii") as file:
+                file.writelines(f"{digest}\n" for digest in sha256.values())
         for path in (unknown, failed, results):
             with _translated(path):
                 if path in self._sheets:

@@ -16,7 +16,7 @@ from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.records import Reason
 from batch_enroll.messages import advice_for, message, title_for, verbatim
 from batch_enroll.models import Notice, Outcome, Row, RowStatus
-from batch_enroll.reporting.own_results import check_replaceable, replaceable_paths
+from batch_enroll.reporting.own_results import WRITTEN_NAME, check_replaceable, replaceable_paths
 from batch_enroll.reporting.reason_counts import ReasonLine
 from batch_enroll.reporting.result_paths import (
     STDIN,
@@ -58,7 +58,7 @@ def result_paths_for(run: RunLedger, results: Path | None) -> ResultPaths:
 async def choose_paths(run: RunLedger, wanted: ResultPaths) -> tuple[ResultPaths, tuple[Notice, ...]]:
     """Choose names that replace nothing but unchanged results, with a notice when they are not the wanted ones."""
     default = result_paths(run.record.input_path, run_id=run.record.run_id).results
-    paths = await run_abandonable(lambda: replaceable_paths(wanted, default))
+    paths = await run_abandonable(lambda: replaceable_paths(wanted, default, written=run.folder / WRITTEN_NAME))
     if paths == wanted:
         return paths, ()
     said = message("report.results_beside", wanted=str(wanted.results), path=str(paths.results))
@@ -81,7 +81,14 @@ async def write_files(
     on_progress(rows)
     columns = await run_in_thread(run.stage.columns)
     mode = await run_abandonable(lambda: file_mode_from(local_input_path(run), earlier=paths.results))
-    writer = ResultsWriter(paths, columns, run_id=run.record.run_id, advice=advice_for, mode=mode)
+    writer = ResultsWriter(
+        paths,
+        columns,
+        run_id=run.record.run_id,
+        advice=advice_for,
+        mode=mode,
+        written=run.folder / WRITTEN_NAME,
+    )
     try:
         await run_abandonable(writer.__enter__)
         async for pairs in rows_with_outcomes(run):
