@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import anyio
@@ -91,22 +92,10 @@ async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool 
         if done and not dry_run and is_nothing_left(done.counts, job):
             raise done
         mapper = build_mapper(job, table.columns)
-        record = RunRecord(
-            run_id=new_run_id(identity, taken=[record.run_id for record in finished], dry_run=dry_run),
-            identity=dry_run_identity(identity) if dry_run else identity,
-            input_name=name_text(source),
-            input_path=path_text(source),
-            input_sha256=table.sha256,
-            url=job.url,
-            scenario=job.scenario,
-            matching=str(job.matching),
-            settings_json=job.settings_json(),
-            tool_version=tool_version(),
-            created_at=clock.now(),
-        )
+        record = _new_record(context, source, table, identity=identity, finished=finished, dry_run=dry_run)
         rules = rules_for_plan(job, clock.now(), identities=(identity, *former))
-        keys, salt = await identity_keys(job, ledger), await ledger.salt()
         elsewhere = await enrolled_elsewhere(job, table, ledger)
+        keys, salt = await identity_keys(job, ledger), await ledger.salt()
         run = await ledger.create(record)
         try:
             if not dry_run:
@@ -123,43 +112,93 @@ async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool 
             counts = await run.counts()
             if done and not counts.not_sent and not dry_run:
                 raise done
-            memory = await recall(ledger, planner.counters)
-            check_nobody_enrolled(job, memory, counts.rows)
-            plan = _build_plan(run.record, job, counts, await _first_bodies(run), planner.counters)
-            about_memory = memory_notices(
-                job,
-                memory,
-                skipped=planner.counters.skipped["already_enrolled"],
-                by_earlier_release=await is_last_run_of_earlier_release(ledger, job, except_run=record.run_id),
-            )
-            about_memory += elsewhere_notices(
-                job,
-                skipped=planner.counters.skipped["enrolled_elsewhere"],
-                first_rows=planner.counters.first_elsewhere,
-            )
             about_rows = (*mapper.notices(), *await _spelling_notices(run, respelled, column=job.match.column))
-            notices = (*about_memory, *table.notices, *about_rows, *ledger.notices())
-            plan = replace(
-                plan,
-                input_form=table.form,
-                notices=notices,
-                enrolled=memory.enrolled,
-                last_enrolled=last_enrolled(memory),
-                enrolled_before=EnrolledBefore.SEND if job.send.again else job.send.enrolled_before,
+            return await _describe_new_plan(
+                context,
+                run,
+                table,
+                planner.counters,
+                notices=about_rows,
+                finished=done if done and not counts.not_sent else None,
             )
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await run.discard()
             raise
-        return PreparedRun(
-            plan=plan,
-            counts=counts,
-            ledger=run,
-            input_path=record.input_path,
-            columns=table.columns,
-            finished=done if done and not counts.not_sent else None,
-            reported=tuple(about_memory),
-        )
+
+
+def _new_record(
+    context: RunContext,
+    source: LocalInput,
+    table: InputTable,
+    *,
+    identity: str,
+    finished: Sequence[RunRecord],
+    dry_run: bool,
+) -> RunRecord:
+    """Make the record of a new run; `finished` are the runs that had the same identity before."""
+    job = context.job
+    return RunRecord(
+        run_id=new_run_id(identity, taken=[record.run_id for record in finished], dry_run=dry_run),
+        identity=dry_run_identity(identity) if dry_run else identity,
+        input_name=name_text(source),
+        input_path=path_text(source),
+        input_sha256=table.sha256,
+        url=job.url,
+        scenario=job.scenario,
+        matching=str(job.matching),
+        settings_json=job.settings_json(),
+        tool_version=tool_version(),
+        created_at=context.clock.now(),
+    )
+
+
+async def _describe_new_plan(
+    context: RunContext,
+    run: RunLedger,
+    table: InputTable,
+    counters: PlanCounters,
+    *,
+    notices: Sequence[Notice],
+    finished: AlreadyFinished | None,
+) -> PreparedRun:
+    """Describe a plan that is complete in the ledger: its numbers, and whom the ledger remembers.
+
+    Args:
+        notices: about the rows.
+        finished: of a dry run: why `run` would refuse this input.
+    Raises:
+        InputError: the job refuses people who were enrolled before.
+    """
+    job, ledger = context.job, context.ledger
+    counts, memory = await run.counts(), await recall(ledger, counters)
+    check_nobody_enrolled(job, memory, counts.rows)
+    about_memory = memory_notices(
+        job,
+        memory,
+        skipped=counters.skipped["already_enrolled"],
+        by_earlier_release=await is_last_run_of_earlier_release(ledger, job, except_run=run.record.run_id),
+    )
+    about_memory += elsewhere_notices(
+        job, skipped=counters.skipped["enrolled_elsewhere"], first_rows=counters.first_elsewhere
+    )
+    plan = replace(
+        _build_plan(run.record, job, counts, await _first_bodies(run), counters),
+        input_form=table.form,
+        notices=(*about_memory, *table.notices, *notices, *ledger.notices()),
+        enrolled=memory.enrolled,
+        last_enrolled=last_enrolled(memory),
+        enrolled_before=EnrolledBefore.SEND if job.send.again else job.send.enrolled_before,
+    )
+    return PreparedRun(
+        plan=plan,
+        counts=counts,
+        ledger=run,
+        input_path=run.record.input_path,
+        columns=table.columns,
+        finished=finished,
+        reported=tuple(about_memory),
+    )
 
 
 async def _stage_rows(
