@@ -252,8 +252,11 @@ def test_files_of_the_job_are_not_inputs(cli, sandbox):
     server = sandbox()
     drop = cli.folder / "drop"
     lay(drop / "leads.csv", *group("a"))
-    for name in ("token.txt", "out.csv", "enroll.txt"):
+    for name in ("token.txt", "enroll.txt"):
         lay(drop / name, *group("b"))
+    first = lay(cli.folder / "first.csv", *group("c"))
+    assert cli("run", first, *flags(server), "--results", "drop/out.csv").code == 0
+    aged(drop / "out.csv")
     (drop / "token.txt").write_text("sandbox-token\n")
     (drop / "token.txt").chmod(0o600)
     aged(drop / "token.txt")

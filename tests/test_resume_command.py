@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 import anyio
@@ -9,6 +10,8 @@ import pytest
 
 from batch_enroll.ledger.location import open_ledger
 from tests.support.commands import people, write_csv
+from tests.support.input_files import enrolled, group
+from tests.support.input_files import flags as common
 from tests.support.sandbox import wait_until
 from tests.test_run_lookup import record
 
@@ -183,3 +186,24 @@ def test_run_must_be_named_off_a_terminal(stopped):
         ended = stopped.cli(*words)
         assert (ended.code, "Off a terminal the run must be named" in ended.err) == (2, True)
     assert stopped.started() == 3
+
+
+@pytest.mark.parametrize("way", ["replaced input", "job"])
+def test_a_plan_names_the_unfinished_runs_of_its_job_and_input(cli, sandbox, way):
+    """The file was replaced after an outage: its run is named, so that nobody of it is forgotten."""
+    server = sandbox(faults="token_revoked@3+")
+    (cli.folder / "nightly.toml").write_text("")
+    command = (*common(server), "--job", "nightly.toml", "--concurrency", "1", "--json")
+    stopped = cli("run", write_csv(cli.folder / "q.csv", *group("a", 9)), *command).json
+    server.control(faults="", token_revoked=False)
+    name = "q.csv" if way == "replaced input" else "other.csv"
+    ended = cli("run", write_csv(cli.folder / name, *group("b", 2)), *command, "--status-file", "status.json")
+    (notice,) = [one for one in ended.json["notices"] if one["code"] == "unfinished_run"]
+    left = stopped["counts"]["not_sent"]
+    assert notice["message"] == f"Run {stopped['run']} of q.csv stopped with {left} rows left."
+    assert f"batch-enroll resume {stopped['run']}" in notice["advice"]
+    assert json.loads((cli.folder / "status.json").read_text())["notices"] == ended.json["notices"]
+    assert cli("resume", stopped["run"], "--ledger", "ledger/ledger.sqlite", "--yes").code == 0
+    codes = [notice["code"] for notice in cli("check", name, *command).json["notices"]]
+    assert "unfinished_run" not in codes
+    assert len(enrolled(server)) == 11

@@ -31,6 +31,10 @@ RUN_TEXTS: Final[dict[str, Text]] = {
         "The file does not name its scenario.",
         "Look the profiles up in the platform; {setting:send.again} sends everybody of this input once more.",
     ),
+    "run.left_unfinished": Text(
+        "Run {run_id} of {input} stopped with {count:row} left.",
+        "Continue it, without its input: {command:resume {run_id}}",
+    ),
     "run.window_changed": Text(
         "A window now limits how long people count as enrolled before; rows without a clear answer are held for ever.",
         'Write enrolled_before = "skip" into [send] beside it: this note is then not shown.',

@@ -47,6 +47,7 @@ from batch_enroll.run.run_identity import (
     nothing_to_resume,
     run_identities,
 )
+from batch_enroll.run.unfinished_runs import unfinished_notices
 from batch_enroll.sending import ScenarioInfo
 
 _SAMPLES = 3
@@ -182,6 +183,7 @@ async def _describe_new_plan(
     about_memory += elsewhere_notices(
         job, skipped=counters.skipped["enrolled_elsewhere"], first_rows=counters.first_elsewhere
     )
+    about_memory += await unfinished_notices(ledger, job, run.record)
     plan = replace(
         _build_plan(run.record, job, counts, await _first_bodies(run), counters),
         input_form=table.form,
