@@ -299,7 +299,8 @@ def test_output_replaces_only_regular_files(cli, sandbox, command, kind, said):
     if name == "run":
         finished = cli(name, "in.csv", "--url", server.url, *FLAGS, "--json")
         again = cli("report", finished.json["run"], flag, kind)
-        assert (again.code, said in again.err) == (2, True), again.err
+        assert again.code == 2
+        assert said in again.err or f"{kind} is not a file" in again.err
         assert (cli.folder / "pipe").is_fifo()
 
 

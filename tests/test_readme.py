@@ -49,7 +49,7 @@ def test_run_and_check_accept_exactly_the_listed_flags(name, capsys):
     with pytest.raises(SystemExit):
         build_parser().parse_args([name, "--help"])
     taken = set(re.findall(r"^  (?:-h, )?(--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
-    own = {"--help", "--job", "--profile", "--problems", "--save", "--plan"}
+    own = {"--help", "--job", "--profile", "--problems", "--save", "--plan", "--samples"}
     assert taken - own == {setting.flag for setting in flagged_settings()}
 
 
