@@ -138,6 +138,7 @@ def test_signal_ends_the_opening_of_an_unwritten_pipe(cli, command, number, code
         time.sleep(2)  # it makes nothing before it opens its input
     else:
         wait_until(lambda: bool(spools()), timeout_s=SOON_S)
+        time.sleep(1)  # the folder is there a moment before its owner can remove it
     process.send_signal(number)
     _, err = ends(process, code)
     assert "othing was sent" in err
