@@ -192,7 +192,8 @@ def test_stop_works_at_the_question(cli, sandbox):
         terminal.wait_for("[y/N]")
         [run] = [run["run"] for run in cli("runs", "--json").json]
         ended = cli("stop", run)
-        assert (ended.code, f"Run {run} has ended" in ended.err) == (0, True), ended.err
+        assert ended.code == 0, ended.err
+        assert f"Run {run} has ended" in ended.err or f"Run {run} ends before it sends" in ended.err
         assert terminal.end() == 3, terminal.seen
     assert cli("runs", "--json").json == []
 
