@@ -1,4 +1,4 @@
-"""Find what the runs of a ledger have of one person; the value that somebody looks for is not kept."""
+"""Find the rows of one person in the runs of a ledger; the value that is looked for is stored nowhere."""
 
 from __future__ import annotations
 

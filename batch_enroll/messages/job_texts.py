@@ -91,8 +91,7 @@ JOB_TEXTS: Final[dict[str, Text]] = {
     ),
     "job.window_with_send": Text(
         "{setting:send.window} limits how long people count as enrolled before, and {setting:send.enrolled_before} "
-        "send does not look at that at all.",
-        "Use one of the two.",
+        "send does not look at that at all; use one of the two"
     ),
     "job.again_with_pick_new": Text(
         "{setting:send.again} sends what was enrolled before once more, {setting:input.pick} new leaves it out; "
