@@ -19,7 +19,8 @@ from batch_enroll.cli.main import build_parser
 from batch_enroll.config.job import Job
 from batch_enroll.config.profiles import choose_profile
 from batch_enroll.errors import JobError
-from batch_enroll.run.plan_limits import check_allowed_hours, end_of_sending
+from batch_enroll.run.plan_limits import SendDeadlines, check_allowed_hours
+from tests.support.clocks import ManualClock
 from tests.support.recipes import POSIX, RECIPES, ROOT, commands_in, settings_of, stand_in, text_of
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -74,9 +75,12 @@ def test_restart_outside_the_allowed_hours_is_refused():
     for hour, minute in ((6, 0), (6, 10), (12, 0)):
         with pytest.raises(JobError, match="outside the allowed hours"):
             check_allowed_hours(job, datetime(2026, 3, 2, hour, minute, tzinfo=MOSCOW))
-    end = end_of_sending(job, datetime(2026, 3, 2, 5, 59, tzinfo=MOSCOW))
-    assert end is not None
-    assert end.at == datetime(2026, 3, 2, 6, 0, tzinfo=MOSCOW)
+    clock = ManualClock(datetime(2026, 3, 2, 5, 59, tzinfo=MOSCOW))
+    deadlines = SendDeadlines(job, clock)
+    clock.moved_s = 59
+    assert deadlines.stop_reason() is None
+    clock.moved_s = 60
+    assert deadlines.stop_reason() is not None
 
 
 def test_recipes_use_the_same_time_zone():

@@ -13,11 +13,12 @@ from batch_enroll.models import Delivery, StopCause
 from batch_enroll.reporting.earlier_runs_report import RunBaseline
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.run.plan_limits import (
+    SendDeadlines,
     broken_limits,
     check_allowed_hours,
-    end_of_sending,
     hours_text,
 )
+from tests.support.clocks import ManualClock
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 HOURS = "09:00-20:00 UTC"
@@ -111,15 +112,19 @@ def test_nothing_starts_outside_the_allowed_hours():
     ],
 )
 def test_sending_ends_at_the_earliest_limit(stop, after, reason):
-    end = end_of_sending(job(**stop), NOON)
+    clock = ManualClock(NOON)
+    deadlines = SendDeadlines(job(**stop), clock)
+    clock.moved_s = after.total_seconds() - 1
+    assert deadlines.stop_reason() is None
+    clock.moved_s += 1
+    end = deadlines.stop_reason()
     assert end is not None
-    assert end.at == NOON + after
-    assert str(end.reason).startswith(reason)
-    assert end.reason.cause is StopCause.DEADLINE
+    assert str(end).startswith(reason)
+    assert end.cause is StopCause.DEADLINE
 
 
 def test_without_a_deadline_and_hours_sending_has_no_end():
-    assert end_of_sending(job(), NOON) is None
+    assert SendDeadlines(job(), ManualClock(NOON)).stop_reason() is None
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from batch_enroll.clock import Clock, Deadline
 from batch_enroll.config.allowed_hours import Hours, parse_hours
 from batch_enroll.config.settings import REMOVED, CodeClass, LogFormat, RunEnd, get_setting
 from batch_enroll.config.value_parsers import (
@@ -274,14 +275,15 @@ class Job(Section):
         """The part of the day in which requests may leave; None = at any time."""
         return Hours.parse(self.stop.allowed_hours) if self.stop.allowed_hours else None
 
-    def deadline_at(self, now: datetime) -> datetime | None:
+    def deadline(self, clock: Clock) -> Deadline | None:
         """The moment at which no more rows are taken; a time of day is local time of this machine."""
-        text = self.stop.deadline
+        text, now = self.stop.deadline, clock.now()
         if text is None:
             return None
         clock_time = TIME_OF_DAY.match(text)
         if clock_time is None:
-            return now + timedelta(seconds=parse_duration(text))
+            seconds = parse_duration(text)
+            return Deadline(at=now + timedelta(seconds=seconds), boottime_s=clock.boottime() + seconds)
         local = now.astimezone()
         moment = local.replace(hour=int(clock_time[1]), minute=int(clock_time[2]), second=0, microsecond=0)
-        return moment if moment > local else moment + timedelta(days=1)
+        return Deadline(at=moment if moment > local else moment + timedelta(days=1))

@@ -103,7 +103,7 @@ async def scenario_lock(context: RunContext, run: RunRecord) -> AsyncIterator[No
     job, ledger, clock = context.job, context.ledger, context.clock
     name = f"scenario {job.url} {job.scenario}"
     give_up_at = clock.monotonic() + (job.send.wait or 0)
-    deadline = job.deadline_at(clock.now())
+    deadline = job.deadline(clock)
     is_told = False
     async with AsyncExitStack() as stack:
         while True:
@@ -117,7 +117,7 @@ async def scenario_lock(context: RunContext, run: RunRecord) -> AsyncIterator[No
                 break
             except RunLocked as error:
                 now = clock.now()
-                ends = (deadline is not None and now >= deadline) or (
+                ends = (deadline is not None and deadline.has_passed(clock)) or (
                     job.hours is not None and not job.hours.is_open(now)
                 )
                 if ends or clock.monotonic() >= give_up_at:

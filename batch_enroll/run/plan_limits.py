@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 
+from batch_enroll.clock import Clock, Deadline
 from batch_enroll.config.job import Job, StopSection
 from batch_enroll.errors import JobError
 from batch_enroll.messages import Message, hint_of, message
@@ -61,12 +62,23 @@ class PlanLimitExceeded(JobError):
         return " ".join([*map(str, self.advice), *dict.fromkeys(refusal.hint for refusal in self.refusals)])
 
 
-@dataclass(frozen=True, slots=True)
-class SendDeadline:
-    """The time from which no row is sent any more, and the stop reason."""
+class SendDeadlines:
+    """The job's deadline and the end of its allowed hours: from then on no row is sent any more."""
 
-    at: datetime
-    reason: StopReason
+    def __init__(self, job: Job, clock: Clock) -> None:
+        self._clock = clock
+        self._ends: list[tuple[Deadline, Message]] = []
+        if (deadline := job.deadline(clock)) is not None:
+            self._ends.append((deadline, message("run.deadline", time=f"{deadline.at.astimezone():%H:%M}")))
+        if (hours := job.hours) is not None:
+            closes = Deadline(at=hours.closes_at(clock.now()))
+            self._ends.append((closes, message("run.hours_over", hours=str(hours))))
+
+    def stop_reason(self) -> StopReason | None:
+        """Say which of them has come; None when none has."""
+        return next(
+            (StopReason(said, StopCause.DEADLINE) for end, said in self._ends if end.has_passed(self._clock)), None
+        )
 
 
 def broken_limits(stop: StopSection, plan: PlanView) -> tuple[PlanRefusal, ...]:
@@ -90,24 +102,6 @@ def check_allowed_hours(job: Job, now: datetime) -> None:
     hours = job.hours
     if hours is not None and not hours.is_open(now):
         raise JobError(message("run.outside_hours", time=hours.time_at(now), hours=str(hours)))
-
-
-def end_of_sending(job: Job, now: datetime) -> SendDeadline | None:
-    """Give the earlier of the job's deadline and the end of its allowed hours; None when it has neither."""
-    ends: list[SendDeadline] = []
-    if (deadline := job.deadline_at(now)) is not None:
-        ends.append(
-            SendDeadline(
-                deadline, StopReason(message("run.deadline", time=f"{deadline.astimezone():%H:%M}"), StopCause.DEADLINE)
-            )
-        )
-    if (hours := job.hours) is not None:
-        ends.append(
-            SendDeadline(
-                hours.closes_at(now), StopReason(message("run.hours_over", hours=str(hours)), StopCause.DEADLINE)
-            )
-        )
-    return min(ends, key=lambda end: end.at, default=None)
 
 
 def hours_text(job: Job, now: datetime, *, to_send: int) -> str:

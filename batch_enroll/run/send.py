@@ -30,7 +30,7 @@ from batch_enroll.messages import Message
 from batch_enroll.models import RowStatus, StopCause, StopReason
 from batch_enroll.run.canary import CANARY_PASSED, build_canary
 from batch_enroll.run.context import RunContext
-from batch_enroll.run.plan_limits import end_of_sending
+from batch_enroll.run.plan_limits import SendDeadlines
 from batch_enroll.run.row_blocks import RowBlocks
 from batch_enroll.run.scenario_recheck import ScenarioRecheck
 from batch_enroll.sending import (
@@ -133,7 +133,7 @@ class _Sender(RowObserver):
         self._breaker = Breaker(_breaker_limits(job), suspects=codes.suspects(), rows_own=rows_own)
         self._ask = ask
         self._recheck = ScenarioRecheck(self._ask_platform, accepted=lambda: self._breaker.accepted, rows_own=rows_own)
-        self._end = end_of_sending(job, clock.now())
+        self._deadlines = SendDeadlines(job, clock)
         self._concurrency = ConcurrencyLimit(job.send.concurrency, stop=control.signal)
         self._limiter = Limiter(
             RateSchedule(job.send.rate),
@@ -261,8 +261,8 @@ class _Sender(RowObserver):
         await self._limiter.depart()
 
     def _check_deadline(self) -> None:
-        if self._end is not None and self._clock.now() >= self._end.at:
-            self._control.stop(self._end.reason)
+        if reason := self._deadlines.stop_reason():
+            self._control.stop(reason)
 
     def _stop_on_failure(self, error: Exception) -> None:
         if isinstance(error, RunStopped):

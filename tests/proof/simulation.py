@@ -75,6 +75,9 @@ class SimulatedClock:
     def monotonic(self) -> float:
         return anyio.current_time()
 
+    def boottime(self) -> float:
+        return self.monotonic()
+
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(max(0.0, seconds))
 

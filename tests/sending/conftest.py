@@ -26,6 +26,9 @@ class VirtualClock:
     def monotonic(self) -> float:
         return anyio.current_time()
 
+    def boottime(self) -> float:
+        return self.monotonic()
+
     async def sleep(self, seconds: float) -> None:
         self.sleeps.append(float(seconds))
         await anyio.sleep(max(0.0, seconds))

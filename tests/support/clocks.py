@@ -24,5 +24,8 @@ class ManualClock:
     def monotonic(self) -> float:
         return 5_000.0 + self.moved_s
 
+    def boottime(self) -> float:
+        return self.monotonic()
+
     async def sleep(self, seconds: float) -> None:
         raise AssertionError("nothing under test waits by this clock")

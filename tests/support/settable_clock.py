@@ -23,16 +23,20 @@ class SettableClock:
     def __init__(self, path: Path, *, speed: float = 1.0) -> None:
         self._path, self._speed = path, speed
 
-    def set(self, now: datetime) -> None:
-        """Set the clock to an aware time."""
+    def set(self, now: datetime, *, suspended_s: float = 0.0) -> None:
+        """Set the clock to an aware time, as a person does, or as it reads after the machine was suspended."""
         partial = self._path.with_suffix(".part")
-        partial.write_text(f"{time.time()} {now.timestamp()}", encoding="utf-8")
+        partial.write_text(f"{time.time()} {now.timestamp()} {suspended_s}", encoding="utf-8")
         partial.replace(self._path)
 
     def now(self) -> datetime:
         """Get the current time, aware UTC."""
-        set_at, time_set = map(float, self._path.read_text(encoding="utf-8").split())
+        set_at, time_set, _ = map(float, self._path.read_text(encoding="utf-8").split())
         return datetime.fromtimestamp(time_set + (time.time() - set_at) * self._speed, UTC)
+
+    def boottime(self) -> float:
+        """Get the seconds of the clock that counts suspension."""
+        return time.monotonic() * self._speed + float(self._path.read_text(encoding="utf-8").split()[2])
 
     @property
     def program(self) -> tuple[str, ...]:
@@ -53,7 +57,12 @@ def main(words: Sequence[str]) -> int:
     async def sleep(_: SystemClock, seconds: float) -> None:
         await anyio.sleep(max(0.0, seconds) / speed)
 
-    own = {"now": lambda _: clock.now(), "monotonic": lambda _: time.monotonic() * speed, "sleep": sleep}
+    own = {
+        "now": lambda _: clock.now(),
+        "monotonic": lambda _: time.monotonic() * speed,
+        "boottime": lambda _: clock.boottime(),
+        "sleep": sleep,
+    }
     for name, method in own.items():
         setattr(SystemClock, name, method)
     return command(words[2:])

@@ -44,7 +44,6 @@ def ended_at(nights, clock, moment, when, source, job, *words):
     ("stop", "moment", "expected"),
     [
         ('deadline = "05:30"', BEGIN.replace(hour=5, minute=30, second=1), "The deadline 05:30 has come."),
-        ('deadline = "3h"', BEGIN.replace(hour=5, minute=1), "The deadline 05:00 has come."),
         (
             'allowed_hours = "22:00-05:30 Europe/Moscow"',
             BEGIN.replace(hour=5, minute=30, second=1),
@@ -65,6 +64,21 @@ def test_run_stopped_by_its_end_time_is_resumed_next_night(nights, sandbox, cloc
     server.control(latency_s=(0, 0))
     clock.set(BEGIN + timedelta(days=1))
     check_all_enrolled(nights.night(source, job), source, server)
+
+
+@pytest.mark.parametrize(("change_h", "suspended_h", "code"), [(48, 0, 0), (-48, 3, 3), (3, 3, 3)])
+def test_deadline_of_a_duration_counts_suspension_and_no_change_of_time(
+    nights, sandbox, clock, change_h, suspended_h, code
+):
+    server = sandbox(latency_s=(LONG_S, LONG_S))
+    source, job = nights.file("monday"), nights.job(server.url, stop='deadline = "3h"')
+    process = nights.cli.start("run", source, "--job", job)
+    wait_until(lambda: len(server.enrolments()) > 1, timeout_s=120)
+    clock.set(BEGIN + timedelta(hours=change_h, minutes=1), suspended_s=suspended_h * 3600)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == code, err
+    assert ("The deadline 05:00 has come." in err) is (code == 3)
+    assert (len(enrolled_once(server)) < 30) is (code == 3)
 
 
 def test_deadline_in_the_past_is_tomorrow(nights, sandbox, clock):
