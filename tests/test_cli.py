@@ -269,12 +269,16 @@ def test_standard_input_and_token_file_work(cli, sandbox):
 def test_check_shows_problems_and_sends_nothing(cli, sandbox):
     server = sandbox()
     source = write_csv(cli.folder / "in.csv", *people(3), ("Total: 3", ""), ("", "x"), (" anna@example.com ", ""))
-    ended = cli("check", source, *run_flags(server), "--json", "--problems", "problems.csv")
+    ended = cli("check", source, *run_flags(server), "--json")
     assert ended.code == 1
     assert (ended.json["rows"], ended.json["to_send"], ended.json["invalid"]) == (6, 4, 2)
     assert ended.json["first_requests"][0]["token"] == "***"
+    assert "Plan of run" not in ended.out + ended.err
+    ended = cli("check", source, *run_flags(server), "--samples", "--problems", "problems.csv")
     assert [problem["row"] for problem in read_results(cli.folder / "problems.csv")] == ["5", "6"]
-    assert "'Total: 3' is not an email address" in ended.err
+    assert "'Total: 3' is not an email address" in ended.out
+    assert "Plan of run" in ended.out
+    assert "Plan of run" not in ended.err
     assert "Nothing was sent" in ended.err
     assert not server.totals()["requests"].get("workflows/start")
     assert cli("runs", "--json").json == []
@@ -283,13 +287,54 @@ def test_check_shows_problems_and_sends_nothing(cli, sandbox):
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_no_person_is_shown_off_a_terminal(cli, sandbox, command):
     server = sandbox()
-    source = write_csv(cli.folder / "in.csv", *people(3))
-    shown = cli(command, source, *run_flags(server), "--samples", "--content", "first=first_name", "--limit", "2")
+    source = write_csv(cli.folder / "in.csv", ("user00000@", "Name 0"), *people(3))
+    shown = cli(command, source, *run_flags(server), "--samples", "--content", "first=first_name", "--limit", "3")
     assert '"first": "Name 1"' in shown.out + shown.err
+    assert "'user00000@' is not an email address" in shown.out + shown.err
     ended = cli(command, source, *run_flags(server), "--content", "first=first_name")
-    assert (ended.code, "Plan of run" in ended.out + ended.err) == (0, True), ended.err
+    assert (ended.code, "Plan of run" in ended.out + ended.err) == (1, True), ended.err
     assert "user0000" not in ended.out + ended.err
     assert "Name " not in ended.out + ended.err
+    assert "does not hold an email address, column 'email' (email_invalid): row 2\n" in ended.out + ended.err
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize(
+    ("match", "header", "cells", "quoted"),
+    [
+        ("phone=who", "who,city", '"8 916,Petrov"', "Petrov"),
+        ("custom:CRM=who", "who,city", "1.2345E+11", "2345E"),
+        ("custom:CRM=who", "who,city", "A-1,Moscow,Ivanov", "Ivanov"),
+        ("email=who", "who,city", '"anna@example.com, olga@example.com"', "olga"),
+    ],
+)
+def test_no_cell_of_an_invalid_row_is_shown_off_a_terminal(cli, sandbox, command, match, header, cells, quoted):
+    (cli.folder / "in.csv").write_text(f"{header}\n{cells}\n", encoding="utf-8")
+    words = ("in.csv", *run_flags(sandbox()), "--match", match)
+    assert quoted in cli("check", *words, "--samples").out
+    ended = cli(command, *words)
+    told = ended.out + ended.err
+    assert quoted not in told
+    assert "Invalid rows" in told
+    assert ": row 2\n" in told
+
+
+def test_check_ends_as_ever_when_its_reader_has_gone(cli, sandbox):
+    source = write_csv(cli.folder / "in.csv", *people(3), ("?", ""))
+    process = cli.start("check", source, *run_flags(sandbox()))
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate()
+    assert (process.returncode, "standard output was closed" in err) == (1, True), err
+
+
+def test_check_shows_a_plan_that_the_output_cannot_spell(cli, sandbox):
+    source = write_csv(cli.folder / "in.csv", ("anna@example.com",), header=("Почта",))
+    ended = cli("check", source, *run_flags(sandbox()), "--match", "email=Почта", PYTHONIOENCODING="ascii")
+    assert ended.code == 0, ended.err
+    assert "Plan of run" in ended.out
+    assert "matching" in ended.out
 
 
 def test_init_proposes_a_job_file_that_check_accepts(cli, sandbox):

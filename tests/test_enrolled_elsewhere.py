@@ -152,7 +152,7 @@ def test_plan_and_results_say_why(cli, sandbox):
     server = sandbox()
     results = one_of_each(cli)
     plan = cli("check", results, *flags(server))
-    words = " ".join(plan.err.split())
+    words = " ".join(plan.out.split())
     assert "enrolled elsewhere 2 skipped: sent by a run that this ledger does not know" in words
     assert "The file does not name its scenario" in words
     assert "use --enrolled-before send to enroll them in this one" in words

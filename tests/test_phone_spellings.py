@@ -35,7 +35,7 @@ def test_plan_names_the_rows_and_the_line_to_add(cli, sandbox):
     assert 'country = "RU"' in notice["advice"]
     assert "--country RU" in notice["advice"]
     assert plan["to_send"] == 4  # with and without the plus is one identity already
-    printed = " ".join(cli("check", "in.csv", *flags(server), "--match", "phone=phone").err.split())
+    printed = " ".join(cli("check", "in.csv", *flags(server), "--match", "phone=phone").out.split())
     assert "rows 3, 4 and 5" in printed
     assert 'country = "RU"' in printed
     ended = cli("run", "in.csv", *flags(server), "--match", "phone=phone")

@@ -6,10 +6,11 @@ Registered secrets are masked in both.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 from urllib.parse import unquote
 
@@ -56,11 +57,8 @@ def print_error(text: str, *, hint: str = "") -> None:
 
 def print_output(text: str) -> None:
     """Print data to standard output; a closed pipe is reported and does not end the run."""
-    try:
+    with _closed_output_reported():
         print(mask_secrets(text), flush=True)  # noqa: T201
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that the interpreter's own flush stays quiet
-        print_message("batch-enroll: standard output was closed before everything was written.")
 
 
 def print_json(value: dict[str, object]) -> None:
@@ -73,6 +71,25 @@ def print_json(value: dict[str, object]) -> None:
 def data_stream() -> TextIO:
     """Give standard output, for data."""
     return sys.stdout
+
+
+@contextlib.contextmanager
+def text_for_people() -> Iterator[TextIO]:
+    """Give standard output for a text: what its encoding cannot show is escaped, a closed pipe is reported."""
+    with _closed_output_reported():
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        yield sys.stdout
+        sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _closed_output_reported() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that the interpreter's own flush stays quiet
+        print_message("batch-enroll: standard output was closed before everything was written.")
 
 
 def is_terminal() -> bool:

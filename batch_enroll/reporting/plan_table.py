@@ -26,8 +26,6 @@ START_PATH = "/api/v1.1/workflows/start"
 _SHOWN_REASONS = 10
 _ONCE_EVER = "skip_in_any_case"  #: the platform's mode in which nobody enters a second time
 
-_Reason = tuple[str, str, str, int, tuple[int, ...]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanView:
@@ -129,7 +127,8 @@ def print_plan(plan: PlanView, stream: IO[str], *, samples: bool = False, width:
     """Print the plan.
 
     Args:
-        samples: print the first requests, which hold personal data, although the stream is not a terminal.
+        samples: print the first requests and the cells of invalid rows, which are personal data, although the stream
+            is not a terminal.
         width: wrap at this column although the stream is not a terminal.
     """
     from batch_enroll.reporting.rich_console import TextScreen
@@ -140,14 +139,14 @@ def print_plan(plan: PlanView, stream: IO[str], *, samples: bool = False, width:
     screen.columns(_settings(plan))
     screen.line()
     screen.columns(_numbers(plan), right={1})
-    problems = [(p.code, p.message, p.advice, p.count, p.first_rows) for p in plan.problems]
+    may_show_people = samples or stream.isatty()
+    problems = [(p.count, p.text(screen.arrow, cells=may_show_people)) for p in plan.problems]
     _print_reasons("Invalid rows", problems, screen)
-    notices = [("", str(n.message), n.hint, n.count, n.rows) for n in plan.notices]
-    _print_reasons("Notes", notices, screen)
+    _print_reasons("Notes", [(notice.count, _notice_text(notice, screen.arrow)) for notice in plan.notices], screen)
     if compared := _compared(plan):
         screen.line("\nCompared with earlier runs", style="bold")
         screen.columns([("-", sentence) for sentence in compared], styles=dict.fromkeys(_unusual(plan), "yellow"))
-    if plan.first_requests and (samples or stream.isatty()):
+    if plan.first_requests and may_show_people:
         screen.line("\nFirst requests", style="bold")
         screen.unbroken(f"POST {plan.url.rstrip('/')}{START_PATH}")
         for body in plan.first_requests:
@@ -211,17 +210,18 @@ def _enrolled_text(plan: PlanView) -> str:
     return str(message("report.enrolled_may_enter" if may_enter_again else "report.enrolled", last=plan.last_enrolled))
 
 
-def _print_reasons(title: str, reasons: list[_Reason], screen: TextScreen) -> None:
+def _notice_text(notice: Notice, arrow: str) -> str:
+    return reason_text(
+        message=str(notice.message), advice=notice.hint, count=notice.count, first_rows=notice.rows, arrow=arrow
+    )
+
+
+def _print_reasons(title: str, reasons: list[tuple[int, str]], screen: TextScreen) -> None:
     if not reasons:
         return
     screen.line(f"\n{title}", style="bold")
-    lines: list[tuple[str, str]] = []
-    for code, reason, advice, count, first_rows in reasons[:_SHOWN_REASONS]:
-        text = reason_text(
-            code=code, message=reason, advice=advice, count=count, first_rows=first_rows, arrow=screen.arrow
-        )
-        lines.append((f"{count:,}" if count else "-", text))
-    screen.columns(lines, right={0})
+    shown = [(f"{count:,}" if count else "-", text) for count, text in reasons[:_SHOWN_REASONS]]
+    screen.columns(shown, right={0})
     if len(reasons) > _SHOWN_REASONS:
         screen.line(f"  and {len(reasons) - _SHOWN_REASONS:,} more")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from batch_enroll.messages import title_for
 from batch_enroll.models import Notice, RowStatus
 from batch_enroll.reporting.formatting import first_rows_text
 
@@ -19,12 +20,18 @@ class ReasonLine:
     count: int
     first_rows: tuple[int, ...] = ()  #: row numbers as people see them
     advice: str = ""  #: what can be done, "" when nothing
+    column: str = ""  #: of the cell in the first such row, "column 'City'"; "" when the reason is about no cell
 
-    def text(self, arrow: str) -> str:
-        """Return one or two lines, see `reason_text`."""
+    def text(self, arrow: str, *, cells: bool = True) -> str:
+        """Return one or two lines, see `reason_text`.
+
+        Args:
+            cells: give the message, which may quote a cell; without it the meaning of the code and the column.
+        """
+        title = ", ".join(filter(None, [title_for(self.code), self.column]))
         return reason_text(
             code=self.code,
-            message=self.message,
+            message=self.message if cells else title,
             advice=self.advice,
             count=self.count,
             first_rows=self.first_rows,

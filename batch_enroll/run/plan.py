@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import anyio
 
+from batch_enroll.column_lookup import column_title
 from batch_enroll.config.job import Job
 from batch_enroll.daemon_threads import raise_if_abandoned, run_abandonable, run_in_thread
 from batch_enroll.errors import AlreadyFinished, EmptyInput, InputError, RunStopped
@@ -185,7 +186,7 @@ async def _describe_new_plan(
     )
     about_memory += await unfinished_notices(ledger, job, run.record)
     plan = replace(
-        _build_plan(run.record, job, counts, await _first_bodies(run), counters),
+        _build_plan(run.record, job, counts, await _first_bodies(run), counters, table.columns),
         input_form=table.form,
         notices=(*about_memory, *table.notices, *notices, *ledger.notices()),
         enrolled=memory.enrolled,
@@ -278,6 +279,7 @@ def _build_plan(
     counts: Counts,
     first_requests: tuple[str, ...],
     counters: PlanCounters | None = None,
+    columns: Sequence[str] = (),
 ) -> PlanView:
     """Build the plan as far as it is known without the platform; `counters` are None when the run is resumed."""
     done = counts.success + counts.error + counts.unknown
@@ -295,7 +297,7 @@ def _build_plan(
         enrolled_elsewhere=counters.skipped["enrolled_elsewhere"] if counters else 0,
         invalid=counts.invalid,
         settled=done if counters else done + counts.skipped,
-        problems=_problems(counters) if counters else (),
+        problems=_problems(counters, columns) if counters else (),
         url=job.url,
         scenario=job.scenario,
         matching=str(job.matching),
@@ -306,18 +308,22 @@ def _build_plan(
     )
 
 
-def _problems(counters: PlanCounters) -> tuple[ReasonLine, ...]:
-    return tuple(
-        ReasonLine(
-            status=RowStatus.INVALID,
-            code=code,
-            message=str(counters.examples[code][0]),
-            count=count,
-            first_rows=tuple(counters.examples[code][1]),
-            advice=advice_for(code),
+def _problems(counters: PlanCounters, columns: Sequence[str]) -> tuple[ReasonLine, ...]:
+    lines = []
+    for code, count in counters.invalid.most_common():
+        first, rows = counters.examples[code]
+        lines.append(
+            ReasonLine(
+                status=RowStatus.INVALID,
+                code=code,
+                message=str(first.message),
+                count=count,
+                first_rows=tuple(rows),
+                advice=advice_for(code),
+                column="" if first.column is None else str(column_title(columns, first.column)),
+            )
         )
-        for code, count in counters.invalid.most_common()
-    )
+    return tuple(lines)
 
 
 async def complete_plan(prepared: PreparedRun, context: RunContext, scenario: ScenarioInfo | None) -> PlanView:

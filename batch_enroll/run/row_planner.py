@@ -12,7 +12,6 @@ from batch_enroll.config.job import Job
 from batch_enroll.errors import InvalidRow
 from batch_enroll.ledger.records import Duplicate, PlannedRow
 from batch_enroll.mapping.row_mapper import Mapper
-from batch_enroll.messages import Message
 from batch_enroll.models import Problem, Row
 from batch_enroll.run.enrolled_elsewhere import EnrolledElsewhere
 from batch_enroll.run.identity_keys import IdentityKeys
@@ -27,8 +26,8 @@ class PlanCounters:
     """Numbers and a few examples of the planned rows; its size does not grow with them."""
 
     rows: int = 0
-    #: by code of the problem, the first message and row numbers
-    examples: dict[str, tuple[Message, list[int]]] = field(default_factory=dict)
+    #: by code of the problem, the first one and row numbers
+    examples: dict[str, tuple[Problem, list[int]]] = field(default_factory=dict)
     invalid: Counter[str] = field(default_factory=Counter)  #: by code of the problem
     skipped: Counter[str] = field(default_factory=Counter)  #: by code, why rows with a valid request are not sent
     repeated: int = 0  #: rows whose profile stands in an earlier row of this input, skipped or not
@@ -41,7 +40,7 @@ class PlanCounters:
     def count_problem(self, problem: Problem, number: int) -> None:
         """Count a reason why a row cannot be sent."""
         self.invalid[problem.code] += 1
-        first = self.examples.setdefault(problem.code, (problem.message, []))[1]
+        first = self.examples.setdefault(problem.code, (problem, []))[1]
         if len(first) < _FIRST_ROWS:
             first.append(number)
 

@@ -33,6 +33,7 @@ examples:
 _CHECK = """\
 The dry run: all that `run` does before the first request, with the same flags.
 Shows what would be sent, which rows would not be and why; sends nothing.
+The plan goes to standard output; with --json the JSON object does instead.
 
 examples:
   batch-enroll check leads.xlsx --job leads.toml
@@ -82,7 +83,9 @@ def _add_input_flags(parser: CommandParser, files: dict[str, str]) -> None:
     for flag, text in files.items():
         group.add_argument(flag, metavar="FILE", type=Path, action=FileArgument, help=text)
     group.add_argument(
-        "--samples", action="store_true", help="show the first requests, with people's data, also off a terminal"
+        "--samples",
+        action="store_true",
+        help="show the first requests and the cells of invalid rows, which are people's data, also off a terminal",
     )
     add_job_flags(parser)
 
@@ -217,8 +220,9 @@ async def _check_one(
     if args.problems is not None:
         write_problems(args.problems, checked.invalid_rows, columns=checked.columns, advice=advice_for)
         console.print_message(f"Problems: {args.problems}")
-    if not job.output.quiet:
-        print_plan(checked.plan, sys.stderr, samples=args.samples)
+    if not job.output.quiet and not job.output.json_:
+        with console.text_for_people() as stream:
+            print_plan(checked.plan, stream, samples=args.samples)
         console.print_message("\nNothing was sent.")
     if args.save is not None and not checked.refused:
         now = clock.now()
