@@ -12,6 +12,37 @@ from tests.support.input_files import aged, emails, enrolled, flags, group, lay
 # Nothing new
 
 
+def test_check_of_a_finished_input_plans_and_ends_as_run_does(cli, sandbox):
+    server = sandbox()
+    source = lay(cli.folder / "leads.csv", *group("a"), ("nobody@example.com", ""), ("?", ""))
+    assert cli("run", source, *flags(server)).code == 1
+    lay(cli.folder / "copy.csv", *group("a"), ("nobody@example.com", ""), ("?", ""))
+    for name in ("leads.csv", "copy.csv"):
+        checked, run = cli("check", name, *flags(server)), cli("run", name, *flags(server))
+        assert (checked.code, run.code) == (2, 2)
+        assert "Plan of run" in checked.out
+        assert "`run` would refuse this: This very input was sent to scenario 3 before" in checked.err
+        found = cli("check", name, *flags(server), "--json").json
+        assert (found["rows"], found["to_send"], found["refused_before"], found["exit_code"]) == (5, 0, 1, 2)
+        assert [refusal["limit"] for refusal in found["refused"]] == ["already_finished"]
+        checked, run = (cli(command, name, *flags(server), "--if-changed") for command in ("check", "run"))
+        assert (checked.code, run.code) == (0, 0)
+        assert f"Nothing new: {name} was enrolled by run" in checked.err
+        assert "would refuse" not in checked.err
+    assert cli("check", "leads.csv", *flags(server), "--again").code == 1
+    lay(cli.folder / "leads.csv", *group("a"), *group("b"))
+    assert cli("check", "leads.csv", *flags(server)).code == 0
+
+
+def test_check_of_a_finished_input_without_an_erased_person_ends_as_run_does(cli, sandbox):
+    server = sandbox()
+    source = lay(cli.folder / "leads.csv", *group("a"))
+    assert cli("run", source, *flags(server)).code == 0
+    ledger = ("--ledger", "ledger/ledger.sqlite")
+    assert cli("prune", "--forget-who", group("a")[0][0], "--yes", *ledger).code == 0
+    assert [cli(command, source, *flags(server)).code for command in ("check", "run")] == [2, 2]
+
+
 def test_if_changed_accepts_a_finished_input(cli, sandbox):
     server = sandbox()
     source = lay(cli.folder / "leads.csv", *group("a"), ("nobody@example.com", ""))

@@ -15,6 +15,7 @@ from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.config.job import Job
 from batch_enroll.control.run_control import Control
 from batch_enroll.daemon_threads import run_abandonable, run_with_background, run_without_event_loop
+from batch_enroll.errors import AlreadyFinished
 from batch_enroll.events import Listener
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.models import Row, RowStatus
@@ -41,7 +42,8 @@ class CheckResult:
     columns: tuple[str, ...]
     invalid_rows: Sequence[Row]  #: with their problems; at most `MAX_KEPT_PROBLEM_ROWS`
     input_sha256: str
-    refused: tuple[PlanRefusal, ...] = ()  #: the limits of the job for which `run` would not send it
+    refused: tuple[PlanRefusal, ...] = ()  #: why `run` would not send it: it is finished, or the limits of the job
+    finished: AlreadyFinished | None = None  #: the run that left nothing of this input to send
 
 
 async def enroll_async(
@@ -254,6 +256,7 @@ async def check_async(
                 invalid_rows=await run_abandonable(_invalid_rows, prepared),
                 input_sha256=prepared.ledger.record.input_sha256,
                 refused=(*_refused_as_finished(prepared), *broken_limits(job.stop, plan)),
+                finished=prepared.finished,
             )
         finally:
             with anyio.CancelScope(shield=True):

@@ -91,7 +91,8 @@ async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool 
                 return await resume_run(context, record.run_id)
         finished = [record for record in earlier if record.state is RunState.FINISHED]
         done = await already_finished(ledger, finished[0]) if finished and not job.send.again else None
-        if done and not dry_run and is_nothing_left(done.counts, job):
+        nothing_left = done is not None and is_nothing_left(done.counts, job)
+        if done and nothing_left and not dry_run:
             raise done
         mapper = build_mapper(job, table.columns)
         record = _new_record(context, source, table, identity=identity, finished=finished, dry_run=dry_run)
@@ -112,7 +113,8 @@ async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool 
                 respelled = await run_abandonable(phones.find) if phones else None
             await run.finish_planning(rows=planner.counters.rows)
             counts = await run.counts()
-            if done and not counts.not_sent and not dry_run:
+            nothing_left = nothing_left or not counts.not_sent
+            if done and nothing_left and not dry_run:
                 raise done
             about_rows = (*mapper.notices(), *await _spelling_notices(run, respelled, column=job.match.column))
             return await _describe_new_plan(
@@ -121,7 +123,7 @@ async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool 
                 table,
                 planner.counters,
                 notices=about_rows,
-                finished=done if done and not counts.not_sent else None,
+                finished=done if nothing_left else None,
             )
         except BaseException:
             with anyio.CancelScope(shield=True):

@@ -201,8 +201,10 @@ async def _check_one(
     job: Job, source: Source, args: argparse.Namespace, *, token: str | None, ledger: Ledger
 ) -> tuple[int, dict[str, object]]:
     """Check one input and show what was found; give the exit code and the JSON object."""
+    from batch_enroll.cli.run_session import is_nothing_to_do
     from batch_enroll.clock import SystemClock
     from batch_enroll.messages import advice_for
+    from batch_enroll.reporting.multi_summary import nothing_new_line
     from batch_enroll.reporting.plan_table import plan_to_json, print_plan
     from batch_enroll.reporting.progress import progress_on
     from batch_enroll.reporting.results_writer import write_problems
@@ -216,7 +218,9 @@ async def _check_one(
     with progress_on(sys.stderr, state=state, clock=clock, quiet=job.output.quiet) as progress:
         async with local_copy(source, job, ledger) as here:
             checked = await check_async(job, here, token=token, ledger=ledger, emit=progress)
-    exit_code = 2 if checked.refused else 1 if checked.plan.invalid else 0
+    nothing_new = checked.finished if checked.finished and is_nothing_to_do(checked.finished, job) else None
+    refused = () if nothing_new else checked.refused
+    exit_code = 2 if refused else 1 if checked.plan.invalid and not nothing_new else 0
     if args.problems is not None:
         write_problems(args.problems, checked.invalid_rows, columns=checked.columns, advice=advice_for)
         console.print_message(f"Problems: {args.problems}")
@@ -230,7 +234,9 @@ async def _check_one(
         console.print_message(f"Plan: {args.save}; to send this and nothing else, give `run` with --plan {args.save}")
     if args.save is not None and checked.refused:
         console.print_message("The plan was not saved.")
-    for refusal in checked.refused:
+    if nothing_new and not job.output.quiet:
+        console.print_message(nothing_new_line(checked.plan.input_name, earlier=nothing_new))
+    for refusal in refused:
         console.print_error(f"`run` would refuse this: {refusal.message}", hint=refusal.hint)
-    refused = [refusal.as_dict() for refusal in checked.refused]
-    return exit_code, {**plan_to_json(checked.plan), "refused": refused, "exit_code": exit_code}
+    told = [refusal.as_dict() for refusal in refused]
+    return exit_code, {**plan_to_json(checked.plan), "refused": told, "exit_code": exit_code}
