@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from tests.support.commands import people, read_results, write_csv
@@ -317,6 +318,52 @@ def test_no_cell_of_an_invalid_row_is_shown_off_a_terminal(cli, sandbox, command
     assert quoted not in told
     assert "Invalid rows" in told
     assert ": row 2\n" in told
+
+
+def test_plan_lists_the_columns_sent_along(cli, sandbox):
+    words = ("in.csv", *run_flags(sandbox()))
+    write_csv(cli.folder / "in.csv", ("a@example.com", "A", "Rome"), header=("email", "First name", "city"))
+    content = ("--content", "first=First name", "--content", "town=city")
+    assert "\n  content   first=First name, town=city\n" in cli("check", *words, *content).out
+    assert "\n  content   no column is sent along\n" in cli("check", *words).out
+    assert "\n  content   first=First name, town=city\n" in cli("run", *words, *content, "--rate", "none").err
+
+
+def test_notices_speak_only_of_used_columns(cli, sandbox):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["email", "shop", "code", "city", "group"])
+    sheet.append(["a@example.com", "A", 7, "Rome", "x"])
+    sheet.append(["b@example.com", "B", 8, "Oslo", "x"])
+    sheet["C2"].number_format = "0000"
+    sheet.merge_cells("E2:E3")
+    sheet.column_dimensions["D"].hidden = True
+    book.save(cli.folder / "in.xlsx")
+    (cli.folder / "in.csv").write_text("email,shop,city\na@example.com,A\nb@example.com,B,Rome\n")
+
+    def noticed(name, *columns):
+        content = [word for column in columns for word in ("--content", f"{column}={column}")]
+        return {notice["code"] for notice in cli("check", name, *run_flags(server), *content, "--json").json["notices"]}
+
+    server = sandbox()
+    assert noticed("in.xlsx") == noticed("in.xlsx", "shop") == set()
+    assert noticed("in.xlsx", "code") == {"number_format"}
+    assert noticed("in.xlsx", "city") == {"hidden_columns"}
+    assert noticed("in.xlsx", "group") == {"merged_cells"}
+    assert noticed("in.csv", "shop") == set()
+    assert noticed("in.csv", "city") == {"short_rows"}
+
+
+def test_notices_about_our_own_results_file_speak_of_its_columns(cli, sandbox):
+    header = ("enroll_row", "enroll_status", "email", "city")
+    write_csv(
+        cli.folder / "in.csv", ("2", "error", "a@example.com"), ("3", "error", "b@example.com", "Rome"), header=header
+    )
+    words = ("check", "in.csv", *run_flags(sandbox()), "--json")
+    assert cli(*words).json["notices"] == []
+    (notice,) = cli(*words, "--content", "town=city").json["notices"]
+    assert (notice["code"], notice["first_rows"]) == ("short_rows", [2])
 
 
 def test_check_ends_as_ever_when_its_reader_has_gone(cli, sandbox):

@@ -186,7 +186,7 @@ class _RowIterator:
             if not self._lines.between(end, end)[0].endswith(("\r", "\n")):
                 yield self._cut_off(begin, message("row.cut_off", line=begin, cells=len(cells), width=self._width))
             else:
-                self._warnings.add("short_rows", _SHORT_ROWS, row=begin)
+                self._warnings.add("short_rows", _SHORT_ROWS, row=begin, columns=range(len(cells), self._width))
 
     def _check_bytes(self, begin: int, cells: Sequence[str]) -> Iterator[Problem]:
         for column, cell in enumerate(cells[: self._width]):

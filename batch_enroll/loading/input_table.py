@@ -61,8 +61,8 @@ class InputTable:
         self._own = _OwnResults.detect(self._header.cells)
         self.is_results = self._own is not None
         self.columns = self._own.cells(self._header.cells) if self._own else tuple(self._header.cells)
-        for name in wanted:
-            find_column(self.columns, name)
+        used = [find_column(self.columns, name) for name in wanted]
+        self._used = {self._own.kept[column] for column in used} if self._own else set(used)
         self.header_row = self._header.number
         self.sheet = reader.sheet
         self.form = reader.form
@@ -79,7 +79,7 @@ class InputTable:
         Raises:
             InputError: the file is damaged further down, or has no rows.
         """
-        self._warnings = self._found.copy()
+        self._warnings = self._found.copy(used=self._used or None)
         first, left = self._options.start_row or 0, self._options.limit
         found = 0
         for block in self._reader.blocks(self._header, self._warnings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 
 from batch_enroll.messages import Message
@@ -18,22 +19,38 @@ class _CollectedNotice:
 
 
 class ReaderWarnings:
-    """Notices in the order in which they were first added."""
+    """Notices in the order in which they were first added.
 
-    def __init__(self) -> None:
+    Args:
+        used: positions of the columns that the job uses; None = all. Notices about others are left out.
+    """
+
+    def __init__(self, *, used: Container[int] | None = None) -> None:
+        self._used = used
         self._warnings: dict[tuple[str, str], _CollectedNotice] = {}
 
-    def add(self, code: str, message: Message, *, row: int | None = None) -> None:
-        """Add a notice about the file, or count one more row for a notice that is there."""
+    def is_used(self, column: int) -> bool:
+        """Tell whether notices about this column are kept."""
+        return self._used is None or column in self._used
+
+    def add(self, code: str, message: Message, *, row: int | None = None, columns: Iterable[int] | None = None) -> None:
+        """Add a notice about the file, or count one more row for a notice that is there.
+
+        Args:
+            row: the number of the row that it is about.
+            columns: positions of those that it is about; None = not about columns.
+        """
+        if columns is not None and not any(map(self.is_used, columns)):
+            return
         notice = self._warnings.setdefault((code, repr(message.values)), _CollectedNotice(message))
         if row is not None:
             notice.count += 1
             if len(notice.rows) < _FIRST_ROWS:
                 notice.rows.append(row)
 
-    def copy(self) -> ReaderWarnings:
-        """Copy the notices, to add others to the copy."""
-        twin = ReaderWarnings()
+    def copy(self, *, used: Container[int] | None) -> ReaderWarnings:
+        """Copy the notices, to add others about the used columns to the copy."""
+        twin = ReaderWarnings(used=used)
         twin._warnings = {key: replace(notice, rows=[*notice.rows]) for key, notice in self._warnings.items()}
         return twin
 

@@ -132,7 +132,9 @@ class SheetReader:
             yield from self._sheet.rows() if self._all is None else self._all
 
     def _add_hidden_columns(self, header: HeaderCandidate, warnings: ReaderWarnings) -> None:
-        hidden = sorted(column for column in self._sheet.hidden_columns() if column < len(header.cells))
+        hidden = sorted(
+            column for column in self._sheet.hidden_columns() if column < len(header.cells) and warnings.is_used(column)
+        )
         named = tuple(column_title(header.cells, column) for column in hidden if visible(header.cells[column]))
         if named:
             warnings.add("hidden_columns", message("input.hidden_columns", columns=named))
@@ -172,11 +174,11 @@ def _build_row(found: SheetRow, header: HeaderCandidate, merges: Merges, warning
             cells[column] = ""
     if not problems and not any(map(visible, cells)):
         return None
-    for column, merge in covered.items():
-        if column < width:
-            why = message("cell.merged_cell", **_cell(number, column, header), merge=str(merge))
-            problems.append(Problem(code="merged_cell", message=why, column=column))
-            warnings.add("merged_cells", message("input.merged_cells"), row=number)
+    merged = {column: merge for column, merge in covered.items() if column < width}
+    for column, merge in merged.items():
+        why = message("cell.merged_cell", **_cell(number, column, header), merge=str(merge))
+        problems.append(Problem(code="merged_cell", message=why, column=column))
+    warnings.add("merged_cells", message("input.merged_cells"), row=number, columns=merged)
     _add_notices(found, header, warnings)
     return Row(number=number, cells=tuple(cells), problems=tuple(problems))
 
@@ -192,6 +194,7 @@ def _add_notices(found: SheetRow, header: HeaderCandidate, warnings: ReaderWarni
                 "number_format",
                 message("input.number_format", column=column_title(header.cells, column), form=shown and f" ({shown})"),
                 row=found.number,
+                columns=(column,),
             )
     if found.is_hidden:
         warnings.add("hidden_rows", message("input.hidden_rows"), row=found.number)

@@ -138,6 +138,7 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     # Plan
     "report.plan": Text("Plan of run {run_id}"),
     "report.plan_resumed": Text("Plan of run {run_id}, which is resumed"),
+    "report.no_content": Text("no column is sent along"),
     "report.at_most_once": Text(
         "at most once: a row without a clear answer is held as unknown, never sent again by itself"
     ),

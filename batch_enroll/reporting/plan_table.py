@@ -61,6 +61,7 @@ class PlanView:
     reentry: str = ""  #: one sentence: what the platform does with a profile that was in the scenario before
     reentry_mode: str = ""  #: the platform's name of the mode
     matching: str  #: `email=E-mail`
+    content: tuple[tuple[str, str], ...] = ()  #: (name in the template, column) of what is sent along
     delivery: Delivery
     rate_per_s: float | None  #: None = unlimited
     concurrency: int
@@ -170,6 +171,7 @@ def _settings(plan: PlanView) -> list[tuple[str, str]]:
         ("input", f"{plan.input_name} ({plan.input_form})" if plan.input_form else plan.input_name),
         ("scenario", "\n".join(filter(None, [scenario, plan.reentry]))),
         ("matching", plan.matching),
+        ("content", ", ".join(f"{name}={column}" for name, column in plan.content) or _note("no_content")),
         ("delivery", str(message(f"report.{plan.delivery.name.lower()}"))),
         ("rate", _rate_text(plan)),
         *([("hours", plan.hours)] if plan.hours else []),

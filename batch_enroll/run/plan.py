@@ -303,6 +303,7 @@ def _build_plan(
         url=job.url,
         scenario=job.scenario,
         matching=str(job.matching),
+        content=job.content,
         delivery=job.send.delivery,
         rate_per_s=job.send.rate,
         concurrency=job.send.concurrency,

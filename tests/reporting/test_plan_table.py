@@ -54,6 +54,7 @@ PLAN = PlanView(
     database=1,
     reentry="A profile that was in the scenario before is let in again only after it has left it.",
     matching="email=E-mail",
+    content=(("first_name", "First name"), ("city", "Ort")),
     delivery=Delivery.AT_MOST_ONCE,
     rate_per_s=10,
     concurrency=8,
@@ -68,6 +69,7 @@ Plan of run 7f3a
             A profile that was in the scenario before is let in again only after
             it has left it.
   matching  email=E-mail
+  content   first_name=First name, city=Ort
   delivery  at most once: a row without a clear answer is held as unknown, never
             sent again by itself
   rate      10 a second, 8 at once: 3 min 3 s
