@@ -6,6 +6,7 @@
         InputError          the input cannot be used; nothing was sent
           NoSuchInput         the input does not exist
           EmptyInput          the input has a header but no rows
+          NoSuchSheet         the workbook has no sheet of the name that the job gives
         PreflightError      the platform's answer shows that the job cannot work; nothing was sent
         RunDeclined         the person did not confirm the plan; nothing was sent
         AlreadyFinished     the same input was sent to the same scenario before
@@ -82,6 +83,10 @@ class NoSuchInput(InputError):
 
 class EmptyInput(InputError):
     """The input has a header but no rows; perhaps there is nothing new."""
+
+
+class NoSuchSheet(InputError):
+    """The workbook has no sheet of the name that the job gives."""
 
 
 class PreflightError(RunStopped):

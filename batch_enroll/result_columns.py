@@ -7,6 +7,7 @@ rows loads again exactly. Source: OWASP, "CSV Injection".
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 ADDED_COLUMNS = (
     "enroll_row",
@@ -20,6 +21,14 @@ ADDED_COLUMNS = (
     "enroll_run",
 )
 """The columns that a results file has after the input's own."""
+
+_MARKS = {"enroll_row", "enroll_status"}  # no customer's file has both
+
+
+def is_results_header(cells: Iterable[str]) -> bool:
+    """Recognise the header of a results file or of one of its companions."""
+    return _MARKS.issubset(cells)
+
 
 # A tab or a line break in front starts the cell anew in some programs; blanks and invisible characters in front of the
 # sign are ignored by others. Apostrophes in front do not count: so "'=1" is guarded too and comes back as it was.

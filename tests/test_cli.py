@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import signal
@@ -11,7 +12,9 @@ import time
 from pathlib import Path
 
 import openpyxl
+import pandas
 import pytest
+import xlwt
 
 from tests.support.commands import people, read_results, write_csv
 from tests.support.sandbox import wait_until
@@ -364,6 +367,47 @@ def test_notices_about_our_own_results_file_speak_of_its_columns(cli, sandbox):
     assert cli(*words).json["notices"] == []
     (notice,) = cli(*words, "--content", "town=city").json["notices"]
     assert (notice["code"], notice["first_rows"]) == ("short_rows", [2])
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".ods", ".xls"])
+def test_sheet_of_our_own_failed_file_is_read_whatever_sheet_says(cli, sandbox, suffix):
+    server = sandbox()
+    write_csv(cli.folder / "in.csv", *people(2), ("?", "x"))
+    run = cli("run", "in.csv", *run_flags(server), "--json").json
+    with Path(run["files"]["failed"]).open(encoding="utf-8-sig", newline="") as file:
+        header, failed = csv.reader(file)
+    corrected = ["new@example.com", *failed[1:]]
+    job = '[input]\nsheet = "Leads"\n'
+    (cli.folder / "job.toml").write_text(job)
+    words = ("check", f"failed{suffix}", *run_flags(server), "--job", "job.toml")
+    save_workbook(cli.folder / f"failed{suffix}", {"failed": [header, corrected]})
+    ended = cli(*words)
+    assert ended.code == 0, ended.err
+    assert "sheet 'failed'" in ended.out
+    assert cli(*words, "--json").json["to_send"] == 1
+    own, other = [header, corrected], [header[:2], corrected[:2]]
+    for sheets in ({"failed": own, "more": own}, {"other": other}):
+        save_workbook(cli.folder / f"failed{suffix}", sheets)
+        ended = cli(*words)
+        assert ended.code == 2
+        assert "There is no sheet 'Leads'." in ended.err
+        assert 'Name one in the line sheet = "…" below [input] in the job file, or with --sheet.' in ended.err
+        assert all(f"'{name}'" in ended.err for name in sheets)
+
+
+def save_workbook(path, sheets):
+    if path.suffix == ".xls":
+        old = xlwt.Workbook()
+        for name, rows in sheets.items():
+            sheet = old.add_sheet(name)
+            for at, row in enumerate(rows):
+                for column, cell in enumerate(row):
+                    sheet.write(at, column, cell)
+        old.save(str(path))
+        return
+    with pandas.ExcelWriter(path) as writer:
+        for name, rows in sheets.items():
+            pandas.DataFrame(rows).to_excel(writer, sheet_name=name, header=False, index=False)
 
 
 def test_check_ends_as_ever_when_its_reader_has_gone(cli, sandbox):

@@ -12,10 +12,9 @@ from batch_enroll.loading.header_detection import HEAD_ROWS, HeaderCandidate, Pl
 from batch_enroll.loading.reader_warnings import ReaderWarnings
 from batch_enroll.messages import Message, message
 from batch_enroll.models import EarlierResult, InputOptions, Notice, Row, RowStatus
-from batch_enroll.result_columns import ADDED_COLUMNS, unguard
+from batch_enroll.result_columns import ADDED_COLUMNS, is_results_header, unguard
 
 BLOCK_ROWS = 1_000
-_OWN_MARKS = {"enroll_row", "enroll_status"}  # no customer's file has both
 _SENT = {status.value: status for status in (RowStatus.SUCCESS, RowStatus.UNKNOWN)}
 
 
@@ -111,7 +110,7 @@ class _OwnResults:
 
         Of several columns with one name the last is the added one: the input itself may have had such a column.
         """
-        if not _OWN_MARKS.issubset(header):
+        if not is_results_header(header):
             return None
         added = {name: column for column, name in enumerate(header) if name in ADDED_COLUMNS}
         positions = set(added.values())

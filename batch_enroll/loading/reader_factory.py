@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from itertools import islice
 from pathlib import Path
 from zipfile import ZipFile
 
-from batch_enroll.errors import InputError
+from batch_enroll.errors import InputError, NoSuchSheet
 from batch_enroll.loading.csv_dialect import SAMPLE_CHARACTERS, find_dialect
 from batch_enroll.loading.csv_reader import DelimitedReader
 from batch_enroll.loading.encoding_detection import detect_encoding
 from batch_enroll.loading.file_type import FileType, detect_file_type
+from batch_enroll.loading.header_detection import HEAD_ROWS
 from batch_enroll.loading.input_copy import InputCopy
 from batch_enroll.loading.ods_reader import OdsSheet
 from batch_enroll.loading.sheet_rows import OpenSheet, SheetReader, translate_damage
@@ -20,6 +22,7 @@ from batch_enroll.loading.xls_xlsb_reader import XlsXlsbSheet
 from batch_enroll.loading.xlsx_reader import XlsxSheet
 from batch_enroll.messages import message
 from batch_enroll.models import InputOptions
+from batch_enroll.result_columns import is_results_header
 
 _MAX_LAYERS = 3  # a .csv.gz in a .zip has two
 
@@ -62,12 +65,23 @@ def _open_text(path: Path, options: InputOptions, *, wanted: Sequence[str]) -> D
 
 
 def _open_workbook(path: Path, kind: FileType, options: InputOptions, *, name: str, closing: ExitStack) -> SheetReader:
-    with translate_damage(name):
+    def open_sheet(named: str | None) -> OpenSheet:
         match kind:
             case FileType.XLSX:
-                sheet: OpenSheet = XlsxSheet(closing.enter_context(ZipFile(path)), sheet=options.sheet)
+                return XlsxSheet(closing.enter_context(ZipFile(path)), sheet=named)
             case FileType.ODS:
-                sheet = OdsSheet(closing.enter_context(ZipFile(path)), sheet=options.sheet)
+                return OdsSheet(closing.enter_context(ZipFile(path)), sheet=named)
             case _:
-                sheet = XlsXlsbSheet(path, kind, sheet=options.sheet, name=name, folder=path.parent)
+                return XlsXlsbSheet(path, kind, sheet=named, name=name, folder=path.parent)
+
+    with translate_damage(name):
+        try:
+            sheet = open_sheet(options.sheet)
+        except NoSuchSheet as missing:
+            # The job names the sheet of its workbook; a failed file that was made of it has another one.
+            with suppress(InputError):
+                sheet = open_sheet(None)
+                if any(is_results_header(row.cells) for row in islice(sheet.rows(), HEAD_ROWS)):
+                    return SheetReader(sheet, kind=kind, name=name)
+            raise missing
     return SheetReader(sheet, kind=kind, name=name)

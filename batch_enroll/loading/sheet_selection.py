@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from batch_enroll.column_lookup import name_key
-from batch_enroll.errors import InputError
+from batch_enroll.errors import InputError, NoSuchSheet
 from batch_enroll.messages import Message, message
 
 
@@ -24,6 +24,7 @@ def choose_sheet(sheets: Sequence[Sheet], *, name: str | None, is_empty: Callabl
     """Choose the sheet that the job names, or the only visible one that is not empty.
 
     Raises:
+        NoSuchSheet: there is none of that name.
         InputError: there is none, or several.
     """
     if name is not None:
@@ -46,8 +47,8 @@ def _find_sheet(sheets: Sequence[Sheet], name: str) -> Sheet:
     if len(same) == 1:
         return same[0]
     if nearest := difflib.get_close_matches(name, [sheet.name for sheet in sheets], n=1):
-        raise InputError(message("input.sheet_misspelled", name=name, nearest=nearest[0], sheets=_names(sheets)))
-    raise InputError(message("input.sheet_missing", name=name, sheets=_names(sheets)))
+        raise NoSuchSheet(message("input.sheet_misspelled", name=name, nearest=nearest[0], sheets=_names(sheets)))
+    raise NoSuchSheet(message("input.sheet_missing", name=name, sheets=_names(sheets)))
 
 
 def _names(sheets: Sequence[Sheet]) -> tuple[Message, ...]:

@@ -88,6 +88,7 @@ _DOWNLOAD_FAILURES: Final = {  # why a remote input cannot be downloaded, and wh
 }
 
 _S3_EXAMPLE = "Write for example s3://bucket/leads.csv."
+_NAME_SHEET = 'Name one in the line sheet = "…" below [input] in the job file, or with {setting:input.sheet}.'
 _PASSWORD = "Give the password with {setting:input.password_file}, or save a copy of the workbook without one."
 
 INPUT_TEXTS: Final[dict[str, Text]] = {
@@ -266,9 +267,9 @@ INPUT_TEXTS: Final[dict[str, Text]] = {
         "If one of them is meant, name it with {setting:input.sheet}.",
     ),
     "input.empty_workbook": Text("The workbook is empty: no sheet holds anything.", _RIGHT_FILE),
-    "input.sheet_missing": Text("There is no sheet '{name}'.", "The sheets are: {sheets}."),
+    "input.sheet_missing": Text("There is no sheet '{name}'.", f"The sheets are: {{sheets}}. {_NAME_SHEET}"),
     "input.sheet_misspelled": Text(
-        "There is no sheet '{name}'.", "Did you mean '{nearest}'? The sheets are: {sheets}."
+        "There is no sheet '{name}'.", f"Did you mean '{{nearest}}'? The sheets are: {{sheets}}. {_NAME_SHEET}"
     ),
     "input.workbook_damaged": Text(
         "'{name}' is damaged: it cannot be read as the workbook that it begins like ({error}).", _SAVE_AGAIN

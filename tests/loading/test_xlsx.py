@@ -340,7 +340,7 @@ def test_set_sheet_is_read(load, name):
 def test_missing_sheet_suggests_the_nearest_and_lists_all(load):
     with pytest.raises(InputError, match="There is no sheet 'Activ'") as caught:
         load(sheets("Active", "Old", hidden=("Old",)), sheet="Activ")
-    assert caught.value.hint == "Did you mean 'Active'? The sheets are: 'Active', 'Old' (hidden)."
+    assert caught.value.hint.startswith("Did you mean 'Active'? The sheets are: 'Active', 'Old' (hidden). Name one in")
 
 
 def test_workbook_with_empty_visible_sheets_is_refused(load):
