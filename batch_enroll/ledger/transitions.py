@@ -42,6 +42,8 @@ SKIPPED_IN_SHORT: Final[dict[str, str]] = {
 
 def storable_text(text: str) -> str:
     """Replace what a database may not store: halves of surrogate pairs, and NUL, which ends a text in SQLite."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 

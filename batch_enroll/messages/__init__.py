@@ -46,6 +46,7 @@ def message(id: str, /, **values: Any) -> Message:
     return Message(id, values)
 
 
+@lru_cache(maxsize=256)  # nearly all rows have one of a few texts
 def verbatim(text: str) -> Message:
     """Make a message of a text that is shown as it is."""
     return Message(VERBATIM, {"text": text})

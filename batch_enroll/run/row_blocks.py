@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 
 from batch_enroll.ledger.interface import Stage, WorkerLedger
@@ -39,13 +39,16 @@ class RowBlocks:
             left = None if left is None else left - len(rows)
             yield rows
 
-    async def end_row(self, row: RowToSend, *, given_up: bool) -> None:
-        """Note that a row has ended; `given_up`: it stays PLANNED, and this run of the program does not send it."""
+    def end_row(self, row: RowToSend, *, given_up: bool) -> Awaitable[None] | None:
+        """Note that a row has ended; `given_up`: it stays PLANNED, and this run of the program does not send it.
+
+        Returns:
+            After the last row of a block: to be awaited, it finishes the block.
+        """
         block = self._block_of.pop(row.seq)
         block.rows_left -= 1
         block.given_up += given_up
-        if not block.rows_left:
-            await self._worker.finish_block(block.lo, given_up=block.given_up)
+        return None if block.rows_left else self._worker.finish_block(block.lo, given_up=block.given_up)
 
     async def give_back(self) -> None:
         """Give back the blocks of which rows have not ended: they can be claimed again."""

@@ -242,16 +242,16 @@ class _Sender(RowObserver):
 
     async def _work(self, row: RowToSend) -> None:
         outcome = await self._row_sender.enroll(row)
-        if outcome is None:  # another worker has taken the row
-            await self._blocks.end_row(row, given_up=False)
-            return
-        if outcome.status is RowStatus.NOT_SENT and outcome.code == "stopped":
-            return
-        self._emit(RowFinished(at=self._clock.now(), row_number=row.number, outcome=outcome, key=row.key))
-        trip = self._breaker.record(outcome)
-        if trip is not None:
-            self._control.stop(trip)
-        await self._blocks.end_row(row, given_up=outcome.status is RowStatus.NOT_SENT)
+        if outcome is not None:  # else another worker has taken the row
+            if outcome.status is RowStatus.NOT_SENT and outcome.code == "stopped":
+                return
+            self._emit(RowFinished(at=self._clock.now(), row_number=row.number, outcome=outcome, key=row.key))
+            trip = self._breaker.record(outcome)
+            if trip is not None:
+                self._control.stop(trip)
+        given_up = outcome is not None and outcome.status is RowStatus.NOT_SENT
+        if finishing := self._blocks.end_row(row, given_up=given_up):
+            await finishing
 
     async def _ask_platform(self) -> PreflightError | None:
         return None if self._ask is None else await self._ask(self._wait_for_permit)

@@ -23,14 +23,16 @@ _PARSER_ERRORS: Final = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 class ResponseParser:
     """The answer to one request. Interim answers (1xx) before it are read and forgotten, trailers behind it too."""
 
-    __slots__ = ("_body_bytes", "_bytes_behind_head", "_head", "_is_chunked", "_parser", "error", "headers", "is_last",
-                 "is_whole", "pieces", "status")  # fmt: skip
+    __slots__ = ("_body_bytes", "_bytes_behind_head", "_head", "_is_chunked", "_parser", "error", "headers", "is_done",
+                 "is_last", "is_too_large", "is_whole", "pieces", "status")  # fmt: skip
 
     def __init__(self) -> None:
         self.status = 0  #: 0 until the head is whole
         self.headers: list[tuple[bytes, bytes]] = []
         self.pieces: list[bytes] = []  #: of the body
         self.is_whole = False
+        self.is_too_large = False  #: more of a body came than any answer of the platform has
+        self.is_done = False  #: nothing more need be read: it is whole or too large
         self.is_last = True  #: the connection must not carry another request
         self.error = ""  #: why this is not an answer; nothing is read after it
         self._head = b""
@@ -38,16 +40,6 @@ class ResponseParser:
         self._body_bytes = 0
         self._is_chunked = False
         self._parser: Any = httptools.HttpResponseParser(self)
-
-    @property
-    def is_too_large(self) -> bool:
-        """Whether more of a body came than any answer of the platform has."""
-        return self._body_bytes > MAX_BODY_BYTES
-
-    @property
-    def is_done(self) -> bool:
-        """Whether nothing more need be read."""
-        return self.is_whole or self.is_too_large
 
     def feed(self, data: bytes) -> None:
         """Read what came next."""
@@ -64,7 +56,7 @@ class ResponseParser:
         if self.is_whole or self.error:
             return
         if self.status and not self._named(b"content-length") and not self._named(b"transfer-encoding"):
-            self.is_whole = True
+            self.is_whole = self.is_done = True
         else:
             self.error = "Server disconnected before its answer was whole."
         self._parser = None
@@ -147,7 +139,9 @@ class ResponseParser:
     def on_body(self, piece: bytes) -> None:
         self.pieces.append(piece)
         self._body_bytes += len(piece)
+        if self._body_bytes > MAX_BODY_BYTES:
+            self.is_too_large = self.is_done = True
 
     def on_message_complete(self) -> None:
         if self.status:
-            self.is_whole = True
+            self.is_whole = self.is_done = True

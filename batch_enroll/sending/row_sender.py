@@ -7,7 +7,7 @@ write that it received, also when the row is cancelled meanwhile; otherwise a ro
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple, NoReturn, Protocol, assert_never
@@ -17,7 +17,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from batch_enroll.clock import Clock
 from batch_enroll.errors import AttemptError, RowTaken, RunStopped, ServiceRefused
-from batch_enroll.messages import NO_TEXT, Message, advice_message, message
+from batch_enroll.messages import NO_TEXT, VERBATIM, Message, advice_message, message, verbatim
 from batch_enroll.models import Delivery, Outcome, RowStatus
 from batch_enroll.sending.classify import HttpAnswer, Verdict, VerdictKind, classify, verdict_for_failure
 from batch_enroll.sending.error_codes import CodeTable
@@ -195,17 +195,18 @@ class RowSender:
                 await self._limiter.depart()
             await checkpoint_if_cancelled()
             transmission.surely_unsent = False  # from here on in doubt, unless the client says otherwise
-            verdict = await self._send(progress.row, transmission)
+            try:
+                answer = await self._client.start_workflow(progress.row.body, transmission)
+            except AttemptError as error:
+                verdict = verdict_for_failure(error)
+            else:
+                verdict = self._verdict(answer, progress.row)
         except BaseException as error:
             await self._record_interrupted(progress, transmission, error)
             raise
         return await self._apply_verdict(progress, verdict, rtt_s=self._clock.monotonic() - began)
 
-    async def _send(self, row: RowToSend, transmission: TransmissionState) -> Verdict:
-        try:
-            answer = await self._client.start_workflow(row.body, transmission)
-        except AttemptError as error:
-            return verdict_for_failure(error)
+    def _verdict(self, answer: HttpAnswer, row: RowToSend) -> Verdict:
         return _without_person(classify(answer, self._rules.codes, now=self._clock.now()), row)
 
     async def _record_intent(self, progress: _RowProgress, at: datetime) -> None:
@@ -290,12 +291,12 @@ class RowSender:
         else:
             await self._record_outcome(progress, progress.outcome(RowStatus.UNKNOWN, code, what))
 
-    async def _release(self, progress: _RowProgress, code: str, what: Message) -> None:
-        await self._ledger.release(progress.row.seq, code=code, message=what)
+    def _release(self, progress: _RowProgress, code: str, what: Message) -> Awaitable[None]:
+        return self._ledger.release(progress.row.seq, code=code, message=what)
 
-    async def _record(self, progress: _RowProgress, status: RowStatus, verdict: Verdict) -> Outcome:
+    def _record(self, progress: _RowProgress, status: RowStatus, verdict: Verdict) -> Awaitable[Outcome]:
         outcome = progress.outcome(status, verdict.code, verdict.message, verdict.http_status)
-        return await self._record_outcome(progress, outcome)
+        return self._record_outcome(progress, outcome)
 
     async def _record_outcome(self, progress: _RowProgress, outcome: Outcome) -> Outcome:
         progress.doubt = None
@@ -325,6 +326,10 @@ def _without_person(verdict: Verdict, row: RowToSend) -> Verdict:
 
 def _redacted(what: Message, identity: str) -> Message:
     """Redact the values `text` of a message and of the messages inside it; the message itself when nothing changes."""
+    if what.id == VERBATIM:  # nearly every answer's
+        text = what.values["text"]
+        kept = redact(text, identity)
+        return what if kept == text else verbatim(kept)
     values: dict[str, Any] = {}
     for name, value in what.values.items():
         if isinstance(value, Message):

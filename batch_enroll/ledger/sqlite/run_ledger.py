@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import anyio
 
@@ -169,10 +169,10 @@ class SqliteRunLedger:
         """Run a query of this package on the run's connection."""
         return await self._readable().submit(work, payload)
 
-    async def write(self, work: Work[P, R], payload: P, *, begins: bool = False) -> R:
+    def write(self, work: Work[P, R], payload: P, *, begins: bool = False) -> Coroutine[Any, Any, R]:
         """Change rows of the run while it is OPEN; `begins` as in `LedgerExecutor.submit`."""
         self._writable(RunState.OPEN)
-        return await self._executor.submit(work, payload, begins=begins)
+        return self._executor.submit(work, payload, begins=begins)
 
     async def outcomes(self, *, after_seq: int, limit: int) -> list[Outcome]:
         return await self._readable().submit(row_queries.outcomes, (after_seq, limit))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batch_enroll.ledger.records import BLOCK_ROWS, Block, Pending, RowState
 from batch_enroll.ledger.sqlite import row_queries
@@ -40,13 +40,13 @@ class SqliteWorkerLedger:
         self._after = hi
         return self._hold(lo, hi, await self._planned((lo, hi)))
 
-    async def record_intent(self, seq: int, *, at: datetime) -> int:
-        return await self._run.write(row_queries.record_intent, (seq, to_micros(at)), begins=True)
+    def record_intent(self, seq: int, *, at: datetime) -> Coroutine[Any, Any, int]:
+        return self._run.write(row_queries.record_intent, (seq, to_micros(at)), begins=True)
 
-    async def record_outcome(self, outcome: Outcome) -> None:
+    def record_outcome(self, outcome: Outcome) -> Coroutine[Any, Any, None]:
         state = STATE_AFTER_ATTEMPT[outcome.status]
         texts = storable_text(outcome.code), storable_text(str(outcome.message))
-        await self._run.write(row_queries.record_outcome, (outcome.seq, state, outcome.http_status, *texts))
+        return self._run.write(row_queries.record_outcome, (outcome.seq, state, outcome.http_status, *texts))
 
     async def release(self, seq: int, *, code: str, message: Message) -> None:
         texts = storable_text(code), storable_text(str(message))
