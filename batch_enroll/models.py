@@ -15,6 +15,10 @@ from typing import NamedTuple
 
 from batch_enroll.messages import NO_TEXT, Message, hint_of
 
+RESULTS_SUFFIXES = (".csv", ".xlsx")
+DEFAULT_RESULTS = "{input}.{run}.results.csv"
+"""Name of the results when nobody gave one, with the input's stem and the run's id for the two words in braces."""
+
 
 class RowStatus(StrEnum):
     """What became of a row, in the words that people see. The six are all there are."""

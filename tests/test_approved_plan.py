@@ -191,7 +191,7 @@ def test_plan_replaces_only_an_older_plan_file(cli, saved):
     other = write_csv(cli.folder / "other.csv", *people(2))
     content = source.read_bytes()
     for path, said in (
-        (other, "exists and is not a plan"),
+        (other, "which this program did not write"),
         (cli.folder, "is a folder"),
         (cli.folder / "nowhere" / "plan.json", "nowhere is not there"),
     ):

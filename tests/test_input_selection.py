@@ -283,8 +283,8 @@ def test_files_of_the_job_are_not_inputs(cli, sandbox):
     server = sandbox()
     drop = cli.folder / "drop"
     lay(drop / "leads.csv", *group("a"))
-    for name in ("token.txt", "enroll.txt"):
-        lay(drop / name, *group("b"))
+    (drop / "enroll.txt").write_text("2026-11-30T03:00:00.000Z INFO run ended exit_code=0\n")
+    aged(drop / "enroll.txt")
     first = lay(cli.folder / "first.csv", *group("c"))
     assert cli("run", first, *flags(server), "--results", "drop/out.csv").code == 0
     aged(drop / "out.csv")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -19,19 +20,19 @@ OUTPUTS = {
     "problems": ("check", "--problems"),
     "plan": ("check", "--save"),
 }
+LIVE = {"status", "metrics", "log", "archive"}  # written while the command reads
+LEDGER = ("ledger.csv", "ledger.csv-wal", "ledger.csv.runs/new.csv")
 READ = {
-    "input": ("leads.csv", "the input"),
-    "job file": ("job.toml", "the job file"),
-    "token file": ("token.txt", "the token file"),
-    "password file": ("password.txt", "the password file"),
-    "addresses": ("addresses.txt", "the file of addresses to notify"),
-    "ledger": ("ledger.sqlite", "the ledger"),
-    "log of the ledger": ("ledger.sqlite-wal", "the ledger"),
-    "run of the ledger": ("ledger.sqlite.runs/new.csv", "the ledger"),
-    "hard link": ("hard.csv", "the input"),
-    "link": ("link.csv", "the input"),
-    "link to a folder": ("here/leads.csv", "the input"),
-    "other spelling": ("../{folder}/./leads.csv", "the input"),
+    "leads.csv": "the input",
+    "job.csv": "the job file",
+    "token.csv": "the token file",
+    "password.csv": "the password file",
+    "addresses.csv": "the file of addresses to notify",
+    "hard.csv": "the input",
+    "link.csv": "the input",
+    "here/leads.csv": "the input",
+    "../{folder}/./leads.csv": "the input",
+    **dict.fromkeys(LEDGER, "the ledger"),
 }
 
 
@@ -44,11 +45,11 @@ def job(cli, sandbox):
     os.link(folder / "leads.csv", folder / "hard.csv")
     (folder / "link.csv").symlink_to("leads.csv")
     (folder / "here").symlink_to(".")
-    for name, content in (("token.txt", "some-token"), ("password.txt", "x"), ("addresses.txt", "json://127.0.0.1:9")):
+    for name, content in (("token.csv", "some-token"), ("password.csv", "x"), ("addresses.csv", "json://127.0.0.1:9")):
         (folder / name).write_text(content)
         (folder / name).chmod(0o600)
-    (folder / "job.toml").write_text(
-        'token_file = "token.txt"\n[input]\npassword_file = "password.txt"\n[notify]\nurls_file = "addresses.txt"\n'
+    (folder / "job.csv").write_text(
+        'token_file = "token.csv"\n[input]\npassword_file = "password.csv"\n[notify]\nurls_file = "addresses.csv"\n'
     )
     write_csv(folder / "earlier.csv", *group("earlier"))
     assert cli("run", "earlier.csv", *flags(server)).code == 0
@@ -56,51 +57,61 @@ def job(cli, sandbox):
 
 
 def flags(server):
-    return ("--url", server.url, *COMMON, "--ledger", "ledger.sqlite", "--job", "job.toml")
+    return ("--url", server.url, *COMMON, "--ledger", "ledger.csv", "--job", "job.csv")
 
 
 def contents(folder):
     return {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-@pytest.mark.parametrize("read", READ)
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_output_that_is_read_is_refused(cli, job, output, read):
+def test_output_that_is_read_is_refused(cli, job, output):
     command, flag = OUTPUTS[output]
-    name, what = READ[read]
     before = contents(cli.folder)
-    ended = cli(command, "leads.csv", *flags(job), flag, name.format(folder=cli.folder.name))
-    assert ended.code == 2, ended.err
-    assert f"would overwrite {what}: " in ended.err
-    assert f"Choose another place with {flag}." in ended.err
+    for name, what in READ.items():
+        for more in ((), ("--overwrite",)) if output in LIVE or name in LEDGER else ((),):
+            words = (flag, name.format(folder=cli.folder.name), *more)
+            ended = cli(command, "leads.csv", *flags(job), *words)
+            assert ended.code == 2, (words, ended.err)
+            if output != "results" or name != "ledger.csv-wal":
+                assert f"would overwrite {what}: " in ended.err
+                assert f"Choose another place with {flag}." in ended.err
     assert contents(cli.folder) == before
     assert len(job.enrolments()) == 3
 
 
-@pytest.mark.parametrize("name", ["x.failed.csv", "x.unknown.csv", "x.summary.json"])
-def test_companion_of_the_results_is_no_input(cli, job, name):
-    write_csv(cli.folder / name, *group("b"))
-    before = contents(cli.folder)
-    ended = cli("run", name, *flags(job), "--results", "x.csv")
-    assert (ended.code, "would overwrite the input" in ended.err) == (2, True)
-    assert contents(cli.folder) == before
+@pytest.mark.parametrize("output", ["results", "problems", "plan"])
+def test_input_that_was_read_is_overwritten_when_a_person_says_so(cli, job, output):
+    command, flag = OUTPUTS[output]
+    before = (cli.folder / "leads.csv").read_bytes()
+    assert cli(command, "leads.csv", *flags(job), flag, "leads.csv", "--overwrite").code == 0
+    assert (cli.folder / "leads.csv").read_bytes() != before
 
 
-@pytest.mark.parametrize("place", ["leads.csv", "ledger.sqlite", "hard.csv"])
-def test_report_does_not_overwrite_what_its_run_read(cli, job, place):
+def test_companion_of_the_results_is_no_input(cli, job):
+    for name in KINDS[1:]:
+        write_csv(cli.folder / name, *group("b"))
+        before = contents(cli.folder)
+        ended = cli("run", name, *flags(job), "--results", "x.csv")
+        assert (ended.code, "would overwrite the input" in ended.err) == (2, True)
+        assert contents(cli.folder) == before
+
+
+def test_report_does_not_overwrite_what_its_run_read(cli, job):
     assert cli("run", "leads.csv", *flags(job)).code == 0
     before = contents(cli.folder)
-    ended = cli("report", "last", "--ledger", "ledger.sqlite", "--results", place)
-    assert (ended.code, "would overwrite" in ended.err) == (2, True)
+    for words in (("leads.csv",), ("hard.csv",), ("ledger.csv",), ("ledger.csv", "--overwrite")):
+        ended = cli("report", "last", "--ledger", "ledger.csv", "--results", *words)
+        assert (ended.code, "would overwrite" in ended.err) == (2, True)
     assert contents(cli.folder) == before
 
 
-@pytest.mark.parametrize("place", ["ledger.sqlite", "run.log"])
-def test_support_bundle_does_not_overwrite_what_it_reads(cli, job, place):
+def test_support_bundle_does_not_overwrite_what_it_reads(cli, job):
     (cli.folder / "run.log").write_text("kept\n")
     before = contents(cli.folder)
-    ended = cli("support", "last", "--ledger", "ledger.sqlite", "--log-file", "run.log", "--out", place)
-    assert (ended.code, "would overwrite" in ended.err) == (2, True)
+    for words in (("run.log",), ("ledger.csv",), ("ledger.csv", "--overwrite")):
+        ended = cli("support", "last", "--ledger", "ledger.csv", "--log-file", "run.log", "--out", *words)
+        assert (ended.code, "would overwrite" in ended.err) == (2, True)
     assert contents(cli.folder) == before
 
 
@@ -115,7 +126,7 @@ def test_input_of_a_folder_is_not_overwritten(cli, job):
     (cli.folder / "in").mkdir()
     source = write_csv(cli.folder / "in" / "a.csv", *group("b"))
     before = source.read_bytes()
-    ended = cli("run", "in/*.csv", *flags(job), "--log-file", "in/a.csv", "--settle", "0")
+    ended = cli("run", "in/*.csv", *flags(job), "--log-file", "in/a.csv", "--settle", "0s")
     assert ended.code == 2
     assert source.read_bytes() == before
 
@@ -126,10 +137,90 @@ def test_two_outputs_are_two_files(cli, job):
     assert len(job.enrolments()) == 3
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
-def test_other_place_is_accepted(cli, job, output):
-    command, flag = OUTPUTS[output]
-    assert cli(command, "leads.csv", *flags(job), flag, "other.csv").code == 0
+THEIRS = "E-mail;Budget\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "outputs"), [("run", ("status", "metrics", "log")), ("check", ("problems", "plan"))]
+)
+def test_only_files_that_begin_as_ours_are_replaced(cli, job, command, outputs):
+    """New, empty and earlier files of ours are taken, in text and in JSON; a person's file stays."""
+    words = [command, "leads.csv", *flags(job), "--again"]
+    for output in outputs:
+        words += [OUTPUTS[output][1], f"{output}.txt"]
+        (cli.folder / f"{output}.txt").touch()
+    for more in ((), ("--log-format", "json"), ()):
+        ended = cli(*words, *more)
+        assert ended.code == 0, ended.err
+    (cli.folder / "log.txt").unlink(missing_ok=True)
+    for _ in range(2):
+        assert cli(*words, "--log-format", "json").code == 0
+    for output in outputs:
+        path, ours = cli.folder / f"{output}.txt", (cli.folder / f"{output}.txt").read_bytes()
+        path.write_text(THEIRS)
+        ended = cli(*words)
+        assert ended.code == 2
+        assert f"{output}.txt, which this program did not write.\n" in ended.err
+        assert f"Choose another place with {OUTPUTS[output][1]}, or replace that file with --overwrite." in ended.err
+        assert path.read_text() == THEIRS
+        path.write_bytes(ours)
+    for output in outputs:
+        (cli.folder / f"{output}.txt").write_text(THEIRS)
+    assert cli(*words, "--overwrite").code == 0
+    for output in outputs:
+        begins_as_theirs = (cli.folder / f"{output}.txt").read_text(encoding="utf-8-sig").startswith(THEIRS)
+        assert begins_as_theirs == (output == "log")  # a log goes on at its end
+
+
+def test_device_is_no_file_that_could_be_lost(cli, job):
+    assert cli("run", "leads.csv", *flags(job), "--log-file", os.devnull).code == 0
+
+
+def test_status_of_an_invalid_job_replaces_no_file_of_others(cli, job):
+    (cli.folder / "notes.txt").write_text(THEIRS)
+    assert cli("run", "leads.csv", *flags(job), "--rate", "fast", "--status-file", "notes.txt").code == 2
+    assert (cli.folder / "notes.txt").read_text() == THEIRS
+
+
+def test_support_bundle_replaces_only_a_bundle(cli, job):
+    words = ("support", "last", "--ledger", "ledger.csv")
+    path = cli.folder / "help.zip"
+    for _ in range(2):
+        assert cli(*words, "--out", path.name).code == 0
+        assert cli(*words).code == 0
+    path.write_text(THEIRS)
+    ended = cli(*words, "--out", path.name)
+    assert (ended.code, "which this program did not write" in ended.err) == (2, True)
+    assert path.read_text() == THEIRS
+    assert cli(*words, "--out", path.name, "--overwrite").code == 0
+    assert path.read_bytes().startswith(b"PK")
+
+
+def test_bundle_and_job_file_get_their_default_name_in_a_folder(cli, job):
+    run = cli("runs", "--ledger", "ledger.csv", "--json").json[0]["run"]
+    assert cli("support", "last", "--ledger", "ledger.csv", "--out", "new/").code == 0
+    assert cli("init", "leads.csv", "--output", "new").code == 0
+    names = {path.name for path in (cli.folder / "new").iterdir()}
+    assert names == {f"batch-enroll-support-{run}.zip", "leads.toml"}
+
+
+def test_init_replaces_nothing(cli, job):
+    for name, said in (("leads.csv", "would overwrite the input"), ("job.csv", "exists already")):
+        before = contents(cli.folder)
+        ended = cli("init", "leads.csv", "--output", name)
+        assert (ended.code, said in ended.err) == (2, True), ended.err
+        assert contents(cli.folder) == before
+
+
+def test_demo_replaces_only_its_own_list(cli):
+    leads = write_csv(cli.folder / "leads.csv", *group("a"))
+    before = contents(cli.folder)
+    ended = cli("demo", "--folder", ".", "--rows", "10", "--rate", "none")
+    assert (ended.code, "which this program did not write" in ended.err) == (2, True)
+    assert contents(cli.folder) == before
+    leads.unlink()
+    for rows in ("10", "11"):
+        assert cli("demo", "--folder", ".", "--rows", rows, "--rate", "none").code == 0
 
 
 KINDS = ("x.csv", "x.failed.csv", "x.unknown.csv", "x.summary.json")
@@ -197,24 +288,114 @@ def test_results_of_an_older_release_stop_no_run(cli, ran):
     assert (cli.folder / "x.csv").read_bytes() == before
 
 
-@pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("command", ["run", "report"])
-def test_file_of_somebody_else_is_refused(cli, ran, command, name):
+def test_file_of_somebody_else_is_refused(cli, ran):
     server, flags, _ = ran
     write_csv(cli.folder / "more.csv", *group("b"))
-    target = cli.folder / name.replace("x.", "y.")
-    target.write_text("E-mail;Budget\n")
     sent = len(server.enrolments())
-    if command == "run":
-        ended = cli("run", "more.csv", *flags, "--results", "y.csv")
-    else:
-        ended = report(cli, "--results", "y.csv")
-    assert (ended.code, "is no results file of this program" in ended.err) == (2, True)
-    assert target.read_text() == "E-mail;Budget\n"
+    for name in KINDS:
+        target = cli.folder / name.replace("x.", "y.")
+        target.write_text(THEIRS)
+        for ended in (cli("run", "more.csv", *flags, "--results", "y.csv"), report(cli, "--results", "y.csv")):
+            assert (ended.code, f"{target.name}, which this program did not write" in ended.err) == (2, True), ended.err
+            assert "Choose another place with --results, or replace that file with --overwrite." in ended.err
+        assert target.read_text() == THEIRS
+        target.unlink()
     assert len(server.enrolments()) == sent
+
+
+@pytest.mark.parametrize("how", ["flag", "variable", "job file"])
+def test_file_of_somebody_else_is_replaced_when_a_person_says_so(cli, ran, how):
+    server, flags, _ = ran
+    server.control(faults="")
+    write_csv(cli.folder / "more.csv", *group("b"))
+    for name in KINDS:
+        (cli.folder / name.replace("x.", "y.")).write_text(THEIRS)
+    (cli.folder / "job.toml").write_text("[output]\noverwrite = true\n")
+    more = {"flag": ("--overwrite",), "variable": (), "job file": ("--job", "job.toml")}[how]
+    environment = {"BATCH_ENROLL_OVERWRITE": "yes"} if how == "variable" else {}
+    assert cli("run", "more.csv", *flags, "--results", "y.csv", *more, **environment).code == 0
+    assert "enroll_status" in (cli.folder / "y.csv").read_text(encoding="utf-8-sig")
+    assert json.loads((cli.folder / "y.summary.json").read_text())["input"] == "more.csv"
+    assert (cli.folder / "y.failed.csv").read_text() == THEIRS  # no row failed: it is not in the way
+
+
+def test_corrected_results_are_replaced_when_a_person_says_so(cli, ran):
+    """That one command was allowed to is not kept: the next one asks again."""
+    (cli.folder / "x.csv").write_text(THEIRS)
+    ended = report(cli, "--overwrite")
+    assert (ended.code, "kept" in ended.err) == (0, False)
+    assert (cli.folder / "x.csv").read_text(encoding="utf-8-sig").startswith("email,")
+    (cli.folder / "x.csv").write_text(THEIRS)
+    assert report(cli).code == 0
+    assert (cli.folder / "x.csv").read_text() == THEIRS
 
 
 def test_empty_file_is_replaced(cli, ran):
     (cli.folder / "y.csv").touch()
     assert report(cli, "--results", "y.csv").code == 0
     assert (cli.folder / "y.csv").stat().st_size
+
+
+def test_results_get_their_default_name_in_a_folder(cli, ran):
+    server, flags, run = ran
+    server.control(faults="")
+    (cli.folder / "out.csv").mkdir()
+    (cli.folder / "job.toml").write_text('[output]\nresults = "in_job/"\n')
+    for number, (place, folder) in enumerate(
+        ((("--results", "new/"), "new"), (("--results", "out.csv"), "out.csv"), (("--job", "job.toml"), "in_job"))
+    ):
+        write_csv(cli.folder / "more.csv", *group(f"b{number}"))
+        words = [word for word in flags if word not in ("--results", "x.csv")]
+        assert cli("check", "more.csv", *words, *place).code == 0
+        assert (cli.folder / folder).exists() == (folder == "out.csv")
+        ended = cli("run", "more.csv", *words, *place, "--json")
+        assert ended.code == 0, ended.err
+        name = f"more.{ended.json['run']}"
+        assert cli.folder / ended.json["files"]["results"] == cli.folder / folder / f"{name}.results.csv"
+        assert {path.name for path in (cli.folder / folder).iterdir()} == {
+            f"{name}.results.csv",
+            f"{name}.summary.json",
+        }
+    assert cli("report", run, "--ledger", "ledger.sqlite", "--results", "of_report/").code == 0
+    assert (cli.folder / "of_report" / f"leads.{run}.results.csv").exists()
+
+
+def test_stopped_run_goes_on_with_its_results_in_a_folder(cli, sandbox):
+    server = sandbox(faults="token_revoked@2+")
+    write_csv(cli.folder / "leads.csv", *group("a"))
+    words = ("--url", server.url, *COMMON, "--ledger", "ledger.sqlite", "--results", "new/", "--concurrency", "1")
+    run = cli("run", "leads.csv", *words, "--json").json["run"]
+    server.control(faults="", token_revoked=False)
+    shutil.rmtree(cli.folder / "new")
+    ended = cli("resume", run, "--ledger", "ledger.sqlite", "--json")
+    assert ended.code == 0, ended.out
+    assert (ended.code, ended.json["files"]["results"]) == (0, str(cli.folder / "new" / f"leads.{run}.results.csv"))
+
+
+def test_inputs_that_are_picked_get_their_results_in_one_folder(cli, sandbox):
+    (cli.folder / "in").mkdir()
+    for name in ("a", "b"):
+        write_csv(cli.folder / "in" / f"{name}.csv", *group(name))
+    words = ("--url", sandbox().url, *COMMON, "--ledger", "ledger.sqlite", "--settle", "0s", "--pick", "new")
+    assert cli("run", "in", *words, "--results", "one.csv").code == 2
+    assert cli("run", "in", *words, "--results", "out/").code == 0
+    assert len(list((cli.folder / "out").glob("*.results.csv"))) == 2
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x", "x.csv.bak", "-"])
+def test_unknown_suffix_of_results_is_refused(cli, ran, name):
+    server, flags, _ = ran
+    write_csv(cli.folder / "more.csv", *group("b"))
+    sent = len(server.enrolments())
+    (cli.folder / "job.toml").write_text(f'[output]\nresults = "{name}"\n')
+    words = [word for word in flags if word not in ("--results", "x.csv")]
+    for ended, place in (
+        (cli("run", "more.csv", *words, f"--results={name}"), "--results"),
+        (cli("check", "more.csv", *words, f"--results={name}"), "--results"),
+        (report(cli, f"--results={name}"), "--results"),
+        (cli("run", "more.csv", *words, "--job", "job.toml"), "job.toml: [output] results"),
+    ):
+        assert ended.code == 2
+        assert f"{place}: '" in ended.err
+        assert "is no name for results; write one that ends in .csv, .xlsx, or a folder with a slash at" in ended.err
+    assert len(server.enrolments()) == sent

@@ -150,6 +150,23 @@ def ledger_place(args: argparse.Namespace) -> str | None:
     return place if isinstance(place, str) and place else None
 
 
+def output_path(text: str | None, default: str) -> Path:
+    """Give the file that a flag names: the default name in the folder that it names, which is made when it is new.
+
+    Raises:
+        JobError: the folder cannot be made.
+    """
+    from batch_enroll.config.value_parsers import named_folder
+    from batch_enroll.os_errors import translate_os_errors
+
+    folder = named_folder(text) if text else None
+    if folder is None:
+        return Path(text or default)
+    with translate_os_errors(folder, to=JobError):
+        folder.mkdir(exist_ok=True)
+    return folder / default
+
+
 def settings_help(key: str) -> str:
     """Say where each setting may stand besides the command line, with one as the example."""
     setting = get_setting(key)
@@ -216,7 +233,11 @@ def _parse_text(setting: Setting, text: str, *, place: str) -> list[SettingValue
         if word not in (*_TRUE, *_FALSE):
             raise JobError(message("job.not_yes_or_no", place=place, text=text))
         return _value_at(setting.path, word in _TRUE, place)
-    value = str(Path(text).expanduser().absolute()) if setting.is_file else text.strip() if not setting.flag else text
+    if setting.is_file:
+        from batch_enroll.config.value_parsers import with_slash_of
+
+        return _value_at(setting.path, with_slash_of(text, Path(text).expanduser().absolute()), place)
+    value = text if setting.flag else text.strip()
     return _value_at(setting.path, value, place)
 
 

@@ -34,12 +34,14 @@ from batch_enroll.config.value_parsers import (
     parse_limit,
     parse_pairs,
     parse_rate,
+    parse_results,
     parse_url,
     parse_web_address,
     parse_words,
 )
 from batch_enroll.messages import Message, message
 from batch_enroll.models import (
+    DEFAULT_RESULTS,
     Delivery,
     Duplicates,
     EnrolledBefore,
@@ -172,7 +174,10 @@ class StopSection(Section):
 class OutputSection(Section):
     """Where results, ledger and logs are written, and what is printed."""
 
-    results: Path | None = declared("output.results")
+    results: Annotated[Path | None, BeforeValidator(parse_results, json_schema_input_type=Path | None)] = declared(
+        "output.results"
+    )
+    overwrite: bool = declared("output.overwrite")
     ledger: str | None = declared("output.ledger")
     keep: int = declared("output.keep", ge=0)
     yes: bool = declared("output.yes")
@@ -235,7 +240,8 @@ class Job(Section):
             raise ValueError(message("job.again_with_pick_new"))
         if self.send.window is not None and self.send.enrolled_before is EnrolledBefore.SEND:
             raise ValueError(message("job.window_with_send"))
-        if self.output.results and self.input.pick is Pick.NEW:
+        results = self.output.results
+        if results and results.name != DEFAULT_RESULTS and self.input.pick is Pick.NEW:
             raise ValueError(message("job.results_with_pick_new"))
         return self
 
@@ -247,8 +253,11 @@ class Job(Section):
         return self
 
     def settings_json(self) -> str:
-        """The job as the ledger keeps it: nothing in it is a secret, or says where one is kept."""
-        kept_out: Any = {"token_file": True, "notify": {"urls", "heartbeat"}}
+        """The job as the ledger keeps it: nothing in it is a secret, or says where one is kept.
+
+        To replace files of others is allowed to one command only.
+        """
+        kept_out: Any = {"token_file": True, "notify": {"urls", "heartbeat"}, "output": {"overwrite"}}
         return self.model_dump_json(by_alias=True, exclude=kept_out)
 
     @staticmethod

@@ -18,11 +18,13 @@ from batch_enroll.config.job import (
     InputSection,
     Job,
     NotifySection,
+    OutputSection,
     Section,
     SendSection,
 )
 from batch_enroll.config.settings import ONLY_FLAGS, SETTINGS, KeyPath
 from batch_enroll.config.validation_messages import explain_errors
+from batch_enroll.config.value_parsers import with_slash_of
 from batch_enroll.errors import JobError
 from batch_enroll.messages import message
 from batch_enroll.os_errors import translate_os_errors
@@ -121,6 +123,15 @@ def build_input_section(values: Mapping[str, Any]) -> InputSection:
     return _validated(InputSection, values, "", places)
 
 
+def build_output_section(values: Mapping[str, Any]) -> OutputSection:
+    """Check where a command without a job writes; each key is the name of a setting of `[output]`.
+
+    Raises:
+        JobError: as `build_job`.
+    """
+    return _validated(OutputSection, values, "", {(name,): "--" + name.replace("_", "-") for name in values})
+
+
 def build_rate_settings(values: Mapping[str, Any]) -> SendSection:
     """Check a new rate of a running run: `rate`, `concurrency` or both, as a job takes them.
 
@@ -157,4 +168,4 @@ def _resolve_paths(folder: Path, settings: object) -> None:
         for name in section:
             holder = holder.get(name) if isinstance(holder, dict) else None
         if isinstance(holder, dict) and isinstance(holder.get(key), str):
-            holder[key] = str(folder / holder[key])
+            holder[key] = with_slash_of(holder[key], folder / holder[key])

@@ -10,7 +10,15 @@ from dataclasses import KW_ONLY, dataclass
 from types import EllipsisType
 from typing import Any, Final, Literal, get_args
 
-from batch_enroll.models import Delivery, Duplicates, EnrolledBefore, FieldType, MatchingMode, Pick
+from batch_enroll.models import (
+    RESULTS_SUFFIXES,
+    Delivery,
+    Duplicates,
+    EnrolledBefore,
+    FieldType,
+    MatchingMode,
+    Pick,
+)
 
 KeyPath = tuple[str, ...]
 """Where a setting stands in the job file, such as ("send", "rate")."""
@@ -260,10 +268,17 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "output.results",
         "FILE",
-        "results file, .csv or .xlsx",
+        f"results file, {one_of(RESULTS_SUFFIXES)}, or a folder for it, such as out/",
         OUTPUT,
         default_text="beside the input",
         is_file=True,
+    ),
+    Setting(
+        "output.overwrite",
+        "",
+        "let outputs replace files that this program did not write; never the ledger",
+        OUTPUT,
+        default=False,
     ),
     Setting("output.ledger", "FILE", "the file that remembers what was sent", OUTPUT),
     Setting(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from batch_enroll.canonical_address import canonical_url
 from batch_enroll.messages import message
+from batch_enroll.models import DEFAULT_RESULTS, RESULTS_SUFFIXES
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)\Z")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -72,6 +76,36 @@ def parse_deadline(value: object) -> str | None:
         except ValueError:
             raise ValueError(message("job.not_a_deadline", value=str(value))) from None
     return text
+
+
+def parse_results(value: object) -> object:
+    """Read a results file, or a folder in which the file gets its default name."""
+    if not isinstance(value, str | Path):
+        return value
+    if (folder := named_folder(str(value))) is not None:
+        return folder / DEFAULT_RESULTS
+    if Path(value).suffix.lower() not in RESULTS_SUFFIXES:
+        raise ValueError(message("job.not_results", value=str(value), known=RESULTS_SUFFIXES))
+    return value
+
+
+def named_folder(text: str) -> Path | None:
+    """Give the folder that a text names, which is there or ends in a slash; None when it names a file."""
+    path = Path(text)
+    if _ends_in_slash(text):
+        return path
+    with contextlib.suppress(OSError, ValueError):  # a name that no folder can have
+        return path if path.is_dir() else None
+    return None
+
+
+def with_slash_of(text: str, path: Path) -> str:
+    """Give a path as text that ends in a slash when the text it was made of does: that says a folder is meant."""
+    return f"{path}{os.sep}" if _ends_in_slash(text) and path.name else str(path)
+
+
+def _ends_in_slash(text: str) -> bool:
+    return text.endswith(tuple(filter(None, (os.sep, os.altsep))))
 
 
 def parse_pairs(value: object) -> object:

@@ -32,6 +32,9 @@ from batch_enroll.reporting.reason_counts import ReasonLine, reason_to_json
 from batch_enroll.run.result_files import reason_lines
 
 LOG_LINES = 300
+BUNDLE_NAME = "batch-enroll-support-"
+"""Begins the name of a bundle and of the folder in it; the run's id follows."""
+BUNDLE_BEGINS = re.compile(rb"PK\x03\x04.{26}" + BUNDLE_NAME.encode(), re.DOTALL)
 _PAGE_ROWS = 10_000
 _LEFT_OUT = "(left out: the run's rows are no longer kept, so it could not be searched for personal data)"
 

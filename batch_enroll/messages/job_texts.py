@@ -97,6 +97,9 @@ JOB_TEXTS: Final[dict[str, Text]] = {
         "{setting:send.again} sends what was enrolled before once more, {setting:input.pick} new leaves it out; "
         "give one of them"
     ),
+    "job.not_results": Text(
+        "'{value}' is no name for results; write one that ends in {known}, or a folder with a slash at its end"
+    ),
     "job.results_with_pick_new": Text(
         "{setting:output.results} names one file, but {setting:input.pick} new may find several inputs; "
         "leave {setting:output.results} out, then the results go beside each input"
@@ -147,7 +150,6 @@ JOB_TEXTS: Final[dict[str, Text]] = {
     "job.run_must_be_named": Text("Off a terminal the run must be named: its id or a beginning of it."),
     # The job file that `init` proposes.
     "job.init_without_input": Text("init needs a spreadsheet.", "For example: {command:init leads.csv}"),
-    "job.file_exists": Text("{path} exists already.", "Give another name with --output, or remove the file."),
     "job.no_matching_column": Text(
         "No column of {name} looks like an email, a phone, a profile id or a client number."
     ),

@@ -46,6 +46,8 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     "report.the_metrics": Text("The metrics file"),
     "report.the_log": Text("The log"),
     "report.the_archive": Text("The archive"),
+    "report.the_job": Text("The job file"),
+    "report.the_demo_list": Text("The example list"),
     "report.the_support": Text("The support bundle"),
     "report.read_input": Text("the input"),
     "report.read_job": Text("the job file"),
@@ -61,7 +63,9 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     "report.other_log": Text("Choose another place with {setting:output.log_file}."),
     "report.other_archive": Text("Choose another place with {setting:input.archive}."),
     "report.other_flag": Text("Choose another place with {flag}."),
-    "report.not_ours": Text("{path} is there already, and it is no results file of this program."),
+    "report.not_ours": Text("{output} would replace {path}, which this program did not write."),
+    "report.exists": Text("{path} exists already."),
+    "report.or_overwrite": Text("{elsewhere:clause}, or replace that file with {setting:output.overwrite}."),
     "report.results_beside": Text(
         "{wanted} or a file beside it was changed after a run wrote it, or that cannot be told; it is kept, and the "
         "results are in {path}."

@@ -159,12 +159,10 @@ RUN_TEXTS: Final[dict[str, Text]] = {
     ),
     "run.no_plan_file": Text("{path} is not a plan.", "Save one with {command:check INPUT --save FILE}."),
     "run.plan_unreadable": Text("The plan {path} cannot be read"),
-    "run.plan_place_unreadable": Text("The plan cannot be written: what is in {path} cannot be read"),
     "run.plan_file_damaged": Text(
         "The plan {path} is damaged or of another version of this program ({place}).",
         "Save it again with {command:check INPUT --save FILE}.",
     ),
-    "run.plan_file_taken": Text("{path} exists and is not a plan.", "Nothing was changed. Give another name."),
     # The archive.
     "run.archive_not_a_file": Text(
         "{setting:input.archive} moves a file of this machine; {source} is none.", "Leave {setting:input.archive} out."

@@ -11,8 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from batch_enroll.errors import JobError
-from batch_enroll.messages import message
+from batch_enroll.output_guard import not_ours
 from batch_enroll.reporting.result_paths import ResultPaths, companion_paths
 from batch_enroll.reporting.summary import summary_bytes
 from batch_enroll.result_columns import ADDED_COLUMNS
@@ -31,9 +30,9 @@ def check_replaceable(paths: ResultPaths) -> None:
         JobError: another kind of file is there, which a person did not mean to lose.
     """
     summary = _read_summary(paths.summary)
-    for kind, path in paths.by_kind():
+    for (kind, path), output in zip(paths.by_kind(), paths.outputs(), strict=True):
         if not _is_free(path) and not _is_result(path, kind, summary):
-            raise JobError(message("report.not_ours", path=str(path)), hint=message("report.other_results"))
+            raise not_ours(output)
 
 
 def replaceable_paths(paths: ResultPaths, default: Path, *, written: Path) -> ResultPaths:
@@ -92,8 +91,11 @@ def _is_result(path: Path, kind: str, summary: dict[str, Any]) -> bool:
     """Tell whether a file is, or was, one that this program wrote: the summary names it, or its header says so."""
     if kind == "summary":
         return bool(summary)
-    if _names(summary, kind, path):
-        return True
+    return _names(summary, kind, path) or has_added_columns(path)
+
+
+def has_added_columns(path: Path) -> bool:
+    """Tell whether a file is a table with the columns that a run adds."""
     with contextlib.suppress(OSError), path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
         return all(column.encode() in head for column in ADDED_COLUMNS)

@@ -10,6 +10,8 @@ from urllib.parse import unquote, urlsplit
 from batch_enroll.atomic_file import require_writable
 from batch_enroll.errors import JobError
 from batch_enroll.messages import message
+from batch_enroll.models import DEFAULT_RESULTS
+from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.output_guard import Output, ReadFiles
 
 STDIN = "-"
@@ -51,13 +53,15 @@ class ResultPaths:
 def result_paths(input_path: str, *, run_id: str, results: Path | None = None) -> ResultPaths:
     """Name a run's files: beside the input (in the current folder for `-` and for an address), or after `results`.
 
-    `customers.csv.gz` -> `customers.RUN.results.csv`, `customers.RUN.failed.csv`, ...;
-    `X.results.csv`, `X.csv` or `X.xlsx` -> `X.failed.csv`, ...
+    `customers.csv.gz` -> `customers.RUN.results.csv`, `customers.RUN.failed.csv`, ..., also when `results` is
+    `DEFAULT_RESULTS` in a folder; `X.results.csv`, `X.csv` or `X.xlsx` -> `X.failed.csv`, ...
     """
+    source = _source(input_path)
     if results is None:
-        source = _source(input_path)
+        results = source.with_name(DEFAULT_RESULTS)
+    if results.name == DEFAULT_RESULTS:
         stem = _INPUT_SUFFIX.sub("", source.name) or source.name
-        results = source.with_name(f"{stem}.{run_id}.results.csv")
+        results = results.with_name(f"{stem}.{run_id}.results.csv")
     return companion_paths(results)
 
 
@@ -72,18 +76,26 @@ def companion_paths(results: Path) -> ResultPaths:
     )
 
 
+def names_folder(results: Path | None) -> bool:
+    """Tell whether a setting or a flag names a folder for the results, not the file itself."""
+    return results is not None and results.name == DEFAULT_RESULTS
+
+
 def is_address(input_path: str) -> bool:
     """Tell whether an input lies elsewhere; no absolute path holds two slashes in a row."""
     return "://" in input_path
 
 
-def check_writable(paths: ResultPaths, *, rows: int = 0, reads: ReadFiles | None = None) -> None:
+def check_writable(
+    paths: ResultPaths, *, rows: int = 0, reads: ReadFiles | None = None, makes_folder: bool = False
+) -> None:
     """Make sure, before anything is sent, that the files can be written at the end.
 
     Args:
         paths: where they go; a temporary file is created there and removed.
         rows: data rows of the input, as far as known.
         reads: the files that the run reads, which must not be among them.
+        makes_folder: a person named the folder alone, which may be new.
     Raises:
         JobError: a file that the run reads would be overwritten, a path is no file, a sheet cannot hold so many rows,
             or the folder is not there or cannot be written.
@@ -92,6 +104,9 @@ def check_writable(paths: ResultPaths, *, rows: int = 0, reads: ReadFiles | None
         raise JobError(message("report.sheet_too_short", rows=rows, path=str(paths.results), most=XLSX_ROWS))
     if reads is not None:
         reads.check(*paths.outputs())
+    if makes_folder:
+        with translate_os_errors(paths.results.parent, to=JobError, writes=paths.results.parent):
+            paths.results.parent.mkdir(exist_ok=True)
     for path in paths.all():
         if path.exists() and not path.is_file():
             raise JobError(message("report.not_a_file", path=str(path)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +22,13 @@ from batch_enroll.models import (
 )
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.csv_xlsx_writers import CsvTableWriter, TableWriter, XlsxTableWriter
+from batch_enroll.reporting.own_results import has_added_columns
 from batch_enroll.reporting.result_paths import ResultPaths
 from batch_enroll.result_columns import ADDED_COLUMNS, guard
 
 PROBLEM_COLUMNS = ("row", "column", "code", "message", "advice")
+
+PROBLEMS_BEGIN = re.compile(rb"\xef\xbb\xbf" + "[,;\t|]".join(PROBLEM_COLUMNS).encode() + rb"\r?\n")
 
 Pair = tuple[Row, Outcome]
 
@@ -52,6 +56,7 @@ class ResultsWriter:
         delimiter: of the CSV files. The input's own is best: the person's spreadsheet program is set to it.
         mode: permissions before the umask, see `file_mode_from`.
         written: a file of the run's own folder that lists the sha256 of what was written, also before a crash.
+        overwrite: files of others may lie under the names; they are replaced, never only removed.
     """
 
     def __init__(
@@ -64,8 +69,10 @@ class ResultsWriter:
         delimiter: str = ",",
         mode: int = ANYONE,
         written: Path | None = None,
+        overwrite: bool = False,
     ) -> None:
         self._paths = paths
+        self._overwrite = overwrite
         self._written = written
         self._header = [*map(guard, columns), *ADDED_COLUMNS]
         self._run_id = run_id
@@ -141,7 +148,7 @@ class ResultsWriter:
             with _translated(path):
                 if path in self._sheets:
                     self._sheets[path].commit()
-                else:
+                elif not self._overwrite or has_added_columns(path):
                     _remove(path)
         self._finished = True
         return WrittenFiles(

@@ -13,7 +13,7 @@ from batch_enroll.events import RunPlanned
 from batch_enroll.messages import message
 from batch_enroll.models import DownloadedInput, RowStatus
 from batch_enroll.reporting.own_results import check_replaceable
-from batch_enroll.reporting.result_paths import check_writable, result_paths
+from batch_enroll.reporting.result_paths import check_writable, names_folder, result_paths
 from batch_enroll.reporting.summary import RunSummary
 from batch_enroll.run.approved_plan import check_job_matches_approved, check_plan_matches_approved
 from batch_enroll.run.context import RunContext, build_client, scenario_lock
@@ -60,8 +60,9 @@ async def _check_before_reading(context: RunContext, source: LocalInput) -> None
     if isinstance(source, Path | DownloadedInput):
         paths = result_paths(path_text(source), run_id="new", results=job.output.results)
         reads = files_read(job.model_dump(), source=source, ledger=context.ledger.place)
-        await run_abandonable(lambda: check_writable(paths, reads=reads))
-        if job.output.results is not None:
+        makes_folder = names_folder(job.output.results)
+        await run_abandonable(lambda: check_writable(paths, reads=reads, makes_folder=makes_folder))
+        if job.output.results is not None and not job.output.overwrite:
             await run_abandonable(lambda: check_replaceable(paths))
     check_allowed_hours(job, now)
     check_job_matches_approved(context.approved, job, readable(source))
@@ -79,9 +80,14 @@ async def _execute(prepared: PreparedRun, context: RunContext) -> RunSummary:
             client = await stack.enter_async_context(build_client(job, context.token, context.transport))
             paths = result_paths_for(run, job.output.results)
             reads = files_read(job.model_dump(), source=local_input_path(run), ledger=context.ledger.place)
-            await context.until_stopped(
-                lambda: run_abandonable(lambda: check_writable(paths, rows=prepared.counts.rows, reads=reads))
+            check = partial(
+                check_writable,
+                paths,
+                rows=prepared.counts.rows,
+                reads=reads,
+                makes_folder=names_folder(job.output.results),
             )
+            await context.until_stopped(lambda: run_abandonable(check))
             scenario = None
             with control.stoppable():
                 scenario = await preflight(job, client, clock)

@@ -6,6 +6,7 @@ The file holds hashes, settings and counts, never the token or personal data.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import Any, BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from batch_enroll.atomic_file import require_writable, write_atomic
+from batch_enroll.atomic_file import write_atomic
 from batch_enroll.config.job import Job
 from batch_enroll.errors import JobError
 from batch_enroll.loading import sha256_of
@@ -26,6 +27,7 @@ from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.run.earlier_runs import mapping_changes
 
 _MARK = "batch_enroll_plan"
+PLAN_BEGINS = re.compile(rf'\{{\s*"{_MARK}": '.encode())
 _MAX_BYTES = 1_000_000  # a plan has a few thousand; a larger file is none
 _READ_SETTINGS = ("sheet", "header_row", "encoding", "delimiter", "start_row", "limit")
 _SEND_SETTINGS = ("duplicates", "window", "again", "delivery")  # settings of [send] that decide who gets what how often
@@ -187,29 +189,12 @@ def read_approved(path: Path) -> ApprovedPlan:
         raise JobError(message("run.plan_file_damaged", path=str(path), place=place)) from None
 
 
-def check_plan_writable(path: Path) -> None:
-    """Make sure that a plan can be written there without harm, before the work is done.
-
-    Raises:
-        JobError: it cannot, or another kind of file is there.
-    """
-    require_writable(path)
-    if not path.exists():
-        return
-    what = message("run.plan_place_unreadable", path=str(path))
-    with translate_os_errors(what, to=JobError), path.open("rb") as file:
-        content = file.read(_MAX_BYTES + 1)
-    if _parse_plan(content) is None:
-        raise JobError(message("run.plan_file_taken", path=str(path)))
-
-
 def save_approved(path: Path, plan: ApprovedPlan) -> None:
     """Write the plan, whole or not at all.
 
     Raises:
-        JobError: it cannot be written, or would replace another file.
+        JobError: it cannot be written.
     """
-    check_plan_writable(path)
     with translate_os_errors(path, to=JobError):
         write_atomic(path, json.dumps(plan.model_dump(), ensure_ascii=False, indent=2).encode() + b"\n")
 

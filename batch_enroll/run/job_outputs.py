@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from batch_enroll.config.job import Job
 from batch_enroll.ledger.location import locate_ledger
 from batch_enroll.messages import Message, message
 from batch_enroll.output_guard import Output, ReadFiles
-from batch_enroll.reporting.result_paths import result_paths
+from batch_enroll.reporting.result_paths import STDIN, result_paths
 
 _READ = (
     (message("report.read_token"), "token_file"),
@@ -18,6 +19,10 @@ _READ = (
     (message("report.read_addresses"), "notify.urls_file"),
     (message("report.read_heartbeat"), "notify.heartbeat_file"),
 )
+# How the files begin that a run writes for other programs, in text or JSON; a test compares them with what it writes.
+_STATUS = re.compile(rb'\{\s*"run": ')
+_METRICS = re.compile(rb"# HELP batch_enroll_")
+_LOG = re.compile(rb'\d{4}-\d\d-\d\dT[\d:.]+Z [A-Z]+ |\{"time": "\d{4}-\d\d-\d\dT[\d:.]+Z", "level": ')
 
 
 def files_read(
@@ -48,7 +53,8 @@ def files_read(
     place = setting_in(settings, "output.ledger")
     index, state = ledger or locate_ledger(place if isinstance(place, str) else None)
     files = tuple((what, Path(path)) for what, path in named if isinstance(path, str | Path) and str(path))
-    return ReadFiles(files=files, ledger=index, ledger_state=state)
+    overwrite = setting_in(settings, "output.overwrite") is True
+    return ReadFiles(files=files, ledger=index, ledger_state=state, overwrite=overwrite)
 
 
 def setting_in(settings: Mapping[str, Any], key: str) -> object:
@@ -61,17 +67,21 @@ def setting_in(settings: Mapping[str, Any], key: str) -> object:
 def job_outputs(job: Job) -> Iterator[Output]:
     """Yield the files that the job names; the results beside the input have no name before there is a run."""
     if job.output.results is not None:
-        yield from result_paths("", run_id="", results=job.output.results).outputs()
+        yield from result_paths(STDIN, run_id="new", results=job.output.results).outputs()
     if job.input.archive is not None:
-        yield Output(job.input.archive, message("report.the_archive"), message("report.other_archive"))
+        archive, elsewhere = message("report.the_archive"), message("report.other_archive")
+        yield Output(job.input.archive, archive, elsewhere, is_live=True)
     if job.output.log_file is not None:
-        yield Output(job.output.log_file, message("report.the_log"), message("report.other_log"))
+        log, elsewhere = message("report.the_log"), message("report.other_log")
+        yield Output(job.output.log_file, log, elsewhere, begins=_LOG, is_live=True)
     yield from monitoring_outputs(job.output.status_file, job.output.metrics_file)
 
 
 def monitoring_outputs(status_file: Path | None, metrics_file: Path | None) -> Iterator[Output]:
     """Yield the files that other programs read while a run goes on."""
     if status_file is not None:
-        yield Output(status_file, message("report.the_status"), message("report.other_status"))
+        status, elsewhere = message("report.the_status"), message("report.other_status")
+        yield Output(status_file, status, elsewhere, begins=_STATUS, is_live=True)
     if metrics_file is not None:
-        yield Output(metrics_file, message("report.the_metrics"), message("report.other_metrics"))
+        metrics, elsewhere = message("report.the_metrics"), message("report.other_metrics")
+        yield Output(metrics_file, metrics, elsewhere, begins=_METRICS, is_live=True)

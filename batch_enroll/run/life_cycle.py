@@ -110,8 +110,9 @@ class RunReport:
             run_id, of = run.record.run_id, run.record.rows
             self._context.emit(WritingResults(at=clock.now(), run_id=run_id, rows=rows, of=of))
 
-        self._paths, notices = await choose_paths(run, self._paths)
-        written = await write_files(run, self._paths, on_progress=emit)
+        overwrite = job.output.overwrite
+        self._paths, notices = await choose_paths(run, self._paths, overwrite=overwrite)
+        written = await write_files(run, self._paths, overwrite=overwrite, on_progress=emit)
         duration_s = clock.monotonic() - self._began if self._duration_s is None else self._duration_s
         summary = RunSummary(
             run_id=run.record.run_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from batch_enroll.reporting.result_paths import (
     ResultPaths,
     check_writable,
     is_address,
+    names_folder,
     result_paths,
 )
 from batch_enroll.reporting.results_writer import ResultsWriter, WrittenFiles
@@ -55,8 +57,16 @@ def result_paths_for(run: RunLedger, results: Path | None) -> ResultPaths:
     return result_paths(run.record.input_path, run_id=run.record.run_id, results=results)
 
 
-async def choose_paths(run: RunLedger, wanted: ResultPaths) -> tuple[ResultPaths, tuple[Notice, ...]]:
-    """Choose names that replace nothing but unchanged results, with a notice when they are not the wanted ones."""
+async def choose_paths(
+    run: RunLedger, wanted: ResultPaths, *, overwrite: bool
+) -> tuple[ResultPaths, tuple[Notice, ...]]:
+    """Choose names that replace nothing but unchanged results, with a notice when they are not the wanted ones.
+
+    Args:
+        overwrite: take the wanted ones, whatever is there.
+    """
+    if overwrite:
+        return wanted, ()
     default = result_paths(run.record.input_path, run_id=run.record.run_id).results
     paths = await run_abandonable(lambda: replaceable_paths(wanted, default, written=run.folder / WRITTEN_NAME))
     if paths == wanted:
@@ -66,13 +76,18 @@ async def choose_paths(run: RunLedger, wanted: ResultPaths) -> tuple[ResultPaths
 
 
 async def write_files(
-    run: RunLedger, paths: ResultPaths, *, on_progress: Callable[[int], None] = lambda rows: None
+    run: RunLedger,
+    paths: ResultPaths,
+    *,
+    overwrite: bool = False,
+    on_progress: Callable[[int], None] = lambda rows: None,
 ) -> WrittenFiles:
     """Write the results file and, when they would hold a row, the failed and the unknown rows.
 
     A cancellation ends it at once and leaves the older files as they were.
 
     Args:
+        overwrite: files of others may lie under the names.
         on_progress: called with the number of rows written so far, from 0 on.
     Raises:
         RunStopped: the disk does not take them; nothing is lost, they can be written again.
@@ -88,6 +103,7 @@ async def write_files(
         advice=advice_for,
         mode=mode,
         written=run.folder / WRITTEN_NAME,
+        overwrite=overwrite,
     )
     try:
         await run_abandonable(writer.__enter__)
@@ -101,23 +117,28 @@ async def write_files(
             await run_abandonable(writer.__exit__, None, None, None)
 
 
-async def report_again(run: RunLedger, results: Path | None, *, ledger: tuple[Path, Path] | None = None) -> RunSummary:
+async def report_again(
+    run: RunLedger, results: Path | None, *, ledger: tuple[Path, Path] | None = None, overwrite: bool = False
+) -> RunSummary:
     """Write all files of a run as it stands now, also while another process works on it.
 
     Args:
+        results: where they go, as `[output] results`; None = where they were before.
         ledger: its `place`; None = the one that the run's settings name.
+        overwrite: they may replace a file that this program did not write; never the ledger.
     Raises:
-        JobError: a file that the run read would be overwritten.
+        JobError: a file that the run read would be overwritten, or one that this program did not write.
         RunStopped: the disk does not take them; nothing is lost, they can be written again.
     """
     record, paths = run.record, result_paths_for(run, results)
     settings = Job.settings_from_json(record.settings_json)
-    reads = files_read(settings, source=local_input_path(run), ledger=ledger)
-    await run_abandonable(lambda: check_writable(paths, rows=record.rows, reads=reads))
-    if results is not None:
+    reads = replace(files_read(settings, source=local_input_path(run), ledger=ledger), overwrite=overwrite)
+    makes_folder = names_folder(results)
+    await run_abandonable(lambda: check_writable(paths, rows=record.rows, reads=reads, makes_folder=makes_folder))
+    if results is not None and not overwrite:
         await run_abandonable(lambda: check_replaceable(paths))
-    paths, notices = await choose_paths(run, paths)
-    written = await write_files(run, paths)
+    paths, notices = await choose_paths(run, paths, overwrite=overwrite)
+    written = await write_files(run, paths, overwrite=overwrite)
     ended = record.finished_at or record.created_at
     summary = RunSummary(
         run_id=record.run_id,

@@ -189,7 +189,7 @@ def test_second_start_does_not_write_the_files(cli, sandbox):
 
 
 def test_damaged_metrics_file_is_replaced(cli, run):
-    (cli.folder / "m.prom").write_bytes(b'\xff{"broken')
+    (cli.folder / "m.prom").write_bytes(b'# HELP batch_enroll_rows \xff{"broken')
     assert run().code == 0
     assert metrics(cli)["runs_total", "0"] == 1
 

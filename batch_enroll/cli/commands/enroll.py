@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from batch_enroll.cli.run_session import RunCallbacks
     from batch_enroll.config.job import Job
     from batch_enroll.ledger.interface import Ledger
+    from batch_enroll.output_guard import Output
     from batch_enroll.reporting.summary import RunSummary
     from batch_enroll.run.input_source import Source
 
@@ -149,6 +151,19 @@ async def _run(args: argparse.Namespace) -> int:
             return await run_each(session, sources, enroll)
 
 
+def _flag_outputs(args: argparse.Namespace) -> Iterator[Output]:
+    """Yield the files that `check` writes besides those of the job."""
+    from batch_enroll.messages import message
+    from batch_enroll.output_guard import flag_output
+    from batch_enroll.reporting.results_writer import PROBLEMS_BEGIN
+    from batch_enroll.run.approved_plan import PLAN_BEGINS
+
+    if args.problems is not None:
+        yield flag_output(args.problems, message("report.the_problems"), "--problems", begins=PROBLEMS_BEGIN)
+    if args.save is not None:
+        yield flag_output(args.save, message("report.the_plan"), "--save", begins=PLAN_BEGINS)
+
+
 async def _check(args: argparse.Namespace) -> int:
     """Check; 0 when every row can be sent or is skipped, 1 when some are invalid, 2 when a limit forbids it."""
     from batch_enroll.atomic_file import require_writable
@@ -157,22 +172,13 @@ async def _check(args: argparse.Namespace) -> int:
     from batch_enroll.cli.run_monitor import check_notifications, check_outputs
     from batch_enroll.cli.run_session import is_nothing_to_do
     from batch_enroll.errors import EmptyInput, JobError
-    from batch_enroll.messages import message
-    from batch_enroll.output_guard import flag_output
-    from batch_enroll.run.approved_plan import check_plan_writable
 
     job = build_job_from_args(args)
-    others = []
-    if args.problems is not None:
-        others.append(flag_output(args.problems, message("report.the_problems"), "--problems"))
-    if args.save is not None:
-        others.append(flag_output(args.save, message("report.the_plan"), "--save"))
+    others = list(_flag_outputs(args))
     check_outputs(args, job, *others, source=local_input(args))
-    if args.save is not None:
-        check_plan_writable(args.save)
+    for output in others:
+        require_writable(output.path)
     check_notifications(job)
-    if args.problems is not None:
-        require_writable(args.problems)
     ledger = ledger_of(job)
     sources = await select_or_report(args, job, ledger, "--problems", "--save")
     if not sources:

@@ -7,8 +7,15 @@ import json
 from pathlib import Path
 
 from batch_enroll.cli import console
-from batch_enroll.cli.options import add_json_flag, add_ledger_flag, add_run_argument, ledger_from, run_of
-from batch_enroll.cli.parser import CommandParser, FileArgument
+from batch_enroll.cli.options import (
+    add_json_flag,
+    add_ledger_flag,
+    add_run_argument,
+    add_setting_flags,
+    ledger_from,
+    run_of,
+)
+from batch_enroll.cli.parser import CommandParser
 
 
 def add_runs(parser: CommandParser) -> None:
@@ -35,13 +42,7 @@ def add_report(parser: CommandParser) -> None:
     """Declare the command."""
     add_run_argument(parser)
     add_ledger_flag(parser)
-    parser.add_argument(
-        "--results",
-        metavar="FILE",
-        type=Path,
-        action=FileArgument,
-        help="results file, .csv or .xlsx (default: as before)",
-    )
+    add_setting_flags(parser, "output.results", "output.overwrite")
     parser.set_defaults(execute=_report)
 
 
@@ -86,10 +87,10 @@ async def _report(args: argparse.Namespace) -> int:
     """Write the files and print their paths."""
     from batch_enroll.run.result_files import report_again
 
-    ledger = ledger_from(args)
+    ledger, results = ledger_from(args), _parse_results(args.results)
     run = await ledger.open(await run_of(args, ledger), read_only=True)
     try:
-        summary = await report_again(run, args.results, ledger=ledger.place)
+        summary = await report_again(run, results, ledger=ledger.place, overwrite=bool(args.overwrite))
     finally:
         await run.close_unchanged()
     for notice in summary.notices:
@@ -99,3 +100,9 @@ async def _report(args: argparse.Namespace) -> int:
     totals = ", ".join(f"{count:,} {name}" for name, count in summary.counts.as_dict().items() if count)
     console.print_message(f"Run {run.record.run_id}: {totals}.")
     return 0
+
+
+def _parse_results(text: str | None) -> Path | None:
+    from batch_enroll.config.load import build_output_section
+
+    return build_output_section({"results": text}).results

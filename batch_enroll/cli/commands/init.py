@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from batch_enroll.cli import console
-from batch_enroll.cli.options import add_setting_flags
+from batch_enroll.cli.options import add_setting_flags, output_path
 from batch_enroll.cli.parser import CommandParser, FileArgument
 from batch_enroll.config.settings import get_setting
 from batch_enroll.errors import InputError, JobError
 from batch_enroll.messages import message
+from batch_enroll.output_guard import NEVER_OURS, ReadFiles, flag_output
 
 _SAMPLE_ROWS = 500
 _DEFAULT_URL = "https://ru.altkraft.com"
@@ -28,9 +29,8 @@ def add_init(parser: CommandParser) -> None:
     parser.add_argument(
         "--output",
         metavar="FILE",
-        type=Path,
         action=FileArgument,
-        help="the job file to write (default: INPUT's name, .toml)",
+        help="the job file to write, or a folder for it (default: INPUT's name, .toml)",
     )
     add_setting_flags(parser, "url", "scenario", "input.sheet", "input.header_row", "input.encoding", "input.delimiter")
     parser.add_argument(
@@ -55,9 +55,9 @@ def _init(args: argparse.Namespace) -> int:
         raise JobError(message("job.init_without_input"))
     remote = remote_input(args.input, plain_allowed=is_loopback) if is_remote(args.input) else None
     shown = remote.shown if remote else str(args.input)
-    target: Path = args.output or Path(Path(remote.file_name if remote else args.input).stem + ".toml")
-    if target.exists():
-        raise JobError(message("job.file_exists", path=str(target)))
+    target = output_path(args.output, Path(remote.file_name if remote else args.input).stem + ".toml")
+    output = flag_output(target, message("report.the_job"), "--output", begins=NEVER_OURS, may_overwrite=False)
+    ReadFiles(files=() if remote else ((message("report.read_input"), Path(args.input)),)).check(output)
     scenario = _DEFAULT_SCENARIO if args.scenario is None else _parse_scenario(args.scenario)
     from batch_enroll.mapping.column_suggestions import suggest
     from batch_enroll.mapping.job_template import job_file_text

@@ -16,9 +16,11 @@ from batch_enroll.cli.options import (
     add_json_flag,
     add_ledger_flag,
     add_run_argument,
+    add_setting_flags,
     given_settings,
     ledger_from,
     ledger_place,
+    output_path,
     run_of,
 )
 from batch_enroll.cli.parser import CommandParser, FileArgument
@@ -58,10 +60,10 @@ def add_support(parser: CommandParser) -> None:
     parser.add_argument(
         "--out",
         metavar="FILE",
-        type=Path,
         action=FileArgument,
-        help="the bundle (default: batch-enroll-support-RUN.zip in this folder)",
+        help="the bundle, or a folder for it (default: batch-enroll-support-RUN.zip in this folder)",
     )
+    add_setting_flags(parser, "output.overwrite")
     parser.epilog = (
         "The bundle holds versions, settings, counts, reasons, statistics, the doctor's findings and the last log\n"
         "lines about the run. It does not hold the token, rows, identities or cell contents."
@@ -144,19 +146,20 @@ async def _support(args: argparse.Namespace) -> int:
     from batch_enroll.clock import SystemClock
     from batch_enroll.config.secrets import TOKEN_VARIABLE
     from batch_enroll.maintenance.doctor import DoctorTarget, examine
-    from batch_enroll.maintenance.support_bundle import collect, write_bundle
+    from batch_enroll.maintenance.support_bundle import BUNDLE_BEGINS, BUNDLE_NAME, collect, write_bundle
     from batch_enroll.output_guard import ReadFiles, flag_output
 
     if args.log_file is not None and not args.log_file.is_file():
         raise JobError(message("maintenance.no_log_file", path=str(args.log_file)))
     ledger = ledger_from(args)
-    if args.out is not None:
-        log = () if args.log_file is None else ((message("report.read_log"), args.log_file),)
-        index, state = ledger.place
-        output = flag_output(args.out, message("report.the_support"), "--out")
-        ReadFiles(files=log, ledger=index, ledger_state=state).check(output)
-        require_writable(args.out)
     run_id = await run_of(args, ledger)
+    name = f"{BUNDLE_NAME}{run_id}"
+    out = output_path(args.out, f"{name}.zip")
+    log = () if args.log_file is None else ((message("report.read_log"), args.log_file),)
+    index, state = ledger.place
+    reads = ReadFiles(files=log, ledger=index, ledger_state=state, overwrite=bool(args.overwrite))
+    reads.check(flag_output(out, message("report.the_support"), "--out", begins=BUNDLE_BEGINS))
+    require_writable(out)
     target = DoctorTarget(job=None, environment={}, ledger=ledger_place(args), ask_platform=False)
     texts = await collect(
         ledger,
@@ -166,8 +169,6 @@ async def _support(args: argparse.Namespace) -> int:
         token=os.environ.get(TOKEN_VARIABLE, "").strip(),
         home=Path.home(),
     )
-    name = f"batch-enroll-support-{run_id}"
-    out = args.out or Path(f"{name}.zip")
     write_bundle(out, texts, folder=name)
     console.print_output(str(out))
     console.print_message(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from batch_enroll.cli.parser import CommandParser
 
 DEMO_ROWS = 200
 _FOLDER = "batch-enroll-demo"
+_LEDGER = "ledger.sqlite"
 
 
 def add_sandbox(parser: CommandParser) -> None:
@@ -35,12 +38,21 @@ def add_demo(parser: CommandParser) -> None:
 
 def _demo(args: argparse.Namespace) -> int:
     """Do a whole run; 0 when nobody was enrolled twice, whatever became of the rows that are wrong on purpose."""
+    from batch_enroll.atomic_file import write_atomic
     from batch_enroll.cli.main import main
+    from batch_enroll.errors import JobError
+    from batch_enroll.messages import message
+    from batch_enroll.os_errors import translate_os_errors
+    from batch_enroll.output_guard import ReadFiles, flag_output
     from batch_enroll.sandbox import SandboxSettings, sandbox_process
 
     args.folder.mkdir(parents=True, exist_ok=True)
-    leads = args.folder / "leads.csv"
-    _write_leads(leads, max(args.rows, 10))
+    leads, content = args.folder / "leads.csv", _leads(max(args.rows, 10))
+    begins = re.compile(re.escape(b"".join(content.splitlines(keepends=True)[:3])))
+    list_ = flag_output(leads, message("report.the_demo_list"), "--folder", begins=begins, may_overwrite=False)
+    ReadFiles(ledger=args.folder / _LEDGER).check(list_)
+    with translate_os_errors(leads, to=JobError):
+        write_atomic(leads, content)
     console.print_message(
         f"The demo invents {args.rows} people in {leads}, starts a mock server of the platform on this machine\n"
         "and enrolls them in its scenario #3. No message is sent to anybody.\n"
@@ -49,7 +61,7 @@ def _demo(args: argparse.Namespace) -> int:
         os.environ["BATCH_ENROLL_TOKEN"] = sandbox.token
         command = ["run", str(leads), "--url", sandbox.url, "--scenario", "3", "--match", "email=E-mail"]
         command += ["--content", "first_name=First name", "--rate", str(args.rate), "--yes"]
-        command += ["--ledger", str(args.folder / "ledger.sqlite"), "--results", str(args.folder / "leads.results.csv")]
+        command += ["--ledger", str(args.folder / _LEDGER), "--results", str(args.folder / "leads.results.csv")]
         command += ["--again"]
         console.print_message(f"$ batch-enroll {shlex.join(command)}\n")
         code = main(command)
@@ -62,7 +74,8 @@ def _demo(args: argparse.Namespace) -> int:
     return 0 if code in (0, 1) and not twice else code
 
 
-def _write_leads(path: Path, count: int) -> None:
+def _leads(count: int) -> bytes:
+    """Make the list as a CSV; the same people come first however many there are."""
     from batch_enroll.sandbox.fake_profiles import HEADER, fake_profiles
 
     people = fake_profiles(count)
@@ -70,7 +83,8 @@ def _write_leads(path: Path, count: int) -> None:
     people[5] = ("", *people[5][1:])
     people[7] = people[2]  # the same person twice
     people[8] = ("nobody@example.com", *people[8][1:])  # the sandbox knows no such profile
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file, delimiter=";")
-        writer.writerow(HEADER)
-        writer.writerows(people)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=";")
+    writer.writerow(HEADER)
+    writer.writerows(people)
+    return text.getvalue().encode("utf-8-sig")
