@@ -183,7 +183,7 @@ def test_stop_gives_exit_3_and_the_run_resumes(going, sandbox, cli):
         assert server.totals()["enrolled_total"] == ended["counts"]["success"] > 0
         assert f"Run {run.run} takes no more rows; " in told.err
         left = ended["counts"]["not_sent"]
-        assert f"has stopped with {left} rows not sent; the same command" in told.err
+        assert f"has stopped with {left} rows not sent; `batch-enroll resume {run.run}" in told.err
         assert "Stopped by `stop`" in err
         assert cli("stop", run.run).code == 2
         run.carry_on()

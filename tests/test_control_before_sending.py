@@ -139,7 +139,7 @@ def test_stop_works_during_the_preflight(cli, asked):
         out, err = process.communicate(timeout=PATIENCE_S)
         assert (process.returncode, json.loads(out)["stop_reason"]) == (3, "Stopped by `stop`."), err
         told = stop.communicate(timeout=PATIENCE_S)[1].strip()
-        assert told.startswith(f"Run {run} has stopped with 20 rows not sent; the same command ")
+        assert told.startswith(f"Run {run} has stopped with 20 rows not sent; `batch-enroll resume {run}")
         assert asked.started == []
     finally:
         process.kill()

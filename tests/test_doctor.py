@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import ssl
@@ -15,6 +16,7 @@ import pytest
 
 from tests.support.certificates import self_signed
 from tests.support.commands import people, write_csv
+from tests.support.sandbox import wait_until
 from tests.support.small_platform import small_platform
 
 JOB = ("--scenario", "3", "--match", "email=email")
@@ -174,6 +176,36 @@ def test_certificate_is_checked(doctor, tmp_path, days, level):
     assert "by TLSv1." in found["platform"][1]
     assert untrusted[0] == 2
     assert "TLS" in untrusted[1]["platform"][1]
+
+
+def test_unfinished_runs_of_the_job_come_first(cli, sandbox):
+    """Also when more others are unfinished than are listed."""
+    server = sandbox(faults="token_revoked@1+")
+    for job in ("own", *map(str, range(6))):
+        (cli.folder / f"{job}.toml").write_text(
+            f'url = "{server.url}"\nscenario = 3\n[match]\nmode = "email"\ncolumn = "email"\n'
+        )
+        source = write_csv(cli.folder / f"{job}.csv", *people(3, domain=f"{job}.example.org"))
+        stopped = cli("run", source, "--job", f"{job}.toml", "--skip-preflight", "--concurrency", "1", "--yes")
+        assert stopped.code == 3, stopped.err
+    lines = [line for line in cli("doctor", "--job", "own.toml").out.splitlines() if "leftovers" in line]
+    ((run, about),) = re.findall(r"run (\w+) of this job \((.*?),", lines[0])
+    assert about == "own.csv"
+    assert not any("of this job" in line for line in lines[1:])
+    findings = cli("doctor", "--job", "own.toml", "--json").json
+    advice = [one["advice"] for one in findings["findings"] if f"run {run} of this job" in one["message"]]
+    assert advice == [f"Resume it with `batch-enroll resume {run} --job own.toml`."]
+
+
+def test_active_run_is_no_leftover(cli, sandbox):
+    server = sandbox()
+    source = write_csv(cli.folder / "a.csv", *people(30))
+    process = cli.start("run", source, "--url", server.url, *JOB, "--rate", "2", "--yes")
+    wait_until(server.enrolments, timeout_s=60)
+    assert "no unfinished run, no unknown row" in cli("doctor").out
+    process.kill()
+    process.wait()
+    assert "is unfinished: " in cli("doctor").out
 
 
 def test_leftover_files_are_listed_with_advice(doctor, cli, sandbox):

@@ -82,7 +82,8 @@ def test_run_that_cannot_resume_is_reported_as_it_is(cli, sandbox, receiver):
     first = cli(*command)
     assert first.code == 3
     again = cli(*command, "--status-file", "status.json", **notify)
-    carries_on = "An earlier start of this run sent 3 rows; 6 are left, and the same command resumes the run."
+    carries_on = "An earlier start of this run sent 3 rows; 6 are left. "
+    carries_on += f"Resume it with `batch-enroll resume {first.json['run']}`."
     assert again.code == 2
     assert lines_of(again)[-1].endswith(carries_on)
     assert (again.json["run"], again.json["status"], again.json["requests"]) == (first.json["run"], "refused", 0)
@@ -113,7 +114,13 @@ def test_multi_input_reports_the_run_that_was_not_resumed(cli, sandbox):
 @pytest.mark.parametrize(
     ("rows", "faults", "code", "said", "advice"),
     [
-        (people(9), "token_revoked@4", 3, "The platform refused the token", "it resumes with 6 rows."),
+        (
+            people(9),
+            "token_revoked@4",
+            3,
+            "The platform refused the token",
+            "this resumes the run with 6 rows: batch-enroll resume ",
+        ),
         (people(3), "drop_after_acting@2", 4, "finished: 1 row unknown.", "batch-enroll resolve"),
         ([*people(2), ("nobody", "")], "", 1, "finished: 1 row refused.", "in the failed file and run it:"),
         (
@@ -148,7 +155,7 @@ def test_quiet_reports_a_stop_by_command(cli, sandbox):
     _, err = process.communicate(timeout=60)
     *_, trouble, hint = err.splitlines()  # before them, the answer to the signal
     assert trouble == "batch-enroll: Stopped by SIGTERM."
-    assert "it resumes with" in hint
+    assert "this resumes the run with" in hint
 
 
 def test_os_error_is_the_same_in_text_json_and_status(sandbox, tmp_path, monkeypatch, capsys):

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 
 from batch_enroll.cli import console
 from batch_enroll.cli.exit_codes import exit_code_for_error, exit_codes_text
-from batch_enroll.cli.options import CliWording
 from batch_enroll.cli.parser import CommandParser
 from batch_enroll.cli.signal_handlers import exit_code_for_interrupt, interrupt_on_signals
+from batch_enroll.cli.wording import CliWording
 from batch_enroll.errors import FileSystemError, RunStopped
 from batch_enroll.installed_versions import tool_version
 from batch_enroll.messages import set_default_wording
@@ -121,6 +121,7 @@ def main(argv: Sequence[str]) -> int:
     if args.command is None:
         console.print_output(parser.format_help().rstrip())
         return 2  # a script whose words got lost must not look successful
+    set_default_wording(CliWording(args))
     with interrupt_on_signals():
         return _execute(args)
 

@@ -25,7 +25,7 @@ from batch_enroll.config.settings import (
     get_setting,
 )
 from batch_enroll.errors import JobError
-from batch_enroll.messages import Message, Wording, message
+from batch_enroll.messages import Message, message
 
 if TYPE_CHECKING:
     from batch_enroll.config.load import SettingValue
@@ -37,22 +37,6 @@ _OF_KUBERNETES = re.compile(
     rf"{VARIABLE_PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)\Z"
 )  # set in each container for each service whose name begins with batch-enroll
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
-
-
-class CliWording(Wording):
-    """Name settings by their flags in the messages of the command line."""
-
-    def setting(self, path: str) -> str:
-        """Give the flag of `send.rate`; without one, the variable or the key of the job file."""
-        if path in ("job", "profile"):  # of the command line only
-            return f"--{path}"
-        keys = path.split(".")
-        nearest = [".".join(keys[:n]) for n in range(len(keys), 0, -1)]  # `match.column` belongs to --match
-        declared = [setting for key in nearest for setting in SETTINGS if setting.key == key]
-        flag = next((setting.flag for setting in declared if setting.flag), "")
-        variable = next((setting.variable for setting in declared), "")
-        in_file = f"{keys[-1]} of [{'.'.join(keys[:-1])}]" if keys[1:] else f"[{path}] of the job file"
-        return flag or variable or in_file
 
 
 def add_job_flags(parser: CommandParser) -> None:

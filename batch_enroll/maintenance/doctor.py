@@ -22,6 +22,7 @@ from batch_enroll.loading.temp_copies import orphaned_copies
 from batch_enroll.messages import Message, hint_of, message, verbatim
 from batch_enroll.reporting.health_findings import HealthFinding, Level
 from batch_enroll.run.run_identity import is_dry_run
+from batch_enroll.run.unfinished_runs import is_of_job
 from batch_enroll.sending import (
     Client,
     CodeTable,
@@ -185,7 +186,7 @@ async def _ledger(target: DoctorTarget) -> list[HealthFinding]:
         if health.index_bytes is None:
             content = message("maintenance.ledger_new", path=str(health.path), sqlite=health.sqlite_version)
             return [*findings, _ok("ledger", content)]
-        return [*findings, *await _runs(open_ledger(where), health)]
+        return [*findings, *await _runs(open_ledger(where), health, target.job)]
     except (LedgerError, JobError) as error:
         return [_error("ledger", error)]
 
@@ -209,12 +210,13 @@ def _speed(health: LedgerHealth) -> HealthFinding:
     return _ok("fsync", message("maintenance.commit", ms=ms))
 
 
-async def _runs(ledger: Ledger, health: LedgerHealth) -> list[HealthFinding]:
-    """Check that every run can be read, and list those that are unfinished or have unknown rows."""
+async def _runs(ledger: Ledger, health: LedgerHealth, job: Job | None) -> list[HealthFinding]:
+    """Check that every run can be read, and list those that are unfinished or have unknown rows, the job's first."""
     records = [
         record for record in await ledger.runs() if record.state is not RunState.PLANNING and not is_dry_run(record)
     ]
-    waiting: list[HealthFinding] = []
+    of_job: list[HealthFinding] = []
+    others: list[HealthFinding] = []
     broken: list[HealthFinding] = []
     for record in records:
         try:
@@ -226,12 +228,17 @@ async def _runs(ledger: Ledger, health: LedgerHealth) -> list[HealthFinding]:
         except LedgerError as error:
             broken.append(_error("ledger", error))
             continue
+        is_jobs = job is not None and is_of_job(record, job)
+        waiting = of_job if is_jobs else others
         values = {
             "run_id": record.run_id,
+            "whose": message("maintenance.of_this_job") if is_jobs else "",
             "about": f"{record.input_name}, {record.created_at.astimezone():%Y-%m-%d}",
             "rows": counts.rows,
         }
         if record.state is RunState.OPEN and counts.not_sent:
+            if await ledger.lock_owner(record.run_id):
+                continue
             content = message("maintenance.run_unfinished", not_sent=counts.not_sent, **values)
             waiting.append(_warning("leftovers", content))
         elif counts.unknown:
@@ -239,10 +246,11 @@ async def _runs(ledger: Ledger, health: LedgerHealth) -> list[HealthFinding]:
             waiting.append(_warning("leftovers", content))
     whole = message("maintenance.ledger", path=str(health.path), runs=len(records), sqlite=health.sqlite_version)
     findings = broken or [_ok("ledger", whole)]
-    if len(waiting) > _MAX_RUNS:
-        more = _warning("leftovers", message("maintenance.more_runs", count=len(waiting) - _MAX_RUNS))
-        waiting = [*waiting[:_MAX_RUNS], more]
-    return [*findings, *(waiting or [_ok("leftovers", message("maintenance.no_leftovers"))])]
+    left = [*of_job, *others]
+    if len(left) > _MAX_RUNS:
+        more = _warning("leftovers", message("maintenance.more_runs", count=len(left) - _MAX_RUNS))
+        left = [*left[:_MAX_RUNS], more]
+    return [*findings, *(left or [_ok("leftovers", message("maintenance.no_leftovers"))])]
 
 
 def _copies() -> HealthFinding:

@@ -76,7 +76,7 @@ async def prune(ledger: Ledger, plan: PrunePlan) -> Sequence[RetainedRun]:
 
 def _why_kept(record: RunRecord, counts: Counts) -> RetainedRun | None:
     if record.state is not RunState.FINISHED:
-        why = message("maintenance.kept_unfinished", not_sent=counts.not_sent, rows=counts.rows)
+        why = message("maintenance.kept_unfinished", not_sent=counts.not_sent, rows=counts.rows, run_id=record.run_id)
     elif counts.unknown:
         why = message("maintenance.kept_unknown", unknown=counts.unknown, rows=counts.rows, run_id=record.run_id)
     else:

@@ -20,7 +20,7 @@ def job_file_text(
     proposal: Proposal,
     *,
     input_name: str,
-    job_name: str,
+    command: str,
     url: str,
     scenario: int,
     sheet: str | None,
@@ -31,7 +31,7 @@ def job_file_text(
     Args:
         proposal: what `suggest` found.
         input_name: the spreadsheet, for the comments.
-        job_name: the job file, for the comments.
+        command: the next one to give, for the comments.
         url: the platform's address.
         scenario: the scenario's number.
         sheet: named in the file only when the workbook has several.
@@ -39,7 +39,7 @@ def job_file_text(
     """
     lines = [
         f"# Proposed from {_comment(input_name)}. Look it through, then try it without sending anything:",
-        f"#   batch-enroll check {_comment(input_name)} --job {_comment(job_name)}",
+        f"#   {_comment(command)}",
         "",
         f"url = {_quoted(url)}        # address of your platform",
         f"scenario = {scenario}        # the number after # beside the scenario's name",

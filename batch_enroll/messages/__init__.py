@@ -63,9 +63,13 @@ class Wording:
         """Name a setting by its place in the job file, such as `send.rate`."""
         return f"`{path}`"
 
-    def command(self, words: str) -> str:
+    def command_line(self, words: str) -> str:
         """Give a whole command that can be pasted; `words` are its name and arguments."""
-        return f"`batch-enroll {words}`"
+        return f"batch-enroll {words}"
+
+    def command(self, words: str) -> str:
+        """Give a command as it stands in a sentence."""
+        return f"`{self.command_line(words)}`"
 
 
 _current: ContextVar[Wording | None] = ContextVar("wording", default=None)
@@ -99,6 +103,11 @@ def hint_of(what: Message, wording: Wording | None = None) -> str:
     """Give the sentence that says what the reader can do about a message; "" when there is none."""
     entry = CATALOGUE.get(what.id)
     return _format(what, entry.hint, wording) if entry is not None and entry.hint else ""
+
+
+def command_line(words: str) -> str:
+    """Give a whole command that can be pasted, for a line of its own; `words` are its name and arguments."""
+    return (_current.get() or _default).command_line(words)
 
 
 def title_for(code: str) -> str:

@@ -37,11 +37,17 @@ CONTROL_TEXTS: Final[dict[str, Text]] = {
     # Stop reasons.
     "control.stopped_by_command": Text("Stopped by `stop`."),
     "control.stopped_at_once": Text("Stopped at once."),
+    # How a run ended that was stopped from elsewhere.
+    "control.has_stopped": Text(
+        "Run {run_id} has stopped with {left:row} not sent; {command:resume {run_id}} resumes it."
+    ),
+    "control.has_ended": Text("Run {run_id} has ended: no row is left to send."),
+    "control.plan_discarded": Text(
+        "Run {run_id} has ended: its plan was discarded, nothing was sent. The same command starts it again."
+    ),
     # A run that cannot be controlled.
     "control.finished": Text("No process works on run {run_id}: it is finished."),
-    "control.not_active": Text(
-        "No process works on run {run_id}.", "Give the command that began it again: it resumes the run."
-    ),
+    "control.not_active": Text("No process works on run {run_id}.", "Resume it with {command:resume {run_id}}."),
     "control.not_asked": Text("The run cannot be asked"),
     "control.no_reply": Text(
         "Run {run_id} is being worked on by {worker}, which did not answer within {seconds} s. Nothing was changed.",

@@ -120,7 +120,7 @@ LEDGER_TEXTS: Final[dict[str, Text]] = {
         "Decide about them first: {command:resolve {run_id}}.",
     ),
     "ledger.run_kept_unfinished": Text(
-        "Run {run_id} is kept: it is unfinished.", "Give the same run command again to resume it."
+        "Run {run_id} is kept: it is unfinished.", "Resume it with {command:resume {run_id}}."
     ),
     "ledger.run_has_sent": Text("Run {run_id} has sent rows, so it is kept."),
     # Rows.

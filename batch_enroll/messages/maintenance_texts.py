@@ -26,6 +26,7 @@ MAINTENANCE_TEXTS: Final[dict[str, Text]] = {
     "maintenance.newest_run": Text("The newest is {run}."),
     "maintenance.runs_lists_them": Text(_LIST),
     # Resolving and pruning.
+    "maintenance.resend": Text("Send the rows again with {command:resume {run_id}}."),
     "maintenance.two_decisions": Text("Row {row:d} has two decisions.", "Leave one of them."),
     "maintenance.rows_and_verdict": Text(
         "--rows and --verdict go together.", "For example: {command:resolve {run} --rows 5,7-9 --verdict enrolled}"
@@ -47,7 +48,7 @@ MAINTENANCE_TEXTS: Final[dict[str, Text]] = {
         "{command:resolve {run_id}} lists the rows that are.",
     ),
     "maintenance.kept_unfinished": Text(
-        "it is unfinished: {not_sent} of {rows:row} were not sent", "Give its run command again to finish it."
+        "it is unfinished: {not_sent} of {rows:row} were not sent", "Resume it with {command:resume {run_id}}."
     ),
     "maintenance.kept_unknown": Text("the outcome of {unknown} of {rows:row} is unknown", _RESOLVE),
     # One person.
@@ -135,21 +136,22 @@ MAINTENANCE_TEXTS: Final[dict[str, Text]] = {
     "maintenance.ledger_new": Text("{path} will be made by the first run (SQLite {sqlite})"),
     "maintenance.ledger": Text("{path} is intact: {runs:run} (SQLite {sqlite})"),
     "maintenance.run_unfinished": Text(
-        "run {run_id} ({about}) is unfinished: {not_sent} of {rows:row} were not sent",
-        "Unless it is being sent right now, give its run command again.",
+        "run {run_id}{whose} ({about}) is unfinished: {not_sent} of {rows:row} were not sent",
+        "Resume it with {command:resume {run_id}}.",
     ),
+    "maintenance.of_this_job": Text(" of this job"),
     "maintenance.run_unknown": Text(
-        "run {run_id} ({about}): the outcome of {unknown} of {rows:row} is unknown", _RESOLVE
+        "run {run_id}{whose} ({about}): the outcome of {unknown} of {rows:row} is unknown", _RESOLVE
     ),
     "maintenance.more_runs": Text("{count} more such runs", _LIST),
     "maintenance.no_leftovers": Text("no unfinished run, no unknown row"),
     "maintenance.no_copies": Text("no copy of an input was left behind by a process that was killed"),
     "maintenance.copy": Text(
         "1 copy of an input, with personal data, left in {folder} by a process that was killed",
-        "The next {command:check} or {command:run} removes it.",
+        "The next `check` or `run` removes it.",
     ),
     "maintenance.copies": Text(
         "{count} copies of inputs, with personal data, left in {folder} by a process that was killed",
-        "The next {command:check} or {command:run} removes them.",
+        "The next `check` or `run` removes them.",
     ),
 }

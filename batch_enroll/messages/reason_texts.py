@@ -6,7 +6,7 @@ from typing import Final
 
 from batch_enroll.messages.message_text import Text
 
-_RESOLVE = "Look the profile up in the platform, then give your decision with {command:resolve}."
+_RESOLVE = "Look the profile up in the platform, then give your decision with `resolve`."
 _TOKEN = "Check the token: it is missing, mistyped, switched off or of another account."
 _TARIFF = "The tariff limit is reached: raise it or wait for the next period, then give the same command again."
 _SLOWER = "The platform asks for fewer requests: lower {setting:send.rate}, then give the same command again."

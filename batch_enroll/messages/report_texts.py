@@ -74,7 +74,7 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     "report.other_results": Text("Choose another place with {setting:output.results}."),
     "report.results_kept": Text(
         "Nothing is lost, every outcome is in the ledger: fix it, then give the same command again; "
-        "{command:report RUN} writes the files as well."
+        "{command:report {run_id}} writes the files as well."
     ),
     "report.totals_differ": Text(
         "The totals do not add up: {planned:row} were planned, {counted} have a status.",
@@ -85,7 +85,7 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     "report.headline": Text("Run {run_id} {end}: {rows:row} in {took}{rate}."),
     "report.headline_rate": Text(", {rate} requests a second"),
     "report.more_reasons": Text("and {rows:row} for {reasons} more reasons"),
-    "report.next_resume": Text("Next: give the same command again; it resumes with {left:row}{held}."),
+    "report.next_resume": Text("Next: this resumes the run with {left:row}{held}:"),
     "report.next_held_one": Text(", and {unknown:row} of unknown outcome stays held until resolved"),
     "report.next_held": Text(", and {unknown:row} of unknown outcome stay held until resolved"),
     "report.next_resolve": Text(
@@ -98,7 +98,7 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     "report.trouble": Text("Run {run_id} {end}: {counts}."),
     "report.count": Text("{count:row} {what}"),
     "report.begun_before": Text(
-        "An earlier start of this run sent {sent:row}; {left:is_left}, and the same command resumes the run."
+        "An earlier start of this run sent {sent:row}; {left:is_left}. Resume it with {command:resume {run_id}}."
     ),
     # Several inputs, or none
     "report.inputs_together": Text("{inputs:input} together: {counts}; exit code {exit_code:d}."),

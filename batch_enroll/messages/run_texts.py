@@ -33,7 +33,7 @@ RUN_TEXTS: Final[dict[str, Text]] = {
     ),
     "run.left_unfinished": Text(
         "Run {run_id} of {input} stopped with {count:row} left.",
-        "Continue it, without its input: {command:resume {run_id}}",
+        "Resume it, without its input: {command:resume {run_id}}",
     ),
     "run.window_changed": Text(
         "A window now limits how long people count as enrolled before; rows without a clear answer are held for ever.",
@@ -70,7 +70,7 @@ RUN_TEXTS: Final[dict[str, Text]] = {
     ),
     "run.planned_otherwise": Text(
         "Run {run_id} over this very input is unfinished and was planned with other settings for the {what}.",
-        "Finish it first: {command:retry {run_id} --not-sent}. Then change the settings.",
+        "Finish it first: {command:resume {run_id}}. Then change the settings.",
     ),
     "run.lock_job": Text("Job {job}"),
     "run.lock_scenario": Text("Scenario {scenario:d} at {url}"),

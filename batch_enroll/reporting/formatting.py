@@ -15,9 +15,11 @@ def rows_text(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
-def begun_before_message(counts: Counts) -> Message | None:
+def begun_before_message(run_id: str, counts: Counts) -> Message | None:
     """Describe a run whose resumption sent nothing; None when no row was ever sent."""
-    return message("report.begun_before", sent=counts.sent, left=counts.not_sent) if counts.sent else None
+    if not counts.sent:
+        return None
+    return message("report.begun_before", sent=counts.sent, left=counts.not_sent, run_id=run_id)
 
 
 def duration_text(seconds: float) -> str:

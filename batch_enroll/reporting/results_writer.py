@@ -85,6 +85,9 @@ class ResultsWriter:
         self._sheets: dict[Path, TableWriter] = {}
         self._finished = False
 
+    def _translated(self, path: Path) -> contextlib.AbstractContextManager[None]:
+        return translate_os_errors(path, hint=message("report.results_kept", run_id=self._run_id))
+
     def __enter__(self) -> Self:
         try:
             self._sheet(self._paths.results)
@@ -122,7 +125,7 @@ class ResultsWriter:
         for path, some in zip(self._paths.all()[:3], (lines, failed, unknown), strict=True):
             if some:
                 sheet = self._sheet(path)
-                with _translated(path):
+                with self._translated(path):
                     sheet.write(some)
 
     def finish(self) -> WrittenFiles:
@@ -138,14 +141,14 @@ class ResultsWriter:
         sha256: dict[str, str] = {}
         for kind, path in (("results", results), ("failed", failed), ("unknown", unknown)):
             if path in self._sheets:
-                with _translated(path):
+                with self._translated(path):
                     self._sheets[path].save()
                     sha256[kind] = self._sheets[path].sha256()
         if self._written is not None:  # before the first rename: a crash between here and the summary loses no name
-            with _translated(self._written), self._written.open("a", encoding="ascii") as file:
+            with self._translated(self._written), self._written.open("a", encoding="ascii") as file:
                 file.writelines(f"{digest}\n" for digest in sha256.values())
         for path in (unknown, failed, results):
-            with _translated(path):
+            with self._translated(path):
                 if path in self._sheets:
                     self._sheets[path].commit()
                 elif not self._overwrite or has_added_columns(path):
@@ -167,7 +170,7 @@ class ResultsWriter:
 
     def _sheet(self, path: Path) -> TableWriter:
         if path not in self._sheets:
-            with _translated(path):
+            with self._translated(path):
                 if path.suffix.lower() == ".xlsx":
                     sheet: TableWriter = XlsxTableWriter(path, mode=self._mode)
                 else:
@@ -209,10 +212,6 @@ def _remove(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
         sync_folder(path.parent)
-
-
-def _translated(path: Path) -> contextlib.AbstractContextManager[None]:
-    return translate_os_errors(path, hint=message("report.results_kept"))
 
 
 def write_problems(

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 from batch_enroll.models import Counts
 from batch_enroll.reporting.reason_counts import ReasonLine
+from batch_enroll.reporting.summary_table import resume_step
 
 if TYPE_CHECKING:
     from batch_enroll.reporting.rich_console import TextScreen
@@ -98,6 +99,10 @@ def print_run(run: RunTotal, stream: IO[str]) -> None:
     if run.reasons:
         screen.line("\nWhy", style="bold")
         screen.columns([(f"{line.count:,}", line.status, line.text(screen.arrow)) for line in run.reasons], right={0})
+    if run.progress == "unfinished" and run.counts.not_sent:
+        sentence, command = resume_step(run.run_id, run.counts)
+        screen.line(f"\n{sentence}", style="bold")
+        screen.unbroken(command)
 
 
 def _others(run: RunTotal) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import IO
 
-from batch_enroll.messages import message
+from batch_enroll.messages import command_line, message
+from batch_enroll.models import Counts
 from batch_enroll.reporting.formatting import duration_text, rate_text
 from batch_enroll.reporting.rich_console import TextScreen
 from batch_enroll.reporting.summary import RunEnd, RunSummary, assert_totals_match
@@ -42,17 +43,22 @@ def next_step(run: RunSummary) -> tuple[str, str]:
     """Return the next step as a sentence, and the command or file that it names ("" when there is none)."""
     counts = run.counts
     if run.end is RunEnd.STOPPED or counts.not_sent:
-        id = "report.next_held_one" if counts.unknown == 1 else "report.next_held"
-        held = message(id, unknown=counts.unknown) if counts.unknown else ""
-        return str(message("report.next_resume", left=counts.not_sent, held=held)), ""
+        return resume_step(run.run_id, counts)
     if counts.unknown:
-        return str(message("report.next_resolve", unknown=counts.unknown)), f"batch-enroll resolve {run.run_id}"
+        return str(message("report.next_resolve", unknown=counts.unknown)), command_line(f"resolve {run.run_id}")
     refused = counts.error + counts.invalid
     if refused and run.failed:
         return str(message("report.next_correct", refused=refused)), str(run.failed)
     if refused:
-        return str(message("report.next_write_failed", refused=refused)), f"batch-enroll report {run.run_id}"
+        return str(message("report.next_write_failed", refused=refused)), command_line(f"report {run.run_id}")
     return str(message("report.next_nothing")), ""
+
+
+def resume_step(run_id: str, counts: Counts) -> tuple[str, str]:
+    """Return the sentence and the command that resumes a run."""
+    id = "report.next_held_one" if counts.unknown == 1 else "report.next_held"
+    held = message(id, unknown=counts.unknown) if counts.unknown else ""
+    return str(message("report.next_resume", left=counts.not_sent, held=held)), command_line(f"resume {run_id}")
 
 
 def trouble_text(run: RunSummary) -> str:

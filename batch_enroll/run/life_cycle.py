@@ -44,7 +44,7 @@ async def undo_on_error(prepared: PreparedRun) -> AsyncIterator[None]:
                 await prepared.ledger.close_unchanged()
             else:
                 await prepared.ledger.discard()
-        begun_before = begun_before_message(prepared.counts)
+        begun_before = begun_before_message(prepared.plan.run_id, prepared.counts)
         if isinstance(error, RunStopped) and prepared.plan.carries_on and begun_before:
             error.add_hint(begun_before)
         raise

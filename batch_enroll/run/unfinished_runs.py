@@ -36,10 +36,17 @@ async def unfinished_notices(ledger: Ledger, job: Job, new: RunRecord) -> list[N
 def _is_related(run: RunRecord, job: Job, new: RunRecord) -> bool:
     if run.run_id == new.run_id or run.state is not RunState.OPEN or is_dry_run(run):
         return False
-    if (run.url, run.scenario) != (job.url, job.scenario):
-        return False
-    same_job = bool(job.name) and json.loads(run.settings_json).get("name") == job.name
-    return same_job or (run.input_path == new.input_path and run.input_path != NO_PATH)
+    same_input = run.input_path == new.input_path and run.input_path != NO_PATH
+    return is_of_job(run, job) or (same_input and _same_scenario(run, job))
+
+
+def is_of_job(run: RunRecord, job: Job) -> bool:
+    """Check whether a run is an earlier one of this job."""
+    return _same_scenario(run, job) and bool(job.name) and json.loads(run.settings_json).get("name") == job.name
+
+
+def _same_scenario(run: RunRecord, job: Job) -> bool:
+    return (run.url, run.scenario) == (job.url, job.scenario)
 
 
 async def _rows_left(ledger: Ledger, record: RunRecord) -> int:

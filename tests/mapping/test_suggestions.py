@@ -45,7 +45,7 @@ def test_proposed_text_is_toml_whatever_the_headers_hold():
     text = job_file_text(
         proposal,
         input_name="in\nput.csv",
-        job_name="job.toml",
+        command="batch-enroll check leads.csv --job job.toml",
         url="https://x.example",
         scenario=3,
         sheet='S "1"',

@@ -76,7 +76,7 @@ def test_stopped_run_notifies_its_reason(job):
     assert message["title"] == "batch-enroll nightly: stopped before the end"
     assert message["type"] == "failure"
     assert "The platform refused the token" in message["message"]
-    assert "Next: give the same command again" in message["message"]
+    assert "Next: this resumes the run with" in message["message"]
     assert beats[-1].path == f"/ping/{SECRET}/fail"
 
 

@@ -57,6 +57,8 @@ class Cli(Protocol):
 
     def start(self, *words: object, stdin: int = ..., **environment: str) -> subprocess.Popen[str]: ...
 
+    def paste(self, line: str) -> Ended: ...
+
 
 @pytest.fixture
 def cli(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cli]:
@@ -165,6 +167,26 @@ class _Cli:
         )
         self._started.append(process)
         return process
+
+    def paste(self, line: str) -> Ended:
+        """Give a printed command to a shell, as it stands."""
+        folder = self.folder / "bin"
+        folder.mkdir(exist_ok=True)
+        program = folder / "batch-enroll"
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m batch_enroll "$@"\n')
+        program.chmod(0o755)
+        done = subprocess.run(
+            ["/bin/sh", "-c", line],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=self._environment({"PATH": f"{folder}:{os.environ['PATH']}"}),
+            cwd=self.folder,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        ended = Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+        self.heard.append(([line], ended.out, ended.err))
+        return ended
 
     def end(self) -> None:
         """End what a test left running, and close its pipes."""

@@ -56,7 +56,7 @@ def test_run_stopped_by_its_end_time_is_resumed_next_night(nights, sandbox, cloc
     source, job = nights.file("monday"), nights.job(server.url, stop=stop)
     night = ended_at(nights, clock, moment, lambda: len(server.enrolments()) > 1, source, job)
     early = enrolled_once(server)
-    night.check_reports(3, expected, "Next: give the same command again", left=30 - len(early))
+    night.check_reports(3, expected, "Next: this resumes the run with", left=30 - len(early))
     assert 1 < len(early) < 30
     assert check_results(night, source, server) == set()
     assert night.ended.json["counts"]["success"] == len(early)

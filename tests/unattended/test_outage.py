@@ -63,7 +63,7 @@ def is_out_of_reach(night: Night, source, server) -> int:
 def is_still_out_of_reach(night: Night, sent: int) -> None:
     left = night.ended.json["counts"]["not_sent"]
     assert sent + left == 30
-    expected = f"An earlier start of this run sent {sent} rows; {left} are left, and the same command resumes the run."
+    expected = f"An earlier start of this run sent {sent} rows; {left} are left. Resume it with"
     night.check_reports(2, "The platform could not be asked about scenario 3", expected, state="stopped", left=left)
     assert night.message["title"] == f"batch-enroll nightly: not resumed, {left} rows left"
     assert night.ended.json["requests"] == 0

@@ -87,7 +87,6 @@ async def _stop(args: argparse.Namespace) -> int:
     """Send the command and wait until the run has ended; Ctrl-C ends only the waiting."""
     from batch_enroll.clock import SystemClock
     from batch_enroll.control.control_client import wait_until_released
-    from batch_enroll.reporting.formatting import rows_text
 
     ledger = ledger_from(args)
     run_id = await _find_run(args, ledger)
@@ -96,12 +95,12 @@ async def _stop(args: argparse.Namespace) -> int:
         console.print_message(reply.said)
     counts = await wait_until_released(ledger, run_id, clock=SystemClock())
     if counts is None:
-        said = f"Run {run_id} has ended: its plan was discarded, nothing was sent. The same command starts it again."
+        said = message("control.plan_discarded", run_id=run_id)
     elif counts.not_sent:
-        said = f"Run {run_id} has stopped with {rows_text(counts.not_sent)} not sent; the same command resumes it."
+        said = message("control.has_stopped", run_id=run_id, left=counts.not_sent)
     else:
-        said = f"Run {run_id} has ended: no row is left to send."
-    print_reply(replace(reply, said=said, in_flight=0), as_json=args.json, counts=counts and counts.as_dict())
+        said = message("control.has_ended", run_id=run_id)
+    print_reply(replace(reply, said=str(said), in_flight=0), as_json=args.json, counts=counts and counts.as_dict())
     return 0
 
 

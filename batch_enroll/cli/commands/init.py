@@ -11,6 +11,7 @@ from typing import BinaryIO
 from batch_enroll.cli import console
 from batch_enroll.cli.options import add_setting_flags, output_path
 from batch_enroll.cli.parser import CommandParser, FileArgument
+from batch_enroll.cli.wording import quoted
 from batch_enroll.config.settings import get_setting
 from batch_enroll.errors import InputError, JobError
 from batch_enroll.messages import message
@@ -67,10 +68,11 @@ def _init(args: argparse.Namespace) -> int:
     proposal = suggest(columns, rows)
     if proposal is None:
         raise InputError(message("job.no_matching_column", name=shown), hint=message("job.columns_are", names=columns))
+    command = f"batch-enroll check {quoted([shown, '--job', str(target)])}"
     text = job_file_text(
         proposal,
         input_name=shown,
-        job_name=str(target),
+        command=command,
         url=args.url or _DEFAULT_URL,
         scenario=scenario,
         sheet=args.sheet and sheet,
@@ -82,7 +84,7 @@ def _init(args: argparse.Namespace) -> int:
     console.print_message(
         f"Wrote {target}: profiles are matched by {proposal.mode.value} from column '{proposal.column}' "
         f"({proposal.fitting} of {proposal.looked_at} rows fit).\n"
-        f"{f'Fill in {missing}, then' if missing else 'Then'}: batch-enroll check {shown} --job {target}"
+        f"{f'Fill in {missing}, then' if missing else 'Then'}: {command}"
     )
     return 0
 

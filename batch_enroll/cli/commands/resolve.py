@@ -87,7 +87,7 @@ async def _resolve(args: argparse.Namespace) -> int:
     totals = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
     console.print_message(f"Recorded {len(decisions):,} decisions. Run {run_id} now: {totals}.")
     if any(decision.verdict is ResolveVerdict.RESEND for decision in decisions):
-        console.print_message(f"To send rows again: the same run command, or batch-enroll retry {run_id} --not-sent")
+        console.print_message(str(message("maintenance.resend", run_id=run_id)))
     return 0
 
 

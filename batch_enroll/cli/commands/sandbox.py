@@ -7,11 +7,11 @@ import csv
 import io
 import os
 import re
-import shlex
 from pathlib import Path
 
 from batch_enroll.cli import console
 from batch_enroll.cli.parser import CommandParser
+from batch_enroll.cli.wording import quoted
 
 DEMO_ROWS = 200
 _FOLDER = "batch-enroll-demo"
@@ -63,7 +63,7 @@ def _demo(args: argparse.Namespace) -> int:
         command += ["--content", "first_name=First name", "--rate", str(args.rate), "--yes"]
         command += ["--ledger", str(args.folder / _LEDGER), "--results", str(args.folder / "leads.results.csv")]
         command += ["--again"]
-        console.print_message(f"$ batch-enroll {shlex.join(command)}\n")
+        console.print_message(f"$ batch-enroll {quoted(command)}\n")
         code = main(command)
         enrolled = sandbox.enrolments(scenario=3)
         twice = sum(times > 1 for times in enrolled.values())

@@ -1,0 +1,69 @@
+"""How the command line names settings, and prints commands that can be pasted."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+from collections.abc import Iterable
+
+from batch_enroll.cli import console
+from batch_enroll.config.settings import JOB_VARIABLE, PROFILE_VARIABLE, SETTINGS, get_setting
+from batch_enroll.messages import Wording
+
+_WITHOUT_LEDGER = {"completion", "demo", "init", "sandbox"}  # commands that take none of the flags below
+_VARIABLES = {"job": JOB_VARIABLE, "profile": PROFILE_VARIABLE, "ledger": get_setting("output.ledger").variable}
+_PLAIN = re.compile(r"[\w.:\\/=+-]+")  # safe in cmd and in PowerShell
+
+
+class CliWording(Wording):
+    """Name settings by their flags, and print commands with the job, profile and ledger of this command.
+
+    Args:
+        args: those of this command; None while they are not known.
+    """
+
+    def __init__(self, args: argparse.Namespace | None = None) -> None:
+        self._input = getattr(args, "input", None)
+        self._given: dict[str, str] = {}
+        for name, variable in _VARIABLES.items():
+            value = getattr(args, name, None) or os.environ.get(variable, "").strip()
+            if value and args is not None:
+                self._given[f"--{name}"] = value
+
+    def setting(self, path: str) -> str:
+        """Give the flag of `send.rate`; without one, the variable or the key of the job file."""
+        if path in ("job", "profile"):  # of the command line only
+            return f"--{path}"
+        keys = path.split(".")
+        nearest = [".".join(keys[:n]) for n in range(len(keys), 0, -1)]  # `match.column` belongs to --match
+        declared = [setting for key in nearest for setting in SETTINGS if setting.key == key]
+        flag = next((setting.flag for setting in declared if setting.flag), "")
+        variable = next((setting.variable for setting in declared), "")
+        in_file = f"{keys[-1]} of [{'.'.join(keys[:-1])}]" if keys[1:] else f"[{path}] of the job file"
+        return flag or variable or in_file
+
+    def command_line(self, words: str) -> str:
+        """Give the command with this command's input, job, profile and ledger; a shell takes it as it stands."""
+        name, *rest = words.split()
+        arguments = [self._input if word == "INPUT" and self._input else word for word in rest]
+        if name not in _WITHOUT_LEDGER:
+            arguments += [word for flag, value in self._given.items() if flag not in rest for word in (flag, value)]
+        return console.mask_secrets(super().command_line(quoted([name, *arguments])))
+
+
+def quoted(words: Iterable[str], *, windows: bool = os.name == "nt") -> str:
+    """Join the words of a command for a shell: of POSIX, or both cmd and PowerShell.
+
+    Args:
+        windows: the words hold no double quote, which no file name there can.
+    """
+    return " ".join(map(_quoted_for_windows, words)) if windows else shlex.join(words)
+
+
+def _quoted_for_windows(word: str) -> str:
+    if _PLAIN.fullmatch(word):
+        return word
+    backslashes = len(word) - len(word.rstrip("\\"))  # before the closing quote they would escape it
+    return f'"{word}{backslashes * chr(92)}"'
