@@ -24,7 +24,7 @@ def stopped(cli, sandbox):
     server = sandbox(faults="token_revoked@4+")
     (cli.folder / "my job's.toml").write_text(
         f'url = "{server.url}"\nscenario = 3\n[match]\nmode = "email"\ncolumn = "email"\n'
-        '[profile."the test"]\nrate = 10\n'.replace("rate = 10", "send.rate = 100")
+        '[profile."the test"]\nsend.rate = 100\n'
     )
     write_csv(cli.folder / "in.csv", *people(ROWS))
     ended = cli("run", "in.csv", *FLAGS, *SAFE)
@@ -77,6 +77,14 @@ def test_job_and_ledger_of_variables_are_printed(cli, stopped, monkeypatch):
     check_resumes(cli, server, printed(told.err, "resume"))
 
 
+def test_token_file_is_printed(cli, stopped):
+    run, _, server = stopped
+    (cli.folder / "my token.txt").write_text("sandbox-token")
+    server.control(faults="token_revoked@2+")
+    ended = cli("resume", run, *FLAGS, *SAFE, "--token-file", "my token.txt", BATCH_ENROLL_TOKEN="")
+    assert "--token-file 'my token.txt'" in printed(ended.err, "resume")
+
+
 def test_commands_in_other_texts(cli, stopped):
     missing = cli("show", "ffffffff", *FLAGS)
     assert cli.paste(printed(missing.err, "runs")).code == 0
@@ -89,13 +97,14 @@ def test_a_password_is_not_printed(cli):
     assert (told.code, "pass-word" in told.err) == (2, False)
 
 
-def test_commands_without_a_ledger_take_none():
+def test_a_printed_command_has_only_flags_that_it_takes():
     parser = build_parser()
     (commands,) = [action.choices for action in parser._actions if isinstance(action.choices, dict)]
-    args = parser.parse_args(["show", "r1", "--ledger", "l"])
+    args = parser.parse_args(["run", "in.csv", "--ledger", "l", "--token-file", "t"])
     for name in COMMANDS:
-        takes = "--ledger" in commands[name].format_help()
-        assert CliWording(args).command_line(name).endswith(" --ledger l") is takes, name
+        page, line = commands[name].format_help(), CliWording(args).command_line(name)
+        assert ("--ledger FILE" in page) is ("--ledger l" in line), name
+        assert ("--token-file FILE" in page) is ("--token-file t" in line), name
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from pathlib import Path
 
 import anyio
 import pytest
@@ -207,3 +208,63 @@ def test_a_plan_names_the_unfinished_runs_of_its_job_and_input(cli, sandbox, way
     codes = [notice["code"] for notice in cli("check", name, *command).json["notices"]]
     assert "unfinished_run" not in codes
     assert len(enrolled(server)) == 11
+
+
+@pytest.fixture
+def elsewhere(cli, sandbox):
+    """A run by a job whose paths are all relative, stopped after three rows; the command line is elsewhere now."""
+    server, began_in = sandbox(faults="token_revoked@4+"), cli.folder
+    more = '[output]\nresults = "out/all.csv"\nstatus_file = "status.json"\nledger = "own.sqlite"\n'
+    job_file(began_in, server, more=more + '[input]\narchive = "done"\n[send]\nconcurrency = 1\n')
+    (began_in / "out").mkdir()
+    write_csv(began_in / "in.csv", *people(ROWS))
+    ended = cli("run", "in.csv", "--job", "job.toml", "--log-file", "a.log", "--yes", "--json")
+    assert ended.code == 3, ended.err
+    server.control(faults="", token_revoked=False)
+    cli.folder = began_in / "far" / "away"
+    cli.folder.mkdir(parents=True)
+    return began_in, server, ended.json["run"]
+
+
+@pytest.mark.parametrize("with_job", [False, True])
+def test_relative_paths_mean_the_same_from_another_folder(cli, elsewhere, with_job):
+    began_in, server, run = elsewhere
+    place = ("--job", "../../job.toml") if with_job else ("--ledger", "../../own.sqlite")
+    ended = cli("resume", run, *place, "--yes", "--json")
+    assert ended.code == 0, ended.err
+    files = {"results": "out/all.csv", "summary": "out/all.summary.json", "input": "done/in.csv"}
+    told = {kind: Path(path).resolve() for kind, path in ended.json["files"].items()}
+    assert told == {kind: began_in.resolve() / name for kind, name in files.items()}
+    assert all((began_in / name).is_file() for name in files.values())
+    assert json.loads((began_in / "status.json").read_text())["exit_code"] == 0
+    assert (began_in / "a.log").read_text().count("run finished") == 2
+    assert [*cli.folder.iterdir()] == []
+    assert not (began_in / "in.csv").exists()
+    assert len(enrolled(server)) == ROWS
+
+
+def test_resumed_run_archives_only_an_input_that_is_still_its_own(cli, elsewhere):
+    began_in, server, run = elsewhere
+    write_csv(began_in / "in.csv", *people(2))
+    ended = cli("resume", run, "--job", "../../job.toml", "--yes")
+    assert (ended.code, "no longer the file that was enrolled" in ended.err) == (0, True), ended.err
+    assert (began_in / "in.csv").exists()
+    assert len(enrolled(server)) == ROWS
+
+
+def test_resume_takes_another_archive_and_refuses_an_unusable_one(cli, elsewhere):
+    _, server, run = elsewhere
+    refused = cli("resume", run, "--job", "../../job.toml", "--archive", "no/such", "--yes")
+    assert (refused.code, "no" in refused.err) == (2, True)
+    assert len(enrolled(server)) == 3
+    assert cli("resume", run, "--job", "../../job.toml", "--archive", "kept", "--yes").code == 0
+    assert (cli.folder / "kept" / "in.csv").exists()
+
+
+def test_ledger_that_an_earlier_release_kept_in_the_working_directory(cli, elsewhere):
+    """A new one beside the job file would not know who was enrolled."""
+    began_in, server, _ = elsewhere
+    (began_in / "own.sqlite").rename(cli.folder / "own.sqlite")
+    ended = cli("run", write_csv(cli.folder / "b.csv", *people(2)), "--job", "../../job.toml", "--yes")
+    assert (ended.code, "Write the whole path of the ledger into the job file." in ended.err) == (2, True)
+    assert len(enrolled(server)) == 3

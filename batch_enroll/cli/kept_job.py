@@ -29,11 +29,12 @@ _PLANNED: Final[tuple[KeyPath, ...]] = (
     ("send", "window"),
     ("send", "again"),
 )
+_NOT_PLANNED: Final[tuple[KeyPath, ...]] = (("input", "archive"),)  # concerns the file, not its rows
 _COMPARED: Final = ("url", "scenario", "match", "content")  # of a job file: a difference is said
 # What one start of the run was told about its own screen and its choice of files; the next start says it anew.
 _OF_ONE_START: Final[Mapping[str, tuple[str, ...]]] = {
     "output": ("yes", "json", "quiet", "verbose", "ledger"),
-    "input": ("pick", "if_changed", "archive"),
+    "input": ("pick", "if_changed"),
 }
 
 
@@ -65,7 +66,7 @@ def build_kept_job(args: argparse.Namespace, record: RunRecord) -> Job:
 
 
 def _is_planned(path: KeyPath) -> bool:
-    return any(path[: len(planned)] == planned for planned in _PLANNED)
+    return path not in _NOT_PLANNED and any(path[: len(planned)] == planned for planned in _PLANNED)
 
 
 def _differs(asked: Job, job: Job, path: KeyPath) -> bool:
@@ -80,10 +81,9 @@ def _overlay(kept: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, Any]
     """Lay a job file over kept settings, key by key; what belongs to the plan stays."""
     merged = deep_copy(kept)
     for name, value in file.items():
-        if _is_planned((name,)):
-            continue
         if not isinstance(value, dict):
-            merged[name] = value
+            if not _is_planned((name,)):
+                merged[name] = value
             continue
         holder = merged.setdefault(name, {})
         holder.update({key: inner for key, inner in value.items() if not _is_planned((name, key))})

@@ -13,12 +13,13 @@ from batch_enroll.config.settings import JOB_VARIABLE, PROFILE_VARIABLE, SETTING
 from batch_enroll.messages import Wording
 
 _WITHOUT_LEDGER = {"completion", "demo", "init", "sandbox"}  # commands that take none of the flags below
+_WITH_TOKEN = {"check", "doctor", "resume", "retry", "run"}
 _VARIABLES = {"job": JOB_VARIABLE, "profile": PROFILE_VARIABLE, "ledger": get_setting("output.ledger").variable}
 _PLAIN = re.compile(r"[\w.:\\/=+-]+")  # safe in cmd and in PowerShell
 
 
 class CliWording(Wording):
-    """Name settings by their flags, and print commands with the job, profile and ledger of this command.
+    """Name settings by their flags, and print commands with the job, profile, ledger and token file of this command.
 
     Args:
         args: those of this command; None while they are not known.
@@ -31,6 +32,8 @@ class CliWording(Wording):
             value = getattr(args, name, None) or os.environ.get(variable, "").strip()
             if value and args is not None:
                 self._given[f"--{name}"] = value
+        if token_file := getattr(args, "token_file", None):
+            self._given["--token-file"] = token_file
 
     def setting(self, path: str) -> str:
         """Give the flag of `send.rate`; without one, the variable or the key of the job file."""
@@ -48,8 +51,10 @@ class CliWording(Wording):
         """Give the command with this command's input, job, profile and ledger; a shell takes it as it stands."""
         name, *rest = words.split()
         arguments = [self._input if word == "INPUT" and self._input else word for word in rest]
-        if name not in _WITHOUT_LEDGER:
-            arguments += [word for flag, value in self._given.items() if flag not in rest for word in (flag, value)]
+        for flag, value in self._given.items():
+            taken = name in _WITH_TOKEN if flag == "--token-file" else name not in _WITHOUT_LEDGER
+            if taken and flag not in rest:
+                arguments += [flag, value]
         return console.mask_secrets(super().command_line(quoted([name, *arguments])))
 
 

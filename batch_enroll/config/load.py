@@ -63,7 +63,8 @@ def read_job_file(path: Path) -> dict[str, Any]:
     profiles = content.get("profile")
     for settings in (content, *(profiles.values() if isinstance(profiles, dict) else ())):
         _refuse_only_flags(settings, str(path))
-        _resolve_paths(path.parent, settings)
+        _resolve_paths(path.absolute().parent, settings)
+        _resolve_ledger(path, settings)
     return content
 
 
@@ -169,3 +170,20 @@ def _resolve_paths(folder: Path, settings: object) -> None:
             holder = holder.get(name) if isinstance(holder, dict) else None
         if isinstance(holder, dict) and isinstance(holder.get(key), str):
             holder[key] = with_slash_of(holder[key], folder / holder[key])
+
+
+def _resolve_ledger(job_file: Path, settings: object) -> None:
+    """Make the ledger's path start at the job file's folder, as every other path in it does.
+
+    Raises:
+        JobError: it started at the working directory in earlier releases, and one is there: a new one beside the job
+            file would not know who was enrolled.
+    """
+    output = settings.get("output") if isinstance(settings, dict) else None
+    name = output.get("ledger") if isinstance(output, dict) else None
+    if not isinstance(output, dict) or not isinstance(name, str) or not name or name[0] == "~" or "://" in name:
+        return
+    beside, here = job_file.absolute().parent / name, Path(name).absolute()
+    if here.is_file() and not beside.exists():
+        raise JobError(message("job.ledger_elsewhere", path=str(job_file), ledger=name, here=str(here)))
+    output["ledger"] = str(beside)

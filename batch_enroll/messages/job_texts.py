@@ -142,6 +142,10 @@ JOB_TEXTS: Final[dict[str, Text]] = {
     "job.secret_file_not_utf8": Text("The {what} {path} is not UTF-8 text."),
     "job.secret_file_empty": Text("The {what} {path} is empty."),
     "job.secret_readable": Text("Other users of this machine can read {path}, which holds a secret: chmod 600 {path}"),
+    "job.ledger_elsewhere": Text(
+        "{path}: the ledger {ledger} is looked for beside the job file and is not there, but there is one at {here}.",
+        "Write the whole path of the ledger into the job file.",
+    ),
     # INPUT and RUN on the command line.
     "job.input_is_a_folder": Text("{name} is a folder.", "Name the spreadsheet in it."),
     "job.no_such_file": Text("There is no file {name}."),

@@ -44,12 +44,21 @@ async def enroll_input(context: RunContext, source: LocalInput) -> RunSummary:
 
 
 async def retry_rows(context: RunContext, run_id: str, status: RowStatus) -> RunSummary:
-    """Send the rows of one status of an earlier run once more."""
+    """Send the rows of one status of an earlier run once more; archive its input if it is still there."""
+    job = context.job
 
     async def retry() -> RunSummary:
-        check_allowed_hours(context.job, context.clock.now())
+        check_allowed_hours(job, context.clock.now())
         prepared = await context.until_stopped(lambda: resume_run(context, run_id, again=status))
-        return await _execute(prepared, context)
+        source = local_input_path(prepared.ledger)
+        if source is not None and not source.exists():  # it is not needed
+            source = None
+        async with undo_on_error(prepared):
+            if job.input.archive is not None and source is not None:
+                await run_abandonable(check_archive, job.input.archive, source)
+        summary = await _execute(prepared, context)
+        sha256 = prepared.ledger.record.input_sha256
+        return await run_in_thread(lambda: archive_finished(summary, source, job, sha256=sha256))
 
     return await context.supervise(retry)
 
