@@ -83,6 +83,30 @@ def test_plan_compares_a_file_with_earlier_runs_of_its_input(cli, sandbox):
     assert ended.json["compared"][0] in cli("run", trial, *flags(server)).err
 
 
+def test_nothing_is_usual_before_three_runs_and_failed_files_do_not_count(cli, sandbox):
+    server = sandbox()
+    source = cli.folder / "nightly.csv"
+    large = people(60, domain="large.example.com")
+    for night in range(3):
+        write_csv(source, *large)
+        early = cli("check", source, *flags(server, "--json")).json["compared"]
+        assert not any("usual" in sentence for sentence in early)
+        write_csv(source, *people(6, domain=f"night{night}.example.com"), ("nobody", ""))
+        ended = cli("run", source, *flags(server, "--json"))
+        assert ended.code == 1, ended.err
+        failed = cli.folder / f"nightly.{night}.failed.csv"
+        Path(ended.json["files"]["failed"]).rename(failed)
+        failed.write_text(failed.read_text("utf-8").replace("nobody", f"corrected{night}@example.com"), "utf-8")
+        corrected = cli("run", failed, *flags(server, "--max-change", "10%", "--json"))
+        assert corrected.code == 0, corrected.err  # one row, where six or seven are usual
+    write_csv(source, *large)
+    plan = cli("check", source, *flags(server, "--json")).json
+    assert plan["usual"]["to_send"] == [6, 6, 6]
+    assert plan["compared"][1] == "60 rows will be sent, 10 times the usual 6."
+    other = write_csv(cli.folder / "other.csv", *large)
+    assert cli("check", other, *flags(server, "--json")).json["usual"]["to_send"] == [6, 6, 6]
+
+
 def test_baseline_ignores_nights_without_new_rows(cli, sandbox):
     server = sandbox()
     source = write_csv(cli.folder / "in.csv", *people(7), people(1)[0], ("?", ""), ("", "x"))

@@ -121,11 +121,12 @@ RUN_TEXTS: Final[dict[str, Text]] = {
         "Check that this is the right file; if it is, raise {setting:stop.max_rows}.",
     ),
     "run.limit_max_change": Text(
-        "{to_send:row} would be sent; {median} are usual (the median of the last runs), and {setting:stop.max_change} "
-        "{max_change} allows {allowed}.",
+        "{to_send:row} would be sent; {compared}, and {setting:stop.max_change} {max_change} allows {allowed}.",
         "Check that file and scenario are the right ones; if they are, set {setting:stop.max_change} to {needed:d}% "
         "for this run.",
     ),
+    "run.usual_number": Text("{median} are usual (the median of the last runs)"),
+    "run.earlier_number": Text("earlier runs had {median} (the median of {runs:run})"),
     "run.allowed_range": Text("{least} to {most}"),
     "run.allowed_most": Text("at most {most}"),
     "run.limit_max_invalid": Text(

@@ -12,6 +12,9 @@ UNUSUAL_FACTOR = 2.0
 """A number of rows to send is unusual when it is this many times the median, or the median this many times it."""
 
 
+_USUAL_RUNS = 3  # with fewer runs nothing can be called usual
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunBaseline:
     """Earlier runs of the same input or scenario, as the ledger remembers them."""
@@ -28,6 +31,11 @@ class RunBaseline:
     def median_to_send(self) -> float | None:
         """Rows to send of the last runs; None when there is no such run."""
         return statistics.median(self.to_send) if self.to_send else None
+
+    @property
+    def is_usual(self) -> bool:
+        """There are enough runs to say what is usual."""
+        return len(self.to_send) >= _USUAL_RUNS
 
 
 def baseline_sentences(usual: RunBaseline, *, rows: int, to_send: int, scenario: int) -> tuple[str, ...]:
@@ -77,7 +85,7 @@ def _range(counts: Sequence[int]) -> Message | int:
 
 
 def _factor(usual: RunBaseline, to_send: int) -> str | None:
-    median = usual.median_to_send
+    median = usual.median_to_send if usual.is_usual else None
     if not median or not to_send:
         return None
     if to_send >= UNUSUAL_FACTOR * median:

@@ -19,6 +19,7 @@ XLSX_ROWS = 1_048_576
 """Lines of one Excel sheet, the header included. Source: Microsoft, "Excel specifications and limits"."""
 
 _INPUT_SUFFIX = re.compile(r"(?:\.(?:csv|tsv|tab|txt|dat|xlsx|xlsm|xlsb|xls|ods))?(?:\.(?:gz|bz2|xz|zst|zip))?\Z", re.I)
+_COMPANION = re.compile(r"\.(?:failed|unknown)\.(?:csv|xlsx)\Z", re.I)
 _RESULTS_SUFFIX = re.compile(r"(?:\.results)?\.(?:csv|xlsx)\Z", re.I)
 
 
@@ -74,6 +75,11 @@ def companion_paths(results: Path) -> ResultPaths:
         unknown=results.with_name(f"{stem}.unknown.csv"),
         summary=results.with_name(f"{stem}.summary.json"),
     )
+
+
+def is_failed_file(name: str) -> bool:
+    """Tell whether a file is named as the failed or unknown rows of a run are, which say nothing of a usual file."""
+    return _COMPANION.search(name) is not None
 
 
 def names_folder(results: Path | None) -> bool:

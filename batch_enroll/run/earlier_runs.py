@@ -1,8 +1,8 @@
 """Compare a job with its last runs in the ledger: their sizes and their mapping.
 
 The last runs are those over the same input (its path, or standard input) in the same scenario of the same platform,
-else those of the scenario. A run over a part of its input (`limit`, `start_row`) or with nothing to send is not
-counted.
+else those of the scenario. A run over a part of its input (`limit`, `start_row`), over the failed or unknown rows of
+another run, or with nothing to send is not counted.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.records import NO_PATH, RunRecord, RunState
 from batch_enroll.messages import Message, message
 from batch_enroll.reporting.earlier_runs_report import RunBaseline
+from batch_enroll.reporting.result_paths import is_failed_file
 from batch_enroll.run.run_identity import is_dry_run
 
 LAST_RUNS = 5
@@ -40,7 +41,7 @@ async def load_baseline(ledger: Ledger, job: Job, *, path: str, run_id: str) -> 
     of_input = [run for run in of_scenario if run.input_path == path or _place(run.input_path) == place]
     alike = of_input or of_scenario
     sizes_of_input = await _sizes(ledger, of_input)
-    sizes = sizes_of_input or await _sizes(ledger, of_scenario)
+    sizes = sizes_of_input or ([] if is_failed_file(Path(path).name) else await _sizes(ledger, of_scenario))
     return RunBaseline(
         any_run=bool(runs),
         scenario_used=bool(of_scenario),
@@ -91,7 +92,7 @@ async def _sizes(ledger: Ledger, runs: Sequence[RunRecord]) -> list[tuple[int, i
     for run in runs[:_LOOKED_AT]:
         if len(sizes) == LAST_RUNS:
             break
-        if _is_part(_settings(run)):
+        if _is_part(_settings(run)) or is_failed_file(run.input_name):
             continue
         to_send = await _to_send(ledger, run)
         if to_send:

@@ -13,6 +13,7 @@ from batch_enroll.config.job import Job, StopSection
 from batch_enroll.errors import JobError
 from batch_enroll.messages import Message, hint_of, message
 from batch_enroll.models import StopCause, StopReason
+from batch_enroll.reporting.earlier_runs_report import RunBaseline
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.sending import Threshold
 
@@ -128,7 +129,8 @@ def _too_many(max_rows: int | None, to_send: int) -> Iterator[PlanRefusal]:
 
 
 def _too_different(max_change: str | None, plan: PlanView) -> Iterator[PlanRefusal]:
-    median = plan.usual.median_to_send if plan.usual is not None else None
+    usual = plan.usual or RunBaseline()
+    median = usual.median_to_send
     if max_change is None or not median or not plan.to_send:  # a plan that sends nothing does no harm
         return
     share = float(max_change.rstrip("%")) / 100
@@ -142,7 +144,11 @@ def _too_different(max_change: str | None, plan: PlanView) -> Iterator[PlanRefus
         content=message(
             "run.limit_max_change",
             to_send=plan.to_send,
-            median=f"{median:,.0f}",
+            compared=message(
+                "run.usual_number" if usual.is_usual else "run.earlier_number",
+                median=f"{median:,.0f}",
+                runs=len(usual.to_send),
+            ),
             max_change=max_change,
             allowed=allowed,
             needed=needed,

@@ -95,7 +95,8 @@ def test_comparison_as_text(usual, rows, to_send, said):
         (NIGHTS, 18_000, 1),
         (RunBaseline(any_run=True), 10, 1),
         (RunBaseline(any_run=True, scenario_used=True), 10, 0),
-        (RunBaseline(any_run=True, scenario_used=True, changed_mapping=("a",), rows=(9,), to_send=(9,)), 90, 2),
+        (RunBaseline(any_run=True, scenario_used=True, rows=(9, 9), to_send=(9, 9)), 90, 0),  # too few to be usual
+        (RunBaseline(any_run=True, scenario_used=True, changed_mapping=("a",), rows=(9,) * 3, to_send=(9,) * 3), 90, 2),
     ],
 )
 def test_unusual_changes_are_marked(usual, to_send, count):
