@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
 
 _PACKAGE = "batch-enroll"
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_NAME = re.compile(r"([A-Za-z0-9._-]+)\s*(\[[^]]*\])?")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 
 
@@ -19,6 +19,7 @@ class Library:
     name: str
     version: str  #: "" when it is not installed
     extra: str = ""  #: "" when it is always needed
+    parts: str = ""  #: its own extras that are needed: `[http,sftp]`
 
 
 def tool_version() -> str:
@@ -43,10 +44,23 @@ def libraries() -> tuple[Library, ...]:
     return tuple(_libraries(needed))
 
 
+def missing_packages(extra: str | None = None, *, failed: Iterable[str] = ()) -> str:
+    """Name the packages that are not installed, separated by blanks, for `{install:...}` of a message.
+
+    Args:
+        extra: that needs them; "" = those that are always needed, None = those of all extras.
+        failed: packages of which an import failed, whether they are installed or not.
+    """
+    wanted = (one for one in libraries() if (bool(one.extra) if extra is None else one.extra == extra))
+    missing = {one.name: one.name + one.parts for one in wanted if not one.version}
+    return " ".join(({name: name for name in failed} | missing).values())
+
+
 def _libraries(needed: list[str]) -> Iterator[Library]:
     for line in needed:
         name = _NAME.match(line)
         if name is None:
             continue
         extra = _EXTRA.search(line)
-        yield Library(name=name[0], version=version_of(name[0]), extra=extra[1] if extra else "")
+        version = version_of(name[1])
+        yield Library(name=name[1], version=version, extra=extra[1] if extra else "", parts=name[2] or "")

@@ -6,10 +6,13 @@ import contextlib
 import csv
 import json
 import os
+import shlex
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import openpyxl
 import pandas
@@ -103,6 +106,16 @@ def test_exit_2_without_a_token(cli, sandbox):
     ended = cli("run", source, *run_flags(sandbox()), BATCH_ENROLL_TOKEN="")
     assert ended.code == 2
     assert "BATCH_ENROLL_TOKEN" in ended.err
+    assert "pip install" not in ended.err
+
+
+def test_exit_2_without_a_token_names_the_missing_keyring(cli, sandbox, monkeypatch):
+    needed = SimpleNamespace(requires=["not-there>=1; extra == 'keyring'"])
+    monkeypatch.setattr("batch_enroll.installed_versions.distribution", lambda name: needed)
+    source = write_csv(cli.folder / "in.csv", *people(1))
+    ended = cli("run", source, *run_flags(sandbox()), BATCH_ENROLL_TOKEN="")
+    assert ended.code == 2
+    assert f"Tokens. The keyring needs a package: {shlex.quote(sys.executable)} -m pip install not-there\n" in ended.err
 
 
 @pytest.mark.parametrize(

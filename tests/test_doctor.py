@@ -11,6 +11,7 @@ import ssl
 import subprocess
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,6 +77,20 @@ def test_extras_are_listed_by_name(doctor):
     _, found = doctor(**NO_TOKEN)
 
     assert "password: installed" in found["extras"][1]
+
+
+def test_missing_packages_are_named_with_the_command_that_installs_them(doctor, monkeypatch):
+    """No index has the program: the packages themselves are named, for this very Python."""
+    needed = ["anyio>=4", "gone>=1", 'fsspec[http,sftp]>=2025; extra == "remote"', "nowhere[x]>=1; extra == 'remote'"]
+    needed.append("lost>=3 ; extra == 'notify'")
+    monkeypatch.setattr("batch_enroll.installed_versions.distribution", lambda name: SimpleNamespace(requires=needed))
+    monkeypatch.setattr("sys.executable", "/opt/my python/bin/python3")
+    code, found = doctor(**NO_TOKEN)
+    assert code == 2
+    assert found["libraries"][:2] == ("problem", "Not installed: gone.")
+    assert found["libraries"][2] == "Install them: '/opt/my python/bin/python3' -m pip install gone"
+    assert found["extras"][1].endswith(": '/opt/my python/bin/python3' -m pip install 'nowhere[x]' lost")
+    assert "remote: not installed" in found["extras"][1]
 
 
 def test_invalid_job_file_does_not_stop_the_other_checks(doctor, cli):

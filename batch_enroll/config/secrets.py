@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from batch_enroll.errors import JobError
-from batch_enroll.messages import Message, message
+from batch_enroll.installed_versions import missing_packages
+from batch_enroll.messages import NO_TEXT, Message, message
 from batch_enroll.os_errors import translate_os_errors
 
 TOKEN_VARIABLE = "BATCH_ENROLL_TOKEN"
@@ -41,7 +42,9 @@ def find_token(*, environment: Mapping[str, str], token_file: Path | None, url: 
     if not token:
         token, origin = _from_keyring(url), message("job.token_in_keyring")
     if not token:
-        raise JobError(message("job.no_token", variable=TOKEN_VARIABLE))
+        packages = missing_packages("keyring")
+        without_keyring = message("job.no_keyring", packages=packages) if packages else NO_TEXT
+        raise JobError(message("job.no_token", variable=TOKEN_VARIABLE, without_keyring=without_keyring))
     if any(character.isspace() or not character.isprintable() for character in token):
         raise JobError(message("job.token_malformed"))
     return token, origin

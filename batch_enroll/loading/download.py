@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlunsplit
 
 from batch_enroll.errors import InputError, JobError, NoSuchInput, RunStopped
+from batch_enroll.installed_versions import missing_packages
 from batch_enroll.loading.file_selection import FileMatches, filter_files
 from batch_enroll.loading.input_copy import private_file
 from batch_enroll.loading.remote_address import S3, WEB, Remote
@@ -25,6 +26,7 @@ from batch_enroll.models import DownloadedInput
 _CHUNK_BYTES = 1 << 20
 _CONNECT_S, _SILENCE_S = 30.0, 60.0
 _SFTP = ("sftp", "ssh")
+_PACKAGES = dict.fromkeys(S3, "s3fs") | dict.fromkeys(WEB, "aiohttp") | dict.fromkeys(_SFTP, "paramiko")
 _SSH_PORT = 22
 # fsspec's `ukey` will not do: over HTTP it ignores the content, over SFTP it holds the time of the last access.
 _VERSION_KEYS = ("ETag", "etag", "VersionId", "LastModified", "mtime", "md5Hash", "generation", "created")
@@ -109,9 +111,12 @@ def _open_filesystem(remote: Remote) -> tuple[Any, str]:
         settings = _http_settings(remote) if remote.scheme in WEB else {}
         files, path = fsspec.url_to_fs(remote.url, skip_instance_cache=True, **settings)
     except ImportError as error:
-        in_extra = error.name == "fsspec" or remote.scheme in (*S3, *WEB, *_SFTP)
-        if in_extra:
-            raise JobError(message("input.needs_extra", address=remote.shown, protocol=remote.scheme)) from None
+        needed = _PACKAGES.get(remote.scheme, "")
+        if needed or error.name == "fsspec":
+            packages = missing_packages("remote", failed=("fsspec" if error.name == "fsspec" else needed,))
+            raise JobError(
+                message("input.needs_extra", address=remote.shown, protocol=remote.scheme, packages=packages)
+            ) from None
         raise JobError(
             message("input.needs_package", address=remote.shown, protocol=remote.scheme, error=str(error))
         ) from None

@@ -14,6 +14,7 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from batch_enroll.daemon_threads import raise_if_abandoned
 from batch_enroll.errors import InputError
+from batch_enroll.installed_versions import missing_packages
 from batch_enroll.loading.file_type import START_BYTES, FileType, may_hold_table
 from batch_enroll.loading.input_copy import private_file
 from batch_enroll.messages import message
@@ -65,7 +66,8 @@ def decrypt(path: Path, password: str | None, *, name: str, to: Path) -> None:
     except ImportError as error:
         if password is None:
             raise locked from error
-        raise InputError(message("input.no_decryption", name=name)) from error
+        packages = missing_packages("password", failed=("msoffcrypto-tool",))
+        raise InputError(message("input.no_decryption", name=name, packages=packages)) from error
     try:
         with path.open("rb") as file, private_file(to) as clear:
             workbook = msoffcrypto.OfficeFile(file)

@@ -13,7 +13,7 @@ from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
 from batch_enroll.config.secrets import TOKEN_VARIABLE, find_token, open_to_others
 from batch_enroll.errors import JobError, LedgerError, PreflightError, RunStopped
-from batch_enroll.installed_versions import libraries, tool_version
+from batch_enroll.installed_versions import libraries, missing_packages, tool_version
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.ledger_health import LedgerHealth
 from batch_enroll.ledger.location import examine_ledger, open_ledger
@@ -74,7 +74,9 @@ def _versions() -> Iterator[HealthFinding]:
     )
     missing = [one.name for one in known if not one.extra and not one.version]
     if missing:
-        yield _problem("libraries", message("maintenance.libraries_missing", names=missing))
+        yield _problem(
+            "libraries", message("maintenance.libraries_missing", names=missing, packages=missing_packages(""))
+        )
     elif known:
         names = ", ".join(f"{one.name} {one.version}" for one in known if not one.extra)
         yield _ok("libraries", verbatim(names))
@@ -83,7 +85,7 @@ def _versions() -> Iterator[HealthFinding]:
     if extras:
         states = [f"{extra}: {'not installed' if extra in lacking else 'installed'}" for extra in extras]
         id_ = "maintenance.extras_missing" if lacking else "maintenance.extras"
-        yield _ok("extras", message(id_, extras=states, missing=",".join(sorted(lacking))))
+        yield _ok("extras", message(id_, extras=states, packages=missing_packages()))
 
 
 def _job(target: DoctorTarget) -> HealthFinding:

@@ -7,7 +7,11 @@ setting `--rate`, a program `send.rate`. The English texts stand in the `*_texts
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -71,7 +75,31 @@ class Wording:
         """Give a command as it stands in a sentence."""
         return f"`{self.command_line(words)}`"
 
+    def install(self, packages: str) -> str:
+        """Give a whole command that installs packages for the Python that runs this; blanks separate them.
 
+        No index has this program, so none of its extras can be named.
+        """
+        return quoted([sys.executable or "python", "-m", "pip", "install", *packages.split()])
+
+
+def quoted(words: Iterable[str], *, windows: bool = os.name == "nt") -> str:
+    """Join the words of a command for a shell: of POSIX, or both cmd and PowerShell.
+
+    Args:
+        windows: the words hold no double quote, which no file name there can.
+    """
+    return " ".join(map(_quoted_for_windows, words)) if windows else shlex.join(words)
+
+
+def _quoted_for_windows(word: str) -> str:
+    if _PLAIN.fullmatch(word):
+        return word
+    backslashes = len(word) - len(word.rstrip("\\"))  # before the closing quote they would escape it
+    return f'"{word}{backslashes * chr(92)}"'
+
+
+_PLAIN = re.compile(r"[\w.:\\/=+-]+")  # safe in cmd and in PowerShell
 _current: ContextVar[Wording | None] = ContextVar("wording", default=None)
 _default = Wording()
 
@@ -139,8 +167,9 @@ def _advice_for(code: str, wording: Wording) -> str:
 def _format(what: Message, template: str, wording: Wording | None) -> str:
     chosen = wording or _current.get() or _default
     values = {name: _shown(value, chosen) for name, value in what.values.items()}
+    names = {name: _Names(getattr(chosen, name)) for name in ("setting", "command", "install")}
     try:
-        return template.format(**{"setting": _Names(chosen.setting), "command": _Names(chosen.command), **values})
+        return template.format(**{**names, **values})
     except (LookupError, ValueError, TypeError):
         return _unknown(what)
 
@@ -150,7 +179,7 @@ def _unknown(what: Message) -> str:
 
 
 class _Names:
-    """Lets a template write `{setting:send.rate}` and `{command:show {run_id}}`."""
+    """Lets a template write `{setting:send.rate}`, `{command:show {run_id}}` and `{install:{packages}}`."""
 
     def __init__(self, name: Any) -> None:
         self._name = name

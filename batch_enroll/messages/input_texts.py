@@ -158,7 +158,7 @@ INPUT_TEXTS: Final[dict[str, Text]] = {
     "input.wrong_password": Text("The password does not open '{name}'.", _PASSWORD),
     "input.no_decryption": Text(
         "'{name}' is protected with a password, and msoffcrypto-tool, which opens it, is not installed.",
-        "Install it (pip install 'batch-enroll[password]'), or save a copy without a password.",
+        "Save a copy without a password, or install it: {install:{packages}}",
     ),
     "input.unknown_encryption": Text(
         "'{name}' is protected in a way that is not known here, or damaged.",
@@ -299,8 +299,8 @@ INPUT_TEXTS: Final[dict[str, Text]] = {
         "{address}: {protocol}:// is not a known protocol.", "Known are for example s3://, sftp:// and https://."
     ),
     "input.needs_extra": Text(
-        "{address}: reading from {protocol}:// needs the extra 'remote'.",
-        "Install it: pip install 'batch-enroll[remote]'",
+        "{address}: reading from {protocol}:// needs the extra 'remote', which is not installed.",
+        "Install it: {install:{packages}}",
     ),
     "input.needs_package": Text("{address}: reading from {protocol}:// needs another package.", "{error}."),
     "input.no_change_times": Text(

@@ -132,9 +132,9 @@ JOB_TEXTS: Final[dict[str, Text]] = {
     "job.no_token": Text(
         "No API token was given.",
         "Put it into the variable {variable}, or into a file and give {setting:token_file} FILE, or into the "
-        "system's keyring (pip install 'batch-enroll[keyring]'). "
-        "A token is made in the platform under Settings > Tokens.",
+        "system's keyring. A token is made in the platform under Settings > Tokens.{without_keyring}",
     ),
+    "job.no_keyring": Text(" The keyring needs a package: {install:{packages}}"),
     "job.token_malformed": Text("The API token holds blanks or line breaks.", "Copy it again, one line, no quotes."),
     "job.secret_file_too_long": Text(
         "The {what} {path} is far too long to be one.", "Check that it is the right file."

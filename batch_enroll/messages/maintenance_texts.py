@@ -78,11 +78,9 @@ MAINTENANCE_TEXTS: Final[dict[str, Text]] = {
     ),
     # Doctor: this machine and the job.
     "maintenance.versions": Text("batch-enroll {version}, Python {python}, {system}"),
-    "maintenance.libraries_missing": Text(
-        "Not installed: {names}.", "Install the package again: pip install --force-reinstall batch-enroll"
-    ),
+    "maintenance.libraries_missing": Text("Not installed: {names}.", "Install them: {install:{packages}}"),
     "maintenance.extras": Text("{extras}"),
-    "maintenance.extras_missing": Text("{extras}; pip install 'batch-enroll[{missing}]' adds what is missing"),
+    "maintenance.extras_missing": Text("{extras}; to add what is missing: {install:{packages}}"),
     "maintenance.job": Text("scenario {scenario:d} at {url}, matched by {matching}"),
     "maintenance.job_unusable": Text("{problem}", "Correct that; until then the platform is not asked."),
     "maintenance.no_job": Text("No job was named; {command:doctor --job FILE} checks the platform too."),

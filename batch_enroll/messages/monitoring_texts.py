@@ -9,10 +9,10 @@ from batch_enroll.messages.message_text import Text
 MONITORING_TEXTS: Final[dict[str, Text]] = {
     "monitoring.no_prometheus": Text(
         "A metrics file needs prometheus-client, which is not installed.",
-        "Install it: pip install 'batch-enroll[metrics]'.",
+        "Install it: {install:{packages}}",
     ),
     "monitoring.no_apprise": Text(
-        "Notifications need apprise, which is not installed.", "Install it: pip install 'batch-enroll[notify]'."
+        "Notifications need apprise, which is not installed.", "Install it: {install:{packages}}"
     ),
     "monitoring.bad_address": Text(
         "[notify] address {number:d} ({scheme}://…) is not one that apprise understands.",

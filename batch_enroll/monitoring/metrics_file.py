@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from batch_enroll.atomic_file import write_atomic
 from batch_enroll.errors import JobError
+from batch_enroll.installed_versions import missing_packages
 from batch_enroll.messages import message
 from batch_enroll.models import RowStatus
 from batch_enroll.reporting.run_state import EARLIER, RunSnapshot
@@ -35,7 +36,8 @@ class MetricsFile:
         try:
             import prometheus_client  # noqa: F401
         except ImportError as error:
-            raise JobError(message("monitoring.no_prometheus")) from error
+            packages = missing_packages("metrics", failed=("prometheus-client",))
+            raise JobError(message("monitoring.no_prometheus", packages=packages)) from error
         self._path = path
 
     def write(self, state: RunSnapshot) -> OSError | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from batch_enroll.errors import JobError
+from batch_enroll.installed_versions import missing_packages
 from batch_enroll.messages import Message, message
 from batch_enroll.reporting.formatting import duration_text
 from batch_enroll.reporting.run_result import RunResult
@@ -144,7 +145,9 @@ def _service(address: str, number: int, timeout_s: float) -> Any:
     try:
         import apprise
     except ImportError as error:
-        raise JobError(message("monitoring.no_apprise")) from error
+        raise JobError(
+            message("monitoring.no_apprise", packages=missing_packages("notify", failed=("apprise",)))
+        ) from error
     for name in (
         "apprise",
         "urllib3",
