@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from batch_enroll.cli.main import COMMANDS, build_parser
-from batch_enroll.cli.wording import CliWording, quoted
+from batch_enroll.cli.wording import CliWording
+from batch_enroll.messages import quoted
 from tests.support.commands import people, write_csv
 from tests.support.input_files import enrolled
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-import shlex
-from collections.abc import Iterable
 
 from batch_enroll.cli import console
 from batch_enroll.config.settings import JOB_VARIABLE, PROFILE_VARIABLE, SETTINGS, get_setting
-from batch_enroll.messages import Wording
+from batch_enroll.messages import Wording, quoted
 
 _WITHOUT_LEDGER = {"completion", "demo", "init", "sandbox"}  # commands that take none of the flags below
 _WITH_TOKEN = {"check", "doctor", "resume", "retry", "run"}
 _VARIABLES = {"job": JOB_VARIABLE, "profile": PROFILE_VARIABLE, "ledger": get_setting("output.ledger").variable}
-_PLAIN = re.compile(r"[\w.:\\/=+-]+")  # safe in cmd and in PowerShell
 
 
 class CliWording(Wording):
@@ -56,19 +52,3 @@ class CliWording(Wording):
             if taken and flag not in rest:
                 arguments += [flag, value]
         return console.mask_secrets(super().command_line(quoted([name, *arguments])))
-
-
-def quoted(words: Iterable[str], *, windows: bool = os.name == "nt") -> str:
-    """Join the words of a command for a shell: of POSIX, or both cmd and PowerShell.
-
-    Args:
-        windows: the words hold no double quote, which no file name there can.
-    """
-    return " ".join(map(_quoted_for_windows, words)) if windows else shlex.join(words)
-
-
-def _quoted_for_windows(word: str) -> str:
-    if _PLAIN.fullmatch(word):
-        return word
-    backslashes = len(word) - len(word.rstrip("\\"))  # before the closing quote they would escape it
-    return f'"{word}{backslashes * chr(92)}"'

@@ -11,7 +11,7 @@ import pytest
 
 import batch_enroll
 from batch_enroll.errors import InputError
-from batch_enroll.messages import Message, Wording, hint_of, message, quoted, render, use_wording, verbatim
+from batch_enroll.messages import Message, Wording, hint_of, message, render, use_wording, verbatim
 from batch_enroll.messages.catalogue import CATALOGUE, NOUNS
 from batch_enroll.messages.message_text import Text
 
@@ -102,15 +102,3 @@ def test_every_message_has_a_text_with_the_same_values():
 
 def test_every_noun_has_two_forms():
     assert all(len(forms) == 2 for forms in NOUNS.values())
-
-
-@pytest.mark.parametrize(
-    ("windows", "line"),
-    [
-        (False, r"'C:\Program Files\py.exe' -m pip install 'fsspec[http]' apprise"),
-        (True, r'"C:\Program Files\py.exe" -m pip install "fsspec[http]" apprise'),
-    ],
-)
-def test_command_is_quoted_for_the_shell(windows, line):
-    words = [r"C:\Program Files\py.exe", "-m", "pip", "install", "fsspec[http]", "apprise"]
-    assert quoted(words, windows=windows) == line

@@ -11,10 +11,9 @@ from typing import BinaryIO
 from batch_enroll.cli import console
 from batch_enroll.cli.options import add_setting_flags, output_path
 from batch_enroll.cli.parser import CommandParser, FileArgument
-from batch_enroll.cli.wording import quoted
 from batch_enroll.config.settings import get_setting
 from batch_enroll.errors import InputError, JobError
-from batch_enroll.messages import message
+from batch_enroll.messages import message, quoted
 from batch_enroll.output_guard import NEVER_OURS, ReadFiles, flag_output
 
 _SAMPLE_ROWS = 500

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from batch_enroll.cli import console
 from batch_enroll.cli.parser import CommandParser
-from batch_enroll.cli.wording import quoted
 
 DEMO_ROWS = 200
 _FOLDER = "batch-enroll-demo"
@@ -41,7 +40,7 @@ def _demo(args: argparse.Namespace) -> int:
     from batch_enroll.atomic_file import write_atomic
     from batch_enroll.cli.main import main
     from batch_enroll.errors import JobError
-    from batch_enroll.messages import message
+    from batch_enroll.messages import message, quoted
     from batch_enroll.os_errors import translate_os_errors
     from batch_enroll.output_guard import ReadFiles, flag_output
     from batch_enroll.sandbox import SandboxSettings, sandbox_process
