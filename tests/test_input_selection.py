@@ -312,6 +312,19 @@ def test_check_reads_each_picked_file(cli, sandbox):
     assert "--problems" in refused.err
 
 
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_picked_file_without_rows_is_nothing_new(cli, sandbox, command):
+    server = sandbox()
+    lay(cli.folder / "drop" / "a.csv", age_s=9_000)
+    lay(cli.folder / "drop" / "b.csv", *group("b"))
+    words = ("--pick", "new", "--if-changed", "--json")
+    ended = cli(command, "drop", *flags(server), *words)
+    assert ended.code == 0, ended.err
+    first, second = ended.json["runs" if command == "run" else "checks"]
+    assert (first["status"], first["input"], second["input"]) == ("unchanged", "a.csv", "b.csv")
+    assert "Nothing new: a.csv has no rows." in ended.err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

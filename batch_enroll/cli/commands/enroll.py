@@ -190,17 +190,22 @@ async def _check(args: argparse.Namespace) -> int:
     except JobError:
         token = None
         console.print_message("No token was given, so the platform is not asked about the scenario.")
-    try:
-        found = [await _check_one(job, source, args, token=token, ledger=ledger) for source in sources]
-    except EmptyInput as empty:
-        if len(sources) > 1 or not is_nothing_to_do(empty, job):
-            raise
-        return report_nothing_new(job, input_name(args), is_empty=True)
-    exit_code = max(code for code, _ in found)
+    codes: list[int] = []
+    checks: list[dict[str, object]] = []
+    for source in sources:
+        try:
+            code, told = await _check_one(job, source, args, token=token, ledger=ledger)
+        except EmptyInput as empty:
+            if not is_nothing_to_do(empty, job):
+                raise
+            name = source.name if isinstance(source, Path) else input_name(args)
+            codes.append(report_nothing_new(job, name, is_empty=True, emit_json=checks.append))
+        else:
+            codes.append(code)
+            checks.append(told)
     if job.output.json_:
-        several = {"checks": [told for _, told in found], "exit_code": exit_code}
-        console.print_json(found[0][1] if len(found) == 1 else several)
-    return exit_code
+        console.print_json(checks[0] if len(checks) == 1 else {"checks": checks, "exit_code": max(codes)})
+    return max(codes)
 
 
 async def _check_one(
