@@ -41,16 +41,22 @@ class JobFile:
     places: Mapping[KeyPath, str]  #: of the values that the profile gave
 
 
-def build_job_from_args(args: argparse.Namespace) -> Job:
+# Stands for what a command that only asks the platform does not need; a job file need not say it yet.
+_NO_SCENARIO: Mapping[str, Any] = {"scenario": 1, "match": {"mode": "profile_id", "column": "-"}}
+
+
+def build_job_from_args(args: argparse.Namespace, *, only_platform: bool = False) -> Job:
     """Build the job from flags, environment and job file.
 
+    Args:
+        only_platform: the command needs the way to the platform alone: scenario and matching may be missing.
     Raises:
         JobError: with every mistake and its place.
     """
     refuse_unknown_variables(os.environ)
     file = job_file_of(args)
     return build_job(
-        file={"name": Path(file.name).stem, **file.settings},
+        file={"name": Path(file.name).stem, **file.settings, **(_NO_SCENARIO if only_platform else {})},
         file_name=file.name or "the job file",
         file_places=file.places,
         given=given_settings(args, os.environ),

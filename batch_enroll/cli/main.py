@@ -30,6 +30,7 @@ COMMAND_GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "sandbox": ("sandbox", "serve a local mock server of the platform"),
     },
     "enroll": {
+        "scenarios": ("scenarios", "list the platform's scenarios with their numbers"),
         "init": ("init", "propose a job file from a spreadsheet"),
         "check": ("enroll", "the dry run: show what would be sent; sends nothing"),
         "run": ("enroll", "enroll every row of a spreadsheet; the same command resumes it"),

@@ -15,6 +15,7 @@ from batch_enroll.config.settings import (
     GROUPS,
     JOB_VARIABLE,
     ONLY_FLAGS,
+    PLATFORM,
     PROFILE_VARIABLE,
     REMOVED,
     SETTINGS,
@@ -89,6 +90,14 @@ def add_ledger_flag(parser: CommandParser) -> None:
     """Add `--ledger`, and `--job` with `--profile`, whose ledger is looked at without it."""
     _add_job_file_flags(parser.add_argument, f"look at the ledger of this job file (or {JOB_VARIABLE})")
     _add_flag(parser.add_argument, _LEDGER, f"{_LEDGER.description} (or {_LEDGER.variable})")
+
+
+def add_platform_flags(parser: CommandParser) -> None:
+    """Add `--job`, `--profile` and the flags that lead to the platform, without those of a scenario."""
+    _add_job_file_flags(parser.add_argument, f"job file in TOML (or {JOB_VARIABLE}); flags go before it")
+    for setting in flagged_settings():
+        if setting.group == PLATFORM and setting.key not in ("scenario", "send.skip_preflight"):
+            _add_flag(parser.add_argument, setting, setting.meaning)
 
 
 def add_json_flag(parser: CommandParser) -> None:

@@ -138,7 +138,7 @@ async def _platform(target: DoctorTarget, token: str, clock: Clock) -> list[Heal
     codes = CodeTable({code: ErrorClass(kind) for code, kind in job.codes})
     async with client:
         try:
-            info = await check_scenario(client, job.scenario, codes=codes, clock=clock)
+            info = await check_scenario(client, job.scenario, codes=codes, clock=clock, suggest=True)
         except PreflightError as error:
             scenario = _error("scenario", error)
         else:

@@ -103,6 +103,15 @@ SENDING_TEXTS: Final[dict[str, Text]] = {
         "There is no scenario {scenario:d}, or this token may not see it.",
         "Nothing was sent. Check the number after # beside the scenario's name. " + _SKIP,
     ),
+    "sending.no_such_scenario_near": Text(
+        "There is no scenario {scenario:d}, or this token may not see it.",
+        "Nothing was sent. Near are {near}; {command:scenarios} lists all. " + _SKIP,
+    ),
+    "sending.scenario_named": Text("#{scenario:d} {name}"),
+    "sending.scenarios_unreachable": Text(
+        "The platform could not be asked about its scenarios: {text} ({code}).",
+        "Check the address and the network, then give the same command again.",
+    ),
     "sending.scenario_inactive": Text(
         "Scenario {scenario:d} is not active.",
         "Nothing was sent. Activate it in the platform, then give the same command again.",

@@ -99,7 +99,7 @@ async def _execute(prepared: PreparedRun, context: RunContext) -> RunSummary:
             await context.until_stopped(lambda: run_abandonable(check))
             scenario = None
             with control.stoppable():
-                scenario = await preflight(job, client, clock)
+                scenario = await preflight(job, client, clock, suggest=True)
             if not control.reason:
                 await _confirm(prepared, context, scenario)
             await stack.enter_async_context(scenario_lock(context, run.record))

@@ -248,7 +248,7 @@ async def check_async(
             scenario = None
             if token is not None:
                 async with build_client(job, token, transport) as client:
-                    scenario = await preflight(job, client, context.clock)
+                    scenario = await preflight(job, client, context.clock, suggest=True)
             plan = await complete_plan(prepared, context, scenario)
             return CheckResult(
                 plan=plan,

@@ -14,6 +14,7 @@ from batch_enroll.errors import PreflightError, RunStopped
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.messages import Message, message
 from batch_enroll.models import Finding, RowStatus, StopCause, StopReason
+from batch_enroll.run.context import build_client
 from batch_enroll.run.result_files import reason_lines
 from batch_enroll.sending import (
     Client,
@@ -23,6 +24,7 @@ from batch_enroll.sending import (
     MethodCaller,
     ScenarioInfo,
     check_scenario,
+    list_scenarios,
 )
 
 ANSWER_S: Final = 5.0  #: for the platform's answer
@@ -51,16 +53,31 @@ _ADVICE = {
 }
 
 
-async def preflight(job: Job, client: MethodCaller, clock: Clock) -> ScenarioInfo | None:
+async def preflight(job: Job, client: MethodCaller, clock: Clock, *, suggest: bool = False) -> ScenarioInfo | None:
     """Ask about the scenario, unless the job says not to.
 
+    Args:
+        suggest: name the near scenarios when there is none of the job's number.
     Raises:
         PreflightError: the job cannot work.
     """
     if job.send.skip_preflight:
         return None
-    codes = CodeTable({code: ErrorClass(kind) for code, kind in job.codes})
-    return await check_scenario(client, job.scenario, codes=codes, clock=clock)
+    return await check_scenario(client, job.scenario, codes=_codes(job), clock=clock, suggest=suggest)
+
+
+async def scenarios_of_platform(job: Job, token: str, clock: Clock) -> tuple[ScenarioInfo, ...]:
+    """List the scenarios that the token may see; of the job only the way to the platform counts.
+
+    Raises:
+        PreflightError: they cannot be listed.
+    """
+    async with build_client(job, token, None) as client:
+        return await list_scenarios(client, codes=_codes(job), clock=clock)
+
+
+def _codes(job: Job) -> CodeTable:
+    return CodeTable({code: ErrorClass(kind) for code, kind in job.codes})
 
 
 async def ask_while_sending(

@@ -18,7 +18,7 @@ from batch_enroll.sending.rate_limiter import Limiter, RateSchedule
 from batch_enroll.sending.request_body import identity_of, restore
 from batch_enroll.sending.retry import RetryPolicy
 from batch_enroll.sending.row_sender import RowObserver, RowSender, RowToSend, SendingRules, StartClient
-from batch_enroll.sending.scenario_check import MethodCaller, ScenarioInfo, check_scenario
+from batch_enroll.sending.scenario_check import MethodCaller, ScenarioInfo, check_scenario, list_scenarios
 from batch_enroll.sending.stop_signal import StopRequested, StopSignal, TransmissionState
 from batch_enroll.sending.worker_pool import run_pool
 
@@ -50,6 +50,7 @@ __all__ = [
     "check_scenario",
     "classify",
     "identity_of",
+    "list_scenarios",
     "restore",
     "run_pool",
 ]

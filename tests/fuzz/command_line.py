@@ -97,10 +97,12 @@ def words(chance: random.Random, url: str, runs: list[str]) -> list[str]:
     line = [command]
     if command in ("run", "check", "init"):
         line.append(chance.choice(["in.csv"] * 6 + ["folder", "*.csv", "nowhere.csv", odd_value(chance)]))
-    elif command not in ("runs", "doctor", "prune"):
+    elif command not in ("runs", "doctor", "prune", "scenarios"):
         line.append(chance.choice([*runs, "last", odd_value(chance)]))
     if command in ("run", "check", "doctor") and chance.random() < 0.7:
         line += ["--job", "job.toml"]
+    elif command == "scenarios":
+        line += ["--url", chance.choice([url, odd_value(chance)])]
     elif command in ("run", "check"):
         line += ["--url", url, "--scenario", "3", "--match", "email=email"]
     if command in ("run", "check", "retry"):

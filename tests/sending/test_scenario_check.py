@@ -9,7 +9,7 @@ import pytest
 
 from batch_enroll.errors import Ambiguous, PreflightError, Retryable
 from batch_enroll.sending.classify import HttpAnswer
-from batch_enroll.sending.scenario_check import check_scenario
+from batch_enroll.sending.scenario_check import check_scenario, list_scenarios
 
 START = {"name": "DEFAULT_START_NODE_TITLE", "type": "start", "node_id": 0}
 SCENARIO = {"id": 12, "name": "Welcome", "list_id": 1, "is_active": True, "mode": "skip", "nodes": [START]}
@@ -132,3 +132,44 @@ async def test_temporary_error_is_retried_and_a_lasting_one_reported(clock, fail
         await check_scenario(platform, 12, clock=clock)
     assert len(platform.calls) == 3
     assert sum(clock.sleeps) < 10
+
+
+class PagedList:
+    """Lists these scenarios, so many at once whatever is asked for."""
+
+    def __init__(self, numbers: range, *, at_once: int) -> None:
+        self.calls = 0
+        self._numbers, self._at_once = numbers, at_once
+
+    async def call_method(self, method: str, parameters: Mapping[str, object]) -> HttpAnswer:
+        self.calls += 1
+        from_id = parameters["from_id"]
+        assert isinstance(from_id, int)
+        page = [number for number in self._numbers if number >= from_id][: self._at_once]
+        return listed(*({**SCENARIO, "id": number, "name": f"S{number}"} for number in page))
+
+
+async def test_scenarios_are_listed_page_by_page(clock):
+    platform = PagedList(range(1, 12), at_once=4)
+    found = await list_scenarios(platform, clock=clock)
+    assert [entry.scenario for entry in found] == list(range(1, 12))
+    assert platform.calls == 4
+
+
+async def test_listing_ends_although_the_platform_repeats_itself(clock):
+    found = await list_scenarios(ScenarioList(listed(SCENARIO)), clock=clock)
+    assert [entry.scenario for entry in found] == [12]
+
+
+async def test_near_scenarios_are_named(clock):
+    with pytest.raises(PreflightError, match="no scenario 112") as caught:
+        await check_scenario(PagedList(range(1, 40), at_once=1000), 112, clock=clock, suggest=True)
+    assert "Near are #12 S12, #11 S11, " in caught.value.hint
+
+
+async def test_missing_scenario_is_reported_although_the_others_are_not_listed(clock):
+    platform = ScenarioList(listed(), said(b"", 502))
+    with pytest.raises(PreflightError, match="no scenario 12") as caught:
+        await check_scenario(platform, 12, clock=clock, suggest=True)
+    assert "Near" not in caught.value.hint
+    assert len(platform.calls) == 2
