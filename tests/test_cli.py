@@ -448,11 +448,117 @@ def test_init_proposes_a_job_file_that_check_accepts(cli, sandbox):
     assert "\nThen: batch-enroll check leads.csv --job leads.toml" in ended.err
     assert ended.code == 0, ended.err
     assert cli("check", "leads.csv", "--job", "leads.toml", "--json").json["to_send"] == 5
-    bare = cli("init", "leads.csv", "--output", "bare.toml")
-    assert "\nFill in url and scenario, then: batch-enroll check" in bare.err
     again = cli("init", "leads.csv")
     assert again.code == 2
     assert "exists already" in again.err
+
+
+def test_init_leaves_the_scenario_open(cli, sandbox):
+    server = sandbox()
+    write_csv(cli.folder / "my leads.csv", *people(5))
+    ended = cli("init", "my leads.csv", "--output", "bare.toml")
+    assert "this lists them: batch-enroll scenarios --job bare.toml\n" in ended.err
+    assert "\nFill in url and scenario, then: batch-enroll check 'my leads.csv' --job bare.toml\n" in ended.err
+    job = cli.folder / "bare.toml"
+    job.write_text(job.read_text().replace("https://ru.altkraft.com", server.url))
+    for command in ("check", "run"):
+        (sentence,) = cli(command, "my leads.csv", "--job", "bare.toml").err.splitlines()
+        assert sentence == (
+            "batch-enroll: The scenario's number is missing: fill in the line scenario = … of the job file, or give "
+            "--scenario (the number after # beside its name; `batch-enroll scenarios --job bare.toml` lists them)."
+        )
+        assert cli(command, "my leads.csv", "--job", "bare.toml").code == 2
+    assert cli("check", "my leads.csv", "--job", "bare.toml", "--scenario", "3").code == 0
+    assert "Welcome" in cli("scenarios", "--job", "bare.toml").out
+    job.write_text(job.read_text().replace("# scenario =", "scenario = 3"))
+    assert cli("check", "my leads.csv", "--job", "bare.toml").code == 0
+
+
+def test_init_says_how_well_other_columns_fit(cli):
+    rows = [(f"u{n}@example.com" if n < 52 else "", f"+7900000{n:04}" if n < 60 else "-") for n in range(62)]
+    write_csv(cli.folder / "in.csv", *rows, header=("E-mail", "Phone"))
+    ended = cli("init", "in.csv", "--scenario", "3")
+    assert "matched by email from column 'E-mail' (52 of 62 rows fit).\n" in ended.err
+    assert "\nAlso possible: phone from column 'Phone' (60 of 62 rows fit).\n" in ended.err
+    job = (cli.folder / "in.toml").read_text()
+    assert "\n# Also possible: phone from column 'Phone' (60 of 62 rows fit).\n[match]\n" in job
+    assert "country" not in job
+
+
+@pytest.mark.parametrize(
+    ("phones", "country"),
+    [
+        (("89000000001", "79000000002"), "RU"),
+        (("9161234567", "+7 916 123-45-68"), "RU"),
+        (("8 916 123 45 67", "8 (916) 123-45-68"), "RU"),
+        (("030 1234567", "+49 30 1234568", "+49 30 1234569"), "DE"),
+        (("+79161234567", "+49301234568"), None),
+        (("79161234567", "79161234568"), None),
+        (("030 1234567", "030 1234568"), None),
+        (("030 1234567", "49301234568"), "DE"),
+        (("9161234567", "9161234568"), "RU"),
+    ],
+)
+def test_init_proposes_a_country_when_phones_ask_for_one(cli, sandbox, phones, country):
+    server = sandbox()
+    write_csv(cli.folder / "in.csv", *((phone, "A") for phone in phones), header=("phone", "name"))
+    ended = cli("init", "in.csv", "--url", server.url, "--scenario", "3")
+    job = (cli.folder / "in.toml").read_text()
+    assert (f'\ncountry = "{country}"' in job) == (f"numbers of {country}:" in ended.err) == (country is not None)
+    checked = cli("check", "in.csv", "--job", "in.toml", "--json").json
+    assert checked["invalid"] == 0
+    assert "phone_spellings" not in [notice["code"] for notice in checked["notices"]]
+
+
+def test_scenarios_lists_number_name_active_database_and_reentry(cli, sandbox):
+    server = sandbox()
+    ended = cli("scenarios", "--url", server.url)
+    assert ended.code == 0, ended.err
+    head, *lines = [line.split() for line in ended.out.splitlines()]
+    assert head == ["number", "name", "active", "database", "re-entry"]
+    assert ["3", "Welcome", "yes", "1", "once", "ever"] in lines
+    assert ["5", "Abandoned", "cart", "yes", "1", "again", "after", "leaving"] in lines
+    assert ["9", "Order", "placed", "yes", "2", "process_each"] in lines
+    assert ["11", "Spring", "sale", "(over)", "no", "1"] in [line[:6] for line in lines]
+    listed = cli("scenarios", "--url", server.url, "--json").json
+    assert listed[0] == {"id": 3, "name": "Welcome", "active": True, "database": 1, "mode": "skip_in_any_case"}
+    assert [one["id"] for one in listed] == [3, 5, 7, 9, 11, 12]
+    assert [one["id"] for one in listed if not one["active"]] == [11]
+    assert not server.enrolments()
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "said"),
+    [
+        ((), {}, "address of the platform is missing"),
+        (("--url", "{url}"), {"BATCH_ENROLL_TOKEN": "wrong-token"}, "refused the token"),
+        (("--url", "{url}"), {"BATCH_ENROLL_TOKEN": ""}, "No API token was given"),
+        (("--url", "http://127.0.0.1:9"), {}, "could not be asked about its scenarios"),
+        (("--url", "{url}", "--scenario", "3"), {}, "--scenario"),
+        (("--url", "{url}", "--job", "nowhere.toml"), {}, "nowhere.toml cannot be read"),
+    ],
+)
+def test_scenarios_says_why_it_cannot_list(cli, sandbox, words, environment, said):
+    server = sandbox()
+    ended = cli("scenarios", *(word.replace("{url}", server.url) for word in words), **environment)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("command", ["run", "check", "doctor"])
+def test_missing_scenario_names_the_near_ones(cli, sandbox, command):
+    write_csv(cli.folder / "in.csv", *people(2))
+    server = sandbox()
+    words = ("--url", server.url, "--match", "email=email", "--scenario", "99")
+    ended = cli(*((command,) if command == "doctor" else (command, "in.csv")), *words)
+    told = ended.out + ended.err
+    assert ended.code == 2
+    assert "There is no scenario 99" in told
+    assert "Near are #9 Order placed, #12 Draft without a start, #11 Spring sale (over)" in " ".join(told.split())
+    listing = f"batch-enroll scenarios --url {server.url}"
+    assert f"`{listing}` lists all" in " ".join(told.split())
+    assert cli.paste(listing).code == 0
 
 
 def test_init_prints_the_job_file_schema(cli):

@@ -10,7 +10,8 @@ from batch_enroll.config.settings import JOB_VARIABLE, PROFILE_VARIABLE, SETTING
 from batch_enroll.messages import Wording, quoted
 
 _WITHOUT_LEDGER = {"completion", "demo", "init", "sandbox"}  # commands that take none of the flags below
-_WITH_TOKEN = {"check", "doctor", "resume", "retry", "run"}
+_ASKS_PLATFORM = "scenarios"  # has no ledger, and needs the address where no job file holds it
+_WITH_TOKEN = {"check", "doctor", "resume", "retry", "run", _ASKS_PLATFORM}
 _VARIABLES = {"job": JOB_VARIABLE, "profile": PROFILE_VARIABLE, "ledger": get_setting("output.ledger").variable}
 
 
@@ -28,8 +29,9 @@ class CliWording(Wording):
             value = getattr(args, name, None) or os.environ.get(variable, "").strip()
             if value and args is not None:
                 self._given[f"--{name}"] = value
-        if token_file := getattr(args, "token_file", None):
-            self._given["--token-file"] = token_file
+        for flag, name in (("--token-file", "token_file"), ("--url", "url")):
+            if value := getattr(args, name, None):
+                self._given[flag] = value
 
     def setting(self, path: str) -> str:
         """Give the flag of `send.rate`; without one, the variable or the key of the job file."""
@@ -48,7 +50,17 @@ class CliWording(Wording):
         name, *rest = words.split()
         arguments = [self._input if word == "INPUT" and self._input else word for word in rest]
         for flag, value in self._given.items():
-            taken = name in _WITH_TOKEN if flag == "--token-file" else name not in _WITHOUT_LEDGER
-            if taken and flag not in rest:
+            if flag not in rest and _takes(name, flag):
                 arguments += [flag, value]
         return console.mask_secrets(super().command_line(quoted([name, *arguments])))
+
+
+def _takes(command: str, flag: str) -> bool:
+    match flag:
+        case "--token-file":
+            return command in _WITH_TOKEN
+        case "--url":
+            return command == _ASKS_PLATFORM
+        case "--ledger":
+            return command not in _WITHOUT_LEDGER and command != _ASKS_PLATFORM
+    return command not in _WITHOUT_LEDGER

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batch_enroll.mapping.identity_values import IdentityValue, check_identity
+from batch_enroll.mapping.identity_values import DEFAULT_COUNTRY, IdentityValue, check_identity, country_of_phone
 from batch_enroll.models import FieldType, MatchingMode
 
 _PROFILE_ID = re.compile(r"[0-9a-f]{24}\Z", re.IGNORECASE)
@@ -50,14 +51,22 @@ class ProposedContent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """The matching and content that `init` writes into the job file."""
+class ColumnFit:
+    """One column that profiles may be matched by."""
 
     mode: MatchingMode
     column: str
-    field_name: str | None  #: for `custom`: a guess that a person must check
     fitting: int  #: how many of the `looked_at` values are usable in this mode
     looked_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal(ColumnFit):
+    """The matching and content that `init` writes into the job file."""
+
+    field_name: str | None  #: for `custom`: a guess that a person must check
+    country: str | None  #: for `phone`: of the phones that stand without a plus; None when they need none
+    others: tuple[ColumnFit, ...]  #: other columns, the best first
     content: tuple[ProposedContent, ...]
 
 
@@ -79,15 +88,23 @@ def suggest(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Proposal |
     ]
     if not scored:
         return None
-    _, negative_at, mode = max(scored)
-    at = -negative_at
-    values = [row[at] for row in rows]
+    scored.sort(reverse=True)
+    best: dict[int, MatchingMode] = {}
+    for _, negative_at, mode in scored:
+        best.setdefault(-negative_at, mode)
+    fits = [
+        ColumnFit(mode=mode, column=columns[at], fitting=sum(_fits(row[at], mode) for row in rows), looked_at=len(rows))
+        for at, mode in best.items()
+    ]
+    chosen, at = fits[0], next(iter(best))
     return Proposal(
-        mode=mode,
-        column=columns[at],
-        field_name=_custom_field(columns[at]) if mode is MatchingMode.CUSTOM else None,
-        fitting=sum(_fits(value, mode) for value in values),
-        looked_at=len(values),
+        mode=chosen.mode,
+        column=chosen.column,
+        field_name=_custom_field(chosen.column) if chosen.mode is MatchingMode.CUSTOM else None,
+        country=_country([row[at] for row in rows]) if chosen.mode is MatchingMode.PHONE else None,
+        fitting=chosen.fitting,
+        looked_at=chosen.looked_at,
+        others=tuple(fits[1:]),
         content=_content(columns, rows, skip=at),
     )
 
@@ -112,6 +129,30 @@ def _fits(value: str, mode: MatchingMode) -> bool:
     if mode is MatchingMode.PROFILE_ID:
         return bool(_PROFILE_ID.match(value.strip()))
     return isinstance(check_identity(value, mode, field_type=FieldType.STRING, country=None), IdentityValue)
+
+
+def _country(phones: Sequence[str]) -> str | None:
+    """Return the country of phones that stand without a plus and its code; None when there are none, or it is open.
+
+    The phones with a plus decide; without any it is the first country in which most of the others are numbers.
+    """
+    named: Counter[str] = Counter()
+    bare: dict[str, str] = {}  # phone without a plus -> the country that its first digits would name
+    for phone in phones:
+        found = check_identity(phone, MatchingMode.PHONE, field_type=FieldType.STRING, country=None)
+        if isinstance(found, IdentityValue):
+            country = country_of_phone(f"+{found.compare}")
+            if str(found.value).startswith("+"):
+                named[country] += 1
+            else:
+                bare[phone] = country
+    likely = named or Counter(bare.values())
+    candidates = [country for country, _ in likely.most_common() if country]
+    for country in candidates if named else [DEFAULT_COUNTRY, *candidates]:
+        national = [phone for phone, code_of in bare.items() if code_of != country]
+        if national and 2 * sum(bool(country_of_phone(phone, country)) for phone in national) > len(national):
+            return country
+    return None
 
 
 def _mostly_prose(values: Sequence[str]) -> bool:

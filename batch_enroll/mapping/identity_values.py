@@ -46,6 +46,7 @@ _INTEGER = re.compile(r"[+-]?\d+\Z", re.ASCII)
 _MIN_PHONE_DIGITS = 7
 _MAX_PHONE_DIGITS = 15  # E.164
 _INT64 = 2**63
+DEFAULT_COUNTRY = "RU"  #: of phones that name none: 8 in front of the ten digits is dialled there for +7
 
 
 class IdentityValue(NamedTuple):
@@ -165,12 +166,16 @@ def _is_possible(phone: str, country: str | None) -> bool:
         return False
 
 
-def country_of_phone(phone: str) -> str:
-    """Return the ISO 3166 code of the country of a phone that begins with a plus; "" when it is none of a country."""
+def country_of_phone(phone: str, written_in: str | None = None) -> str:
+    """Return the ISO 3166 code of the country of a phone; "" when it is none of a country.
+
+    Args:
+        phone: with a plus, or as it is dialled in the country `written_in`.
+    """
     import phonenumbers
 
     try:
-        number = phonenumbers.parse(phone)
+        number = phonenumbers.parse(phone, written_in)
     except phonenumbers.NumberParseException:
         return ""
     country = phonenumbers.region_code_for_number(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from batch_enroll.mapping.column_suggestions import Proposal, ProposedContent
+from batch_enroll.mapping.column_suggestions import ColumnFit, Proposal, ProposedContent
 from batch_enroll.models import MatchingMode
 
 _HOW = {
@@ -21,8 +21,9 @@ def job_file_text(
     *,
     input_name: str,
     command: str,
+    numbers: str,
     url: str,
-    scenario: int,
+    scenario: int | None,
     sheet: str | None,
     meaning: Callable[[str], str],
 ) -> str:
@@ -32,8 +33,9 @@ def job_file_text(
         proposal: what `suggest` found.
         input_name: the spreadsheet, for the comments.
         command: the next one to give, for the comments.
+        numbers: the command that lists the scenarios, for the comments.
         url: the platform's address.
-        scenario: the scenario's number.
+        scenario: the scenario's number; None leaves it open, and the file cannot be used until it is filled in.
         sheet: named in the file only when the workbook has several.
         meaning: gives the meaning of a setting such as `send.rate`, for the comments.
     """
@@ -42,13 +44,14 @@ def job_file_text(
         f"#   {_comment(command)}",
         "",
         f"url = {_quoted(url)}        # address of your platform",
-        f"scenario = {scenario}        # the number after # beside the scenario's name",
+        *_scenario_lines(scenario, numbers),
         "",
     ]
     if sheet is not None:
         lines += ["[input]", f"sheet = {_quoted(sheet)}", ""]
     lines += [
         f"# {proposal.fitting} of the first {proposal.looked_at} rows hold a usable value in this column.",
+        *(f"# Also possible: {fit_text(other)}." for other in proposal.others),
         "[match]",
         f'mode = "{proposal.mode.value}"        # {_HOW[proposal.mode]}',
         f"column = {_quoted(proposal.column)}",
@@ -58,8 +61,28 @@ def job_file_text(
             f"field_name = {_quoted(proposal.field_name)}",
             'field_type = "string"        # "int" when the field of your database is a number',
         ]
+    if proposal.country is not None:
+        lines.append(
+            f'country = "{proposal.country}"        # of the phones without a plus; take this line out if it is not so'
+        )
     lines += ["", *_content_lines(proposal.content), *_setting_lines(meaning)]
     return "\n".join(lines) + "\n"
+
+
+def fit_text(fit: ColumnFit) -> str:
+    """Say how well a column fits: `phone from column 'Phone' (60 of 62 rows fit)`."""
+    return f"{fit.mode.value} from column '{_comment(fit.column)}' ({fit.fitting} of {fit.looked_at} rows fit)"
+
+
+def _scenario_lines(scenario: int | None, numbers: str) -> list[str]:
+    where = "the number after # beside the scenario's name"
+    if scenario is not None:
+        return [f"scenario = {scenario}        # {where}"]
+    return [
+        f"# Fill in {where}, and remove the # in front of the line. All of them:",
+        f"#   {_comment(numbers)}",
+        "# scenario =",
+    ]
 
 
 _SETTINGS = {

@@ -28,7 +28,8 @@ JOB_TEXTS: Final[dict[str, Text]] = {
         'The address of the platform is missing: give {setting:url} or url = "https://…" in the job file.'
     ),
     "job.scenario_missing": Text(
-        "The scenario's number is missing: give {setting:scenario} (the number after # beside its name)."
+        "The scenario's number is missing: fill in the line scenario = … of the job file, or give {setting:scenario} "
+        "(the number after # beside its name; {command:scenarios} lists them)."
     ),
     "job.match_missing": Text(
         "What profiles are matched by is missing: give {setting:match}, for example {setting:match} email=E-mail."

@@ -15,14 +15,13 @@ from typing import IO
 from batch_enroll.config.job import Job
 from batch_enroll.daemon_threads import raise_if_abandoned
 from batch_enroll.errors import LedgerError
-from batch_enroll.mapping.identity_values import country_of_phone
+from batch_enroll.mapping.identity_values import DEFAULT_COUNTRY, country_of_phone
 from batch_enroll.messages import message
 from batch_enroll.models import MatchingMode
 from batch_enroll.os_errors import translate_os_errors
 
 FIRST_ROWS = 5
 _COMPARED_DIGITS = 10
-_DEFAULT_COUNTRY = "RU"  #: 8 in front of the ten digits is dialled there for +7
 _IN_MEMORY_BYTES = 4_000_000
 _BLOCK_ROWS = 8_192
 _DISTINCT_AT_ONCE = 150_000  #: a set of so many takes 10 MB
@@ -184,7 +183,7 @@ class PhoneSpellings:
             prefix = prefixes[number]
             if prefix and (country := country_of_phone(f"+{prefix}{examples[number]:0{_COMPARED_DIGITS}d}")):
                 return country
-        return _DEFAULT_COUNTRY
+        return DEFAULT_COUNTRY
 
     def _translated_errors(self) -> AbstractContextManager[None]:
         text = message("ledger.staged_not_written", path=str(self._folder))

@@ -46,6 +46,7 @@ def test_proposed_text_is_toml_whatever_the_headers_hold():
         proposal,
         input_name="in\nput.csv",
         command="batch-enroll check leads.csv --job job.toml",
+        numbers="batch-enroll scenarios",
         url="https://x.example",
         scenario=3,
         sheet='S "1"',

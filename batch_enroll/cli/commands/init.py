@@ -18,7 +18,6 @@ from batch_enroll.output_guard import NEVER_OURS, ReadFiles, flag_output
 
 _SAMPLE_ROWS = 500
 _DEFAULT_URL = "https://ru.altkraft.com"
-_DEFAULT_SCENARIO = 1
 
 
 def add_init(parser: CommandParser) -> None:
@@ -58,9 +57,9 @@ def _init(args: argparse.Namespace) -> int:
     target = output_path(args.output, Path(remote.file_name if remote else args.input).stem + ".toml")
     output = flag_output(target, message("report.the_job"), "--output", begins=NEVER_OURS, may_overwrite=False)
     ReadFiles(files=() if remote else ((message("report.read_input"), Path(args.input)),)).check(output)
-    scenario = _DEFAULT_SCENARIO if args.scenario is None else _parse_scenario(args.scenario)
+    scenario = None if args.scenario is None else _parse_scenario(args.scenario)
     from batch_enroll.mapping.column_suggestions import suggest
-    from batch_enroll.mapping.job_template import job_file_text
+    from batch_enroll.mapping.job_template import fit_text, job_file_text
     from batch_enroll.os_errors import translate_os_errors
 
     columns, rows, sheet = anyio.run(_read_sample, args)
@@ -68,10 +67,12 @@ def _init(args: argparse.Namespace) -> int:
     if proposal is None:
         raise InputError(message("job.no_matching_column", name=shown), hint=message("job.columns_are", names=columns))
     command = f"batch-enroll check {quoted([shown, '--job', str(target)])}"
+    numbers = f"batch-enroll scenarios {quoted(['--job', str(target)])}"
     text = job_file_text(
         proposal,
         input_name=shown,
         command=command,
+        numbers=numbers,
         url=args.url or _DEFAULT_URL,
         scenario=scenario,
         sheet=args.sheet and sheet,
@@ -79,12 +80,16 @@ def _init(args: argparse.Namespace) -> int:
     )
     with translate_os_errors(target, to=JobError), target.open("x", encoding="utf-8") as file:
         file.write(text)
+    lines = [f"Wrote {target}: profiles are matched by {fit_text(proposal)}."]
+    if proposal.others:
+        lines.append(f"Also possible: {', '.join(map(fit_text, proposal.others))}.")
+    if proposal.country:
+        lines.append(f"Phones without a plus are taken for numbers of {proposal.country}: see country in {target}.")
+    if scenario is None:
+        lines.append(f"The scenario's number is still open; this lists them: {numbers}")
     missing = " and ".join(name for name in ("url", "scenario") if getattr(args, name) is None)
-    console.print_message(
-        f"Wrote {target}: profiles are matched by {proposal.mode.value} from column '{proposal.column}' "
-        f"({proposal.fitting} of {proposal.looked_at} rows fit).\n"
-        f"{f'Fill in {missing}, then' if missing else 'Then'}: {command}"
-    )
+    then = f"Fill in {missing}, then" if missing else "Then"
+    console.print_message("\n".join([*lines, f"{then}: {command}"]))
     return 0
 
 
