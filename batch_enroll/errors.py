@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from batch_enroll.messages import Message, hint_of
+from batch_enroll.messages import Message, hint_of, without_cells
 from batch_enroll.models import Counts, Finding, Problem
 
 
@@ -60,6 +60,12 @@ class RunStopped(BatchEnrollError):
     def hint(self) -> str:
         """What the person can do, in the current wording; "" when there is nothing to add."""
         return " ".join(filter(None, [hint_of(self.content), *map(str, self.advice)]))
+
+    def without_cells(self) -> RunStopped:
+        """Give the same words without the cells of the input that they quote: they are personal data."""
+        told = RunStopped(without_cells(self.content))
+        told.advice = [without_cells(advice) for advice in self.advice]
+        return told
 
     def add_hint(self, hint: Message) -> None:
         """Add one sentence that says what the person can do or should know."""

@@ -21,6 +21,7 @@ import xlwt
 
 from tests.support.commands import people, read_results, write_csv
 from tests.support.sandbox import wait_until
+from tests.support.terminal import Terminal
 
 COMMON = ("--scenario", "3", "--match", "email=email", "--rate", "none")
 
@@ -334,6 +335,31 @@ def test_no_cell_of_an_invalid_row_is_shown_off_a_terminal(cli, sandbox, command
     assert quoted not in told
     assert "Invalid rows" in told
     assert ": row 2\n" in told
+
+
+@pytest.mark.parametrize("command", ["run", "check", "init"])
+@pytest.mark.parametrize(
+    ("content", "words", "said"),
+    [
+        (b"anna@example.com,Petrova\n", (), "looks like data ('…'), so the file seems to have no header"),
+        (b"email,Petrova\nanna@example.com,x\n", ("--header-row", "9"), "The first rows: line 1 holds …, …"),
+        ("email,x\nanna@example.com,ИМЯ\n".encode("koi8-r"), (), "Windows-1251 reads …, "),
+    ],
+)
+def test_no_cell_of_a_refused_input_is_shown_off_a_terminal(cli, sandbox, command, content, words, said):
+    (cli.folder / "in.csv").write_bytes(content)
+    flags = () if command == "init" else run_flags(sandbox())
+    ended = cli(command, "in.csv", *flags, *words)
+    assert ended.code == 2
+    assert said in " ".join(ended.err.split())
+    assert not any(cell in ended.err for cell in ("anna", "Petrova", "ИМЯ", "йнс"))
+
+
+def test_cell_of_a_refused_input_is_shown_on_a_terminal(cli):
+    (cli.folder / "in.csv").write_text("anna@example.com,Petrova\n")
+    with Terminal("init", "in.csv", folder=cli.folder) as terminal:
+        terminal.wait_for("looks like data ('anna@example.com')")
+        assert terminal.end() == 2
 
 
 def test_plan_lists_the_columns_sent_along(cli, sandbox):

@@ -11,8 +11,11 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from batch_enroll.errors import RunStopped
 
 _SHORTEST_SECRET = 6  # characters; a shorter one would mask parts of ordinary words
 _secrets: set[str] = set()
@@ -53,6 +56,16 @@ def print_error(text: str, *, hint: str = "") -> None:
     print_message(prefix + text.replace("\n", "\n" + " " * len(prefix)))
     if hint:
         print_message(" " * len(prefix) + hint)
+
+
+def print_refusal(error: RunStopped, *, about: str = "") -> None:
+    """Print why a run ended and what to do; cells of the input are shown on a terminal only.
+
+    Args:
+        about: what was refused, when a command has several of it.
+    """
+    told = error if sys.stderr.isatty() else error.without_cells()
+    print_error(f"{about}: {told.message}" if about else told.message, hint=told.hint)
 
 
 def print_output(text: str) -> None:

@@ -135,7 +135,7 @@ def _execute(args: argparse.Namespace) -> int:
 
         return int(anyio.run(args.execute, args))
     except RunStopped as error:
-        console.print_error(error.message, hint=error.hint)
+        console.print_refusal(error)
         return exit_code_for_error(error)
     except KeyboardInterrupt:
         console.print_error("Interrupted; nothing was sent.")

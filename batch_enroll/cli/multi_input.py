@@ -68,7 +68,7 @@ async def run_each(session: RunSession, sources: Sequence[Source], enroll: Enrol
         try:
             code = await _run(session, source, enroll, emit_json=results.append)
         except RunStopped as error:
-            console.print_error(f"{source}: {error.message}", hint=error.hint)
+            console.print_refusal(error, about=str(source))
             monitor.fail(error, about=_name(source))
             code = exit_code_for_error(error)
             results.append(monitor.refusal(error, asked=_requested(job, source)))
@@ -130,7 +130,7 @@ def _archive_done(job: Job, inputs: Sequence[tuple[Path, str]]) -> None:
             check_archive(folder, path)
             moved = archive_input(path, folder, sha256=sha256)
         except RunStopped as error:
-            console.print_error(error.message, hint=error.hint)
+            console.print_refusal(error)
             continue
         if not job.output.quiet:
             console.print_message(f"Moved {path}, which was enrolled before, to {moved}.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from batch_enroll.column_lookup import visible
 from batch_enroll.errors import InputError
 from batch_enroll.loading.codepage_scoring import CODE_PAGES, CodepageCandidate, score_codepages
-from batch_enroll.messages import Message, message
+from batch_enroll.messages import Message, cell_text, message
 
 _CHUNK_BYTES = 1 << 20
 _SAMPLE_BYTES = 1 << 16
@@ -167,7 +167,7 @@ def _examples(found: list[CodepageCandidate]) -> tuple[Message, ...]:
     examples = []
     for candidate in found:
         shown = " ".join(f"'{visible(candidate.words[place])[:_SHOWN_CHARACTERS]}'" for place in distinct[:3])
-        examples.append(message("input.encoding_reads", encoding=candidate.title, examples=shown))
+        examples.append(message("input.encoding_reads", encoding=candidate.title, examples=cell_text(shown)))
     return tuple(examples)
 
 

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from batch_enroll.column_lookup import find_column, list_columns, name_key, visible
 from batch_enroll.errors import InputError
 from batch_enroll.loading.reader_warnings import ReaderWarnings
-from batch_enroll.messages import Message, message
+from batch_enroll.messages import Message, cell_text, message
 from batch_enroll.result_columns import unguard
 
 HEAD_ROWS = 50  #: how far down a header is looked for
@@ -63,7 +63,7 @@ def find_header(
             message(
                 "input.row_content",
                 place=location(place, line.number),
-                cells=list_columns([cell for cell in line.cells if cell][:5]),
+                cells=tuple(cell_text(f"'{text}'") for text in [*filter(None, map(visible, line.cells))][:5]),
             )
             for line in filled[:3]
         )
@@ -79,8 +79,10 @@ def find_header(
     if not is_sure and (data := looks_like_data(header.cells)):
         where = location(place, header.number, capital=True)
         if missing:
-            raise InputError(message("input.no_header_for_column", column=missing[0], place=where, value=data))
-        raise InputError(message("input.no_header", place=where, value=data))
+            raise InputError(
+                message("input.no_header_for_column", column=missing[0], place=where, value=cell_text(data))
+            )
+        raise InputError(message("input.no_header", place=where, value=cell_text(data)))
     if not missing and not all(_may_be_title(line, header) for line in _above(header, filled)):
         lacking = next((name for name in wanted if name_key(name) not in _keys(first)), "")
         raise InputError(

@@ -56,6 +56,31 @@ def verbatim(text: str) -> Message:
     return Message(VERBATIM, {"text": text})
 
 
+CELL: Final = "cell.text"
+"""Id of what a cell of the input holds: personal data."""
+
+
+def cell_text(text: str) -> Message:
+    """Make the part of a message that quotes a cell of the input, see `without_cells`."""
+    return Message(CELL, {"text": text})
+
+
+def without_cells(what: Message) -> Message:
+    """Replace the cells of the input that a message quotes by an ellipsis."""
+    if what.id == CELL:
+        return cell_text("…")
+    return Message(what.id, {name: _no_cell(value) for name, value in what.values.items()})
+
+
+def _no_cell(value: Any) -> Any:
+    match value:
+        case Message():
+            return without_cells(value)
+        case tuple() | list():
+            return tuple(map(_no_cell, value))
+    return value
+
+
 NO_TEXT: Final = verbatim("")
 """The message of what needs no words, such as a row that was accepted."""
 

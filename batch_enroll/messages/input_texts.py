@@ -106,6 +106,7 @@ INPUT_TEXTS: Final[dict[str, Text]] = {
     "input.column_misspelled": Text(
         "There is no column '{name}' in the file.", "Did you mean '{nearest}'? The columns are: {columns}."
     ),
+    "cell.text": Text("{text}"),
     # The file
     "input.stdin": Text("the standard input"),
     "input.quoted_name": Text("'{name}'"),

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from tests.support.commands import people, write_csv
+from tests.support.terminal import Terminal
 
 SECRET = "f3e1-secret-path"
 FLAGS = ("--scenario", "3", "--match", "email=email", "--rate", "none", "--concurrency", "1", "--name", "nightly")
@@ -174,9 +175,10 @@ def test_notification_omits_quoted_cells(cli, job, receiver):
     """A file without a header: the complaint shows its first row, on the screen and nowhere else."""
     (cli.folder / "raw.csv").write_text("anna.karenina@example.com,Anna\nlevin@example.com,Levin\n")
     environment = {"BATCH_ENROLL_NOTIFY": f"json://{receiver.address}/{SECRET}"}
-    ended = cli("run", "raw.csv", "--url", "https://x.example", *FLAGS, "--status-file", "s.json", **environment)
-    assert ended.code == 2
-    assert "anna.karenina@example.com" in ended.err
+    words = ("run", "raw.csv", "--url", "https://x.example", *FLAGS, "--status-file", "s.json")
+    with Terminal(*words, folder=cli.folder, **environment) as terminal:
+        assert terminal.end() == 2
+    assert "anna.karenina@example.com" in terminal.seen
     told = receiver.requests[0].body + (cli.folder / "s.json").read_text()
     assert "looks like data" in told
     assert "karenina" not in told
@@ -186,9 +188,10 @@ def test_notification_omits_quoted_cells(cli, job, receiver):
 def test_hints_with_cells_are_shown_only_on_the_screen(cli, receiver):
     (cli.folder / "in.csv").write_text("email,name\nanna@example.com,Karenina\n,\n")
     environment = {"BATCH_ENROLL_NOTIFY": f"json://{receiver.address}/{SECRET}"}
-    ended = cli("run", "in.csv", "--url", "https://x.example", *FLAGS, "--header-row", "3", **environment)
-    assert ended.code == 2
-    assert "Karenina" in ended.err
+    words = ("run", "in.csv", "--url", "https://x.example", *FLAGS, "--header-row", "3")
+    with Terminal(*words, folder=cli.folder, **environment) as terminal:
+        assert terminal.end() == 2
+    assert "Karenina" in terminal.seen
     (told,) = receiver.requests
     assert "named as the header, is empty" in told.json["message"]
     assert "Karenina" not in told.body
