@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-import anyio
-
 
 class Clock(Protocol):
     """Time as the run needs it; tests pass their own."""
@@ -34,6 +32,9 @@ class Clock(Protocol):
 _BOOTTIME: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
 
 
+_LONGEST_ZONE = 5  # letters: MSK, CEST, AEDT
+
+
 class SystemClock:
     """The clock of the operating system."""
 
@@ -47,6 +48,8 @@ class SystemClock:
         return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
     async def sleep(self, seconds: float) -> None:
+        import anyio  # `--help` does without it
+
         await anyio.sleep(max(0.0, seconds))
 
 
@@ -59,6 +62,26 @@ class Deadline:
 
     def has_passed(self, clock: Clock) -> bool:
         return clock.now() >= self.at if self.boottime_s is None else clock.boottime() >= self.boottime_s
+
+
+def local_time(moment: datetime, *, seconds: bool = False) -> str:
+    """Format an aware time for people: `2026-11-25 12:30 MSK`, in the zone of this machine."""
+    local = moment.astimezone()
+    return f"{local:%Y-%m-%d %H:%M{':%S' if seconds else ''}} {zone_name(local)}"
+
+
+def local_time_of_day(moment: datetime) -> str:
+    """Format an aware time for people without its day: `12:30 MSK`."""
+    local = moment.astimezone()
+    return f"{local:%H:%M} {zone_name(local)}"
+
+
+def zone_name(local: datetime) -> str:
+    """Give the short name of an aware time's zone, or its offset: Windows has only long names, some zones have none."""
+    name, offset = local.tzname() or "", f"{local:%z}"
+    return (
+        name if name.isascii() and name.isalpha() and len(name) <= _LONGEST_ZONE else f"UTC{offset[:3]}:{offset[3:5]}"
+    )
 
 
 def iso_utc(moment: datetime) -> str:

@@ -231,7 +231,7 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StopReason:
-    """Why a run stopped before its end. `str()` gives the sentence in the current wording."""
+    """Why a run stopped before its end. `str()` gives the sentence with its hint, in the current wording."""
 
     message: Message
     cause: StopCause = StopCause.REQUESTED
@@ -241,7 +241,7 @@ class StopReason:
     answer: Message | None = None  #: the same as a sentence
 
     def __str__(self) -> str:
-        return str(self.message)
+        return f"{self.message} {hint_of(self.message)}".strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

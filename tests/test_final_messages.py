@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import signal
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from batch_enroll.cli.main import main
+from batch_enroll.messages import message
+from batch_enroll.models import StopReason
 from batch_enroll.sandbox import DEFAULT_TOKEN
 from tests.support.commands import people, write_csv
 from tests.support.sandbox import wait_until
@@ -49,6 +53,46 @@ def test_nothing_sent_is_reported_in_json(cli, sandbox, words, code, said, findi
     assert (told["finding"], set(told["counts"].values())) == (finding, {0})
     assert (told["input"], told["url"]) == ("in.csv", server.url)
     assert server.received() == {}
+
+
+def test_stop_reason_of_json_keeps_its_hint(cli, sandbox):
+    server = sandbox()
+    write_csv(cli.folder / "in.csv", *people(3))
+    command = ("run", "in.csv", "--url", server.url, *FLAGS)
+    inactive = cli(*command, "--scenario", "11").json["stop_reason"]
+    assert inactive.endswith("Nothing was sent. Activate it in the platform, then give the same command again.")
+    assert cli(*command, "--max-rows", "2").json["stop_reason"].endswith("if it is, raise --max-rows.")
+    stopped = StopReason(message("sending.asked_to_wait", wait="2 hours"))
+    assert str(stopped).endswith("Give the same command again after that time; it resumes where it stopped.")
+
+
+def test_own_times_and_counts_are_not_masked(cli, sandbox):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(400))
+    command = ("run", source, "--url", server.url, *FLAGS, "--status-file", "status.json")
+    run = cli(*command).json["run"]
+    told = cli(*command).json["stop_reason"]
+    assert re.search(rf"run {run}, finished on [-\d]+ [\d:]+ \w+ \(400 rows: 400 success\)\.", told), told
+    assert "(400 rows: 400 success)" in json.loads((cli.folder / "status.json").read_text())["stop_reason"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("zone", "shown"), [("MSK-3", "MSK"), ("<+0530>-5:30", "UTC+05:30")])
+def test_times_are_shown_in_local_time_with_the_zone(cli, sandbox, zone, shown):
+    server = sandbox()
+    source = write_csv(cli.folder / "in.csv", *people(3))
+    command = ("run", source, "--url", server.url, *FLAGS)
+    began = datetime.fromisoformat(cli(*command, TZ=zone).json["started_at"])
+    offset = timedelta(hours=3) if shown == "MSK" else timedelta(hours=5, minutes=30)
+    local = f"{began.astimezone(timezone(offset)):%Y-%m-%d %H}:"
+    again = cli(*command, TZ=zone)
+    assert re.search(rf"finished on {local}\d\d {re.escape(shown)} \(3 rows", again.err), again.err
+    for words in (("runs",), ("show", "last")):
+        assert re.search(rf"{local}\d\d(:\d\d)? {re.escape(shown)}\b", cli(*words, TZ=zone).out), words
+    (only,) = cli("runs", "--json", TZ=zone).json
+    assert only["created_at"].endswith("Z")
+    other = cli("check", write_csv(cli.folder / "b.csv", *people(4)), "--url", server.url, *FLAGS[:-2], TZ=zone)
+    assert re.search(rf"last on {local}\d\d {re.escape(shown)} by in.csv", " ".join(other.out.split())), other.out
 
 
 def test_json_has_no_quoted_cells(cli, sandbox):

@@ -272,7 +272,7 @@ def test_incomplete_inputs_are_skipped_and_listed(cli, sandbox):
     assert "4 written by this program" in said
     assert ".results" not in said
     assert "4 temporary or hidden (" in said
-    assert "1 changed less than 10 seconds ago (growing.csv)" in said
+    assert "1 changed less than 10 s ago (growing.csv)" in said
     assert "1 no table by the name (notes.toml)" in said
     assert enrolled(server) == emails("a")
     settled = cli("run", "drop", *flags(server), "--pick", "new", "--settle", "0s", "--json")

@@ -46,7 +46,7 @@ def test_newest_file_of_a_remote_folder_is_enrolled(cli, sandbox, far):
     assert ended.code == 0, ended.err
     assert enrolled(server) == emails("a")
     assert ended.json["input"].endswith("/out/a.csv")
-    assert "1 changed less than 10 seconds ago (zz.csv)" in ended.err
+    assert "1 changed less than 10 s ago (zz.csv)" in ended.err
     assert "no table by the name (notes.pdf)" in ended.err
     assert PASSWORD not in ended.out + ended.err
 

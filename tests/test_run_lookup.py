@@ -95,7 +95,7 @@ def test_each_command_takes_an_id_prefix_in_any_case(cli, sandbox, form):
     reported = cli("report", word)
     assert (reported.code, f"in.{run}.results.csv" in reported.out, f"Run {run}: " in reported.err) == (0, True, True)
     unknown = cli("resolve", word)
-    assert (unknown.code, f"1 rows of run {run} are unknown" in unknown.err) == (0, True)
+    assert (unknown.code, f"1 row is unknown in run {run}." in unknown.err) == (0, True)
     resolved = cli("resolve", word, "--rows", "all", "--verdict", "enrolled")
     assert (resolved.code, f"Run {run} now: 4 success" in resolved.err) == (0, True)
     bundle = cli("support", word)
@@ -119,7 +119,7 @@ async def test_ambiguous_prefix_lists_both_runs(cli, kept):
             assert "'a90' could be 2 runs:" in ended.err
             lines = [line.split() for line in ended.err.splitlines() if "begun" in line]
             day = BEGUN.astimezone().strftime("%Y-%m-%d")
-            assert [(line[0], line[1:3], line[4]) for line in lines] == [
+            assert [(line[0], line[1:3], line[5]) for line in lines] == [
                 ("a90fee12", ["begun", day], "e12.csv"),
                 ("a906cc51", ["begun", day], "c51.csv"),
             ]
@@ -146,7 +146,7 @@ async def test_missing_run_suggests_the_nearest(cli, kept):
             assert f"There is no run {word}." in ended.err
             assert f"Did you mean {near} ({near[-3:]}.csv, begun 2026-11-25 " in ended.err
         far = await asked(cli, "show", "zzzzzzzz")
-        assert (far.code, "Did you mean" in far.err, "`batch-enroll runs` lists them" in far.err) == (2, False, True)
+        assert (far.code, "Did you mean" in far.err, "`batch-enroll runs" in far.err) == (2, False, True)
         for short in ("a9", "", " "):
             ended = await asked(cli, "show", short)
             assert ended.code == 2

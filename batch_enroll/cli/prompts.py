@@ -9,6 +9,7 @@ import anyio
 
 from batch_enroll.cli import console
 from batch_enroll.daemon_threads import run_abandonable
+from batch_enroll.messages import counted
 from batch_enroll.models import Counts
 from batch_enroll.reporting.plan_table import PlanView, print_plan
 
@@ -60,9 +61,9 @@ class Questions:
         name = f" {plan.scenario_name}" if plan.scenario_name else ""
         where = f"in #{plan.scenario}{name}"
         if plan.to_send > self._confirm_above:
-            question = f"To start {plan.to_send:,} profiles {where}, type their number:"
+            question = f"To start {counted(plan.to_send, 'profile')} {where}, type their number:"
             return await _answered(_typed, plan.to_send, question)
-        return await _answered(_yes, f"Start {plan.to_send:,} profiles {where}? [y/N]")
+        return await _answered(_yes, f"Start {counted(plan.to_send, 'profile')} {where}? [y/N]")
 
     async def look(self, counts: Counts) -> bool:
         """Ask whether to send the rest after the canary rows."""

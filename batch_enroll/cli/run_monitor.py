@@ -123,7 +123,7 @@ class RunMonitor:
         exit_code, reason, advice = 3, f"A bug in batch-enroll ({type(error).__name__}).", ""
         if isinstance(error, RunStopped):
             exit_code, reason = exit_code_for_error(error), error.message
-            advice = "" if isinstance(error, InputError) else error.hint
+            advice = _hint(error)
         elif isinstance(error, KeyboardInterrupt):
             exit_code, reason = exit_code_for_interrupt(), "Interrupted."
         self._add_result(
@@ -287,8 +287,13 @@ def _refusal(
     return build_refused_summary(
         asked,
         at=SystemClock().now(),
-        reason=redact_personal_data(error.message),
+        reason=redact_personal_data(f"{error.message} {_hint(error)}".strip()),
         exit_code=exit_code,
         finding=error.finding if isinstance(error, PreflightError) else "",
         begun=begun,
     )
+
+
+def _hint(error: RunStopped) -> str:
+    """Give the hint of an error; that of an input may hold cell contents and is left out."""
+    return "" if isinstance(error, InputError) else error.hint

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Sequence
 from typing import Final
 
+from batch_enroll.clock import local_time
 from batch_enroll.errors import JobError, NoSuchRun, RunNotActive
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.records import RunRecord, RunState
@@ -115,5 +116,5 @@ def _describe(record: RunRecord) -> Message:
 
 
 def _values(record: RunRecord) -> dict[str, str]:
-    begun = f"{record.created_at.astimezone():%Y-%m-%d %H:%M}"
+    begun = local_time(record.created_at)
     return {"run_id": record.run_id, "begun": begun, "input": record.input_name}

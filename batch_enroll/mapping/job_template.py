@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 from batch_enroll.mapping.column_suggestions import ColumnFit, Proposal, ProposedContent
+from batch_enroll.messages import counted
 from batch_enroll.models import MatchingMode
 
 _HOW = {
@@ -50,7 +51,7 @@ def job_file_text(
     if sheet is not None:
         lines += ["[input]", f"sheet = {_quoted(sheet)}", ""]
     lines += [
-        f"# {proposal.fitting} of the first {proposal.looked_at} rows hold a usable value in this column.",
+        f"# Usable values in this column: {proposal.fitting} of the first {counted(proposal.looked_at, 'row')}.",
         *(f"# Also possible: {fit_text(other)}." for other in proposal.others),
         "[match]",
         f'mode = "{proposal.mode.value}"        # {_HOW[proposal.mode]}',
@@ -71,7 +72,9 @@ def job_file_text(
 
 def fit_text(fit: ColumnFit) -> str:
     """Say how well a column fits: `phone from column 'Phone' (60 of 62 rows fit)`."""
-    return f"{fit.mode.value} from column '{_comment(fit.column)}' ({fit.fitting} of {fit.looked_at} rows fit)"
+    return (
+        f"{fit.mode.value} from column '{_comment(fit.column)}' ({fit.fitting} of {counted(fit.looked_at, 'row')} fit)"
+    )
 
 
 def _scenario_lines(scenario: int | None, numbers: str) -> list[str]:

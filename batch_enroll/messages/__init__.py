@@ -19,6 +19,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
+from batch_enroll.clock import local_time
 from batch_enroll.messages.catalogue import CATALOGUE, NOUNS
 
 VERBATIM: Final = "verbatim"
@@ -223,6 +224,11 @@ class _Number(int):
         return format(int(self), spec or ",")
 
 
+def counted(count: int, noun: str) -> str:
+    """Give a number with its noun, one of `NOUNS`: `1 row`, `1,842 rows`."""
+    return format(_Number(count), noun)
+
+
 class _Sentence(str):
     """A text in a template: `{text:clause}` gives it without its full stop, to stand inside another sentence."""
 
@@ -243,7 +249,7 @@ def _shown(value: Any, wording: Wording) -> Any:
         case tuple() | list():
             return ", ".join(str(_shown(item, wording)) for item in value)
         case datetime():
-            return f"{value:%Y-%m-%d %H:%M} UTC"
+            return local_time(value)
     return value
 
 

@@ -36,6 +36,14 @@ NOUNS: Final = {
     "second": ("second", "seconds"),
     "byte": ("byte", "bytes"),
     "cell": ("cell", "cells"),
+    "more_reason": ("more reason", "more reasons"),
+    "such_run": ("more such run", "more such runs"),
+    "decision": ("decision", "decisions"),
+    "time": ("time", "times"),
+    "layer": ("layer", "layers"),
+    "line": ("line", "lines"),
+    "copy": ("copy", "copies"),
+    "commit": ("commit", "commits"),
     "digit": ("digit", "digits"),
 }
 """Nouns that a number in a template may carry: one, many."""

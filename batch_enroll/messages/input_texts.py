@@ -136,7 +136,7 @@ INPUT_TEXTS: Final[dict[str, Text]] = {
         "'{name}' begins like a workbook or a zip archive but cannot be opened: it is damaged or incomplete.",
         "Copy or download it again, or save it again in the program it comes from.",
     ),
-    "input.too_many_layers": Text("'{name}' is packed in more than {count:d} layers.", "Unpack it first."),
+    "input.too_many_layers": Text("'{name}' is packed in more than {count:layer}.", "Unpack it first."),
     # Compressed and encrypted files
     "input.archive_encrypted": Text(
         "'{name}' is a zip archive protected with a password.", "Unpack it and load the table inside."
@@ -332,7 +332,7 @@ INPUT_TEXTS: Final[dict[str, Text]] = {
     "input.skipped_own": Text("written by this program"),
     "input.skipped_temporary": Text("temporary or hidden"),
     "input.skipped_name": Text("no table by the name"),
-    "input.skipped_quiet_period": Text("changed less than {seconds} seconds ago"),
+    "input.skipped_quiet_period": Text("changed less than {seconds} s ago"),
     # Notices
     "input.short_rows": Text("Some rows have fewer cells than the header; the missing ones count as empty."),
     "input.stray_quote": Text(

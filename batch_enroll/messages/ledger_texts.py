@@ -66,7 +66,7 @@ LEDGER_TEXTS: Final[dict[str, Text]] = {
         "The ledger {path} is damaged: {faults}.", "Restore a good copy; the files of the runs may be undamaged."
     ),
     "ledger.older_copy": Text(
-        "The ledger {ledger} is older than the one that was used here last: it holds {found:d} of {expected:d} commits."
+        "The ledger {ledger} is older than the one that was used here last: it holds {found:d} of {expected:commit}."
         " It was probably restored from a backup.",
         "Rows sent since then would be sent again. Restore the newer ledger; if it is lost, find out on the platform"
         " what was sent, then delete {mark} to continue with this one.",
@@ -124,7 +124,7 @@ LEDGER_TEXTS: Final[dict[str, Text]] = {
     ),
     "ledger.run_has_sent": Text("Run {run_id} has sent rows, so it is kept."),
     # Rows.
-    "ledger.plan_size": Text("The plan should hold {expected:d} rows and holds {found:d}."),
+    "ledger.plan_size": Text("The plan should hold {expected:row} and holds {found:d}."),
     "ledger.plan_order": Text("Place {seq:d} of the plan does not follow place {last:d}."),
     "ledger.illegal_transition": Text(
         "Place {seq:d} of the plan is not in state {needed}, so the ledger does not change it.",

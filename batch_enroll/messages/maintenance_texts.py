@@ -18,7 +18,7 @@ MAINTENANCE_TEXTS: Final[dict[str, Text]] = {
     "maintenance.run_line": Text("{run_id}  begun {begun}  {input}"),
     "maintenance.more_lines": Text("and {count} more"),
     "maintenance.run_too_short": Text(
-        "'{given}' is too short to name a run.", f"Give at least {{least}} characters of its id; {_LIST}"
+        "'{given}' is too short to name a run.", f"Give at least {{least:character}} of its id; {_LIST}"
     ),
     "maintenance.run_ambiguous": Text("'{given}' could be {runs:run}:\n{lines}", "Give more of its id."),
     "maintenance.no_such_run": Text("There is no run {given}.", _LIST),
@@ -106,7 +106,7 @@ MAINTENANCE_TEXTS: Final[dict[str, Text]] = {
         "{url} answers in {seconds} s by {tls}; its certificate is valid until {ends}"
     ),
     "maintenance.certificate_ends_soon": Text(
-        "{url} answers in {seconds} s by {tls}; its certificate is valid until {ends}, for {days} more days",
+        "{url} answers in {seconds} s by {tls}; its certificate is valid until {ends}, for {days:day} more",
         "Tell whoever runs the platform's address.",
     ),
     "maintenance.clock": Text("this machine and the platform agree on the time"),
@@ -141,7 +141,7 @@ MAINTENANCE_TEXTS: Final[dict[str, Text]] = {
     "maintenance.run_unknown": Text(
         "run {run_id}{whose} ({about}): the outcome of {unknown} of {rows:row} is unknown", _RESOLVE
     ),
-    "maintenance.more_runs": Text("{count} more such runs", _LIST),
+    "maintenance.more_runs": Text("{count:such_run}", _LIST),
     "maintenance.no_leftovers": Text("no unfinished run, no unknown row"),
     "maintenance.no_copies": Text("no copy of an input was left behind by a process that was killed"),
     "maintenance.copy": Text(

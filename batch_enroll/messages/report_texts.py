@@ -24,11 +24,11 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     "file.make_writable": Text("Choose another place, or make that one writable."),
     # Results
     "report.sheet_too_short": Text(
-        "{rows:row} and a header do not fit into {path}: an Excel sheet holds {most} lines.",
+        "{rows:row} and a header do not fit into {path}: an Excel sheet holds {most:line}.",
         "Give {setting:output.results} a name that ends in .csv.",
     ),
     "report.sheet_full": Text(
-        "{path} cannot hold more: an Excel sheet has {most} lines.",
+        "{path} cannot hold more: an Excel sheet has {most:line}.",
         "Give {setting:output.results} a name that ends in .csv.",
     ),
     "report.line_too_wide": Text(
@@ -84,7 +84,8 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     # Summary table
     "report.headline": Text("Run {run_id} {end}: {rows:row} in {took}{rate}."),
     "report.headline_rate": Text(", {rate} requests a second"),
-    "report.more_reasons": Text("and {rows:row} for {reasons} more reasons"),
+    "report.headline_rate_one": Text(", 1 request a second"),
+    "report.more_reasons": Text("and {rows:row} for {reasons:more_reason}"),
     "report.next_resume": Text("Next: this resumes the run with {left:row}{held}:"),
     "report.next_held_one": Text(", and {unknown:row} of unknown outcome stays held until resolved"),
     "report.next_held": Text(", and {unknown:row} of unknown outcome stay held until resolved"),
@@ -106,7 +107,7 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     "report.no_new_file": Text("Nothing new: there is no file to enroll in {name}."),
     "report.no_new_row": Text("Nothing new: {name} has no rows."),
     "report.nothing_new": Text("Nothing new: {name} was enrolled by run {run_id}{when} ({counts})."),
-    "report.on_day": Text(" on {day} at {time}"),
+    "report.at_time": Text(" on {time}"),
     # Comparison with earlier runs
     "report.no_earlier_run": Text("This ledger remembers no earlier run, so there is nothing to compare with."),
     "report.usual_rows_once": Text("This input has {rows:row}; the last run of {whose} had {usual}."),

@@ -12,10 +12,10 @@ ROW_TEXTS: Final[dict[str, Text]] = {
     "row.lines": Text("lines {first:d}-{last:d}"),
     "row.repeated_header": Text("Line {line:d} repeats the header."),
     "row.too_many_cells": Text(
-        "Line {line:d} has {cells:d} cells, more than the header, which has {width:d}: the extra ones are {extra}."
+        "Line {line:d} has {cells:cell}, more than the header, which has {width:d}: the extra ones are {extra}."
     ),
     "row.cut_off": Text(
-        "Line {line:d} is incomplete: it has {cells:d} of {width:d} cells and no line end; the file may be cut off."
+        "Line {line:d} is incomplete: it has {cells} of {width:cell} and no line end; the file may be cut off."
     ),
     "row.cut_off_in_quotes": Text(
         "Line {line:d} is incomplete: a quoted cell is not closed and there is no line end; the file may be cut off."

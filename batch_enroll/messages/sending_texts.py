@@ -16,19 +16,15 @@ SENDING_TEXTS: Final[dict[str, Text]] = {
         "The platform answered {code} to the first row, which may mean that the token does not work."
     ),
     "sending.suspect_running": Text(
-        "The platform answered {code} {count:d} times running, which may mean that the token does not work."
+        "The platform answered {code} {count:time} running, which may mean that the token does not work."
     ),
-    "sending.redirected": Text(
-        "The platform redirected {count:d} requests: the address is probably not the right one."
-    ),
-    "sending.out_of_reach": Text(
-        "The platform is out of reach: {count:d} rows in a row used up their attempts. {last}"
-    ),
-    "sending.unknown_running": Text("{count:d} rows in a row got no clear answer. {last}"),
-    "sending.too_many_unknown": Text("{count:d} of {sent:d} rows got no clear answer, more than {allowed}. {last}"),
-    "sending.new_error": Text("A new error came {count:d} times running: code {code}, which no row had before. {last}"),
-    "sending.errors_running": Text("{count:d} rows were refused without a success between. {last}"),
-    "sending.too_many_errors": Text("{count:d} of {sent:d} rows were refused, more than {allowed}. {last}"),
+    "sending.redirected": Text("The platform redirected {count:request}: the address is probably not the right one."),
+    "sending.out_of_reach": Text("The platform is out of reach: {count:row} in a row used up their attempts. {last}"),
+    "sending.unknown_running": Text("{count:row} in a row got no clear answer. {last}"),
+    "sending.too_many_unknown": Text("{count} of {sent:row} got no clear answer, more than {allowed}. {last}"),
+    "sending.new_error": Text("A new error came {count:time} running: code {code}, which no row had before. {last}"),
+    "sending.errors_running": Text("{count:row} were refused without a success between. {last}"),
+    "sending.too_many_errors": Text("The platform refused {count} of {sent:row}, more than {allowed}. {last}"),
     # What an answer says of its row.
     "sending.code_without_text": Text("The platform gave no text with code {code}"),
     "sending.http_with_text": Text("HTTP {status:d}: {text}"),
@@ -40,7 +36,7 @@ SENDING_TEXTS: Final[dict[str, Text]] = {
     "sending.body_html": Text("an HTML page"),
     "sending.body_html_titled": Text("an HTML page ({text})"),
     "sending.body_other_json": Text("other JSON, or a part of it"),
-    "sending.body_unknown": Text("{size:d} bytes of something else"),
+    "sending.body_unknown": Text("{size:byte} of something else"),
     "sending.redirect": Text("HTTP {status:d} redirects to {text}; redirects are never followed"),
     "sending.redirect_without_address": Text(
         "HTTP {status:d} redirects to a place that it does not name; redirects are never followed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from batch_enroll.messages import Message, message
+from batch_enroll.messages import Message, counted, message
 from batch_enroll.models import Counts
 
 _SHOWN_ROWS = 5
@@ -12,7 +12,7 @@ _SHOWN_ROWS = 5
 
 def rows_text(count: int) -> str:
     """`1 row`, `1,842 rows`."""
-    return "1 row" if count == 1 else f"{count:,} rows"
+    return counted(count, "row")
 
 
 def begun_before_message(run_id: str, counts: Counts) -> Message | None:

@@ -135,8 +135,8 @@ def nothing_new_line(
     if earlier is None:
         return " ".join(filter(None, [str(message("report.no_new_file", name=input_name)), skipped]))
     when: Message | str = ""
-    if finished := earlier.finished_at and earlier.finished_at.astimezone():
-        when = message("report.on_day", day=f"{finished:%Y-%m-%d}", time=f"{finished:%H:%M}")
+    if earlier.finished_at:
+        when = message("report.at_time", time=earlier.finished_at)
     counts = _counted(earlier.counts.as_dict())
     return str(message("report.nothing_new", name=input_name, run_id=earlier.run_id, when=when, counts=counts))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO
 
-from batch_enroll.clock import iso_utc
+from batch_enroll.clock import iso_utc, local_time
 from batch_enroll.models import RowStatus
 
 
@@ -72,4 +72,4 @@ def _why(row: PersonRow) -> str:
 
 
 def _local(moment: datetime) -> str:
-    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+    return local_time(moment)

@@ -194,9 +194,11 @@ class BarDisplay:
 
     def sending(self, state: RunSnapshot) -> None:
         if self._bar is None:
-            form = "{percentage:3.0f}% {bar} {n:,}/{total:,}, {rate_noinv_fmt}, {remaining} left{postfix}"
+            form = "{percentage:3.0f}% {bar} {n:,}/{total:,}{postfix}"
             self._bar = self._open(total=state.to_send, bar_format=form, leave=True)
-        self._bar.set_postfix_str(_counts_text(state), refresh=False)
+        rate, left = _rate_and_time_left(state)
+        told = [f"{rate} a second", f"{left} left", _counts_text(state)] if rate else [_counts_text(state)]
+        self._bar.set_postfix_str(", ".join(filter(None, told)), refresh=False)
         self._bar.update(state.done - self._bar.n)
 
     def writing(self, rows: int, of: int) -> None:
@@ -248,9 +250,8 @@ class LogDisplay:
             self.say(str(message("report.sending", rows=state.to_send)))
             return
         progress = message("report.progress", done=state.done, to_send=state.to_send, counts=_counts_text(state))
-        if state.rows_per_s and not state.paused:
-            left = duration_text((state.to_send - state.done) / state.rows_per_s)
-            rate = rate_text(state.rows_per_s)
+        rate, left = _rate_and_time_left(state)
+        if rate:
             progress = message("report.progress_rate", progress=progress, rate=rate, left=left)
         self.say(str(progress))
 
@@ -263,6 +264,13 @@ class LogDisplay:
 
     def close(self) -> None:
         pass
+
+
+def _rate_and_time_left(state: RunSnapshot) -> tuple[str, str]:
+    """Give the rows sent per second and the time that is left at this rate; "" in a pause, or before a row was sent."""
+    if not state.rows_per_s or state.paused:
+        return "", ""
+    return rate_text(state.rows_per_s), duration_text((state.to_send - state.done) / state.rows_per_s)
 
 
 def _counts_text(state: RunSnapshot) -> str:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO
 
-from batch_enroll.clock import iso_utc
+from batch_enroll.clock import iso_utc, local_time
 from batch_enroll.messages import message
 from batch_enroll.models import Counts
+from batch_enroll.reporting.formatting import rows_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ def print_prune_plan(plan: PrunePlan, stream: IO[str]) -> None:
     from batch_enroll.reporting.rich_console import TextScreen
 
     screen = TextScreen(stream)
-    day = f"{plan.before.astimezone():%Y-%m-%d %H:%M}"
+    day = local_time(plan.before)
     if not plan.prunable:
         screen.line(str(message("report.nothing_to_prune", day=day)))
     else:
@@ -67,7 +68,7 @@ def print_prune_plan(plan: PrunePlan, stream: IO[str]) -> None:
                 (
                     one.run_id,
                     f"{one.ended_at.astimezone():%Y-%m-%d}",
-                    "never sent" if one.plan_only else f"{one.counts.rows:,} rows",
+                    "never sent" if one.plan_only else rows_text(one.counts.rows),
                     size_text(one.size),
                     one.input_name,
                 )

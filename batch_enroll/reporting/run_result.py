@@ -14,10 +14,14 @@ SUCCESS_CODES = frozenset({0, 1})
 
 _FINISHED_CODES = frozenset({0, 1, 4})
 _EMAIL = re.compile(r"[^\s'\"<>]+@[^\s'\"<>]+")
-# Not a run id, which may consist of digits alone, nor a date.
+# Seven digits or more, as phones and ids have. Not a run id, which may consist of digits alone, a date, an IP address,
+# a part of a path, or what follows a part of a date, a time or a count.
+_BEFORE_RUN_ID = ("[Rr]un ", "report ", "resolve ", "resume ", "retry ", "show ", "stop ")
 _NUMBER = re.compile(
-    r"(?<![\w.])(?<![Rr]un )(?<!resolve )(?<!retry )(?!\d{4}-\d\d-\d\d)"  # where it may begin
-    r"\+?\(?\d[\d\s().-]{5,}\d(?![\w.])"
+    r"(?<![\w./\\])(?<!\d[-:,])"
+    + "".join(f"(?<!{words})" for words in _BEFORE_RUN_ID)
+    + r"(?!\d{4}-\d\d-\d\d|(?:\d{1,3}\.){3}\d{1,3}(?![\d.]))"
+    r"\+?\(?\d(?:[\s().-]*\d){6,}(?![\w/\\])(?!\.\w)"
 )
 
 

@@ -88,8 +88,9 @@ class RunSnapshot:
 
     @property
     def rows_per_s(self) -> float:
-        """Rows done per second since sending began; 0 when no time has passed."""
-        return self.done / self.sending_s if self.sending_s else 0.0
+        """Rows sent per second since sending began; 0 when no time has passed."""
+        sent = self.done - self.done_by_status.get(RowStatus.NOT_SENT, 0)
+        return sent / self.sending_s if self.sending_s else 0.0
 
 
 class RunStateTracker:

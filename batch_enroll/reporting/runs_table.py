@@ -8,7 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from batch_enroll.clock import local_time
 from batch_enroll.models import Counts
+from batch_enroll.reporting.formatting import rows_text
 from batch_enroll.reporting.reason_counts import ReasonLine
 from batch_enroll.reporting.summary_table import resume_step
 
@@ -57,7 +59,7 @@ def print_runs(runs: Sequence[RunTotal], stream: IO[str], *, width: int | None =
     lines = [
         (
             run.run_id,
-            f"{run.created_at.astimezone():%Y-%m-%d %H:%M}",
+            local_time(run.created_at),
             run.progress,
             f"#{run.scenario}",
             f"{run.counts.rows:,}",
@@ -72,8 +74,9 @@ def print_runs(runs: Sequence[RunTotal], stream: IO[str], *, width: int | None =
         screen.columns([head, *lines], right={3, 4, 5})
         return
     below = []
-    for run_id, begun, state, scenario, rows, success, other, name in lines:
-        counts = f"{scenario}: {rows} rows, {success} success{other and f', {other}'}"
+    for run, (run_id, begun, state, scenario, _, success, other, name) in zip(runs, lines, strict=True):
+        rows = rows_text(run.counts.rows)
+        counts = f"{scenario}: {rows}, {success} success{other and f', {other}'}"
         below.append((run_id, begun, state, f"{name}\n{counts}"))
     screen.columns([("run", "begun", "state", "input, scenario and rows"), *below])
 
@@ -87,8 +90,8 @@ def print_run(run: RunTotal, stream: IO[str]) -> None:
             ("input", run.input_name),
             ("scenario", f"#{run.scenario} at {run.url}"),
             ("matching", run.matching),
-            ("begun", f"{run.created_at.astimezone():%Y-%m-%d %H:%M:%S}"),
-            *([("ended", f"{run.ended_at.astimezone():%Y-%m-%d %H:%M:%S}")] if run.ended_at else []),
+            ("begun", local_time(run.created_at, seconds=True)),
+            *([("ended", local_time(run.ended_at, seconds=True))] if run.ended_at else []),
             *([("at work", run.worker)] if run.worker else []),
             *([("stopped", run.stop_reason)] if run.stop_reason and not run.worker else []),
             *([("results", run.results)] if run.results else []),

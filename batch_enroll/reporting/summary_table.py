@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import IO
 
-from batch_enroll.messages import command_line, message
+from batch_enroll.messages import Message, command_line, message
 from batch_enroll.models import Counts
 from batch_enroll.reporting.formatting import duration_text, rate_text
 from batch_enroll.reporting.rich_console import TextScreen
@@ -81,9 +81,14 @@ def _headline(run: RunSummary) -> str:
             end=run.end.value,
             rows=run.counts.rows,
             took=duration_text(run.duration_s),
-            rate=message("report.headline_rate", rate=rate_text(run.rate_per_s)) if run.rate_per_s else "",
+            rate=_rate(run.rate_per_s) if run.rate_per_s else "",
         )
     )
+
+
+def _rate(rate_per_s: float) -> Message:
+    shown = rate_text(rate_per_s)
+    return message("report.headline_rate_one") if shown == "1" else message("report.headline_rate", rate=shown)
 
 
 def _print_reasons(run: RunSummary, screen: TextScreen) -> None:

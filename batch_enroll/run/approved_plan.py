@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from batch_enroll.atomic_file import write_atomic
+from batch_enroll.clock import local_time
 from batch_enroll.config.job import Job
 from batch_enroll.errors import JobError
 from batch_enroll.loading import sha256_of
@@ -269,6 +270,6 @@ def _value(value: object) -> str:
 
 def _approved_at(approved: ApprovedPlan) -> str:
     try:
-        return f"{datetime.fromisoformat(approved.saved_at).astimezone():%Y-%m-%d at %H:%M}"
+        return local_time(datetime.fromisoformat(approved.saved_at))
     except ValueError:
         return approved.saved_at

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from batch_enroll.clock import local_time
 from batch_enroll.config.job import Job
 from batch_enroll.daemon_threads import run_in_thread
 from batch_enroll.errors import InputError, InvalidRow
@@ -185,4 +186,4 @@ def last_enrolled(memory: Memory) -> Message | None:
     if memory.last_at is None:
         return None
     name = memory.last_input if memory.last_input != NO_PATH else "standard input"
-    return message("run.last_enrolled", when=f"{memory.last_at.astimezone():%Y-%m-%d at %H:%M}", input=name)
+    return message("run.last_enrolled", when=local_time(memory.last_at), input=name)

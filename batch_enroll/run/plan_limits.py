@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 
-from batch_enroll.clock import Clock, Deadline
+from batch_enroll.clock import Clock, Deadline, local_time_of_day
 from batch_enroll.config.job import Job, StopSection
 from batch_enroll.errors import JobError
 from batch_enroll.messages import Message, hint_of, message
@@ -70,7 +70,7 @@ class SendDeadlines:
         self._clock = clock
         self._ends: list[tuple[Deadline, Message]] = []
         if (deadline := job.deadline(clock)) is not None:
-            self._ends.append((deadline, message("run.deadline", time=f"{deadline.at.astimezone():%H:%M}")))
+            self._ends.append((deadline, message("run.deadline", time=local_time_of_day(deadline.at))))
         if (hours := job.hours) is not None:
             closes = Deadline(at=hours.closes_at(clock.now()))
             self._ends.append((closes, message("run.hours_over", hours=str(hours))))

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
+from batch_enroll.clock import local_time
 from batch_enroll.config.job import Job
 from batch_enroll.errors import AlreadyFinished, JobError
 from batch_enroll.ledger.interface import Ledger
@@ -82,7 +83,7 @@ async def already_finished(ledger: Ledger, record: RunRecord) -> AlreadyFinished
     """Build the error that says when the same command finished and what became of its rows."""
     totals = await _totals(ledger, record)
     counts = tuple(f"{count:,} {name}" for name, count in totals.as_dict().items() if count and name != "rows")
-    when = f" on {record.finished_at.astimezone():%Y-%m-%d at %H:%M}" if record.finished_at else ""
+    when = f" on {local_time(record.finished_at)}" if record.finished_at else ""
     left = ("unknown" * bool(totals.unknown), "error" * bool(totals.error), "invalid" * bool(totals.invalid), "again")
     hint = f"run.already_finished_{next(filter(None, left))}"
     return AlreadyFinished(

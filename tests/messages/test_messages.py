@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import string
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,6 +99,24 @@ def test_every_message_has_a_text_with_the_same_values():
         assert key in CATALOGUE, f"{place}: {key} has no text"
         wanted = {*names_in(CATALOGUE[key].text), *names_in(CATALOGUE[key].hint)}
         assert None in values or wanted <= values, f"{place}: {key} needs {wanted - values}"
+
+
+def test_no_number_stands_before_a_fixed_plural():
+    """`{count:row}` gives "1 row"; `{count} rows` would give "1 rows"."""
+    plurals = "|".join({many.split()[0] for _, many in NOUNS.values()} - {"are", "more"} | {"people"})
+    fixed = re.compile(rf"\{{[a-z_]+(?::[d,]*)?\}} (?:{plurals})\b")
+    several = {"control.in_flight", "maintenance.copies", "report.headline_rate"}  # texts for more than one
+    texts = {key: f"{text.text} {text.hint}" for key, text in CATALOGUE.items()}
+    assert {key for key, text in texts.items() if fixed.search(text)} <= several
+    in_code = re.compile(rf"\{{[^{{}}]*\}} (?:{plurals})\b")
+    modules = [path for part in ("cli", "reporting", "mapping") for path in (PACKAGE / part).rglob("*.py")]
+    found = [
+        line.strip()
+        for path in modules
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if in_code.search(line) and "invents" not in line and "bar_format" not in line and "mock server" not in line
+    ]
+    assert found == []
 
 
 def test_every_noun_has_two_forms():

@@ -99,6 +99,16 @@ def test_rate_covers_the_last_ten_seconds():
     assert (standing.rate_per_s, standing.eta_s) == (0.0, None)
 
 
+def test_rows_a_second_are_those_that_were_sent():
+    """A row whose connection is refused ends at once and was not sent."""
+    run = Run()
+    run.start()
+    for status in (RowStatus.SUCCESS, RowStatus.UNKNOWN, RowStatus.NOT_SENT, RowStatus.NOT_SENT):
+        run.clock.moved_s += 1
+        run.finish(status, "connection_refused" if status is RowStatus.NOT_SENT else "")
+    assert run.tracker.snapshot().rows_per_s == pytest.approx(0.5)
+
+
 def test_throttled_attempts_are_counted_separately():
     run = Run()
     run.start()
@@ -232,6 +242,19 @@ def test_unwritable_status_file_returns_the_error(tmp_path):
         ("Row 1 looks like data ('anna@example.com'), so", "Row 1 looks like data ('…'), so"),
         ("Row 1 looks like data ('+7 (916) 123-45-67'), so", "Row 1 looks like data ('…'), so"),
         ("the number 79161234567 is there", "the number … is there"),
+        ("It holds 79161234567.", "It holds …."),
+        ("It holds 8 916 123-45-67, 24.11.1990.", "It holds …, …."),
+        *[
+            (same, same)
+            for same in (
+                "finished on 2026-11-24 at 01:00 (400 rows: 400 success)",
+                "finished on 2026-11-24 01:00 UTC+03:00 (1842 rows)",
+                "Run 28277041 is held; resume 28277041, show 28277041",
+                "http://192.168.100.200:8080 did not answer",
+                "/data/20261124/ledger.sqlite is full; C:\\20261124\\a",
+                "leads-20261124.csv has 1,234,567 rows, 2026-11-24 2,000,000 of 12,345,678",
+            )
+        ],
         ("1,842,000 rows would be sent, but max_rows allows 50,000.",) * 2,
         ("run 2b4ff3fb, finished on 2026-11-25 at 05:30 (1,842 rows)",) * 2,
         ("The deadline 05:30 has come.",) * 2,

@@ -43,7 +43,7 @@ def ended_at(nights, clock, moment, when, source, job, *words):
 @pytest.mark.parametrize(
     ("stop", "moment", "expected"),
     [
-        ('deadline = "05:30"', BEGIN.replace(hour=5, minute=30, second=1), "The deadline 05:30 has come."),
+        ('deadline = "05:30"', BEGIN.replace(hour=5, minute=30, second=1), "The deadline 05:30 MSK has come."),
         (
             'allowed_hours = "22:00-05:30 Europe/Moscow"',
             BEGIN.replace(hour=5, minute=30, second=1),
@@ -77,7 +77,7 @@ def test_deadline_of_a_duration_counts_suspension_and_no_change_of_time(
     clock.set(BEGIN + timedelta(hours=change_h, minutes=1), suspended_s=suspended_h * 3600)
     _, err = process.communicate(timeout=120)
     assert process.returncode == code, err
-    assert ("The deadline 05:00 has come." in err) is (code == 3)
+    assert ("The deadline 05:00 MSK has come." in err) is (code == 3)
     assert (len(enrolled_once(server)) < 30) is (code == 3)
 
 
@@ -109,7 +109,7 @@ def test_platform_is_down_until_the_deadline(nights, sandbox, clock):
         source, job = nights.file("monday"), nights.job(line.url, stop='deadline = "05:30"')
         moment = BEGIN.replace(hour=5, minute=30)
         night = ended_at(nights, clock, moment, lambda: "attempt failed" in nights.log, source, job)
-        night.check_reports(3, "The deadline 05:30 has come.", left=night.ended.json["counts"]["not_sent"])
+        night.check_reports(3, "The deadline 05:30 MSK has come.", left=night.ended.json["counts"]["not_sent"])
         assert server.received() == {}
         assert night.ended.json["counts"]["success"] == 0
         line.mend()

@@ -26,7 +26,7 @@ from batch_enroll.cli.options import (
 from batch_enroll.cli.parser import CommandParser, FileArgument
 from batch_enroll.config.settings import JOB_VARIABLE
 from batch_enroll.errors import JobError
-from batch_enroll.messages import message
+from batch_enroll.messages import counted, message
 
 if TYPE_CHECKING:
     from batch_enroll.maintenance.doctor import DoctorTarget
@@ -172,7 +172,8 @@ async def _support(args: argparse.Namespace) -> int:
     write_bundle(out, texts, folder=name)
     console.print_output(str(out))
     console.print_message(
-        f"{len(texts)} files about run {run_id}; README.txt inside describes them. Read them before sending it."
+        f"{counted(len(texts), 'file')} about run {run_id}; README.txt inside describes them. "
+        "Read them before sending it."
     )
     return 0
 
@@ -226,7 +227,7 @@ def _agreed(runs: int, *, forget: bool) -> bool:
 
 
 def _runs(many: int) -> str:
-    return "1 run" if many == 1 else f"{many:,} runs"
+    return counted(many, "run")
 
 
 def _age_s(text: str) -> float:

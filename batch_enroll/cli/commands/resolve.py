@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from batch_enroll.cli import console
 from batch_enroll.cli.options import add_ledger_flag, add_run_argument, ledger_from, run_of
 from batch_enroll.cli.parser import CommandParser, FileArgument
-from batch_enroll.messages import Message, message
+from batch_enroll.messages import Message, counted, message
 
 if TYPE_CHECKING:
     from batch_enroll.maintenance.resolve import RowVerdict
@@ -71,7 +71,7 @@ async def _resolve(args: argparse.Namespace) -> int:
         writer = csv.writer(console.data_stream(), lineterminator="\n")
         writer.writerow(_COLUMNS)
         writer.writerows(_csv_line(row) for row in unknown)
-        console.print_message(f"{len(unknown):,} rows of run {run_id} are unknown.")
+        console.print_message(f"{counted(len(unknown), 'row_is')} unknown in run {run_id}.")
         return 0
     if args.verdicts is not None:
         async with open_in_thread(partial(_read_verdicts, args.verdicts)) as decisions:
@@ -85,7 +85,7 @@ async def _resolve(args: argparse.Namespace) -> int:
         raise JobError(message("maintenance.no_decision", words=_DECISIONS))
     counts = await resolve_rows(ledger, run_id, decisions, by=args.by or getpass.getuser(), at=SystemClock().now())
     totals = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
-    console.print_message(f"Recorded {len(decisions):,} decisions. Run {run_id} now: {totals}.")
+    console.print_message(f"Recorded {counted(len(decisions), 'decision')}. Run {run_id} now: {totals}.")
     if any(decision.verdict is ResolveVerdict.RESEND for decision in decisions):
         console.print_message(str(message("maintenance.resend", run_id=run_id)))
     return 0
