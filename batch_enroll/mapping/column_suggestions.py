@@ -12,6 +12,7 @@ from batch_enroll.mapping.identity_values import DEFAULT_COUNTRY, IdentityValue,
 from batch_enroll.models import FieldType, MatchingMode
 
 _PROFILE_ID = re.compile(r"[0-9a-f]{24}\Z", re.IGNORECASE)
+_LIKELY_COUNTRIES = 3  #: each costs a look at every phone without a plus
 _LETTERS = re.compile(r"[^\W\d_]")
 
 # Words of a header, lower case, that suggest a mode. Values count more: see _score.
@@ -147,7 +148,7 @@ def _country(phones: Sequence[str]) -> str | None:
             else:
                 bare[phone] = country
     likely = named or Counter(bare.values())
-    candidates = [country for country, _ in likely.most_common() if country]
+    candidates = [country for country, _ in likely.most_common(_LIKELY_COUNTRIES) if country]
     for country in candidates if named else [DEFAULT_COUNTRY, *candidates]:
         national = [phone for phone, code_of in bare.items() if code_of != country]
         if national and 2 * sum(bool(country_of_phone(phone, country)) for phone in national) > len(national):
