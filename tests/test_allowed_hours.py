@@ -102,7 +102,7 @@ def test_hours_without_a_zone_are_local_time(monkeypatch):
         assert hours.is_open(utc("2026-11-25T00:00:00"))
         assert not hours.is_open(utc("2026-11-24T23:59:00"))
         assert hours.closes_at(utc("2026-11-25T00:00:00")) == utc("2026-11-25T11:00:00")
-        assert hours.time_at(utc("2026-11-25T00:00:00")) == "09:00"
+        assert hours.time_at(utc("2026-11-25T00:00:00")) == "09:00 JST"
     finally:
         monkeypatch.undo()
         time.tzset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -30,7 +31,10 @@ def test_active_job_is_not_started_again_with_another_input(cli, sandbox):
         wait_until(lambda: bool(server.enrolments()))
         second = cli("run", "b.csv", "--job", cli.folder / "nightly.toml", *flags(server))
         assert second.code == 5
-        assert f"Job nightly.toml is being worked on by process {first.pid}" in second.err
+        owner = (
+            rf"Job nightly\.toml is being worked on by process {first.pid} on \S+ since [-\d]{{10}} [\d:]{{5}} [A-Z]+\."
+        )
+        assert re.search(owner, second.err), second.err
         other = cli("run", "b.csv", *flags(server), "--scenario", "5")
         assert other.code == 0, other.err
     finally:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Self
 from zoneinfo import ZoneInfo, available_timezones
 
+from batch_enroll.clock import local_time_of_day
 from batch_enroll.messages import message
 
 _HOURS = re.compile(r"(\d{1,2}):([0-5]\d)\s*[-–]\s*(\d{1,2}):([0-5]\d)(?:\s+(\S+))?\Z")
@@ -64,8 +65,8 @@ class Hours:
         return min(moment for moment in readings if moment > now)
 
     def time_at(self, now: datetime) -> str:
-        """Give the local time there, such as `23:14`."""
-        return f"{now.astimezone(self.zone):%H:%M}"
+        """Give the time in the zone of the hours, such as `23:14`; without one, with the zone of this machine."""
+        return f"{now.astimezone(self.zone):%H:%M}" if self.zone else local_time_of_day(now)
 
     def _moment(self, wall: datetime, fold: int) -> datetime:
         wall = wall.replace(fold=fold)

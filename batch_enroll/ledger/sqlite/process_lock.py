@@ -107,7 +107,8 @@ class OwnedLock:
     def _read_owner(self) -> Message:
         try:
             owner = json.loads(self._owner_file.read_text(encoding="utf-8"))
-            process = message("ledger.owner", pid=str(owner["pid"]), host=owner["host"], since=owner["since"])
+            since = datetime.fromisoformat(owner["since"])
+            process = message("ledger.owner", pid=str(owner["pid"]), host=owner["host"], since=since)
             doing = owner.get("doing")
             return message("ledger.owner_run", doing=Message.from_json(doing), process=process) if doing else process
         except (OSError, ValueError, TypeError, KeyError):
