@@ -244,7 +244,7 @@ def test_exit_2_when_no_process_runs(cli, sandbox, command):
     stopped = cli(word, run, *more)
     assert stopped.code == 2
     assert f"No process works on run {run}." in stopped.err
-    assert "it resumes" in stopped.err
+    assert f"`batch-enroll resume {run}`" in stopped.err
     server.control(faults="", token_revoked=False)
     assert cli("run", source, *flags).code == 0
     finished = cli(word, run, *more)
