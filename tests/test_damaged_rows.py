@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,7 @@ async def test_rows_damaged_during_sending_stop_the_run(tmp_path, damage):
         assert (await enroll_async(job, source, emit=damage_at_the_tenth_row, **arguments)).counts.not_sent
     (record,) = await ledger.runs()
     (reason,) = reasons
-    assert f"The kept rows of run {record.run_id} are damaged" in reason
+    assert re.search(rf"rows of run {record.run_id} are damaged|of run {record.run_id} is not what was planned", reason)
     assert 10 <= len(platform.started) < 3000
     assert_sent_what_was_planned(platform)
 
@@ -206,7 +207,7 @@ async def test_planned_row_without_a_request_is_damage(tmp_path):
     FileStage(ledger.folder(run_id), lambda: ROWS).forget([20])
 
     assert (await enroll_async(job, source, emit=note, **arguments)).counts.not_sent
-    assert f"The kept rows of run {run_id} are damaged from line 21" in str(reasons[0])
+    assert f"Row 21 of run {run_id} is not what was planned" in str(reasons[0])
     assert people(20)[-1][0] not in platform.emails()
 
 
@@ -229,3 +230,17 @@ async def test_stored_rows_of_a_retry_batch_are_checked_too(tmp_path):
     run = await ledger.open(summary.run_id, read_only=True)
     assert (await run.counts()).error == 8
     await run.close_unchanged()
+
+
+def test_changed_request_is_not_sent(cli, stopped):
+    words, run, server = stopped
+    before, path = sum(server.received().values()), kept_rows()
+    content = path.read_bytes()
+    person = people(ROWS)[-1][0].encode()
+    assert content.count(person) == 2  # the cell and the request
+    path.write_bytes(content.replace(person, bytes([person[0] ^ 1]) + person[1:]))
+
+    ended = cli(*words)
+    assert ended.code == 3
+    assert f"Row {ROWS + 1} of run {run} is not what was planned" in ended.err
+    assert sum(server.received().values()) == before

@@ -6,7 +6,7 @@ staged rows hold the input's cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -21,10 +21,12 @@ from batch_enroll.ledger.records import (
     PlannedRow,
     PlanRules,
     Reason,
+    RebuiltIndex,
     Resolution,
     RunRecord,
     RunState,
     StagedRow,
+    WrittenOff,
 )
 from batch_enroll.messages import Message
 from batch_enroll.models import Counts, Notice, Outcome, Row, RowStatus
@@ -87,8 +89,8 @@ class Stage(Protocol):
         """Remove the rows; returns False if there were none."""
         ...
 
-    def damaged(self, seq: int) -> LedgerError:
-        """Build the error that the rows are damaged from place `seq` of the plan on; 0 is the header."""
+    def changed(self, row: int) -> LedgerError:
+        """Build the error that the request of a row, by the number that people see, is not the one that was planned."""
         ...
 
 
@@ -286,6 +288,10 @@ class RunLedger(Protocol):
         ...
 
 
+PlanAgain = Callable[[Stage], Iterable[Sequence[PlannedRow]]]
+"""Makes the plan of a run once more from its staged rows, in blocks; raises LedgerError when they are gone."""
+
+
 class Ledger(Protocol):
     """All runs of one installation.
 
@@ -385,8 +391,32 @@ class Ledger(Protocol):
         """Return the addresses, as they were written, of runs of a scenario by releases that kept them so."""
         ...
 
-    async def collect_sent(self) -> None:
-        """Take into the memory what runs sent that died, or are active now."""
+    async def collect_sent(self, run: RunRecord) -> None:
+        """Take into the memory what other runs sent that died, or are active now.
+
+        Raises:
+            LedgerError: one of them to the same scenario cannot be trusted.
+        """
+        ...
+
+    async def rebuild_index(self) -> RebuiltIndex:
+        """Make the missing list of runs, with the memory of whom they sent, anew from the runs' own files.
+
+        Raises:
+            LedgerError: it is not missing.
+        """
+        ...
+
+    async def write_off(self, run_id: str, planned: PlanAgain, *, at: datetime) -> WrittenOff:
+        """Finish a run whose files are damaged, older than they were, or gone: what was not settled becomes unknown.
+
+        Args:
+            planned: makes the plan once more, if nothing else is left of it.
+            at: now, aware UTC.
+        Raises:
+            RunLocked: a process is working on it.
+            LedgerError: the run can be trusted, or is being planned.
+        """
         ...
 
     def lock(self, name: str, *, what: Message, doing: Message | None = None) -> AbstractContextManager[None]:

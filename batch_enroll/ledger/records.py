@@ -140,6 +140,7 @@ class Pending:
     number: int
     attempts: int  #: requests begun for it so far, in this run
     key: bytes = b""  #: as in `PlannedRow`
+    content_hash: bytes = b""  #: as in `PlannedRow`
 
 
 class Block(NamedTuple):
@@ -187,3 +188,18 @@ class FoundRow(NamedTuple):
 
     number: int | None  #: the row number that people see; None when only the memory of what was sent knows the profile
     outcome: Outcome  #: so far; its seq is 0 when the number is None
+
+
+class RebuiltIndex(NamedTuple):
+    """What came back of a lost index."""
+
+    runs: int
+    lost: int  #: pruned ones, and those of releases that kept no copy: whom they enrolled only the index knew
+    damaged: tuple[str, ...]  #: runs that cannot be trusted; they block their scenario
+
+
+class WrittenOff(NamedTuple):
+    """What is known of a run that was written off."""
+
+    rows: int
+    unknown: int | None  #: rows that are unknown now; None when nothing is left of the run

@@ -95,6 +95,11 @@ class FileStage:
         self._rows = rows
         self._lines_before: list[int] = []  #: how many lines end before each `_STEP_BYTES` of the file
 
+    @property
+    def path(self) -> Path:
+        """Where the rows lie."""
+        return self._path
+
     def writer(self, columns: Sequence[str]) -> FileStageWriter:
         """Begin to stage the rows of a new plan; `columns` is the input's own header."""
         return FileStageWriter(self._folder, columns)
@@ -190,6 +195,10 @@ class FileStage:
         return LedgerError(
             message("ledger.staged_damaged", run_id=self._folder.name, line=seq + 1, path=str(self._path))
         )
+
+    def changed(self, row: int) -> LedgerError:
+        """Build the error that the request of a row is not the one that was planned."""
+        return LedgerError(message("ledger.staged_changed", run_id=self._folder.name, row=row, path=str(self._path)))
 
     @contextmanager
     def _reading(self) -> Iterator[BinaryIO]:

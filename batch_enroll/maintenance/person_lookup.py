@@ -40,10 +40,7 @@ class PersonLookup:
 
     async def keys(self, record: RunRecord) -> PersonKeys:
         """Make the keys of the person by the matching of a run."""
-        match = Job.settings_from_json(record.settings_json)["match"]
-        job = Job.model_validate(
-            {"url": record.url, "scenario": record.scenario, "match": match, "insecure_http": True}
-        )
+        job = job_of(record)
         rules = repr((job.url, job.scenario, job.match))
         if rules not in self._by_rules:
             self._by_rules[rules] = await self._make_keys(job)
@@ -63,13 +60,13 @@ class PersonLookup:
     async def _make_keys(self, job: Job) -> PersonKeys:
         match = job.match
         check = identity_check(match.mode, field_type=match.field_type, country=match.country)
-        compared = {compare for text in self._spellings(match.mode) if (compare := _compare(check, text)) is not None}
+        spelled = {compare for text in self._spellings(match.mode) if (compare := compared(check, text)) is not None}
         keys: set[bytes] = set()
-        if compared:
+        if spelled:
             made = await identity_keys(job, self._ledger)
-            for compare in compared:
+            for compare in spelled:
                 keys |= {made.key(compare), *made.aliases(compare)}
-        return PersonKeys(tuple(sorted(keys)), match.column, lambda cell: _compare(check, cell) in compared)
+        return PersonKeys(tuple(sorted(keys)), match.column, lambda cell: compared(check, cell) in spelled)
 
     def _spellings(self, mode: MatchingMode) -> tuple[str, ...]:
         """Give the text, and a phone also the other way round: with its plus or without it."""
@@ -77,6 +74,12 @@ class PersonLookup:
             return (self._text,)
         bare = self._text.strip()
         return (self._text, bare[1:] if bare.startswith("+") else f"+{bare}")
+
+
+def job_of(record: RunRecord) -> Job:
+    """Give as much of the job of a run as its keys depend on."""
+    match = Job.settings_from_json(record.settings_json)["match"]
+    return Job.model_validate({"url": record.url, "scenario": record.scenario, "match": match, "insecure_http": True})
 
 
 async def find_person(ledger: Ledger, text: str) -> list[PersonRow]:
@@ -118,7 +121,7 @@ def person_row(record: RunRecord, found: FoundRow, *, is_active: bool) -> Person
     )
 
 
-def _compare(check: Check, text: str) -> str | None:
+def compared(check: Check, text: str) -> str | None:
     """Give the text by which a cell is compared; None when it is no identity."""
     found = check(text)
     if not isinstance(found, IdentityValue):

@@ -78,14 +78,70 @@ LEDGER_TEXTS: Final[dict[str, Text]] = {
     ),
     "ledger.bad_run_id": Text("{run_id} cannot be the name of a run.", "Use letters, digits, dots and dashes."),
     "ledger.run_file_missing": Text(
-        "The rows of run {run_id} are gone: there is no {path}.", "Restore its folder, or start a new run."
+        "The rows of run {run_id} are gone: there is no {path}.",
+        "Put its folder back; if it is lost, write the run off with {command:resolve {run_id} --write-off}.",
     ),
     "ledger.run_file_changed": Text(
-        "The file {path} is not as this program left it: {why}.",
-        "Restore a good copy; if there is none, find out on the platform what was sent.",
+        "The file {path} is not as this program left it: {why}",
+        "Put the newest good copy back; if there is none, write the run off with "
+        "{command:resolve {run_id} --write-off}: what is not known of its rows becomes unknown.",
     ),
-    "ledger.totals_differ": Text("its totals do not add up"),
-    "ledger.holds_other_run": Text("it holds run {run_id}"),
+    "ledger.run_untrusted": Text(
+        "Run {run_id} of {input} cannot be trusted, so nobody knows whom it enrolled in scenario {scenario:d}, and "
+        "nothing is sent to that scenario. {why}",
+        "Put the newest good copy of its folder back; if there is none, write the run off with "
+        "{command:resolve {run_id} --write-off}.",
+    ),
+    "ledger.run_trusted": Text(
+        "Run {run_id} is not written off: its files are as this program left them.",
+        "{command:show {run_id}} tells how far it came, {command:resume {run_id}} continues it.",
+    ),
+    "ledger.written_off": Text("It was written off"),
+    "ledger.written_off_rows": Text(
+        "Run {run_id} was written off: of its {rows:row} {unknown:d} are unknown now, and its scenario is free again.",
+    ),
+    "ledger.written_off_blind": Text(
+        "Run {run_id} was written off, and its scenario is free again. Nothing is left that tells whom its {rows:row} "
+        "enrolled: the same people will be sent again.",
+    ),
+    "ledger.totals_differ": Text("its totals do not add up."),
+    "ledger.fewer_commits": Text(
+        "of {expected:d} commits it holds {found:d}, so it is an older copy or a part is lost."
+    ),
+    "ledger.not_readable": Text("{what}"),
+    "ledger.faults_found": Text("The file is damaged: {faults}"),
+    "ledger.replaced_meanwhile": Text(
+        "{path} was removed or replaced while run {run_id} was going, so later runs do not know whom it enrolled.",
+        "Put the ledger back as it was before you start another run; the results of this one are complete.",
+    ),
+    "ledger.index_missing": Text(
+        "The ledger {path} is gone, but the folders of {runs:run} are still beside it. A new one would not know whom "
+        "they enrolled, so nothing is sent.",
+    ),
+    "ledger.put_index_back": Text(
+        "Put it back, or make it anew from these folders with {command:doctor --rebuild-index}."
+    ),
+    "ledger.put_index_back_or_lose": Text(
+        "Put it back, or make it anew from these folders with {command:doctor --rebuild-index}. Whom {lost:run} of "
+        "them enrolled was known only to it (they were pruned, for example) and cannot come back."
+    ),
+    "ledger.index_exists": Text("The ledger {path} is there, so it is not made anew."),
+    "ledger.index_rebuilt": Text("The ledger was made anew from {runs:run}."),
+    "ledger.index_rebuilt_lost": Text("Whom {lost:run} enrolled is lost: only the old ledger knew it."),
+    "ledger.index_rebuilt_damaged": Text(
+        "Run {run_id} is damaged and blocks its scenario until it is written off: "
+        "{command:resolve {run_id} --write-off}."
+    ),
+    "ledger.other_owner": Text(
+        "{path} belongs to another user (uid {uid:d}), who could change whom a run enrolls.",
+        "Let its owner run this, or set {setting:output.ledger} to a file of your own.",
+    ),
+    "ledger.others_may_write": Text(
+        "Other users may write {path}, so they could change whom a run enrolls.",
+        "Take the permission away with chmod o-w,g-w, or set {setting:output.ledger} to another file.",
+    ),
+    "ledger.owner_unchecked": Text("On Windows nobody checks who else may write the ledger {path}."),
+    "ledger.holds_other_run": Text("it holds run {run_id}."),
     # Locks.
     "ledger.run": Text("Run {run_id}"),
     "ledger.locked": Text(
@@ -152,6 +208,10 @@ LEDGER_TEXTS: Final[dict[str, Text]] = {
         "reported.",
         "Restore a good copy of that file, then give the same command again; {command:show {run_id}} shows how far the "
         "run came.",
+    ),
+    "ledger.staged_changed": Text(
+        "Row {row:d} of run {run_id} is not what was planned: {path} was changed, so nothing more is sent.",
+        "Restore a good copy of that file, then give the same command again.",
     ),
     "ledger.staged_gone": Text(
         "The rows of run {run_id} are no longer kept ({path} is gone).",

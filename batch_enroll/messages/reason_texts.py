@@ -80,6 +80,7 @@ REASONS: Final[dict[str, Text]] = {
         f"{_RESOLVE} If every answer is too large, check that the address is the platform's.",
     ),
     "interrupted": Text("The run was interrupted before the answer came", _RESOLVE),
+    "ledger_damaged": Text("The ledger was damaged, so it is not known whether the row was sent", _RESOLVE),
     "internal_error": Text(
         "A fault of the program ended the attempt",
         f"{_RESOLVE} This is a fault of the program: please report it.",

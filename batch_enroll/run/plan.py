@@ -419,7 +419,7 @@ async def skip_enrolled_meanwhile(prepared: PreparedRun, context: RunContext) ->
         LedgerError: the ledger cannot be read or written.
     """
     run, now = prepared.ledger, context.clock.now()
-    await context.ledger.collect_sent()
+    await context.ledger.collect_sent(run.record)
     if run.record.state is RunState.OPEN and (rows := await run.skip_sent(rules_since_planned(run.record, now))):
         context.emit(EnrolledMeanwhile(at=now, rows=rows))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from batch_enroll.ledger.interface import Stage, WorkerLedger
 from batch_enroll.ledger.records import Block
+from batch_enroll.run.identity_keys import ContentHashes
 from batch_enroll.sending import RowToSend
 
 
@@ -20,9 +21,11 @@ class _OpenBlock:
 class RowBlocks:
     """Claims blocks for a worker pool and finishes each one when its last row has ended."""
 
-    def __init__(self, worker: WorkerLedger, stage: Stage) -> None:
+    def __init__(self, worker: WorkerLedger, stage: Stage, hashes: ContentHashes) -> None:
+        """Create it; with `hashes` each staged request is compared with what was planned."""
         self._worker = worker
         self._stage = stage
+        self._content_hash = hashes.of
         self._block_of: dict[int, _OpenBlock] = {}  #: by the place of a row that has not ended
 
     async def rows(self, *, limit: int | None) -> AsyncIterator[list[RowToSend]]:
@@ -61,6 +64,6 @@ class RowBlocks:
         staged = {row.seq: row for row in self._stage.rows(block.rows[0].seq, block.rows[-1].seq)}
         for planned in block.rows:
             row = staged[planned.seq]
-            if row.row.number != planned.number or not row.body:
-                raise self._stage.damaged(planned.seq)
+            if row.row.number != planned.number or self._content_hash(row.body) != planned.content_hash:
+                raise self._stage.changed(planned.number)
         return [RowToSend(row.seq, row.number, staged[row.seq].body, row.key) for row in block.rows]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from batch_enroll.ledger.records import Duplicate, PlannedRow
 from batch_enroll.mapping.row_mapper import Mapper
 from batch_enroll.models import Problem, Row
 from batch_enroll.run.enrolled_elsewhere import EnrolledElsewhere
-from batch_enroll.run.identity_keys import IdentityKeys
+from batch_enroll.run.identity_keys import ContentHashes, IdentityKeys
 from batch_enroll.run.phone_spellings import PhoneSpellings
 from batch_enroll.sending.request_body import BodyWriter, UnsendableValue
 
@@ -90,7 +89,7 @@ class RowPlanner:
             resource_id=job.match.resource_id,
         ).body
         self._keys = keys
-        self._content = hashlib.blake2b(key=salt, digest_size=8)  #: initialised once, copied for each row
+        self._content_hash = ContentHashes(salt).of
         self._aliases: list[tuple[int, bytes]] = []
         self._phones = phones
         self._elsewhere = elsewhere
@@ -131,10 +130,8 @@ class RowPlanner:
                 body = ""
                 planned.append(PlannedRow(seq, row.number, None, b"", problem.code))
             else:
-                content = self._content.copy()
-                content.update(body.encode())
                 key = self._keys.key(compare)  # cannot fail: the body, which holds the same letters, could be encoded
-                planned.append(PlannedRow(seq, row.number, key, content.digest()))
+                planned.append(PlannedRow(seq, row.number, key, self._content_hash(body)))
                 if self._phones:
                     self._phones.add(seq, str(request.identity), compare)
                 if row.earlier and self._elsewhere and self._elsewhere.is_skipped(row.earlier):

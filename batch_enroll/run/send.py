@@ -30,6 +30,7 @@ from batch_enroll.messages import Message
 from batch_enroll.models import RowStatus, StopCause, StopReason
 from batch_enroll.run.canary import CANARY_PASSED, build_canary
 from batch_enroll.run.context import RunContext
+from batch_enroll.run.identity_keys import ContentHashes
 from batch_enroll.run.plan_limits import SendDeadlines
 from batch_enroll.run.row_blocks import RowBlocks
 from batch_enroll.run.scenario_recheck import ScenarioRecheck
@@ -79,8 +80,9 @@ async def send_rows(
     Does not raise for what ends a run early: that is in `context.control.stop_reason`.
     """
     control = context.control
+    hashes = ContentHashes(await context.ledger.salt())
     worker = await run.join()
-    sender = _Sender(worker, run.stage, context, client, counter=counter, ask=ask)
+    sender = _Sender(worker, run.stage, hashes, context, client, counter=counter, ask=ask)
     counts = await run.counts()
     context.emit(RunStarted(at=context.clock.now(), run_id=run.record.run_id, to_send=counts.not_sent, counts=counts))
 
@@ -115,6 +117,7 @@ class _Sender(RowObserver):
         self,
         worker: WorkerLedger,
         stage: Stage,
+        hashes: ContentHashes,
         context: RunContext,
         client: StartClient,
         *,
@@ -123,7 +126,7 @@ class _Sender(RowObserver):
     ) -> None:
         job, clock, control = context.job, context.clock, context.control
         self._counter = counter
-        self._blocks = RowBlocks(worker, stage)
+        self._blocks = RowBlocks(worker, stage, hashes)
         self._job = job
         self._clock = clock
         self._emit = context.emit

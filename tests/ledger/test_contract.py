@@ -55,9 +55,10 @@ async def test_planned_run_has_all_rows_in_order_and_none_sent(ledger: Ledger):
         Outcome(seq=3, status=NOT_SENT),
     ]
     assert await run.counts() == Counts(not_sent=2, invalid=1)
+    ann, _, bob = make_rows(["ann", None, "bob"])
     assert await run.pending(after_seq=0, limit=9) == [
-        Pending(seq=1, number=2, attempts=0, key=key_of("ann")),
-        Pending(seq=3, number=4, attempts=0, key=key_of("bob")),
+        Pending(seq=1, number=2, attempts=0, key=key_of("ann"), content_hash=ann.content_hash),
+        Pending(seq=3, number=4, attempts=0, key=key_of("bob"), content_hash=bob.content_hash),
     ]
     await run.close_unchanged()
 

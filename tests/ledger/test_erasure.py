@@ -195,7 +195,7 @@ async def test_forgotten_row_of_a_dead_process_is_not_taken_into_the_memory(ledg
     await ledger.forget_rows("run-1", ANN)
     await ledger.forget_sent(ANN)
 
-    await ledger.collect_sent()
+    await ledger.collect_sent(make_record("run-2"))
     later = await open_run(ledger, ["ann", "bob"], record=make_record("run-2", input_path="/in/other.csv"))
     assert await statuses(later) == [NOT_SENT, SKIPPED]
     await later.discard()

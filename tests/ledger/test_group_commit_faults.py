@@ -127,8 +127,7 @@ async def test_rollback_guard_error_fails_pending_calls(
 ):
     _, run = await sent(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(group_commit, "_COMMITS_PER_MARK", 1)
-        patch.setattr(HighWaterMark, "try_advance", raising(error))
+        patch.setattr(HighWaterMark, "note", raising(error))
         first, second = await settle_all(run), await settle_all(run)
     assert len(second) == MANY
     assert {(type(one), one.__cause__) for one in first + second} == {(LedgerError, error)}

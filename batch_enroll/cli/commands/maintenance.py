@@ -29,6 +29,7 @@ from batch_enroll.errors import JobError
 from batch_enroll.messages import counted, message
 
 if TYPE_CHECKING:
+    from batch_enroll.ledger.interface import Ledger
     from batch_enroll.maintenance.doctor import DoctorTarget
 
 _ABOUT_A_JOB = ("url", "scenario", "match")
@@ -38,10 +39,16 @@ _CONFIRMATION = "forget"
 def add_doctor(parser: CommandParser) -> None:
     """Declare the command; none of a job's flags is required."""
     add_job_flags(parser)
+    parser.add_argument(
+        "--rebuild-index",
+        action="store_true",
+        help="make a lost ledger anew from the folders of its runs, and do nothing else",
+    )
     parser.usage = "batch-enroll doctor [--job FILE] [flags]"
     parser.epilog = (
-        "Sends nothing and changes nothing. With a job (--job FILE) the platform is asked about the token and the\n"
-        "scenario; without one only this machine is checked.\n\nexit codes: 0 no problem, 2 a problem was found"
+        "Sends nothing and, without --rebuild-index, changes nothing. With a job (--job FILE) the platform\n"
+        "is asked about the token and the scenario; without one only this machine is checked.\n\n"
+        "exit codes: 0 no problem, 2 a problem was found"
     )
     parser.set_defaults(execute=_doctor)
 
@@ -107,12 +114,25 @@ async def _doctor(args: argparse.Namespace) -> int:
     from batch_enroll.maintenance.doctor import examine
     from batch_enroll.reporting.health_findings import exit_code_for_findings, findings_to_json, print_findings
 
+    if args.rebuild_index:
+        return await _rebuild_index(ledger_from(args))
     findings = await examine(_build_target(args), clock=SystemClock())
     if args.json:
         console.print_output(json.dumps(findings_to_json(findings), ensure_ascii=False))
     else:
         print_findings(findings, console.data_stream())
     return exit_code_for_findings(findings)
+
+
+async def _rebuild_index(ledger: Ledger) -> int:
+    """Make a lost ledger anew, and tell what is lost for ever."""
+    made = await ledger.rebuild_index()
+    console.print_message(str(message("ledger.index_rebuilt", runs=made.runs)))
+    if made.lost:
+        console.print_message(str(message("ledger.index_rebuilt_lost", lost=made.lost)))
+    for run_id in made.damaged:
+        console.print_message(str(message("ledger.index_rebuilt_damaged", run_id=run_id)))
+    return 2 if made.damaged else 0
 
 
 def _build_target(args: argparse.Namespace) -> DoctorTarget:

@@ -16,6 +16,7 @@ from batch_enroll.cli.parser import CommandParser, FileArgument
 from batch_enroll.messages import Message, counted, message
 
 if TYPE_CHECKING:
+    from batch_enroll.ledger.interface import Ledger
     from batch_enroll.maintenance.resolve import RowVerdict
 
 _COLUMNS = ("row", "verdict", "why", "identity", "sent_at", "code", "message", "http_status", "attempts")
@@ -36,6 +37,11 @@ def add_resolve(parser: CommandParser) -> None:
     parser.add_argument("--rows", metavar="LIST", help="row numbers such as 5,7-9, or all; goes with --verdict")
     parser.add_argument("--verdict", choices=_DECISIONS, help="the decision on these rows")
     parser.add_argument("--why", metavar="TEXT", default="", help="what you saw; recorded with the decision")
+    parser.add_argument(
+        "--write-off",
+        action="store_true",
+        help="finish a run whose files are damaged, older than they were, or gone; what is not known becomes unknown",
+    )
     parser.add_argument("--by", metavar="NAME", help="who decided (default: your login)")
     parser.description = (
         "Without decisions: list the rows whose outcome is unknown, as CSV on standard output. Look each up on the\n"
@@ -64,6 +70,8 @@ async def _resolve(args: argparse.Namespace) -> int:
     ledger = ledger_from(args)
     if bool(args.rows) != bool(args.verdict):
         raise JobError(message("maintenance.rows_and_verdict", run=args.run))
+    if args.write_off:
+        return await _write_off(args, ledger)
     is_list = args.verdicts is None and not args.rows
     run_id = await run_of(args, ledger, why_not_last=None if is_list else message("maintenance.decision_is_final"))
     unknown = await unknown_rows(ledger, run_id)
@@ -88,6 +96,34 @@ async def _resolve(args: argparse.Namespace) -> int:
     console.print_message(f"Recorded {counted(len(decisions), 'decision')}. Run {run_id} now: {totals}.")
     if any(decision.verdict is ResolveVerdict.RESEND for decision in decisions):
         console.print_message(str(message("maintenance.resend", run_id=run_id)))
+    return 0
+
+
+async def _write_off(args: argparse.Namespace, ledger: Ledger) -> int:
+    """Write off a run that cannot be trusted, and write what results can be written."""
+    from batch_enroll.errors import JobError, RunStopped
+    from batch_enroll.maintenance.write_off import write_off
+    from batch_enroll.run.result_files import report_again
+
+    if args.verdicts is not None or args.rows:
+        raise JobError(message("maintenance.write_off_alone"))
+    run_id = await run_of(args, ledger, why_not_last=message("maintenance.decision_is_final"))
+    done = await write_off(ledger, run_id)
+    if done.unknown is None:
+        console.print_message(str(message("ledger.written_off_blind", run_id=run_id, rows=done.rows)))
+        return 0
+    try:
+        run = await ledger.open(run_id, read_only=True)
+        try:
+            summary = await report_again(run, None, ledger=ledger.place)
+        finally:
+            await run.close_unchanged()
+        for path in summary.files.values():
+            console.print_output(str(path))
+    except RunStopped as error:  # such as rows that are no longer kept
+        console.print_message(str(error))
+    written_off = message("ledger.written_off_rows", run_id=run_id, unknown=done.unknown, rows=done.rows)
+    console.print_message(str(written_off))
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 
+from batch_enroll.atomic_file import OWNER_ONLY, write_atomic
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.sqlite.connection import fsync_path, open_for_sending, translate_sqlite_errors
 from batch_enroll.messages import message
@@ -40,6 +42,28 @@ def check_location(folder: Path) -> Notice | None:
     if kind in VOLATILE:
         return Notice(code="ledger_not_durable", message=message("ledger.not_durable", folder=str(folder), type=kind))
     return None
+
+
+def check_owner(*paths: Path) -> None:
+    """Refuse files and folders that another user could change: a run would send what that user likes.
+
+    A group of this process may write, so that a volume shared by a group stays usable. On Windows nothing is checked.
+
+    Raises:
+        LedgerError: one of them belongs to another user, or others may write it.
+    """
+    if sys.platform == "win32":
+        return
+    for path in paths:
+        try:
+            found = path.stat()
+        except OSError:  # not there yet, or not to be looked at: whoever opens it says so
+            continue
+        if found.st_uid not in (0, os.geteuid()):
+            raise LedgerError(message("ledger.other_owner", path=str(path), uid=found.st_uid))
+        is_ours = found.st_gid == os.getegid() or found.st_gid in os.getgroups()
+        if found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not is_ours):
+            raise LedgerError(message("ledger.others_may_write", path=str(path)))
 
 
 def file_system(folder: Path) -> str:
@@ -95,8 +119,7 @@ class DiskReserve:
         """
         with translate_sqlite_errors(self._path):
             if not (self._path.exists() and self._path.stat().st_size >= _RESERVE_BYTES):
-                self._path.write_bytes(os.urandom(_RESERVE_BYTES))
-                fsync_path(self._path)
+                write_atomic(self._path, os.urandom(_RESERVE_BYTES), mode=OWNER_ONLY)
 
     def release(self) -> None:
         """Free the space for the requests in flight."""

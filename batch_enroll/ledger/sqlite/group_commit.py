@@ -29,7 +29,7 @@ from batch_enroll.ledger.sqlite.restored_copy_guard import HighWaterMark
 from batch_enroll.ledger.sqlite.schema import count_commit, read_commits
 from batch_enroll.messages import message
 
-_COMMITS_PER_MARK = 128
+_COMMITS_PER_SYNC = 128  #: of the mark, which is written at each
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -128,7 +128,7 @@ class GroupCommitExecutor:
             connection: opened for sending.
             path: of its file, for messages.
             disk_reserve: released when the disk is full.
-            mark: advanced every few commits.
+            mark: advanced after each commit.
         """
         self._connection = connection
         self._path = path
@@ -178,7 +178,7 @@ class GroupCommitExecutor:
         await anyio.to_thread.run_sync(self._thread.join)
 
     def _serve(self) -> None:
-        last, marked = False, self.commits
+        last, synced = False, self.commits
         while not last:
             handed = [self._calls.get()]
             with suppress(queue.Empty):
@@ -186,18 +186,18 @@ class GroupCommitExecutor:
                     handed.append(self._calls.get_nowait())
             last = None in handed
             calls = [call for group in handed if group for call in group]
+            before = self.commits
             try:
                 self._commit(calls)
+                if self.commits > before:
+                    is_due = self.commits - synced >= _COMMITS_PER_SYNC
+                    self._mark.note(self.commits, sync=is_due)
+                    synced = self.commits if is_due else synced
             except BaseException as error:  # any error: a call without a result would block the run for ever
                 self._fail(calls, error)
             with suppress(RuntimeError):  # the event loop is closed; the commit is done
                 self._loop.soon_from_thread(_wake, calls)
-            if self.commits - marked >= _COMMITS_PER_MARK:
-                marked = self.commits
-                try:
-                    self._mark.try_advance(marked)
-                except BaseException as error:
-                    self._fail([], error)
+        self._mark.close()
         with suppress(sqlite3.Error):  # closing checkpoints the WAL; the WAL alone is as safe
             self._connection.close()
 

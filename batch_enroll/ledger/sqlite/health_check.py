@@ -38,7 +38,7 @@ def examine(path: Path, state_folder: Path) -> LedgerHealth:
         free_bytes=shutil.disk_usage(there).free,
         commit_s=commit_s,
         index_bytes=path.stat().st_size if path.exists() else None,
-        faults=tuple(_faults(path, state_folder)) if path.exists() else (),
+        faults=tuple(_faults(path, state_folder)),
         sqlite_version=sqlite3.sqlite_version,
     )
 
@@ -47,7 +47,9 @@ def _faults(path: Path, state_folder: Path) -> Iterator[str]:
     """Describe what is wrong with the index and the secret beside it."""
     index = RunIndex(path, state_folder)
     try:
-        index.records("false")  # is it ours, of this version, and not an older copy?
+        index.records("false")  # is it ours, of this version, and not an older copy? Or missing beside its runs?
+        if not path.exists():
+            return
         with translate_sqlite_errors(path), closing(open_for_reading(path)) as connection:
             said = [str(line) for (line,) in connection.execute(f"PRAGMA quick_check({_MAX_FAULTS})")]
         index.check_salt()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +17,15 @@ import anyio
 from batch_enroll.canonical_address import canonical_path
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import LedgerError, NoSuchRun, RunLocked
-from batch_enroll.ledger.records import FoundRow, RunRecord, RunState, finished_before
+from batch_enroll.ledger.interface import PlanAgain
+from batch_enroll.ledger.records import (
+    FoundRow,
+    RebuiltIndex,
+    RunRecord,
+    RunState,
+    WrittenOff,
+    finished_before,
+)
 from batch_enroll.ledger.sqlite.connection import translate_sqlite_errors
 from batch_enroll.ledger.sqlite.filesystem_checks import check_location
 from batch_enroll.ledger.sqlite.group_commit import LedgerThreads
@@ -25,6 +35,8 @@ from batch_enroll.ledger.sqlite.run_index import RunIndex
 from batch_enroll.ledger.sqlite.run_ledger import SqliteRunLedger
 from batch_enroll.messages import Message, message
 from batch_enroll.models import Notice
+
+logger = logging.getLogger(__name__)
 
 
 class SqliteLedger:
@@ -54,8 +66,11 @@ class SqliteLedger:
         Raises:
             LedgerError: no ledger can be kept there.
         """
-        notice = check_location(self._path.parent)
-        return (notice,) if notice else ()
+        notices = [notice] if (notice := check_location(self._path.parent)) else []
+        if sys.platform == "win32":
+            what = message("ledger.owner_unchecked", path=str(self._path))
+            notices.append(Notice(code="ledger_owner_unchecked", message=what))
+        return tuple(notices)
 
     @property
     def place(self) -> tuple[Path, Path]:
@@ -81,8 +96,14 @@ class SqliteLedger:
     async def recorded_urls(self, scenario: int) -> list[str]:
         return await self._threads.run(self._index.recorded_urls, scenario)
 
-    async def collect_sent(self) -> None:
-        await self._threads.run(self._merge_unmerged)
+    async def collect_sent(self, run: RunRecord) -> None:
+        await self._threads.run(self._merge_unmerged, run)
+
+    async def rebuild_index(self) -> RebuiltIndex:
+        return await self._threads.run(self._rebuild_index)
+
+    async def write_off(self, run_id: str, planned: PlanAgain, *, at: datetime) -> WrittenOff:
+        return await self._threads.run(self._write_off, run_id, planned, at)
 
     async def delete_staged_rows(self, *, before: datetime) -> int:
         old = finished_before(await self.runs(), before)
@@ -126,7 +147,8 @@ class SqliteLedger:
         files = await self._acquire_files(record.run_id)
         try:
             await run(lambda: self._index.add(record, check=lambda others: self._check_new(record, others)))
-            await run(self._merge_unmerged)
+            await run(self._index.keep_copies)
+            await run(self._merge_unmerged, record)
             return await SqliteRunLedger.start_plan(record, files, self._threads)
         except BaseException:
             await self._rollback(files)
@@ -142,7 +164,7 @@ class SqliteLedger:
             record = await run(self._record, run_id)  # as the last owner left it
             others = await run(self._index.records, "identity = ?", record.identity)
             await run(self._check_exclusive, record, others)
-            await run(self._merge_unmerged)
+            await run(self._merge_unmerged, record)
             await run(lambda: self._index.update(record, unmerged=record.state is not RunState.PLANNING))
             if record.state is RunState.PLANNING:
                 return await SqliteRunLedger.start_plan(record, files, self._threads)
@@ -208,7 +230,7 @@ class SqliteLedger:
     def _files(self, run_id: str) -> RunFiles:
         if not re.fullmatch(r"\w[\w.+-]*", run_id):
             raise LedgerError(message("ledger.bad_run_id", run_id=repr(run_id)))
-        folder = self._path.with_name(self._path.name + ".runs") / run_id
+        folder = self._index.runs_folder / run_id
         return RunFiles(self._index, folder, run_id, state_folder=self._state_folder)
 
     def _check_new(self, record: RunRecord, others: Sequence[RunRecord]) -> None:
@@ -224,13 +246,68 @@ class SqliteLedger:
                 with self._files(other.run_id).lock.held_briefly():
                     pass
 
-    def _merge_unmerged(self) -> None:
-        """Merge into the index what interrupted runs and active runs have sent."""
+    def _merge_unmerged(self, wanted: RunRecord) -> None:
+        """Merge into the index what interrupted runs and active runs have sent.
+
+        Raises:
+            LedgerError: a run of the wanted one's scenario cannot be trusted; those of other scenarios are passed over.
+        """
         for record in self._index.records("unmerged"):
+            if record.run_id == wanted.run_id:
+                continue  # it is opened itself
             files = self._files(record.run_id)
             try:
-                with files.lock.held_briefly():
+                try:
+                    with files.lock.held_briefly():
+                        files.merge_sent()
+                        self._index.mark_merged(record.run_id)
+                except RunLocked:
                     files.merge_sent()
-                    self._index.mark_merged(record.run_id)
-            except RunLocked:
+            except LedgerError as error:
+                if (record.url, record.scenario) == (wanted.url, wanted.scenario):
+                    raise _untrusted(record, error) from error
+                logger.warning("run %s cannot be trusted: %s", record.run_id, error)
+
+    def _rebuild_index(self) -> RebuiltIndex:
+        self.notices()
+        records = self._index.rebuild()
+        damaged, lost = [], self._index.folders() - len(records)
+        for record in records:
+            files = self._files(record.run_id)
+            try:
+                lost += files.is_pruned()
                 files.merge_sent()
+            except LedgerError as error:
+                damaged.append(record.run_id)
+                logger.warning("run %s cannot be trusted: %s", record.run_id, error)
+            else:
+                self._index.update(record, unmerged=record.state is RunState.OPEN)
+        return RebuiltIndex(runs=len(records), lost=lost, damaged=tuple(damaged))
+
+    def _write_off(self, run_id: str, planned: PlanAgain, at: datetime) -> WrittenOff:
+        self.notices()
+        files, record = self._files(run_id), self._record(run_id)
+        if record.state is RunState.PLANNING:
+            raise LedgerError(message("ledger.run_being_planned", run_id=run_id))
+        files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with files.lock.held_briefly():
+            files.rows = record.rows
+            if files.is_trusted():
+                raise LedgerError(message("ledger.run_trusted", run_id=run_id))
+            unknown = files.write_off(planned, at=at)
+            stop_reason = str(message("ledger.written_off"))
+            record = replace(record, state=RunState.FINISHED, stop_reason=stop_reason, finished_at=at)
+            self._index.update(record, unmerged=False)
+        return WrittenOff(rows=record.rows, unknown=unknown)
+
+
+def _untrusted(record: RunRecord, error: LedgerError) -> LedgerError:
+    return LedgerError(
+        message(
+            "ledger.run_untrusted",
+            run_id=record.run_id,
+            input=record.input_name,
+            scenario=record.scenario,
+            why=error.message,
+        )
+    )

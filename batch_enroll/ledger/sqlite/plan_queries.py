@@ -7,6 +7,7 @@ would write a page for each row and slow down as the plan grows. The file is not
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,6 +75,7 @@ def create_file(path: Path, run_id: str) -> sqlite3.Connection:
     """Create an empty file; what an unfinished plan left is deleted."""
     for left in path.parent.glob(path.name + "*"):
         left.unlink()
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))  # whatever the umask
     connection = open_for_planning(path)
     connection.executescript(SCHEMA)
     connection.execute(ALIAS_TABLE)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import filelock
 
+from batch_enroll.atomic_file import OWNER_ONLY, write_atomic
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import RunLocked
 from batch_enroll.ledger.sqlite.connection import translate_sqlite_errors
@@ -35,7 +36,7 @@ class OwnedLock:
         self._owner_file = folder / f"{name}.owner"
         self._path = folder / f"{name}.lock"
         # Not bound to a thread; not the library's singleton: a second lock in this process must fail too.
-        self._lock = filelock.FileLock(self._path, thread_local=False)
+        self._lock = filelock.FileLock(self._path, mode=0o600, thread_local=False)
 
     @property
     def held(self) -> bool:
@@ -54,17 +55,13 @@ class OwnedLock:
                 self._lock.acquire(timeout=_WAIT_S, poll_interval=_WAIT_S / 10)
             except filelock.Timeout as error:
                 raise self._locked() from error
-            self._owner_file.write_text(
-                json.dumps(
-                    {
-                        "pid": os.getpid(),
-                        "host": socket.gethostname(),
-                        "since": iso_utc(now),
-                        "doing": doing and doing.to_json(),
-                    }
-                ),
-                encoding="utf-8",
-            )
+            note = {
+                "pid": os.getpid(),
+                "host": socket.gethostname(),
+                "since": iso_utc(now),
+                "doing": doing and doing.to_json(),
+            }
+            write_atomic(self._owner_file, json.dumps(note).encode(), mode=OWNER_ONLY, sync=False)
 
     def release(self) -> None:
         """Release the lock; the note is removed first, so that a free lock has no note."""

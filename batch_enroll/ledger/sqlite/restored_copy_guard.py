@@ -1,8 +1,9 @@
-"""Refuse a ledger that was restored from an older copy, by a commit counter that is kept outside its folder.
+"""Refuse a ledger that is older than it was, by a commit counter that is kept outside its folder.
 
-An older copy would show rows that were sent as still to send. The mark is written after the commit, so there is no
-false alarm; it is on disk at each opening and closing and every few commits between, so it misses only a copy made in
-the last moments before a crash.
+An older copy would show rows that were sent as still to send; so does a file after a crash in whose WAL a bit flipped:
+SQLite drops all that follows, without an error. The mark is written after each commit and before anybody hears of it,
+so there is no false alarm and no acknowledged commit is missed. It is synced at each opening and closing and every few
+commits between: only a power cut together with damage to the file can go unnoticed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,19 @@ class HighWaterMark:
 
     def __init__(self, state_folder: Path, uuid: str) -> None:
         self._path = state_folder / f"{uuid}.seen"
+        self._descriptor: int | None = None  #: open between `note` and `close`
+        self._failed = False
+
+    @property
+    def path(self) -> Path:
+        """Where the counter stands."""
+        return self._path
+
+    def seen(self) -> int:
+        """Read the mark; 0 when there is none."""
+        with translate_sqlite_errors(self._path):
+            digits = self._path.read_bytes() if self._path.exists() else b""
+        return int(digits) if digits.isdigit() else 0  # a power cut may leave a new mark empty
 
     def check(self, commits: Callable[[], int], ledger: Path) -> int:
         """Compare the ledger's counter with the mark and return it.
@@ -36,9 +50,7 @@ class HighWaterMark:
         Raises:
             LedgerError: the ledger is older than what was seen.
         """
-        with translate_sqlite_errors(self._path):
-            digits = self._path.read_bytes() if self._path.exists() else b""
-        seen = int(digits) if digits.isdigit() else 0  # a power cut may leave a new mark empty
+        seen = self.seen()
         held = commits()
         if held < seen:
             raise LedgerError(
@@ -53,21 +65,41 @@ class HighWaterMark:
             LedgerError: it cannot be written.
         """
         with translate_sqlite_errors(self._path):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+            descriptor = self._open()
             try:
-                os.write(descriptor, f"{commits:0{_DIGITS}}".encode("ascii"))
+                os.write(descriptor, _digits(commits))
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
 
-    def try_advance(self, commits: int) -> None:
-        """Write the mark; during a run a failure is only logged."""
+    def note(self, commits: int, *, sync: bool) -> None:
+        """Write the mark during a run, after each commit; a failure is only logged, once."""
         try:
-            self.advance(commits)
-        except LedgerError as error:
-            logger.warning("the mark that guards against an older ledger was not written: %s", error)
+            if self._descriptor is None:
+                self._descriptor = self._open()
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            os.write(self._descriptor, _digits(commits))
+            if sync:
+                os.fsync(self._descriptor)
+        except OSError as error:
+            if not self._failed:
+                self._failed = True
+                logger.warning("the mark %s that guards against an older ledger was not written: %s", self._path, error)
+
+    def close(self) -> None:
+        """Close what `note` has opened."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def remove(self) -> None:
         """Delete the mark of a file that is deleted."""
         self._path.unlink(missing_ok=True)
+
+    def _open(self) -> int:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(self._path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+
+
+def _digits(commits: int) -> bytes:
+    return f"{commits:0{_DIGITS}}".encode("ascii")

@@ -195,11 +195,14 @@ def _planned_rows(
     connection: sqlite3.Connection, where: str, values: tuple[int, int], *, limit: str = ""
 ) -> list[Pending]:
     found = connection.execute(
-        f"SELECT seq, number, attempts, key FROM row WHERE {where} AND state = {RowState.PLANNED:d} "
+        f"SELECT seq, number, attempts, key, content_hash FROM row WHERE {where} AND state = {RowState.PLANNED:d} "
         f"ORDER BY seq {limit}",
         values,
     )
-    return [Pending(seq=seq, number=number, attempts=attempts, key=key) for seq, number, attempts, key in found]
+    return [
+        Pending(seq=seq, number=number, attempts=attempts, key=key, content_hash=content_hash)
+        for seq, number, attempts, key, content_hash in found
+    ]
 
 
 def _resolve(connection: sqlite3.Connection, verdict: Resolution) -> bool:

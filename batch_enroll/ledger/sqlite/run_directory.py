@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import shutil
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from batch_enroll.errors import LedgerError
+from batch_enroll.ledger.interface import PlanAgain
 from batch_enroll.ledger.records import FoundRow, RunRecord
-from batch_enroll.ledger.sqlite import erasure, pruning
+from batch_enroll.ledger.sqlite import erasure, pruning, salvage
 from batch_enroll.ledger.sqlite.connection import (
     check_stamp,
     closed_on_error,
@@ -21,17 +22,17 @@ from batch_enroll.ledger.sqlite.connection import (
     open_for_sending,
     translate_sqlite_errors,
 )
-from batch_enroll.ledger.sqlite.filesystem_checks import DiskReserve, probe
+from batch_enroll.ledger.sqlite.filesystem_checks import DiskReserve, check_owner, probe
 from batch_enroll.ledger.sqlite.plan_queries import create_file
 from batch_enroll.ledger.sqlite.process_lock import OwnedLock
 from batch_enroll.ledger.sqlite.restored_copy_guard import HighWaterMark
 from batch_enroll.ledger.sqlite.row_queries import anything_sent, counts, recover
-from batch_enroll.ledger.sqlite.run_index import RunIndex
+from batch_enroll.ledger.sqlite.run_index import FILE_NAME, RunIndex
 from batch_enroll.ledger.sqlite.schema import count_commit, read_commits, totals_agree
 from batch_enroll.ledger.staged_rows import FileStage
 from batch_enroll.messages import Message, message
 
-FILE_NAME = "run.sqlite"
+_UNREADABLE = ("ledger.damaged", "ledger.not_ours", "ledger.not_usable")
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class RunFiles:
         self.lock = OwnedLock(folder, "run", what=message("ledger.run", run_id=run_id))
         self.commit_s = 0.0  #: how long a commit took when the run was taken, seconds
         self.rows = 0  #: of the finished plan, for the stage
+        self._found: tuple[str | None, int] | None = None  #: the index's uuid and the file's inode when it was opened
         self.stage = FileStage(folder, lambda: self.rows)
         self._new = False
         self._run_id = run_id
@@ -84,12 +86,12 @@ class RunFiles:
 
     def start_plan(self) -> sqlite3.Connection:
         """Open an empty file for planning."""
-        with translate_sqlite_errors(self.path):
+        with self._translate():
             return create_file(self.path, self._run_id)
 
     def make_durable(self) -> None:
         """Sync the closed file of a finished plan and the folders above it."""
-        with translate_sqlite_errors(self.path):
+        with self._translate():
             for path in (self.path, self.folder, self.folder.parent, self.folder.parent.parent):
                 fsync_path(path)
 
@@ -99,7 +101,8 @@ class RunFiles:
         Raises:
             LedgerError: the file is damaged, belongs to something else, or is older than it was.
         """
-        with translate_sqlite_errors(self.path):
+        self._check_owner()
+        with self._translate():
             self._check_exists()
             connection = open_for_sending(self.path)
             with closed_on_error(connection):
@@ -113,6 +116,7 @@ class RunFiles:
                 count_commit(connection)  # so that every copy made before this opening is older
                 connection.execute("COMMIT")
                 self.mark(connection).advance(read_commits(connection))
+                self._found = (self.index.uuid(), self.path.stat().st_ino)
                 return connection, recovered
 
     def read(self) -> sqlite3.Connection:
@@ -121,7 +125,8 @@ class RunFiles:
         Raises:
             LedgerError: as `open`.
         """
-        with translate_sqlite_errors(self.path):
+        self._check_owner()
+        with self._translate():
             self._check_exists()
             connection = open_for_reading(self.path)
             with closed_on_error(connection):
@@ -143,35 +148,61 @@ class RunFiles:
             self.mark_path(name).touch(mode=0o600)
 
     def finalize(self, record: RunRecord) -> None:
-        """Record in the index how the run ended, and release it; if that fails, the next opening does it."""
+        """Record in the index how the run ended, and release it; if that fails, the next opening does it.
+
+        Raises:
+            LedgerError: the index or the file is not there any more, or is another one.
+        """
         self.disk_reserve.remove()  # the index may need the space
         try:
+            self._check_in_place()
+            self._record_end(record)
+        finally:
+            self.release()
+
+    def _record_end(self, record: RunRecord) -> None:
+        try:
             if record.rows:
-                with translate_sqlite_errors(self.path), closing(self.read()) as connection:
+                with self._translate(), closing(self.read()) as connection:
                     self.mark(connection).advance(read_commits(connection))
                     self.index.merge(record.run_id, connection)
             self.index.update(record, unmerged=False)
         except LedgerError as error:
             logger.warning("the end of run %s was not recorded in the index: %s", record.run_id, error)
-        finally:
-            self.release()
+
+    def _check_in_place(self) -> None:
+        if self._found is None:
+            return
+        uuid, inode = self._found
+        path, is_there = self.index.path, False
+        try:
+            if self.index.uuid() == uuid:
+                path = self.path
+                is_there = path.stat().st_ino == inode
+        except (LedgerError, OSError) as error:
+            logger.warning("%s cannot be read any more: %s", path, error)
+        if not is_there:
+            raise LedgerError(message("ledger.replaced_meanwhile", path=str(path), run_id=self._run_id))
 
     def merge_sent(self) -> None:
-        """Merge into the index what an interrupted or active run has sent."""
-        if not self.path.exists():
-            logger.warning("the rows of run %s are gone, so later runs do not know what it sent", self._run_id)
-            return
-        with translate_sqlite_errors(self.path), closing(self.read()) as connection:
+        """Merge into the index what an interrupted or active run has sent.
+
+        Raises:
+            LedgerError: the file is gone, damaged, or older than it was.
+        """
+        self._check_owner()
+        self._check_exists()
+        with self._translate(), closing(self.read()) as connection:
             self.index.merge(self._run_id, connection)
 
     def unknown(self) -> int:
         """Count the unknown rows of a planned file, rows in flight included."""
-        with translate_sqlite_errors(self.path), closing(self.read()) as connection:
+        with self._translate(), closing(self.read()) as connection:
             return counts(connection, [None])[0].unknown
 
     def anything_sent(self) -> bool:
         """Return whether a request may have been sent for any row of a planned file."""
-        with translate_sqlite_errors(self.path), closing(self.read()) as connection:
+        with self._translate(), closing(self.read()) as connection:
             return anything_sent(connection, [None])[0]
 
     def reclaimable_bytes(self) -> int:
@@ -185,18 +216,69 @@ class RunFiles:
 
     def prune(self) -> None:
         """Remove the rows; the caller holds the lock. Personal data is removed first."""
+        if not self.path.exists():
+            self.stage.delete()
+            return
         self.merge_sent()
         self.stage.delete()
-        if not self.path.exists():
-            return
-        with translate_sqlite_errors(self.path), closing(open_for_sending(self.path)) as connection:
+        with self._translate(), closing(open_for_sending(self.path)) as connection:
             self._check(connection)
             pruning.remove_rows(connection)
             self.mark(connection).advance(read_commits(connection))
 
+    def is_pruned(self) -> bool:
+        """Return whether only the index knows whom the run enrolled."""
+        with self._translate(), closing(self.read()) as connection:
+            return pruning.has_no_rows(connection)
+
+    def is_trusted(self) -> bool:
+        """Return whether the file is there, whole, and as new as it was."""
+        try:
+            with self._translate(), closing(self.read()) as connection:
+                if pruning.has_no_rows(connection):
+                    return True
+                return totals_agree(connection, rows=self.rows) and not salvage.faults(connection)
+        except LedgerError as error:
+            logger.info("run %s cannot be trusted: %s", self._run_id, error)
+            return False
+
+    def write_off(self, planned: PlanAgain, *, at: datetime) -> int | None:
+        """Make unknown what is not settled; return how many rows are unknown then, None when nothing is left.
+
+        A file that cannot be read is kept beside the new one, which is planned again from the staged rows.
+        The caller holds the lock.
+        """
+        try:
+            return self._write_off_rows(at)
+        except LedgerError as error:
+            logger.warning("run %s is planned again, its file cannot be used: %s", self._run_id, error)
+        try:
+            with self._translate():
+                salvage.set_aside(self.path)
+                with closing(self.start_plan()) as connection:
+                    salvage.plan_again(connection, planned(self.stage))
+            self.make_durable()
+        except LedgerError as error:
+            logger.warning("nothing is left of run %s: %s", self._run_id, error)
+            with self._translate():
+                self.path.unlink(missing_ok=True)
+            return None
+        return self._write_off_rows(at)
+
+    def _write_off_rows(self, at: datetime) -> int:
+        with self._translate():
+            self._check_exists()
+            with closing(open_for_sending(self.path)) as connection:
+                self._check_content(connection)
+                mark = self.mark(connection)
+                salvage.write_off(connection, commits=mark.seen(), at=at)
+                mark.advance(read_commits(connection))
+                self.index.merge(self._run_id, connection)
+                return counts(connection, [None])[0].unknown
+
     def find_rows(self, keys: Sequence[bytes]) -> list[FoundRow]:
         """Find the rows with some keys; none when the rows were removed."""
-        with translate_sqlite_errors(self.path), closing(self.read()) as connection:
+        with self._translate(), closing(self.read()) as connection:
             return [] if pruning.has_no_rows(connection) else erasure.find_rows(connection, keys)
 
     def forget_rows(self, keys: Sequence[bytes], seqs: Sequence[int]) -> None:
@@ -207,7 +289,7 @@ class RunFiles:
         Raises:
             LedgerError: one of the rows is unknown.
         """
-        with translate_sqlite_errors(self.path):
+        with self._translate():
             self._check_exists()
             with closing(open_for_sending(self.path)) as connection:
                 self._check(connection)
@@ -233,7 +315,7 @@ class RunFiles:
         if self.path.exists():
             with (
                 suppress(LedgerError),
-                translate_sqlite_errors(self.path),
+                self._translate(),
                 closing(open_for_reading(self.path)) as connection,
             ):
                 mark = self.mark(connection)
@@ -258,22 +340,42 @@ class RunFiles:
         if self.lock.held:
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    @contextmanager
+    def _translate(self) -> Iterator[None]:
+        try:
+            with translate_sqlite_errors(self.path):
+                yield
+        except LedgerError as error:
+            if error.content.id in _UNREADABLE:
+                raise self._damaged(message("ledger.not_readable", what=error.content)) from error
+            raise
+
+    def _check_owner(self) -> None:
+        check_owner(self.folder, self.path, self.stage.path)
+
     def _check_exists(self) -> None:
         if not self.path.exists():
             raise LedgerError(message("ledger.run_file_missing", run_id=self._run_id, path=str(self.path)))
 
     def _check(self, connection: sqlite3.Connection) -> int:
         """Check that the file belongs to this run and is no older copy; return the number of its rows."""
+        rows = self._check_content(connection)
+        seen = self.mark(connection).seen()  # first: both may be growing
+        held = read_commits(connection)
+        if held < seen:
+            raise self._damaged(message("ledger.fewer_commits", found=held, expected=seen))
+        self.rows = rows
+        return rows
+
+    def _check_content(self, connection: sqlite3.Connection) -> int:
         check_stamp(connection, self.path)
         (run_id, rows), *more = connection.execute("SELECT run_id, rows FROM run").fetchall() or [(None, None)]
         if more or run_id != self._run_id or rows is None:
             raise self._damaged(message("ledger.holds_other_run", run_id=str(run_id)))
-        self.mark(connection).check(lambda: read_commits(connection), self.path)
-        self.rows = int(rows)
-        return self.rows
+        return int(rows)
 
     def _damaged(self, why: Message) -> LedgerError:
-        return LedgerError(message("ledger.run_file_changed", path=str(self.path), why=why))
+        return LedgerError(message("ledger.run_file_changed", path=str(self.path), run_id=self._run_id, why=why))
 
 
 def _size(path: Path) -> int:

@@ -29,12 +29,16 @@ from batch_enroll.ledger.sqlite.connection import (
     stamp,
     translate_sqlite_errors,
 )
+from batch_enroll.ledger.sqlite.filesystem_checks import check_owner
 from batch_enroll.ledger.sqlite.plan_queries import EarlierSend, Lookup, Standing
+from batch_enroll.ledger.sqlite.pruning import has_no_rows
 from batch_enroll.ledger.sqlite.restored_copy_guard import HighWaterMark
 from batch_enroll.ledger.sqlite.schema import NOT_FORGOTTEN, from_micros, marks, to_micros
 from batch_enroll.messages import message
 from batch_enroll.models import Outcome
 
+FILE_NAME = "run.sqlite"  #: in the folder of a run
+_COPY = "record.json"  #: of the record, in the folder of the run
 _COLUMNS = [field.name for field in fields(RunRecord)]
 _MERGE_ROWS = 20_000  # in one transaction
 _SALT_BYTES = 32
@@ -103,6 +107,7 @@ class RunIndex:
 
     def __init__(self, path: Path, state_folder: Path) -> None:
         self.path = path
+        self.runs_folder = path.with_name(path.name + ".runs")
         self._state_folder = state_folder
 
     def salt(self) -> bytes:
@@ -130,6 +135,7 @@ class RunIndex:
 
     def _checked_salt(self, known: bytes) -> bytes:
         path = self.path.with_suffix(".salt")
+        check_owner(path)
         with translate_sqlite_errors(path):
             salt = path.read_bytes() if path.exists() else b""
         if hashlib.sha256(salt).digest() != known:
@@ -158,6 +164,7 @@ class RunIndex:
             connection.execute("DELETE FROM run WHERE run_id = ?", (record.run_id,))
             marks = ", ".join("?" * len(_COLUMNS))
             connection.execute(f"INSERT INTO run(unmerged, {columns}) VALUES (false, {marks})", _values(record))
+        self._keep_copy(record)
 
     def update(self, record: RunRecord, *, unmerged: bool) -> None:
         """Update a record, and whether its run may have sent rows that are not merged."""
@@ -167,6 +174,7 @@ class RunIndex:
                 f"UPDATE run SET unmerged = ?, {settings} WHERE run_id = ?",
                 (unmerged, *_values(record), record.run_id),
             )
+        self._keep_copy(record)
 
     def mark_merged(self, run_id: str) -> None:
         """Record that everything a run sent is merged."""
@@ -250,6 +258,74 @@ class RunIndex:
                 others = connection.execute(_OTHER_RUNS, (own, scenario)).fetchone()
             yield look_up if others else None
 
+    def uuid(self) -> str | None:
+        """Give what tells this index from another one at its place; None when there is none."""
+        with self._read() as connection:
+            return None if connection is None else str(connection.execute("SELECT uuid FROM ledger").fetchone()[0])
+
+    def rebuild(self) -> list[RunRecord]:
+        """Make a missing index anew from the records in the folders of the runs; each has still to be merged.
+
+        Returns:
+            The records, the newest first.
+        Raises:
+            LedgerError: there is an index.
+        """
+        if self._exists():
+            raise LedgerError(message("ledger.index_exists", path=str(self.path)))
+        found = [record for folder in self._run_folders() if (record := self._copied_record(folder))]
+        records = sorted(found, key=lambda record: record.created_at)
+        with self._change(new=True) as connection:
+            columns = ", ".join(_COLUMNS)
+            marks = ", ".join("?" * len(_COLUMNS))
+            connection.executemany(
+                f"INSERT INTO run(unmerged, {columns}) VALUES (true, {marks})", [_values(record) for record in records]
+            )
+        return records[::-1]
+
+    def keep_copies(self) -> None:
+        """Write the copies of records that an earlier release did not write."""
+        for record in self.records():
+            if not (self.runs_folder / record.run_id / _COPY).exists():
+                self._keep_copy(record)
+
+    def _keep_copy(self, record: RunRecord) -> None:
+        """Write the record into the run's folder, from which `rebuild` reads it."""
+        folder = self.runs_folder / record.run_id
+        if folder.exists():
+            with translate_sqlite_errors(folder):
+                content = json.dumps(dict(zip(_COLUMNS, _values(record), strict=True)))
+                write_atomic(folder / _COPY, content.encode(), mode=OWNER_ONLY)
+
+    def _copied_record(self, folder: Path) -> RunRecord | None:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            content = json.loads((folder / _COPY).read_bytes())
+            record = _record([content[column] for column in _COLUMNS])
+            return record if record.run_id == folder.name else None
+        return None
+
+    def folders(self) -> int:
+        """How many folders of planned runs there are."""
+        return len(self._run_folders())
+
+    def _run_folders(self) -> list[Path]:
+        """Give the folders of the runs that were planned."""
+        return [path.parent for path in self.runs_folder.glob(f"*/{FILE_NAME}")]
+
+    def _exists(self) -> bool:
+        return self.path.exists() and self.path.stat().st_size > 0
+
+    def _check_not_lost(self) -> None:
+        """Refuse a missing index beside the folders of runs: everybody they enrolled would be enrolled again.
+
+        Raises:
+            LedgerError: it is missing.
+        """
+        if not self._exists() and (folders := self._run_folders()):
+            lost = sum(_is_pruned(folder) or self._copied_record(folder) is None for folder in folders)
+            hint = message("ledger.put_index_back_or_lose", lost=lost) if lost else message("ledger.put_index_back")
+            raise LedgerError(message("ledger.index_missing", path=str(self.path), runs=len(folders)), hint=hint)
+
     def _salt_hash(self) -> bytes | None:
         with self._read() as connection:
             if connection is None:
@@ -260,9 +336,11 @@ class RunIndex:
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection | None]:
         """Open the index for reading; None when it does not exist yet."""
+        self._check_not_lost()
         if not self.path.exists():
             yield None
             return
+        check_owner(self.path, self.runs_folder)
         with translate_sqlite_errors(self.path), closing(open_for_reading(self.path)) as connection:
             if _is_empty(connection):
                 yield None
@@ -271,8 +349,11 @@ class RunIndex:
             yield connection
 
     @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        """Open the index for one transaction, and create it first if it does not exist."""
+    def _change(self, *, new: bool = False) -> Iterator[sqlite3.Connection]:
+        """Open the index for one transaction, and create it first if it does not exist; `new`: also beside runs."""
+        if not new:
+            self._check_not_lost()
+        check_owner(self.path, self.runs_folder)
         with translate_sqlite_errors(self.path):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self.path.exists():  # else closing it here would drop the locks that SQLite has on it
@@ -301,6 +382,14 @@ class RunIndex:
             return int(many)
 
         return uuid, HighWaterMark(self._state_folder, uuid).check(changes, self.path)
+
+
+def _is_pruned(folder: Path) -> bool:
+    """Whether only the index knew whom a run enrolled."""
+    path = folder / FILE_NAME
+    with suppress(LedgerError), translate_sqlite_errors(path), closing(open_for_reading(path)) as connection:
+        return has_no_rows(connection)
+    return False
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:

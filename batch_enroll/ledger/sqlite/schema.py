@@ -95,13 +95,18 @@ def from_micros(at: int) -> datetime:
 
 def start_tally(connection: sqlite3.Connection) -> None:
     """Count the rows by state once; from now on a trigger keeps the totals in the same transaction."""
+    recount(connection)
+    connection.execute(_FOLLOW)
+
+
+def recount(connection: sqlite3.Connection) -> None:
+    """Count the rows by state."""
     connection.execute("DELETE FROM tally")
     connection.executemany("INSERT INTO tally VALUES (?, 0)", [(int(state),) for state in RowState])
     connection.execute(
         "UPDATE tally SET rows = counted.rows FROM (SELECT state, count(*) AS rows FROM row GROUP BY state) AS counted "
         "WHERE tally.state = counted.state"
     )
-    connection.execute(_FOLLOW)
 
 
 def totals_agree(connection: sqlite3.Connection, *, rows: int) -> bool:
