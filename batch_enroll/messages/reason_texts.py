@@ -86,6 +86,7 @@ REASONS: Final[dict[str, Text]] = {
         f"{_RESOLVE} This is a fault of the program: please report it.",
     ),
     "held_unknown": Text("An earlier run left this profile without a clear answer", _RESOLVE),
+    "http_499": Text("A server before the platform gave up before the platform's answer came", _RESOLVE),
     "http_408": Text("The platform did not get the request in time", _RESOLVE),
     "http_500": Text("The platform's server failed", _RESOLVE),
     "http_502": Text("A server before the platform got no valid answer", _RESOLVE),
@@ -105,7 +106,14 @@ REASONS: Final[dict[str, Text]] = {
     ),
     "http_404": Text("The address was not found", "Check {setting:url}: the address has no such method."),
     "http_405": Text("The address does not take such requests", _URL),
-    "http_407": Text("The proxy asks for a password", "Check the user name and password of the proxy."),
+    "http_407": Text(
+        "A proxy asks for a user name and a password",
+        "Put the proxy's user name and password into HTTPS_PROXY or HTTP_PROXY, then give the same command again.",
+    ),
+    **{
+        f"http_{status}": Text("A server before the platform refused the request", _URL)
+        for status in (411, 414, 417, 426, 431)
+    },
     "http_413": Text(
         "The request is too large",
         "Shorten the content of this row: the platform takes bodies of up to 10 MB.",

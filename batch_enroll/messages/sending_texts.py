@@ -44,6 +44,7 @@ SENDING_TEXTS: Final[dict[str, Text]] = {
     # What an answer means for the run.
     "sending.refused_by_code": Text("{title} (code {code}: {text})."),
     "sending.refused_by_status": Text("{title} ({text})."),
+    "sending.proxy_wants_password": Text("The proxy {proxy} asks for a user name and a password"),
     "sending.refuses_every_row": Text("The platform's answer says that the next row would fare the same"),
     "sending.no_more_rows": Text("The platform takes no more rows (code {code}: {text})."),
     "sending.asked_to_wait": Text(
@@ -86,6 +87,9 @@ SENDING_TEXTS: Final[dict[str, Text]] = {
         "Nothing was sent. Check the address and the network, then give the same command again.",
     ),
     "sending.listing_refused": Text("{reason}", "Nothing was sent. Check the token. " + _SKIP),
+    "sending.listing_refused_by_proxy": Text(
+        "{reason}", "Nothing was sent. Put the user name and the password of the proxy into HTTPS_PROXY or HTTP_PROXY."
+    ),
     "sending.not_the_platform": Text("The answer is not the platform's: {text}.", _CHECK_URL),
     "sending.listing_failed": Text(
         "The platform would not list the scenario (code {code}: {text}).", "Nothing was sent. " + _SKIP

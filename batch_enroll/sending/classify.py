@@ -36,6 +36,7 @@ class HttpAnswer(NamedTuple):
     http_status: int
     headers: Mapping[str, str]  #: lower-case names; `retry-after`, `location` and a few more if sent
     body: bytes
+    proxy: str = ""  #: the address of the proxy, without its password, when the proxy itself answered
 
 
 class VerdictKind(StrEnum):
@@ -68,6 +69,12 @@ class _Envelope:
     code: int
     text: str
 
+
+# What HTTP statuses mean when nothing of the platform came with them; all others are ambiguous.
+_FATAL_STATUSES: Final = {401: "reason.401", 402: "reason.402", 403: "reason.403", 407: "reason.http_407"}
+_REFUSED_STATUSES: Final = frozenset({400, 404, 405, 411, 413, 414, 415, 417, 422, 426, 431})
+_GATEWAY_STATUSES: Final = frozenset({408, 499})
+"""Gateways send them also for requests that were carried out, whatever is in the body."""
 
 _SEVERITY: Final = {
     VerdictKind.REFUSED: 1,
@@ -180,20 +187,21 @@ def _by_envelope(answer: HttpAnswer, reply: _Envelope, codes: CodeTable) -> Verd
 
 
 def _by_status(answer: HttpAnswer, reply: _Envelope | None) -> Verdict:
-    """Read the status alone; `reply` serves the wording."""
+    """Read the status; `reply` serves the wording, and tells that the platform itself refused with a 4xx."""
     status = answer.http_status
     what = _with_envelope(status, reply) if reply else _without_json(answer)
     verdict = Verdict(kind=VerdictKind.AMBIGUOUS, code=_slug(answer), message=what, http_status=status)
     if 300 <= status < 400:
         return replace(verdict, message=_redirect_text(status, answer.headers.get("location", "")))
-    if status in (401, 402, 403):
-        reason = message("sending.refused_by_status", title=_fatal_title(status), text=verdict.message)
+    if title := _FATAL_STATUSES.get(status):
+        named = message("sending.proxy_wants_password", proxy=answer.proxy) if answer.proxy else Message(title)
+        reason = message("sending.refused_by_status", title=named, text=verdict.message)
         return replace(verdict, kind=VerdictKind.FATAL, stop_reason=reason)
     if status == 429 or _asks_to_wait(answer):
         return replace(verdict, kind=VerdictKind.RETRY, throttled=True)
     if status in (421, 425):
         return replace(verdict, kind=VerdictKind.RETRY)
-    if 400 <= status < 500 and status != 408:  # gateways send 408 also for requests that were carried out
+    if status in _REFUSED_STATUSES or (reply and 400 <= status < 500 and status not in _GATEWAY_STATUSES):
         return replace(verdict, kind=VerdictKind.REFUSED)
     return replace(verdict, throttled=status == 503)
 

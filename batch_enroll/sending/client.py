@@ -87,9 +87,11 @@ class Client:
             self._start_url = self._url_of(START)
             self._start_head = self._head_of(self._start_url)
             self._direct: Http11Connections | None = None
+            self._proxy = ""  #: its address without user name and password
             if transport is None:
                 context = trust(address)
-                proxy = proxy_for(url)
+                if proxy := proxy_for(url):
+                    self._proxy = str(httpx.URL(proxy).copy_with(userinfo=b""))
                 transport = SingleConnectionTransports(ssl_context=context, proxy=proxy)
                 if proxy is None and _is_asyncio():
                     self._direct = Http11Connections(address, ssl_context=context)
@@ -200,6 +202,8 @@ class Client:
             await watch.clear_up()
             if watch.is_silent and isinstance(error, BEFORE_SENDING):
                 transmission.surely_unsent = True
+            if isinstance(error, httpx.ProxyError) and str(error).startswith("407"):  # its answer to CONNECT
+                return HttpAnswer(407, {}, b"", self._proxy)
             if isinstance(error, FOREIGN):
                 raise self._translated(error, transmission, reply.status) from error
             raise
@@ -213,7 +217,8 @@ class Client:
         if reply.body is None:
             text = message("sending.answer_too_large", limit=max_bytes // 1024)
             raise Ambiguous("answer_too_large", text, http_status=reply.status)
-        return HttpAnswer(reply.status, reply.headers, self._masked(reply.body))
+        proxy = self._proxy if reply.status == 407 else ""
+        return HttpAnswer(reply.status, reply.headers, self._masked(reply.body), proxy)
 
     def _kept(self, headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
         return {

@@ -174,6 +174,8 @@ def _parse_listing(answer: HttpAnswer, codes: CodeTable, *, now: datetime) -> di
     """Read the JSON object of an answer; a verdict when the question may be asked again."""
     verdict = classify(answer, codes, now=now.astimezone(UTC))
     code, text = verdict.code, verdict.message
+    if verdict.stop_reason and verdict.code == "http_407":
+        raise PreflightError(message("sending.listing_refused_by_proxy", reason=verdict.stop_reason))
     if verdict.stop_reason:
         raise PreflightError(message("sending.listing_refused", reason=verdict.stop_reason), finding=Finding.TOKEN)
     match verdict.kind:

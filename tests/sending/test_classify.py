@@ -104,10 +104,12 @@ def test_2xx_without_the_envelope_is_ambiguous(body):
         # the body says nothing, the status decides
         (400, b"", REFUSED, "http_400"),
         (404, HTML, REFUSED, "http_404"),
-        (413, b"", REFUSED, "http_413"),
+        *((status, b"", REFUSED, f"http_{status}") for status in (405, 411, 413, 414, 415, 417, 422, 426, 431)),
+        *((status, HTML, AMBIGUOUS, f"http_{status}") for status in (406, 409, 410, 412, 418, 423, 451, 460, 499)),
         (401, b"", FATAL, "http_401"),
         (402, b"", FATAL, "http_402"),
         (403, HTML, FATAL, "http_403"),
+        (407, b"", FATAL, "http_407"),
         (408, b"", AMBIGUOUS, "http_408"),
         (421, b"", RETRY, "http_421"),
         (425, b"", RETRY, "http_425"),
@@ -124,6 +126,9 @@ def test_2xx_without_the_envelope_is_ambiguous(body):
         (999, b"", AMBIGUOUS, "http_999"),
         # both speak
         (400, {"error": 400}, REFUSED, "400"),
+        (409, {"error": 409}, REFUSED, "409"),
+        (408, {"error": 400}, AMBIGUOUS, "http_408"),
+        (499, {"error": 400}, AMBIGUOUS, "http_499"),
         (401, {"error": 401}, FATAL, "401"),
         (500, {"error": 500}, AMBIGUOUS, "500"),
         (400, {"error": 401}, FATAL, "401"),

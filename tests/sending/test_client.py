@@ -473,7 +473,7 @@ def through(proxy: Server, url: str) -> Client:
 async def test_tunnel_refused_by_the_proxy_is_retryable():
     async def refuse(server: Server, reader, writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer(b"", "407 Proxy Authentication Required"))
+        writer.write(answer(b"", "502 Bad Gateway"))
 
     async with serving(refuse) as proxy, through(proxy, "https://altcraft.invalid") as it:
         failure = await failure_of(it)

@@ -1,4 +1,4 @@
-"""A minimal HTTP mock of the platform, for what the sandbox lacks: a wrong clock, TLS, custom texts."""
+"""A minimal HTTP mock of the platform, for what the sandbox lacks: a wrong clock, TLS, custom texts and bytes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from typing import Any
 
 from tests.support.scripted_platform import OK, SCENARIO
@@ -26,6 +27,7 @@ def small_platform(
     ahead: timedelta = timedelta(0),
     tls: ssl.SSLContext | None = None,
     reply: Callable[[dict[str, Any]], dict[str, Any]] = accept,
+    write: Callable[[dict[str, Any], BufferedIOBase], object] | None = None,
     before_listing: Callable[[], object] = lambda: None,
 ) -> Iterator[str]:
     """Serve one scenario; yields the URL.
@@ -34,6 +36,7 @@ def small_platform(
         ahead: offset of the `Date` header from the real time.
         tls: the TLS context; None = plain HTTP.
         reply: maps the body of a start request to the answer.
+        write: takes the place of `reply`, and writes the answer's bytes itself.
         before_listing: called before scenarios are listed; may block.
     """
 
@@ -45,6 +48,9 @@ def small_platform(
             listing = self.path.endswith("/workflows/list")
             if listing:
                 before_listing()
+            elif write is not None:
+                write(asked, self.wfile)
+                return
             told = {**OK, "data": [SCENARIO], "total": 1} if listing else reply(asked)
             body = json.dumps(told).encode()
             self.send_response_only(200)

@@ -1,0 +1,107 @@
+"""Answers that are not the platform's, damaged, or sent by something in front of it: no row is booked wrongly."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
+from typing import Any
+
+import pytest
+
+from tests.support.commands import people, read_results, write_csv
+from tests.support.small_platform import small_platform
+
+OK = b'{"error":0,"error_text":"Successful operation"}'
+HTML = b"<html><title>Gateway</title></html>"
+
+
+def answer(body: bytes = OK, status: str = "200 OK", headers: bytes = b"") -> bytes:
+    return b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n%b" % (status.encode(), headers, len(body), body)
+
+
+@contextmanager
+def refusing_proxy() -> Iterator[str]:
+    """A proxy that answers 407 to everything."""
+
+    class Refuses(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_error(407)
+
+        do_CONNECT = do_POST
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refuses) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+class Starts:
+    """Answers each start with what `script(number, email)` gives; counts the starts of each person."""
+
+    def __init__(self, script: Callable[[int, str], bytes | None]) -> None:
+        self.script = script
+        self.emails: list[str] = []
+
+    def __call__(self, asked: dict[str, Any], out: BufferedIOBase) -> None:
+        self.emails.append(asked["email"])
+        out.write(self.script(len(self.emails), asked["email"]) or answer())
+
+
+@pytest.fixture
+def enroll(cli):
+    """`enroll(url, rows)` enrolls so many people; gives how it ended and the results."""
+
+    def run(url: str, rows: int = 3, *more: object, **environment: str):
+        source = write_csv(cli.folder / "in.csv", *people(rows))
+        common = ("--url", url, "--scenario", "3", "--match", "email=email", "--rate", "none", "--concurrency", "1")
+        ended = cli("run", source, *common, "--results", "out.csv", "--json", "--yes", *more, **environment)
+        assert "Traceback" not in ended.err
+        return ended, read_results(cli.folder / "out.csv") if (cli.folder / "out.csv").exists() else []
+
+    return run
+
+
+def statuses(rows):
+    return [row["enroll_status"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [(499, "unknown"), (409, "unknown"), (410, "unknown"), (405, "error"), (431, "error")]
+)
+def test_status_without_the_platforms_json(enroll, status, expected):
+    starts = Starts(lambda number, email: answer(HTML, f"{status} X") if number == 2 else None)
+    with small_platform(write=starts) as url:
+        ended, rows = enroll(url)
+    assert statuses(rows) == ["success", expected, "success"]
+    assert rows[1]["enroll_code"] == f"http_{status}"
+    assert ended.code == (4 if expected == "unknown" else 1)
+
+
+def test_proxy_that_wants_a_password_stops_the_run(enroll):
+    """The platform's address is one that only the proxy could know; the proxy refuses the second start."""
+    starts = Starts(lambda number, email: answer(b"", "407 X") if number > 1 else None)
+    with small_platform(write=starts) as url:
+        proxy = url.replace("http://", "http://user:secret@")
+        more = ("--insecure-http", "--skip-preflight")
+        ended, rows = enroll("http://platform.example", 10, *more, HTTP_PROXY=proxy)
+    assert ended.code == 3
+    assert statuses(rows) == ["success", *["not_sent"] * 9]
+    assert f"The proxy {url} asks for a user name and a password" in ended.json["stop_reason"]
+    assert "secret" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_proxy_that_wants_a_password_before_the_run(cli, enroll, scheme):
+    """With https the refusal comes for the tunnel (CONNECT), and not for a request of ours."""
+    with refusing_proxy() as proxy:
+        more = ("--insecure-http",) if scheme == "http" else ()
+        ended, _ = enroll(f"{scheme}://platform.example", 3, *more, **{f"{scheme.upper()}_PROXY": proxy})
+    assert ended.code == 2
+    assert f"The proxy {proxy} asks for a user name and a password" in ended.err
+    assert "Check the token" not in ended.err
