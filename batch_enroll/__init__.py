@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from batch_enroll.config.job import Job
-    from batch_enroll.config.profiles import load_job
+    from batch_enroll.config.job_profiles import load_job
     from batch_enroll.control.run_control import Control
     from batch_enroll.errors import (
         AlreadyFinished,
@@ -119,7 +119,7 @@ _MODULES = {
     "Job": "config.job",
     "RunSummary": "reporting.summary",
     "SqliteLedger": "ledger.sqlite",
-    "load_job": "config.profiles",
+    "load_job": "config.job_profiles",
     "open_ledger": "ledger.location",
 }
 

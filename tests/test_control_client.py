@@ -15,7 +15,7 @@ import pytest
 from batch_enroll.clock import SystemClock
 from batch_enroll.control.control_client import send_control_command, wait_until_released
 from batch_enroll.control.control_commands import handle_command
-from batch_enroll.control.request_files import ControlCommand, ControlInbox, ControlRequestFile
+from batch_enroll.control.control_files import ControlCommand, ControlInbox, ControlRequestFile
 from batch_enroll.control.run_control import Control, ControlStatus
 from batch_enroll.errors import (
     JobError,

@@ -20,7 +20,7 @@ SHARED = {
     "events",
     "models",
     "os_errors",
-    "output_guard",
+    "overwrite_guard",
     "result_columns",
     "installed_versions",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batch_enroll.config.profiles import choose_profile, job_schema
+from batch_enroll.config.job_profiles import choose_profile, job_schema
 from batch_enroll.errors import JobError
 from tests.support.commands import people, write_csv
 

@@ -12,8 +12,8 @@ import pytest
 from batch_enroll.cli.exit_codes import EXIT_CODES
 from batch_enroll.cli.main import COMMANDS, build_parser
 from batch_enroll.config.job import Job
+from batch_enroll.config.job_profiles import choose_profile, job_schema
 from batch_enroll.config.load import build_job, read_job_file
-from batch_enroll.config.profiles import choose_profile, job_schema
 from batch_enroll.config.settings import SETTINGS, flagged_settings
 from batch_enroll.config.settings_reference import with_tables
 from batch_enroll.models import RowStatus

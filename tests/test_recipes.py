@@ -17,7 +17,7 @@ import pytest
 
 from batch_enroll.cli.main import build_parser
 from batch_enroll.config.job import Job
-from batch_enroll.config.profiles import choose_profile
+from batch_enroll.config.job_profiles import choose_profile
 from batch_enroll.errors import JobError
 from batch_enroll.run.plan_limits import SendDeadlines, check_allowed_hours
 from tests.support.clocks import ManualClock

@@ -16,8 +16,8 @@ from batch_enroll.cli import console
 from batch_enroll.cli.options import given_settings, refuse_unknown_variables
 from batch_enroll.clock import Clock
 from batch_enroll.config.job import Job
+from batch_enroll.config.job_profiles import choose_profile
 from batch_enroll.config.load import build_job, read_job_file
-from batch_enroll.config.profiles import choose_profile
 from batch_enroll.config.secrets import TOKEN_VARIABLE, open_to_others, read_token
 from batch_enroll.config.settings import JOB_VARIABLE, PROFILE_VARIABLE, KeyPath
 from batch_enroll.config.value_parsers import is_loopback

@@ -35,7 +35,7 @@ from batch_enroll.events import Event
 from batch_enroll.monitoring.notifications import build_text, build_title
 from batch_enroll.monitoring.status_file import StatusFile
 from batch_enroll.os_errors import os_error_reason, translate_os_error
-from batch_enroll.output_guard import Output
+from batch_enroll.overwrite_guard import Output
 from batch_enroll.reporting.multi_summary import RequestedRun, StartedRun, build_refused_summary
 from batch_enroll.reporting.run_result import RunResult, combine_results, redact_personal_data
 from batch_enroll.reporting.run_state import RunSnapshot, RunStateTracker

@@ -1,6 +1,6 @@
 """Build the `Job` from flags, environment and job file.
 
-Precedence: flag, then `BATCH_ENROLL_*` variable, then profile (see `profiles.py`), then job file, then default.
+Precedence: flag, then `BATCH_ENROLL_*` variable, then profile (see `job_profiles.py`), then job file, then default.
 """
 
 from __future__ import annotations

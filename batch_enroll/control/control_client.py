@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from batch_enroll.clock import Clock
 from batch_enroll.config.load import build_rate_settings
-from batch_enroll.control.request_files import ControlCommand, ControlReply, ControlRequestFile
+from batch_enroll.control.control_files import ControlCommand, ControlReply, ControlRequestFile
 from batch_enroll.errors import NoSuchRun, RunLocked, RunNotActive
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.ledger.records import RunState

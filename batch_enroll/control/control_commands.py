@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from batch_enroll.config.load import build_rate_settings
-from batch_enroll.control.request_files import ControlCommand, ControlReply, ControlRequest
+from batch_enroll.control.control_files import ControlCommand, ControlReply, ControlRequest
 from batch_enroll.control.run_control import Control, ControlStatus
 from batch_enroll.errors import JobError
 from batch_enroll.messages import Message, message

@@ -6,7 +6,7 @@ from typing import Never
 
 from batch_enroll.clock import Clock
 from batch_enroll.control.control_commands import handle_command
-from batch_enroll.control.request_files import ControlInbox
+from batch_enroll.control.control_files import ControlInbox
 from batch_enroll.control.run_control import Control
 from batch_enroll.events import (
     Event,

@@ -29,7 +29,7 @@ from batch_enroll.sending import (
     ErrorClass,
     check_scenario,
 )
-from batch_enroll.sending.recording_transport import RecordingTransport, ServerObservation
+from batch_enroll.sending.probe_transport import RecordingTransport, ServerObservation
 
 SKEW_S = 5.0  #: more would falsify times in results, and a Retry-After that is a date
 CERTIFICATE_DAYS = 14

@@ -106,7 +106,7 @@ LEDGER_TEXTS: Final[dict[str, Text]] = {
     ),
     "ledger.totals_differ": Text("its totals do not add up."),
     "ledger.fewer_commits": Text(
-        "of {expected:d} commits it holds {found:d}, so it is an older copy or a part is lost."
+        "it ends at commit {found:d}, and {expected:d} was seen: it is an older copy, or a part is lost."
     ),
     "ledger.not_readable": Text("{what}"),
     "ledger.faults_found": Text("The file is damaged: {faults}"),

@@ -12,7 +12,7 @@ from batch_enroll.errors import JobError
 from batch_enroll.messages import message
 from batch_enroll.models import DEFAULT_RESULTS
 from batch_enroll.os_errors import translate_os_errors
-from batch_enroll.output_guard import Output, ReadFiles
+from batch_enroll.overwrite_guard import Output, ReadFiles
 
 STDIN = "-"
 XLSX_ROWS = 1_048_576

@@ -22,7 +22,7 @@ from batch_enroll.models import (
 )
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.csv_xlsx_writers import CsvTableWriter, TableWriter, XlsxTableWriter
-from batch_enroll.reporting.own_results import has_added_columns
+from batch_enroll.reporting.replaceable_results import has_added_columns
 from batch_enroll.reporting.result_paths import ResultPaths
 from batch_enroll.result_columns import ADDED_COLUMNS, guard
 

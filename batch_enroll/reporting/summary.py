@@ -134,7 +134,7 @@ def assert_totals_match(counts: Counts, *, planned_rows: int) -> None:
 def write_summary(path: Path, run: RunSummary, *, mode: int = ANYONE) -> None:
     """Write the JSON object of `summary_to_json` as a file, with `sha256`: the hex digest of each file by its kind.
 
-    By these a later run tells whether a file is still as it was written, see `own_results`.
+    By these a later run tells whether a file is still as it was written, see `replaceable_results`.
 
     Raises:
         LedgerError: the totals do not add up.

@@ -12,7 +12,7 @@ from batch_enroll.errors import RunDeclined
 from batch_enroll.events import RunPlanned
 from batch_enroll.messages import message
 from batch_enroll.models import DownloadedInput, RowStatus
-from batch_enroll.reporting.own_results import check_replaceable
+from batch_enroll.reporting.replaceable_results import check_replaceable
 from batch_enroll.reporting.result_paths import check_writable, names_folder, result_paths
 from batch_enroll.reporting.summary import RunSummary
 from batch_enroll.run.approved_plan import check_job_matches_approved, check_plan_matches_approved

@@ -10,7 +10,7 @@ from typing import Any
 from batch_enroll.config.job import Job
 from batch_enroll.ledger.location import locate_ledger
 from batch_enroll.messages import Message, message
-from batch_enroll.output_guard import Output, ReadFiles
+from batch_enroll.overwrite_guard import Output, ReadFiles
 from batch_enroll.reporting.result_paths import STDIN, result_paths
 
 _READ = (

@@ -17,8 +17,8 @@ from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.records import Reason
 from batch_enroll.messages import advice_for, message, title_for, verbatim
 from batch_enroll.models import Notice, Outcome, Row, RowStatus
-from batch_enroll.reporting.own_results import WRITTEN_NAME, check_replaceable, replaceable_paths
 from batch_enroll.reporting.reason_counts import ReasonLine
+from batch_enroll.reporting.replaceable_results import WRITTEN_NAME, check_replaceable, replaceable_paths
 from batch_enroll.reporting.result_paths import (
     STDIN,
     ResultPaths,

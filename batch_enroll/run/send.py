@@ -29,10 +29,10 @@ from batch_enroll.ledger.interface import RunLedger, Stage, WorkerLedger
 from batch_enroll.messages import Message
 from batch_enroll.models import RowStatus, StopCause, StopReason
 from batch_enroll.run.canary import CANARY_PASSED, build_canary
+from batch_enroll.run.claimed_blocks import RowBlocks
 from batch_enroll.run.context import RunContext
 from batch_enroll.run.identity_keys import ContentHashes
 from batch_enroll.run.plan_limits import SendDeadlines
-from batch_enroll.run.row_blocks import RowBlocks
 from batch_enroll.run.scenario_recheck import ScenarioRecheck
 from batch_enroll.sending import (
     Breaker,

@@ -14,7 +14,7 @@ from tests.ledger.building import NOON, die, make_record, open_run, send, status
 from tests.support.ledgers import sqlite_ledger
 
 OLDER = "older than the one that was used here last"  #: the list of all runs
-OLDER_RUN = r"of \d+ commits it holds \d+, so it is an older copy"
+OLDER_RUN = r"ends at commit \d+, and \d+ was seen: it is an older copy"
 
 
 @pytest.fixture

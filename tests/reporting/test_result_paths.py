@@ -7,7 +7,7 @@ import pytest
 
 from batch_enroll.errors import JobError, RunStopped
 from batch_enroll.messages import message
-from batch_enroll.output_guard import ReadFiles
+from batch_enroll.overwrite_guard import ReadFiles
 from batch_enroll.reporting.result_paths import (
     XLSX_ROWS,
     ResultPaths,

@@ -23,7 +23,7 @@ from batch_enroll.errors import JobError
 from batch_enroll.messages import message
 
 if TYPE_CHECKING:
-    from batch_enroll.control.request_files import ControlReply
+    from batch_enroll.control.control_files import ControlReply
     from batch_enroll.ledger.interface import Ledger
 
 _EXIT_CODES = "exit codes: 0 done, 2 no process works on the run or the value is wrong, 5 the process did not answer"
@@ -109,7 +109,7 @@ async def _reply(
 ) -> ControlReply:
     from batch_enroll.clock import SystemClock
     from batch_enroll.control.control_client import send_control_command
-    from batch_enroll.control.request_files import ControlCommand
+    from batch_enroll.control.control_files import ControlCommand
 
     return await send_control_command(ledger, run_id, ControlCommand(args.command), clock=SystemClock(), pace=pace)
 

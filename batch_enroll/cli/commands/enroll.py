@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from batch_enroll.cli.run_session import RunCallbacks
     from batch_enroll.config.job import Job
     from batch_enroll.ledger.interface import Ledger
-    from batch_enroll.output_guard import Output
+    from batch_enroll.overwrite_guard import Output
     from batch_enroll.reporting.summary import RunSummary
     from batch_enroll.run.input_source import Source
 
@@ -154,7 +154,7 @@ async def _run(args: argparse.Namespace) -> int:
 def _flag_outputs(args: argparse.Namespace) -> Iterator[Output]:
     """Yield the files that `check` writes besides those of the job."""
     from batch_enroll.messages import message
-    from batch_enroll.output_guard import flag_output
+    from batch_enroll.overwrite_guard import flag_output
     from batch_enroll.reporting.results_writer import PROBLEMS_BEGIN
     from batch_enroll.run.approved_plan import PLAN_BEGINS
 

@@ -48,7 +48,7 @@ def add_report(parser: CommandParser) -> None:
 
 async def _list_runs(args: argparse.Namespace) -> int:
     """List the runs, the newest first."""
-    from batch_enroll.cli.person import list_person_rows
+    from batch_enroll.cli.person_search import list_person_rows
     from batch_enroll.maintenance.run_history import run_as_dict, run_totals
 
     ledger = ledger_from(args)

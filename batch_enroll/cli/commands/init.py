@@ -14,7 +14,7 @@ from batch_enroll.cli.parser import CommandParser, FileArgument
 from batch_enroll.config.settings import get_setting
 from batch_enroll.errors import InputError, JobError
 from batch_enroll.messages import message, quoted
-from batch_enroll.output_guard import NEVER_OURS, ReadFiles, flag_output
+from batch_enroll.overwrite_guard import NEVER_OURS, ReadFiles, flag_output
 
 _SAMPLE_ROWS = 500
 _DEFAULT_URL = "https://ru.altkraft.com"
@@ -46,7 +46,7 @@ def _init(args: argparse.Namespace) -> int:
     from batch_enroll.loading.remote_address import is_remote, remote_input
 
     if args.schema:
-        from batch_enroll.config.profiles import job_schema
+        from batch_enroll.config.job_profiles import job_schema
 
         console.print_output(json.dumps(job_schema(), indent=2, ensure_ascii=False))
         return 0

@@ -167,7 +167,7 @@ async def _support(args: argparse.Namespace) -> int:
     from batch_enroll.config.secrets import TOKEN_VARIABLE
     from batch_enroll.maintenance.doctor import DoctorTarget, examine
     from batch_enroll.maintenance.support_bundle import BUNDLE_BEGINS, BUNDLE_NAME, collect, write_bundle
-    from batch_enroll.output_guard import ReadFiles, flag_output
+    from batch_enroll.overwrite_guard import ReadFiles, flag_output
 
     if args.log_file is not None and not args.log_file.is_file():
         raise JobError(message("maintenance.no_log_file", path=str(args.log_file)))
@@ -200,7 +200,7 @@ async def _support(args: argparse.Namespace) -> int:
 
 async def _prune(args: argparse.Namespace) -> int:
     """Show, ask, remove."""
-    from batch_enroll.cli.person import forget_person
+    from batch_enroll.cli.person_search import forget_person
     from batch_enroll.clock import SystemClock
     from batch_enroll.maintenance.prune import plan_prune, prune
     from batch_enroll.reporting.prune_table import print_prune_plan, prune_to_json, size_text

@@ -88,7 +88,7 @@ async def _let_go_on(args: argparse.Namespace, ledger: Ledger, run_id: str) -> i
     from batch_enroll.cli.commands.control import print_reply
     from batch_enroll.clock import SystemClock
     from batch_enroll.control.control_client import send_control_command
-    from batch_enroll.control.request_files import ControlCommand
+    from batch_enroll.control.control_files import ControlCommand
 
     clock = SystemClock()
     pace = {name: value for name in ("rate", "concurrency") if (value := getattr(args, name)) is not None}

@@ -42,7 +42,7 @@ def _demo(args: argparse.Namespace) -> int:
     from batch_enroll.errors import JobError
     from batch_enroll.messages import message, quoted
     from batch_enroll.os_errors import translate_os_errors
-    from batch_enroll.output_guard import ReadFiles, flag_output
+    from batch_enroll.overwrite_guard import ReadFiles, flag_output
     from batch_enroll.sandbox import SandboxSettings, sandbox_process
 
     args.folder.mkdir(parents=True, exist_ok=True)

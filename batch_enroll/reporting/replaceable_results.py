@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from batch_enroll.output_guard import not_ours
+from batch_enroll.overwrite_guard import not_ours
 from batch_enroll.reporting.result_paths import ResultPaths, companion_paths
 from batch_enroll.reporting.summary import summary_bytes
 from batch_enroll.result_columns import ADDED_COLUMNS
