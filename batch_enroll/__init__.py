@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         RunPlanned,
         RunStarted,
         Stopping,
+        StrayAnswer,
         WaitingForScenario,
         WritingResults,
     )
@@ -105,6 +106,7 @@ _MODULES = {
             "RunPlanned",
             "RunStarted",
             "Stopping",
+            "StrayAnswer",
             "WaitingForScenario",
             "WritingResults",
         ),
@@ -156,6 +158,7 @@ __all__ = [
     "RunSummary",
     "SqliteLedger",
     "Stopping",
+    "StrayAnswer",
     "UnknownRow",
     "WaitingForScenario",
     "WritingResults",

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from batch_enroll.messages import Message
-from batch_enroll.models import Counts, Notice, Outcome
+from batch_enroll.models import Counts, Notice, Outcome, RowStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +88,16 @@ class RowFinished(Event):
     """A row has its outcome, which is in the ledger."""
 
     row_number: int
+    outcome: Outcome
+    key: bytes = b""  #: the ledger's keyed hash of the row's identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrayAnswer(Event):
+    """The server sent an answer that nobody asked for: a finished row is unknown now, and no connection is reused."""
+
+    row_number: int
+    before: RowStatus  #: what the row was until now
     outcome: Outcome
     key: bytes = b""  #: the ledger's keyed hash of the row's identity
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,15 +44,22 @@ def refusing_proxy() -> Iterator[str]:
 
 
 class Starts:
-    """Answers each start with what `script(number, email)` gives; counts the starts of each person."""
+    """Answers each start with what `script(number, email)` gives, of a pair the second a moment later."""
 
-    def __init__(self, script: Callable[[int, str], bytes | None]) -> None:
+    def __init__(self, script: Callable[[int, str], bytes | tuple[bytes, bytes] | None]) -> None:
         self.script = script
         self.emails: list[str] = []
+        self.connections: list[BufferedIOBase] = []  #: one for each start
 
     def __call__(self, asked: dict[str, Any], out: BufferedIOBase) -> None:
         self.emails.append(asked["email"])
-        out.write(self.script(len(self.emails), asked["email"]) or answer())
+        self.connections.append(out)
+        said = self.script(len(self.emails), asked["email"]) or answer()
+        first, later = said if isinstance(said, tuple) else (said, b"")
+        out.write(first)
+        if later:
+            time.sleep(0.03)
+            out.write(later)
 
 
 @pytest.fixture
@@ -105,3 +114,70 @@ def test_proxy_that_wants_a_password_before_the_run(cli, enroll, scheme):
     assert ended.code == 2
     assert f"The proxy {proxy} asks for a user name and a password" in ended.err
     assert "Check the token" not in ended.err
+
+
+# Answers that nobody asked for
+
+REFUSED = b'{"error":400,"error_text":"Incorrect request"}'
+
+
+@pytest.mark.parametrize("first", [answer(), answer(REFUSED)], ids=["success", "error"])
+def test_answer_too_many_makes_the_row_unknown(cli, enroll, first):
+    """The second row gets an answer that is not its own, and then its own."""
+    starts = Starts(lambda number, email: (first, answer()) if number == 2 else None)
+    with small_platform(write=starts) as url:
+        status = ("--status-file", "status.json", "--log-file", "run.log")
+        ended, rows = enroll(url, 6, "--rate", "8", *status)
+        again = enroll_others(cli, url)
+    assert statuses(rows) == ["success", "unknown", *["success"] * 4]
+    assert (rows[1]["enroll_code"], rows[1]["enroll_http_status"]) == ("stray_answer", "")
+    assert "Look the profile up" in rows[1]["enroll_advice"]
+    assert (ended.code, ended.json["counts"]["unknown"], ended.json["counts"]["success"]) == (4, 1, 5)
+    assert "an answer that nobody asked for: row 3 is unknown now" in ended.err
+    assert json.loads((cli.folder / "status.json").read_text())["counts"]["unknown"] == 1
+    assert "stray answer" in (cli.folder / "run.log").read_text()
+    assert len({id(out) for out in starts.connections[:2]}) == 1
+    assert len({id(out) for out in starts.connections[2:6]}) == 4, "no connection is used twice any more"
+    assert again == ["already_enrolled", "held_unknown", *["already_enrolled"] * 4], "the memory of people follows"
+
+
+def enroll_others(cli, url):
+    """Give the same people in another file; returns the codes with which they are skipped."""
+    write_csv(cli.folder / "other.csv", *people(6), ("new@example.com", "New"))
+    common = ("--url", url, "--scenario", "3", "--match", "email=email", "--rate", "none")
+    assert cli("run", "other.csv", *common, "--results", "other-out.csv", "--yes").code == 0
+    return [row["enroll_code"] for row in read_results(cli.folder / "other-out.csv")[:6]]
+
+
+def test_answer_too_many_in_the_same_packet(enroll):
+    starts = Starts(lambda number, email: answer() + answer(REFUSED) if number == 2 else None)
+    with small_platform(write=starts) as url:
+        ended, rows = enroll(url, 4)
+    assert statuses(rows) == ["success", "unknown", "success", "success"]
+    assert ended.code == 4
+
+
+def test_answer_too_many_behind_the_last_row(enroll):
+    starts = Starts(lambda number, email: answer(REFUSED) + answer() if number == 3 else None)
+    with small_platform(write=starts) as url:
+        ended, rows = enroll(url, 3)
+    assert (statuses(rows), ended.code) == (["success", "success", "unknown"], 4)
+
+
+def test_row_that_waits_for_its_retry_is_not_sent_again(enroll):
+    """A 429 that was not meant for the row, and then its own answer: it was accepted."""
+    busy = answer(b"", "429 X", b"Retry-After: 1\r\n")
+    starts = Starts(lambda number, email: (busy, answer()) if number == 2 else None)
+    with small_platform(write=starts) as url:
+        ended, rows = enroll(url, 3)
+    assert (statuses(rows), ended.code) == (["success", "unknown", "success"], 4)
+    assert len(starts.emails) == len(set(starts.emails)) == 3
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_line_end_behind_an_answer_is_no_answer(enroll, later):
+    starts = Starts(lambda number, email: (answer(), b"\r\n") if later else answer() + b"\r\n")
+    with small_platform(write=starts) as url:
+        ended, rows = enroll(url, 3, "--rate", "8")
+    assert (statuses(rows), ended.code) == (["success"] * 3, 0)
+    assert "nobody asked for" not in ended.err

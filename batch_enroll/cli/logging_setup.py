@@ -33,6 +33,7 @@ from batch_enroll.events import (
     RunPlanned,
     RunStarted,
     Stopping,
+    StrayAnswer,
     WaitingForScenario,
 )
 from batch_enroll.messages import message
@@ -165,6 +166,8 @@ class _Listener:
                     http_status=outcome.http_status,
                     attempts=outcome.attempts,
                 )
+            case StrayAnswer(row_number=row, outcome=outcome, key=key):
+                _log_event("stray answer", row=row, key=_short(key), status=outcome.status.value, code=outcome.code)
             case RateChanged(rate_per_s=rate_per_s, pause_s=pause_s):
                 _log_event("pace changed", rate_per_s=rate_per_s and round(rate_per_s, 3), pause_s=round(pause_s, 3))
             case RateSet(rate_per_s=rate_per_s, concurrency=concurrency):

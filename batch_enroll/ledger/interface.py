@@ -15,6 +15,7 @@ from typing import Protocol
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.records import (
     Block,
+    DoubtedRow,
     Duplicate,
     FoundRow,
     Pending,
@@ -136,6 +137,13 @@ class WorkerLedger(Protocol):
 
         Raises:
             LedgerError: the row is not INTENT, or the change cannot be written.
+        """
+        ...
+
+    async def doubt_answer(self, seq: int) -> DoubtedRow:
+        """Record that the answer to a row may have been another's: SUCCESS, ERROR or PLANNED -> UNKNOWN.
+
+        A row that is INTENT or UNKNOWN is left as it is: the caller asks again when it has its outcome.
         """
         ...
 

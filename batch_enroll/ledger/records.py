@@ -26,6 +26,8 @@ class RowState(IntEnum):
         INTENT  -> PLANNED                `release`, only when the platform surely accepted nothing
         INTENT  -> SUCCESS|ERROR|UNKNOWN  `record_outcome`, on disk before it is reported
         INTENT  -> UNKNOWN                when the run is opened after the process that recorded the intent has died
+        SUCCESS|ERROR|PLANNED -> UNKNOWN  `doubt_answer`, when the answer to the row may have been another's: the run
+                                          itself takes back what it had recorded
         UNKNOWN -> SUCCESS|ERROR|PLANNED  `resolve`, a person's decision, stored with who, when and why
         ERROR   -> PLANNED                `requeue`, the command `retry --errors`
         PLANNED -> SKIPPED                `skip_sent`, when another run has sent the profile since the plan was made,
@@ -188,6 +190,15 @@ class FoundRow(NamedTuple):
 
     number: int | None  #: the row number that people see; None when only the memory of what was sent knows the profile
     outcome: Outcome  #: so far; its seq is 0 when the number is None
+
+
+class DoubtedRow(NamedTuple):
+    """A row whose answer is in doubt."""
+
+    number: int  #: the row number that people see
+    key: bytes  #: as in `PlannedRow`
+    before: RowState  #: its state until now; INTENT and UNKNOWN stay as they are
+    outcome: Outcome  #: since now
 
 
 class RebuiltIndex(NamedTuple):

@@ -26,6 +26,9 @@ STATE_AFTER_DECISION: Final[dict[str, RowState]] = {
 INTERRUPTED: Final = ("interrupted", str(message("ledger.row_interrupted")))
 """Code and text of a row whose process died before the outcome was stored."""
 
+STRAY_ANSWER: Final = ("stray_answer", str(message("ledger.row_stray_answer")))
+"""Code and text of a row whose answer may have been another's."""
+
 IN_FLIGHT: Final = ("in_flight", str(message("ledger.row_in_flight")))
 """Code and text of a row in state INTENT."""
 

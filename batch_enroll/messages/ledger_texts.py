@@ -186,6 +186,9 @@ LEDGER_TEXTS: Final[dict[str, Text]] = {
         "Place {seq:d} of the plan is not in state {needed}, so the ledger does not change it.",
         "This is a fault of the program: please report it with the run's number.",
     ),
+    "ledger.row_stray_answer": Text(
+        "The server sent an answer that nobody asked for; the one to this row may have been another's."
+    ),
     "ledger.row_interrupted": Text("The program ended while this row was being sent; no answer is known."),
     "ledger.row_in_flight": Text("This row is being sent; no answer is known yet."),
     "ledger.row_resolved": Text("Resolved by hand on {at}: {decision}."),

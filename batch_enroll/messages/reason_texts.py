@@ -79,6 +79,10 @@ REASONS: Final[dict[str, Text]] = {
         "The answer is larger than any answer of the platform",
         f"{_RESOLVE} If every answer is too large, check that the address is the platform's.",
     ),
+    "stray_answer": Text(
+        "The server sent an answer that nobody asked for, so the answer to this row may have been another's",
+        f"{_RESOLVE} If it happens again, ask who runs the servers between this computer and the platform.",
+    ),
     "interrupted": Text("The run was interrupted before the answer came", _RESOLVE),
     "ledger_damaged": Text("The ledger was damaged, so it is not known whether the row was sent", _RESOLVE),
     "internal_error": Text(

@@ -131,6 +131,10 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
         "Paused; {command:resume {run_id}} continues it. Waiting for {in_flight:request} in flight."
     ),
     "report.resumed": Text("Resumed."),
+    "report.stray_answer": Text(
+        "The server sent an answer that nobody asked for: row {row:d} is unknown now, and from here on each request "
+        "gets a connection of its own."
+    ),
     "report.stopping": Text("Stopping, waiting for the requests in flight: {reason}"),
     "report.reading": Text("read {rows:row}"),
     "report.reading_run": Text("run {run_id}: read {rows:row}"),

@@ -21,6 +21,7 @@ from batch_enroll.events import (
     RunFinished,
     RunStarted,
     Stopping,
+    StrayAnswer,
     WaitingForScenario,
     WritingResults,
 )
@@ -138,6 +139,8 @@ class Progress:
                 self._is_sending = True
                 self._shown_at = self._clock.monotonic()
                 display.sending(self._state.snapshot())
+            case StrayAnswer(row_number=row):
+                display.say(str(message("report.stray_answer", row=row)))
             case RateChanged(pause_s=pause_s) if pause_s >= _SHORTEST_SHOWN_PAUSE_S:
                 display.say(str(message("report.platform_pause", pause=duration_text(pause_s))))
             case RateSet(rate_per_s=rate_per_s, concurrency=concurrency):

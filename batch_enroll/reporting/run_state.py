@@ -23,6 +23,7 @@ from batch_enroll.events import (
     RunPlanned,
     RunStarted,
     Stopping,
+    StrayAnswer,
     WritingResults,
 )
 from batch_enroll.models import Counts, Notice, RowStatus
@@ -131,6 +132,13 @@ class RunStateTracker:
                         self._by_status[outcome.status] += 1
                     if outcome.status is RowStatus.UNKNOWN:
                         self._unknown[outcome.code] += 1
+                case StrayAnswer(before=before, outcome=outcome):
+                    self._by_status[before] -= 1
+                    self._by_status[outcome.status] += 1
+                    if before is not RowStatus.NOT_SENT:  # else it waits for its next attempt, and is not done
+                        self._done_by_status[before] -= 1
+                        self._done_by_status[outcome.status] += 1
+                    self._unknown[outcome.code] += 1
                 case AttemptFailed(throttled=throttled):
                     self._requests += 1
                     self._throttled += throttled

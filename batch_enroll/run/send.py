@@ -24,8 +24,10 @@ from batch_enroll.events import (
     RowFinished,
     RunStarted,
     Stopping,
+    StrayAnswer,
 )
 from batch_enroll.ledger.interface import RunLedger, Stage, WorkerLedger
+from batch_enroll.ledger.records import STATUS_OF, RowState
 from batch_enroll.messages import Message
 from batch_enroll.models import RowStatus, StopCause, StopReason
 from batch_enroll.run.canary import CANARY_PASSED, build_canary
@@ -102,11 +104,15 @@ async def send_rows(
             await sender.send(limit=None)
 
     try:
-        await control.over(sender, lambda: run_with_background(sending, sender.watch_deadline))
+        await control.over(sender, lambda: run_with_background(sending, sender.watch))
     except RunStopped as error:
         control.stop(sender.stop_reason(error))
     finally:
         with anyio.CancelScope(shield=True):
+            try:
+                await sender.doubt_answers()
+            except RunStopped as error:
+                control.stop(sender.stop_reason(error))
             await worker.end()
 
 
@@ -126,6 +132,8 @@ class _Sender(RowObserver):
     ) -> None:
         job, clock, control = context.job, context.clock, context.control
         self._counter = counter
+        self._worker = worker
+        self._doubted: set[int] = set()  #: places of rows whose answer is in doubt, and that is not in the ledger yet
         self._blocks = RowBlocks(worker, stage, hashes)
         self._job = job
         self._clock = clock
@@ -166,6 +174,19 @@ class _Sender(RowObserver):
             on_failure=self._stop_on_failure,
         )
         await self._blocks.give_back()
+        await self.doubt_answers()
+
+    async def doubt_answers(self) -> None:
+        """Record which rows may have got the answer to another row; those without an outcome have to wait for it."""
+        for seq in tuple(self._doubted):
+            row = await self._worker.doubt_answer(seq)
+            if row.before is RowState.INTENT:
+                continue
+            self._doubted.discard(seq)
+            if row.before is not RowState.UNKNOWN:
+                now, before = self._clock.now(), STATUS_OF[row.before]
+                event = StrayAnswer(at=now, row_number=row.number, before=before, outcome=row.outcome, key=row.key)
+                self._emit(event)
 
     def stop_reason(self, error: RunStopped) -> StopReason:
         """Return why a run stops that an error ends, with what the platform answered meanwhile."""
@@ -180,10 +201,16 @@ class _Sender(RowObserver):
             answer=found.content if found else None,
         )
 
-    async def watch_deadline(self) -> Never:
-        """Check the deadline by time: it may come during a pause."""
+    async def watch(self) -> Never:
+        """Check the deadline by time, since it may come during a pause, and record answers that are in doubt."""
         while True:
             self._check_deadline()
+            if self._doubted:
+                with anyio.CancelScope(shield=True):
+                    try:
+                        await self.doubt_answers()
+                    except RunStopped as error:
+                        self._stop_on_failure(error)
             await self._clock.sleep(POLL_S)
 
     # What a `Control` controls
@@ -225,6 +252,9 @@ class _Sender(RowObserver):
 
     def on_intent(self) -> None:
         self._counter.requests += 1
+
+    def on_stray(self, seq: int) -> None:
+        self._doubted.add(seq)
 
     async def reason_to_stop(self, refusal: Verdict) -> Message | None:
         return await self._recheck.reason_to_stop(refusal)

@@ -166,7 +166,12 @@ class Client:
         transmission.surely_unsent = True
         try:
             await transport.exchange(
-                request, answer, connect_s=self._connect_s, whole_s=self._timeout_s, writes=transmission.write
+                request,
+                answer,
+                connect_s=self._connect_s,
+                whole_s=self._timeout_s,
+                writes=transmission.write,
+                on_stray=transmission.stray,
             )
             body: bytes | None = None
             headers = self._kept(answer.headers)

@@ -3,6 +3,9 @@
 A connection carries one request at a time. It is closed as soon as something unexpected happens on it: bytes that
 nobody asked for, an answer that ends early, a caller who is cancelled. A connection that is unusable before the first
 write is replaced; after the first write nothing is tried again.
+
+An answer that nobody asked for is taken for the answer to the next request when it comes after that was written. It
+shows when one answer is left over: then the answer before it is in doubt, and no connection is used twice any more.
 """
 
 from __future__ import annotations
@@ -21,8 +24,10 @@ from typing import Any, Final, cast
 import anyio
 import httpx
 
-from batch_enroll.sending.http11_response_parser import ResponseParser
+from batch_enroll.sending.http11_response_parser import LINE_ENDS, ResponseParser
 from batch_enroll.sending.httpx_transport import KEEPALIVE_EXPIRY_S
+
+_MAX_LISTENING: Final = 64  #: connections that are kept open only to see whether one more answer comes
 
 _RACE: Final[dict[str, Any]] = {"happy_eyeballs_delay": 0.25}
 """A host's addresses are tried in turn, IPv6 and IPv4, the next one after this time or a failure. Source: RFC 8305."""
@@ -38,10 +43,19 @@ class Http11Connections:
         self._url = url
         self._ssl_context = ssl_context
         self._idle: deque[Http11Connection] = deque()  #: the one used last is at the right end
+        self._listening: deque[Http11Connection] = deque()  #: open, and never used again
+        self._is_reusing = True
         self._is_closed = False
 
     async def exchange(
-        self, message: bytes, answer: ResponseParser, *, connect_s: float, whole_s: float, writes: Callable[[], None]
+        self,
+        message: bytes,
+        answer: ResponseParser,
+        *,
+        connect_s: float,
+        whole_s: float,
+        writes: Callable[[], None],
+        on_stray: Callable[[], None],
     ) -> None:
         """Write one request and read its answer until it is whole or too large.
 
@@ -50,6 +64,7 @@ class Http11Connections:
             answer: a new one, to be filled; what it holds after a failure had come before it.
             whole_s: for all of it, from connecting to the last byte of the answer.
             writes: called right before the first byte leaves.
+            on_stray: called when more came behind the answer, perhaps long after it.
         Raises:
             httpx.ConnectError, httpx.ConnectTimeout: before a byte left.
             httpx.RemoteProtocolError, httpx.ReadError, httpx.ReadTimeout, httpx.WriteError: after.
@@ -58,6 +73,7 @@ class Http11Connections:
         connection = self._acquire() or await self._open(min(connect_s, whole_s))
         try:
             writes()
+            connection.on_stray = on_stray
             await connection.request(message, answer, deadline=deadline)
         except BaseException:
             connection.close()
@@ -67,8 +83,10 @@ class Http11Connections:
     async def aclose(self) -> None:
         """Close what is idle; a connection that is in use is closed when it comes back."""
         self._is_closed = True
-        while self._idle:
-            self._idle.pop().close()
+        for connection in (*self._idle, *self._listening):
+            connection.close()
+        self._idle.clear()
+        self._listening.clear()
         await asyncio.sleep(0)  # sockets are closed in the loop's next round
 
     def _acquire(self) -> Http11Connection | None:
@@ -77,16 +95,30 @@ class Http11Connections:
             connection = self._idle.pop()
             if connection.is_reusable():
                 return connection
-            connection.close()
+            self._listen(connection)
         return None
+
+    def _listen(self, connection: Http11Connection) -> None:
+        """Let the event loop read what lies in a connection that is not used again; a surplus or old one is closed."""
+        listening = self._listening
+        listening.append(connection)
+        while listening and (len(listening) > _MAX_LISTENING or listening[0].is_expired()):
+            listening.popleft().close()
+
+    def _end_reuse(self) -> None:
+        self._is_reusing = False
+        while self._idle:
+            self._listen(self._idle.popleft())
 
     def _release(self, connection: Http11Connection) -> None:
         """Keep a connection for the next request if it can carry one, and close those that were idle for too long."""
         idle = self._idle
-        if connection.finish() and not self._is_closed:
+        if not connection.finish() or self._is_closed:
+            connection.close()
+        elif self._is_reusing:
             idle.append(connection)
         else:
-            connection.close()
+            self._listen(connection)
         while idle and idle[0].is_expired():
             idle.popleft().close()
 
@@ -98,7 +130,7 @@ class Http11Connections:
         try:
             with anyio.fail_after(limit_s):
                 _, connection = await loop.create_connection(
-                    lambda: Http11Connection(loop), host, port, ssl=tls, **race
+                    lambda: Http11Connection(loop, self._end_reuse), host, port, ssl=tls, **race
                 )
         except TimeoutError as error:
             raise httpx.ConnectTimeout("No connection in time.") from error
@@ -119,8 +151,10 @@ def _is_address(host: str) -> bool:
 class Http11Connection(asyncio.Protocol):
     """One connection: idle, or with one answer on its way."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, end_reuse: Callable[[], None]) -> None:
         self._loop = loop
+        self._end_reuse = end_reuse
+        self.on_stray: Callable[[], None] | None = None  #: of the last request
         self._transport: asyncio.Transport
         self._poll: Any = None
         self._answer: ResponseParser | None = None
@@ -155,6 +189,8 @@ class Http11Connection(asyncio.Protocol):
         """Forget the answer; returns whether another request may follow."""
         answer, self._answer = self._answer, None
         self._deadline_s = None
+        if answer is not None and answer.is_followed:
+            self._report_stray()
         self._idle_since_s = time.monotonic()
         is_clean = answer is not None and answer.is_whole and not answer.is_last
         return is_clean and self.is_open and not self._transport.get_write_buffer_size()
@@ -193,6 +229,11 @@ class Http11Connection(asyncio.Protocol):
         else:
             self._fail(httpx.ReadTimeout("No whole answer in time."))
 
+    def _report_stray(self) -> None:
+        self._end_reuse()
+        if self.on_stray is not None:
+            self.on_stray()
+
     def _fail(self, failure: httpx.TransportError) -> None:
         if self._failure is None:
             self._failure = failure
@@ -214,6 +255,8 @@ class Http11Connection(asyncio.Protocol):
         answer = self._answer
         if answer is None or answer.is_whole:  # nobody asked for it
             self.close()
+            if data.strip(LINE_ENDS):
+                self._report_stray()
             return
         answer.feed(data)
         if answer.error:

@@ -13,6 +13,9 @@ import httptools
 MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_BODY_BYTES: Final = 1024 * 1024
 
+LINE_ENDS: Final = b"\r\n"
+"""Some servers send one more behind a body; it cannot be taken for an answer."""
+
 _START: Final = b"HTTP/1."
 _HEAD_END: Final = b"\r\n\r\n"
 _TEXT: Final = bytes({*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)})  #: RFC 9112 lets a head hold nothing else
@@ -24,7 +27,7 @@ class ResponseParser:
     """The answer to one request. Interim answers (1xx) before it are read and forgotten, trailers behind it too."""
 
     __slots__ = ("_body_bytes", "_bytes_behind_head", "_head", "_is_chunked", "_parser", "error", "headers", "is_done",
-                 "is_last", "is_too_large", "is_whole", "pieces", "status")  # fmt: skip
+                 "is_followed", "is_last", "is_too_large", "is_whole", "pieces", "status")  # fmt: skip
 
     def __init__(self) -> None:
         self.status = 0  #: 0 until the head is whole
@@ -34,6 +37,7 @@ class ResponseParser:
         self.is_too_large = False  #: more of a body came than any answer of the platform has
         self.is_done = False  #: nothing more need be read: it is whole or too large
         self.is_last = True  #: the connection must not carry another request
+        self.is_followed = False  #: more than line ends came behind it, which nobody asked for
         self.error = ""  #: why this is not an answer; nothing is read after it
         self._head = b""
         self._bytes_behind_head = 0
@@ -83,6 +87,7 @@ class ResponseParser:
     def _read_body(self, data: bytes) -> None:
         if self.is_whole or self.error:
             self.is_last = True
+            self.is_followed = bool(data.strip(LINE_ENDS))
             return
         self._bytes_behind_head += len(data)
         self._parse(data)
@@ -105,7 +110,7 @@ class ResponseParser:
             self._parser.feed_data(data)
         except _PARSER_ERRORS as error:
             if self.is_whole:  # so it is about what came behind
-                self.is_last = True
+                self.is_last = self.is_followed = True
             else:
                 self.error = f"{error}."
 

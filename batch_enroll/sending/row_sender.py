@@ -84,6 +84,9 @@ class RowObserver:
     def on_retry(self, row: RowToSend, verdict: Verdict, attempt: int, wait_s: float) -> None:
         """A row was not accepted in this attempt, and is tried again after `wait_s` seconds."""
 
+    def on_stray(self, seq: int) -> None:
+        """Bytes that nobody asked for came behind the answer to the row at this place: it may be another's answer."""
+
     async def reason_to_stop(self, refusal: Verdict) -> Message | None:
         """Return, in bounded time, why the next row would be refused too; None when the refusal is the row's own."""
         return None
@@ -188,7 +191,7 @@ class RowSender:
             await self._record_intent(progress, progress.sent_at)
         else:
             progress.attempts += 1
-        transmission = TransmissionState(surely_unsent=True)
+        transmission = TransmissionState(True, progress.row.seq, self._observer.on_stray)
         began = self._clock.monotonic()
         try:
             if not self._limiter.try_depart():

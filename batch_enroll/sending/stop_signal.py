@@ -16,10 +16,17 @@ class TransmissionState:
     """How far one request has come. The client keeps it true, so that a cancelled call can be judged."""
 
     surely_unsent: bool = False  #: not a byte of it has left; it may have left when nobody says so
+    seq: int = 0  #: the row's place in the plan; 0 for what is no row
+    on_stray: Callable[[int], None] | None = None  #: called with `seq`
 
     def write(self) -> None:
         """Note that the first byte leaves now."""
         self.surely_unsent = False
+
+    def stray(self) -> None:
+        """Note that bytes which nobody asked for came behind its answer: that may be the answer to another request."""
+        if self.on_stray is not None:
+            self.on_stray(self.seq)
 
 
 class StopRequested(Exception):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from weakref import WeakKeyDictionary
 
 from batch_enroll.ledger.interface import Ledger, RunLedger, WorkerLedger
-from batch_enroll.ledger.records import Duplicate, PlannedRow, PlanRules, RunRecord
+from batch_enroll.ledger.records import DoubtedRow, Duplicate, PlannedRow, PlanRules, RunRecord
 from batch_enroll.ledger.sqlite import SqliteRunLedger
 from batch_enroll.messages import Message, verbatim
 from batch_enroll.models import Duplicates, Outcome, RowStatus
@@ -87,6 +87,10 @@ async def record_outcome(run: RunLedger, outcome: Outcome) -> None:
 
 async def release_row(run: RunLedger, seq: int, *, code: str, message: Message) -> None:
     await (await worker_of(run)).release(seq, code=code, message=message)
+
+
+async def doubt_answer(run: RunLedger, seq: int) -> DoubtedRow:
+    return await (await worker_of(run)).doubt_answer(seq)
 
 
 async def send(run: RunLedger, seq: int, status: RowStatus, *, at: datetime = NOON, code: str = "") -> None:

@@ -18,7 +18,7 @@ from batch_enroll.ledger.records import STATUS_OF, Resolution, RowState, RunStat
 from batch_enroll.ledger.transitions import STATE_AFTER_DECISION
 from batch_enroll.messages import verbatim
 from batch_enroll.models import Counts, Outcome, RowStatus
-from tests.ledger.building import NOON, die, open_run, record_intent, record_outcome, release_row
+from tests.ledger.building import NOON, die, doubt_answer, open_run, record_intent, record_outcome, release_row
 from tests.support.examples import examples
 from tests.support.ledgers import quick_folder, sqlite_ledger
 
@@ -111,6 +111,17 @@ class LedgersAgree(RuleBasedStateMachine):
         outcome = Outcome(seq=seq, status=STATUS_OF[state], code=text, message=verbatim(text), http_status=200)
         answer = self.ask(lambda run: record_outcome(run, outcome))
         assert (answer is None) == self.model.move(seq, RowState.INTENT, state)
+
+    @rule(seq=st.sampled_from([1, 2, 3, 4, 5, 6]))
+    def doubt(self, seq: int) -> None:
+        row = self.ask(lambda run: doubt_answer(run, seq))
+        if self.model.run is not RunState.OPEN:
+            assert row == REFUSED
+            return
+        before = self.model.state[seq]
+        if before in (RowState.SUCCESS, RowState.ERROR, RowState.PLANNED) and self.model.attempts[seq]:
+            self.model.state[seq] = RowState.UNKNOWN
+        assert (row.before, row.outcome.status) == (before, STATUS_OF[self.model.state[seq]])
 
     @rule(seq=seqs, verdict=st.sampled_from(sorted(STATE_AFTER_DECISION)))
     def resolve(self, seq: int, verdict: str) -> None:

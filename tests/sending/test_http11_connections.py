@@ -38,11 +38,11 @@ async def transport(url: str):
 
 
 async def ask(
-    it: Http11Connections, content: bytes = b"{}", *, whole_s: float = 2.0, writes=lambda: None
+    it: Http11Connections, content: bytes = b"{}", *, whole_s: float = 2.0, writes=lambda: None, on_stray=lambda: None
 ) -> ResponseParser:
     answer = ResponseParser()
     message = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(content), content)
-    await it.exchange(message, answer, connect_s=2.0, whole_s=whole_s, writes=writes)
+    await it.exchange(message, answer, connect_s=2.0, whole_s=whole_s, writes=writes, on_stray=on_stray)
     return answer
 
 

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from batch_enroll.errors import LedgerError, RowTaken
-from batch_enroll.ledger.records import STATUS_OF, Pending, Reason, Resolution, RowState
+from batch_enroll.ledger.records import STATUS_OF, DoubtedRow, Pending, Reason, Resolution, RowState
 from batch_enroll.ledger.sqlite.plan_queries import duplicates
 from batch_enroll.ledger.sqlite.schema import NOT_FORGOTTEN, from_micros, one_by_one, to_micros
 from batch_enroll.ledger.transitions import (
@@ -18,6 +18,7 @@ from batch_enroll.ledger.transitions import (
     INTERRUPTED,
     SKIPPED_IN_SHORT,
     STATE_AFTER_DECISION,
+    STRAY_ANSWER,
     why_resolved,
     why_skipped,
 )
@@ -69,6 +70,22 @@ def record_outcome(
         remembered = json.dumps([move for move in moves if move[1] is not RowState.SUCCESS])
         connection.execute(_REMEMBER, (remembered,))
     return [None] * len(moves)
+
+
+@one_by_one
+def doubt_answer(connection: sqlite3.Connection, seq: int) -> DoubtedRow:
+    """SUCCESS, ERROR or PLANNED -> UNKNOWN for a row of which a request has left; any other is left as it is."""
+    number, key, state = connection.execute("SELECT number, key, state FROM row WHERE seq = ?", (seq,)).fetchone()
+    if state in (RowState.SUCCESS, RowState.ERROR, RowState.PLANNED):
+        moved = connection.execute(
+            f"UPDATE row SET state = {RowState.UNKNOWN:d}, http_status = NULL, code = ?, message = ? "
+            "WHERE seq = ? AND state = ? AND attempts > 0",
+            (*STRAY_ANSWER, seq, state),
+        ).rowcount
+        if moved:
+            connection.execute(_REMEMBER, (json.dumps([[seq]]),))
+    (outcome,) = _outcomes(connection, (seq - 1, 1))
+    return DoubtedRow(number, key, RowState(state), outcome)
 
 
 @one_by_one
@@ -132,6 +149,10 @@ def planned(connection: sqlite3.Connection, block: tuple[int, int]) -> list[Pend
 @one_by_one
 def outcomes(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Outcome]:
     """The outcome of each row with seq > page[0], at most page[1]."""
+    return _outcomes(connection, page)
+
+
+def _outcomes(connection: sqlite3.Connection, page: tuple[int, int]) -> list[Outcome]:
     found = connection.execute(
         "SELECT seq, state, code, message, http_status, attempts, sent_at FROM row WHERE seq > ? ORDER BY seq LIMIT ?",
         page,

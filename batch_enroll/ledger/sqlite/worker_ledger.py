@@ -7,7 +7,7 @@ from datetime import datetime
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
-from batch_enroll.ledger.records import BLOCK_ROWS, Block, Pending, RowState
+from batch_enroll.ledger.records import BLOCK_ROWS, Block, DoubtedRow, Pending, RowState
 from batch_enroll.ledger.sqlite import row_queries
 from batch_enroll.ledger.sqlite.schema import to_micros
 from batch_enroll.ledger.transitions import STATE_AFTER_ATTEMPT, storable_text
@@ -53,6 +53,9 @@ class SqliteWorkerLedger:
         await self._run.write(row_queries.record_outcome, (seq, RowState.PLANNED, None, *texts))
         if not any(lo <= seq <= hi for lo, hi in self._held.items()):
             heappush(self._free, (seq, seq))
+
+    def doubt_answer(self, seq: int) -> Coroutine[Any, Any, DoubtedRow]:
+        return self._run.write(row_queries.doubt_answer, seq)
 
     async def finish_block(self, lo: int, *, given_up: int) -> None:
         hi = self._held.pop(lo)
