@@ -332,6 +332,21 @@ def test_https_redirect_must_stay_encrypted(cli, sandbox, https, certificate, ti
     assert len(server.enrolments()) == 5
 
 
+def test_https_is_not_left_for_plain_http_of_this_machine(cli, sandbox, https, web, certificate):
+    server = sandbox()
+    https.redirects = {
+        "/leads.csv": "/step",
+        "/step": f"https://{https.address}/more",
+        "/more": f"http://{web.address}/lists/leads.csv",
+    }
+    words = (f"https://{https.address}/leads.csv", *flags(server))
+    refused = cli("run", *words, SSL_CERT_FILE=str(certificate))
+    assert (refused.code, "comes from http://127.0.0.1" in refused.err) == (2, True), refused.err
+    assert web.looks == 0
+    meant = cli("check", *words, "--insecure-http", SSL_CERT_FILE=str(certificate))
+    assert (meant.code, web.looks > 0) == (0, True), meant.err
+
+
 def test_redirect_to_http_sends_no_request(web, tmp_path):
     with serve() as other:
         web.redirects = {"/leads.csv": f"http://{other.address}/lists/leads.csv"}

@@ -24,7 +24,7 @@ class Remote:
     """The address of a remote input; only `shown` may be printed, logged or stored."""
 
     url: str
-    #: whether a host may be used without encryption
+    #: whether a host may be used without encryption; "" asks for any host
     plain_allowed: Callable[[str], bool] = field(default=lambda host: False, repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -79,9 +79,13 @@ class Remote:
         return text
 
     def require_encryption(self, server: str) -> None:
-        """Check a server on the way to the input: its own, S3's endpoint, each step of a redirect."""
+        """Check a server on the way to the input: its own, S3's endpoint, each step of a redirect.
+
+        An https:// address leads to no unencrypted server, not even of this machine, unless any may be used.
+        """
         parts = urlsplit(server)
-        if parts.scheme in _UNENCRYPTED and not self.plain_allowed(parts.hostname or ""):
+        host = "" if self.scheme == "https" else parts.hostname or ""
+        if parts.scheme in _UNENCRYPTED and not self.plain_allowed(host):
             if server == self.url:
                 raise JobError(message("input.unencrypted", address=self.shown))
             via = f"{parts.scheme}://{parts.hostname}"
@@ -97,7 +101,7 @@ def remote_input(url: str, *, plain_allowed: Callable[[str], bool]) -> Remote:
     """Parse and check an address, without a connection.
 
     Args:
-        plain_allowed: whether a host may be used without encryption.
+        plain_allowed: as `Remote.plain_allowed`.
     Raises:
         JobError: it cannot be used as it stands.
     """
