@@ -27,8 +27,9 @@ from batch_enroll.sending.classify import HttpAnswer
 from batch_enroll.sending.http11_connections import Http11Connections
 from batch_enroll.sending.http11_response_parser import MAX_BODY_BYTES, ResponseParser
 from batch_enroll.sending.httpx_transport import SingleConnectionTransports, proxy_for, trust
-from batch_enroll.sending.request_body import MASK, with_token
+from batch_enroll.sending.request_body import with_token
 from batch_enroll.sending.stop_signal import TransmissionState
+from batch_enroll.sending.token_mask import TokenMask
 from batch_enroll.sending.transport_errors import BEFORE_SENDING, FOREIGN, translate_transport_error
 
 Transport = httpx.AsyncBaseTransport
@@ -43,7 +44,6 @@ _Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 _ALL_HEADERS: Final = "batch_enroll.headers"  #: the extension that holds an answer's headers as they came
 
 _KEPT_HEADERS: Final = {b"retry-after", b"location", b"content-type", b"content-encoding"}
-_MIN_MASKED_TOKEN_BYTES: Final = 8  #: masking a shorter one would tear answers apart
 _DECODED_AT_ONCE_BYTES: Final = 16 * 1024  #: they may become a thousand times as many
 
 
@@ -69,7 +69,7 @@ class Client:
             JobError: the address is no address, or the proxy or the trusted certificates cannot be used.
         """
         self._token = token
-        self._token_bytes = token.encode()
+        self._mask = TokenMask(token).mask
         self._timeout_s = timeout_s
         self._headers = httpx.Headers(
             {
@@ -223,20 +223,14 @@ class Client:
             text = message("sending.answer_too_large", limit=max_bytes // 1024)
             raise Ambiguous("answer_too_large", text, http_status=reply.status)
         proxy = self._proxy if reply.status == 407 else ""
-        return HttpAnswer(reply.status, reply.headers, self._masked(reply.body), proxy)
+        return HttpAnswer(reply.status, reply.headers, self._mask(reply.body), proxy)
 
     def _kept(self, headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
         return {
-            name.decode(): self._masked(value).decode("latin-1")
+            name.decode(): self._mask(value).decode("latin-1")
             for title, value in headers
             if (name := title.lower()) in _KEPT_HEADERS
         }
-
-    def _masked(self, text: bytes) -> bytes:
-        """Take the token out of what came back: some servers repeat the request that they refuse."""
-        if len(self._token_bytes) < _MIN_MASKED_TOKEN_BYTES:
-            return text
-        return text.replace(self._token_bytes, MASK.encode())
 
 
 @dataclass(slots=True)

@@ -5,8 +5,11 @@ Source: reference of the platform, `workflows/start`, table of parameters.
 
 from __future__ import annotations
 
+import html
 import json
 import re
+from collections.abc import Iterable
+from urllib.parse import unquote
 
 from batch_enroll.messages import Message, message
 from batch_enroll.models import MatchingMode, StartRequest
@@ -23,6 +26,7 @@ _LOOKS_LIKE_TOKEN = re.compile(rf"(?<![0-9A-Za-z])[0-9A-Fa-f]{{{_TOKEN_CHARS},}}
 _DIGIT = re.compile(r"\d")
 _LOOKS_LIKE_EMAIL = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
 _LOOKS_LIKE_PHONE = re.compile(r"(?<![\w+])(?<!profile_id )\+?\d[\d \u00a0()-]{7,}\d(?!\w)")
+_JSON_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|([^\w\s]))")
 _DECODER = json.JSONDecoder()  # json.loads looks for white space around the text too
 _text = json.encoder.encode_basestring  # one string as JSON, in C: a whole encoder costs four times as much a row
 
@@ -90,25 +94,54 @@ def with_token(body: str, token: str) -> bytes:
 
 def identity_of(body: str) -> str:
     """Give back the value that the platform is asked to match, as text."""
+    return personal_values(body)[0]
+
+
+def personal_values(body: str) -> tuple[str, Iterable[str]]:
+    """Give back what a request says about its person: the value to match, as text, and the values of the content."""
     fields, _ = _DECODER.raw_decode(body)
-    return str(fields["field_value" if fields["matching"] == MatchingMode.CUSTOM else fields["matching"]])
+    identity = fields["field_value" if fields["matching"] == MatchingMode.CUSTOM else fields["matching"]]
+    return str(identity), fields["content"].values() if "content" in fields else ()
 
 
-def redact(text: str, identity: str) -> str:
+def redact(text: str, identity: str, content: Iterable[str] = ()) -> str:
     """Remove personal data and secrets from a text that will be kept; at most 300 characters stay.
 
-    The identity becomes `{identity}`, so that equal reasons are counted together and a report can put it back.
-    Other e-mail addresses, phone numbers and what looks like a token become `***`.
+    The identity becomes `{identity}`, so that equal reasons are counted together and a report can put it back. The
+    values of the content, other e-mail addresses, phone numbers and what looks like a token become `***`. A text that
+    quotes one of them in the spelling of an address, of HTML or of JSON is kept decoded.
     """
-    if identity and identity.removeprefix("+").casefold() in text.casefold():  # a pattern for each row is expensive
+    text = _without_values(text, identity, content)
+    if "%" in text or "\\" in text or "&" in text:
+        decoded = _decoded(text)
+        masked = _without_values(decoded, identity, content)
+        text = text if masked == decoded else masked
+    return text if len(text) <= _MAX_MESSAGE_CHARS else text[: _MAX_MESSAGE_CHARS - 1] + "…"
+
+
+def _without_values(text: str, identity: str, content: Iterable[str]) -> str:
+    folded = text.casefold()
+    if identity and identity.removeprefix("+").casefold() in folded:  # a pattern for each row is expensive
         text = _pattern_of(identity).sub(IDENTITY, text)
+    for value in content:
+        if "  " in value or not value.isprintable():  # a message is one line with single spaces
+            value = " ".join(value.split())
+        if value.casefold() in folded and len(value) > 1:
+            text = _pattern_of(value).sub(MASK, text)
     if "@" in text:
         text = _LOOKS_LIKE_EMAIL.sub(MASK, text)
     if len(text) >= _TOKEN_CHARS:
         text = _LOOKS_LIKE_TOKEN.sub(MASK, text)
     if _DIGIT.search(text):
         text = _LOOKS_LIKE_PHONE.sub(MASK, text)
-    return text if len(text) <= _MAX_MESSAGE_CHARS else text[: _MAX_MESSAGE_CHARS - 1] + "…"
+    return text
+
+
+def _decoded(text: str) -> str:
+    """Undo one level of percent-encoding, of HTML's and of JSON's escapes."""
+    text = html.unescape(unquote(text))
+    text = _JSON_ESCAPE.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else escape[2], text)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # two halves of a character, or one
 
 
 def restore(text: str, identity: str) -> str:
@@ -117,7 +150,7 @@ def restore(text: str, identity: str) -> str:
 
 
 def _pattern_of(identity: str) -> re.Pattern[str]:
-    """Match the identity as the platform may repeat it: in other case, and a phone without its plus."""
+    """Match a value as the platform may repeat it: in other case, and a phone without its plus."""
     text = re.escape(identity.removeprefix("+"))
     if identity.startswith("+"):
         text = r"\+?" + text

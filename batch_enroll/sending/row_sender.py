@@ -7,7 +7,7 @@ write that it received, also when the row is cancelled meanwhile; otherwise a ro
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple, NoReturn, Protocol, assert_never
@@ -21,7 +21,7 @@ from batch_enroll.messages import NO_TEXT, VERBATIM, Message, advice_message, me
 from batch_enroll.models import Delivery, Outcome, RowStatus
 from batch_enroll.sending.classify import HttpAnswer, Verdict, VerdictKind, classify, verdict_for_failure
 from batch_enroll.sending.error_codes import CodeTable
-from batch_enroll.sending.request_body import identity_of, redact
+from batch_enroll.sending.request_body import personal_values, redact
 from batch_enroll.sending.retry import RetryPolicy, with_retries
 from batch_enroll.sending.stop_signal import StopRequested, StopSignal, TransmissionState
 
@@ -319,24 +319,24 @@ def _without_person(verdict: Verdict, row: RowToSend) -> Verdict:
     """Remove from the platform's text what may not be kept."""
     if verdict.message is NO_TEXT:
         return verdict
-    identity = identity_of(row.body)
-    what = _redacted(verdict.message, identity)
-    reason = verdict.stop_reason and _redacted(verdict.stop_reason, identity)
+    person = personal_values(row.body)
+    what = _redacted(verdict.message, person)
+    reason = verdict.stop_reason and _redacted(verdict.stop_reason, person)
     if what is verdict.message and reason is verdict.stop_reason:
         return verdict
     return replace(verdict, message=what, stop_reason=reason)
 
 
-def _redacted(what: Message, identity: str) -> Message:
+def _redacted(what: Message, person: tuple[str, Iterable[str]]) -> Message:
     """Redact the values `text` of a message and of the messages inside it; the message itself when nothing changes."""
     if what.id == VERBATIM:  # nearly every answer's
         text = what.values["text"]
-        kept = redact(text, identity)
+        kept = redact(text, *person)
         return what if kept == text else verbatim(kept)
     values: dict[str, Any] = {}
     for name, value in what.values.items():
         if isinstance(value, Message):
-            values[name] = _redacted(value, identity)
+            values[name] = _redacted(value, person)
         else:
-            values[name] = redact(value, identity) if name == "text" else value
+            values[name] = redact(value, *person) if name == "text" else value
     return what if values == what.values else Message(what.id, values)
