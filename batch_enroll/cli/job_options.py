@@ -116,6 +116,8 @@ def source_of(name: str) -> Path | BinaryIO:
     path = Path(name)
     if path.is_dir():
         raise InputError(message("job.input_is_a_folder", name=name))
+    if path.is_symlink() and not path.exists():
+        raise InputError(message("job.dangling_link", name=name, target=str(path.readlink())))
     if not path.exists():
         near = _nearest_file(path)
         raise InputError(

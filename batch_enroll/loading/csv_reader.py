@@ -9,10 +9,9 @@ from __future__ import annotations
 import csv
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, TextIO
 
 from batch_enroll.column_lookup import column_title, visible
 from batch_enroll.errors import InputError
@@ -49,7 +48,7 @@ class DelimitedReader:
 
     def lines(self) -> Iterator[HeaderCandidate]:
         """Iterate over the rows as stored, without checking them."""
-        with self._open() as stream:
+        with self._encoding.open(self._path) as stream:
             reader = csv.reader(stream, delimiter=self._dialect.delimiter)
             begin = 1
             for cells in reader:
@@ -61,7 +60,7 @@ class DelimitedReader:
         """Iterate over the rows below the header."""
         below = (line.cells for line in self.lines() if line.number > header.number)
         usual = usual_shapes(islice(below, HEAD_ROWS), len(header.cells))
-        with self._open() as stream:
+        with self._encoding.open(self._path) as stream:
             yield from _RowIterator(
                 _PhysicalLines(stream, is_damaged=self._encoding.errors != "strict"),
                 self._dialect.delimiter,
@@ -69,12 +68,6 @@ class DelimitedReader:
                 usual,
                 warnings,
             ).blocks()
-
-    @contextmanager
-    def _open(self) -> Iterator[TextIO]:
-        # newline="": the csv module must see the line ends as they are, in quoted cells too
-        with self._path.open(encoding=self._encoding.codec, errors=self._encoding.errors, newline="") as stream:
-            yield cast(TextIO, stream)
 
 
 class _RowIterator:

@@ -6,8 +6,10 @@ import codecs
 import io
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from batch_enroll.column_lookup import visible
 from batch_enroll.errors import InputError
@@ -34,6 +36,7 @@ _EUROPEAN = re.compile(r"[\t\n\r -\x7e\xa0-\u052f\u2000-\u206f\u20a0-\u20bf\u211
 _EUROPEAN_SHARE = 0.9
 _WIDE_NULS = 0.04  # share of zero bytes: even a Cyrillic UTF-16 has them in blanks, digits and line ends
 
+_MARK = "\ufeff"
 _SHOWN_CHARACTERS = 20
 _PLAUSIBLE = 0.2  # largest badness of a plausible code page
 _CLEARLY_BETTER = 0.07
@@ -51,6 +54,19 @@ class Encoding:
 
     codec: str
     errors: str = "strict"
+
+    @contextmanager
+    def open(self, path: Path) -> Iterator[TextIO]:
+        """Open a text without the byte order marks at its begin; some programs write two.
+
+        The line ends stay as they are: the csv module must see them, in quoted cells too.
+        """
+        with path.open(encoding=self.codec, errors=self.errors, newline="") as stream:
+            begin = stream.tell()
+            while stream.read(1) == _MARK:
+                begin = stream.tell()
+            stream.seek(begin)
+            yield stream
 
     @property
     def title(self) -> str:

@@ -29,8 +29,9 @@ class FileType(StrEnum):
 
 
 START_BYTES = 1 << 13  #: enough of a file to detect its type
-_ZIP = b"PK"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r\x1a")
 _FEW_CONTROLS = 8  # a small table may have a few damaged cells
 _MAX_CONTROL_SHARE = 0.02
 _MAX_NUL_SHARE = 0.2
@@ -39,7 +40,6 @@ _MIN_WIDE_SHARE = 0.04
 _PACKED = {b"\x1f\x8b": FileType.GZIP, b"BZh": FileType.BZIP2, b"\xfd7zXZ\x00": FileType.XZ}
 
 _OTHERS = (  # offset, bytes, what it is
-    (0, b"%PDF", "pdf"),
     (0, b"\x89PNG", "png"),
     (0, b"\xff\xd8\xff", "jpeg"),
     (0, b"GIF8", "gif"),
@@ -54,7 +54,6 @@ _OTHERS = (  # offset, bytes, what it is
     (0, b"SQLite format 3", "sqlite"),
     (0, b"PAR1", "parquet"),
     (0, b"ARROW1", "arrow"),
-    (0, b"{\\rtf", "rtf"),
     (0, b"bplist", "plist"),
     (0, b"\x00\x05\x16\x07", "mac_companion"),
     (0, b"MZ\x90\x00", "program"),
@@ -65,7 +64,12 @@ _OTHERS = (  # offset, bytes, what it is
     (0, b"\x09\x00\x04\x00", "old_excel"),
     (0, b"\x00\x00\x1a\x00", "lotus"),
 )  # fmt: skip
+_DBASE = re.compile(
+    rb"[\x03\x30\x31\x43\x63\x83\x8b\xcb\xf5].[\x01-\x0c][\x01-\x1f].{6}[^\0]\0", re.S
+)  # version, date, sizes
 _TEXTS = (  # how a text begins, blanks aside; what it is
+    (re.compile(r"%PDF"), "pdf"),
+    (re.compile(r"\{\\rtf"), "rtf"),
     (re.compile(r"<(!doctype\s+html|html|head|body|meta|table|style|title)\b|<!--.{0,2000}<html", re.I | re.S),
      "html"),
     (re.compile(r"<\?xml\b.{0,4000}urn:schemas-microsoft-com:office:spreadsheet", re.I | re.S),
@@ -89,6 +93,13 @@ _OTHER_PACKAGES = (
     ("index.zip", "iwork"),
     ("meta-inf/manifest.mf", "java"),
     ("androidmanifest.xml", "android"),
+)
+_SHEET_TYPES = (  # what a package says of its main part, wherever that is
+    (b"ms-excel.sheet.binary.macroenabled.main", FileType.XLSB),
+    (b"spreadsheetml.sheet.main+xml", FileType.XLSX),
+    (b"spreadsheetml.template.main+xml", FileType.XLSX),
+    (b"ms-excel.sheet.macroenabled.main+xml", FileType.XLSX),
+    (b"ms-excel.template.macroenabled.main+xml", FileType.XLSX),
 )
 _ODS_TYPE = b"application/vnd.oasis.opendocument.spreadsheet"
 _XLS_BEGIN = b"\x09\x08\x10\x00\x00\x06\x05\x00"  # BOF of the workbook's globals, BIFF8
@@ -115,11 +126,12 @@ def detect_file_type(path: Path, name: str) -> FileType:
         start = file.read(START_BYTES)
     if not start.strip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe"):
         raise InputError(message("input.blank", name=name) if start else message("input.empty", name=name))
-    for signature, kind in _PACKED.items():
-        if start.startswith(signature):
-            return kind
-    if start.startswith(_ZIP):
-        return _zip_type(path, name)
+    if _is_binary(start):
+        for signature, kind in _PACKED.items():
+            if start.startswith(signature):
+                return kind
+        if start.startswith(_ZIP):
+            return _zip_type(path, name)
     if start.startswith(_OLE):
         return _ole_type(path, name)
     refuse_others(name, start)
@@ -132,21 +144,29 @@ def refuse_others(name: str, start: bytes) -> None:
     Raises:
         InputError: it is no text, or a text that is no table; names its type.
     """
+    is_binary = _is_binary(start)
     for offset, signature, what in _OTHERS:
-        if start.startswith(signature, offset):
+        if start.startswith(signature, offset) and (is_binary or not signature.isascii()):
             raise _no_table(name, what)
+    if is_binary and _DBASE.match(start):
+        raise _no_table(name, "dbase")
     _refuse_other_texts(name, start)
 
 
 def may_hold_table(start: bytes) -> bool:
     """Tell by its first bytes whether a file may hold a table, packed or not."""
-    if start.startswith((*_PACKED, _ZIP, _OLE)):
+    if _is_binary(start) and start.startswith((*_PACKED, *_ZIP, _OLE)):
         return True
     try:
         refuse_others("", start)
     except InputError:
         return False
     return bool(start.strip())
+
+
+def _is_binary(start: bytes) -> bool:
+    """Tell whether bytes hold what no text holds; a header may begin like a signature: PK, PAR1, Rar!."""
+    return len(start.translate(None, _CONTROLS)) < len(start)
 
 
 def _refuse_other_texts(name: str, start: bytes) -> None:
@@ -184,9 +204,17 @@ def _zip_type(path: Path, name: str) -> FileType:
     try:
         with ZipFile(path) as archive:
             names = [entry.replace("\\", "/").lstrip("/").lower() for entry in archive.namelist()]
-            is_ods = "mimetype" in names and _ODS_TYPE in archive.read(archive.namelist()[names.index("mimetype")])
+
+            def read(part: str) -> bytes:
+                return archive.read(archive.namelist()[names.index(part)]).lower() if part in names else b""
+
+            is_ods = _ODS_TYPE in read("mimetype")
+            is_locked = is_ods and b"encryption-data" in read("meta-inf/manifest.xml")
+            types = read("[content_types].xml")
     except (BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
         raise _damaged(name) from error
+    if is_locked:
+        raise InputError(message("input.locked_opendocument", name=name))
     if is_ods:
         return FileType.ODS
     for part, kind in _PACKAGES:
@@ -195,6 +223,9 @@ def _zip_type(path: Path, name: str) -> FileType:
     for part, what in _OTHER_PACKAGES:
         if any(entry.startswith(part) for entry in names):
             raise _no_table(name, what)
+    for what_it_says, kind in _SHEET_TYPES:
+        if what_it_says in types:
+            return kind
     if "mimetype" in names and "content.xml" in names:
         raise _no_table(name, "other_opendocument")
     return FileType.ZIP

@@ -56,7 +56,7 @@ def open_reader(
 
 def _open_text(path: Path, options: InputOptions, *, wanted: Sequence[str]) -> DelimitedReader:
     encoding = detect_encoding(path, encoding=options.encoding)
-    with path.open(encoding=encoding.codec, errors=encoding.errors, newline="") as stream:
+    with encoding.open(path) as stream:
         sample = stream.read(SAMPLE_CHARACTERS)
         if stream.read(1):  # whole lines only
             sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1] or sample

@@ -25,6 +25,7 @@ _NOT_TABLES: Final = {  # what a file is that holds no readable table, and what 
     "rar": ("a RAR archive", _UNPACK),
     "tar": ("a tar archive", _UNPACK),
     "zstandard": ("compressed with Zstandard", _UNPACK),
+    "dbase": ("a database table (dBase)", "Open it in a spreadsheet program and save it as .xlsx or CSV (UTF-8)."),
     "sqlite": ("a database (SQLite)", _EXPORT),
     "parquet": ("a Parquet file", _EXPORT),
     "arrow": ("an Arrow file", _EXPORT),
@@ -156,6 +157,10 @@ INPUT_TEXTS: Final[dict[str, Text]] = {
         "Copy or download it again, or unpack it by hand and load the table inside.",
     ),
     "input.locked": Text("'{name}' is protected with a password.", _PASSWORD),
+    "input.locked_opendocument": Text(
+        "'{name}' is protected with a password.",
+        "Open it in LibreOffice and save a copy without a password: this type is not decrypted here.",
+    ),
     "input.wrong_password": Text("The password does not open '{name}'.", _PASSWORD),
     "input.no_decryption": Text(
         "'{name}' is protected with a password, and msoffcrypto-tool, which opens it, is not installed.",

@@ -150,6 +150,9 @@ JOB_TEXTS: Final[dict[str, Text]] = {
     # INPUT and RUN on the command line.
     "job.input_is_a_folder": Text("{name} is a folder.", "Name the spreadsheet in it."),
     "job.no_such_file": Text("There is no file {name}."),
+    "job.dangling_link": Text(
+        "{name} is a link to {target}, and there is no such file.", "Correct the link, or name the file itself."
+    ),
     "job.input_unusable": Text("The input cannot be looked at"),
     "job.flag_for_one_input": Text("{flag} is about one input, but {count} were picked: {names}.", "Name one of them."),
     "job.run_must_be_named": Text("Off a terminal the run must be named: its id or a beginning of it."),
