@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 import time
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from batch_enroll.sending import client
 from tests.support.commands import people, read_results, write_csv
 from tests.support.small_platform import small_platform
 
@@ -114,6 +118,66 @@ def test_proxy_that_wants_a_password_before_the_run(cli, enroll, scheme):
     assert ended.code == 2
     assert f"The proxy {proxy} asks for a user name and a password" in ended.err
     assert "Check the token" not in ended.err
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>" + b"<title" * 50_000,
+        b"<html><title " + b"x" * 300_000,
+        b"<!doctype html>" + b"<title>" * 50_000 + b"</title>",
+        b'{"error":400,"error_text":"' + b"1 " * 150_000 + b'x@"}',
+        b'{"error":400,"error_text":"' + b"a" * 300_000 + b'@"}',
+        b'{"error":400,"error_text":"' + b"@a" * 150_000 + b'"}',
+    ],
+    ids=["titles", "one title", "whole titles", "digits", "letters", "ats"],
+)
+def test_long_answer_does_not_stop_the_program(enroll, body):
+    began = time.monotonic()
+    with small_platform(write=Starts(lambda number, email: answer(body))) as url:
+        _, rows = enroll(url, 3)
+    assert {row["enroll_status"] for row in rows} <= {"unknown", "error"}
+    assert time.monotonic() - began < 30  # it was minutes for each row
+
+
+GZIP = gzip.compress(OK)
+BOMB = gzip.compress(bytes(200_000_000), compresslevel=1)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "code", "named"),
+    [
+        ("gzip", GZIP, "0", ""),
+        ("identity", OK, "0", ""),
+        ("deflate", zlib.compress(OK), "0", ""),
+        ("gzip", BOMB, "answer_too_large", "content encoding gzip and becomes larger than 1024 KiB"),
+        ("gzip", GZIP[:-6], "answer_unreadable", "content encoding gzip and cannot be decoded"),
+        ("gzip", OK, "answer_unreadable", "content encoding gzip and cannot be decoded"),
+        ("gzip, gzip", gzip.compress(GZIP), "answer_unreadable", "content encoding gzip, gzip, which"),
+        ("gzip\r\nContent-Encoding: gzip", gzip.compress(GZIP), "answer_unreadable", "encoding gzip, gzip, which"),
+        ("br", b"x", "answer_unreadable", "content encoding br, which"),
+    ],
+    ids=["gzip", "identity", "deflate", "bomb", "cut off", "not gzip", "twice", "two lines", "br"],
+)
+@pytest.mark.parametrize("is_stock", [False, True], ids=["own", "stock"])
+def test_encoded_answer(enroll, monkeypatch, encoding, body, code, named, is_stock):
+    if is_stock:
+        use_stock_transports(monkeypatch)
+    starts = Starts(lambda number, email: answer(body, headers=f"Content-Encoding: {encoding}\r\n".encode()))
+    if body is BOMB:
+        tracemalloc.start()
+    with small_platform(write=starts) as url:
+        _, rows = enroll(url, 1)
+    assert rows[0]["enroll_code"] == code
+    assert named in rows[0]["enroll_message"]
+    if body is BOMB:
+        assert tracemalloc.get_traced_memory()[1] < 60_000_000
+        tracemalloc.stop()
+
+
+def use_stock_transports(monkeypatch):
+    """Let starts go through httpx's transports, as with a proxy."""
+    monkeypatch.setattr(client, "_is_asyncio", lambda: False)
 
 
 # Answers that nobody asked for

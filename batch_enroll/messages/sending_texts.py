@@ -61,6 +61,14 @@ SENDING_TEXTS: Final[dict[str, Text]] = {
     "sending.last_attempt": Text("{text} (attempt {attempts:d}, the last)"),
     "sending.internal_error": Text("A fault of the program ({fault}) ended the attempt"),
     "sending.answer_too_large": Text("The answer is larger than {limit:d} KiB, which no answer of the platform is"),
+    "sending.answer_encoded": Text(
+        "The answer has the content encoding {encoding}, which was not asked for and cannot be read"
+    ),
+    "sending.encoded_answer_damaged": Text("The answer has the content encoding {encoding} and cannot be decoded"),
+    "sending.encoded_answer_too_large": Text(
+        "The answer has the content encoding {encoding} and becomes larger than {limit:d} KiB, which no answer of the "
+        "platform is"
+    ),
     "sending.value_unsendable": Text("a value holds half a character ({code}), which cannot be sent"),
     # The address, the proxy and the certificates.
     "sending.unusable_address": Text("The address {url} or its proxy cannot be used: {problem}."),

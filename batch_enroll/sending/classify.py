@@ -26,7 +26,9 @@ MAX_RETRY_AFTER_S: Final = 10 * 365 * 86_400.0  #: what is longer says no more t
 _MAX_LOCATION_CHARS: Final = 200
 _MAX_TITLE_CHARS: Final = 80
 _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?\Z")
-_TITLE = re.compile(rb"<title[^>]*>([^<]{1,400})", re.IGNORECASE)
+_TITLE = re.compile(rb"<title[^<>]{0,200}>([^<]{1,400})", re.IGNORECASE)  # bounded: the text is not ours
+_SEARCHED_BYTES: Final = 4096  #: of a body that is not the platform's
+_MAX_DATE_CHARS: Final = 100
 _CONFLICT: Final = object()  #: the object has `error` twice, with two values
 
 
@@ -114,7 +116,7 @@ def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
         Seconds from 0 to ten years; None when there is no header or it is neither.
     Source: RFC 9110, section 10.2.3.
     """
-    text = (value or "").strip()
+    text = (value or "")[:_MAX_DATE_CHARS].strip()
     if _SECONDS.match(text):
         return min(float(text), MAX_RETRY_AFTER_S)
     try:
@@ -261,10 +263,11 @@ def _without_json(answer: HttpAnswer) -> Message:
 
 def _describe(answer: HttpAnswer) -> Message:
     """Describe the body in a few words, without repeating it: it may hold personal data."""
-    body = answer.body.strip()
+    body = answer.body.lstrip()[:_SEARCHED_BYTES]
     if not body:
         return message("sending.body_empty")
-    if b"<html" in body[:1000].lower() or b"<!doctype" in body[:1000].lower():
+    begin = body.lower()
+    if b"<html" in begin or b"<!doctype" in begin:
         title = _TITLE.search(body)
         words = _single_line(title[1].decode(errors="replace"))[:_MAX_TITLE_CHARS] if title else ""
         return message("sending.body_html_titled", text=words) if words else message("sending.body_html")

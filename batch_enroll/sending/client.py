@@ -11,6 +11,7 @@ harmless before the first write and leaves the row in doubt after it.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -44,7 +45,8 @@ _Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 _ALL_HEADERS: Final = "batch_enroll.headers"  #: the extension that holds an answer's headers as they came
 
 _KEPT_HEADERS: Final = {b"retry-after", b"location", b"content-type", b"content-encoding"}
-_DECODED_AT_ONCE_BYTES: Final = 16 * 1024  #: they may become a thousand times as many
+_GZIP_OR_ZLIB: Final = 47  #: zlib's `wbits`: whichever header is there
+_MAX_ENCODING_CHARS: Final = 60
 
 
 class Client:
@@ -177,8 +179,6 @@ class Client:
             headers = self._kept(answer.headers)
             if not answer.is_too_large:
                 body = b"".join(answer.pieces)
-                if "content-encoding" in headers:
-                    body = _decoded(body, answer, MAX_BODY_BYTES)
         except FOREIGN as error:
             raise self._translated(error, transmission, answer.status) from error
         return self._answer(_PartialAnswer(answer.status, headers, body), MAX_BODY_BYTES)
@@ -219,18 +219,24 @@ class Client:
         return translate_transport_error(error, surely_unsent=transmission.surely_unsent, http_status=status or None)
 
     def _answer(self, reply: _PartialAnswer, max_bytes: int) -> HttpAnswer:
-        if reply.body is None:
+        body, encoding = reply.body, reply.headers.get("content-encoding", "")
+        if body and encoding:
+            body = _decoded(body, encoding, max_bytes, reply.status)
+        if body is None:
             text = message("sending.answer_too_large", limit=max_bytes // 1024)
             raise Ambiguous("answer_too_large", text, http_status=reply.status)
         proxy = self._proxy if reply.status == 407 else ""
-        return HttpAnswer(reply.status, reply.headers, self._mask(reply.body), proxy)
+        return HttpAnswer(reply.status, reply.headers, self._mask(body), proxy)
 
     def _kept(self, headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-        return {
-            name.decode(): self._mask(value).decode("latin-1")
-            for title, value in headers
-            if (name := title.lower()) in _KEPT_HEADERS
-        }
+        kept: dict[str, str] = {}
+        for title, value in headers:
+            if (name := title.lower()) in _KEPT_HEADERS:
+                text = self._mask(value).decode("latin-1")
+                if name == b"content-encoding" and "content-encoding" in kept:  # each line is one more encoding
+                    text = f"{kept['content-encoding']}, {text}"
+                kept[name.decode()] = text
+        return kept
 
 
 @dataclass(slots=True)
@@ -291,26 +297,42 @@ async def _set_aside_location(response: httpx.Response) -> None:
     response.headers.pop("location", None)
 
 
-def _decoded(body: bytes, answer: ResponseParser, max_bytes: int) -> bytes | None:
-    """Undo the body's content encoding; None when it becomes larger than allowed."""
-    pieces = (body[at : at + _DECODED_AT_ONCE_BYTES] for at in range(0, len(body), _DECODED_AT_ONCE_BYTES))
-    decoded = bytearray()
-    for piece in httpx.Response(answer.status, headers=answer.headers, content=pieces).iter_bytes():
-        decoded += piece
-        if len(decoded) > max_bytes:
-            return None
-    return bytes(decoded)
+def _decoded(body: bytes, encoding: str, max_bytes: int, status: int) -> bytes:
+    """Undo the content encoding that a server applied although none was asked for.
+
+    httpx would do it without a bound: a kilobyte may become a megabyte, and each further encoding multiplies that.
+
+    Raises:
+        Ambiguous: it is none of the two that are known, or the body is damaged or becomes larger than allowed.
+    """
+    name = encoding.strip().lower()
+    if name == "identity":
+        return body
+    named = "".join(c if c.isprintable() else "?" for c in name)[:_MAX_ENCODING_CHARS]
+    if name not in ("gzip", "x-gzip", "deflate"):
+        raise Ambiguous("answer_unreadable", message("sending.answer_encoded", encoding=named), http_status=status)
+    decoder = zlib.decompressobj(_GZIP_OR_ZLIB)
+    try:
+        decoded = decoder.decompress(body, max_bytes + 1)
+    except zlib.error as error:
+        text = message("sending.encoded_answer_damaged", encoding=named)
+        raise Ambiguous("answer_unreadable", text, http_status=status) from error
+    if len(decoded) > max_bytes:
+        text = message("sending.encoded_answer_too_large", encoding=named, limit=max_bytes // 1024)
+        raise Ambiguous("answer_too_large", text, http_status=status)
+    if not decoder.eof or decoder.unused_data:
+        text = message("sending.encoded_answer_damaged", encoding=named)
+        raise Ambiguous("answer_unreadable", text, http_status=status)
+    return decoded
 
 
 async def _take_body(response: httpx.Response, max_bytes: int, reply: _PartialAnswer) -> None:
-    """Read the body to its end, decoded; it stays None when it is larger than allowed."""
+    """Read the body to its end, as it was sent; it stays None when it is larger than allowed."""
     assert isinstance(response.stream, httpx.AsyncByteStream)
-    # Where nothing is to be decoded, httpx's layers would cost a tenth of the row's time for nothing.
-    pieces = response.aiter_bytes() if "content-encoding" in response.headers else response.stream
     taken: list[bytes] = []
     room = max_bytes
     try:
-        async for piece in pieces:
+        async for piece in response.stream:
             room -= len(piece)
             if room < 0:
                 return

@@ -24,8 +24,9 @@ _SHORT_IDENTITY_CHARS = 4  #: shorter values are replaced as whole words only: "
 _TOKEN_CHARS = 32  #: at least
 _LOOKS_LIKE_TOKEN = re.compile(rf"(?<![0-9A-Za-z])[0-9A-Fa-f]{{{_TOKEN_CHARS},}}(?![0-9A-Za-z])")
 _DIGIT = re.compile(r"\d")
-_LOOKS_LIKE_EMAIL = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
-_LOOKS_LIKE_PHONE = re.compile(r"(?<![\w+])(?<!profile_id )\+?\d[\d \u00a0()-]{7,}\d(?!\w)")
+# Each begins where what it looks for can begin, or is bounded: the text is not ours, and must not be searched for long.
+_LOOKS_LIKE_EMAIL = re.compile(r"(?<![^\s@<>\"'(),;:])[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
+_LOOKS_LIKE_PHONE = re.compile(r"(?<![\w+])(?<!profile_id )\+?\d[\d \u00a0()-]{7,60}\d(?!\w)")
 _JSON_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|([^\w\s]))")
 _DECODER = json.JSONDecoder()  # json.loads looks for white space around the text too
 _text = json.encoder.encode_basestring  # one string as JSON, in C: a whole encoder costs four times as much a row
