@@ -16,8 +16,9 @@ from batch_enroll.errors import JobError
 from batch_enroll.messages import Message, message
 from batch_enroll.os_errors import translate_os_errors
 
-ANYONE = 0o666
-"""Permissions of a new file before the umask, as other programs create it, so colleagues can open it."""
+SHARED = 0o664
+"""Permissions of a new file before the umask: colleagues can open it, and only the own group may change it."""
+SHARED_FOLDER = 0o775
 OWNER_ONLY = 0o600
 _MAKE_WRITABLE = message("file.make_writable")
 
@@ -35,7 +36,7 @@ class AtomicFile:
             second does without.
     """
 
-    def __init__(self, path: Path, *, mode: int = ANYONE, ignore_umask: bool = False, sync: bool = True) -> None:
+    def __init__(self, path: Path, *, mode: int = SHARED, ignore_umask: bool = False, sync: bool = True) -> None:
         _require_regular_file(path)
         self._path = path
         self._sync = sync
@@ -85,7 +86,7 @@ class AtomicFile:
 
 
 def write_atomic(
-    path: Path, content: bytes, *, mode: int = ANYONE, ignore_umask: bool = False, sync: bool = True
+    path: Path, content: bytes, *, mode: int = SHARED, ignore_umask: bool = False, sync: bool = True
 ) -> None:
     """Write a whole file; the arguments are those of `AtomicFile`.
 
@@ -95,6 +96,16 @@ def write_atomic(
     with AtomicFile(path, mode=mode, ignore_umask=ignore_umask, sync=sync) as file:
         file.binary.write(content)
         file.commit()
+
+
+def open_shared(path: str, flags: int) -> int:
+    """Open a file that is written in place, as the `opener` of `open`: a new one is `SHARED`, and no link makes one."""
+    try:
+        return os.open(path, flags | os.O_CREAT | os.O_EXCL, SHARED)
+    except FileExistsError:
+        if flags & os.O_EXCL:
+            raise
+        return os.open(path, flags & ~os.O_CREAT)
 
 
 def require_writable(path: Path, *, hint: Message = _MAKE_WRITABLE) -> None:
@@ -131,11 +142,11 @@ def file_mode_from(source: Path | None, *, earlier: Path | None = None) -> int:
         earlier: the same run's results as they were written before, asked when the input is no longer there.
     """
     if source is None or os.name == "nt":
-        return ANYONE
+        return SHARED
     for path in (source, earlier):
         with contextlib.suppress(OSError):
             if path is not None:
-                return (ANYONE & path.stat().st_mode) | OWNER_ONLY
+                return (SHARED & path.stat().st_mode) | OWNER_ONLY
     return OWNER_ONLY
 
 

@@ -6,6 +6,7 @@ import errno
 import gzip
 import hashlib
 import json
+import shutil
 import stat
 import time
 from pathlib import Path
@@ -177,6 +178,23 @@ def test_archive_on_another_disk_copies_before_deleting(tmp_path, monkeypatch):
     assert (moved.name, moved.read_bytes(), moved.stat().st_mtime) == ("new.2.csv", content, moment)
     assert (folder / "new.csv").read_text() == "older"
     assert not list(source.parent.iterdir())
+
+
+def test_copy_on_another_disk_is_private_before_its_first_byte(tmp_path, monkeypatch):
+    source, folder = lay(tmp_path / "in" / "new.csv", *group("a")), tmp_path / "done"
+    folder.mkdir()
+    source.chmod(0o640)
+    modes: list[int] = []
+    copy = shutil.copyfileobj
+
+    def watched(*words):
+        modes.extend(stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir() if path.suffix == ".part")
+        copy(*words)
+
+    monkeypatch.setattr("shutil.copyfileobj", watched)
+    other_disk(monkeypatch, folder)
+    moved = archive_input(source, folder, sha256=sha256(source))
+    assert (modes, stat.S_IMODE(moved.stat().st_mode)) == ([0o600], 0o640)
 
 
 def test_newer_file_during_the_copy_is_kept(tmp_path, monkeypatch):

@@ -144,6 +144,6 @@ def test_file_mode_is_no_wider_than_that_of_the_source(tmp_path):
     source.touch()
     source.chmod(0o440)
     assert file_mode_from(source) == 0o640
-    assert file_mode_from(None) == 0o666
+    assert file_mode_from(None) == 0o664
     assert file_mode_from(tmp_path / "gone", earlier=source) == 0o640
     assert file_mode_from(tmp_path / "gone") == 0o600

@@ -46,8 +46,10 @@ def mask_secrets(text: str) -> str:
 
 def print_message(text: str) -> None:
     """Print a line to standard error; a closed terminal must not end a run."""
+    from batch_enroll.messages.message_text import printable
+
     with contextlib.suppress(OSError, ValueError):
-        print(_showable(mask_secrets(text)), file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
+        print(_showable(printable(mask_secrets(text))), file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
 
 
 def print_error(text: str, *, hint: str = "") -> None:

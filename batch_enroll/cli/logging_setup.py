@@ -12,7 +12,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import TextIOWrapper
 
+from batch_enroll.atomic_file import open_shared
 from batch_enroll.cli.console import mask_secrets, print_error
 from batch_enroll.clock import iso_utc
 from batch_enroll.config.job import Job
@@ -97,6 +99,9 @@ class _LogFile(logging.FileHandler):
     """A log whose disk may be full: that is reported once, and the run continues without it."""
 
     _is_broken = False
+
+    def _open(self) -> TextIOWrapper:
+        return TextIOWrapper(open(self.baseFilename, "ab", opener=open_shared), encoding=self.encoding)
 
     def handleError(self, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]

@@ -18,6 +18,7 @@ from batch_enroll.config.load import merge_settings, notify_section_in
 from batch_enroll.config.secrets import read_secret_file
 from batch_enroll.errors import JobError
 from batch_enroll.messages import Message, message
+from batch_enroll.messages.message_text import printable
 from batch_enroll.run.job_outputs import setting_in
 
 if TYPE_CHECKING:
@@ -69,9 +70,10 @@ class PartialJob:
             settings, _ = merge_settings(file, given_settings(args, os.environ))
         except JobError:
             settings = dict(file)
+        name = str(settings.get("name") or Path(args.job or "").stem or _NO_NAME)
         url, scenario = settings.get("url"), settings.get("scenario")
         return cls(
-            name=str(settings.get("name") or Path(args.job or "").stem or _NO_NAME),
+            name=printable(name.replace("\n", " ")),
             url=url if isinstance(url, str) else None,
             scenario=int(str(scenario)) if str(scenario).isdecimal() else None,
             json_=setting_in(settings, "output.json") in (True, "true"),

@@ -149,6 +149,7 @@ def output_path(text: str | None, default: str) -> Path:
     Raises:
         JobError: the folder cannot be made.
     """
+    from batch_enroll.atomic_file import SHARED_FOLDER
     from batch_enroll.config.value_parsers import named_folder
     from batch_enroll.os_errors import translate_os_errors
 
@@ -156,7 +157,7 @@ def output_path(text: str | None, default: str) -> Path:
     if folder is None:
         return Path(text or default)
     with translate_os_errors(folder, to=JobError):
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=SHARED_FOLDER, exist_ok=True)
     return folder / default
 
 

@@ -32,6 +32,7 @@ from batch_enroll.config.value_parsers import (
     parse_delimiter,
     parse_duration,
     parse_limit,
+    parse_name,
     parse_pairs,
     parse_rate,
     parse_results,
@@ -210,7 +211,7 @@ class NotifySection(Section):
 class Job(Section):
     """Everything that a run needs to know, except the input and the token."""
 
-    name: str = declared("name")
+    name: Annotated[str, BeforeValidator(parse_name, json_schema_input_type=str)] = declared("name")
     url: Annotated[str, BeforeValidator(parse_url, json_schema_input_type=str)] = declared("url")
     scenario: PositiveInt = declared("scenario")
     token_file: Path | None = declared("token_file")

@@ -21,6 +21,18 @@ _LIMIT = re.compile(r"(\d+|(\d+(?:\.\d+)?)\s*%)\Z")
 _CHANGE = re.compile(r"\d+(?:\.\d+)?%\Z")
 
 
+def parse_name(value: object) -> object:
+    """Refuse a name that would control a terminal, or that no file can hold.
+
+    Raises:
+        ValueError: it holds a character that cannot be shown.
+    """
+    for sign in value if isinstance(value, str) else "":
+        if not sign.isprintable():
+            raise ValueError(message("job.name_unprintable", code=f"U+{ord(sign):04X}"))
+    return value
+
+
 def parse_duration(text: object) -> float:
     """Read `90s`, `30m`, `12h`, `7d` or `2w` as seconds.
 

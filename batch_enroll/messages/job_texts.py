@@ -47,6 +47,7 @@ JOB_TEXTS: Final[dict[str, Text]] = {
     "job.not_a_boolean": Text("{value} is neither true nor false"),
     "job.not_a_text": Text("{value} is not text; text stands in quotes"),
     "job.empty_text": Text("the value is empty"),
+    "job.name_unprintable": Text("the name holds {code}, which cannot be shown; use letters, digits and signs"),
     "job.not_a_list": Text('{value} is not a list; write for example ["one", "two"]'),
     "job.not_a_table": Text("{value} is not a table; its keys stand below [{key}]"),
     "job.not_a_choice": Text("{value} is not known; write {expected}"),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 from xml.sax.saxutils import escape
 
-from batch_enroll.atomic_file import ANYONE, AtomicFile
+from batch_enroll.atomic_file import SHARED, AtomicFile
 from batch_enroll.errors import RunStopped
 from batch_enroll.messages import message
 from batch_enroll.reporting.result_paths import XLSX_ROWS
@@ -60,7 +60,7 @@ class TableWriter(Protocol):
 class CsvTableWriter:
     """UTF-8 with BOM, CRLF, cells quoted where needed."""
 
-    def __init__(self, path: Path, *, delimiter: str = ",", mode: int = ANYONE) -> None:
+    def __init__(self, path: Path, *, delimiter: str = ",", mode: int = SHARED) -> None:
         self._file = AtomicFile(path, mode=mode)
         self._text = io.TextIOWrapper(self._file.binary, encoding="utf-8-sig", errors=_LONE, newline="")
         self._csv = csv.writer(self._text, delimiter=delimiter, lineterminator="\r\n")
@@ -87,7 +87,7 @@ class CsvTableWriter:
 class XlsxTableWriter:
     """One sheet, every cell text: no date, no number, no formula is made of anything."""
 
-    def __init__(self, path: Path, *, mode: int = ANYONE) -> None:
+    def __init__(self, path: Path, *, mode: int = SHARED) -> None:
         import xlsxwriter
 
         self._path = path

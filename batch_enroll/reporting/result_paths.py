@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from batch_enroll.atomic_file import require_writable
+from batch_enroll.atomic_file import SHARED_FOLDER, require_writable
 from batch_enroll.errors import JobError
 from batch_enroll.messages import message
 from batch_enroll.models import DEFAULT_RESULTS
@@ -112,7 +112,7 @@ def check_writable(
         reads.check(*paths.outputs())
     if makes_folder:
         with translate_os_errors(paths.results.parent, to=JobError, writes=paths.results.parent):
-            paths.results.parent.mkdir(exist_ok=True)
+            paths.results.parent.mkdir(mode=SHARED_FOLDER, exist_ok=True)
     for path in paths.all():
         if path.exists() and not path.is_file():
             raise JobError(message("report.not_a_file", path=str(path)))

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from batch_enroll.atomic_file import ANYONE, sync_folder
+from batch_enroll.atomic_file import SHARED, open_shared, sync_folder
 from batch_enroll.clock import iso_utc
 from batch_enroll.messages import message
 from batch_enroll.models import (
@@ -67,7 +67,7 @@ class ResultsWriter:
         run_id: str,
         advice: Callable[[str], str],
         delimiter: str = ",",
-        mode: int = ANYONE,
+        mode: int = SHARED,
         written: Path | None = None,
         overwrite: bool = False,
     ) -> None:
@@ -145,7 +145,10 @@ class ResultsWriter:
                     self._sheets[path].save()
                     sha256[kind] = self._sheets[path].sha256()
         if self._written is not None:  # before the first rename: a crash between here and the summary loses no name
-            with self._translated(self._written), self._written.open("a", encoding="ascii") as file:
+            with (
+                self._translated(self._written),
+                open(self._written, "a", encoding="ascii", opener=open_shared) as file,
+            ):
                 file.writelines(f"{digest}\n" for digest in sha256.values())
         for path in (unknown, failed, results):
             with self._translated(path):
@@ -221,7 +224,7 @@ def write_problems(
     columns: Sequence[str],
     advice: Callable[[str], str],
     delimiter: str = ",",
-    mode: int = ANYONE,
+    mode: int = SHARED,
 ) -> None:
     """Write every problem of every row, in row order; the file holds its header alone when there is none.
 

@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from batch_enroll.messages.message_text import printable
 from batch_enroll.models import RowStatus
 
 STYLES: dict[str, str] = {
@@ -24,7 +25,6 @@ STYLES: dict[str, str] = {
     RowStatus.SKIPPED: "cyan",
     RowStatus.NOT_SENT: "blue",
 }
-_BLANKS = "\n\u00a0\u202f"  # harmless, and common in well-set text
 _UNBROKEN = 100_000  # columns of a stream that is not a terminal: its lines are not broken
 
 
@@ -50,11 +50,11 @@ class TextScreen:
 
     def line(self, text: str = "", *, style: str = "") -> None:
         """Print a sentence, wrapped between words on a terminal."""
-        self._write(Text(plain(text), style=style))
+        self._write(Text(printable(text), style=style))
 
     def unbroken(self, text: str) -> None:
         """Print a path or a command, which is never wrapped here so that it can be copied."""
-        self._console.print(Text(f"  {plain(text)}"), soft_wrap=True)
+        self._console.print(Text(f"  {printable(text)}"), soft_wrap=True)
 
     def columns(
         self, lines: Sequence[Sequence[str]], *, right: Container[int] = (), styles: abc.Mapping[str, str] = STYLES
@@ -71,7 +71,7 @@ class TextScreen:
             justify: Literal["left", "right"] = "right" if position in right else "left"
             table.add_column(justify=justify, no_wrap=position < width - 1, overflow="fold")
         for line in lines:
-            table.add_row(*(Text(plain(cell), style=styles.get(cell, "")) for cell in line))
+            table.add_row(*(Text(printable(cell), style=styles.get(cell, "")) for cell in line))
         self._write(Padding.indent(table, 2))
 
     def _write(self, what: RenderableType) -> None:
@@ -82,8 +82,3 @@ class TextScreen:
         with self._console.capture() as capture:
             self._console.print(what)
         self._stream.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
-
-
-def plain(text: str) -> str:
-    """Escape invisible and control characters: `\\u200b`."""
-    return "".join(char if char.isprintable() or char in _BLANKS else f"\\u{ord(char):04x}" for char in text)

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from batch_enroll.atomic_file import ANYONE, write_atomic
+from batch_enroll.atomic_file import SHARED, write_atomic
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import LedgerError
 from batch_enroll.messages import message
@@ -131,7 +131,7 @@ def assert_totals_match(counts: Counts, *, planned_rows: int) -> None:
         raise LedgerError(message("report.totals_differ", planned=planned_rows, counted=counts.rows))
 
 
-def write_summary(path: Path, run: RunSummary, *, mode: int = ANYONE) -> None:
+def write_summary(path: Path, run: RunSummary, *, mode: int = SHARED) -> None:
     """Write the JSON object of `summary_to_json` as a file, with `sha256`: the hex digest of each file by its kind.
 
     By these a later run tells whether a file is still as it was written, see `replaceable_results`.

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from batch_enroll.atomic_file import OWNER_ONLY, AtomicFile, sync_folder
+from batch_enroll.atomic_file import OWNER_ONLY, SHARED_FOLDER, AtomicFile, sync_folder
 from batch_enroll.config.job import Job
 from batch_enroll.errors import JobError, RunStopped
 from batch_enroll.messages import message
@@ -38,7 +38,7 @@ def check_archive(folder: Path, source: object) -> None:
         raise JobError(message("run.archive_not_a_file", source="this input"))
     unusable = message("run.archive_unusable", folder=str(folder))
     with translate_os_errors(unusable, to=JobError, hint=message("run.archive_unusable_hint"), writes=folder):
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=SHARED_FOLDER, exist_ok=True)
         if folder.samefile(source.absolute().parent):
             raise JobError(message("run.archive_is_input_folder", folder=str(folder)))
     probe = folder / f".{secrets.token_hex(4)}.part"

@@ -230,3 +230,17 @@ def test_unwritable_file_is_reported_once(cli, sandbox):
     assert process.returncode == 0
     assert err.count("The status file cannot be written") == 1
     assert len(server.enrolments()) == 60
+
+
+@pytest.mark.parametrize(
+    "name", ["\x1b]0;owned\x07", 'a\nbatch_enroll_exit_code{job_name="other"} 0', "a\x9b2J", "a\u202eb"]
+)
+def test_name_that_controls_a_terminal_is_refused(cli, run, name):
+    ended = run("--name", name)
+    assert (ended.code, f"U+{ord(next(sign for sign in name if not sign.isprintable())):04X}" in ended.err) == (2, True)
+    (cli.folder / f"{name}.toml").write_text("[output]\n")
+    by_file = cli("run", "in.csv", "--url", "http://127.0.0.1:1", "--job", f"{name}.toml", "--metrics-file", "m.prom")
+    assert by_file.code == 2
+    for text in (ended.err, by_file.err, (cli.folder / "m.prom").read_text(), (cli.folder / "status.json").read_text()):
+        assert all(sign.isprintable() or sign == "\n" for sign in text)
+        assert not any(line.startswith('batch_enroll_exit_code{job_name="other') for line in text.splitlines())

@@ -58,6 +58,7 @@ def _init(args: argparse.Namespace) -> int:
     output = flag_output(target, message("report.the_job"), "--output", begins=NEVER_OURS, may_overwrite=False)
     ReadFiles(files=() if remote else ((message("report.read_input"), Path(args.input)),)).check(output)
     scenario = None if args.scenario is None else _parse_scenario(args.scenario)
+    from batch_enroll.atomic_file import open_shared
     from batch_enroll.mapping.column_suggestions import suggest
     from batch_enroll.mapping.job_template import fit_text, job_file_text
     from batch_enroll.os_errors import translate_os_errors
@@ -78,7 +79,7 @@ def _init(args: argparse.Namespace) -> int:
         sheet=args.sheet and sheet,
         meaning=lambda key: get_setting(key).description,
     )
-    with translate_os_errors(target, to=JobError), target.open("x", encoding="utf-8") as file:
+    with translate_os_errors(target, to=JobError), open(target, "x", encoding="utf-8", opener=open_shared) as file:
         file.write(text)
     lines = [f"Wrote {target}: profiles are matched by {fit_text(proposal)}."]
     if proposal.others:

@@ -37,7 +37,7 @@ def add_demo(parser: CommandParser) -> None:
 
 def _demo(args: argparse.Namespace) -> int:
     """Do a whole run; 0 when nobody was enrolled twice, whatever became of the rows that are wrong on purpose."""
-    from batch_enroll.atomic_file import write_atomic
+    from batch_enroll.atomic_file import SHARED_FOLDER, write_atomic
     from batch_enroll.cli.main import main
     from batch_enroll.errors import JobError
     from batch_enroll.messages import message, quoted
@@ -45,7 +45,7 @@ def _demo(args: argparse.Namespace) -> int:
     from batch_enroll.overwrite_guard import ReadFiles, flag_output
     from batch_enroll.sandbox import SandboxSettings, sandbox_process
 
-    args.folder.mkdir(parents=True, exist_ok=True)
+    args.folder.mkdir(mode=SHARED_FOLDER, parents=True, exist_ok=True)
     leads, content = args.folder / "leads.csv", _leads(max(args.rows, 10))
     begins = re.compile(re.escape(b"".join(content.splitlines(keepends=True)[:3])))
     list_ = flag_output(leads, message("report.the_demo_list"), "--folder", begins=begins, may_overwrite=False)
