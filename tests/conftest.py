@@ -14,6 +14,7 @@ pytest_plugins = (
     "tests.support.secrecy",
     "tests.support.sandbox",
     "tests.support.commands",
+    "tests.support.corpus",
     "tests.support.ledgers",
     "tests.support.receiver",
     "tests.support.s3",

@@ -6,32 +6,10 @@ import os
 import threading
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.corpus import FOLDER_2, Played, play
-
-
-def case(column: str = "client_id", *, matching: str = "custom", content: tuple[str, ...] = (), **options: Any) -> Any:
-    """What `play` needs to know of a file that has no case in the corpus."""
-    return {
-        "options": {"matching": matching, "columns": {matching: column}, **options},
-        "expected": {"columns": dict.fromkeys(content, ())},
-    }
-
-
-@pytest.fixture
-def send(cli, sandbox):
-    """Write a file and run it; gives what was sent and said."""
-
-    def send(data: str | bytes, name: str = "table.csv", column: str = "client_id", **options: Any) -> Played:
-        path = cli.folder / name
-        (cli.folder / "out.csv").unlink(missing_ok=True)
-        path.write_bytes(data.encode() if isinstance(data, str) else data)
-        return play(cli, sandbox(), case(column, **options), path)
-
-    return send
+from tests.support.corpus import FOLDER_2, case, play
 
 
 @pytest.mark.parametrize("name", ["PK", "PAR1", "Rar!", "GIF8", "BZh", "MZ", "ARROW1"])

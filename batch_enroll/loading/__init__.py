@@ -19,7 +19,12 @@ __all__ = ["InputTable", "find_column", "open_table", "sha256_of"]
 
 @contextmanager
 def open_table(
-    source: Path | BinaryIO, options: InputOptions, *, wanted: Sequence[str] = (), spool: Path
+    source: Path | BinaryIO,
+    options: InputOptions,
+    *,
+    wanted: Sequence[str] = (),
+    matching: str | None = None,
+    spool: Path,
 ) -> Iterator[InputTable]:
     """Open the input as one table.
 
@@ -27,6 +32,7 @@ def open_table(
         source: a file, or a stream that need not be seekable.
         options: settings of the job; what is not set is detected, or an error asks for it.
         wanted: names of the columns that the job uses; they help to find the header, and each must be there.
+        matching: the one of them that profiles are matched by; its cells are checked more closely.
         spool: a folder that only its owner can read, for copies, which are removed at the end.
     Raises:
         InputError: the input cannot be read as one table, or it can be read in two ways.
@@ -34,4 +40,4 @@ def open_table(
     with TemporaryDirectory(dir=spool, prefix="input-") as folder, ExitStack() as closing:
         copied = copy_input(source, Path(folder))
         reader = open_reader(copied, options, wanted=wanted, closing=closing)
-        yield InputTable(reader, options=options, wanted=wanted, sha256=copied.sha256)
+        yield InputTable(reader, options=options, wanted=wanted, matching=matching, sha256=copied.sha256)

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import csv
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from batch_enroll.column_lookup import column_title, visible
 from batch_enroll.errors import InputError
-from batch_enroll.loading.csv_dialect import Dialect
+from batch_enroll.loading.csv_dialect import SAMPLE_CHARACTERS, Dialect
 from batch_enroll.loading.encoding_detection import Encoding, readable, undecodable
 from batch_enroll.loading.header_detection import HEAD_ROWS, HeaderCandidate, Place
 from batch_enroll.loading.input_table import BLOCK_ROWS
 from batch_enroll.loading.reader_warnings import ReaderWarnings
-from batch_enroll.loading.stray_quotes import QuoteShape, looks_swallowed, usual_shapes
+from batch_enroll.loading.repeated_header import RepeatedHeaders
+from batch_enroll.loading.stray_quotes import looks_swallowed
+from batch_enroll.loading.usual_rows import UsualRows, usual_line_end
 from batch_enroll.messages import Message, message
 from batch_enroll.models import Problem, Row
 
@@ -49,7 +51,7 @@ class DelimitedReader:
     def lines(self) -> Iterator[HeaderCandidate]:
         """Iterate over the rows as stored, without checking them."""
         with self._encoding.open(self._path) as stream:
-            reader = csv.reader(stream, delimiter=self._dialect.delimiter)
+            reader = self._dialect.reader(stream)
             begin = 1
             for cells in reader:
                 if begin > self._dialect.skipped_lines:
@@ -59,15 +61,12 @@ class DelimitedReader:
     def blocks(self, header: HeaderCandidate, warnings: ReaderWarnings) -> Iterator[list[Row]]:
         """Iterate over the rows below the header."""
         below = (line.cells for line in self.lines() if line.number > header.number)
-        usual = usual_shapes(islice(below, HEAD_ROWS), len(header.cells))
+        usual = UsualRows([*islice(below, HEAD_ROWS)], width=len(header.cells))
         with self._encoding.open(self._path) as stream:
-            yield from _RowIterator(
-                _PhysicalLines(stream, is_damaged=self._encoding.errors != "strict"),
-                self._dialect.delimiter,
-                header,
-                usual,
-                warnings,
-            ).blocks()
+            line_end = usual_line_end(stream.read(SAMPLE_CHARACTERS))
+        with self._encoding.open(self._path) as stream:
+            lines = _PhysicalLines(stream, self._dialect, is_damaged=self._encoding.errors != "strict")
+            yield from _RowIterator(lines, self._dialect, header, usual, line_end, warnings).blocks()
 
 
 class _RowIterator:
@@ -76,21 +75,26 @@ class _RowIterator:
     def __init__(
         self,
         lines: _PhysicalLines,
-        delimiter: str,
+        dialect: Dialect,
         header: HeaderCandidate,
-        usual: Mapping[int, QuoteShape],
+        usual: UsualRows,
+        line_end: str,
         warnings: ReaderWarnings,
     ) -> None:
         self._lines = lines
-        self._delimiter = delimiter
+        self._dialect = dialect
+        self._delimiter = dialect.delimiter
         self._header = header
+        self._headers = RepeatedHeaders(header, matching=warnings.matching, place="line")
         self._width = len(header.cells)
         self._usual = usual
+        self._line_end = line_end
         self._warnings = warnings
+        self._short: tuple[int, int] = (0, 0)  # the last short row: its line, and the cells of it and of those before
 
     def blocks(self) -> Iterator[list[Row]]:
-        lines, width, first = self._lines, self._width, list(self._header.cells)
-        reader = csv.reader(lines.iter_lines(), delimiter=self._delimiter, strict=True)
+        lines, width, names, at = self._lines, self._width, self._headers.names, self._headers.at
+        reader = self._dialect.reader(lines.iter_lines(), strict=True)
         begin = self._skip_header(reader)
         rows: list[Row] = []
         done = False
@@ -102,17 +106,19 @@ class _RowIterator:
                         begin == end
                         and len(cells) == width
                         and ("!" <= cells[0] < "\x7f" or cells[0][:1].isalpha())
-                        and cells != first
-                        and not lines.damaged
+                        and cells[at].lower() not in names
+                        and not lines.unusual
                     ):
                         rows.append(Row(begin, tuple(cells)))
                     elif row := self._check_unusual_row(begin, end, cells):
+                        if broken := self._broken_in_two(rows[-1] if rows else None, row, cells):
+                            rows[-1], row = broken
                         rows.append(row)
                     begin = end + 1
-                    if len(rows) == BLOCK_ROWS:
-                        lines.forget(begin)
-                        yield rows
-                        rows = []
+                    if len(rows) > BLOCK_ROWS:
+                        lines.forget(begin - 1)
+                        yield rows[:-1]
+                        rows = rows[-1:]  # may be the first half of a broken row
                 done = True
             except csv.Error:
                 end = reader.line_num
@@ -142,29 +148,33 @@ class _RowIterator:
             return None
         if undecodable("".join(cells)):
             return self._undecodable(begin, end, cells)
+        repeated = self._headers.check(begin, cells)
+        self._lines.unusual_rows = self._headers.is_below_other
         problems = [
-            *self._check_quotes(begin, end),
+            *([repeated] if repeated else ()),
+            *self._check_quotes(begin, end, cells),
             *self._check_width(begin, end, cells),
             *self._check_bytes(begin, cells),
         ]
-        if [*map(visible, cells)] == [*map(visible, self._header.cells)]:
-            problems.append(Problem(code="repeated_header", message=message("row.repeated_header", line=begin)))
-        self._lines.forget(end)
+        self._lines.forget(begin - 1)  # the line before may be the first half of this row
         return Row(number=begin, cells=self._fit(cells), problems=tuple(problems))
 
     def _fit(self, cells: Sequence[str]) -> tuple[str, ...]:
         missing = self._width - len(cells)
         return (*cells, *[""] * missing) if missing >= 0 else tuple(cells[: self._width])
 
-    def _check_quotes(self, begin: int, end: int) -> Iterator[Problem]:
+    def _check_quotes(self, begin: int, end: int, cells: Sequence[str]) -> Iterator[Problem]:
+        if not self._dialect.skips_blanks and any(cell[:1] == " " and cell.lstrip()[:1] == '"' for cell in cells):
+            yield self._stray_quote(begin, message("row.blank_before_quote", line=begin))
         if begin == end:
             return
         lines = self._lines.between(begin, end)
-        if looks_swallowed(lines, delimiter=self._delimiter, width=self._width, usual=self._usual):
+        if looks_swallowed(lines, delimiter=self._delimiter, width=self._width, usual=self._usual.shapes):
             yield self._stray_quote(begin, message("row.swallowed_rows", line=begin, lines=_lines(begin, end)))
 
     def _check_width(self, begin: int, end: int, cells: Sequence[str]) -> Iterator[Problem]:
-        if any(map(visible, cells[self._width :])):
+        extra = cells[self._width :]
+        if any(map(visible, extra)) or (extra and self._usual.has_moved(cells)):
             yield Problem(
                 code="too_many_cells",
                 message=message(
@@ -172,14 +182,59 @@ class _RowIterator:
                     line=begin,
                     cells=len(cells),
                     width=self._width,
-                    extra=", ".join(map(repr, cells[self._width :]))[:_SHOWN_CHARACTERS],
+                    extra=", ".join(map(repr, extra))[:_SHOWN_CHARACTERS],
                 ),
             )
         elif len(cells) < self._width:
             if not self._lines.between(end, end)[0].endswith(("\r", "\n")):
                 yield self._cut_off(begin, message("row.cut_off", line=begin, cells=len(cells), width=self._width))
+            elif other := self._other_delimiter(begin, end):
+                why = message("row.other_delimiter", line=begin, delimiter=other)
+                yield Problem(code="other_delimiter", message=why)
             else:
                 self._warnings.add("short_rows", _SHORT_ROWS, row=begin, columns=range(len(cells), self._width))
+
+    def _other_delimiter(self, begin: int, end: int) -> Message | None:
+        """Find the delimiter by which a short row has as many cells as the header."""
+        lines = self._lines.between(begin, end)
+        for other in self._dialect.others():
+            cells = next(other.reader(lines), [])
+            if len(cells) == self._width and self._usual.fits(cells):
+                return other.name
+        return None
+
+    def _broken_in_two(self, before: Row | None, row: Row, cells: Sequence[str]) -> tuple[Row, Row] | None:
+        """Recognise the halves of a row that a line break divides; returns both, with the problem added."""
+        number, count, width = row.number, len(cells), self._width
+        if self._has_other_end(number):
+            self._lines.unusual = True  # the next row may be the other half
+        if before is None or before.number != number - 1 or count > width:
+            self._short = (number, count)
+            return None
+        earlier = self._short[1] if self._short[0] == number - 1 else width
+        together = earlier + count - 1
+        is_odd = count < width and not self._usual.fits(cells)
+        has_other_end = self._has_other_end(number - 1)
+        is_half = is_odd and earlier < width and together <= width
+        is_tail = is_odd and count == 1 and earlier == width and self._is_followed(number)
+        is_broken = is_half or is_tail or (has_other_end and together == width)
+        self._short = (number, together if is_broken else count)
+        if not is_broken:
+            return None
+        why = message("row.broken_row", first=number - 1, last=number)
+        problem = Problem(code="broken_row", message=why)
+        is_first_refused = not is_tail or has_other_end or self._warnings.is_used(width - 1)
+        return _with_problem(before, problem) if is_first_refused else before, _with_problem(row, problem)
+
+    def _has_other_end(self, number: int) -> bool:
+        """Tell whether a line ends unlike nearly all others."""
+        line = self._lines.between(number, number)
+        return bool(self._line_end and line and not _ends_with(line[0], self._line_end))
+
+    def _is_followed(self, number: int) -> bool:
+        """Tell whether the line after this one is a usual row."""
+        following = next(self._dialect.reader(self._lines.between(number + 1, number + 1)), [])
+        return len(following) == self._width and self._usual.fits(following)
 
     def _check_bytes(self, begin: int, cells: Sequence[str]) -> Iterator[Problem]:
         for column, cell in enumerate(cells[: self._width]):
@@ -208,7 +263,7 @@ class _RowIterator:
     def _broken_row(self, begin: int, end: int) -> Row:
         """Build a row of lines that the csv module cannot split into cells."""
         lines = self._lines.between(begin, end)
-        cells = [readable(cell) for cell in next(csv.reader(lines, delimiter=self._delimiter))]
+        cells = [readable(cell) for cell in next(self._dialect.reader(lines))]
         if not self._lines.exhausted:
             why = message("row.text_after_quote", line=begin, lines=_lines(begin, end))
             problem = self._stray_quote(begin, why)
@@ -237,24 +292,38 @@ class _PhysicalLines:
     """Lines numbered from 1, whatever ends them (CR, LF or CRLF); those of the current row can be reread.
 
     Attributes:
-        damaged: a line still in memory may hold a NUL or bytes that could not be decoded.
+        unusual: a line still in memory may hold a NUL, bytes that could not be decoded or a quote after a blank, or
+            every row is to be checked.
+        unusual_rows: every row is to be checked.
         exhausted: the text is at its end.
     """
 
-    def __init__(self, stream: TextIO, *, is_damaged: bool) -> None:
+    def __init__(self, stream: TextIO, dialect: Dialect, *, is_damaged: bool) -> None:
         self._stream = stream
+        self._blank_before_quote = "\0" if dialect.skips_blanks else f'{dialect.delimiter} "'
         self._blocks: deque[list[str]] = deque()
         self._first = 1  # number of the first line in memory
         self._is_damaged = is_damaged
-        self.damaged = is_damaged
+        self.unusual = is_damaged
         self.exhausted = False
+
+    @property
+    def unusual_rows(self) -> bool:
+        return self._is_damaged
+
+    @unusual_rows.setter
+    def unusual_rows(self, value: bool) -> None:
+        if value:
+            self.unusual = self._is_damaged = True
 
     def iter_lines(self) -> Iterator[str]:
         """Iterate over the lines; no Python code runs between two lines of a block."""
         return chain.from_iterable(self._read())
 
     def between(self, begin: int, end: int) -> list[str]:
-        """Return the lines from `begin` to `end`, which were read and not yet forgotten."""
+        """Return the lines from `begin` to `end`; none when they are forgotten."""
+        if begin < self._first:
+            return []
         return list(islice(chain.from_iterable(self._blocks), begin - self._first, end - self._first + 1))
 
     def forget(self, before: int) -> None:
@@ -262,14 +331,27 @@ class _PhysicalLines:
         while self._blocks and self._first + len(self._blocks[0]) <= before:
             self._first += len(self._blocks.popleft())
 
+    def _is_unusual(self, text: str) -> bool:
+        return "\0" in text or self._blank_before_quote in text
+
     def _read(self) -> Iterator[list[str]]:
         while block := list(islice(self._stream, _BLOCK_LINES)):
             if len(self._blocks) == _MAX_BLOCKS:
                 raise _UnterminatedQuote
             self._blocks.append(block)
-            self.damaged = self._is_damaged or any("\0" in "".join(lines) for lines in self._blocks)
+            self.unusual = self._is_damaged or any(map(self._is_unusual, map("".join, self._blocks)))
             yield block
         self.exhausted = True
+
+
+def _ends_with(line: str, line_end: str) -> bool:
+    return line.endswith(line_end) and (line_end == "\r\n" or not line.endswith("\r\n"))
+
+
+def _with_problem(row: Row, problem: Problem) -> Row:
+    if any(known.code == problem.code for known in row.problems):
+        return row
+    return row._replace(problems=(*row.problems, problem))
 
 
 def _lines(first: int, last: int) -> Message:

@@ -46,7 +46,15 @@ class InputTable:
         is_results: it is one of our own results files, so that rows may have an `earlier` result.
     """
 
-    def __init__(self, reader: InputReader, *, options: InputOptions, wanted: Sequence[str], sha256: str) -> None:
+    def __init__(
+        self,
+        reader: InputReader,
+        *,
+        options: InputOptions,
+        wanted: Sequence[str],
+        matching: str | None,
+        sha256: str,
+    ) -> None:
         self._reader = reader
         self._options = options
         self._found = self._warnings = ReaderWarnings()
@@ -62,6 +70,8 @@ class InputTable:
         self.columns = self._own.cells(self._header.cells) if self._own else tuple(self._header.cells)
         used = [find_column(self.columns, name) for name in wanted]
         self._used = {self._own.kept[column] for column in used} if self._own else set(used)
+        found = None if matching is None else find_column(self.columns, matching)
+        self._matching = self._own.kept[found] if self._own and found is not None else found
         self.header_row = self._header.number
         self.sheet = reader.sheet
         self.form = reader.form
@@ -78,7 +88,7 @@ class InputTable:
         Raises:
             InputError: the file is damaged further down, or has no rows.
         """
-        self._warnings = self._found.copy(used=self._used or None)
+        self._warnings = self._found.copy(used=self._used or None, matching=self._matching)
         first, left = self._options.start_row or 0, self._options.limit
         found = 0
         for block in self._reader.blocks(self._header, self._warnings):

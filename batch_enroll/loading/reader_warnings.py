@@ -23,10 +23,12 @@ class ReaderWarnings:
 
     Args:
         used: positions of the columns that the job uses; None = all. Notices about others are left out.
+        matching: position of the column that profiles are matched by, if it is known.
     """
 
-    def __init__(self, *, used: Container[int] | None = None) -> None:
+    def __init__(self, *, used: Container[int] | None = None, matching: int | None = None) -> None:
         self._used = used
+        self.matching = matching
         self._warnings: dict[tuple[str, str], _CollectedNotice] = {}
 
     def is_used(self, column: int) -> bool:
@@ -48,9 +50,9 @@ class ReaderWarnings:
             if len(notice.rows) < _FIRST_ROWS:
                 notice.rows.append(row)
 
-    def copy(self, *, used: Container[int] | None) -> ReaderWarnings:
+    def copy(self, *, used: Container[int] | None, matching: int | None) -> ReaderWarnings:
         """Copy the notices, to add others about the used columns to the copy."""
-        twin = ReaderWarnings(used=used)
+        twin = ReaderWarnings(used=used, matching=matching)
         twin._warnings = {key: replace(notice, rows=[*notice.rows]) for key, notice in self._warnings.items()}
         return twin
 

@@ -21,6 +21,7 @@ from batch_enroll.loading.header_detection import HeaderCandidate, Place
 from batch_enroll.loading.input_table import BLOCK_ROWS
 from batch_enroll.loading.merged_cells import Merges
 from batch_enroll.loading.reader_warnings import ReaderWarnings
+from batch_enroll.loading.repeated_header import RepeatedHeaders
 from batch_enroll.messages import Message, message
 from batch_enroll.models import Problem, Row
 
@@ -115,11 +116,14 @@ class SheetReader:
             self._add_hidden_columns(header, warnings)
         if not self._sheet.is_fully_checked:
             warnings.add("unseen", message("input.unseen"))
+        headers = RepeatedHeaders(header, matching=warnings.matching, place=self.place)
         rows: list[Row] = []
         for sheet_row in self._rows():
             if sheet_row.number <= header.number:
                 continue
             if row := _build_row(sheet_row, header, merges, warnings):
+                if problem := headers.check(row.number, row.cells):
+                    row = row._replace(problems=(problem, *row.problems))
                 rows.append(row)
             if len(rows) == BLOCK_ROWS:
                 yield rows

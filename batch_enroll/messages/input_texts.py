@@ -216,6 +216,26 @@ INPUT_TEXTS: Final[dict[str, Text]] = {
         "The file does not look like a table: its lines do not have the same number of cells.",
         "If it is one, name the character between its cells with {setting:input.delimiter}.",
     ),
+    "input.header_lacks_name": Text(
+        "The header names {width:column} and every row has {cells:cell}: one column has no name, probably the first.",
+        "Write a name for it at the begin of the header, or export the table without row names.",
+    ),
+    "input.unusual_delimiter": Text(
+        "The header seems to be separated by {delimiter!r}: {header}.",
+        "Name the delimiter with {setting:input.delimiter} '{delimiter}'.",
+    ),
+    "input.long_delimiter": Text(
+        "The cells seem to be separated by {delimiter!r}, and a delimiter has one character.",
+        "Export the file again with a delimiter such as ; and without blanks around it.",
+    ),
+    "input.fixed_width": Text(
+        "The columns are aligned with blanks, without a delimiter between them.",
+        "Export the table as CSV, or name the delimiter with {setting:input.delimiter}.",
+    ),
+    "input.quoted_lines": Text(
+        "Each line is in quotes as a whole, so that the delimiters inside are text.",
+        "Remove the quote at the begin and the end of each line, or export the table again.",
+    ),
     "input.header_delimiter": Text(
         "The header is separated by {header}, but the rows below it by {rows}.",
         "Correct the header, or save the file again.",

@@ -177,6 +177,14 @@ REASONS: Final[dict[str, Text]] = {
     "nul_byte": Text("A cell holds a NUL byte", "The cell is damaged: type it again, or export the file again."),
     "cut_off": Text("The row is cut off", "The file ends in the middle of a row: export or copy it again."),
     "repeated_header": Text("The row repeats the header", "Take the row out: it repeats the header."),
+    "below_other_header": Text(
+        "The row belongs to another table", "Save the second table in a file of its own, and load that."
+    ),
+    "other_delimiter": Text(
+        "The row is separated by another character than the others",
+        "Separate the cells of this row as in the other rows.",
+    ),
+    "broken_row": Text("A line break inside a cell divides the row", "Put the cell in quotes, or join the two lines."),
     "merged_cell": Text("The cell is part of a merged cell", "Take the merge apart and fill in each row's own value."),
     "formula_without_value": Text(
         "A formula has no stored value",

@@ -10,7 +10,18 @@ ROW_TEXTS: Final[dict[str, Text]] = {
     # Found while reading the input
     "row.line": Text("line {line:d}"),
     "row.lines": Text("lines {first:d}-{last:d}"),
-    "row.repeated_header": Text("Line {line:d} repeats the header."),
+    "row.repeated_header": Text("{place} repeats the header."),
+    "row.other_header": Text("{place} is a header with other columns, or the same ones in another order."),
+    "row.below_other_header": Text(
+        "{place} belongs to another table: it stands below {header}, a header with other columns."
+    ),
+    "row.blank_before_quote": Text(
+        'Line {line:d}: a blank stands before a quote ("), so cells cannot be told apart; remove the blank.'
+    ),
+    "row.other_delimiter": Text("Line {line:d} is separated by {delimiter}, unlike the other rows."),
+    "row.broken_row": Text(
+        "Lines {first:d} and {last:d} are one row, broken in two by a line break inside a cell without quotes."
+    ),
     "row.too_many_cells": Text(
         "Line {line:d} has {cells:cell}, more than the header, which has {width:d}: the extra ones are {extra}."
     ),

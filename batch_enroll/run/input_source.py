@@ -94,7 +94,9 @@ async def open_input(source: LocalInput, job: Job) -> AsyncIterator[InputTable]:
         wanted = [job.match.column, *(column for _, column in job.content)]
         spool = stack.enter_context(private_temp_dir())
         options = job.input.options(password=password)
-        return stack.enter_context(open_table(readable(source), options, wanted=wanted, spool=spool))
+        return stack.enter_context(
+            open_table(readable(source), options, wanted=wanted, matching=job.match.column, spool=spool)
+        )
 
     async with open_in_thread(open_) as table:
         yield table

@@ -11,7 +11,9 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import pytest
 
 FOLDER = Path(__file__).parents[1] / "spreadsheets"
 FOLDER_2 = FOLDER.with_name("spreadsheets_2")
@@ -114,6 +116,32 @@ def read_back(cli: Any, server: Any, case: dict[str, Any], ended: Any) -> Played
         columns={name: tuple(values) for name, values in columns.items()},
         results=tuple(lines),
     )
+
+
+def case(column: str = "client_id", *, matching: str = "custom", content: tuple[str, ...] = (), **options: Any) -> Any:
+    """What `play` needs to know of a file that has no case in the corpus."""
+    return {
+        "options": {"matching": matching, "columns": {matching: column}, **options},
+        "expected": {"columns": dict.fromkeys(content, ())},
+    }
+
+
+class Send(Protocol):
+    """Write a file and run it; gives what was sent and said."""
+
+    def __call__(self, data: str | bytes, name: str = ..., column: str = ..., **options: Any) -> Played: ...
+
+
+@pytest.fixture
+def send(cli: Any, sandbox: Any) -> Send:
+
+    def send(data: str | bytes, name: str = "table.csv", column: str = "client_id", **options: Any) -> Played:
+        path = cli.folder / name
+        (cli.folder / "out.csv").unlink(missing_ok=True)
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        return play(cli, sandbox(), case(column, **options), path)
+
+    return send
 
 
 def judge(case: dict[str, Any], played: Played) -> list[str]:
