@@ -190,7 +190,7 @@ def test_certificate_is_checked(doctor, tmp_path, days, level):
     assert found["platform"][0] == level
     assert "by TLSv1." in found["platform"][1]
     assert untrusted[0] == 2
-    assert "TLS" in untrusted[1]["platform"][1]
+    assert "certificate_untrusted" in untrusted[1]["platform"][1]
 
 
 def test_unfinished_runs_of_the_job_come_first(cli, sandbox):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import ssl
 import threading
 import time
 import tracemalloc
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from typing import Any
 import pytest
 
 from batch_enroll.sending import client
+from tests.support.certificates import self_signed
 from tests.support.commands import people, read_results, write_csv
 from tests.support.small_platform import small_platform
 
@@ -245,3 +248,90 @@ def test_line_end_behind_an_answer_is_no_answer(enroll, later):
         ended, rows = enroll(url, 3, "--rate", "8")
     assert (statuses(rows), ended.code) == (["success"] * 3, 0)
     assert "nobody asked for" not in ended.err
+
+
+# Proxies and certificates that cannot be used
+
+
+@pytest.mark.parametrize(
+    ("is_trusted", "made", "said", "way_out"),
+    [
+        (False, {}, "is not from an authority that this computer trusts (certificate_untrusted)", "SSL_CERT_FILE"),
+        (True, {"days": -0.5}, "has expired (certificate_expired)", "this computer's clock"),
+        (True, {"days": 2, "since_days": 1}, "is not valid yet (certificate_not_yet_valid)", "this computer's clock"),
+        (True, {"address": "127.0.0.2"}, "is for another host name (certificate_wrong_host)", "Check --url"),
+    ],
+    ids=["untrusted", "expired", "not yet valid", "another host"],
+)
+def test_certificate_that_cannot_be_trusted(cli, enroll, made, is_trusted, said, way_out):
+    certificate = self_signed(cli.folder / "certificate.pem", **made)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    with small_platform(tls=tls) as url:
+        ended, _ = enroll(url, 1, **({"SSL_CERT_FILE": str(certificate)} if is_trusted else {}))
+    assert ended.code == 2
+    assert f"The platform's certificate {said}" in ended.err
+    assert way_out in ended.err
+
+
+def test_old_tls(cli, enroll):
+    certificate = self_signed(cli.folder / "certificate.pem")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    tls.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tls.minimum_version = tls.maximum_version = ssl.TLSVersion.TLSv1_1
+    with small_platform(tls=tls) as url:
+        ended, _ = enroll(url, 1, SSL_CERT_FILE=str(certificate))
+    assert ended.code == 2
+    assert "The platform offers only versions of TLS that are no longer safe (tls_too_old)" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        ("http://user:secret@127.0.0.1:9", "The proxy http://127.0.0.1:9 refused the connection"),
+        ("http://no-such-proxy.invalid:3128", "The address of the proxy http://no-such-proxy.invalid:3128 could not"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_proxy_that_cannot_be_reached(enroll, proxy, said, scheme):
+    more = ("--insecure-http",) if scheme == "http" else ()
+    ended, _ = enroll(f"{scheme}://platform.example", 1, *more, **{f"{scheme.upper()}_PROXY": proxy})
+    assert ended.code == 2
+    assert said in ended.err
+    assert "Check HTTPS_PROXY" in ended.err
+    assert "secret" not in ended.err
+
+
+def test_proxy_with_a_certificate_that_is_not_trusted(cli, enroll):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(self_signed(cli.folder / "certificate.pem"))
+    with small_platform(tls=tls) as proxy:
+        ended, _ = enroll("https://platform.example", 1, HTTPS_PROXY=proxy)
+    assert ended.code == 2
+    assert f"No trusted connection (TLS) to the proxy {proxy} could be made" in ended.err
+
+
+@pytest.mark.parametrize("content", [None, "no certificate", "a folder"])
+def test_ssl_cert_file_that_cannot_be_read_is_named(cli, enroll, content):
+    path = cli.folder / "ca.pem"
+    if content == "a folder":
+        path.mkdir()
+    elif content:
+        path.write_text(content)
+    ended, _ = enroll("https://127.0.0.1:9", 1, SSL_CERT_FILE=str(path))
+    assert ended.code == 2
+    assert "SSL_CERT_FILE" in ended.err
+    assert str(path) in ended.err
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://127.0.0.1:9", "socks4://127.0.0.1:9", ' "http://127.0.0.1:9" ', "http://a b"]
+)
+def test_proxy_variable_that_cannot_be_used_is_named(enroll, proxy):
+    ended, _ = enroll("https://platform.example", 1, HTTPS_PROXY=proxy)
+    assert ended.code == 2
+    assert "HTTPS_PROXY" in ended.err
+    assert "--url" not in ended.err

@@ -51,13 +51,39 @@ REASONS: Final[dict[str, Text]] = {
     ),
     "tls_failure": Text(
         "No trusted connection (TLS) to the platform could be made",
-        "Check the address, the computer's clock and, behind a company proxy, the CA certificate file.",
+        "Check the address and the port: the server there may not speak https.",
+    ),
+    "tls_too_old": Text(
+        "The platform offers only versions of TLS that are no longer safe",
+        "TLS 1.2 or newer is needed: tell who runs the platform, or the proxy in front of it.",
+    ),
+    "certificate_untrusted": Text(
+        "The platform's certificate is not from an authority that this computer trusts",
+        "If it comes from your company's own authority, or from a proxy that reads along, put the name of a PEM file "
+        "with that authority's certificate into SSL_CERT_FILE.",
+    ),
+    "certificate_expired": Text(
+        "The platform's certificate has expired",
+        "Check this computer's clock. If it is right, tell who runs the platform to renew the certificate.",
+    ),
+    "certificate_not_yet_valid": Text(
+        "The platform's certificate is not valid yet",
+        "Check this computer's clock. If it is right, tell who runs the platform.",
+    ),
+    "certificate_wrong_host": Text(
+        "The platform's certificate is for another host name",
+        "Check {setting:url}: the certificate names the host that it is for.",
     ),
     "connect_timeout": Text(
         "The platform did not take the connection in time",
         f"Check the network, the proxy and the firewall. {_TEMPORARY}",
     ),
     "no_free_connection": Text("No connection was free in time", _TEMPORARY),
+    "proxy_unreachable": Text(
+        "The proxy could not be reached",
+        "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, and whether the proxy is up. Its certificate, if it "
+        "has one, is trusted by SSL_CERT_FILE too.",
+    ),
     "proxy_refused": Text(
         "The proxy refused to connect to the platform",
         "Check the proxy settings (HTTPS_PROXY, NO_PROXY) and its user name and password.",

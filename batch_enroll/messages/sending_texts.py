@@ -44,6 +44,12 @@ SENDING_TEXTS: Final[dict[str, Text]] = {
     # What an answer means for the run.
     "sending.refused_by_code": Text("{title} (code {code}: {text})."),
     "sending.refused_by_status": Text("{title} ({text})."),
+    "sending.proxy_refused_tunnel": Text("The proxy {proxy} refused to connect to the platform"),
+    "sending.proxy_refused_connection": Text("The proxy {proxy} refused the connection"),
+    "sending.proxy_not_found": Text("The address of the proxy {proxy} could not be found"),
+    "sending.proxy_timeout": Text("The proxy {proxy} did not answer in time"),
+    "sending.proxy_without_tls": Text("No trusted connection (TLS) to the proxy {proxy} could be made"),
+    "sending.proxy_failed": Text("The connection to the proxy {proxy} broke"),
     "sending.proxy_wants_password": Text("The proxy {proxy} asks for a user name and a password"),
     "sending.refuses_every_row": Text("The platform's answer says that the next row would fare the same"),
     "sending.no_more_rows": Text("The platform takes no more rows (code {code}: {text})."),
@@ -71,12 +77,22 @@ SENDING_TEXTS: Final[dict[str, Text]] = {
     ),
     "sending.value_unsendable": Text("a value holds half a character ({code}), which cannot be sent"),
     # The address, the proxy and the certificates.
-    "sending.unusable_address": Text("The address {url} or its proxy cannot be used: {problem}."),
+    "sending.unusable_address": Text("The address {url} cannot be used: {problem}."),
+    "sending.unusable_proxy": Text(
+        "The variable {variable} does not hold the address of a proxy.",
+        "Write it as http://proxy.example:3128, without quotes and blanks, or unset the variable; http, https, socks5 "
+        "and socks5h are known.",
+    ),
+    "sending.socks_without_package": Text(
+        "The variable {variable} names a SOCKS proxy, which needs a package that is not installed.",
+        "Install it: {install:{packages}}",
+    ),
     "sending.address_not_web": Text("it must begin with https:// and name a host"),
     "sending.address_with_extras": Text("it must have no user name, no ? and no #"),
     "sending.address_with_line_end": Text("it holds a line end"),
+    "sending.no_pem": Text("it holds no certificate in PEM form"),
     "sending.untrusted_certificates": Text(
-        "The trusted certificates cannot be read: {problem}.",
+        "The trusted certificates of {variable} ({path}) cannot be read: {reason:clause}.",
         "SSL_CERT_FILE must name a PEM file, SSL_CERT_DIR a folder of them; without both certifi's are used.",
     ),
     # What a repeated start does.
@@ -91,9 +107,12 @@ SENDING_TEXTS: Final[dict[str, Text]] = {
     ),
     # What the platform says about the scenario.
     "sending.scenario_unreachable": Text(
-        "The platform could not be asked about scenario {scenario:d}: {text} ({code}).",
-        "Nothing was sent. Check the address and the network, then give the same command again.",
+        "The platform could not be asked about scenario {scenario:d}: {text} ({code})."
     ),
+    "sending.check_network": Text(
+        "Nothing was sent. Check the address and the network, then give the same command again."
+    ),
+    "sending.nothing_sent": Text("Nothing was sent. {advice}"),
     "sending.listing_refused": Text("{reason}", "Nothing was sent. Check the token. " + _SKIP),
     "sending.listing_refused_by_proxy": Text(
         "{reason}", "Nothing was sent. Put the user name and the password of the proxy into HTTPS_PROXY or HTTP_PROXY."
@@ -116,10 +135,7 @@ SENDING_TEXTS: Final[dict[str, Text]] = {
         "Nothing was sent. Near are {near}; {command:scenarios} lists all. " + _SKIP,
     ),
     "sending.scenario_named": Text("#{scenario:d} {name}"),
-    "sending.scenarios_unreachable": Text(
-        "The platform could not be asked about its scenarios: {text} ({code}).",
-        "Check the address and the network, then give the same command again.",
-    ),
+    "sending.scenarios_unreachable": Text("The platform could not be asked about its scenarios: {text} ({code})."),
     "sending.scenario_inactive": Text(
         "Scenario {scenario:d} is not active.",
         "Nothing was sent. Activate it in the platform, then give the same command again.",

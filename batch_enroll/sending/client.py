@@ -89,18 +89,17 @@ class Client:
             self._start_url = self._url_of(START)
             self._start_head = self._head_of(self._start_url)
             self._direct: Http11Connections | None = None
-            self._proxy = ""  #: its address without user name and password
             if transport is None:
                 context = trust(address)
-                if proxy := proxy_for(url):
-                    self._proxy = str(httpx.URL(proxy).copy_with(userinfo=b""))
+                proxy = proxy_for(url)
                 transport = SingleConnectionTransports(ssl_context=context, proxy=proxy)
                 if proxy is None and _is_asyncio():
                     self._direct = Http11Connections(address, ssl_context=context)
-        except (httpx.InvalidURL, ValueError, ImportError) as error:  # a SOCKS proxy needs a package of its own
+        except (httpx.InvalidURL, ValueError) as error:
             problem = error.args[0] if error.args and isinstance(error.args[0], Message) else str(error)
             raise JobError(message("sending.unusable_address", url=url, problem=problem)) from error
         self._transport = transport
+        self._proxy: str = getattr(transport, "proxy", "")  #: without its password
         self._http = httpx.AsyncClient(
             transport=transport,
             trust_env=False,
@@ -210,13 +209,15 @@ class Client:
             if isinstance(error, httpx.ProxyError) and str(error).startswith("407"):  # its answer to CONNECT
                 return HttpAnswer(407, {}, b"", self._proxy)
             if isinstance(error, FOREIGN):
-                raise self._translated(error, transmission, reply.status) from error
+                proxy = "" if watch.is_past_proxy else self._proxy
+                raise self._translated(error, transmission, reply.status, proxy) from error
             raise
         return self._answer(reply, max_bytes)
 
     @staticmethod
-    def _translated(error: Exception, transmission: TransmissionState, status: int) -> AttemptError:
-        return translate_transport_error(error, surely_unsent=transmission.surely_unsent, http_status=status or None)
+    def _translated(error: Exception, transmission: TransmissionState, status: int, proxy: str = "") -> AttemptError:
+        unsent = transmission.surely_unsent
+        return translate_transport_error(error, surely_unsent=unsent, http_status=status or None, proxy=proxy)
 
     def _answer(self, reply: _PartialAnswer, max_bytes: int) -> HttpAnswer:
         body, encoding = reply.body, reply.headers.get("content-encoding", "")
@@ -255,6 +256,7 @@ class _WriteTracker:
         transmission.surely_unsent = False
         self.is_silent = True  #: nothing was traced yet, so that only an exception's class is left to go by
         self._transmission = transmission
+        self.is_past_proxy = False  #: the tunnel stands, and TLS with the platform has begun
         self._begun = False
         self._opened: Any = None
 
@@ -265,6 +267,8 @@ class _WriteTracker:
             self._begun = True
         elif event == "connection.connect_tcp.complete":
             self._opened = info["return_value"]
+        elif event in ("proxy.start_tls.started", "socks.start_tls.started"):
+            self.is_past_proxy = True
         self._transmission.surely_unsent = not self._begun
 
     async def clear_up(self) -> None:

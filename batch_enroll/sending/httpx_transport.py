@@ -7,8 +7,11 @@ request: 131 requests a second at 64 connections, 13 at 256 (httpcore 1.0.9, htt
 from __future__ import annotations
 
 import ipaddress
+import os
 import ssl
 from collections.abc import AsyncIterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 from urllib.request import getproxies, proxy_bypass
 
@@ -17,9 +20,12 @@ import httpx
 
 from batch_enroll.errors import JobError
 from batch_enroll.messages import message
+from batch_enroll.os_errors import os_error_reason
 
 KEEPALIVE_EXPIRY_S: Final = 2.0
 """Below the idle time-out of any server: a connection that the server closes just as we send costs an unknown row."""
+
+_PROXY_SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 
 _ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_EXPIRY_S)
 
@@ -31,6 +37,7 @@ class SingleConnectionTransports(httpx.AsyncBaseTransport):
         """Raises ValueError or ImportError when the proxy is of a kind that cannot be used."""
         self._ssl_context = ssl_context
         self._proxy = proxy
+        self.proxy = str(httpx.URL(proxy).copy_with(userinfo=b"")) if proxy else ""  #: its address, without a password
         # With a proxy one is made at once: httpx raises here, and not at the first row, when it cannot use the proxy.
         self._idle: list[httpx.AsyncHTTPTransport] = [] if proxy is None else [self._open()]
         self._closed = False
@@ -116,6 +123,9 @@ def proxy_for(url: str) -> str | None:
     """Find the proxy for an address in the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) or the system.
 
     A loopback address never has one: the token and the rows must not leave the machine.
+
+    Raises:
+        JobError: it cannot be used.
     """
     target = httpx.URL(url)
     if _is_loopback(target.host) or proxy_bypass(target.netloc.decode()):
@@ -124,7 +134,30 @@ def proxy_for(url: str) -> str | None:
     proxy = known.get(target.scheme) or known.get("all")
     if not proxy:
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    _check_proxy(proxy, _variable_of(proxy, target.scheme))
+    return proxy
+
+
+def _check_proxy(proxy: str, variable: str) -> None:
+    """Refuse what httpx would refuse or misread; the address is not shown, since it may hold a password."""
+    try:
+        parsed = httpx.URL(proxy)
+    except httpx.InvalidURL as error:
+        raise JobError(message("sending.unusable_proxy", variable=variable)) from error
+    if any(c.isspace() or c in "\"'" for c in proxy) or parsed.scheme not in _PROXY_SCHEMES or not parsed.host:
+        raise JobError(message("sending.unusable_proxy", variable=variable))
+    if parsed.scheme.startswith("socks") and find_spec("socksio") is None:
+        raise JobError(message("sending.socks_without_package", variable=variable, packages="socksio"))
+
+
+def _variable_of(proxy: str, scheme: str) -> str:
+    """Name the variable that holds the proxy."""
+    for name in (f"{scheme}_proxy", "all_proxy"):
+        for variable in (name, name.upper()):
+            if os.environ.get(variable) in (proxy, proxy.removeprefix("http://")):
+                return variable
+    return f"{scheme}_proxy".upper()
 
 
 def trust(address: httpx.URL) -> ssl.SSLContext:
@@ -138,9 +171,15 @@ def trust(address: httpx.URL) -> ssl.SSLContext:
     if address.scheme == "http":
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and quicker than reading 140 certificates
     try:
+        folder = os.environ.get("SSL_CERT_DIR")
+        if folder and not os.environ.get("SSL_CERT_FILE"):
+            next(Path(folder).iterdir(), None)  # OpenSSL trusts nobody, and says nothing, when it is not there
         return httpx.create_ssl_context()
     except OSError as error:  # ssl.SSLError is one
-        raise JobError(message("sending.untrusted_certificates", problem=str(error))) from error
+        variable = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "certifi")
+        reason = message("sending.no_pem") if isinstance(error, ssl.SSLError) else os_error_reason(error)
+        values = {"variable": variable, "path": os.environ.get(variable, ""), "reason": reason}
+        raise JobError(message("sending.untrusted_certificates", **values)) from error
 
 
 def _is_loopback(host: str) -> bool:

@@ -41,6 +41,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, url: str) -> None:
         self._transport = SingleConnectionTransports(ssl_context=trust(httpx.URL(url)), proxy=proxy_for(url))
+        self.proxy = self._transport.proxy
         self.last: ServerObservation | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from batch_enroll.clock import Clock, SystemClock
 from batch_enroll.errors import AttemptError, PreflightError, RunStopped
-from batch_enroll.messages import Message, message
+from batch_enroll.messages import Message, advice_message, message
 from batch_enroll.models import Finding
 from batch_enroll.sending.classify import HttpAnswer, Verdict, VerdictKind, classify, verdict_for_failure
 from batch_enroll.sending.error_codes import CodeTable
@@ -76,6 +76,7 @@ async def check_scenario(
     if isinstance(entries, Verdict):
         raise PreflightError(
             message("sending.scenario_unreachable", scenario=scenario, text=entries.message, code=entries.code),
+            hint=_way_out(entries.code),
             finding=Finding.OUT_OF_REACH,
         )
     found = next((entry for entry in entries if entry.scenario == scenario), None)
@@ -105,9 +106,16 @@ async def list_scenarios(
     if isinstance(listed, Verdict):
         raise PreflightError(
             message("sending.scenarios_unreachable", text=listed.message, code=listed.code),
+            hint=_way_out(listed.code),
             finding=Finding.OUT_OF_REACH,
         )
     return listed
+
+
+def _way_out(code: str) -> Message:
+    """Say what to do when the platform could not be asked: certificates and proxies have ways out of their own."""
+    advice = advice_message(code) if code.startswith(("certificate_", "tls_", "proxy_")) else None
+    return message("sending.nothing_sent", advice=advice) if advice else message("sending.check_network")
 
 
 @dataclass(frozen=True, slots=True)

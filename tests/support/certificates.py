@@ -1,4 +1,4 @@
-"""A self-signed certificate for 127.0.0.1."""
+"""A self-signed certificate."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def self_signed(path: Path, *, days: float = 1) -> Path:
-    """Write the certificate and its key, as PEM; it is good for so many days more."""
+def self_signed(path: Path, *, days: float = 1, since_days: float = -1, address: str = "127.0.0.1") -> Path:
+    """Write the certificate and its key, as PEM; it is good from `since_days` from now on, for `days` from now."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     day = datetime.now(UTC)
@@ -23,9 +23,9 @@ def self_signed(path: Path, *, days: float = 1) -> Path:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(day - timedelta(days=1))
+        .not_valid_before(day + timedelta(days=since_days))
         .not_valid_after(day + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
