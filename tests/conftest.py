@@ -47,6 +47,7 @@ SLOW = (
     "test_remote_s3.py",
     "test_remote_sftp.py",
     "test_secrecy.py",
+    "test_standard_streams.py",
 )
 
 # Files that together use every library of pyproject.toml within a minute, for other versions of them and of Python.

@@ -456,7 +456,7 @@ def test_check_ends_as_ever_when_its_reader_has_gone(cli, sandbox):
     process.stdout.close()
     process.stdout = None
     _, err = process.communicate()
-    assert (process.returncode, "standard output was closed" in err) == (1, True), err
+    assert (process.returncode, "Standard output did not take everything: it was closed." in err) == (1, True), err
 
 
 def test_check_shows_a_plan_that_the_output_cannot_spell(cli, sandbox):

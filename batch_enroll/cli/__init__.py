@@ -14,7 +14,9 @@ def entry_point() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it only starts up or goes, Ctrl-C ends it without a word
 
+    from batch_enroll.cli.console import open_standard_streams
     from batch_enroll.cli.main import main
 
+    open_standard_streams()
     gc.set_threshold(*_COLLECT_AFTER)
     sys.exit(main(sys.argv[1:]))

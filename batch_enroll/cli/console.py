@@ -1,25 +1,107 @@
 """Print messages and errors to standard error and data to standard output.
 
-Registered secrets are masked in both.
+Registered secrets are masked in both. No command ends because a standard stream is closed, full, without a reader, or
+cannot show a character: see `open_standard_streams` and `report_lost_output`.
 """
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import io
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, TextIO
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
     from batch_enroll.errors import RunStopped
 
 _SHORTEST_SECRET = 6  # characters; a shorter one would mask parts of ordinary words
+_CLOSED = (errno.EPIPE, errno.EBADF)
+_FULL_PIPE_S = 0.05  # seconds until a full pipe that does not block is tried again
 _secrets: set[str] = set()
 _IN_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://(?:([^/?#\s]*)@)?[^?#\s]*(?:\?([^#\s]*))?", re.I)
+
+
+class _UnfailingWriter(io.BufferedIOBase):
+    """Write to a stream; what it does not take is dropped, and the first reason is kept in `problem`.
+
+    Nothing is held back here, so that the flush at the interpreter's exit cannot fail, nor wait for a lock that a
+    daemon thread holds.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.name = getattr(stream, "name", "")
+        self.problem: OSError | None = None
+        self._stream = stream  # closed when nothing holds it
+        self._raw: BinaryIO = getattr(stream.buffer, "raw", stream.buffer)  # past the buffer, whose flush may fail
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return self._raw.isatty()
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+    def write(self, data: ReadableBuffer) -> int:
+        rest = memoryview(data)
+        try:
+            while rest:
+                if (written := self._raw.write(rest)) is None:
+                    time.sleep(_FULL_PIPE_S)
+                else:
+                    rest = rest[written:]
+        except OSError as error:
+            self.problem = self.problem or error
+        return len(data)  # type: ignore[arg-type]  # what a text stream writes has a length
+
+
+def open_standard_streams() -> None:
+    """Make the standard streams usable whatever the shell gave; to be called once, before any output.
+
+    A closed one becomes the null device: the next file that is opened, perhaps a ledger's, would take its number, and
+    get what libraries write to it.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDONLY)  # writing to it fails, as it did before
+            os.set_inheritable(number, True)
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    sys.stdout, sys.stderr = unfailing(sys.stdout), unfailing(sys.stderr)
+
+
+def unfailing(stream: TextIO) -> io.TextIOWrapper:
+    """Give a text stream in the place of another: writing never fails, and what the encoding lacks is escaped."""
+    return io.TextIOWrapper(
+        _UnfailingWriter(stream),
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        line_buffering=bool(stream.line_buffering),
+    )
+
+
+def report_lost_output() -> bool:
+    """Print why standard output did not take everything; give whether that is a failure: not when its reader left."""
+    from batch_enroll.messages import message
+    from batch_enroll.os_errors import os_error_reason
+
+    sys.stdout.flush()
+    writer = getattr(sys.stdout, "buffer", None)
+    if not isinstance(writer, _UnfailingWriter) or (problem := writer.problem) is None:
+        return False
+    writer.problem = None
+    closed = message("file.output_was_closed") if problem.errno in _CLOSED else None
+    reason = closed or os_error_reason(problem)
+    print_error(str(message("file.output_lost", reason=reason)), hint=str(message("file.output_elsewhere")))
+    return problem.errno != errno.EPIPE
 
 
 def register_secret(secret: str) -> None:
@@ -45,11 +127,10 @@ def mask_secrets(text: str) -> str:
 
 
 def print_message(text: str) -> None:
-    """Print a line to standard error; a closed terminal must not end a run."""
+    """Print a line to standard error."""
     from batch_enroll.messages.message_text import printable
 
-    with contextlib.suppress(OSError, ValueError):
-        print(_showable(printable(mask_secrets(text))), file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
+    print(printable(mask_secrets(text)), file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
 
 
 def print_error(text: str, *, hint: str = "") -> None:
@@ -71,40 +152,25 @@ def print_refusal(error: RunStopped, *, about: str = "") -> None:
 
 
 def print_output(text: str) -> None:
-    """Print data to standard output; a closed pipe is reported and does not end the run."""
-    with _closed_output_reported():
-        print(mask_secrets(text), flush=True)  # noqa: T201
+    """Print data to standard output."""
+    print(mask_secrets(text), flush=True)  # noqa: T201
 
 
-def print_json(value: dict[str, object]) -> None:
-    """Print the JSON object of a command."""
+def print_json(value: object, *, indent: int | None = None) -> None:
+    """Print the JSON value of a command; what the encoding lacks is escaped as JSON does it."""
     import json
 
-    print_output(json.dumps(value, ensure_ascii=False))
+    text = mask_secrets(json.dumps(value, ensure_ascii=False, indent=indent))
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
+    print_output(text)
 
 
 def data_stream() -> TextIO:
     """Give standard output, for data."""
     return sys.stdout
-
-
-@contextlib.contextmanager
-def text_for_people() -> Iterator[TextIO]:
-    """Give standard output for a text: what its encoding cannot show is escaped, a closed pipe is reported."""
-    with _closed_output_reported():
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")
-        yield sys.stdout
-        sys.stdout.flush()
-
-
-@contextlib.contextmanager
-def _closed_output_reported() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that the interpreter's own flush stays quiet
-        print_message("batch-enroll: standard output was closed before everything was written.")
 
 
 def is_terminal() -> bool:
@@ -127,9 +193,3 @@ def _read_line(stream: TextIO) -> str:
     while not line.endswith(b"\n") and (byte := os.read(stream.fileno(), 1)):
         line += byte
     return line.decode(stream.encoding or "utf-8", "replace")
-
-
-def _showable(text: str) -> str:
-    """Replace what the terminal's encoding cannot show, so that printing never fails."""
-    encoding = sys.stderr.encoding or "utf-8"
-    return text.encode(encoding, "replace").decode(encoding)

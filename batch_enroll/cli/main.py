@@ -8,8 +8,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
-import os
-import sys
 import traceback
 from collections.abc import Sequence
 
@@ -107,47 +105,55 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         The exit code, one of `EXIT_CODES`.
     """
-    set_default_wording(CliWording())
-    console.register_secrets_in(argv)
     named = next((word for word in argv if not word.startswith("-")), "")
-    parser = build_parser(named)
-    try:
-        if named and named not in COMMANDS:
-            parser.refuse_unknown_command(named, COMMANDS)
-        args, left = parser.parse_known_args(argv)
-        if left:
-            args.refuse_unknown_arguments(left)
-    except SystemExit as stop:  # the error or the help was printed
-        return stop.code if isinstance(stop.code, int) else 2
-    if args.command is None:
-        console.print_output(parser.format_help().rstrip())
-        return 2  # a script whose words got lost must not look successful
-    set_default_wording(CliWording(args))
     with interrupt_on_signals():
-        return _execute(args)
+        code = _execute(named, argv)
+    is_failure = console.report_lost_output()
+    return code if named in _SENDING else code or 2 * is_failure
 
 
-def _execute(args: argparse.Namespace) -> int:
+def _execute(named: str, argv: Sequence[str]) -> int:
     try:
+        args = _parse(named, argv)
         if not inspect.iscoroutinefunction(args.execute):
             return int(args.execute(args))
         import anyio  # `--help` does without it
 
         return int(anyio.run(args.execute, args))
+    except SystemExit as stop:  # the error or the help was printed
+        return stop.code if isinstance(stop.code, int) else 2
     except RunStopped as error:
         console.print_refusal(error)
         return exit_code_for_error(error)
     except KeyboardInterrupt:
         console.print_error("Interrupted; nothing was sent.")
         return exit_code_for_interrupt()
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that the interpreter's own flush stays quiet
-        return 3
     except OSError as error:
         refused = translate_os_error(error, to=FileSystemError)
         console.print_error(refused.message, hint=refused.hint)
-        return 3 if args.command in _SENDING else 2
-    except Exception:  # a bug: print the traceback, and never exit with a code that means success
+        return 3 if named in _SENDING else 2
+    except BaseException:  # a bug: print the traceback, and never exit with a code that means success
         console.print_error("This is a bug in batch-enroll, not an error in your file. Please report the text below.")
         console.print_message(traceback.format_exc())
         return 3
+
+
+def _parse(named: str, argv: Sequence[str]) -> argparse.Namespace:
+    """Read the arguments.
+
+    Raises:
+        SystemExit: after the help, or with a mistake; each was printed.
+    """
+    set_default_wording(CliWording())
+    console.register_secrets_in(argv)
+    parser = build_parser(named)
+    if named and named not in COMMANDS:
+        parser.refuse_unknown_command(named, COMMANDS)
+    args, left = parser.parse_known_args(argv)
+    if left:
+        args.refuse_unknown_arguments(left)
+    if args.command is None:
+        console.print_output(parser.format_help().rstrip())
+        raise SystemExit(2)  # a script whose words got lost must not look successful
+    set_default_wording(CliWording(args))
+    return args

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 
 from batch_enroll.cli import console
@@ -21,7 +20,7 @@ async def list_person_rows(args: argparse.Namespace, ledger: Ledger) -> int:
 
     rows = await find_person(ledger, args.who)
     if args.json:
-        console.print_output(json.dumps(person_rows_to_json(rows), ensure_ascii=False))
+        console.print_json(person_rows_to_json(rows))
     elif rows:
         print_person_rows(rows, console.data_stream())
     else:
@@ -36,7 +35,7 @@ async def forget_person(args: argparse.Namespace, ledger: Ledger) -> int:
 
     def finish(plan: ErasurePlan, *, done: bool) -> int:
         if args.json:
-            console.print_output(json.dumps(erasure_to_json(plan, done=done), ensure_ascii=False))
+            console.print_json(erasure_to_json(plan, done=done))
         return 0
 
     plan = await plan_erasure(ledger, args.forget_who)

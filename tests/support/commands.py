@@ -137,7 +137,11 @@ class _Cli:
             timeout=PATIENCE_S,
             check=False,
         )
-        return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+        return Ended(
+            done.returncode,
+            done.stdout.decode(errors="backslashreplace"),
+            done.stderr.decode(errors="backslashreplace"),
+        )
 
     def _run_here(self, words: Sequence[object], stdin: bytes, environment: dict[str, str]) -> Ended:
         from batch_enroll.cli.job_options import warn_if_open
@@ -151,7 +155,7 @@ class _Cli:
             patch.setattr(tempfile, "tempdir", None)  # the module remembers the folder of the first TMPDIR
             patch.setattr(console, "_secrets", set())
             code = main([*map(str, words)])
-            return Ended(code, _written(out), _written(err))
+        return Ended(code, _written(out), _written(err))
 
     def start(self, *words: object, stdin: int = subprocess.DEVNULL, **environment: str) -> subprocess.Popen[str]:
         process = _Overheard(
@@ -184,7 +188,11 @@ class _Cli:
             timeout=PATIENCE_S,
             check=False,
         )
-        ended = Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+        ended = Ended(
+            done.returncode,
+            done.stdout.decode(errors="backslashreplace"),
+            done.stderr.decode(errors="backslashreplace"),
+        )
         self.heard.append(([line], ended.out, ended.err))
         return ended
 
@@ -231,10 +239,12 @@ def _standard_streams(stdin: bytes) -> Iterator[tuple[io.TextIOWrapper, io.TextI
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="backslashreplace")
     with os.fdopen(read_end, encoding="utf-8") as source:
-        sys.stdin, sys.stdout, sys.stderr = source, out, err
+        sys.stdin, sys.stdout, sys.stderr = source, console.unfailing(out), console.unfailing(err)
         try:
             yield out, err
         finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
             sys.stdin, sys.stdout, sys.stderr = before
     writer.join()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -121,6 +120,6 @@ async def _find_run(args: argparse.Namespace, ledger: Ledger) -> str:
 def print_reply(reply: ControlReply, *, as_json: bool, **more: object) -> None:
     """Print a reply as a sentence or as a JSON object."""
     if as_json:
-        console.print_output(json.dumps({**asdict(reply), **more}, ensure_ascii=False))
+        console.print_json({**asdict(reply), **more})
     else:
         console.print_message(reply.said)

@@ -236,8 +236,8 @@ async def _check_one(
         write_problems(args.problems, checked.invalid_rows, columns=checked.columns, advice=advice_for)
         console.print_message(f"Problems: {args.problems}")
     if not job.output.quiet and not job.output.json_:
-        with console.text_for_people() as stream:
-            print_plan(checked.plan, stream, samples=args.samples)
+        print_plan(checked.plan, console.data_stream(), samples=args.samples)
+        console.data_stream().flush()  # before the next line of standard error
         console.print_message("\nNothing was sent.")
     if args.save is not None and not checked.refused:
         now = clock.now()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from batch_enroll.cli import console
@@ -56,7 +55,7 @@ async def _list_runs(args: argparse.Namespace) -> int:
         return await list_person_rows(args, ledger)
     runs = await run_totals(ledger)
     if args.json:
-        console.print_output(json.dumps([run_as_dict(total) for total in runs], ensure_ascii=False))
+        console.print_json([run_as_dict(total) for total in runs])
     elif not runs:
         console.print_message("No runs yet.")
     else:
@@ -75,7 +74,7 @@ async def _show(args: argparse.Namespace) -> int:
     total = await run_total(ledger, await run_of(args, ledger))
     if args.json:
         status = read_status(total.folder) if total.folder else None
-        console.print_output(json.dumps({**run_as_dict(total), "status": status}, ensure_ascii=False))
+        console.print_json({**run_as_dict(total), "status": status})
     else:
         from batch_enroll.reporting.runs_table import print_run
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
@@ -48,7 +47,7 @@ def _init(args: argparse.Namespace) -> int:
     if args.schema:
         from batch_enroll.config.job_profiles import job_schema
 
-        console.print_output(json.dumps(job_schema(), indent=2, ensure_ascii=False))
+        console.print_json(job_schema(), indent=2)
         return 0
     if args.input is None:
         raise JobError(message("job.init_without_input"))

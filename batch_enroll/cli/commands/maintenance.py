@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from datetime import timedelta
@@ -118,7 +117,7 @@ async def _doctor(args: argparse.Namespace) -> int:
         return await _rebuild_index(ledger_from(args))
     findings = await examine(_build_target(args), clock=SystemClock())
     if args.json:
-        console.print_output(json.dumps(findings_to_json(findings), ensure_ascii=False))
+        console.print_json(findings_to_json(findings))
     else:
         print_findings(findings, console.data_stream())
     return exit_code_for_findings(findings)
@@ -217,7 +216,7 @@ async def _prune(args: argparse.Namespace) -> int:
         if plan.prunable:
             console.print_message("\nNothing was removed: this was a dry run.")
         if args.json:
-            console.print_output(json.dumps(prune_to_json(plan, done=False), ensure_ascii=False))
+            console.print_json(prune_to_json(plan, done=False))
         return 0
     if not args.yes:
         if not console.is_terminal():
@@ -233,7 +232,7 @@ async def _prune(args: argparse.Namespace) -> int:
     )
     console.print_message(f"\nPruned {_runs(len(plan.prunable) - len(busy))}; freed {size_text(freed)}.")
     if args.json:
-        console.print_output(json.dumps(prune_to_json(plan, done=True, busy=busy), ensure_ascii=False))
+        console.print_json(prune_to_json(plan, done=True, busy=busy))
     return 5 if busy else 0
 
 

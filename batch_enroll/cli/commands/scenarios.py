@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING
 
 from batch_enroll.cli import console
@@ -37,15 +36,14 @@ async def _scenarios(args: argparse.Namespace) -> int:
     job = build_job_from_args(args, only_platform=True)
     found = await scenarios_of_platform(job, token_of(job), SystemClock())
     if args.json:
-        console.print_output(json.dumps([_to_json(one) for one in found], ensure_ascii=False))
+        console.print_json([_to_json(one) for one in found])
     elif not found:
         console.print_message("The platform lists no scenario for this token.")
     else:
         from batch_enroll.reporting.rich_console import TextScreen
 
         head = ("number", "name", "active", "database", "re-entry")
-        with console.text_for_people() as stream:
-            TextScreen(stream).columns([head, *map(_line, found)], right={0, 3})
+        TextScreen(console.data_stream()).columns([head, *map(_line, found)], right={0, 3})
     return 0
 
 
