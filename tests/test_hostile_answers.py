@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
 import ssl
 import threading
 import time
@@ -181,6 +182,35 @@ def test_encoded_answer(enroll, monkeypatch, encoding, body, code, named, is_sto
 def use_stock_transports(monkeypatch):
     """Let starts go through httpx's transports, as with a proxy."""
     monkeypatch.setattr(client, "_is_asyncio", lambda: False)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be suspended")
+@pytest.mark.slow
+@pytest.mark.parametrize("is_stock", [False, True], ids=["own", "stock"])
+def test_answers_of_a_suspended_program_are_read(cli, is_stock):
+    """The answer lies in the socket when the program goes on, long after the time for it has passed."""
+    write_csv(cli.folder / "in.csv", *people(4))
+    common = ("--scenario", "3", "--match", "email=email", "--rate", "8", "--timeout", "1", "--results", "out.csv")
+    for number in range(3):  # the program must be stopped while a request is in flight
+        in_flight = threading.Event()
+
+        def slowly(asked: dict[str, Any], out: BufferedIOBase, in_flight: threading.Event = in_flight) -> None:
+            in_flight.set()
+            time.sleep(0.1)
+            out.write(answer())
+
+        with small_platform(write=slowly) as url:
+            # A proxy has the requests carried by httpx; this one is the platform itself.
+            address, proxy = ("http://platform.example", {"HTTP_PROXY": url}) if is_stock else (url, {})
+            more = ("--insecure-http", "--ledger", f"{number}.sqlite", "--overwrite", "--concurrency", "1")
+            running = cli.start("run", "in.csv", "--url", address, *common, *more, **proxy)
+            in_flight.wait(30)
+            time.sleep(0.05)
+            running.send_signal(signal.SIGSTOP)
+            time.sleep(1.5)
+            running.send_signal(signal.SIGCONT)
+            assert running.wait(60) == 0, running.communicate()
+        assert statuses(read_results(cli.folder / "out.csv")) == ["success"] * 4
 
 
 # Answers that nobody asked for

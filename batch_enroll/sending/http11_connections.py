@@ -161,6 +161,7 @@ class Http11Connection(asyncio.Protocol):
         self._failure: httpx.TransportError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._deadline_s: float | None = None  #: of the answer that is on its way, in the loop's time
+        self._was_late = False  #: the deadline has passed, and the socket is looked at once more
         self._timer: asyncio.TimerHandle | None = None  #: one for all requests in turn: few of them are ever late
         self.is_open = False
         self._idle_since_s = 0.0
@@ -175,6 +176,7 @@ class Http11Connection(asyncio.Protocol):
             raise httpx.WriteError("The connection was lost.")
         self._answer = answer
         self._deadline_s = deadline
+        self._was_late = False
         if self._timer is None or self._timer.when() > deadline:
             self._stop_timer()
             self._timer = self._loop.call_at(deadline, self._check_deadline)
@@ -224,8 +226,14 @@ class Http11Connection(asyncio.Protocol):
         self._timer = None
         if self._deadline_s is None:
             return
-        if self._deadline_s > self._loop.time():
+        now = self._loop.time()
+        if self._deadline_s > now:
             self._timer = self._loop.call_at(self._deadline_s, self._check_deadline)
+        elif not self._was_late:
+            # After a suspension of the process the answer may lie in the socket, unread. The loop reads before it
+            # comes to its timers, but not in the round in which the suspension ended.
+            self._was_late = True
+            self._timer = self._loop.call_at(now, self._check_deadline)
         else:
             self._fail(httpx.ReadTimeout("No whole answer in time."))
 
