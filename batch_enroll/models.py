@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from batch_enroll.messages import NO_TEXT, Message, hint_of
 
 RESULTS_SUFFIXES = (".csv", ".xlsx")
+XLSX_CELL_CHARS = 32_767
+"""What a cell of a workbook holds. Source: Microsoft, "Excel specifications and limits"."""
 DEFAULT_RESULTS = "{input}.{run}.results.csv"
 """Name of the results when nobody gave one, with the input's stem and the run's id for the two words in braces."""
 
@@ -148,10 +150,6 @@ class Row(NamedTuple):
     cells: tuple[str, ...]  #: as many as the header has columns; "" when the cell is empty
     problems: tuple[Problem, ...] = ()  #: found while reading: too many cells, a NUL byte, an Excel error
     earlier: EarlierResult | None = None  #: only in a results file, and only of a row that was or may have been sent
-
-
-UNFINISHED_RUN: Final = "unfinished_run"
-"""Code of the notice that an earlier run of the job left rows unsent: every start of the job tells it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,8 @@ number of cells, a blank first cell, damaged bytes) is checked by slower code.
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
@@ -29,8 +31,10 @@ from batch_enroll.models import Problem, Row
 if TYPE_CHECKING:
     from _csv import Reader
 
-_BLOCK_LINES = 1_000
-_MAX_BLOCKS = 12
+_MAX_CELL_CHARS = 1_000_000
+_MAX_LINE_CHARS = 8 * _MAX_CELL_CHARS
+_CHUNK_CHARS = 1 << 16
+_LINE_END = re.compile("[\r\n]")
 _SHOWN_CHARACTERS = 40
 _SHORT_ROWS = message("input.short_rows")  # made once: it may concern every row
 
@@ -42,7 +46,7 @@ class DelimitedReader:
     sheet: str | None = None
 
     def __init__(self, path: Path, *, encoding: Encoding, dialect: Dialect) -> None:
-        csv.field_size_limit(2**31 - 1)  # the default refuses a note of 140,000 characters
+        csv.field_size_limit(_MAX_CELL_CHARS)  # the default refuses a note of 140,000 characters
         self._path = path
         self._encoding = encoding
         self._dialect = dialect
@@ -51,12 +55,20 @@ class DelimitedReader:
     def lines(self) -> Iterator[HeaderCandidate]:
         """Iterate over the rows as stored, without checking them."""
         with self._encoding.open(self._path) as stream:
-            reader = self._dialect.reader(stream)
+            lines = _PhysicalLines(stream, self._dialect, is_damaged=False)
+            reader = self._dialect.reader(lines.iter_lines())
             begin = 1
-            for cells in reader:
+            while True:
+                try:
+                    cells = next(reader, None)
+                except csv.Error:  # a cell is too long: `blocks` says so
+                    cells = []
+                if cells is None:
+                    return
                 if begin > self._dialect.skipped_lines:
                     yield HeaderCandidate(begin, cells)
                 begin = reader.line_num + 1
+                lines.forget(begin)
 
     def blocks(self, header: HeaderCandidate, warnings: ReaderWarnings) -> Iterator[list[Row]]:
         """Iterate over the rows below the header."""
@@ -124,8 +136,6 @@ class _RowIterator:
                 end = reader.line_num
                 rows.append(self._broken_row(begin, end))
                 begin = end + 1
-            except _UnterminatedQuote as error:
-                raise _unclosed_quote(begin) from error
             if rows:
                 yield rows
                 rows = []
@@ -138,8 +148,6 @@ class _RowIterator:
             except csv.Error as error:
                 if begin == self._header.number:
                     raise InputError(message("input.header_quote", line=begin)) from error
-            except _UnterminatedQuote as error:
-                raise _unclosed_quote(begin) from error
         return begin
 
     def _check_unusual_row(self, begin: int, end: int, cells: list[str]) -> Row | None:
@@ -263,7 +271,10 @@ class _RowIterator:
     def _broken_row(self, begin: int, end: int) -> Row:
         """Build a row of lines that the csv module cannot split into cells."""
         lines = self._lines.between(begin, end)
-        cells = [readable(cell) for cell in next(self._dialect.reader(lines))]
+        try:
+            cells = [readable(cell) for cell in next(self._dialect.reader(lines))]
+        except csv.Error:
+            return self._too_long(begin, lines)
         if not self._lines.exhausted:
             why = message("row.text_after_quote", line=begin, lines=_lines(begin, end))
             problem = self._stray_quote(begin, why)
@@ -275,6 +286,15 @@ class _RowIterator:
             problem = self._stray_quote(begin, message("row.quote_not_closed", line=begin, lines=_lines(begin, end)))
         return Row(number=begin, cells=self._fit(cells), problems=(problem,))
 
+    def _too_long(self, begin: int, lines: Sequence[str]) -> Row:
+        """Build a row with a cell that is too long: one line, since over several lines a closing quote is missing."""
+        if len(lines) > 1 or lines[0].count('"') % 2:
+            raise _unclosed_quote(begin)
+        cells = next(self._dialect.reader([lines[0][:_MAX_CELL_CHARS]]))[:-1]  # the last one is not whole
+        why = message("row.cell_too_long", line=begin, most=_MAX_CELL_CHARS)
+        problem = Problem(code="cell_too_long", message=why)
+        return Row(number=begin, cells=self._fit([*map(readable, cells)]), problems=(problem,))
+
     def _stray_quote(self, begin: int, why: Message) -> Problem:
         self._warnings.add("stray_quote", message("input.stray_quote"), row=begin)
         return Problem(code="stray_quote", message=why)
@@ -282,10 +302,6 @@ class _RowIterator:
     def _cut_off(self, begin: int, why: Message) -> Problem:
         self._warnings.add("cut_off", message("input.cut_off", line=begin), row=begin)
         return Problem(code="cut_off", message=why)
-
-
-class _UnterminatedQuote(Exception):
-    """A row has more than ten thousand lines: its closing quote is missing."""
 
 
 class _PhysicalLines:
@@ -335,13 +351,33 @@ class _PhysicalLines:
         return "\0" in text or self._blank_before_quote in text
 
     def _read(self) -> Iterator[list[str]]:
-        while block := list(islice(self._stream, _BLOCK_LINES)):
-            if len(self._blocks) == _MAX_BLOCKS:
-                raise _UnterminatedQuote
-            self._blocks.append(block)
-            self.unusual = self._is_damaged or any(map(self._is_unusual, map("".join, self._blocks)))
-            yield block
+        rest = ""  # a line of which more may come
+        while chunk := self._stream.read(_CHUNK_CHARS):
+            rest += chunk
+            if len(rest) > _MAX_LINE_CHARS:
+                rest = self._shortened(rest)
+            elif "\n" not in chunk and "\r" not in chunk:
+                continue
+            *block, rest = io.StringIO(rest, newline="")
+            yield self._keep(block)
+        yield self._keep([*io.StringIO(rest, newline="")])
         self.exhausted = True
+
+    def _keep(self, block: list[str]) -> list[str]:
+        self._blocks.append(block)
+        self.unusual = self._is_damaged or any(map(self._is_unusual, map("".join, self._blocks)))
+        return block
+
+    def _shortened(self, text: str) -> str:
+        """Shorten a line without end, so that it has a cell that is too long, and as many quotes, odd or even."""
+        kept, text = text[:_MAX_LINE_CHARS], text[_MAX_LINE_CHARS:]
+        quotes = 0
+        while text and (end := _LINE_END.search(text)) is None:
+            quotes += text.count('"')
+            text = self._stream.read(_CHUNK_CHARS)
+        place = end.start() if text and end else 0
+        quotes += text.count('"', 0, place)
+        return "".join((kept, "x" * (_MAX_CELL_CHARS + 1), '"' * (quotes % 2), text[place:]))
 
 
 def _ends_with(line: str, line_end: str) -> bool:

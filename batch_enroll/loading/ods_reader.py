@@ -17,7 +17,7 @@ from batch_enroll.loading.cell_text import duration_text, number_text
 from batch_enroll.loading.merged_cells import Merge, Merges
 from batch_enroll.loading.sheet_rows import CellProblem, SheetRow
 from batch_enroll.loading.sheet_selection import Sheet, choose_sheet
-from batch_enroll.loading.xml_stream import iter_xml, local_name
+from batch_enroll.loading.xml_stream import HeldXml, iter_xml, local_name
 
 _PART = "content.xml"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
@@ -107,7 +107,8 @@ class OdsSheet:
     def _walk(self) -> Iterator[tuple[str, Element]]:
         """Iterate over the elements of the document; a row is freed after it was yielded."""
         parents: list[Element] = []
-        for event, element in iter_xml(self._archive, _PART, events=("start", "end")):
+        held = HeldXml()
+        for event, element in iter_xml(self._archive, _PART, events=("start", "end"), held=held):
             yield event, element
             if event == "start":
                 parents.append(element)
@@ -115,6 +116,9 @@ class OdsSheet:
                 parents.pop()
                 if parents and element.tag == f"{_TABLE}table-row":
                     parents[-1].clear()
+                    held.bytes = 0
+                elif element.tag == f"{_STYLE}style":
+                    held.bytes = 0  # they are kept, and are as many as the document has
 
 
 def _read_row(element: Element, number: int, *, merges: list[Merge] | None = None) -> SheetRow:

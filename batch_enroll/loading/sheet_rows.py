@@ -23,7 +23,7 @@ from batch_enroll.loading.merged_cells import Merges
 from batch_enroll.loading.reader_warnings import ReaderWarnings
 from batch_enroll.loading.repeated_header import RepeatedHeaders
 from batch_enroll.messages import Message, message
-from batch_enroll.models import Problem, Row
+from batch_enroll.models import XLSX_CELL_CHARS, Problem, Row
 
 
 class CellProblem(NamedTuple):
@@ -182,6 +182,11 @@ def _build_row(found: SheetRow, header: HeaderCandidate, merges: Merges, warning
     for column, merge in merged.items():
         why = message("cell.merged_cell", **_cell(number, column, header), merge=str(merge))
         problems.append(Problem(code="merged_cell", message=why, column=column))
+    if sum(map(len, cells)) > XLSX_CELL_CHARS:
+        for column in (column for column, text in enumerate(cells) if len(text) > XLSX_CELL_CHARS):
+            why = message("cell.too_long", **_cell(number, column, header), most=XLSX_CELL_CHARS)
+            problems.append(Problem(code="cell_too_long", message=why, column=column))
+            cells[column] = cells[column][:XLSX_CELL_CHARS]
     warnings.add("merged_cells", message("input.merged_cells"), row=number, columns=merged)
     _add_notices(found, header, warnings)
     return Row(number=number, cells=tuple(cells), problems=tuple(problems))

@@ -46,7 +46,9 @@ def unpack(path: Path, kind: FileType, *, name: str, to: Path) -> str:
             with ZipFile(path) as archive:
                 member = _find_table(archive, name)
                 with archive.open(member) as packed:
-                    _copy(packed, to, packed_bytes=member.compress_size, name=name)
+                    # The archive itself is asked too: what it says of its member may be wrong.
+                    packed_bytes = min(member.compress_size, path.stat().st_size)
+                    _copy(packed, to, packed_bytes=packed_bytes, name=name)
             return PurePosixPath(member.filename).name
         with _OPENERS[kind](path) as packed:
             _copy(packed, to, packed_bytes=path.stat().st_size, name=name)
@@ -105,13 +107,18 @@ def _is_companion(member: str) -> bool:
     return any(part in _COMPANIONS or part.startswith("._") for part in PurePosixPath(member).parts)
 
 
+def is_plausible_size(size: int, *, packed_bytes: int) -> bool:
+    """Tell whether so many bytes may come out of so many packed ones, without an attack."""
+    return size <= _MAX_BYTES and (size <= _SURELY_FINE_BYTES or size <= _MAX_RATIO * packed_bytes)
+
+
 def _copy(packed: IO[bytes], to: Path, *, packed_bytes: int, name: str) -> None:
     size = 0
     with private_file(to) as file:
         while chunk := packed.read(_CHUNK_BYTES):
             raise_if_abandoned()
             size += len(chunk)
-            if size > _MAX_BYTES or (size > _SURELY_FINE_BYTES and size > _MAX_RATIO * packed_bytes):
+            if not is_plausible_size(size, packed_bytes=packed_bytes):
                 raise InputError(message("input.archive_too_large", name=name, size=size >> 20))
             file.write(chunk)
 

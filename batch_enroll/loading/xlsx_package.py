@@ -15,7 +15,7 @@ from zipfile import ZipFile
 from batch_enroll.errors import InputError
 from batch_enroll.loading.cell_text import BUILT_IN_FORMATS, UNKNOWN_FORMAT, Format, format_of
 from batch_enroll.loading.sheet_selection import Sheet
-from batch_enroll.loading.xml_stream import iter_xml, local_name
+from batch_enroll.loading.xml_stream import HeldXml, iter_xml, local_name, open_part
 from batch_enroll.messages import message
 
 _MAX_TEXTS_BYTES = 1 << 30  # shared texts stay in memory
@@ -60,21 +60,25 @@ class Package:
             if self._archive.getinfo(self._stored(part)).file_size > _MAX_TEXTS_BYTES:
                 raise InputError(message("input.workbook_too_large"))
             root: Element | None = None
-            for event, element in self.elements(part, events=("start", "end")):
+            held = HeldXml()
+            for event, element in self.elements(part, events=("start", "end"), held=held):
                 if root is None:
                     root = element
                 elif event == "end" and local_name(element) == "si":
                     texts.append(rich_text(element))
                     root.clear()
+                    held.bytes = 0
         return texts
 
-    def elements(self, part: str, *, events: Sequence[Literal["start", "end"]]) -> Iterator[tuple[str, Element]]:
-        """Iterate over the XML elements of a part."""
-        yield from iter_xml(self._archive, self._stored(part), events=events)
+    def elements(
+        self, part: str, *, events: Sequence[Literal["start", "end"]], held: HeldXml | None = None
+    ) -> Iterator[tuple[str, Element]]:
+        """Iterate over the XML elements of a part, as `iter_xml` does."""
+        return iter_xml(self._archive, self._stored(part), events=events, held=held)
 
     def open(self, part: str) -> IO[bytes]:
         """Open a part as bytes."""
-        return self._archive.open(self._stored(part))
+        return open_part(self._archive, self._stored(part))
 
     def _stored(self, part: str) -> str:
         if part.lower() not in self._names:

@@ -18,7 +18,7 @@ from batch_enroll.loading.merged_cells import Merge, Merges, column_index
 from batch_enroll.loading.sheet_rows import CellProblem, SheetRow
 from batch_enroll.loading.sheet_selection import Sheet, choose_sheet
 from batch_enroll.loading.xlsx_package import Package, rich_text, unescape
-from batch_enroll.loading.xml_stream import local_name
+from batch_enroll.loading.xml_stream import HeldXml, local_name
 
 _MERGE = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref\s*=\s*[\"']([A-Za-z0-9:$]+)[\"']")
 _SCAN_BYTES = 1 << 20
@@ -84,13 +84,14 @@ class XlsxSheet:
 
     def _row_elements(self, sheet: Sheet) -> Iterator[Element]:
         """Yield the rows one by one and free each before the next: a million blank ones take no memory."""
-        tag, rows = "", None
-        for event, element in self._package.elements(sheet.part, events=("start", "end")):
+        tag, rows, held = "", None, HeldXml()
+        for event, element in self._package.elements(sheet.part, events=("start", "end"), held=held):
             if element.tag == tag:
                 if event == "end":
                     yield element
                     if rows is not None:
                         rows.clear()
+                    held.bytes = 0
             elif rows is None and local_name(element) == "sheetData":
                 rows, namespace = element, element.tag.removesuffix("sheetData")
                 tag, self._value, self._inline = f"{namespace}row", f"{namespace}v", f"{namespace}is"

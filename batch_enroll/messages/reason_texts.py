@@ -201,6 +201,7 @@ REASONS: Final[dict[str, Text]] = {
         "The row is in another encoding than the file: type it again, or export the file again.",
     ),
     "nul_byte": Text("A cell holds a NUL byte", "The cell is damaged: type it again, or export the file again."),
+    "cell_too_long": Text("A cell is too long", "Shorten the cell, or take out its column."),
     "cut_off": Text("The row is cut off", "The file ends in the middle of a row: export or copy it again."),
     "repeated_header": Text("The row repeats the header", "Take the row out: it repeats the header."),
     "below_other_header": Text(

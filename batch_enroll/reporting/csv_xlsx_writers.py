@@ -19,11 +19,11 @@ from xml.sax.saxutils import escape
 from batch_enroll.atomic_file import SHARED, AtomicFile
 from batch_enroll.errors import RunStopped
 from batch_enroll.messages import message
+from batch_enroll.models import XLSX_CELL_CHARS
 from batch_enroll.reporting.result_paths import XLSX_ROWS
 
-XLSX_CELL_CHARS = 32_767
 XLSX_COLUMNS = 16_384
-"""What one cell and one line hold. Source: Microsoft, "Excel specifications and limits"."""
+"""What one line holds. Source: Microsoft, "Excel specifications and limits"."""
 
 _LONE = "backslashreplace"
 """Half a surrogate pair is no character and has no UTF-8: it is written as `\\\\ud83d` rather than as a broken file."""
