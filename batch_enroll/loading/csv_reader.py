@@ -291,7 +291,7 @@ class _RowIterator:
         if len(lines) > 1 or lines[0].count('"') % 2:
             raise _unclosed_quote(begin)
         cells = next(self._dialect.reader([lines[0][:_MAX_CELL_CHARS]]))[:-1]  # the last one is not whole
-        why = message("row.cell_too_long", line=begin, most=_MAX_CELL_CHARS)
+        why = message("row.cell_too_long", line=begin, count=_MAX_CELL_CHARS)
         problem = Problem(code="cell_too_long", message=why)
         return Row(number=begin, cells=self._fit([*map(readable, cells)]), problems=(problem,))
 

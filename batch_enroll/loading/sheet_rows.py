@@ -184,7 +184,7 @@ def _build_row(found: SheetRow, header: HeaderCandidate, merges: Merges, warning
         problems.append(Problem(code="merged_cell", message=why, column=column))
     if sum(map(len, cells)) > XLSX_CELL_CHARS:
         for column in (column for column, text in enumerate(cells) if len(text) > XLSX_CELL_CHARS):
-            why = message("cell.too_long", **_cell(number, column, header), most=XLSX_CELL_CHARS)
+            why = message("cell.too_long", **_cell(number, column, header), count=XLSX_CELL_CHARS)
             problems.append(Problem(code="cell_too_long", message=why, column=column))
             cells[column] = cells[column][:XLSX_CELL_CHARS]
     warnings.add("merged_cells", message("input.merged_cells"), row=number, columns=merged)

@@ -52,8 +52,8 @@ ROW_TEXTS: Final[dict[str, Text]] = {
     "cell.formula_without_value": Text(
         "{cell} ({column}) is a formula whose result is not stored in the file (open it in Excel and save it)."
     ),
-    "cell.too_long": Text("{cell} ({column}) holds more than {most:,} characters."),
-    "row.cell_too_long": Text("Line {line:d} has a cell of more than {most:,} characters."),
+    "cell.too_long": Text("{cell} ({column}) holds more than {count:character}."),
+    "row.cell_too_long": Text("Line {line:d} has a cell of more than {count:character}."),
     "cell.digits_lost": Text(
         "{cell} ({column}) holds a number of more than 15 digits ({detail}): its last digits are lost."
     ),
