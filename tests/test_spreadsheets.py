@@ -32,17 +32,8 @@ def test_case_sends_and_reports_the_expected_rows(cli, sandbox, name):
 
 NOT_YET = {
     *("t2-17", "t2-19", "t2-21", "t2-24"),
-    *(
-        "t2-30",
-        "t2-32",
-        "t2-34",
-        "t2-35",
-        "t2-38",
-        "t2-40",
-        "t2-45",
-        "t2-47",
-    ),
-    *("t2-72", "t2-74"),
+    *("t2-38",),
+    *(),
 }
 
 

@@ -10,6 +10,7 @@ from batch_enroll.column_lookup import find_column
 from batch_enroll.errors import EmptyInput, InputError
 from batch_enroll.loading.header_detection import HEAD_ROWS, HeaderCandidate, Place, find_header, location
 from batch_enroll.loading.reader_warnings import ReaderWarnings
+from batch_enroll.loading.text_damage import mark_damaged
 from batch_enroll.messages import Message, message
 from batch_enroll.models import EarlierResult, InputOptions, Notice, Row, RowStatus
 from batch_enroll.result_columns import ADDED_COLUMNS, is_results_header, unguard
@@ -96,6 +97,7 @@ class InputTable:
             rows = rows[: None if left is None else left - found]
             found += len(rows)
             if rows:
+                rows = mark_damaged(rows, self._header.cells, self._warnings)
                 yield [self._own.row(row) for row in rows] if self._own else rows
             if found == left:
                 return

@@ -11,17 +11,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple, assert_never
 
+from batch_enroll.mapping.cell_damage import INVISIBLE, find_damage, mixes_alphabets
 from batch_enroll.messages import Message, message
 from batch_enroll.models import FieldType, MatchingMode, Problem
 
-_INVISIBLE = (
-    "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
-    "\u2060\u2066\u2067\u2068\u2069\ufeff"
-)
 _AROUND = (
-    _INVISIBLE
+    INVISIBLE
     + " \t\r\n\x0b\x0c\x1c\x1d\x1e\x1f\x85\u00a0\u1680\u2028\u2029\u202f\u205f\u3000"
     + "".join(chr(code) for code in range(0x2000, 0x200B))
 )
@@ -35,7 +33,7 @@ _USUAL_EMAIL = re.compile(
 )
 _NAMED_EMAIL = re.compile(r"[^<>@]*<([^<>\s]+@[^<>\s]+)>\Z")
 _SEPARATOR = re.compile(r"[\s,;|/:]")  #: between two addresses
-_ROUNDED = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE]\+\d{1,3}\Z")
+_FORMULA_TEXT = re.compile(r'="((?:[^"]|"")*)"')  #: how programs write a text that a spreadsheet may not change
 _DECIMAL = re.compile(r"\+?\d+[.,]0+\Z")
 _PHONE = re.compile(
     r"\+?[0-9][0-9 \u00a0\u202f()./\u2010-\u2015-]*\Z|\+?\([0-9][0-9 \u00a0\u202f()./\u2010-\u2015-]*\Z"
@@ -45,6 +43,8 @@ _MAX_EMAIL_LENGTH = 254  # RFC 5321
 _INTEGER = re.compile(r"[+-]?\d+\Z", re.ASCII)
 _MIN_PHONE_DIGITS = 7
 _MAX_PHONE_DIGITS = 15  # E.164
+_LOCAL_PHONE_DIGITS = 6  # the shortest numbers of large towns
+_WHOLE_PHONE_DIGITS = 10  # with the area's code
 _INT64 = 2**63
 DEFAULT_COUNTRY = "RU"  #: of phones that name none: 8 in front of the ten digits is dialled there for +7
 
@@ -100,6 +100,8 @@ def _email(text: str) -> IdentityValue | Problem:
     address, tidied = _trim(text)
     if not address:
         return _empty()
+    if "??" in address:
+        return _problem("lost_letters", text)
     if address[:7].lower() == "mailto:":
         address, tidied = address[7:], (*tidied, "mailto")
     if len(address) <= _LONGEST_EMAIL_PARSED and (named := _NAMED_EMAIL.match(address)):
@@ -111,7 +113,7 @@ def _email(text: str) -> IdentityValue | Problem:
         return Problem(code="email_invalid", message=said)
     if reason := _why_no_email(address):
         return Problem(code="email_invalid", message=message("row.email_invalid", value=_quoted(text), reason=reason))
-    if not address.isascii() and _mixes_alphabets(address):
+    if not address.isascii() and mixes_alphabets(address):
         tidied = (*tidied, "lookalike_letters")
     return IdentityValue(address, unicodedata.normalize("NFC", address).casefold(), tidied)
 
@@ -132,10 +134,8 @@ def _phone(text: str, country: str | None) -> IdentityValue | Problem:
         return _empty()
     if phone[:4].lower() == "tel:":
         phone, tidied = _trim(phone[4:])[0], (*tidied, "tel")
-    if phone[:1] == "'" and phone[1:2] in tuple("+0123456789"):
-        phone, tidied = phone[1:], (*tidied, "apostrophe")
-    if _ROUNDED.match(phone):
-        return _rounded(phone)
+    if find_damage(phone) == "digits_lost":
+        return _problem("digits_lost", phone)
     if _DECIMAL.match(phone):
         return _problem("phone_decimal", text)
     digits = "".join(character for character in phone if character.isdigit())
@@ -145,6 +145,8 @@ def _phone(text: str, country: str | None) -> IdentityValue | Problem:
         return _problem(
             "phone_invalid", text, "phone_digits", count=len(digits), least=_MIN_PHONE_DIGITS, most=_MAX_PHONE_DIGITS
         )
+    if _has_second_number(phone):
+        return _problem("phone_invalid", text, "phone_two_numbers")
     if phone.startswith("+"):
         if not _is_possible(phone, None):
             return _problem("phone_invalid", text, "phone_impossible")
@@ -155,6 +157,21 @@ def _phone(text: str, country: str | None) -> IdentityValue | Problem:
     if international is None:
         return _problem("phone_invalid", text, "phone_not_of_country", country=country)
     return IdentityValue(international, international.lstrip("+"), (*tidied, "country_added"))
+
+
+def _has_second_number(phone: str) -> bool:
+    """Tell whether a second phone or an extension follows the number: 123-45-67/765-43-21, 84951234567 (123)."""
+    if phone.endswith(")"):
+        return True
+    begin, _, end = phone.rpartition("/")
+    if _count_digits(begin) >= _WHOLE_PHONE_DIGITS and _count_digits(end):
+        return True  # 84951234567/68
+    parts = [count for part in re.split(r"[\s/]+", phone) if (count := _count_digits(part))]
+    return any(first >= _LOCAL_PHONE_DIGITS and second >= _LOCAL_PHONE_DIGITS for first, second in pairwise(parts))
+
+
+def _count_digits(text: str) -> int:
+    return sum(map(str.isdigit, text))
 
 
 def _is_possible(phone: str, country: str | None) -> bool:
@@ -200,27 +217,28 @@ def _profile_id(text: str) -> IdentityValue | Problem:
     value, tidied = _trim(text)
     if not value:
         return _empty()
-    return _rounded(value) if _ROUNDED.match(value) else IdentityValue(value, value, tidied)
+    return _problem(code, value) if (code := find_damage(value)) else IdentityValue(value, value, tidied)
 
 
 def _custom_text(text: str) -> IdentityValue | Problem:
     if text.isascii() and text.isalnum():
         return IdentityValue(text, text)  # most ids
-    bare = text.strip(_AROUND)
+    bare, tidied = _trim(text)
     if not bare:
         return _empty()
-    if _ROUNDED.match(bare):
-        return _rounded(bare)
-    # Blanks around a custom value may belong to it: it is sent as it stands, with a notice.
-    return IdentityValue(text, text, () if bare == text else ("blanks_kept",))
+    if code := find_damage(bare):
+        return _problem(code, bare)
+    if tidied == ("trimmed",):  # the blanks may belong to the value: it is sent as it stands, with a notice
+        return IdentityValue(text, text, ("blanks_kept",))
+    return IdentityValue(bare, bare, tidied)
 
 
 def _custom_int(text: str) -> IdentityValue | Problem:
-    bare = text.strip(_AROUND)
+    bare, tidied = _trim(text)
     if not bare:
         return _empty()
-    if _ROUNDED.match(bare):
-        return _rounded(bare)
+    if find_damage(bare) == "digits_lost":
+        return _problem("digits_lost", bare)
     if not _INTEGER.match(bare):
         return _problem("not_an_integer", text)
     if len(bare.lstrip("+-")) > 1 and bare.lstrip("+-").startswith("0"):
@@ -228,20 +246,28 @@ def _custom_int(text: str) -> IdentityValue | Problem:
     number = int(bare) if len(bare) <= 20 else _INT64
     if not -_INT64 <= number < _INT64:
         return _problem("integer_too_large", text)
-    return IdentityValue(number, str(number), () if bare == text else ("trimmed",))
+    return IdentityValue(number, str(number), tidied)
+
+
+def formula_text(text: str) -> str | None:
+    """Return the text inside ="…"; None for any other text."""
+    match = _FORMULA_TEXT.fullmatch(text.strip())
+    return match and match[1].replace('""', '"')
 
 
 def _trim(text: str) -> tuple[str, tuple[str, ...]]:
+    """Remove the blanks around a value, and what makes a spreadsheet keep it as text; name what was removed."""
     bare = text.strip(_AROUND)
-    return (text, ()) if bare == text else (bare, ("trimmed",))
+    tidied = () if bare == text else ("trimmed",)
+    if bare[:2] == '="' and (inside := formula_text(bare)) is not None:
+        bare, tidied = inside.strip(_AROUND), (*tidied, "formula_text")
+    if bare[:1] == "'" and bare[1:2] in tuple("+0123456789") and "@" not in bare:
+        bare, tidied = bare[1:], (*tidied, "apostrophe")
+    return bare, tidied
 
 
 def _empty() -> Problem:
     return Problem(code="identity_empty", message=message("row.identity_empty"))
-
-
-def _rounded(value: str) -> Problem:
-    return _problem("digits_lost", value)
 
 
 def _problem(code: str, text: str, key: str = "", **values: Any) -> Problem:
@@ -249,17 +275,8 @@ def _problem(code: str, text: str, key: str = "", **values: Any) -> Problem:
     return Problem(code=code, message=Message(f"row.{key or code}", {"value": _quoted(text), **values}))
 
 
-def _mixes_alphabets(address: str) -> bool:
-    """Return whether one word of the address holds Latin letters beside Cyrillic, Greek or Armenian ones."""
-    for word in re.split(r"[^\w]+", address):
-        scripts = {unicodedata.name(letter, "").split(" ", 1)[0] for letter in word if letter.isalpha()}
-        if "LATIN" in scripts and scripts & {"CYRILLIC", "GREEK", "ARMENIAN"}:
-            return True
-    return False
-
-
 def _quoted(text: str) -> str:
     """Quote a cell for people: one line, invisible characters made visible, not longer than 60 characters."""
     begin = text.strip(" \t\r\n")[:61]
-    clean = "".join(c if c.isprintable() and c not in _INVISIBLE else f"\\u{ord(c):04x}" for c in begin)
+    clean = "".join(c if c.isprintable() and c not in INVISIBLE else f"\\u{ord(c):04x}" for c in begin)
     return f"'{clean if len(clean) <= 60 else clean[:57] + '…'}'"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from batch_enroll.column_lookup import find_column
 from batch_enroll.errors import InvalidRow
-from batch_enroll.mapping.identity_values import IdentityValue, identity_check
+from batch_enroll.mapping.identity_values import IdentityValue, formula_text, identity_check
 from batch_enroll.messages import Message, message
 from batch_enroll.models import (
     Matching,
@@ -55,8 +55,8 @@ class Mapper:
         self._content = [(name, find_column(columns, column)) for name, column in content]
         self._names = list(columns)
         self._used = {self._identity_at, *(at for _, at in self._content)}
-        self._first_rows: dict[str, list[int]] = {}
-        self._tidied_counts: dict[str, int] = {}
+        self._first_rows: dict[tuple[str, str], list[int]] = {}  # by code and column
+        self._tidied_counts: dict[tuple[str, str], int] = {}
 
     def build(self, row: Row) -> Mapped:
         """Make the request of one row.
@@ -70,23 +70,24 @@ class Mapper:
             raise InvalidRow(tuple(problems))
         if identity.tidied:
             for code in identity.tidied:
-                self._count(code, row.number)
+                self._count(code, self._matching.column, row.number)
         cells = row.cells
         content = tuple([(name, cells[at]) for name, at in self._content if cells[at]]) if self._content else ()
+        if content and '="' in [value[:2] for _, value in content]:
+            content = self._unwrap(row)
         request = StartRequest(self._scenario, self._mode, identity.value, self._field_name, self._resource_id, content)
         return Mapped(request, identity.compare)
 
     def notices(self) -> tuple[Notice, ...]:
         """Return what was removed from the cells of the rows built so far: one notice for each kind."""
-        column = self._matching.column
         return tuple(
             Notice(
                 code=code,
                 message=Message(f"row.{code}", {"count": count, "column": column}),
-                rows=tuple(self._first_rows[code]),
+                rows=tuple(self._first_rows[code, column]),
                 count=count,
             )
-            for code, count in self._tidied_counts.items()
+            for (code, column), count in self._tidied_counts.items()
         )
 
     def _identity(self, row: Row, problems: list[Problem]) -> IdentityValue | None:
@@ -104,8 +105,20 @@ class Mapper:
         problems.sort(key=lambda problem: -1 if problem.column is None else problem.column)
         return None
 
-    def _count(self, code: str, number: int) -> None:
-        self._tidied_counts[code] = self._tidied_counts.get(code, 0) + 1
-        first = self._first_rows.setdefault(code, [])
+    def _unwrap(self, row: Row) -> tuple[tuple[str, str], ...]:
+        """Return the content of a row with the texts inside ="…"."""
+        content = []
+        for name, at in self._content:
+            value = row.cells[at]
+            if value[:2] == '="' and (inside := formula_text(value)) is not None:
+                self._count("formula_text", self._names[at].strip(), row.number)
+                value = inside
+            if value:
+                content.append((name, value))
+        return tuple(content)
+
+    def _count(self, code: str, column: str, number: int) -> None:
+        self._tidied_counts[code, column] = self._tidied_counts.get((code, column), 0) + 1
+        first = self._first_rows.setdefault((code, column), [])
         if len(first) < _FIRST_ROWS:
             first.append(number)

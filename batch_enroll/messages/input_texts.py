@@ -387,6 +387,14 @@ INPUT_TEXTS: Final[dict[str, Text]] = {
         "If what the sheet shows is right (leading zeros, for example), format the column as text and enter the "
         "values again, or save as CSV.",
     ),
+    "input.garbled_text": Text(
+        "Some rows hold garbled text: it was read in a wrong encoding when the file was made.",
+        "Look at these rows, and export the file again if the text is sent.",
+    ),
+    "input.lost_letters": Text(
+        "Some rows hold the mark of lost letters (�): the file was damaged when it was saved.",
+        "Export the file again as CSV (UTF-8) from where it comes if the text is sent.",
+    ),
     "input.hidden_rows": Text(
         "Some rows are hidden in the sheet, by a filter or by hand; they are read all the same.",
         "To leave them out, copy the visible rows to a new sheet.",

@@ -179,6 +179,37 @@ REASONS: Final[dict[str, Text]] = {
         "The value became a rounded number",
         "A spreadsheet program rounded it: export again with the column formatted as text.",
     ),
+    "decimal_added": Text(
+        "The value became a number with decimals",
+        "A program made a number of the id: export the column as text, or remove the decimals.",
+    ),
+    "thousands_separated": Text(
+        "The value is written with separators between thousands", "Format the column as text, without separators."
+    ),
+    "became_date": Text(
+        "The value became a date",
+        "A spreadsheet program made a date of the id: format the column as text and enter the id again.",
+    ),
+    "date_cell": Text(
+        "The cell holds a date instead of an id",
+        "A spreadsheet program made a date of the id: format the column as text and enter the id again.",
+    ),
+    "number_shown_otherwise": Text(
+        "The sheet shows another value than the cell holds",
+        "Format the column as text and enter the values as they should be sent.",
+    ),
+    "lost_letters": Text("Letters of the value are lost", "Export the file again as CSV (UTF-8) from where it comes."),
+    "garbled_text": Text("The value is garbled", "Export the file again as CSV (UTF-8) from where it comes."),
+    "invisible_characters": Text(
+        "The value holds invisible characters", "Type the value again: copied text may bring such characters."
+    ),
+    "mixed_alphabets": Text(
+        "The value mixes letters of two alphabets", "Type the value again in one alphabet: some letters look alike."
+    ),
+    "not_a_person": Text(
+        "The row does not look like the others",
+        "A label, a total or a comment can be removed. If it is a profile, load it in a file of its own.",
+    ),
     "not_an_integer": Text("The value is no whole number", f"Correct the value, or {_IF_TEXT}."),
     "leading_zeros": Text(
         "An int field would lose the zeros in front",

@@ -58,6 +58,11 @@ ROW_TEXTS: Final[dict[str, Text]] = {
         "{cell} ({column}) holds a number of more than 15 digits ({detail}): its last digits are lost."
     ),
     "cell.date_out_of_range": Text("{cell} ({column}) is formatted as a date but holds {detail}."),
+    "cell.error_word": Text("{column} holds {value!r}, an error of a spreadsheet instead of a value."),
+    "cell.lost_letters": Text("{column} holds lost letters (�): the file was damaged when it was saved."),
+    "cell.garbled_text": Text(
+        "{column} holds garbled text ({value}): it was read in a wrong encoding when the file was made."
+    ),
     "cell.merged_cell": Text("{cell} ({column}) has no value of its own: it is part of the merged cell {merge}."),
     # One cell cannot be sent. `value` is the cell as people see it, in quotes.
     "row.in_column": Text("{column}: {problem}"),
@@ -71,9 +76,16 @@ ROW_TEXTS: Final[dict[str, Text]] = {
     "row.phone_decimal": Text("{value} is a number with decimals, not a phone"),
     "row.phone_not_plain": Text("{value} is not one plain phone number"),
     "row.phone_digits": Text("{value} has {count:digit}; a phone has {least} to {most}"),
+    "row.phone_two_numbers": Text("{value} holds a second number or an extension"),
     "row.phone_impossible": Text("{value} cannot be a number of any country"),
     "row.phone_not_of_country": Text("{value} cannot be a number of {country}"),
     "row.digits_lost": Text("{value} is a rounded number, its digits are lost"),
+    "row.decimal_added": Text("{value} became a number with decimals"),
+    "row.thousands_separated": Text("{value} is written with blanks or commas between thousands"),
+    "row.became_date": Text("{value} is a date: a spreadsheet program made it of the value"),
+    "row.lost_letters": Text("{value} has lost its letters"),
+    "row.invisible_characters": Text("{value} holds invisible characters"),
+    "row.mixed_alphabets": Text("{value} mixes letters of two alphabets that look alike"),
     "row.not_an_integer": Text("{value} is not a whole number, but the field's type is int"),
     "row.leading_zeros": Text("{value} begins with 0, which an int field would lose"),
     "row.integer_too_large": Text("{value} is too large for an int field"),
@@ -83,6 +95,7 @@ ROW_TEXTS: Final[dict[str, Text]] = {
         "Blanks or invisible characters around the '{column}' in {count:row} are sent as they stand.",
         "Remove them in the file if they do not belong to the value.",
     ),
+    "row.formula_text": Text("The formula around the text =\"…\" in '{column}' in {count:row} is left out."),
     "row.mailto": Text("'mailto:' before the '{column}' in {count:row} is left out."),
     "row.named_address": Text("A name beside the address in '{column}' in {count:row} is left out."),
     "row.tel": Text("'tel:' before the '{column}' in {count:row} is left out."),
