@@ -9,6 +9,9 @@ from enum import Enum, auto
 
 DIGITS_KEPT = 15  #: a spreadsheet's number has no more significant digits
 
+_HARMLESS = re.compile(r"_.|\*.|\[[^\]]*\]")
+_MASK = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]|[0#]|.', re.DOTALL)
+_MASK_SIGNS = " +-()/:123456789"
 _UNLIMITED = 10**DIGITS_KEPT
 _LITERALS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?![hms]+\])[^\]]*\]|am/pm|a/p')
 _DAY_SECONDS = 86_400
@@ -52,12 +55,44 @@ def format_of(code: str) -> Format:
     has_time = bool(re.search("[hs]", bare))
     if has_date or has_time or "m" in bare:
         return Format.DATE_TIME if has_date and has_time else Format.TIME if has_time else Format.DATE
-    return Format.WHOLE if code in ("0", "#") else Format.OTHER
+    whole = _HARMLESS.sub("", code.split(";")[0]).strip()
+    return Format.WHOLE if whole in ("0", "#", "#0") else Format.OTHER
 
 
 def shows_other(shown: Format, text: str) -> bool:
     """Tell whether a sheet shows a number in another form than `number_text` gives it."""
     return shown is Format.OTHER or (shown is Format.WHOLE and "." in text)
+
+
+def shown_id(text: str, code: str) -> str:
+    """Return how a format such as `00000` or `+7 (000) 000-00-00` shows a whole number.
+
+    Returns:
+        "" for the other formats (thousands, decimals, percent) and for a number that is shown as it is.
+    """
+    if not text.isdecimal():
+        return ""
+    places: list[str] = []
+    for part in _MASK.findall(code.split(";")[0]):
+        if part in "0#" or (len(part) == 1 and part in _MASK_SIGNS):
+            places.append(part)
+        elif part[0] in '"\\':
+            places.append(part.strip('"').removeprefix("\\"))
+        elif part[0] not in "_*[":
+            return ""
+    digits, shown = list(text), []
+    first = min((at for at, place in enumerate(places) if place in ("0", "#")), default=None)
+    if first is None:
+        return ""
+    for at in reversed(range(len(places))):
+        if places[at] not in ("0", "#"):
+            shown.append(places[at])
+        elif digits or places[at] == "0":
+            shown.append(digits.pop() if digits else "0")
+            if at == first:
+                shown.extend(reversed(digits))
+    whole = "".join(reversed(shown)).strip()
+    return "" if whole == text else whole
 
 
 def number_text(stored: str) -> tuple[str, bool]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from xml.etree.ElementTree import Element, ParseError
 from zipfile import ZipFile
@@ -29,6 +29,7 @@ _MAX_ROWS = 1 << 24  # LibreOffice's largest sheet
 _MAX_COLUMNS = 1 << 14
 _HIDDEN = ("collapse", "filter")
 _ERROR = re.compile(r"#[A-Z/0-9]+[!?]?|Err:\d+")
+_OTHER_ID = re.compile(r"0\d+|(?=.*[+()-])[\d +()-]+")  # 000123, +7 (900) 000-00-01
 _TIME = re.compile(r"(-?)P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")
 
 
@@ -66,7 +67,7 @@ class OdsSheet:
                 if place == self._table.place:
                     row = _read_row(element, number)
                     for repeat in range(repeats if row.cells or row.problems else 0):
-                        yield SheetRow(number + repeat, row.cells, row.problems, row.otherwise_shown, row.is_hidden)
+                        yield replace(row, number=number + repeat)
                 number += repeats
             if place > self._table.place:
                 return
@@ -159,10 +160,12 @@ def _cell_text(cell: Element, column: int, row: SheetRow) -> str:
         case "float" | "percentage" | "currency":
             return _number(cell.get(f"{_OFFICE}value", ""), shown, column, row)
         case "date":
+            row.dates.append(column)
             day, _, time = cell.get(f"{_OFFICE}date-value", "").partition("T")
             time = _without_fraction(time)
             return day if not time or (time == "00:00:00" and ":" not in shown) else f"{day} {time}"
         case "time":
+            row.dates.append(column)
             return _time(cell.get(f"{_OFFICE}time-value", ""))
         case "boolean":
             return cell.get(f"{_OFFICE}boolean-value", "").upper()
@@ -178,7 +181,7 @@ def _number(value: str, shown: str, column: int, row: SheetRow) -> str:
     if is_lossy:
         row.problems.append(CellProblem(column, "digits_lost", text))
     elif shown.replace(",", ".") not in ("", text):
-        row.otherwise_shown.append((column, ""))
+        row.otherwise_shown.append((column, "", shown if _OTHER_ID.fullmatch(shown) else ""))
     return text
 
 

@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 
 from batch_enroll.column_lookup import column_letter, column_title, visible
 from batch_enroll.errors import InputError
-from batch_enroll.loading.cell_text import Format, date_text, number_text, shows_other
+from batch_enroll.loading.cell_text import Format, date_text, number_text, shown_id, shows_other
 from batch_enroll.loading.file_type import FileType
 from batch_enroll.loading.header_detection import HeaderCandidate, Place
 from batch_enroll.loading.input_table import BLOCK_ROWS
@@ -45,7 +45,9 @@ class SheetRow:
     number: int
     cells: list[str] = field(default_factory=list)  #: from column A on
     problems: list[CellProblem] = field(default_factory=list)
-    otherwise_shown: list[tuple[int, str]] = field(default_factory=list)  #: column, display format if known
+    #: column, display format if known, and how the sheet shows the number if that may be another id
+    otherwise_shown: list[tuple[int, str, str]] = field(default_factory=list)
+    dates: list[int] = field(default_factory=list)  #: columns of dates, times and durations
     is_hidden: bool = False
 
     def number_text(self, column: int, value: str, shown: Format, code: str, *, from_1904: bool = False) -> str:
@@ -58,6 +60,7 @@ class SheetRow:
         """
         if shown in (Format.DATE, Format.TIME, Format.DATE_TIME, Format.DURATION):
             text = date_text(float(value), shown, from_1904=from_1904)
+            self.dates.append(column)
             if text is None:
                 self.problems.append(CellProblem(column, "date_out_of_range", value))
             return text or ""
@@ -65,7 +68,7 @@ class SheetRow:
         if is_lossy:
             self.problems.append(CellProblem(column, "digits_lost", text))
         elif shows_other(shown, text):
-            self.otherwise_shown.append((column, code))
+            self.otherwise_shown.append((column, code, shown_id(text, code)))
         return text
 
 
@@ -173,6 +176,7 @@ def _build_row(found: SheetRow, header: HeaderCandidate, merges: Merges, warning
         if column < width and column not in covered:
             values = {**_cell(number, column, header), "detail": detail}
             problems.append(Problem(code=code, message=Message(f"cell.{code}", values), column=column))
+    problems += _matching_problems(found, cells, header, warnings.matching)
     for column in covered:
         if column < width:
             cells[column] = ""
@@ -192,13 +196,30 @@ def _build_row(found: SheetRow, header: HeaderCandidate, merges: Merges, warning
     return Row(number=number, cells=tuple(cells), problems=tuple(problems))
 
 
+def _matching_problems(
+    found: SheetRow, cells: list[str], header: HeaderCandidate, matching: int | None
+) -> Iterator[Problem]:
+    """Refuse what a spreadsheet made of an id: a date, or a number that the sheet shows as another id."""
+    if matching is None or matching >= len(cells) or any(problem.column == matching for problem in found.problems):
+        return
+    where = _cell(found.number, matching, header)
+    if matching in found.dates:
+        yield Problem(
+            code="date_cell", message=message("cell.date_cell", **where, value=cells[matching]), column=matching
+        )
+    for column, _, shown in found.otherwise_shown:
+        if column == matching and shown:
+            why = message("cell.number_shown_otherwise", **where, value=cells[matching], shown=shown)
+            yield Problem(code="number_shown_otherwise", message=why, column=matching)
+
+
 def _cell(number: int, column: int, header: HeaderCandidate) -> dict[str, Any]:
     return {"cell": f"{column_letter(column)}{number}", "column": column_title(header.cells, column)}
 
 
 def _add_notices(found: SheetRow, header: HeaderCandidate, warnings: ReaderWarnings) -> None:
-    for column, shown in found.otherwise_shown:
-        if column < len(header.cells):
+    for column, shown, other in found.otherwise_shown:
+        if column < len(header.cells) and not (other and column == warnings.matching):
             warnings.add(
                 "number_format",
                 message("input.number_format", column=column_title(header.cells, column), form=shown and f" ({shown})"),

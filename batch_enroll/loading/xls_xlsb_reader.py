@@ -76,7 +76,11 @@ class XlsXlsbSheet:
             case {"error": shown}:
                 row.problems.append(CellProblem(column, "excel_error", shown))
                 return ""
+            case {"date": text}:
+                row.dates.append(column)
+                return str(text)
             case {"seconds": seconds}:
+                row.dates.append(column)
                 return value_text(timedelta(seconds=seconds))[0]
             case [int() | float() as number, int() as style]:
                 shown, code = self._formats[style] if style < len(self._formats) else (Format.PLAIN, "")

@@ -1,8 +1,8 @@
 """Read an .xls with xlrd, or an .xlsb with pandas and calamine, in a separate process.
 
 It runs as a script and imports nothing of this package. To the folder it writes `sheets.json` and, for each sheet,
-`<place>.jsonl` with one row a line: a text, a boolean, a number, [number, cell style], {"seconds": ...} or
-{"error": "#N/A"} for each cell.
+`<place>.jsonl` with one row a line: a text, a boolean, a number, [number, cell style], {"date": "2024-03-01"},
+{"seconds": ...} or {"error": "#N/A"} for each cell.
 
 pandas does not read the .xls: it shows errors as blanks and durations as days of 1900, and pandas 3 calls its way to
 xlrd deprecated.
@@ -109,9 +109,9 @@ def _read_xlsb(workbook: Path, folder: Path) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    """Keep texts, numbers and booleans; write dates in ISO form, durations in seconds."""
+    """Keep texts, numbers and booleans; write dates as {"date": ISO form}, durations as {"seconds": ...}."""
     if isinstance(value, date | time):  # a datetime is a date
-        return value.isoformat().replace("T", " ").removesuffix(" 00:00:00")
+        return {"date": value.isoformat().replace("T", " ").removesuffix(" 00:00:00")}
     if isinstance(value, timedelta):
         return {"seconds": value.total_seconds()}
     return value

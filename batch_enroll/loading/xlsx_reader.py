@@ -137,6 +137,7 @@ class XlsxSheet:
             case "b":
                 return "TRUE" if value in _TRUE else "FALSE"
             case "d":
+                row.dates.append(column)
                 return value_text(datetime.fromisoformat(value))[0]
             case _:
                 return self._number(value, int(cell.get("s", "0")), column, row)

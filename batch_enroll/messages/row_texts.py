@@ -63,6 +63,10 @@ ROW_TEXTS: Final[dict[str, Text]] = {
     "cell.garbled_text": Text(
         "{column} holds garbled text ({value}): it was read in a wrong encoding when the file was made."
     ),
+    "cell.date_cell": Text(
+        "{cell} ({column}) holds a date ({value}), not an id: a spreadsheet program made it of the id."
+    ),
+    "cell.number_shown_otherwise": Text("{cell} ({column}) holds the number {value}, and the sheet shows {shown}."),
     "cell.merged_cell": Text("{cell} ({column}) has no value of its own: it is part of the merged cell {merge}."),
     # One cell cannot be sent. `value` is the cell as people see it, in quotes.
     "row.in_column": Text("{column}: {problem}"),
