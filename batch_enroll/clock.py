@@ -64,6 +64,16 @@ class Deadline:
         return clock.now() >= self.at if self.boottime_s is None else clock.boottime() >= self.boottime_s
 
 
+def has_local_zone(year: int) -> bool:
+    """Tell whether times can be given in the zone of this machine: TZ may hold an offset of days."""
+    try:
+        for month in (1, 7):
+            datetime(year, month, 1, tzinfo=UTC).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return False
+    return True
+
+
 def local_time(moment: datetime, *, seconds: bool = False) -> str:
     """Format an aware time for people: `2026-11-25 12:30 MSK`, in the zone of this machine."""
     local = moment.astimezone()

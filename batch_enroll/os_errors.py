@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from batch_enroll.errors import RunStopped
+from batch_enroll.errors import JobError, RunStopped
 from batch_enroll.messages import Message, message, verbatim
 
 _E = TypeVar("_E", bound=RunStopped)
@@ -65,6 +65,19 @@ def translate_os_error(
     if not named:
         return to(message("file.refused_unnamed", reason=reason), hint=advice)
     return to(message("file.refused", what=named, reason=reason), hint=advice)
+
+
+def require_utf8(name: str, place: Message) -> None:
+    """Refuse a name from the system that is no text: ledger, results and JSON could not hold it.
+
+    Raises:
+        JobError: Python stands in for its bytes with half characters.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = name.encode(errors="backslashreplace").decode()
+        raise JobError(message("file.not_utf8", place=place, text=shown)) from None
 
 
 def os_error_reason(error: OSError, *, writes: Path | None = None) -> Message:

@@ -40,6 +40,7 @@ SLOW = (
     "test_control_before_sending.py",
     "test_life_cycle.py",
     "test_memory_use.py",
+    "test_odd_surroundings.py",
     "test_recipe_runs.py",
     "test_recipes.py",
     "test_recipes_airflow.py",

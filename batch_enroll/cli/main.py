@@ -8,18 +8,23 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
+import os
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from batch_enroll.cli import console
 from batch_enroll.cli.exit_codes import exit_code_for_error, exit_codes_text
 from batch_enroll.cli.parser import CommandParser
 from batch_enroll.cli.signal_handlers import exit_code_for_interrupt, interrupt_on_signals
 from batch_enroll.cli.wording import CliWording
-from batch_enroll.errors import FileSystemError, RunStopped
+from batch_enroll.clock import SystemClock, has_local_zone
+from batch_enroll.config.settings import VARIABLE_PREFIX
+from batch_enroll.errors import FileSystemError, JobError, RunStopped
 from batch_enroll.installed_versions import tool_version
-from batch_enroll.messages import set_default_wording
-from batch_enroll.os_errors import translate_os_error
+from batch_enroll.messages import message, set_default_wording, verbatim
+from batch_enroll.os_errors import require_utf8, translate_os_error
 
 # Command -> module of `commands/` whose function `add_COMMAND` declares it, and its line in the help.
 COMMAND_GROUPS: dict[str, dict[str, tuple[str, str]]] = {
@@ -54,6 +59,7 @@ COMMAND_GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
 }
 COMMANDS = {name: line for group in COMMAND_GROUPS.values() for name, line in group.items()}
+_FOLDER_VARIABLES = ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "TMPDIR")
 _SENDING = {"run", "resume", "retry"}  # commands that may have sent something when the system refuses them a file
 
 
@@ -125,6 +131,11 @@ def _execute(named: str, argv: Sequence[str]) -> int:
     except RunStopped as error:
         console.print_refusal(error)
         return exit_code_for_error(error)
+    except UnicodeEncodeError as error:
+        if error.encoding == "utf-8":
+            return _report_bug()
+        console.print_refusal(JobError(message("job.locale", encoding=error.encoding)))
+        return 3 if named in _SENDING else 2
     except KeyboardInterrupt:
         console.print_error("Interrupted; nothing was sent.")
         return exit_code_for_interrupt()
@@ -132,10 +143,32 @@ def _execute(named: str, argv: Sequence[str]) -> int:
         refused = translate_os_error(error, to=FileSystemError)
         console.print_error(refused.message, hint=refused.hint)
         return 3 if named in _SENDING else 2
-    except BaseException:  # a bug: print the traceback, and never exit with a code that means success
-        console.print_error("This is a bug in batch-enroll, not an error in your file. Please report the text below.")
-        console.print_message(traceback.format_exc())
-        return 3
+    except BaseException:
+        return _report_bug()
+
+
+def _report_bug() -> int:
+    """Print the traceback; the exit code is none that means success."""
+    console.print_error("This is a bug in batch-enroll, not an error in your file. Please report the text below.")
+    console.print_message(traceback.format_exc())
+    return 3
+
+
+def _refuse_surroundings(argv: Sequence[str]) -> None:
+    """Refuse names that are no text and a time zone that has no times, whichever command they are given to.
+
+    Raises:
+        JobError: names the argument, the variable or the working directory.
+    """
+    for word in argv:
+        require_utf8(word, message("job.place_argument"))
+    for name, value in os.environ.items():
+        if name.startswith(VARIABLE_PREFIX) or name in _FOLDER_VARIABLES:
+            require_utf8(value, verbatim(name))
+    with suppress(OSError):  # it was removed: a command that needs it says so
+        require_utf8(str(Path.cwd()), message("job.place_folder"))
+    if not has_local_zone(SystemClock().now().year):
+        raise JobError(message("job.time_zone", text=os.environ.get("TZ", "")))
 
 
 def _parse(named: str, argv: Sequence[str]) -> argparse.Namespace:
@@ -146,6 +179,7 @@ def _parse(named: str, argv: Sequence[str]) -> argparse.Namespace:
     """
     set_default_wording(CliWording())
     console.register_secrets_in(argv)
+    _refuse_surroundings(argv)
     parser = build_parser(named)
     if named and named not in COMMANDS:
         parser.refuse_unknown_command(named, COMMANDS)

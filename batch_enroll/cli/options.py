@@ -230,7 +230,11 @@ def _parse_text(setting: Setting, text: str, *, place: str) -> list[SettingValue
     if setting.is_file:
         from batch_enroll.config.value_parsers import with_slash_of
 
-        return _value_at(setting.path, with_slash_of(text, Path(text).expanduser().absolute()), place)
+        try:
+            path = Path(text).expanduser().absolute()
+        except RuntimeError:  # ~user of a user that does not exist
+            raise JobError(message("job.no_home_of", place=place, text=text)) from None
+        return _value_at(setting.path, with_slash_of(text, path), place)
     value = text if setting.flag else text.strip()
     return _value_at(setting.path, value, place)
 

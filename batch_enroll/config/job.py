@@ -53,6 +53,7 @@ from batch_enroll.models import (
     Pick,
 )
 
+PlatformId = Annotated[int, Field(gt=0, le=10**15)]  # the ledger's and JSON's whole numbers end later
 Duration = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str), Field(gt=0)]
 DurationOrNone = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str), Field(ge=0)]
 RowLimit = Annotated[str | None, BeforeValidator(parse_limit, json_schema_input_type=int | str | None)]
@@ -121,7 +122,7 @@ class MatchSection(Section):
     column: str = declared("match.column", min_length=1)
     field_name: str | None = declared("match.field_name")
     field_type: FieldType = declared("match.field_type")
-    resource_id: PositiveInt | None = declared("match.resource_id")
+    resource_id: PlatformId | None = declared("match.resource_id")
     country: str | None = declared("match.country", pattern=r"^[A-Z]{2}$")
 
     @model_validator(mode="after")
@@ -213,7 +214,7 @@ class Job(Section):
 
     name: Annotated[str, BeforeValidator(parse_name, json_schema_input_type=str)] = declared("name")
     url: Annotated[str, BeforeValidator(parse_url, json_schema_input_type=str)] = declared("url")
-    scenario: PositiveInt = declared("scenario")
+    scenario: PlatformId = declared("scenario")
     token_file: Path | None = declared("token_file")
     insecure_http: bool = declared("insecure_http")
     input: InputSection = InputSection()

@@ -32,6 +32,7 @@ from batch_enroll.os_errors import translate_os_errors
 _S = TypeVar("_S", bound=Section)
 
 _MAX_BYTES = 1024 * 1024
+_MAX_DEPTH = 20  # tables and lists in each other; the settings need 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,10 @@ def read_job_file(path: Path) -> dict[str, Any]:
         raise JobError(message("job.file_not_utf8", path=str(path))) from error
     except tomllib.TOMLDecodeError as error:
         raise JobError(message("job.file_not_toml", path=str(path), reason=str(error))) from error
+    except RecursionError as error:
+        raise JobError(message("job.file_too_deep", path=str(path))) from error
+    if _is_too_deep(content):
+        raise JobError(message("job.file_too_deep", path=str(path)))
     profiles = content.get("profile")
     for settings in (content, *(profiles.values() if isinstance(profiles, dict) else ())):
         _refuse_only_flags(settings, str(path))
@@ -153,6 +158,17 @@ def _validated(model: type[_S], values: Mapping[str, Any], file_name: str, place
 def deep_copy(value: Mapping[str, Any]) -> dict[str, Any]:
     """Copy a table and the tables in it."""
     return {key: deep_copy(inner) if isinstance(inner, dict) else inner for key, inner in value.items()}
+
+
+def _is_too_deep(content: object) -> bool:
+    level = [content]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+        ]
+    return bool(level)
 
 
 def _refuse_only_flags(settings: object, place: str) -> None:

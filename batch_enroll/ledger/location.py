@@ -48,9 +48,15 @@ def locate_ledger(where: str | None) -> tuple[Path, Path]:
     if where is not None and "://" in where:
         raise JobError(message("ledger.unknown_scheme", scheme=where.split("://", 1)[0]))
     try:
-        path = Path(where).expanduser().absolute() if where else user_data_path(_NAME) / "ledger.sqlite"
+        path = Path(where).expanduser().absolute() if where else None
     except RuntimeError:  # ~user of a user that does not exist
         raise JobError(message("ledger.no_home", path=where)) from None
+    try:
+        path, state_folder = path or user_data_path(_NAME) / "ledger.sqlite", user_state_path(_NAME)
+    except RuntimeError:  # the user's id has neither an entry nor HOME
+        raise JobError(message("ledger.user_without_home")) from None
+    if not (path.is_absolute() and state_folder.is_absolute()):  # the same with an older platformdirs
+        raise JobError(message("ledger.user_without_home"))
     if path.is_dir():
         raise JobError(message("ledger.is_folder", path=str(path), example=str(path / "ledger.sqlite")))
-    return path, user_state_path(_NAME)
+    return path, state_folder

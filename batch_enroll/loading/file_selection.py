@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from batch_enroll.errors import InputError
 from batch_enroll.messages import Message, message
-from batch_enroll.os_errors import translate_os_errors
+from batch_enroll.os_errors import require_utf8, translate_os_errors
 
 _TEMPORARY = re.compile(
     r"[.~]|.*(?:~|\.(?:tmp|temp|part|partial|filepart|crdownload|download|upload|swp|lock|bak))\Z", re.I | re.S
@@ -79,6 +79,7 @@ def find_files(name: str, *, now: datetime, settle_s: float, leave: Collection[P
     for path in sorted(_list_folder(Path(name)) if is_folder else _match_pattern(name)):
         with suppress(OSError):  # it was just moved away
             if path.is_file() and not any(_real(path).is_relative_to(place) for place in leave):
+                require_utf8(str(path), message("input.place_folder"))
                 seen.append((path.name, path.stat().st_mtime_ns, path))
     return filter_files(seen, is_folder=is_folder, now=now, settle_s=settle_s)
 
@@ -130,7 +131,10 @@ def _list_folder(folder: Path) -> Iterable[Path]:
 
 
 def _match_pattern(pattern: str) -> Iterable[Path]:
-    pattern = str(Path(pattern).expanduser())
+    try:
+        pattern = str(Path(pattern).expanduser())
+    except RuntimeError:  # ~user of a user that does not exist
+        raise InputError(message("input.no_home", pattern=pattern)) from None
     fixed = Path(*_fixed_parts(pattern))
     if not fixed.is_dir():
         raise InputError(message("input.no_folder", folder=str(fixed), pattern=Path(pattern).name))

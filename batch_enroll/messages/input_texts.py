@@ -113,6 +113,8 @@ INPUT_TEXTS: Final[dict[str, Text]] = {
     "input.quoted_name": Text("'{name}'"),
     "input.unreadable": Text("{name} cannot be read"),
     "input.folder_unreadable": Text("The folder {folder} cannot be read"),
+    "input.place_folder": Text("The input's folder"),
+    "input.no_home": Text("There is no home folder for {pattern}.", "Write the whole path."),
     "input.no_folder": Text("There is no folder {folder}, in which {pattern} is looked for."),
     "input.not_found": Text("There is no file '{name}'.", "Check the name and the folder."),
     "input.is_folder": Text("'{name}' is a folder, not a file.", "Name the file inside it."),

@@ -112,6 +112,19 @@ JOB_TEXTS: Final[dict[str, Text]] = {
     ),
     # The job file and its profiles.
     "job.file_unreadable": Text("The job file {path} cannot be read"),
+    "job.file_too_deep": Text(
+        "{path} nests its values too deeply for a job file.",
+        "Write each setting below its section.",
+    ),
+    "job.place_argument": Text("An argument"),
+    "job.place_folder": Text("The working directory"),
+    "job.locale": Text(
+        "The locale's encoding, {encoding}, cannot spell the name of a file that this needs.", "Set LC_ALL=C.UTF-8."
+    ),
+    "job.no_home_of": Text("{place}: there is no home folder for {text}.", "Write the whole path."),
+    "job.time_zone": Text(
+        "TZ: {text} is no time zone of this machine.", "Unset it, or write for example TZ=Europe/Moscow."
+    ),
     "job.file_too_long": Text("{path} is far too long for a job file.", "Is it the spreadsheet? That one is INPUT."),
     "job.file_not_utf8": Text("The job file {path} is not UTF-8 text.", "Save it as UTF-8."),
     "job.file_not_toml": Text(

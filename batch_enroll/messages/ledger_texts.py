@@ -155,6 +155,10 @@ LEDGER_TEXTS: Final[dict[str, Text]] = {
     "ledger.unknown_scheme": Text(
         "{setting:output.ledger}: this version cannot keep a ledger at {scheme}://.", "Give a file on a local disk."
     ),
+    "ledger.user_without_home": Text(
+        "The user of this process has no home folder, and the ledger and its marks are kept there.",
+        "Set HOME to a folder that stays, or give {setting:output.ledger} and set XDG_STATE_HOME to such a folder.",
+    ),
     "ledger.no_home": Text("{setting:output.ledger}: there is no home folder for {path}.", "Give the path of a file."),
     "ledger.is_folder": Text(
         "{setting:output.ledger}: {path} is a folder.", "Give a file in that folder, such as {example}."

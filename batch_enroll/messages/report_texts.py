@@ -11,6 +11,10 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     "file.refused": Text("{what}: {reason}."),
     "file.refused_unnamed": Text("{reason}."),
     "file.not_written": Text("{path} cannot be written: {reason}."),
+    "file.not_utf8": Text(
+        "{place}: the bytes of {text} are not UTF-8.",
+        "Rename it; if other programs show its name well, set LC_ALL=C.UTF-8.",
+    ),
     "file.output_lost": Text("Standard output did not take everything: {reason}."),
     "file.output_was_closed": Text("it was closed"),
     "file.output_elsewhere": Text("Let it go to another place."),
