@@ -48,9 +48,9 @@ def check(trial):
 
 def test_kills_in_the_canary(trial):
     luck = random.Random(11)
-    rows = leads(4 * KILLS + PEOPLE)
+    rows = leads(15 * KILLS + PEOPLE)
     the = trial(rows, concurrency=4, flags=("--canary", len(rows) - 10, "--yes"), latency_s=0.005)
-    strikes = [kill_after_requests(luck.randint(1, 5)) for _ in range(KILLS)]
+    strikes = [kill_after_requests(luck.randint(1, 5)) for _ in range(KILLS + KILLS // 5)]
     the.until_finished(strikes=strikes)
     check(the)
     assert the.kills >= KILLS
