@@ -137,6 +137,7 @@ class EarlierResult(NamedTuple):
 
     status: RowStatus  #: SUCCESS or UNKNOWN
     run_id: str  #: "" when the file does not say it
+    row: str = ""  #: its number in that run's input
 
 
 class Row(NamedTuple):

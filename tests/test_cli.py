@@ -650,6 +650,20 @@ def test_resolve_lists_unknown_rows_and_applies_decisions(cli, sandbox):
     assert "not unknown" in wrong.err
 
 
+def test_resolve_takes_the_file_of_unknown_rows(cli, sandbox):
+    server = sandbox(faults="drop_after_acting@1,drop_after_acting@2")
+    source = write_csv(cli.folder / "in.csv", *people(3))
+    run_id = cli("run", source, *run_flags(server), "--concurrency", "1", "--json").json["run"]
+    unknown = cli.folder / f"in.{run_id}.unknown.csv"
+    header, *lines = unknown.read_text(encoding="utf-8-sig").splitlines()
+    unknown.write_text("\n".join([f"{header},Verdict", f"{lines[0]},enrolled", f"{lines[1]},Not enrolled"]))
+    assert "--verdicts FILE" in cli("resolve", run_id).err
+    taken = cli("resolve", run_id, "--verdicts", unknown, "--why", "seen there")
+    assert taken.code == 0, taken.err
+    counts = cli("show", run_id, "--json").json["counts"]
+    assert (counts["success"], counts["error"], counts["unknown"]) == (2, 1, 0)
+
+
 def test_log_has_rows_and_no_personal_data(cli, sandbox):
     server = sandbox(faults="http_429@2")
     source = write_csv(cli.folder / "in.csv", *people(3), ("nobody@example.com", ""))

@@ -226,3 +226,14 @@ def test_canary_uses_its_rule_off_a_terminal(cli, sandbox):
     ended = cli("run", source, *flags(server), "--canary", "4", "--json")
     assert (ended.code, ended.json["counts"]["success"]) == (4, 19), "four clean rows more, and the rest followed"
     assert set(server.enrolments().values()) == {1}
+
+
+def test_what_was_typed_before_the_question_answers_nothing(cli, sandbox):
+    server = sandbox(latency_s=1.0)  # the preflight comes before the question
+    words = ("run", write_csv(cli.folder / "in.csv", *people(3)), *flags(server))
+    with Terminal(*words, folder=cli.folder) as terminal:
+        terminal.type("y")
+        terminal.wait_for("[y/N]")
+        terminal.type("n")
+        assert terminal.end() == 2, terminal.seen
+    assert server.totals()["requests"].get("workflows/start", 0) == 0

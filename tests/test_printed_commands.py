@@ -121,3 +121,16 @@ def test_a_printed_command_has_only_flags_that_it_takes():
 )
 def test_quotes_for_windows(word, expected):
     assert quoted(["run", word], windows=True) == f"run {expected}"
+
+
+def test_failed_file_is_run_again_by_the_printed_command(cli, sandbox):
+    server = sandbox()
+    write_csv(cli.folder / "my leads.csv", *people(2), ("no address", "Nobody"))
+    words = ("--url", server.url, "--scenario", "3", "--match", "email=email", "--content", "first_name=first_name")
+    ended = cli("run", "my leads.csv", *words, "--yes", "--rate", "none", "--results", "my out.csv")
+    line = printed(ended.err, "run")
+    failed = cli.folder / "my out.failed.csv"
+    failed.write_text(failed.read_text(encoding="utf-8-sig").replace("no address", "nadia@example.com"))
+    again = cli.paste(f"{line} --yes --rate none")
+    assert again.code == 0, again.err
+    assert server.enrolments()["email:nadia@example.com"] == 1

@@ -13,6 +13,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 from urllib.parse import unquote
 
@@ -179,12 +180,30 @@ def is_terminal() -> bool:
 
 
 def prompt(question: str) -> str:
-    """Ask a question and give the answer, stripped; "" at the end of input."""
+    """Ask a question and give the answer, stripped; "" at the end of input.
+
+    What was typed before the question stood there answers nothing.
+    """
+    _forget_typed(sys.stdin)
     print(question, end=" ", file=sys.stderr, flush=True)  # noqa: T201
     line = _read_line(sys.stdin)
     if not line:
         print_message("")
     return line.strip()
+
+
+def _forget_typed(stream: TextIO) -> None:
+    """Drop what waits to be read from a terminal."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        while msvcrt.kbhit():
+            msvcrt.getwch()
+        return
+    import termios
+
+    with suppress(termios.error, OSError, ValueError):  # no terminal
+        termios.tcflush(stream.fileno(), termios.TCIFLUSH)
 
 
 def _read_line(stream: TextIO) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 
 from batch_enroll.cli import console
 from batch_enroll.config.settings import JOB_VARIABLE, PROFILE_VARIABLE, SETTINGS, get_setting
@@ -11,6 +12,7 @@ from batch_enroll.messages import Wording, quoted
 
 _WITHOUT_LEDGER = {"completion", "demo", "init", "sandbox"}  # commands that take none of the flags below
 _ASKS_PLATFORM = "scenarios"  # has no ledger, and needs the address where no job file holds it
+_ABOUT_A_JOB = ("url", "scenario", "match", "content", "resource_id")  # flags without which no other input can be run
 _WITH_TOKEN = {"check", "doctor", "resume", "retry", "run", _ASKS_PLATFORM}
 _VARIABLES = {"job": JOB_VARIABLE, "profile": PROFILE_VARIABLE, "ledger": get_setting("output.ledger").variable}
 
@@ -32,6 +34,8 @@ class CliWording(Wording):
         for flag, name in (("--token-file", "token_file"), ("--url", "url")):
             if value := getattr(args, name, None):
                 self._given[flag] = value
+        typed = ((name, value) for name in _ABOUT_A_JOB for value in _as_list(getattr(args, name, None)))
+        self._about_job = [word for name, value in typed for word in (f"--{name.replace('_', '-')}", value)]
 
     def setting(self, path: str) -> str:
         """Give the flag of `send.rate`; without one, the variable or the key of the job file."""
@@ -45,14 +49,20 @@ class CliWording(Wording):
         in_file = f"{keys[-1]} of [{'.'.join(keys[:-1])}]" if keys[1:] else f"[{path}] of the job file"
         return flag or variable or in_file
 
-    def command_line(self, words: str) -> str:
+    def command_line(self, words: str | Sequence[str]) -> str:
         """Give the command with this command's input, job, profile and ledger; a shell takes it as it stands."""
-        name, *rest = words.split()
+        name, *rest = words.split() if isinstance(words, str) else words
         arguments = [self._input if word == "INPUT" and self._input else word for word in rest]
+        if name == "run":
+            arguments += self._about_job
         for flag, value in self._given.items():
             if flag not in rest and _takes(name, flag):
                 arguments += [flag, value]
         return console.mask_secrets(super().command_line(quoted([name, *arguments])))
+
+
+def _as_list(value: object) -> list[str]:
+    return [] if value is None else [str(one) for one in value] if isinstance(value, list) else [str(value)]
 
 
 def _takes(command: str, flag: str) -> bool:

@@ -114,6 +114,7 @@ class _OwnResults:
 
     kept: tuple[int, ...]  #: positions of the input's own columns
     status_at: int  #: position of `enroll_status`
+    row_at: int  #: position of `enroll_row`
     run_at: int | None  #: position of `enroll_run`; None when somebody removed the column
 
     @classmethod
@@ -129,6 +130,7 @@ class _OwnResults:
         return cls(
             kept=tuple(column for column in range(len(header)) if column not in positions),
             status_at=added["enroll_status"],
+            row_at=added["enroll_row"],
             run_at=added.get("enroll_run"),
         )
 
@@ -151,7 +153,8 @@ class _OwnResults:
         status = _SENT.get(cells[self.status_at].strip().lower())
         if status is None:
             return None
-        return EarlierResult(status=status, run_id="" if self.run_at is None else cells[self.run_at].strip())
+        run_id = "" if self.run_at is None else cells[self.run_at].strip()
+        return EarlierResult(status=status, run_id=run_id, row=cells[self.row_at].strip())
 
 
 def _head(lines: Iterator[HeaderCandidate], *, through: int) -> list[HeaderCandidate]:

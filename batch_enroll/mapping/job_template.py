@@ -42,7 +42,7 @@ def job_file_text(
     """
     lines = [
         f"# Proposed from {_comment(input_name)}. Look it through, then try it without sending anything:",
-        f"#   {_comment(command)}",
+        f"#   {_printable(command)}",
         "",
         f"url = {_quoted(url)}        # address of your platform",
         *_scenario_lines(scenario, numbers),
@@ -83,7 +83,7 @@ def _scenario_lines(scenario: int | None, numbers: str) -> list[str]:
         return [f"scenario = {scenario}        # {where}"]
     return [
         f"# Fill in {where}, and remove the # in front of the line. All of them:",
-        f"#   {_comment(numbers)}",
+        f"#   {_printable(numbers)}",
         "# scenario =",
     ]
 
@@ -131,6 +131,10 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def _comment(text: str) -> str:
-    shown = "".join(character if character.isprintable() else " " for character in text)
+    shown = _printable(text)
     return shown if len(shown) <= 60 else shown[:57] + "…"

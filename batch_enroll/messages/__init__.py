@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -93,9 +93,9 @@ class Wording:
         """Name a setting by its place in the job file, such as `send.rate`."""
         return f"`{path}`"
 
-    def command_line(self, words: str) -> str:
-        """Give a whole command that can be pasted; `words` are its name and arguments."""
-        return f"batch-enroll {words}"
+    def command_line(self, words: str | Sequence[str]) -> str:
+        """Give a whole command that can be pasted; `words` are its name and arguments, quoted if they are one text."""
+        return f"batch-enroll {words if isinstance(words, str) else quoted(words)}"
 
     def command(self, words: str) -> str:
         """Give a command as it stands in a sentence."""
@@ -159,8 +159,8 @@ def hint_of(what: Message, wording: Wording | None = None) -> str:
     return _format(what, entry.hint, wording) if entry is not None and entry.hint else ""
 
 
-def command_line(words: str) -> str:
-    """Give a whole command that can be pasted, for a line of its own; `words` are its name and arguments."""
+def command_line(words: str | Sequence[str]) -> str:
+    """Give a whole command that can be pasted, for a line of its own; `words` as `Wording.command_line` takes them."""
     return (_current.get() or _default).command_line(words)
 
 

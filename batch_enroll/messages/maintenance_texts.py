@@ -35,6 +35,10 @@ MAINTENANCE_TEXTS: Final[dict[str, Text]] = {
         "A decision is final, and `last` may be another run by now: name the run by its id or the beginning of it."
     ),
     "maintenance.write_off_alone": Text("--write-off takes no decisions on single rows: give it alone."),
+    "maintenance.then_decide": Text(
+        "Look each up on the platform, write {words} into the column verdict of this list (or of the file of unknown "
+        "rows, with a column verdict added), and give it back: {command:resolve {run_id} --verdicts FILE}."
+    ),
     "maintenance.no_decision": Text("There is no decision to record.", "Fill in the column verdict: {words}."),
     "maintenance.verdicts_place": Text("{path}, row {row:d}"),
     "maintenance.not_a_row": Text("{place}: '{text}' is not a row number."),

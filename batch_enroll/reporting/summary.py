@@ -23,6 +23,9 @@ EXIT_SOME_REFUSED = 1  #: finished, some rows are error or invalid
 EXIT_STOPPED = 3  #: stopped before the end; the same command resumes the run
 EXIT_SOME_UNKNOWN = 4  #: finished, some rows are unknown
 
+RESULTS_BESIDE = "results_beside"
+"""Code of the notice that the results have another name than was asked for."""
+
 
 class RunEnd(StrEnum):
     """How a run ended."""

@@ -8,7 +8,7 @@ from batch_enroll.messages import Message, command_line, message
 from batch_enroll.models import Counts
 from batch_enroll.reporting.formatting import duration_text, rate_text
 from batch_enroll.reporting.rich_console import TextScreen
-from batch_enroll.reporting.summary import RunEnd, RunSummary, assert_totals_match
+from batch_enroll.reporting.summary import RESULTS_BESIDE, RunEnd, RunSummary, assert_totals_match
 
 _SHOWN_REASONS = 10
 
@@ -33,6 +33,9 @@ def print_summary(run: RunSummary, stream: IO[str], *, width: int | None = None)
         screen.line("\nFiles", style="bold")
         for kind, path in run.files.items():
             screen.unbroken(f"{kind:<7}  {path}")
+    for notice in run.notices:
+        if notice.code == RESULTS_BESIDE:  # the others stood in the plan
+            screen.line(f"\n{notice.message}", style="yellow")
     sentence, command = next_step(run)
     screen.line(f"\n{sentence}", style="bold")
     if command:
@@ -48,7 +51,7 @@ def next_step(run: RunSummary) -> tuple[str, str]:
         return str(message("report.next_resolve", unknown=counts.unknown)), command_line(f"resolve {run.run_id}")
     refused = counts.error + counts.invalid
     if refused and run.failed:
-        return str(message("report.next_correct", refused=refused)), str(run.failed)
+        return str(message("report.next_correct", refused=refused)), command_line(["run", str(run.failed)])
     if refused:
         return str(message("report.next_write_failed", refused=refused)), command_line(f"report {run.run_id}")
     return str(message("report.next_nothing")), ""

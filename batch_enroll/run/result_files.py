@@ -29,6 +29,7 @@ from batch_enroll.reporting.result_paths import (
 )
 from batch_enroll.reporting.results_writer import ResultsWriter, WrittenFiles
 from batch_enroll.reporting.summary import (
+    RESULTS_BESIDE,
     RunEnd,
     RunSummary,
     exit_code_for,
@@ -72,7 +73,7 @@ async def choose_paths(
     if paths == wanted:
         return paths, ()
     said = message("report.results_beside", wanted=str(wanted.results), path=str(paths.results))
-    return paths, (Notice(code="results_beside", message=said),)
+    return paths, (Notice(code=RESULTS_BESIDE, message=said),)
 
 
 async def write_files(

@@ -123,7 +123,11 @@ def test_totals_that_do_not_add_up_are_not_shown():
     [
         (Counts(success=2), "Nothing is left to do", ""),
         (Counts(success=2, unknown=1, error=1), "1 row is unknown", "batch-enroll resolve 7f3a"),
-        (Counts(error=1, invalid=2), "correct the 3 rows in the failed file", "/home/maria/x.failed.csv"),
+        (
+            Counts(error=1, invalid=2),
+            "correct the 3 rows in the failed file",
+            "batch-enroll run /home/maria/x.failed.csv",
+        ),
         (
             Counts(not_sent=5, unknown=2),
             "resumes the run with 5 rows, and 2 rows of unknown outcome stay held",

@@ -80,6 +80,8 @@ async def _resolve(args: argparse.Namespace) -> int:
         writer.writerow(_COLUMNS)
         writer.writerows(_csv_line(row) for row in unknown)
         console.print_message(f"{counted(len(unknown), 'row_is')} unknown in run {run_id}.")
+        if unknown:
+            console.print_message(str(message("maintenance.then_decide", run_id=run_id, words=_DECISIONS)))
         return 0
     if args.verdicts is not None:
         async with open_in_thread(partial(_read_verdicts, args.verdicts)) as decisions:
@@ -158,19 +160,21 @@ def _read_verdicts(path: Path, stack: ExitStack) -> list[RowVerdict]:
 
     decisions = []
     spool, source = stack.enter_context(private_temp_dir()), source_of(str(path))
-    table = stack.enter_context(open_table(source, InputOptions(), wanted=("row", "verdict"), spool=spool))
-    row_at, word_at = find_column(table.columns, "row"), find_column(table.columns, "verdict")
+    table = stack.enter_context(open_table(source, InputOptions(), wanted=("verdict",), spool=spool))
+    word_at = find_column(table.columns, "verdict")
+    row_at = None if table.is_results else find_column(table.columns, "row")  # the file of unknown rows has its own
     why_at = find_column(table.columns, "why") if "why" in table.columns else None
     for block in table.blocks():
         for line in block:
             place = message("maintenance.verdicts_place", path=str(path), row=line.number)
-            word = line.cells[word_at].strip().lower()
+            word = line.cells[word_at].strip().lower().replace(" ", "_").replace("-", "_")
             if not word:
                 continue
-            if not line.cells[row_at].strip().isdecimal():
-                raise JobError(message("maintenance.not_a_row", place=place, text=line.cells[row_at]))
+            number = line.cells[row_at].strip() if row_at is not None else line.earlier.row if line.earlier else ""
+            if not number.isdecimal():
+                raise JobError(message("maintenance.not_a_row", place=place, text=number))
             why = line.cells[why_at] if why_at is not None else ""
-            decisions.append(_parse_decision(int(line.cells[row_at]), word, why, place=place))
+            decisions.append(_parse_decision(int(number), word, why, place=place))
     return decisions
 
 
