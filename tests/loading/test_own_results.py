@@ -51,7 +51,11 @@ def test_result_of_a_sent_row_stays_with_it(load):
     loaded = load(header + "".join(f"success,a@example.com,2,{status}, R1\n" for status in statuses))
     assert loaded.table.is_results
     assert loaded.table.columns == ("enroll_status", "email")
-    assert [row.earlier for row in loaded.rows] == [(RowStatus.SUCCESS, "R1"), (RowStatus.UNKNOWN, "R1"), *[None] * 5]
+    assert [row.earlier for row in loaded.rows] == [
+        (RowStatus.SUCCESS, "R1", "2"),
+        (RowStatus.UNKNOWN, "R1", "2"),
+        *[None] * 5,
+    ]
 
 
 @pytest.mark.parametrize("header", ["enroll_status,enroll_run,email", "enroll_row,enroll_run,email"])
