@@ -84,6 +84,13 @@ def enroll(cli):
     return run
 
 
+@pytest.fixture(params=["own", "stock"])
+def either_transport(request, monkeypatch):
+    """Starts go through our own transport, then through httpx's, as with a proxy."""
+    if request.param == "stock":
+        monkeypatch.setattr(client, "_is_asyncio", lambda: False)
+
+
 def statuses(rows):
     return [row["enroll_status"] for row in rows]
 
@@ -163,10 +170,8 @@ BOMB = gzip.compress(bytes(200_000_000), compresslevel=1)
     ],
     ids=["gzip", "identity", "deflate", "bomb", "cut off", "not gzip", "twice", "two lines", "br"],
 )
-@pytest.mark.parametrize("is_stock", [False, True], ids=["own", "stock"])
-def test_encoded_answer(enroll, monkeypatch, encoding, body, code, named, is_stock):
-    if is_stock:
-        use_stock_transports(monkeypatch)
+@pytest.mark.usefixtures("either_transport")
+def test_encoded_answer(enroll, encoding, body, code, named):
     starts = Starts(lambda number, email: answer(body, headers=f"Content-Encoding: {encoding}\r\n".encode()))
     if body is BOMB:
         tracemalloc.start()
@@ -177,11 +182,6 @@ def test_encoded_answer(enroll, monkeypatch, encoding, body, code, named, is_sto
     if body is BOMB:
         assert tracemalloc.get_traced_memory()[1] < 60_000_000
         tracemalloc.stop()
-
-
-def use_stock_transports(monkeypatch):
-    """Let starts go through httpx's transports, as with a proxy."""
-    monkeypatch.setattr(client, "_is_asyncio", lambda: False)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be suspended")
@@ -219,6 +219,7 @@ REFUSED = b'{"error":400,"error_text":"Incorrect request"}'
 
 
 @pytest.mark.parametrize("first", [answer(), answer(REFUSED)], ids=["success", "error"])
+@pytest.mark.usefixtures("either_transport")
 def test_answer_too_many_makes_the_row_unknown(cli, enroll, first):
     """The second row gets an answer that is not its own, and then its own."""
     starts = Starts(lambda number, email: (first, answer()) if number == 2 else None)
@@ -246,6 +247,7 @@ def enroll_others(cli, url):
     return [row["enroll_code"] for row in read_results(cli.folder / "other-out.csv")[:6]]
 
 
+@pytest.mark.usefixtures("either_transport")
 def test_answer_too_many_in_the_same_packet(enroll):
     starts = Starts(lambda number, email: answer() + answer(REFUSED) if number == 2 else None)
     with small_platform(write=starts) as url:
@@ -254,6 +256,7 @@ def test_answer_too_many_in_the_same_packet(enroll):
     assert ended.code == 4
 
 
+@pytest.mark.usefixtures("either_transport")
 def test_answer_too_many_behind_the_last_row(enroll):
     starts = Starts(lambda number, email: answer(REFUSED) + answer() if number == 3 else None)
     with small_platform(write=starts) as url:
@@ -272,6 +275,7 @@ def test_row_that_waits_for_its_retry_is_not_sent_again(enroll):
 
 
 @pytest.mark.parametrize("later", [False, True])
+@pytest.mark.usefixtures("either_transport")
 def test_line_end_behind_an_answer_is_no_answer(enroll, later):
     starts = Starts(lambda number, email: (answer(), b"\r\n") if later else answer() + b"\r\n")
     with small_platform(write=starts) as url:

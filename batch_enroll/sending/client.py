@@ -28,7 +28,7 @@ from batch_enroll.messages import Message, message
 from batch_enroll.sending.classify import HttpAnswer
 from batch_enroll.sending.http11_connections import Http11Connections
 from batch_enroll.sending.http11_response_parser import MAX_BODY_BYTES, ResponseParser
-from batch_enroll.sending.httpx_transport import SingleConnectionTransports, proxy_for, trust
+from batch_enroll.sending.httpx_transport import ON_STRAY, SingleConnectionTransports, proxy_for, trust
 from batch_enroll.sending.request_body import with_token
 from batch_enroll.sending.stop_signal import TransmissionState
 from batch_enroll.sending.token_mask import TokenMask
@@ -194,7 +194,7 @@ class Client:
             url,
             headers=[*self._headers.raw, (b"Content-Length", b"%d" % len(content))],
             stream=httpx.ByteStream(content),
-            extensions={"timeout": self._timeouts, "trace": watch.trace},
+            extensions={"timeout": self._timeouts, "trace": watch.trace, ON_STRAY: transmission.stray},
         )
         try:
             with _fail_after(self._timeout_s):

@@ -9,10 +9,10 @@ from __future__ import annotations
 import ipaddress
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.request import getproxies, proxy_bypass
 
 import anyio
@@ -21,10 +21,16 @@ import httpx
 from batch_enroll.errors import JobError
 from batch_enroll.messages import message
 from batch_enroll.os_errors import os_error_reason
+from batch_enroll.sending.http11_response_parser import LINE_ENDS, ResponseParser
 
 KEEPALIVE_EXPIRY_S: Final = 2.0
 """Below the idle time-out of any server: a connection that the server closes just as we send costs an unknown row."""
 
+ON_STRAY: Final = "batch_enroll.on_stray"
+"""The extension of a request that is called, perhaps much later, when more came behind its answer."""
+
+_LEFT_OVER_BYTES: Final = 64 * 1024
+_LEFT_OVER_S: Final = 0.05
 _PROXY_SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 
 _ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_EXPIRY_S)
@@ -40,23 +46,50 @@ class SingleConnectionTransports(httpx.AsyncBaseTransport):
         self.proxy = str(httpx.URL(proxy).copy_with(userinfo=b"")) if proxy else ""  #: its address, without a password
         # With a proxy one is made at once: httpx raises here, and not at the first row, when it cannot use the proxy.
         self._idle: list[httpx.AsyncHTTPTransport] = [] if proxy is None else [self._open()]
+        self._streams: dict[httpx.AsyncHTTPTransport, _StrictStream] = {}  #: of the idle ones
+        self._is_reusing = True
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        lane = self._idle.pop() if self._idle else self._open()
+        lane = await self._take()
         try:
             response = await lane.handle_async_request(request)
         except BaseException:
             await _close(lane)  # its state is unknown, so it is not used again
             raise
         assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = _LeasedStream(response.stream, lane, self)
+        network = response.extensions.get("network_stream")
+        strict = network if isinstance(network, _StrictStream) else None
+        if strict is not None:
+            strict.on_stray = request.extensions.get(ON_STRAY)
+        response.stream = _LeasedStream(response.stream, lane, self, strict)
         return response
 
-    async def release(self, lane: httpx.AsyncHTTPTransport, *, fit: bool) -> None:
+    async def _take(self) -> httpx.AsyncHTTPTransport:
+        """Take an idle transport on which nothing came since its last answer, or open one."""
+        while self._idle and self._is_reusing:
+            lane = self._idle.pop()
+            strict = self._streams.pop(lane, None)
+            if strict is None or not strict.get_extra_info("is_readable"):
+                return lane
+            self._report_stray(strict, await strict.read_left_over())
+            await _close(lane)
+        return self._open()
+
+    def _report_stray(self, strict: _StrictStream, left_over: bytes) -> None:
+        if strict.is_followed or left_over.strip(LINE_ENDS):
+            self._is_reusing = False
+            if strict.on_stray is not None:
+                strict.on_stray()
+
+    async def release(self, lane: httpx.AsyncHTTPTransport, *, fit: bool, strict: _StrictStream | None = None) -> None:
         """Take a transport back; one that is not fit to be lent again is closed."""
-        if fit and not self._closed:
+        if strict is not None:
+            self._report_stray(strict, strict.decrypted())
+        if fit and not self._closed and self._is_reusing:
             self._idle.append(lane)
+            if strict is not None:
+                self._streams[lane] = strict
         else:
             await _close(lane)
 
@@ -66,15 +99,105 @@ class SingleConnectionTransports(httpx.AsyncBaseTransport):
             await _close(self._idle.pop())
 
     def _open(self) -> httpx.AsyncHTTPTransport:
-        return httpx.AsyncHTTPTransport(verify=self._ssl_context, limits=_ONE, proxy=self._proxy, retries=0)
+        lane = httpx.AsyncHTTPTransport(verify=self._ssl_context, limits=_ONE, proxy=self._proxy, retries=0)
+        pool: Any = lane._pool
+        pool._network_backend = _StrictBackend(pool._network_backend)  # httpx has no argument for it
+        return lane
+
+
+class _StrictBackend:
+    """Opens connections whose answers are read by our own parser as well."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+
+    async def connect_tcp(self, *arguments: Any, **more: Any) -> _StrictStream:
+        return _StrictStream(await self._backend.connect_tcp(*arguments, **more))
+
+    async def sleep(self, seconds: float) -> None:
+        await self._backend.sleep(seconds)
+
+
+class _StrictStream:
+    """A connection of httpcore. An answer that `ResponseParser` refuses is refused before h11 can forgive it.
+
+    h11 0.16 takes an answer with both a length and chunks, lines that end without CR, folded headers and HTTP/2.0.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._answer: ResponseParser | None = None  #: None until a request is written: a SOCKS proxy talks before
+        self.on_stray: Callable[[], None] | None = None  #: of the last request
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether more came than the answer that was read."""
+        return self._answer is not None and self._answer.is_followed
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if buffer.startswith((b"POST ", b"CONNECT ")):  # a body begins with {
+            self._answer = ResponseParser()
+        await self._stream.write(buffer, timeout)
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.check()
+        data: bytes = await self._stream.read(max_bytes, timeout)
+        answer = self._answer
+        if answer is not None:
+            if data:
+                answer.feed(data)
+            else:
+                answer.end()
+            answer.pieces.clear()
+            if not data or not answer.status:  # else httpcore shall read the head first: the status is evidence
+                self.check()
+        return data
+
+    def check(self) -> None:
+        """Raise httpx.RemoteProtocolError when what was read is no answer."""
+        if self._answer is not None and self._answer.error:
+            raise httpx.RemoteProtocolError(self._answer.error)
+
+    async def read_left_over(self) -> bytes:
+        """Read what came since the answer: b"" when that is only the end of the connection, or of TLS's own."""
+        try:
+            data: bytes = await self._stream.read(_LEFT_OVER_BYTES, _LEFT_OVER_S)
+        except Exception:  # whichever of httpcore's: the connection is not used again
+            return b""
+        return data
+
+    def decrypted(self) -> bytes:
+        """Take what TLS has received and nobody has read; on a plain connection that waits in the socket."""
+        peer = self.get_extra_info("ssl_object")
+        if peer is None:
+            return b""
+        try:
+            data: bytes = peer.read(_LEFT_OVER_BYTES)
+        except (ssl.SSLError, ValueError):  # nothing is there, or it is closed
+            return b""
+        return data
+
+    async def start_tls(self, *arguments: Any, **more: Any) -> _StrictStream:
+        return _StrictStream(await self._stream.start_tls(*arguments, **more))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 class _LeasedStream(httpx.AsyncByteStream):
     """The body of an answer; closing it gives the transport back."""
 
     def __init__(
-        self, stream: httpx.AsyncByteStream, lane: httpx.AsyncHTTPTransport, owner: SingleConnectionTransports
+        self,
+        stream: httpx.AsyncByteStream,
+        lane: httpx.AsyncHTTPTransport,
+        owner: SingleConnectionTransports,
+        strict: _StrictStream | None,
     ) -> None:
+        self._strict = strict
         self._stream = stream
         self._lane = lane
         self._owner = owner
@@ -84,6 +207,8 @@ class _LeasedStream(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._stream:
             yield chunk
+        if self._strict is not None:
+            self._strict.check()
         self._read_to_end = True
 
     async def aclose(self) -> None:
@@ -94,7 +219,8 @@ class _LeasedStream(httpx.AsyncByteStream):
             try:
                 await self._stream.aclose()
             finally:
-                await self._owner.release(self._lane, fit=self._read_to_end and _is_clean(self._lane))
+                fit = self._read_to_end and _is_clean(self._lane)
+                await self._owner.release(self._lane, fit=fit, strict=self._strict)
 
 
 def _is_clean(lane: httpx.AsyncHTTPTransport) -> bool:
