@@ -148,6 +148,20 @@ def test_user_without_a_usable_home_is_told(tmp_path, words, home):
         assert words[0] == "runs" or "locked/.local/share/batch-enroll/ledger.sqlite: Permission" in done.stderr
 
 
+def test_decision_of_a_user_without_a_name_asks_for_one(cli, sandbox, monkeypatch):
+    server = sandbox(faults="drop_after_acting@1")
+    write_csv(cli.folder / "in.csv", *people(2))
+    assert cli("run", "in.csv", *FLAGS, "--url", server.url, *LEDGER, "--yes").code == 4
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    run_id = cli("runs", "--json", *LEDGER).json[0]["run"]
+    decide = ("resolve", run_id, *LEDGER, "--rows", "all", "--verdict", "enrolled")
+    assert "Say with --by NAME who decided." in refusal(cli(*decide))
+    assert cli(*decide, "--by", "Anna").code == 0
+    assert cli("support", run_id, *LEDGER).code == 0
+
+
 def inside(text):
     """Leave out what would lead out of the folder."""
     return text.replace("/", "").replace("..", "").replace("\0", "")

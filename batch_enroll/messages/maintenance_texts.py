@@ -31,6 +31,7 @@ MAINTENANCE_TEXTS: Final[dict[str, Text]] = {
     "maintenance.rows_and_verdict": Text(
         "--rows and --verdict go together.", "For example: {command:resolve {run} --rows 5,7-9 --verdict enrolled}"
     ),
+    "maintenance.no_login": Text("The user of this process has no name.", "Say with --by NAME who decided."),
     "maintenance.decision_is_final": Text(
         "A decision is final, and `last` may be another run by now: name the run by its id or the beginning of it."
     ),

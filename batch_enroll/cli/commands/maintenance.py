@@ -159,6 +159,13 @@ def _build_target(args: argparse.Namespace) -> DoctorTarget:
     )
 
 
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # the user's id has neither an entry nor HOME
+        return Path("~")
+
+
 async def _support(args: argparse.Namespace) -> int:
     """Write the bundle and print its path."""
     from batch_enroll.atomic_file import require_writable
@@ -186,7 +193,7 @@ async def _support(args: argparse.Namespace) -> int:
         findings=await examine(target, clock=SystemClock()),
         log_file=args.log_file,
         token=os.environ.get(TOKEN_VARIABLE, "").strip(),
-        home=Path.home(),
+        home=_home(),
     )
     write_bundle(out, texts, folder=name)
     console.print_output(str(out))

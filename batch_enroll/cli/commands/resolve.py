@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from batch_enroll.cli import console
 from batch_enroll.cli.options import add_ledger_flag, add_run_argument, ledger_from, run_of
 from batch_enroll.cli.parser import CommandParser, FileArgument
+from batch_enroll.errors import JobError
 from batch_enroll.messages import Message, counted, message
 
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ async def _resolve(args: argparse.Namespace) -> int:
     """List the unknown rows, or record decisions."""
     from batch_enroll.clock import SystemClock
     from batch_enroll.daemon_threads import open_in_thread
-    from batch_enroll.errors import JobError
     from batch_enroll.maintenance.resolve import (
         ResolveVerdict,
         RowVerdict,
@@ -93,7 +93,7 @@ async def _resolve(args: argparse.Namespace) -> int:
         ]
     if not decisions:
         raise JobError(message("maintenance.no_decision", words=_DECISIONS))
-    counts = await resolve_rows(ledger, run_id, decisions, by=args.by or getpass.getuser(), at=SystemClock().now())
+    counts = await resolve_rows(ledger, run_id, decisions, by=args.by or _login(), at=SystemClock().now())
     totals = ", ".join(f"{count:,} {name}" for name, count in counts.as_dict().items() if count and name != "rows")
     console.print_message(f"Recorded {counted(len(decisions), 'decision')}. Run {run_id} now: {totals}.")
     if any(decision.verdict is ResolveVerdict.RESEND for decision in decisions):
@@ -127,6 +127,13 @@ async def _write_off(args: argparse.Namespace, ledger: Ledger) -> int:
     written_off = message("ledger.written_off_rows", run_id=run_id, unknown=done.unknown, rows=done.rows)
     console.print_message(str(written_off))
     return 0
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the user's id has no entry; KeyError before Python 3.13
+        raise JobError(message("maintenance.no_login")) from None
 
 
 def _csv_line(row: object) -> list[str]:
