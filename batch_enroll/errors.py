@@ -31,7 +31,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from batch_enroll.messages import Message, hint_of, without_cells
-from batch_enroll.models import Counts, Finding, Problem
+from batch_enroll.models import Counts, Finding, Notice, Problem
 
 
 class BatchEnrollError(Exception):
@@ -44,11 +44,13 @@ class RunStopped(BatchEnrollError):
     Attributes:
         content: what happened, as a message with an id and values.
         advice: what the person can do; a message of its own, else the hint that the catalogue has for `content`.
+        notices: the earlier runs that left rows unsent, of a start that sends nothing.
     """
 
     def __init__(self, content: Message, *, hint: Message | None = None) -> None:
         self.content = content
         self.advice: list[Message] = [hint] if hint else []
+        self.notices: tuple[Notice, ...] = ()
         super().__init__(self.content)
 
     @property

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from batch_enroll.messages import NO_TEXT, Message, hint_of
 
@@ -151,6 +151,10 @@ class Row(NamedTuple):
     cells: tuple[str, ...]  #: as many as the header has columns; "" when the cell is empty
     problems: tuple[Problem, ...] = ()  #: found while reading: too many cells, a NUL byte, an Excel error
     earlier: EarlierResult | None = None  #: only in a results file, and only of a row that was or may have been sent
+
+
+UNFINISHED_RUN: Final = "unfinished_run"
+"""Code of the notice that an earlier run of the job left rows unsent: every start of the job tells it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

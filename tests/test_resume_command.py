@@ -201,7 +201,7 @@ def test_a_plan_names_the_unfinished_runs_of_its_job_and_input(cli, sandbox, way
     ended = cli("run", write_csv(cli.folder / name, *group("b", 2)), *command, "--status-file", "status.json")
     (notice,) = [one for one in ended.json["notices"] if one["code"] == "unfinished_run"]
     left = stopped["counts"]["not_sent"]
-    assert notice["message"] == f"Run {stopped['run']} of q.csv stopped with {left} rows left."
+    assert notice["message"] == f"Run {stopped['run']} of q.csv left {left} rows unsent."
     assert f"batch-enroll resume {stopped['run']}" in notice["advice"]
     assert json.loads((cli.folder / "status.json").read_text())["notices"] == ended.json["notices"]
     assert cli("resume", stopped["run"], "--ledger", "ledger/ledger.sqlite", "--yes").code == 0

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
     from batch_enroll.errors import RunStopped
+    from batch_enroll.models import Notice
 
 _SHORTEST_SECRET = 6  # characters; a shorter one would mask parts of ordinary words
 _CLOSED = (errno.EPIPE, errno.EBADF)
@@ -150,6 +151,13 @@ def print_refusal(error: RunStopped, *, about: str = "") -> None:
     """
     told = error if sys.stderr.isatty() else error.without_cells()
     print_error(f"{about}: {told.message}" if about else told.message, hint=told.hint)
+    print_notices(error.notices)
+
+
+def print_notices(notices: Sequence[Notice]) -> None:
+    """Print what nobody may miss, also with `quiet`."""
+    for notice in notices:
+        print_error(str(notice.message), hint=notice.hint)
 
 
 def print_output(text: str) -> None:

@@ -28,6 +28,7 @@ from batch_enroll.errors import (
 from batch_enroll.ledger.interface import Ledger
 from batch_enroll.loading.remote_address import Remote
 from batch_enroll.messages import message
+from batch_enroll.models import Notice
 from batch_enroll.reporting.multi_summary import (
     RequestedRun,
     build_multi_summary,
@@ -39,6 +40,7 @@ from batch_enroll.reporting.multi_summary import (
 from batch_enroll.reporting.summary import RunSummary
 from batch_enroll.run.input_archive import archive_input, check_archive
 from batch_enroll.run.input_source import Source
+from batch_enroll.run.unfinished_runs import unfinished_notices
 
 Enroll = Callable[[Source, RunCallbacks], Awaitable[RunSummary]]
 
@@ -105,7 +107,8 @@ async def select_or_report(
     if monitor is not None:
         await run_in_thread(_archive_done, job, picked.enrolled_before)
     if not picked.files:
-        report_nothing_new(job, input_name(args), monitor=monitor, passed_over=picked.skipped_text)
+        left = await unfinished_notices(ledger, job)
+        report_nothing_new(job, input_name(args), monitor=monitor, passed_over=picked.skipped_text, notices=left)
         return ()
     if picked.skipped_text and not job.output.quiet:
         console.print_message(picked.skipped_text)
@@ -144,14 +147,23 @@ def report_nothing_new(
     is_empty: bool = False,
     passed_over: str = "",
     emit_json: EmitJson | None = None,
+    notices: tuple[Notice, ...] = (),
 ) -> int:
-    """Report that there is no new file to enroll, or no row in it, which is not an error; give exit code 0."""
+    """Report that there is no new file to enroll, or no row in it, which is not an error; give exit code 0.
+
+    Args:
+        notices: the earlier runs that left rows unsent.
+    """
     line = nothing_new_line(name, earlier=None, is_empty=is_empty, skipped=passed_over)
     if not job.output.quiet:
         console.print_message(line)
+    console.print_notices(notices)
     if monitor is not None:
-        monitor.end(0, about=name, reason=line)
-    output_json(job, build_nothing_new_summary(_requested(job, name), at=SystemClock().now(), earlier=None), emit_json)
+        monitor.end(0, about=name, reason=line, notices=notices)
+    nothing_new = build_nothing_new_summary(
+        _requested(job, name), at=SystemClock().now(), earlier=None, notices=notices
+    )
+    output_json(job, nothing_new, emit_json)
     return 0
 
 
@@ -164,17 +176,27 @@ async def _run(session: RunSession, source: Source, enroll: Enroll, *, emit_json
         if not is_nothing_to_do(nothing, job):
             raise
         is_empty = isinstance(nothing, EmptyInput)
-        return report_nothing_new(job, name, monitor=session.monitor, is_empty=is_empty, emit_json=emit_json)
+        return report_nothing_new(
+            job,
+            name,
+            monitor=session.monitor,
+            is_empty=is_empty,
+            emit_json=emit_json,
+            notices=nothing.notices,
+        )
     except AlreadyFinished as earlier:
         if not is_nothing_to_do(earlier, job):
             raise
         line = nothing_new_line(name, earlier=earlier)
         if not job.output.quiet:
             console.print_message(line)
-        session.monitor.end(0, about=name, reason=line)
+        console.print_notices(earlier.notices)
+        session.monitor.end(0, about=name, reason=line, notices=earlier.notices)
         if isinstance(source, Path):
             await run_in_thread(_archive_done, job, [(source, earlier.input_sha256)])
-        nothing_new = build_nothing_new_summary(_requested(job, source), at=SystemClock().now(), earlier=earlier)
+        nothing_new = build_nothing_new_summary(
+            _requested(job, source), at=SystemClock().now(), earlier=earlier, notices=earlier.notices
+        )
         output_json(job, nothing_new, emit_json)
         return 0
 

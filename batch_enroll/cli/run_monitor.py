@@ -32,6 +32,7 @@ from batch_enroll.errors import (
     RunStopped,
 )
 from batch_enroll.events import Event
+from batch_enroll.models import Notice
 from batch_enroll.monitoring.notifications import build_text, build_title
 from batch_enroll.monitoring.status_file import StatusFile
 from batch_enroll.os_errors import os_error_reason, translate_os_error
@@ -91,6 +92,7 @@ class RunMonitor:
         about: str = "",
         reason: str = "",
         declined: bool = False,
+        notices: tuple[Notice, ...] = (),
     ) -> None:
         """Record how a run ended, or why there was none, and write the status file."""
         advice = ""
@@ -109,6 +111,7 @@ class RunMonitor:
                 requests=summary.requests if summary else None,
                 duration_s=summary.duration_s if summary else None,
                 declined=declined,
+                notices=summary.notices if summary else notices,
                 about=about,
             )
         )
@@ -121,9 +124,10 @@ class RunMonitor:
         now = self.state.snapshot()
         began = now.began and now.ending is None  # else it is the state of the previous input
         exit_code, reason, advice = 3, f"A bug in batch-enroll ({type(error).__name__}).", ""
+        notices: tuple[Notice, ...] = ()
         if isinstance(error, RunStopped):
             exit_code, reason = exit_code_for_error(error), error.message
-            advice = _hint(error)
+            advice, notices = _hint(error), error.notices
         elif isinstance(error, KeyboardInterrupt):
             exit_code, reason = exit_code_for_interrupt(), "Interrupted."
         self._add_result(
@@ -134,6 +138,7 @@ class RunMonitor:
                 advice=redact_personal_data(advice),
                 counts=now.counts if began else None,
                 requests=now.requests if began else None,
+                notices=notices,
                 about=about,
             )
         )
@@ -291,6 +296,7 @@ def _refusal(
         exit_code=exit_code,
         finding=error.finding if isinstance(error, PreflightError) else "",
         begun=begun,
+        notices=error.notices,
     )
 
 

@@ -160,3 +160,5 @@ def _show_end(summary: RunSummary, job: Job, *, of_several: bool) -> None:
     elif trouble := trouble_text(summary):
         prefix = f"{summary.input_name}: " if of_several else ""
         console.print_error(f"{prefix}{trouble}", hint=" ".join(filter(None, next_step(summary))))
+    if job.output.quiet:
+        console.print_notices(summary.unfinished)

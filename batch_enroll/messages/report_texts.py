@@ -102,6 +102,9 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     ),
     "report.next_correct": Text("Next: correct the {refused:row} in the failed file and run it:"),
     "report.next_write_failed": Text("Next: correct {refused:row}; this writes them to a file:"),
+    "report.next_earlier_runs": Text(
+        "Every row of this run is enrolled or was skipped, but an earlier run is unfinished:"
+    ),
     "report.next_nothing": Text("Nothing is left to do: every row is enrolled or was skipped."),
     "report.trouble": Text("Run {run_id} {end}: {counts}."),
     "report.count": Text("{count:row} {what}"),

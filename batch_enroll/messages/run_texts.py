@@ -32,9 +32,12 @@ RUN_TEXTS: Final[dict[str, Text]] = {
         "Look the profiles up in the platform; {setting:send.again} sends everybody of this input once more.",
     ),
     "run.left_unfinished": Text(
-        "Run {run_id} of {input} stopped with {count:row} left.",
+        "Run {run_id} of {input} left {left}.",
         "Resume it, without its input: {command:resume {run_id}}",
     ),
+    "run.left_unsent": Text("{unsent:row} unsent"),
+    "run.left_unknown": Text("{unknown:row} unknown"),
+    "run.left_unsent_and_unknown": Text("{unsent:row} unsent and {unknown} unknown"),
     "run.window_changed": Text(
         "A window now limits how long people count as enrolled before; rows without a clear answer are held for ever.",
         'Write enrolled_before = "skip" into [send] beside it: this note is then not shown.',

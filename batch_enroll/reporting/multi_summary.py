@@ -9,7 +9,8 @@ from datetime import datetime
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import AlreadyFinished
 from batch_enroll.messages import Message, message
-from batch_enroll.models import Counts
+from batch_enroll.models import Counts, Notice
+from batch_enroll.reporting.reason_counts import notice_to_json
 
 _WORST_FIRST = (130, 143, 3, 5, 2, 4, 1, 0)
 
@@ -70,7 +71,7 @@ def multi_summary_line(together: dict[str, object]) -> str:
 
 
 def build_nothing_new_summary(
-    asked: RequestedRun, *, at: datetime, earlier: AlreadyFinished | None
+    asked: RequestedRun, *, at: datetime, earlier: AlreadyFinished | None, notices: Sequence[Notice] = ()
 ) -> dict[str, object]:
     """Return the JSON object of a command that found nothing to enroll.
 
@@ -80,7 +81,7 @@ def build_nothing_new_summary(
     return {
         "run": earlier.run_id if earlier else None,
         "status": "unchanged",
-        **_nothing_sent(asked, at=at, reason=None, exit_code=0),
+        **_nothing_sent(asked, at=at, reason=None, exit_code=0, notices=notices),
         "earlier": {
             "run": earlier.run_id,
             "finished_at": iso_utc(earlier.finished_at) if earlier.finished_at else None,
@@ -109,13 +110,14 @@ def build_refused_summary(
     exit_code: int,
     finding: str = "",
     begun: StartedRun | None = None,
+    notices: Sequence[Notice] = (),
 ) -> dict[str, object]:
     """Return the JSON object of a command, or of one input among several, that ended before it could sum up a run.
 
     Keys: those of a run, with `status` `refused`, or `stopped` when it had begun to send; `run` is null and every
     count 0 unless rows of the run were sent, now or by an earlier start: then they are those of the run.
     """
-    nothing = _nothing_sent(asked, at=at, reason=reason, exit_code=exit_code)
+    nothing = _nothing_sent(asked, at=at, reason=reason, exit_code=exit_code, notices=notices)
     return {
         "run": begun.run_id if begun else None,
         "status": "stopped" if begun and begun.sent_now else "refused",
@@ -145,7 +147,9 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count and name != "rows")
 
 
-def _nothing_sent(asked: RequestedRun, *, at: datetime, reason: str | None, exit_code: int) -> dict[str, object]:
+def _nothing_sent(
+    asked: RequestedRun, *, at: datetime, reason: str | None, exit_code: int, notices: Sequence[Notice]
+) -> dict[str, object]:
     return {
         "stop_reason": reason,
         "counts": Counts().as_dict(),
@@ -158,7 +162,7 @@ def _nothing_sent(asked: RequestedRun, *, at: datetime, reason: str | None, exit
         "input": asked.input_name,
         "started_at": iso_utc(at),
         "reasons": [],
-        "notices": [],
+        "notices": [notice_to_json(notice) for notice in notices],
         "finding": None,
     }
 

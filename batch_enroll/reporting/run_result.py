@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batch_enroll.messages import message
-from batch_enroll.models import Counts, RowStatus
+from batch_enroll.models import Counts, Notice, RowStatus
 
 SUCCESS_CODES = frozenset({0, 1})
 """Exit codes that need no one's attention: every row has its final status; the failed file holds refused rows (1)."""
@@ -37,6 +37,7 @@ class RunResult:
     requests: int | None = None
     duration_s: float | None = None
     declined: bool = False  #: a person declined the run
+    notices: tuple[Notice, ...] = ()  #: what the people who run the job should change
     about: str = ""  #: the input's name, "" when there was none
     parts: tuple[RunResult, ...] = ()  #: of a command over several inputs, in order; then the counts are those of all
 
@@ -62,8 +63,17 @@ def combine_results(parts: Sequence[RunResult], *, exit_code: int, meaning: str,
         requests=sum(part.requests or 0 for part in parts),
         duration_s=sum(part.duration_s or 0.0 for part in parts),
         declined=all(part.declined for part in parts),
+        notices=_together(parts),
         parts=tuple(parts),
     )
+
+
+def _together(parts: Sequence[RunResult]) -> tuple[Notice, ...]:
+    """Give the notices of all inputs, each once."""
+    notices: list[Notice] = []
+    for part in parts:
+        notices += [notice for notice in part.notices if notice not in notices]
+    return tuple(notices)
 
 
 def sum_counts(counts: Sequence[Counts]) -> Counts:

@@ -188,6 +188,7 @@ class RunStateTracker:
                 self._set_counts(ending.counts, earlier=False)
             if ending.requests is not None:
                 self._requests = max(self._requests, ending.requests)
+            self._notices = ending.notices or self._notices
             self._stop_reason = ending.reason
             begun = self._began or self._begun_before
             self._stage = RunStage.FINISHED if ending.finished else RunStage.STOPPED if begun else RunStage.FAILED

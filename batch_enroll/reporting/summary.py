@@ -14,7 +14,7 @@ from batch_enroll.atomic_file import SHARED, write_atomic
 from batch_enroll.clock import iso_utc
 from batch_enroll.errors import LedgerError
 from batch_enroll.messages import message
-from batch_enroll.models import Counts, Notice
+from batch_enroll.models import UNFINISHED_RUN, Counts, Notice
 from batch_enroll.os_errors import translate_os_errors
 from batch_enroll.reporting.reason_counts import ReasonLine, notice_to_json, reason_to_json
 
@@ -73,6 +73,11 @@ class RunSummary:
             "input": self.archived,
         }
         return {kind: path for kind, path in named.items() if path is not None}
+
+    @property
+    def unfinished(self) -> tuple[Notice, ...]:
+        """The notices that name earlier runs of the job with rows left."""
+        return tuple(notice for notice in self.notices if notice.code == UNFINISHED_RUN)
 
     @property
     def rate_per_s(self) -> float | None:

@@ -40,6 +40,8 @@ def print_summary(run: RunSummary, stream: IO[str], *, width: int | None = None)
     screen.line(f"\n{sentence}", style="bold")
     if command:
         screen.unbroken(command)
+    for notice in run.unfinished:
+        screen.unbroken(f"{notice.message} {notice.hint}")
 
 
 def next_step(run: RunSummary) -> tuple[str, str]:
@@ -54,7 +56,7 @@ def next_step(run: RunSummary) -> tuple[str, str]:
         return str(message("report.next_correct", refused=refused)), command_line(["run", str(run.failed)])
     if refused:
         return str(message("report.next_write_failed", refused=refused)), command_line(f"report {run.run_id}")
-    return str(message("report.next_nothing")), ""
+    return str(message("report.next_earlier_runs" if run.unfinished else "report.next_nothing")), ""
 
 
 def resume_step(run_id: str, counts: Counts) -> tuple[str, str]:

@@ -26,6 +26,7 @@ from batch_enroll.run.plan_limits import PlanLimitExceeded, broken_limits, check
 from batch_enroll.run.preflight import ask_while_sending, diagnose, preflight
 from batch_enroll.run.result_files import local_input_path, result_paths_for
 from batch_enroll.run.send import send_rows
+from batch_enroll.run.unfinished_runs import unfinished_named
 from batch_enroll.sending import ScenarioInfo
 
 
@@ -34,9 +35,10 @@ async def enroll_input(context: RunContext, source: LocalInput) -> RunSummary:
     job = context.job
 
     async def enroll() -> RunSummary:
-        await context.until_stopped(lambda: _check_before_reading(context, source))
-        prepared = await context.until_stopped(lambda: prepare_run(context, source))
-        summary = await _execute(prepared, context)
+        async with unfinished_named(context.ledger, job, input_path=path_text(source)):
+            await context.until_stopped(lambda: _check_before_reading(context, source))
+            prepared = await context.until_stopped(lambda: prepare_run(context, source))
+            summary = await _execute(prepared, context)
         sha256 = prepared.ledger.record.input_sha256
         return await run_in_thread(lambda: archive_finished(summary, source, job, sha256=sha256))
 

@@ -37,8 +37,8 @@ async def load_baseline(ledger: Ledger, job: Job, *, path: str, run_id: str) -> 
     """
     runs = [run for run in await ledger.runs() if _is_sent(run) and run.run_id != run_id]
     of_scenario = [run for run in runs if (run.url, run.scenario) == (job.url, job.scenario)]
-    place = _place(path)
-    of_input = [run for run in of_scenario if run.input_path == path or _place(run.input_path) == place]
+    place = canonical_place(path)
+    of_input = [run for run in of_scenario if run.input_path == path or canonical_place(run.input_path) == place]
     alike = of_input or of_scenario
     sizes_of_input = await _sizes(ledger, of_input)
     sizes = sizes_of_input or ([] if is_failed_file(Path(path).name) else await _sizes(ledger, of_scenario))
@@ -81,7 +81,7 @@ def _or_none(value: object) -> str:
     return "none" if value is None else str(value)
 
 
-def _place(path: str) -> str:
+def canonical_place(path: str) -> str:
     """Give an input's place in canonical form: through a link or a linked folder it is the same file."""
     return path if path == NO_PATH or "://" in path else str(canonical_path(Path(path)))
 

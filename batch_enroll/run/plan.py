@@ -13,7 +13,7 @@ from batch_enroll.daemon_threads import raise_if_abandoned, run_abandonable, run
 from batch_enroll.errors import AlreadyFinished, EmptyInput, InputError, RunStopped
 from batch_enroll.events import EnrolledMeanwhile, PlanningStarted, RowsRead
 from batch_enroll.installed_versions import tool_version
-from batch_enroll.ledger.interface import RunLedger
+from batch_enroll.ledger.interface import Ledger, RunLedger
 from batch_enroll.ledger.records import Duplicate, PlannedRow, PlanRules, RunRecord, RunState
 from batch_enroll.loading import InputTable
 from batch_enroll.messages import advice_for, message
@@ -186,7 +186,7 @@ async def _describe_new_plan(
     about_memory += elsewhere_notices(
         job, skipped=counters.skipped["enrolled_elsewhere"], first_rows=counters.first_elsewhere
     )
-    about_memory += await unfinished_notices(ledger, job, run.record)
+    about_memory += await _unfinished_notices(ledger, job, run.record)
     plan = replace(
         _build_plan(run.record, job, counts, await _first_bodies(run), counters, table.columns),
         input_form=table.form,
@@ -384,13 +384,20 @@ async def resume_run(context: RunContext, run_id: str, *, again: RowStatus | Non
             rows = await run.retryable()
             counts = replace(counts, error=counts.error - rows, not_sent=counts.not_sent + rows)
         plan = _build_plan(run.record, context.job, counts, await _first_bodies(run, again=again))
-        if interrupted:
-            plan = replace(plan, notices=(_interrupted(interrupted, run_id),))
+        unfinished = await _unfinished_notices(context.ledger, context.job, run.record)
+        plan = replace(plan, notices=(*(_interrupted(rows, run_id) for rows in [interrupted] if rows), *unfinished))
     except BaseException:
         with anyio.CancelScope(shield=True):
             await run.close_unchanged()
         raise
-    return PreparedRun(plan=plan, counts=counts, ledger=run, input_path=run.record.input_path, again=again)
+    return PreparedRun(
+        plan=plan,
+        counts=counts,
+        ledger=run,
+        input_path=run.record.input_path,
+        again=again,
+        reported=unfinished,
+    )
 
 
 async def requeue(prepared: PreparedRun, context: RunContext) -> None:
@@ -422,6 +429,10 @@ async def skip_enrolled_meanwhile(prepared: PreparedRun, context: RunContext) ->
     await context.ledger.collect_sent(run.record)
     if run.record.state is RunState.OPEN and (rows := await run.skip_sent(rules_since_planned(run.record, now))):
         context.emit(EnrolledMeanwhile(at=now, rows=rows))
+
+
+async def _unfinished_notices(ledger: Ledger, job: Job, run: RunRecord) -> tuple[Notice, ...]:
+    return await unfinished_notices(ledger, job, input_path=run.input_path, except_runs=(run.run_id,))
 
 
 def _interrupted(rows: int, run_id: str) -> Notice:

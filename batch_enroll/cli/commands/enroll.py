@@ -109,11 +109,12 @@ async def _run(args: argparse.Namespace) -> int:
     from batch_enroll.run.approved_plan import read_approved
     from batch_enroll.run.context import job_lock
     from batch_enroll.run.input_source import local_copy
+    from batch_enroll.run.unfinished_runs import unfinished_named
 
     with monitored_job(args, input_name=input_name(args), source=local_input(args)) as (job, monitor):
         approved = read_approved(args.plan) if args.plan is not None else None
         ledger = ledger_of(job)
-        async with entered(job_lock(job_name(args), ledger)):
+        async with entered(job_lock(job_name(args), ledger)), unfinished_named(ledger, job):
             sources = await select_or_report(args, job, ledger, "--plan", monitor=monitor)
             if not sources:
                 return 0
