@@ -287,6 +287,7 @@ def test_line_end_behind_an_answer_is_no_answer(enroll, later):
 # Proxies and certificates that cannot be used
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("is_trusted", "made", "said", "way_out"),
     [
@@ -308,6 +309,7 @@ def test_certificate_that_cannot_be_trusted(cli, enroll, made, is_trusted, said,
     assert way_out in ended.err
 
 
+@pytest.mark.slow
 def test_old_tls(cli, enroll):
     certificate = self_signed(cli.folder / "certificate.pem")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -348,6 +350,7 @@ def test_proxy_with_a_certificate_that_is_not_trusted(cli, enroll):
     assert f"No trusted connection (TLS) to the proxy {proxy} could be made" in ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [None, "no certificate", "a folder"])
 def test_ssl_cert_file_that_cannot_be_read_is_named(cli, enroll, content):
     path = cli.folder / "ca.pem"
