@@ -491,7 +491,7 @@ def test_init_leaves_the_scenario_open(cli, sandbox):
         (sentence,) = cli(command, "my leads.csv", "--job", "bare.toml").err.splitlines()
         assert sentence == (
             "batch-enroll: The scenario's number is missing: fill in the line scenario = … of the job file, or give "
-            "--scenario (the number after # beside its name; `batch-enroll scenarios --job bare.toml` lists them)."
+            f"--scenario (the number after # beside its name; `batch-enroll scenarios --job {job}` lists them)."
         )
         assert cli(command, "my leads.csv", "--job", "bare.toml").code == 2
     assert cli("check", "my leads.csv", "--job", "bare.toml", "--scenario", "3").code == 0

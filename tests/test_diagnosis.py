@@ -113,6 +113,18 @@ def test_silent_platform_is_probed_for_a_few_seconds_only(stopped):
     assert "it did not answer within 5 s" in ended.json["stop_reason"]
 
 
+def test_platform_that_cannot_be_asked_again_is_named_once(stopped):
+    faults = [
+        {"fault": "drop_after_acting", "from_nth": 11},
+        {"fault": "drop_after_acting", "method": "workflows/list", "from_nth": 2},
+    ]
+    _, ended = stopped(faults=faults)
+    assert ended.json["finding"] == "out_of_reach"
+    _, again = ended.json["stop_reason"].split("The platform was asked again: ")
+    assert again.startswith("it gave no answer: ")
+    assert "could not be asked" not in again
+
+
 def test_wrong_server_at_the_address_is_reported(stopped):
     faults = [
         {"fault": "html_200_before_acting"},

@@ -209,7 +209,7 @@ def test_unfinished_runs_of_the_job_come_first(cli, sandbox):
     assert not any("of this job" in line for line in lines[1:])
     findings = cli("doctor", "--job", "own.toml", "--json").json
     advice = [one["advice"] for one in findings["findings"] if f"run {run} of this job" in one["message"]]
-    assert advice == [f"Resume it with `batch-enroll resume {run} --job own.toml`."]
+    assert advice == [f"Resume it with `batch-enroll resume {run} --job {cli.folder / 'own.toml'}`."]
 
 
 def test_active_run_is_no_leftover(cli, sandbox):

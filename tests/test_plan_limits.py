@@ -179,7 +179,8 @@ def test_scenario_without_a_start_node_gives_a_warning(cli, sandbox):
     [
         ("3", "skip_in_any_case", "can enter once ever"),
         ("5", "skip", "one that has left is"),
-        ("7", "restart", "may send the messages again"),
+        ("7", "restart", "mode restart keeps nobody out who was in it before"),
+        ("9", "process_each", "mode process_each keeps nobody out who was in it before"),
     ],
 )
 def test_plan_explains_the_effect_of_a_repeated_start(cli, sandbox, scenario, mode, explained):
@@ -187,6 +188,16 @@ def test_plan_explains_the_effect_of_a_repeated_start(cli, sandbox, scenario, mo
     ended = cli("check", source, "--url", sandbox().url, "--match", "email=email", "--scenario", scenario, "--json")
     assert ended.json["scenario"]["mode"] == mode
     assert explained in ended.json["scenario"]["reentry"]
+
+
+def test_plan_shows_the_canary(cli, sandbox):
+    words = ("in.csv", "--url", sandbox().url, "--match", "email=email", "--scenario", "3", "--rate", "none", "--yes")
+    write_csv(cli.folder / "in.csv", *people(9))
+    told = "5 rows first; the rest only after their review"
+    assert "canary" not in cli("check", *words).out
+    assert "canary" not in cli("check", *words, "--canary", "9").out  # no row is left after it
+    assert told in cli("check", *words, "--canary", "5").out
+    assert told in cli("run", *words, "--canary", "5").err
 
 
 # --- the standing limits: exit 2 with the reason, nothing sent ---

@@ -60,7 +60,7 @@ def test_stopped_run_is_resumed_without_its_input(stopped, command):
     assert stopped.server.enrolments() == {f"email:{email}": 1 for email, _ in people(ROWS)}
     again = stopped.cli(command[0], stopped.run, *command[1:], "--json")
     assert (again.code, again.json["status"]) == (2, "refused")
-    assert f"Run {stopped.run} is finished on " in again.err
+    assert f"Run {stopped.run} was finished on " in again.err
     assert "No row is left to send." in again.err
     assert set(stopped.server.enrolments().values()) == {1}
 

@@ -229,6 +229,26 @@ async def test_no_active_run_on_a_terminal_is_an_error(cli, kept):
         assert (code, "No process works on run a906cc51." in seen) == (2, True)
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("on_terminal", [True, False])
+async def test_resume_without_a_run_names_the_one_that_is_unfinished(cli, kept, on_terminal):
+    async def refused():
+        if on_terminal:
+            code, seen = await typed(cli, "resume")
+        else:
+            ended = await asked(cli, "resume")
+            code, seen = ended.code, ended.err
+        assert code == 2
+        return " ".join(seen.split())
+
+    async with kept(left=["a906cc51"]):
+        seen = await refused()
+        assert "One is unfinished, a906cc51 (c51.csv, begun " in seen
+        assert "resume it with `batch-enroll resume a906cc51" in seen
+    async with kept(left=["b7000000"]):
+        assert "One is unfinished" not in await refused()
+
+
 @pytest.mark.slow
 def test_single_active_run_is_the_default_on_a_terminal(cli, sandbox):
     server = sandbox(latency_s=(0.1, 0.1))

@@ -134,6 +134,22 @@ def test_end_says_what_an_earlier_run_left(outage):
     assert f"{outage.told} Resume it, without its input: `batch-enroll resume {outage.run} " in end
 
 
+def test_resumed_plan_names_the_unknown_rows(outage):
+    """They have no outcome that a person could rely on."""
+    ended = outage.cli("resume", outage.run, "--job", "nightly.toml", "--ledger", "ledger/ledger.sqlite")
+    plan = [" ".join(line.split()) for line in ended.err.splitlines()]
+    assert "done before 1 have their outcome already" in plan
+    assert "held 1 unknown: not sent again until resolved" in plan
+    assert f"will be sent {outage.left}" in plan
+
+
+def test_finished_run_is_told_in_the_past_and_one_row_in_the_singular(outage):
+    words = ("resume", outage.run, "--job", "nightly.toml", "--ledger", "ledger/ledger.sqlite")
+    ended = outage.cli(*words)
+    assert "Next: 1 row is unknown and may have been enrolled; look it up on the platform" in ended.err
+    assert f"Run {outage.run} was finished on " in outage.cli(*words).err
+
+
 @pytest.mark.slow
 def test_killed_run_is_named_with_what_was_in_flight(cli, sandbox):
     server = sandbox(latency_s=(0.2, 0.2))
@@ -149,3 +165,10 @@ def test_killed_run_is_named_with_what_was_in_flight(cli, sandbox):
     assert ended.code == 0
     assert "rows unsent and 1 unknown." in ended.err
     assert len(enrolled(server)) > 2
+    ledger = ("--ledger", "ledger/ledger.sqlite")
+    (run,) = [one["run"] for one in cli("runs", "--json", *ledger).json if one["counts"]["not_sent"]]
+    shown = cli("show", run, *ledger)
+    assert "This row is being sent" not in shown.out
+    assert "no answer is known, so it is unknown and held (interrupted)" in " ".join(shown.out.split())
+    assert cli("report", run, *ledger, "--results", "again.csv").code == 0
+    assert "in_flight" not in (cli.folder / "again.csv").read_text()

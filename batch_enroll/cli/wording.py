@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from batch_enroll.cli import console
 from batch_enroll.config.settings import JOB_VARIABLE, PROFILE_VARIABLE, SETTINGS, get_setting
@@ -25,15 +26,16 @@ class CliWording(Wording):
     """
 
     def __init__(self, args: argparse.Namespace | None = None) -> None:
-        self._input = getattr(args, "input", None)
+        self._input = _absolute(getattr(args, "input", None) or "")
         self._given: dict[str, str] = {}
         for name, variable in _VARIABLES.items():
             value = getattr(args, name, None) or os.environ.get(variable, "").strip()
             if value and args is not None:
-                self._given[f"--{name}"] = value
-        for flag, name in (("--token-file", "token_file"), ("--url", "url")):
-            if value := getattr(args, name, None):
-                self._given[flag] = value
+                self._given[f"--{name}"] = value if name == "profile" else _absolute(value)
+        if value := getattr(args, "token_file", None):
+            self._given["--token-file"] = _absolute(value)
+        if value := getattr(args, "url", None):
+            self._given["--url"] = value
         typed = ((name, value) for name in _ABOUT_A_JOB for value in _as_list(getattr(args, name, None)))
         self._about_job = [word for name, value in typed for word in (f"--{name.replace('_', '-')}", value)]
 
@@ -63,6 +65,16 @@ class CliWording(Wording):
 
 def _as_list(value: object) -> list[str]:
     return [] if value is None else [str(one) for one in value] if isinstance(value, list) else [str(value)]
+
+
+def _absolute(place: str) -> str:
+    """Give the path of a file so that it means the same in another folder; an address and standard input stay."""
+    from batch_enroll.config.value_parsers import with_slash_of
+    from batch_enroll.reporting.result_paths import STDIN, is_address
+
+    if place in ("", STDIN) or is_address(place):
+        return place
+    return with_slash_of(place, Path(place).expanduser().absolute())
 
 
 def _takes(command: str, flag: str) -> bool:

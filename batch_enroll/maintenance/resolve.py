@@ -55,7 +55,8 @@ async def unknown_rows(ledger: Ledger, run_id: str) -> list[UnknownRow]:
     try:
         bodies = {}
         found: list[tuple[int, Outcome]] = []
-        async for pairs in rows_with_outcomes(run):
+        active = bool(await ledger.lock_owner(run_id))
+        async for pairs in rows_with_outcomes(run, active=active):
             found += [(row.number, outcome) for row, outcome in pairs if outcome.status is RowStatus.UNKNOWN]
         wanted = {outcome.seq for _, outcome in found}
         for block in run.stage.blocks() if wanted else ():

@@ -40,7 +40,8 @@ async def resolve_run_id(
     records = [record for record in records if not is_dry_run(record)]
     if given is None or given.casefold() == LAST:
         if why_not_last:
-            raise JobError(why_not_last, hint=_newest_run(records))
+            unfinished = await _unfinished_run(ledger, records) if active else None
+            raise JobError(why_not_last, hint=unfinished or _newest_run(records))
         return await (_only(ledger, records) if given is None else _newest(ledger, records, active=active))
     return _matching(given, records)
 
@@ -49,6 +50,8 @@ async def _only(ledger: Ledger, records: Sequence[RunRecord]) -> str:
     running = await _active(ledger, records)
     match running:
         case []:
+            if unfinished := await _unfinished_run(ledger, records):
+                raise RunNotActive(message("maintenance.none_is_active"), hint=unfinished)
             raise RunNotActive(message("maintenance.no_active_run"))
         case [one]:
             return one.run_id
@@ -92,6 +95,14 @@ async def _active(ledger: Ledger, records: Sequence[RunRecord]) -> list[RunRecor
     return [
         record for record in records if record.state is not RunState.FINISHED and await ledger.lock_owner(record.run_id)
     ]
+
+
+async def _unfinished_run(ledger: Ledger, records: Sequence[RunRecord]) -> Message | None:
+    """Name the command that resumes the one run that is neither finished nor active; None unless there is just one."""
+    match [record for record in records if record.state is RunState.OPEN]:
+        case [one] if not await ledger.lock_owner(one.run_id):
+            return message("maintenance.one_unfinished", run=_describe(one), run_id=one.run_id)
+    return None
 
 
 def _several_active(running: Sequence[RunRecord]) -> JobError:

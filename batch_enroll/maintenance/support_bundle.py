@@ -102,7 +102,7 @@ async def collect(
     run = await ledger.open(run_id, read_only=True)
     try:
         record, counts = run.record, await run.counts()
-        reasons = await reason_lines(run)
+        reasons = await reason_lines(run, active=bool(await ledger.lock_owner(run_id)))
         statistics = await _statistics(run)
         settings = json.loads(record.settings_json)
         named = log_file or settings.get("output", {}).get("log_file")

@@ -193,7 +193,9 @@ LEDGER_TEXTS: Final[dict[str, Text]] = {
     "ledger.row_stray_answer": Text(
         "The server sent an answer that nobody asked for; the one to this row may have been another's."
     ),
-    "ledger.row_interrupted": Text("The program ended while this row was being sent; no answer is known."),
+    "ledger.row_interrupted": Text(
+        "The program ended while this row was being sent; no answer is known, so it is unknown and held."
+    ),
     "ledger.row_in_flight": Text("This row is being sent; no answer is known yet."),
     "ledger.row_resolved": Text("Resolved by hand on {at}: {decision}."),
     "ledger.skipped_duplicate": Text("The same profile is in an earlier row."),

@@ -12,6 +12,8 @@ _RESOLVE = "Look them up in the platform and record what you found: {command:res
 MAINTENANCE_TEXTS: Final[dict[str, Text]] = {
     # Which run a command means.
     "maintenance.no_active_run": Text("No run is active now.", "{command:runs} lists earlier runs."),
+    "maintenance.none_is_active": Text("No run is active now."),
+    "maintenance.one_unfinished": Text("One is unfinished, {run}: resume it with {command:resume {run_id}}."),
     "maintenance.several_active": Text("{runs:run} are active now:\n{lines}", "Name one by its id."),
     "maintenance.no_run_yet": Text("There is no run yet.", "{command:run INPUT} begins one."),
     "maintenance.run": Text("{run_id} ({input}, begun {begun})"),

@@ -96,6 +96,10 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     "report.next_resume": Text("Next: this resumes the run with {left:row}{held}:"),
     "report.next_held_one": Text(", and {unknown:row} of unknown outcome stays held until resolved"),
     "report.next_held": Text(", and {unknown:row} of unknown outcome stay held until resolved"),
+    "report.next_resolve_one": Text(
+        "Next: {unknown:row_is} unknown and may have been enrolled; look it up on the platform, then record your "
+        "decision:"
+    ),
     "report.next_resolve": Text(
         "Next: {unknown:row_is} unknown and may have been enrolled; look them up on the platform, then record your "
         "decisions:"
@@ -166,6 +170,7 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     ),
     "report.plan_rate_unlimited": Text("as fast as the platform answers, {concurrency:d} at once"),
     "report.plan_rate": Text("{rate} a second, {concurrency:d} at once: {needed}"),
+    "report.canary": Text("{rows:row} first; the rest only after their review"),
     "report.settled": Text("have their outcome already"),
     "report.duplicates_skip": Text("skipped: the same profile is in an earlier row"),
     "report.duplicates_send": Text("among those sent: the same profile is in an earlier row"),
@@ -179,6 +184,7 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     "report.enrolled_elsewhere": Text("skipped: sent by a run that this ledger does not know"),
     "report.refused_before": Text("skipped: the platform refused the row in an earlier run of this input"),
     "report.held": Text("skipped: unknown since an earlier run, until it is resolved"),
+    "report.held_resumed": Text("unknown: not sent again until resolved"),
     "report.invalid": Text("cannot be sent as they are"),
     # Prune
     "report.nothing_to_prune": Text("There is nothing to prune among the runs that ended before {day}."),

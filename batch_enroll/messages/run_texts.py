@@ -53,7 +53,7 @@ RUN_TEXTS: Final[dict[str, Text]] = {
         "This very input was sent to scenario {scenario:d} before: run {run_id}, finished{when} ({rows:row}: {counts})."
         " Nothing was sent now."
     ),
-    "run.nothing_to_resume": Text("Run {run_id} is finished{when} ({rows:row}: {counts}). No row is left to send."),
+    "run.nothing_to_resume": Text("Run {run_id} was finished{when} ({rows:row}: {counts}). No row is left to send."),
     "run.no_plan_to_resume": Text(
         "The plan of run {run_id} ({input}) was not completed, so there is nothing to resume. Nothing was sent.",
         "Give {command:run INPUT} again.",

@@ -102,6 +102,10 @@ SENDING_TEXTS: Final[dict[str, Text]] = {
     "sending.start_after_leaving": Text(
         "A profile that is inside is not taken again, one that has left is: a repeated start may send again."
     ),
+    "sending.start_every_time": Text(
+        "Its re-entry mode {mode} keeps nobody out who was in it before: each start may be one more pass and send the "
+        "messages again."
+    ),
     "sending.start_unknown": Text(
         "The platform did not say what a repeated start does: it may send the messages again."
     ),
@@ -147,6 +151,7 @@ SENDING_TEXTS: Final[dict[str, Text]] = {
     # The platform was asked why a run stopped by itself.
     "sending.diagnosis": Text("The platform was asked again: {said}"),
     "sending.diagnosis_with_advice": Text("The platform was asked again: {said} {advice}"),
+    "sending.gave_no_answer": Text("it gave no answer: {text} ({code})."),
     "sending.no_answer_in_time": Text("it did not answer within {seconds} s."),
     "sending.scenario_is_fine": Text("it takes the token, and scenario #{scenario:d}{name} is active"),
     "sending.rows_at_fault": Text("{fine}, so the rows are the matter."),

@@ -44,7 +44,7 @@ class PlanView:
     duplicates: int = 0  #: rows whose identity is in an earlier row of this input
     on_duplicate: Duplicates = Duplicates.SKIP
     already_enrolled: int = 0  #: skipped: accepted in an earlier run
-    held: int = 0  #: skipped: unknown since an earlier run, not resolved
+    held: int = 0  #: skipped: unknown since an earlier run, not resolved; in a resumed run its own unknown rows
     refused_before: int = 0  #: skipped: the platform refused the row in an earlier run of the same input
     enrolled_elsewhere: int = 0  #: skipped: a results file as input says that a run of another ledger sent them
     enrolled: int = 0  #: rows whose profile an earlier run enrolled, skipped or sent again
@@ -65,6 +65,7 @@ class PlanView:
     delivery: Delivery
     rate_per_s: float | None  #: None = unlimited
     concurrency: int
+    canary: int = 0  #: so many rows are sent first and reviewed before the rest; 0 = no such check
     hours: str = ""  #: when requests may leave, and what that means for this plan; "" = at any time
     first_requests: tuple[str, ...] = ()  #: JSON bodies; a token in them is masked here again
     usual: RunBaseline | None = None  #: what the last runs were like; None when nothing is compared
@@ -83,7 +84,7 @@ class PlanView:
 
 
 def plan_to_json(plan: PlanView) -> dict[str, object]:
-    """Return the plan as a JSON object: the fields of `PlanView` and `needed_s`; requests have a masked token."""
+    """Return the plan as JSON: the fields of `PlanView` without `canary`, and `needed_s`; each token is masked."""
     return {
         "run": plan.run_id,
         "carries_on": plan.carries_on,
@@ -174,6 +175,7 @@ def _settings(plan: PlanView) -> list[tuple[str, str]]:
         ("content", ", ".join(f"{name}={column}" for name, column in plan.content) or _note("no_content")),
         ("delivery", str(message(f"report.{plan.delivery.name.lower()}"))),
         ("rate", _rate_text(plan)),
+        *([("canary", str(message("report.canary", rows=plan.canary)))] if plan.canary else []),
         *([("hours", plan.hours)] if plan.hours else []),
     ]
 
@@ -192,7 +194,7 @@ def _numbers(plan: PlanView) -> list[tuple[str, str, str]]:
         ("done before", plan.settled, _note("settled")),
         ("duplicates", plan.duplicates, _note(f"duplicates_{plan.on_duplicate}")),
         ("enrolled before", plan.enrolled, _enrolled_text(plan)),
-        ("held", plan.held, _note("held")),
+        ("held", plan.held, _note("held_resumed" if plan.carries_on else "held")),
         ("refused before", plan.refused_before, _note("refused_before")),
         ("enrolled elsewhere", plan.enrolled_elsewhere, _note("enrolled_elsewhere")),
         ("invalid", plan.invalid, _note("invalid")),

@@ -50,7 +50,8 @@ def next_step(run: RunSummary) -> tuple[str, str]:
     if run.end is RunEnd.STOPPED or counts.not_sent:
         return resume_step(run.run_id, counts)
     if counts.unknown:
-        return str(message("report.next_resolve", unknown=counts.unknown)), command_line(f"resolve {run.run_id}")
+        id = "report.next_resolve_one" if counts.unknown == 1 else "report.next_resolve"
+        return str(message(id, unknown=counts.unknown)), command_line(f"resolve {run.run_id}")
     refused = counts.error + counts.invalid
     if refused and run.failed:
         return str(message("report.next_correct", refused=refused)), command_line(["run", str(run.failed)])

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.messages import Message, message
 from batch_enroll.models import Counts
 
@@ -51,6 +52,11 @@ class Canary:
         if self.before == Counts():
             return message("run.canary_first", rows=self.rows)
         return message("run.canary_more", rows=self.rows)
+
+
+async def canary_of(run: RunLedger, wanted: int | None, counts: Counts, *, asks: bool) -> Canary | None:
+    """Choose as `build_canary`; None also when the run's canary was passed."""
+    return None if await run.is_marked(CANARY_PASSED) else build_canary(wanted, counts, asks=asks)
 
 
 def build_canary(wanted: int | None, counts: Counts, *, asks: bool) -> Canary | None:

@@ -20,6 +20,7 @@ from batch_enroll.messages import advice_for, message
 from batch_enroll.models import Counts, Duplicates, EnrolledBefore, Notice, RowStatus
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.reason_counts import ReasonLine
+from batch_enroll.run.canary import canary_of
 from batch_enroll.run.context import RunContext
 from batch_enroll.run.earlier_runs import load_baseline
 from batch_enroll.run.enrolled_before import (
@@ -284,7 +285,7 @@ def _build_plan(
     columns: Sequence[str] = (),
 ) -> PlanView:
     """Build the plan as far as it is known without the platform; `counters` are None when the run is resumed."""
-    done = counts.success + counts.error + counts.unknown
+    done = counts.success + counts.error + (counts.unknown if counters else 0)
     return PlanView(
         run_id=record.run_id,
         carries_on=counters is None,
@@ -294,7 +295,7 @@ def _build_plan(
         duplicates=counters.repeated if counters else 0,
         on_duplicate=job.send.duplicates,
         already_enrolled=counters.skipped["already_enrolled"] if counters else 0,
-        held=counters.skipped["held_unknown"] if counters else 0,
+        held=counters.skipped["held_unknown"] if counters else counts.unknown,
         refused_before=counters.skipped["refused_before"] if counters else 0,
         enrolled_elsewhere=counters.skipped["enrolled_elsewhere"] if counters else 0,
         invalid=counts.invalid,
@@ -335,8 +336,11 @@ async def complete_plan(prepared: PreparedRun, context: RunContext, scenario: Sc
     baseline = None
     if not plan.carries_on:
         baseline = await load_baseline(context.ledger, job, path=prepared.input_path, run_id=plan.run_id)
+    asks = context.look is not None
+    canary = await canary_of(prepared.ledger, job.send.canary, prepared.counts, asks=asks)
     return replace(
         plan,
+        canary=canary.left if canary else 0,
         notices=(*plan.notices, *_scenario_notices(scenario)),
         scenario_name=scenario.name if scenario else "",
         database=scenario.database if scenario else None,

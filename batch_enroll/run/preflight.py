@@ -137,7 +137,10 @@ async def diagnose(
     except TimeoutError:
         return _diagnosis(Finding.OUT_OF_REACH, message("sending.no_answer_in_time", seconds=f"{ANSWER_S:g}"))
     except PreflightError as error:
-        return _diagnosis(error.finding, error.content)
+        said = error.content
+        if error.finding is Finding.OUT_OF_REACH:
+            said = message("sending.gave_no_answer", text=said.values["text"], code=said.values["code"])
+        return _diagnosis(error.finding, said)
     assert scenario is not None
     name = f" {scenario.name}" if scenario.name else ""
     fine = message("sending.scenario_is_fine", scenario=scenario.scenario, name=name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from batch_enroll.daemon_threads import run_abandonable, run_in_thread
 from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import RunLedger
 from batch_enroll.ledger.records import Reason
+from batch_enroll.ledger.transitions import IN_FLIGHT, INTERRUPTED
 from batch_enroll.messages import advice_for, message, title_for, verbatim
 from batch_enroll.models import Notice, Outcome, Row, RowStatus
 from batch_enroll.reporting.reason_counts import ReasonLine
@@ -81,6 +82,7 @@ async def write_files(
     paths: ResultPaths,
     *,
     overwrite: bool = False,
+    active: bool = False,
     on_progress: Callable[[int], None] = lambda rows: None,
 ) -> WrittenFiles:
     """Write the results file and, when they would hold a row, the failed and the unknown rows.
@@ -89,6 +91,7 @@ async def write_files(
 
     Args:
         overwrite: files of others may lie under the names.
+        active: as for `rows_with_outcomes`.
         on_progress: called with the number of rows written so far, from 0 on.
     Raises:
         RunStopped: the disk does not take them; nothing is lost, they can be written again.
@@ -108,7 +111,7 @@ async def write_files(
     )
     try:
         await run_abandonable(writer.__enter__)
-        async for pairs in rows_with_outcomes(run):
+        async for pairs in rows_with_outcomes(run, active=active):
             await run_abandonable(writer.write, pairs)
             rows += len(pairs)
             on_progress(rows)
@@ -119,7 +122,12 @@ async def write_files(
 
 
 async def report_again(
-    run: RunLedger, results: Path | None, *, ledger: tuple[Path, Path] | None = None, overwrite: bool = False
+    run: RunLedger,
+    results: Path | None,
+    *,
+    ledger: tuple[Path, Path] | None = None,
+    overwrite: bool = False,
+    active: bool = False,
 ) -> RunSummary:
     """Write all files of a run as it stands now, also while another process works on it.
 
@@ -127,6 +135,7 @@ async def report_again(
         results: where they go, as `[output] results`; None = where they were before.
         ledger: its `place`; None = the one that the run's settings name.
         overwrite: they may replace a file that this program did not write; never the ledger.
+        active: another process works on the run.
     Raises:
         JobError: a file that the run read would be overwritten, or one that this program did not write.
         RunStopped: the disk does not take them; nothing is lost, they can be written again.
@@ -139,7 +148,7 @@ async def report_again(
     if results is not None and not overwrite:
         await run_abandonable(lambda: check_replaceable(paths))
     paths, notices = await choose_paths(run, paths, overwrite=overwrite)
-    written = await write_files(run, paths, overwrite=overwrite)
+    written = await write_files(run, paths, overwrite=overwrite, active=active)
     ended = record.finished_at or record.created_at
     summary = RunSummary(
         run_id=record.run_id,
@@ -154,7 +163,7 @@ async def report_again(
         url=record.url,
         scenario=record.scenario,
         input_name=record.input_name,
-        reasons=await reason_lines(run),
+        reasons=await reason_lines(run, active=active),
         results=written.results,
         failed=written.failed,
         unknown=written.unknown,
@@ -167,9 +176,11 @@ async def report_again(
     return summary
 
 
-async def rows_with_outcomes(run: RunLedger) -> AsyncIterator[list[tuple[Row, Outcome]]]:
+async def rows_with_outcomes(run: RunLedger, *, active: bool = False) -> AsyncIterator[list[tuple[Row, Outcome]]]:
     """Pair every row of the plan with its outcome, in plan order, in blocks.
 
+    Args:
+        active: a process works on the run, so that a row without an answer may still get one.
     Raises:
         LedgerError: the stage and the ledger do not hold the same rows.
     """
@@ -180,7 +191,7 @@ async def rows_with_outcomes(run: RunLedger) -> AsyncIterator[list[tuple[Row, Ou
         if [staged.seq for staged in block] != [outcome.seq for outcome in outcomes]:
             raise LedgerError(message("run.rows_do_not_fit", run_id=run.record.run_id, row=seen))
         yield [
-            (staged.row, _readable_outcome(outcome, staged.body))
+            (staged.row, _readable_outcome(outcome, staged.body, active=active))
             for staged, outcome in zip(block, outcomes, strict=True)
         ]
         seen += len(block)
@@ -193,6 +204,9 @@ async def reason_lines(run: RunLedger, *, active: bool = False) -> tuple[ReasonL
         active: a process works on the run, so that rows without an outcome still wait.
     """
     no_turn = _WAITS if active else _NO_TURN
+    reasons = await run.reasons(limit=MAX_REASONS)
+    if not active:
+        reasons = _with_interrupted(reasons)
     return tuple(
         ReasonLine(
             status=reason.status,
@@ -202,8 +216,21 @@ async def reason_lines(run: RunLedger, *, active: bool = False) -> tuple[ReasonL
             first_rows=reason.first_rows,
             advice=advice_for(reason.code),
         )
-        for reason in await run.reasons(limit=MAX_REASONS)
+        for reason in reasons
     )
+
+
+def _with_interrupted(reasons: Sequence[Reason]) -> list[Reason]:
+    """Count rows in flight as interrupted: no process works on the run any more."""
+    code, text = INTERRUPTED
+    gone = [reason for reason in reasons if reason.code in (code, IN_FLIGHT[0])]
+    if not gone:
+        return list(reasons)
+    numbers = sorted(number for reason in gone for number in reason.first_rows)[: Reason.FIRST_ROWS]
+    one = replace(
+        gone[0], code=code, message=text, count=sum(reason.count for reason in gone), first_rows=tuple(numbers)
+    )
+    return sorted([one, *(reason for reason in reasons if reason not in gone)], key=lambda reason: -reason.count)
 
 
 def _reason_text(reason: Reason, no_turn: str) -> str:
@@ -215,10 +242,14 @@ def _reason_text(reason: Reason, no_turn: str) -> str:
     return restore(reason.message, "…")
 
 
-def _readable_outcome(outcome: Outcome, body: str) -> Outcome:
-    """Restore the identity for which the ledger keeps a placeholder, and the code of a row that was not sent."""
+def _readable_outcome(outcome: Outcome, body: str, *, active: bool) -> Outcome:
+    """Restore the identity for which the ledger keeps a placeholder, and the code of a row that was not sent or whose
+    process ended.
+    """
     if outcome.status is RowStatus.NOT_SENT and not outcome.code:
         return outcome._replace(code=_NO_TURN[0], message=_NO_TURN[1])
+    if outcome.code == IN_FLIGHT[0] and not active:
+        return outcome._replace(code=INTERRUPTED[0], message=verbatim(INTERRUPTED[1]))
     if not body or IDENTITY not in (text := str(outcome.message)):
         return outcome
     return outcome._replace(message=verbatim(restore(text, identity_of(body))))

@@ -30,7 +30,7 @@ from batch_enroll.ledger.interface import RunLedger, Stage, WorkerLedger
 from batch_enroll.ledger.records import STATUS_OF, RowState
 from batch_enroll.messages import Message
 from batch_enroll.models import RowStatus, StopCause, StopReason
-from batch_enroll.run.canary import CANARY_PASSED, build_canary
+from batch_enroll.run.canary import CANARY_PASSED, canary_of
 from batch_enroll.run.claimed_blocks import RowBlocks
 from batch_enroll.run.context import RunContext
 from batch_enroll.run.identity_keys import ContentHashes
@@ -89,8 +89,7 @@ async def send_rows(
     context.emit(RunStarted(at=context.clock.now(), run_id=run.record.run_id, to_send=counts.not_sent, counts=counts))
 
     async def sending() -> None:
-        is_passed = await run.is_marked(CANARY_PASSED)
-        canary = None if is_passed else build_canary(context.job.send.canary, counts, asks=context.look is not None)
+        canary = await canary_of(run, context.job.send.canary, counts, asks=context.look is not None)
         if canary is not None:
             await sender.send(limit=canary.left)
             if not control.reason:

@@ -33,7 +33,6 @@ _MODES = {
     "skip_in_any_case": message("sending.start_once_ever"),
     "skip": message("sending.start_after_leaving"),
 }
-_UNKNOWN_MODE = message("sending.start_unknown")
 
 
 class MethodCaller(Protocol):
@@ -216,9 +215,14 @@ def _scenario_info(entry: dict[str, Any]) -> ScenarioInfo:
         is_active=is_active if isinstance(is_active, bool) else None,
         database=database if type(database) is int else None,
         mode=mode,
-        repeated_start=_MODES.get(mode) or _UNKNOWN_MODE,
+        repeated_start=_MODES.get(mode) or _other_mode(mode),
         has_default_start=_has_default_start(entry.get("nodes")),
     )
+
+
+def _other_mode(mode: str) -> Message:
+    """Say what a mode means of which the reference gives no name: only the two of `_MODES` refuse a repeated start."""
+    return message("sending.start_every_time", mode=mode) if mode else message("sending.start_unknown")
 
 
 def _has_default_start(nodes: object) -> bool | None:

@@ -53,7 +53,7 @@ async def test_scenario_is_requested_by_its_number(clock):
     [
         ("skip_in_any_case", "once ever"),
         ("skip", "may send again"),
-        ("restart", "did not say"),
+        ("restart", "mode restart keeps nobody out"),
         (None, "did not say"),
         (7, "did not say"),
     ],

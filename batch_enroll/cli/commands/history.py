@@ -89,7 +89,8 @@ async def _report(args: argparse.Namespace) -> int:
     ledger, results = ledger_from(args), _parse_results(args.results)
     run = await ledger.open(await run_of(args, ledger), read_only=True)
     try:
-        summary = await report_again(run, results, ledger=ledger.place, overwrite=bool(args.overwrite))
+        active = bool(await ledger.lock_owner(run.record.run_id))
+        summary = await report_again(run, results, ledger=ledger.place, overwrite=bool(args.overwrite), active=active)
     finally:
         await run.close_unchanged()
     for notice in summary.notices:
