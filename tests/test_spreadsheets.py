@@ -30,14 +30,7 @@ def test_case_sends_and_reports_the_expected_rows(cli, sandbox, name):
         assert not [cell for line in played.results for cell in line if cell.startswith(rule)]
 
 
-NOT_YET = {
-    *("t2-17", "t2-19", "t2-21", "t2-24"),
-    *(),
-    *(),
-}
-
-
-@pytest.mark.parametrize("name", sorted(set(CASES_2) - NOT_YET))
+@pytest.mark.parametrize("name", sorted(CASES_2))
 def test_case_of_the_second_part_sends_and_reports_the_expected_rows(cli, sandbox, name):
     case = CASES_2[name]
     source = Path(shutil.copy(FOLDER_2 / case["file"], cli.folder / case["file"]))

@@ -22,7 +22,7 @@ _MIDNIGHT = r"[ T]0?0:00(?::00)?(?:\.0+)?"
 _DAMAGES = (  # code, what is left of the id
     ("digits_lost", re.compile(r"[+-]?\d+(?:[.,]\d+)?E\+\d{1,3}|[+-]?\d+[.,]\d+E-?\d{1,3}", re.I)),
     ("decimal_added", re.compile(r"[+-]?\d+[.,]0{1,2}")),
-    ("thousands_separated", re.compile(r"[+-]?\d{1,3}(?:[ \u00a0\u202f\u2009,'’]\d{3})+(?:[.,]\d+)?")),
+    ("thousands_separated", re.compile(r"\d{1,3}(?:[ \u00a0\u202f\u2009,'’]\d{3})+(?:[.,]\d+)?")),
     ("became_date", re.compile(rf"\d{{1,2}}[ ./-]{_MONTH}(?:[ ./-]\d{{2,4}})?", re.I)),
     ("became_date", re.compile(rf"{_MONTH}[ ./-]?(?:\d\d?|(?:19|20)\d\d)(?:, *\d{{4}})?", re.I)),
     ("became_date", re.compile(rf"(?:\d{{4}}-\d\d-\d\d|\d{{1,2}}[./]\d{{1,2}}[./]\d{{4}}){_MIDNIGHT}")),

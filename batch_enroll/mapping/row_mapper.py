@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from batch_enroll.column_lookup import find_column
 from batch_enroll.errors import InvalidRow
 from batch_enroll.mapping.identity_values import IdentityValue, formula_text, identity_check
+from batch_enroll.mapping.unlike_rows import UnlikeRows
 from batch_enroll.messages import Message, message
 from batch_enroll.models import (
+    FieldType,
     Matching,
+    MatchingMode,
     Notice,
     Problem,
     Row,
@@ -55,8 +58,15 @@ class Mapper:
         self._content = [(name, find_column(columns, column)) for name, column in content]
         self._names = list(columns)
         self._used = {self._identity_at, *(at for _, at in self._content)}
+        has_no_syntax = matching.mode in (MatchingMode.CUSTOM, MatchingMode.PROFILE_ID)
+        is_judged = has_no_syntax and matching.field_type is FieldType.STRING
+        self._unlike = UnlikeRows(at=self._identity_at, column=matching.column) if is_judged else None
         self._first_rows: dict[tuple[str, str], list[int]] = {}  # by code and column
         self._tidied_counts: dict[tuple[str, str], int] = {}
+
+    def mark_unlike(self, blocks: Iterator[list[Row]]) -> Iterator[list[Row]]:
+        """Add to the rows of a table the problem of those that seem to be no profile."""
+        return self._unlike.mark(blocks) if self._unlike else blocks
 
     def build(self, row: Row) -> Mapped:
         """Make the request of one row.
@@ -79,8 +89,8 @@ class Mapper:
         return Mapped(request, identity.compare)
 
     def notices(self) -> tuple[Notice, ...]:
-        """Return what was removed from the cells of the rows built so far: one notice for each kind."""
-        return tuple(
+        """Return what was removed from the cells of the rows built so far, and which rows look unlike the others."""
+        tidied = tuple(
             Notice(
                 code=code,
                 message=Message(f"row.{code}", {"count": count, "column": column}),
@@ -89,6 +99,7 @@ class Mapper:
             )
             for (code, column), count in self._tidied_counts.items()
         )
+        return (*tidied, *(self._unlike.notices() if self._unlike else ()))
 
     def _identity(self, row: Row, problems: list[Problem]) -> IdentityValue | None:
         if problems and any(problem.column == self._identity_at for problem in problems):

@@ -90,6 +90,7 @@ ROW_TEXTS: Final[dict[str, Text]] = {
     "row.lost_letters": Text("{value} has lost its letters"),
     "row.invisible_characters": Text("{value} holds invisible characters"),
     "row.mixed_alphabets": Text("{value} mixes letters of two alphabets that look alike"),
+    "row.not_a_person": Text("{value!r} looks unlike the other values of {column}: the row seems to be no profile"),
     "row.not_an_integer": Text("{value} is not a whole number, but the field's type is int"),
     "row.leading_zeros": Text("{value} begins with 0, which an int field would lose"),
     "row.integer_too_large": Text("{value} is too large for an int field"),
@@ -110,6 +111,10 @@ ROW_TEXTS: Final[dict[str, Text]] = {
         "a country they are different people: one person may get the message twice.",
         'If they are phones of one country, write country = "{country}" into [match] of the job file, or give '
         "{setting:match.country} {country}.",
+    ),
+    "row.unlike_rows": Text(
+        "The '{column}' of {count:row} looks unlike the others; they are sent as they stand.",
+        "Look at these rows: a subtotal or a comment is no profile.",
     ),
     "row.lookalike_letters": Text(
         "One word of the '{column}' mixes two alphabets in {count:row} (a Cyrillic 'а' looks like a Latin 'a').",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import anyio
@@ -17,7 +17,7 @@ from batch_enroll.ledger.interface import Ledger, RunLedger
 from batch_enroll.ledger.records import Duplicate, PlannedRow, PlanRules, RunRecord, RunState
 from batch_enroll.loading import InputTable
 from batch_enroll.messages import advice_for, message
-from batch_enroll.models import Counts, Duplicates, EnrolledBefore, Notice, RowStatus
+from batch_enroll.models import Counts, Duplicates, EnrolledBefore, Notice, Row, RowStatus
 from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.reporting.reason_counts import ReasonLine
 from batch_enroll.run.canary import canary_of
@@ -110,7 +110,7 @@ async def prepare_run(context: RunContext, source: LocalInput, *, dry_run: bool 
                 )
             with compare_phones(job, run.folder) as phones:
                 planner = RowPlanner(job, mapper, keys, salt=salt, elsewhere=elsewhere, phones=phones)
-                await _stage_rows(context, run, table, planner, rules)
+                await _stage_rows(context, run, table, planner, rules, blocks=mapper.mark_unlike(table.blocks()))
                 respelled = await run_abandonable(phones.find) if phones else None
             await run.finish_planning(rows=planner.counters.rows)
             counts = await run.counts()
@@ -208,11 +208,16 @@ async def _describe_new_plan(
 
 
 async def _stage_rows(
-    context: RunContext, run: RunLedger, table: InputTable, planner: RowPlanner, rules: PlanRules
+    context: RunContext,
+    run: RunLedger,
+    table: InputTable,
+    planner: RowPlanner,
+    rules: PlanRules,
+    *,
+    blocks: Iterator[list[Row]],
 ) -> None:
     """Map the table and write it to the stage, in a worker thread, and to the ledger; mark the duplicates."""
     counters = planner.counters
-    blocks = table.blocks()
     stage = await run_in_thread(run.stage.writer, table.columns)
 
     def next_rows() -> list[PlannedRow]:
