@@ -40,8 +40,11 @@ _NOTICES = {code: message(f"input.{code}") for code in ("garbled_text", "lost_le
 def mark_damaged(rows: list[Row], header: Sequence[str], warnings: ReaderWarnings) -> list[Row]:
     """Add the problems of damaged cells to the rows of a block, and a notice about garbled text in any column."""
     text = "\n".join(chain.from_iterable(map(itemgetter(1), rows)))
-    is_garbled = not text.isascii() and _GARBLED.search(text) is not None
-    if not is_garbled and _LOST not in text and _ERROR.search(text) is None:
+    if not (
+        ("#" in text and _ERROR.search(text))
+        or "Err:" in text
+        or (not text.isascii() and (_LOST in text or _GARBLED.search(text)))
+    ):
         return rows
     typed = {
         column for row in rows for column, cell in enumerate(row.cells) if cell.strip().casefold() in _NO_VALUE_WORDS
