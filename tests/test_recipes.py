@@ -116,6 +116,8 @@ def test_cron_prints_only_what_needs_a_person(tmp_path, code):
     assert bool(ended.stdout) == (code not in (0, 5))
     assert ended.stderr == ""
     assert ("UNKNOWN" in ended.stdout) == (code == 4)
+    assert ("batch-enroll resume RUN" in ended.stdout) == (code in (3, 143))
+    assert ("could not be reached" in ended.stdout) == (code == 2)
 
 
 @POSIX

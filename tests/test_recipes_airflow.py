@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.input_files import group, lay
 from tests.support.recipes import POSIX, RECIPES, dag_on_stand_ins, stand_in
 
 PATIENCE_S = 300
@@ -34,13 +35,28 @@ def test_airflow_retries_only_resumable_runs(dag):
         with pytest.raises(kind) as raised:
             dag.module.handle_exit_code(code, "said")
         assert type(raised.value) is kind
+    with pytest.raises(dag.Fail) as raised:
+        dag.module.handle_exit_code(2, "said", out_of_reach=True)
+    assert type(raised.value) is dag.Fail
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_airflow_retries_when_the_platform_is_out_of_reach(dag, cli, several):
+    """By the word that the program itself prints, also for one of several inputs."""
+    for name in "ab" if several else "a":
+        lay(cli.folder / "in" / f"{name}.csv", *group(name))
+    words = ("--scenario", "3", "--match", "email=email", "--pick", "new", "--ledger", "l.sqlite", "--yes", "--json")
+    closed = cli("run", "in", "--url", "http://127.0.0.1:9", *words)
+    assert (closed.code, dag.module.is_out_of_reach(closed.out)) == (2, True), closed.err
+    missing = cli("run", "gone.csv", "--url", "http://127.0.0.1:9", *words)
+    assert (missing.code, dag.module.is_out_of_reach(missing.out)) == (2, False)
 
 
 @POSIX
 @pytest.mark.parametrize("code", [0, 3, 4])
 def test_airflow_gets_the_exit_code_and_the_output(dag, tmp_path, code):
     program = stand_in(tmp_path, code, says="echo the last output >&2")
-    assert dag.module.run((str(program),)) == (code, "the last output\n")
+    assert dag.module.run((str(program),)) == (code, "the last output\n", False)
 
 
 @POSIX

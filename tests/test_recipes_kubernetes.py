@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 
@@ -96,11 +97,20 @@ def test_pod_maps_exit_code_1_to_success(tmp_path, cron_job, code, shown):
 
 
 @POSIX
+@pytest.mark.parametrize(("finding", "shown"), [("out_of_reach", 3), ("token", 2)])
+def test_pod_is_started_again_when_the_platform_is_out_of_reach(tmp_path, cron_job, finding, shown):
+    told = json.dumps({"run": None, "finding": finding})
+    program = stand_in(tmp_path, 2, says=f"echo '{told}'")
+    ended = subprocess.run(stood_in(cron_job, program), check=False, stdout=subprocess.PIPE, text=True)
+    assert (ended.returncode, ended.stdout) == (shown, f"{told}\n")
+
+
+@POSIX
 def test_stopped_pod_stops_the_program_gracefully(tmp_path, cron_job):
-    says = "trap 'sleep 0.3; exit 143' TERM\necho ready\nwhile :; do sleep 0.05; done"
-    with subprocess.Popen(stood_in(cron_job, stand_in(tmp_path, 0, says=says)), stdout=subprocess.PIPE) as pod:
-        assert pod.stdout is not None
-        assert pod.stdout.readline() == b"ready\n"
+    says = "trap 'sleep 0.3; exit 143' TERM\necho ready >&2\nwhile :; do sleep 0.05; done"
+    with subprocess.Popen(stood_in(cron_job, stand_in(tmp_path, 0, says=says)), stderr=subprocess.PIPE) as pod:
+        assert pod.stderr is not None
+        assert pod.stderr.readline() == b"ready\n"
         pod.terminate()
         assert pod.wait(30) == 143
 

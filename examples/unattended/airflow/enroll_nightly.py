@@ -6,6 +6,7 @@ queue `enroll`.
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
@@ -25,29 +26,38 @@ except ImportError:  # Airflow 2
 COMMAND = (
     "/opt/batch-enroll/bin/batch-enroll",
     *("run", "/srv/leads"),
-    *("--job", "/etc/batch-enroll/nightly.toml", "--profile", "prod"),
+    *("--job", "/etc/batch-enroll/nightly.toml", "--profile", "prod", "--json"),
 )
 OUTPUT_CHARS = 2_000
 
 log = logging.getLogger(__name__)
 
 
-def run(command: tuple[str, ...]) -> tuple[int, str]:
-    """Run the command to its end; return its exit code and the end of its output.
+def run(command: tuple[str, ...]) -> tuple[int, str, bool]:
+    """Run the command to its end; return its exit code, the end of its output, and whether no platform was reached.
 
     When Airflow ends the task (timeout, or somebody cleared it), the command gets SIGTERM and is waited for: it takes
     no more rows, waits for the requests in flight and saves. `subprocess.run` would kill it, and each row in flight
     would become unknown.
     """
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
-            _, output = process.communicate()
+            ended, output = process.communicate()
         except BaseException:
             process.terminate()
             process.communicate()
             raise
     sys.stderr.write(output)
-    return process.returncode, output[-OUTPUT_CHARS:]
+    sys.stdout.write(ended)
+    return process.returncode, output[-OUTPUT_CHARS:], is_out_of_reach(ended)
+
+
+def is_out_of_reach(ended: str) -> bool:
+    """Say whether --json named a platform that could not be reached; of several inputs each is in `runs`."""
+    if not ended.strip():
+        return False
+    told = json.loads(ended)
+    return any(each.get("finding") == "out_of_reach" for each in (told, *told.get("runs", ())))
 
 
 def notify(context: dict[str, Any]) -> None:
@@ -55,19 +65,22 @@ def notify(context: dict[str, Any]) -> None:
     log.error("The nightly enrolment needs a person: %s", context.get("exception"))
 
 
-def handle_exit_code(code: int, output: str) -> None:
+def handle_exit_code(code: int, output: str, out_of_reach: bool = False) -> None:
     """Turn the exit code into what Airflow does next.
 
     Raises:
         AirflowSkipException: 5, another process is working on it.
         AirflowFailException: 2 and 4, which a retry does not fix; a person is notified.
-        AirflowException: 3 or a kill: retried, and the same command resumes the run.
+        AirflowException: 3 or a kill: retried, and the same command resumes the run. Also 2 when the platform was not
+            reached.
     """
     match code:
         case 0 | 1:  # 1: finished; the refused rows are in the .failed.csv in the folder
             return
         case 5:
             raise AirflowSkipException(f"Another process is working on it. {output}")
+        case 2 if out_of_reach:
+            raise AirflowException(f"The platform was not reached; nothing was sent. {output}")
         case 2:
             raise AirflowFailException(f"Nothing was sent. {output}")
         case 4:
