@@ -77,9 +77,10 @@ class SendDeadlines:
 
     def stop_reason(self) -> StopReason | None:
         """Say which of them has come; None when none has."""
-        return next(
-            (StopReason(said, StopCause.DEADLINE) for end, said in self._ends if end.has_passed(self._clock)), None
-        )
+        for end, said in self._ends:  # none, as a rule; asked before each row
+            if end.has_passed(self._clock):
+                return StopReason(said, StopCause.DEADLINE)
+        return None
 
 
 def broken_limits(stop: StopSection, plan: PlanView) -> tuple[PlanRefusal, ...]:

@@ -75,6 +75,9 @@ class _Envelope:
 # What HTTP statuses mean when nothing of the platform came with them; all others are ambiguous.
 _FATAL_STATUSES: Final = {401: "reason.401", 402: "reason.402", 403: "reason.403", 407: "reason.http_407"}
 _REFUSED_STATUSES: Final = frozenset({400, 404, 405, 411, 413, 414, 415, 417, 422, 426, 431})
+PLATFORM_SUCCESS_TEXTS: Final = frozenset({"Successful operation", "Operation completed successfully"})
+"""What the platform's pages show as `error_text` of a success; they are about nobody, so no person is looked for."""
+
 _GATEWAY_STATUSES: Final = frozenset({408, 499})
 """Gateways send them also for requests that were carried out, whatever is in the body."""
 

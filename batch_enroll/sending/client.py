@@ -46,6 +46,7 @@ _Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 _ALL_HEADERS: Final = "batch_enroll.headers"  #: the extension that holds an answer's headers as they came
 
 _KEPT_HEADERS: Final = {b"retry-after", b"location", b"content-type", b"content-encoding"}
+_KEPT_LENGTHS: Final = frozenset(map(len, _KEPT_HEADERS))
 _GZIP_OR_ZLIB: Final = 47  #: zlib's `wbits`: whichever header is there
 _MAX_ENCODING_CHARS: Final = 60
 
@@ -233,7 +234,7 @@ class Client:
     def _kept(self, headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
         kept: dict[str, str] = {}
         for title, value in headers:
-            if (name := title.lower()) in _KEPT_HEADERS:
+            if len(title) in _KEPT_LENGTHS and (name := title.lower()) in _KEPT_HEADERS:
                 text = self._mask(value).decode("latin-1")
                 if name == b"content-encoding" and "content-encoding" in kept:  # each line is one more encoding
                     text = f"{kept['content-encoding']}, {text}"

@@ -19,7 +19,14 @@ from batch_enroll.clock import Clock
 from batch_enroll.errors import AttemptError, RowTaken, RunStopped, ServiceRefused
 from batch_enroll.messages import NO_TEXT, VERBATIM, Message, advice_message, message, verbatim
 from batch_enroll.models import Delivery, Outcome, RowStatus
-from batch_enroll.sending.classify import HttpAnswer, Verdict, VerdictKind, classify, verdict_for_failure
+from batch_enroll.sending.classify import (
+    PLATFORM_SUCCESS_TEXTS,
+    HttpAnswer,
+    Verdict,
+    VerdictKind,
+    classify,
+    verdict_for_failure,
+)
 from batch_enroll.sending.error_codes import CodeTable
 from batch_enroll.sending.request_body import personal_values, redact
 from batch_enroll.sending.retry import RetryPolicy, with_retries
@@ -317,7 +324,7 @@ def _refused(verdict: Verdict, reason: Message) -> ServiceRefused:
 
 def _without_person(verdict: Verdict, row: RowToSend) -> Verdict:
     """Remove from the platform's text what may not be kept."""
-    if verdict.message is NO_TEXT:
+    if verdict.message is NO_TEXT or verdict.message.values.get("text") in PLATFORM_SUCCESS_TEXTS:
         return verdict
     person = personal_values(row.body)
     what = _redacted(verdict.message, person)
