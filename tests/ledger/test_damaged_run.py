@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -232,6 +234,17 @@ async def test_rebuilt_index_says_what_is_lost(tmp_path: Path):
     assert await ledger.rebuild_index() == (2, 2, ())
     with pytest.raises(LedgerError, match="is there, so it is not made anew"):
         await ledger.rebuild_index()
+
+
+async def test_index_with_values_that_nobody_wrote_is_damaged(tmp_path: Path):
+    ledger = sqlite_ledger(tmp_path)
+    await (await open_run(ledger, ["ann"])).close_unchanged()
+    with closing(sqlite3.connect(ledger.place[0])) as connection:
+        connection.execute("UPDATE run SET state = NULL")
+        connection.commit()
+
+    with pytest.raises(LedgerError, match="is damaged"):
+        await ledger.runs()
 
 
 async def test_run_file_that_is_replaced_while_a_run_goes_is_told_at_its_end(tmp_path: Path):

@@ -123,7 +123,7 @@ def test_first_cause_is_kept():
         ("uuuuu", StopCause.UNKNOWN, "5 rows in a row got no clear answer."),
         ("su" * 51, StopCause.UNKNOWN, "51 of 102 rows got no clear answer, more than 50 or 0.5%."),
         ("e" * 20, StopCause.ERRORS, "20 rows were refused without a success between."),
-        ("sessess" * 20, StopCause.ERRORS, "29 of 100 rows were refused, more than 20%."),
+        ("sessess" * 20, StopCause.ERRORS, "The platform refused 29 of 100 rows, more than 20%."),
         ("sfffff", StopCause.NEW_ERROR, "A new error came 5 times running: code 423, which no row had before."),
         ("nnn", StopCause.OUT_OF_REACH, "The platform is out of reach: 3 rows in a row used up their attempts."),
         ("rrr", StopCause.ADDRESS, "The platform redirected 3 requests"),

@@ -346,7 +346,8 @@ class RunIndex:
                 yield None
                 return
             self._check(connection)
-            yield connection
+            with self._translate_nonsense():
+                yield connection
 
     @contextmanager
     def _change(self, *, new: bool = False) -> Iterator[sqlite3.Connection]:
@@ -364,7 +365,8 @@ class RunIndex:
                     _make(connection)
                 uuid, changes = self._check(connection)
                 try:
-                    yield connection
+                    with self._translate_nonsense():
+                        yield connection
                 except BaseException:
                     if connection.in_transaction:  # a full disk has rolled back already
                         connection.execute("ROLLBACK")
@@ -372,6 +374,15 @@ class RunIndex:
                 connection.execute("UPDATE ledger SET changes = changes + 1")
                 connection.execute("COMMIT")
             HighWaterMark(self._state_folder, uuid).advance(changes + 1)
+
+    @contextmanager
+    def _translate_nonsense(self) -> Iterator[None]:
+        """Raise what comes of values that this program never wrote as `LedgerError`."""
+        try:
+            yield
+        except (ValueError, TypeError, OverflowError) as error:
+            found = message("ledger.index_damaged", path=str(self.path), faults=str(error))
+            raise LedgerError(found) from error
 
     def _check(self, connection: sqlite3.Connection) -> tuple[str, int]:
         check_stamp(connection, self.path)
