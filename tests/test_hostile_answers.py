@@ -310,6 +310,32 @@ def test_certificate_that_cannot_be_trusted(cli, enroll, made, is_trusted, said,
 
 
 @pytest.mark.slow
+def test_certificates_of_the_job_are_trusted_and_shown(cli, enroll):
+    certificate = self_signed(cli.folder / "certificate.pem")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    tls.load_verify_locations(certificate)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    with small_platform(tls=tls) as url:
+        unshown, _ = enroll(url, 1, "--ca-file", certificate)
+        shown, rows = enroll(url, 1, "--ca-file", certificate, "--client-cert", certificate)
+    assert unshown.code == 2
+    assert (statuses(rows), shown.code) == (["success"], 0), shown.err
+
+
+@pytest.mark.parametrize("flag", ["--ca-file", "--client-cert"])
+@pytest.mark.parametrize(("content", "said"), [(None, "No such file"), (b"nothing", "PEM form")], ids=["gone", "other"])
+def test_certificates_that_cannot_be_used(cli, enroll, flag, content, said):
+    file = cli.folder / "certificates.pem"
+    if content is not None:
+        file.write_bytes(content)
+    ended, _ = enroll("https://127.0.0.1:9", 1, flag, file)
+    assert ended.code == 2
+    assert f"The file of {flag}, {file}, cannot be used: " in ended.err
+    assert said in ended.err
+
+
+@pytest.mark.slow
 def test_old_tls(cli, enroll):
     certificate = self_signed(cli.folder / "certificate.pem")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -216,6 +216,8 @@ class Job(Section):
     url: Annotated[str, BeforeValidator(parse_url, json_schema_input_type=str)] = declared("url")
     scenario: PlatformId = declared("scenario")
     token_file: Path | None = declared("token_file")
+    ca_file: Path | None = declared("ca_file")
+    client_cert: Path | None = declared("client_cert")
     insecure_http: bool = declared("insecure_http")
     input: InputSection = InputSection()
     match: MatchSection

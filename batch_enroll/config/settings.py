@@ -125,6 +125,16 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("url", "URL", "address of the platform, for example https://ru.altkraft.com", PLATFORM, default=...),
     Setting("scenario", "ID", "number of the scenario, after # beside its name", PLATFORM, default=...),
     Setting("token_file", "FILE", "file with the API token, or set BATCH_ENROLL_TOKEN", PLATFORM, is_file=True),
+    Setting(
+        "ca_file",
+        "FILE",
+        "trust the certificates in this PEM file too, such as your company's own",
+        PLATFORM,
+        is_file=True,
+    ),
+    Setting(
+        "client_cert", "FILE", "PEM file with the certificate and key to show to the platform", PLATFORM, is_file=True
+    ),
     Setting("insecure_http", "", "allow http:// to other machines than this one", PLATFORM, default=False),
     Setting("send.skip_preflight", "", "do not ask the platform about the scenario first", PLATFORM, default=False),
     Setting(

@@ -29,6 +29,7 @@ from batch_enroll.sending import (
     ErrorClass,
     check_scenario,
 )
+from batch_enroll.sending.httpx_transport import Certificates
 from batch_enroll.sending.probe_transport import RecordingTransport, ServerObservation
 
 SKEW_S = 5.0  #: more would falsify times in results, and a Retry-After that is a date
@@ -125,7 +126,7 @@ async def _platform(target: DoctorTarget, token: str, clock: Clock) -> list[Heal
         content = message("maintenance.not_checked", why=message(why))
         return [_skipped(name, content) for name in ("platform", "scenario", "clock")]
     try:
-        recorder = RecordingTransport(job.url)
+        recorder = RecordingTransport(job.url, Certificates(job.ca_file, job.client_cert))
         client = Client(
             url=job.url,
             token=token,

@@ -59,8 +59,8 @@ REASONS: Final[dict[str, Text]] = {
     ),
     "certificate_untrusted": Text(
         "The platform's certificate is not from an authority that this computer trusts",
-        "If it comes from your company's own authority, or from a proxy that reads along, put the name of a PEM file "
-        "with that authority's certificate into SSL_CERT_FILE.",
+        "If it comes from your company's own authority, or from a proxy that reads along, name a PEM file with that "
+        "authority's certificate by {setting:ca_file} or SSL_CERT_FILE.",
     ),
     "certificate_expired": Text(
         "The platform's certificate has expired",
@@ -82,7 +82,7 @@ REASONS: Final[dict[str, Text]] = {
     "proxy_unreachable": Text(
         "The proxy could not be reached",
         "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, and whether the proxy is up. Its certificate, if it "
-        "has one, is trusted by SSL_CERT_FILE too.",
+        "has one, is trusted by {setting:ca_file} or SSL_CERT_FILE too.",
     ),
     "proxy_refused": Text(
         "The proxy refused to connect to the platform",

@@ -59,6 +59,8 @@ REPORT_TEXTS: Final[dict[str, Text]] = {
     "report.read_input": Text("the input"),
     "report.read_job": Text("the job file"),
     "report.read_token": Text("the token file"),
+    "report.read_ca": Text("the file of trusted certificates"),
+    "report.read_client_cert": Text("the client certificate"),
     "report.read_password": Text("the password file"),
     "report.read_addresses": Text("the file of addresses to notify"),
     "report.read_heartbeat": Text("the file with the heartbeat's address"),

@@ -95,6 +95,11 @@ SENDING_TEXTS: Final[dict[str, Text]] = {
         "The trusted certificates of {variable} ({path}) cannot be read: {reason:clause}.",
         "SSL_CERT_FILE must name a PEM file, SSL_CERT_DIR a folder of them; without both certifi's are used.",
     ),
+    "sending.no_key": Text(
+        "it must hold a certificate and its key in PEM form that belong together, the key without a password"
+    ),
+    "sending.unusable_ca_file": Text("The file of {setting:ca_file}, {path}, cannot be used: {reason:clause}."),
+    "sending.unusable_client_cert": Text("The file of {setting:client_cert}, {path}, cannot be used: {reason:clause}."),
     # What a repeated start does.
     "sending.start_once_ever": Text(
         "A profile can enter once ever; a repeated start is not expected to send anything again."

@@ -24,6 +24,7 @@ from batch_enroll.reporting.plan_table import PlanView
 from batch_enroll.run.approved_plan import ApprovedPlan
 from batch_enroll.run.canary import CanaryReview
 from batch_enroll.sending import Client, Transport
+from batch_enroll.sending.httpx_transport import Certificates
 
 T = TypeVar("T")
 
@@ -137,4 +138,5 @@ def build_client(job: Job, token: str, transport: Transport | None) -> Client:
         timeout_s=job.send.timeout,
         user_agent=f"batch-enroll/{tool_version()}",
         transport=transport,
+        certificates=Certificates(job.ca_file, job.client_cert),
     )

@@ -126,7 +126,14 @@ async def _is_finished(path: Path, job: Job, ledger: Ledger) -> bool:
 
 def _own_files(job: Job) -> list[Path]:
     """List the job's own files, which may be in the same folder."""
-    own = [job.token_file, job.input.password_file, job.input.archive, job.output.log_file]
+    own = [
+        job.token_file,
+        job.ca_file,
+        job.client_cert,
+        job.input.password_file,
+        job.input.archive,
+        job.output.log_file,
+    ]
     if job.output.results is not None:
         own += result_paths("", run_id="", results=job.output.results).all()
     if job.output.ledger is not None:

@@ -15,6 +15,8 @@ from batch_enroll.reporting.result_paths import STDIN, result_paths
 
 _READ = (
     (message("report.read_token"), "token_file"),
+    (message("report.read_ca"), "ca_file"),
+    (message("report.read_client_cert"), "client_cert"),
     (message("report.read_password"), "input.password_file"),
     (message("report.read_addresses"), "notify.urls_file"),
     (message("report.read_heartbeat"), "notify.heartbeat_file"),

@@ -28,7 +28,14 @@ from batch_enroll.messages import Message, message
 from batch_enroll.sending.classify import HttpAnswer
 from batch_enroll.sending.http11_connections import Http11Connections
 from batch_enroll.sending.http11_response_parser import MAX_BODY_BYTES, ResponseParser
-from batch_enroll.sending.httpx_transport import ON_STRAY, SingleConnectionTransports, proxy_for, trust
+from batch_enroll.sending.httpx_transport import (
+    NO_CERTIFICATES,
+    ON_STRAY,
+    Certificates,
+    SingleConnectionTransports,
+    proxy_for,
+    trust,
+)
 from batch_enroll.sending.request_body import with_token
 from batch_enroll.sending.stop_signal import TransmissionState
 from batch_enroll.sending.token_mask import TokenMask
@@ -62,6 +69,7 @@ class Client:
         timeout_s: float,
         transport: httpx.AsyncBaseTransport | None = None,
         user_agent: str = "batch-enroll",
+        certificates: Certificates = NO_CERTIFICATES,
     ) -> None:
         """Prepare everything that requests have in common.
 
@@ -69,6 +77,7 @@ class Client:
             url: scheme, host and port, perhaps with a path before `/api`.
             timeout_s: for one whole request, from connecting to the last byte of the answer.
             transport: takes the place of the network.
+            certificates: to trust, and to show.
         Raises:
             JobError: the address is no address, or the proxy or the trusted certificates cannot be used.
         """
@@ -92,7 +101,7 @@ class Client:
             self._start_head = self._head_of(self._start_url)
             self._direct: Http11Connections | None = None
             if transport is None:
-                context = trust(address)
+                context = trust(address, certificates)
                 proxy = proxy_for(url)
                 transport = SingleConnectionTransports(ssl_context=context, proxy=proxy)
                 if proxy is None and _is_asyncio():

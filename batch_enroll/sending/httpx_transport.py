@@ -12,7 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
 import anyio
@@ -286,10 +286,20 @@ def _variable_of(proxy: str, scheme: str) -> str:
     return f"{scheme}_proxy".upper()
 
 
-def trust(address: httpx.URL) -> ssl.SSLContext:
+class Certificates(NamedTuple):
+    """What a job says about certificates."""
+
+    ca_file: Path | None = None  #: trusted too, PEM
+    client_cert: Path | None = None  #: shown to the server, with its key, PEM
+
+
+NO_CERTIFICATES: Final = Certificates()
+
+
+def trust(address: httpx.URL, certificates: Certificates = NO_CERTIFICATES) -> ssl.SSLContext:
     """Make the TLS settings that all connections to an address share; the server is always verified.
 
-    The trusted certificates are certifi's, or those in SSL_CERT_FILE or SSL_CERT_DIR.
+    The trusted certificates are certifi's, or those in SSL_CERT_FILE or SSL_CERT_DIR, and those of the job.
 
     Raises:
         JobError: they cannot be read.
@@ -300,12 +310,38 @@ def trust(address: httpx.URL) -> ssl.SSLContext:
         folder = os.environ.get("SSL_CERT_DIR")
         if folder and not os.environ.get("SSL_CERT_FILE"):
             next(Path(folder).iterdir(), None)  # OpenSSL trusts nobody, and says nothing, when it is not there
-        return httpx.create_ssl_context()
+        context = httpx.create_ssl_context()
+        _add(context, certificates)
+        return context
     except OSError as error:  # ssl.SSLError is one
         variable = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "certifi")
         reason = message("sending.no_pem") if isinstance(error, ssl.SSLError) else os_error_reason(error)
         values = {"variable": variable, "path": os.environ.get(variable, ""), "reason": reason}
         raise JobError(message("sending.untrusted_certificates", **values)) from error
+
+
+def _add(context: ssl.SSLContext, certificates: Certificates) -> None:
+    if file := certificates.ca_file:
+        try:
+            context.load_verify_locations(file)
+        except OSError as error:  # ssl.SSLError is one
+            reason = message("sending.no_pem") if isinstance(error, ssl.SSLError) else os_error_reason(error)
+            raise JobError(message("sending.unusable_ca_file", path=str(file), reason=reason)) from None
+    if file := certificates.client_cert:
+        try:
+            context.load_cert_chain(file, password=_no_password)
+        except ValueError:
+            raise JobError(
+                message("sending.unusable_client_cert", path=str(file), reason=message("sending.no_key"))
+            ) from None
+        except OSError as error:
+            reason = message("sending.no_key") if isinstance(error, ssl.SSLError) else os_error_reason(error)
+            raise JobError(message("sending.unusable_client_cert", path=str(file), reason=reason)) from None
+
+
+def _no_password() -> str:
+    """Refuse a key with a password, for which OpenSSL would ask on the terminal."""
+    raise ValueError("a key with a password")
 
 
 def _is_loopback(host: str) -> bool:

@@ -10,7 +10,13 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from batch_enroll.sending.httpx_transport import SingleConnectionTransports, proxy_for, trust
+from batch_enroll.sending.httpx_transport import (
+    NO_CERTIFICATES,
+    Certificates,
+    SingleConnectionTransports,
+    proxy_for,
+    trust,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +45,9 @@ class ServerObservation:
 class RecordingTransport(httpx.AsyncBaseTransport):
     """httpx transports that keep an observation of the last answer."""
 
-    def __init__(self, url: str) -> None:
-        self._transport = SingleConnectionTransports(ssl_context=trust(httpx.URL(url)), proxy=proxy_for(url))
+    def __init__(self, url: str, certificates: Certificates = NO_CERTIFICATES) -> None:
+        context = trust(httpx.URL(url), certificates)
+        self._transport = SingleConnectionTransports(ssl_context=context, proxy=proxy_for(url))
         self.proxy = self._transport.proxy
         self.last: ServerObservation | None = None
 
