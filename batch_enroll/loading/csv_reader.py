@@ -24,6 +24,7 @@ from batch_enroll.loading.input_table import BLOCK_ROWS
 from batch_enroll.loading.reader_warnings import ReaderWarnings
 from batch_enroll.loading.repeated_header import RepeatedHeaders
 from batch_enroll.loading.stray_quotes import looks_swallowed
+from batch_enroll.loading.text_damage import has_damage
 from batch_enroll.loading.usual_rows import UsualRows, usual_line_end
 from batch_enroll.messages import Message, message
 from batch_enroll.models import Problem, Row
@@ -44,6 +45,7 @@ class DelimitedReader:
 
     place: Place = "line"
     sheet: str | None = None
+    may_be_damaged = False
 
     def __init__(self, path: Path, *, encoding: Encoding, dialect: Dialect) -> None:
         csv.field_size_limit(_MAX_CELL_CHARS)  # the default refuses a note of 140,000 characters
@@ -78,7 +80,9 @@ class DelimitedReader:
             line_end = usual_line_end(stream.read(SAMPLE_CHARACTERS))
         with self._encoding.open(self._path) as stream:
             lines = _PhysicalLines(stream, self._dialect, is_damaged=self._encoding.errors != "strict")
-            yield from _RowIterator(lines, self._dialect, header, usual, line_end, warnings).blocks()
+            for rows in _RowIterator(lines, self._dialect, header, usual, line_end, warnings).blocks():
+                self.may_be_damaged = lines.may_be_damaged
+                yield rows
 
 
 class _RowIterator:
@@ -311,6 +315,7 @@ class _PhysicalLines:
         unusual: a line still in memory may hold a NUL, bytes that could not be decoded or a quote after a blank, or
             every row is to be checked.
         unusual_rows: every row is to be checked.
+        may_be_damaged: a line read so far may hold a damaged cell.
         exhausted: the text is at its end.
     """
 
@@ -322,6 +327,7 @@ class _PhysicalLines:
         self._is_damaged = is_damaged
         self.unusual = is_damaged
         self.exhausted = False
+        self.may_be_damaged = is_damaged
 
     @property
     def unusual_rows(self) -> bool:
@@ -365,6 +371,7 @@ class _PhysicalLines:
 
     def _keep(self, block: list[str]) -> list[str]:
         self._blocks.append(block)
+        self.may_be_damaged = self.may_be_damaged or has_damage("".join(block))
         self.unusual = self._is_damaged or any(map(self._is_unusual, map("".join, self._blocks)))
         return block
 

@@ -25,6 +25,7 @@ class InputReader(Protocol):
     form: Message  #: one phrase: the type of the file and how it is read
     sheet: str | None
     place: Place  #: what row numbers count
+    may_be_damaged: bool  #: False while no block of `blocks` can hold what `mark_damaged` looks for
 
     def lines(self) -> Iterator[HeaderCandidate]:
         """Iterate over the rows as stored, from the top."""
@@ -97,7 +98,8 @@ class InputTable:
             rows = rows[: None if left is None else left - found]
             found += len(rows)
             if rows:
-                rows = mark_damaged(rows, self._header.cells, self._warnings)
+                if self._reader.may_be_damaged:
+                    rows = mark_damaged(rows, self._header.cells, self._warnings)
                 yield [self._own.row(row) for row in rows] if self._own else rows
             if found == left:
                 return

@@ -95,6 +95,7 @@ class SheetReader:
     """Rows of one sheet."""
 
     place: Place = "row"
+    may_be_damaged = True
 
     def __init__(self, sheet: OpenSheet, *, kind: FileType, name: str) -> None:
         self._sheet = sheet

@@ -37,14 +37,17 @@ _NO_VALUE_WORDS = {"n/a", "na", "nan", "none", "null"}  #: in a column that hold
 _NOTICES = {code: message(f"input.{code}") for code in ("garbled_text", "lost_letters")}
 
 
+def has_damage(text: str) -> bool:
+    """Tell whether a text may hold a damaged cell."""
+    if ("#" in text and _ERROR.search(text)) or "Err:" in text:
+        return True
+    return not text.isascii() and (_LOST in text or _GARBLED.search(text) is not None)
+
+
 def mark_damaged(rows: list[Row], header: Sequence[str], warnings: ReaderWarnings) -> list[Row]:
     """Add the problems of damaged cells to the rows of a block, and a notice about garbled text in any column."""
     text = "\n".join(chain.from_iterable(map(itemgetter(1), rows)))
-    if not (
-        ("#" in text and _ERROR.search(text))
-        or "Err:" in text
-        or (not text.isascii() and (_LOST in text or _GARBLED.search(text)))
-    ):
+    if not has_damage(text):
         return rows
     typed = {
         column for row in rows for column, cell in enumerate(row.cells) if cell.strip().casefold() in _NO_VALUE_WORDS
