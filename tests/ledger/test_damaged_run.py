@@ -164,9 +164,11 @@ async def test_only_the_first_of_the_same_profile_is_unknown_when_a_run_is_plann
     assert (folder / "damaged-run.sqlite").exists()
 
 
-async def test_random_damage_to_a_killed_run_lets_nobody_be_sent_again(tmp_path: Path):
+async def test_random_damage_to_a_killed_run_lets_nobody_be_sent_again(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+):
     folder = await killed(tmp_path)
-    shutil.copytree(tmp_path, whole := tmp_path.with_name(f"{tmp_path.name}-whole"))
+    shutil.copytree(tmp_path, whole := tmp_path_factory.mktemp("whole") / "run")
     rng, refused = random.Random(20261129), 0
     for _ in range(40):
         path = folder / rng.choice(["run.sqlite", "run.sqlite-wal"])
