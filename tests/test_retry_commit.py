@@ -80,7 +80,7 @@ async def test_stop_before_the_first_row_leaves_rows_refused(world, moment, monk
     elif moment == "in the preflight":
         plain = run_module.preflight  # type: ignore[attr-defined]
 
-        async def preflight(*arguments):
+        async def preflight(*arguments, **_):
             stop()
             return await plain(*arguments)
 
