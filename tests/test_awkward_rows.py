@@ -71,6 +71,7 @@ def test_blank_before_quote_is_read_as_meant(send, row):
     assert (played.sent[-1], played.columns["name"][-1], played.columns["city"][-1]) == ("1002", "Boris, jr", "Tula")
 
 
+@pytest.mark.slow
 def test_blank_before_quote_far_down_is_refused(send):
     rows = "".join(f'{number},"Some name, or other {number}",Tver\n' for number in range(3_000))
     played = send(f'client_id,name,city\n{rows}9001, "Boris",Tula\n9002,Clara,Omsk\n')

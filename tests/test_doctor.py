@@ -244,6 +244,7 @@ def test_leftover_files_are_listed_with_advice(doctor, cli, sandbox):
     assert "2 runs" in ended.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("at", "many"), [(0, 4096), (8, 2)], ids=["a page", "a pointer"])
 def test_damaged_index_is_a_problem(doctor, cli, sandbox, at, many):
     cli("run", write_csv(cli.folder / "a.csv", *people(3000)), "--url", sandbox().url, *JOB, "--rate", "none")

@@ -79,6 +79,7 @@ def test_million_rows_are_checked_in_little_memory(cli, large_file):
 AWKWARD = {2: (1, 2), 500_001: (500_000, 500_001), 777_779: (777_777,), 1_000_001: (999_999, 1_000_000)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("start_row", "data_rows"), AWKWARD.items())
 def test_difficult_rows_of_a_large_file_are_sent_correctly(cli, sandbox, large_file, start_row, data_rows):
     case = CASES["large-file"]

@@ -43,6 +43,7 @@ def test_row_in_the_middle_is_sent_with_a_notice(send):
     assert played.sent == ("1001", "1002", "VIP", "Region North", "1003", "1004")
 
 
+@pytest.mark.slow
 def test_rows_in_the_middle_of_a_long_table_are_told(send):
     ids = [str(number) for number in range(1000, 3500)]
     ids[1500:1500] = ["Region North", "VIP"]
