@@ -171,7 +171,7 @@ def print_json(value: object, *, indent: int | None = None) -> None:
 
     text = mask_secrets(json.dumps(value, ensure_ascii=False, indent=indent))
     try:
-        text.encode(sys.stdout.encoding)
+        text.encode(sys.stdout.encoding or "utf-8")  # a stream in memory has none
     except UnicodeEncodeError:
         text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
     print_output(text)
