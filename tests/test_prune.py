@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from batch_enroll.run.run_identity import new_run_id
 from tests.support.commands import people, write_csv
 from tests.support.sandbox import wait_until
+from tests.support.terminal import Terminal
 
 JOB = ("--scenario", "3", "--match", "email=email", "--content", "first_name=first_name", "--rate", "none", "--json")
 
@@ -161,22 +160,12 @@ def test_off_a_terminal_prune_needs_yes(cli, send, more):
 )
 def test_on_a_terminal_prune_asks(cli, send, more, answer, gone):
     send(write_csv(cli.folder / "leads.csv", *people(2)))
-    ours, theirs = pty.openpty()
-    os.write(ours, f"{answer}\n".encode())
+    with Terminal("prune", "--older-than", "0s", *more, folder=cli.folder) as terminal:
+        terminal.wait_for("type forget:" if more else "[y/N]")
+        terminal.type(answer)
+        code = terminal.end()
 
-    asked = subprocess.run(
-        [sys.executable, "-m", "batch_enroll", "prune", "--older-than", "0s", *more],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
-        timeout=60,
-        check=False,
-    )
-
-    os.close(theirs)
-    os.close(ours)
-    assert asked.returncode == (0 if gone else 2)
+    assert code == (0 if gone else 2)
     assert (b"user00001" not in kept_bytes(cli.folder)) is gone
 
 

@@ -187,12 +187,16 @@ def is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def prompt(question: str) -> str:
+def prompt(question: str, *, again: bool = False) -> str:
     """Ask a question and give the answer, stripped; "" at the end of input.
 
     What was typed before the question stood there answers nothing.
+
+    Args:
+        again: it was answered wrongly just now, and the next answer may be typed already.
     """
-    _forget_typed(sys.stdin)
+    if not again:
+        _forget_typed(sys.stdin)
     print(question, end=" ", file=sys.stderr, flush=True)  # noqa: T201
     line = _read_line(sys.stdin)
     if not line:

@@ -82,8 +82,8 @@ def is_number(answer: str, number: int) -> bool:
 
 def _typed(number: int, question: str) -> bool:
     """Wait for the number; a mistyped number may be corrected, an empty line or "no" declines."""
-    for _ in range(TRIES):
-        answer = console.prompt(question)
+    for tried in range(TRIES):
+        answer = console.prompt(question, again=tried > 0)
         if is_number(answer, number):
             return True
         if answer.lower() in ("", "n", "no", "нет", "nein"):

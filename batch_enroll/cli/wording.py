@@ -74,7 +74,10 @@ def _absolute(place: str) -> str:
 
     if place in ("", STDIN) or is_address(place):
         return place
-    return with_slash_of(place, Path(place).expanduser().absolute())
+    try:
+        return with_slash_of(place, Path(place).expanduser().absolute())
+    except RuntimeError:  # ~user of nobody, or a user without a home: whoever opens it says so
+        return place
 
 
 def _takes(command: str, flag: str) -> bool:
