@@ -38,17 +38,21 @@ SLOW = (
     "test_concurrent_starts.py",
     "test_control.py",
     "test_control_before_sending.py",
+    "test_diagnosis.py",
     "test_life_cycle.py",
     "test_memory_use.py",
     "test_odd_surroundings.py",
+    "test_printed_commands.py",
     "test_recipe_runs.py",
     "test_recipes.py",
     "test_recipes_airflow.py",
     "test_recipes_kubernetes.py",
     "test_remote_s3.py",
     "test_remote_sftp.py",
+    "test_same_people.py",
     "test_secrecy.py",
     "test_standard_streams.py",
+    "test_temp_copies.py",
 )
 
 # Files that together use every library of pyproject.toml within a minute, for other versions of them and of Python.

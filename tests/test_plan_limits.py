@@ -405,7 +405,7 @@ def test_above_confirm_above_the_number_must_be_typed(typed, code):
         concurrency=8,
     )
 
-    def ask(question):
+    def ask(question, **_):
         said.append(question)
         return next(answers)
 

@@ -392,7 +392,7 @@ def test_forget_asks_first(installed):
 def test_forget_takes_a_word_on_a_terminal(installed, monkeypatch, answer, code):
     installed.run("in.csv", (ANNA, "Anna"))
     monkeypatch.setattr("batch_enroll.cli.console.is_terminal", lambda: True)
-    monkeypatch.setattr("batch_enroll.cli.console.prompt", lambda question: answer)
+    monkeypatch.setattr("batch_enroll.cli.console.prompt", lambda question, **_: answer)
 
     assert installed("prune", "--forget-who", ANNA).code == code
     assert bool(installed.who(ANNA)) is (code == 2)
