@@ -34,6 +34,8 @@ SLOW = (
     "ledger/test_power_cut.py",
     "ledger/test_two_processes.py",
     "loading/test_xlsb.py",
+    "monitoring/test_notifications.py",
+    "monitoring/test_status_and_metrics_files.py",
     "test_benchmarks.py",
     "test_concurrent_starts.py",
     "test_control.py",
