@@ -17,6 +17,7 @@ from batch_enroll.errors import LedgerError
 from batch_enroll.ledger.interface import Stage
 from batch_enroll.ledger.records import PlannedRow, RunState
 from batch_enroll.ledger.sqlite.salvage import CODE
+from batch_enroll.messages import message
 from batch_enroll.models import RowStatus
 from tests.ledger.building import NOON, die, make_record, make_rows, open_run, send, statuses
 from tests.support.ledgers import sqlite_ledger
@@ -131,17 +132,42 @@ async def test_run_of_which_nothing_is_left_frees_its_scenario(tmp_path: Path):
     ledger = sqlite_ledger(tmp_path)
 
     def gone(stage: Stage) -> list[list[PlannedRow]]:
-        raise LedgerError(plan_error.content)
+        stage.rows(1, 1)  # raises
+        return []
 
-    with pytest.raises(LedgerError) as refused:
+    with pytest.raises(LedgerError, match="cannot be trusted"):
         await ledger.create(make_record("run-2"))
-    plan_error = refused.value
 
     assert await ledger.write_off("run-1", gone, at=NOON) == (len(PEOPLE), None)
 
     later = await open_run(ledger, PEOPLE, record=make_record("run-2"))
     assert await statuses(later) == [RowStatus.NOT_SENT] * len(PEOPLE)
     await later.discard()
+
+
+async def test_full_disk_does_not_write_a_run_off(tmp_path: Path):
+    folder = await killed(tmp_path)
+    DAMAGES["no database"](folder)
+    ledger = sqlite_ledger(tmp_path)
+
+    def full(stage: Stage) -> list[list[PlannedRow]]:
+        raise LedgerError(message("ledger.disk_full", path="x"))
+
+    with pytest.raises(LedgerError, match="is full"):
+        await ledger.write_off("run-1", full, at=NOON)
+
+    with pytest.raises(LedgerError, match="cannot be trusted"):
+        await ledger.create(make_record("run-2"))
+    assert (await ledger.write_off("run-1", plan_again, at=NOON)).unknown == len(PEOPLE)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only the superuser gives files away")
+async def test_run_of_another_user_is_not_written_off(tmp_path: Path):
+    folder = await killed(tmp_path)
+    os.chown(folder / "run.sqlite", 4711, -1)
+
+    with pytest.raises(LedgerError, match="belongs to another user"):
+        await sqlite_ledger(tmp_path).write_off("run-1", plan_again, at=NOON)
 
 
 async def test_whole_run_is_not_written_off(tmp_path: Path):
@@ -151,7 +177,7 @@ async def test_whole_run_is_not_written_off(tmp_path: Path):
         await sqlite_ledger(tmp_path).write_off("run-1", plan_again, at=NOON)
 
 
-async def test_only_the_first_of_the_same_profile_is_unknown_when_a_run_is_planned_again(tmp_path: Path):
+async def test_repeated_profile_is_unknown_once_when_planned_again(tmp_path: Path):
     folder = await killed(tmp_path)
     DAMAGES["no database"](folder)
     ledger = sqlite_ledger(tmp_path)
@@ -200,6 +226,7 @@ async def test_missing_index_is_refused_and_made_anew(tmp_path: Path):
     second = await open_run(ledger, ["carl", "dora"], record=make_record("run-2"))
     await send(second, 1, RowStatus.SUCCESS)
     await die(second)
+    await ledger.salt()
     before = await ledger.runs()
     ledger.place[0].unlink()
 
@@ -226,6 +253,7 @@ async def test_rebuilt_index_says_what_is_lost(tmp_path: Path):
         await send(run, 1, RowStatus.SUCCESS)
         await run.close(state=RunState.FINISHED, stop_reason="", at=NOON)
     await ledger.prune("run-1")
+    await ledger.salt()
     (ledger.folder("run-2") / "record.json").unlink()  # as if an earlier release had made it
     ledger.place[0].unlink()
 
@@ -235,6 +263,15 @@ async def test_rebuilt_index_says_what_is_lost(tmp_path: Path):
     assert "Whom 2 runs of them enrolled" in refused.value.hint
     assert await ledger.rebuild_index() == (2, 2, ())
     with pytest.raises(LedgerError, match="is there, so it is not made anew"):
+        await ledger.rebuild_index()
+
+
+async def test_index_is_not_made_anew_without_its_secret(tmp_path: Path):
+    ledger = sqlite_ledger(tmp_path)
+    await (await open_run(ledger, ["ann"])).close_unchanged()
+    ledger.place[0].unlink()
+
+    with pytest.raises(LedgerError, match=r"The secret .* is missing"):
         await ledger.rebuild_index()
 
 

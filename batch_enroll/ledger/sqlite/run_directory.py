@@ -33,6 +33,9 @@ from batch_enroll.ledger.staged_rows import FileStage
 from batch_enroll.messages import Message, message
 
 _UNREADABLE = ("ledger.damaged", "ledger.not_ours", "ledger.not_usable")
+# Why a run may be written off; a full disk or a missing permission, for example, says nothing about its files.
+_DISTRUSTED = ("ledger.run_file_changed", "ledger.run_file_missing", "ledger.faults_found")
+_ROWS_LOST = ("ledger.staged_gone", "ledger.staged_damaged")
 
 logger = logging.getLogger(__name__)
 
@@ -232,13 +235,19 @@ class RunFiles:
             return pruning.has_no_rows(connection)
 
     def is_trusted(self) -> bool:
-        """Return whether the file is there, whole, and as new as it was."""
+        """Return whether the file is there, whole, and as new as it was.
+
+        Raises:
+            LedgerError: it cannot be looked at.
+        """
         try:
             with self._translate(), closing(self.read()) as connection:
                 if pruning.has_no_rows(connection):
                     return True
                 return totals_agree(connection, rows=self.rows) and not salvage.faults(connection)
         except LedgerError as error:
+            if error.content.id not in _DISTRUSTED:
+                raise
             logger.info("run %s cannot be trusted: %s", self._run_id, error)
             return False
 
@@ -247,10 +256,15 @@ class RunFiles:
 
         A file that cannot be read is kept beside the new one, which is planned again from the staged rows.
         The caller holds the lock.
+
+        Raises:
+            LedgerError: something else than the damage is in the way; the run stays as it is, and blocks its scenario.
         """
         try:
             return self._write_off_rows(at)
         except LedgerError as error:
+            if error.content.id not in _DISTRUSTED:
+                raise
             logger.warning("run %s is planned again, its file cannot be used: %s", self._run_id, error)
         try:
             with self._translate():
@@ -259,9 +273,11 @@ class RunFiles:
                     salvage.plan_again(connection, planned(self.stage))
             self.make_durable()
         except LedgerError as error:
-            logger.warning("nothing is left of run %s: %s", self._run_id, error)
             with self._translate():
                 self.path.unlink(missing_ok=True)
+            if error.content.id not in _ROWS_LOST:
+                raise
+            logger.warning("nothing is left of run %s: %s", self._run_id, error)
             return None
         return self._write_off_rows(at)
 

@@ -269,10 +269,13 @@ class RunIndex:
         Returns:
             The records, the newest first.
         Raises:
-            LedgerError: there is an index.
+            LedgerError: there is an index; or the secret that the keys were made with is gone too.
         """
         if self._exists():
             raise LedgerError(message("ledger.index_exists", path=str(self.path)))
+        salt = self.path.with_suffix(".salt")
+        if not salt.exists() and self._run_folders():  # a new one would recognise nobody
+            raise LedgerError(message("ledger.wrong_salt", path=str(salt), ledger=str(self.path)))
         found = [record for folder in self._run_folders() if (record := self._copied_record(folder))]
         records = sorted(found, key=lambda record: record.created_at)
         with self._change(new=True) as connection:
