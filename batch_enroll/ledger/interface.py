@@ -411,7 +411,8 @@ class Ledger(Protocol):
         """Make the missing list of runs, with the memory of whom they sent, anew from the runs' own files.
 
         Raises:
-            LedgerError: it is not missing.
+            JobError: it is not missing, or there is no run to make it of.
+            LedgerError: the runs' keys cannot be used any more.
         """
         ...
 
@@ -423,7 +424,8 @@ class Ledger(Protocol):
             at: now, aware UTC.
         Raises:
             RunLocked: a process is working on it.
-            LedgerError: the run can be trusted, or is being planned.
+            JobError: the run can be trusted.
+            LedgerError: it is being planned, or something else than damage is in the way.
         """
         ...
 

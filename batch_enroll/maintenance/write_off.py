@@ -20,7 +20,8 @@ async def write_off(ledger: Ledger, run_id: str) -> WrittenOff:
 
     Raises:
         RunLocked: a process is working on it.
-        LedgerError: there is no such run, or it can be trusted.
+        NoSuchRun: there is none.
+        JobError, LedgerError: as `Ledger.write_off`.
     """
     record = next((record for record in await ledger.runs() if record.run_id == run_id), None)
     if record is None:

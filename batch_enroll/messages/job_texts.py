@@ -53,7 +53,7 @@ JOB_TEXTS: Final[dict[str, Text]] = {
     "job.not_a_choice": Text("{value} is not known; write {expected}"),
     "job.too_small": Text("{value} is too small; it must be more than {gt:g}"),
     "job.below_minimum": Text("{value} is too small; the minimum is {ge:g}"),
-    "job.above_maximum": Text("{value} is too large; the maximum is {le:g}"),
+    "job.above_maximum": Text("{value} is too large; the maximum is {le:.16g}"),
     "job.not_a_country": Text("{value} is not a country code; write two capital letters, for example RU"),
     "job.not_a_duration": Text("'{value}' is not a duration; write for example 90s, 30m, 12h or 7d"),
     "job.not_a_rate": Text("'{value}' is not a rate; write requests per second, for example 10 or 0.5, or none"),

@@ -126,6 +126,9 @@ LEDGER_TEXTS: Final[dict[str, Text]] = {
         "them enrolled was known only to it (they were pruned, for example) and cannot come back."
     ),
     "ledger.index_exists": Text("The ledger {path} is there, so it is not made anew."),
+    "ledger.no_runs_left": Text(
+        "There is nothing to make a ledger of: {folder} holds no run.", "Check {setting:output.ledger}."
+    ),
     "ledger.index_rebuilt": Text("The ledger was made anew from {runs:run}."),
     "ledger.index_rebuilt_lost": Text("Whom {lost:run} enrolled is lost: only the old ledger knew it."),
     "ledger.index_rebuilt_damaged": Text(

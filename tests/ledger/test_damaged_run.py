@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_enroll.errors import LedgerError
+from batch_enroll.errors import JobError, LedgerError
 from batch_enroll.ledger.interface import Stage
 from batch_enroll.ledger.records import PlannedRow, RunState
 from batch_enroll.ledger.sqlite.salvage import CODE
@@ -173,7 +173,7 @@ async def test_run_of_another_user_is_not_written_off(tmp_path: Path):
 async def test_whole_run_is_not_written_off(tmp_path: Path):
     await killed(tmp_path)
 
-    with pytest.raises(LedgerError, match="is not written off"):
+    with pytest.raises(JobError, match="is not written off"):
         await sqlite_ledger(tmp_path).write_off("run-1", plan_again, at=NOON)
 
 
@@ -262,8 +262,15 @@ async def test_rebuilt_index_says_what_is_lost(tmp_path: Path):
         await ledger.runs()
     assert "Whom 2 runs of them enrolled" in refused.value.hint
     assert await ledger.rebuild_index() == (2, 2, ())
-    with pytest.raises(LedgerError, match="is there, so it is not made anew"):
+    with pytest.raises(JobError, match="is there, so it is not made anew"):
         await ledger.rebuild_index()
+
+
+async def test_index_is_not_made_of_no_runs(tmp_path: Path):
+    ledger = sqlite_ledger(tmp_path)
+    with pytest.raises(JobError, match="holds no run"):
+        await ledger.rebuild_index()
+    assert not ledger.place[0].exists()
 
 
 async def test_index_is_not_made_anew_without_its_secret(tmp_path: Path):

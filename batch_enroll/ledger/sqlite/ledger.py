@@ -16,7 +16,7 @@ import anyio
 
 from batch_enroll.canonical_address import canonical_path
 from batch_enroll.clock import Clock, SystemClock
-from batch_enroll.errors import LedgerError, NoSuchRun, RunLocked
+from batch_enroll.errors import JobError, LedgerError, NoSuchRun, RunLocked
 from batch_enroll.ledger.interface import PlanAgain
 from batch_enroll.ledger.records import (
     FoundRow,
@@ -293,7 +293,7 @@ class SqliteLedger:
         with files.lock.held_briefly():
             files.rows = record.rows
             if files.is_trusted():
-                raise LedgerError(message("ledger.run_trusted", run_id=run_id))
+                raise JobError(message("ledger.run_trusted", run_id=run_id))
             unknown = files.write_off(planned, at=at)
             stop_reason = str(message("ledger.written_off"))
             record = replace(record, state=RunState.FINISHED, stop_reason=stop_reason, finished_at=at)

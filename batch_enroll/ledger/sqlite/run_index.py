@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from batch_enroll.atomic_file import OWNER_ONLY, write_atomic
 from batch_enroll.canonical_address import canonical_url
-from batch_enroll.errors import LedgerError
+from batch_enroll.errors import JobError, LedgerError
 from batch_enroll.ledger.records import STATUS_OF, FoundRow, PlanRules, RowState, RunRecord, RunState
 from batch_enroll.ledger.sqlite.connection import (
     check_stamp,
@@ -269,12 +269,15 @@ class RunIndex:
         Returns:
             The records, the newest first.
         Raises:
-            LedgerError: there is an index; or the secret that the keys were made with is gone too.
+            JobError: there is an index, or there is no run.
+            LedgerError: the secret that the keys were made with is gone too.
         """
         if self._exists():
-            raise LedgerError(message("ledger.index_exists", path=str(self.path)))
+            raise JobError(message("ledger.index_exists", path=str(self.path)))
+        if not self._run_folders():
+            raise JobError(message("ledger.no_runs_left", folder=str(self.runs_folder)))
         salt = self.path.with_suffix(".salt")
-        if not salt.exists() and self._run_folders():  # a new one would recognise nobody
+        if not salt.exists():  # a new one would recognise nobody
             raise LedgerError(message("ledger.wrong_salt", path=str(salt), ledger=str(self.path)))
         found = [record for folder in self._run_folders() if (record := self._copied_record(folder))]
         records = sorted(found, key=lambda record: record.created_at)
