@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from batch_enroll.sending import client
-from tests.support.certificates import self_signed
+from tests.support.certificates import self_signed, server_context
 from tests.support.commands import people, read_results, write_csv
 from tests.support.small_platform import small_platform
 
@@ -300,8 +300,7 @@ def test_line_end_behind_an_answer_is_no_answer(enroll, later):
 )
 def test_certificate_that_cannot_be_trusted(cli, enroll, made, is_trusted, said, way_out):
     certificate = self_signed(cli.folder / "certificate.pem", **made)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate)
+    tls = server_context(certificate)
     with small_platform(tls=tls) as url:
         ended, _ = enroll(url, 1, **({"SSL_CERT_FILE": str(certificate)} if is_trusted else {}))
     assert ended.code == 2
@@ -312,8 +311,7 @@ def test_certificate_that_cannot_be_trusted(cli, enroll, made, is_trusted, said,
 @pytest.mark.slow
 def test_certificates_of_the_job_are_trusted_and_shown(cli, enroll):
     certificate = self_signed(cli.folder / "certificate.pem")
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate)
+    tls = server_context(certificate)
     tls.load_verify_locations(certificate)
     tls.verify_mode = ssl.CERT_REQUIRED
     with small_platform(tls=tls) as url:
@@ -338,8 +336,7 @@ def test_certificates_that_cannot_be_used(cli, enroll, flag, content, said):
 @pytest.mark.slow
 def test_old_tls(cli, enroll):
     certificate = self_signed(cli.folder / "certificate.pem")
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate)
+    tls = server_context(certificate)
     tls.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -368,8 +365,7 @@ def test_proxy_that_cannot_be_reached(enroll, proxy, said, scheme):
 
 
 def test_proxy_with_a_certificate_that_is_not_trusted(cli, enroll):
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(self_signed(cli.folder / "certificate.pem"))
+    tls = server_context(self_signed(cli.folder / "certificate.pem"))
     with small_platform(tls=tls) as proxy:
         ended, _ = enroll("https://platform.example", 1, HTTPS_PROXY=proxy)
     assert ended.code == 2

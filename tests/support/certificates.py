@@ -1,7 +1,8 @@
-"""A self-signed certificate."""
+"""A self-signed certificate, and a server that has it."""
 
 from __future__ import annotations
 
+import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -34,3 +35,10 @@ def self_signed(path: Path, *, days: float = 1, since_days: float = -1, address:
     )
     path.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + private)
     return path
+
+
+def server_context(certificate: Path) -> ssl.SSLContext:
+    """Make the TLS settings of a server with a certificate of `self_signed`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
